@@ -1,0 +1,119 @@
+"""The five registries and everything this package ships in them.
+
+Listing and planning read this file alone; targets are imported when a cell runs.
+Other packages add entries by entry points of the same group names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tabench.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from tabench.data.base import DatasetDef
+    from tabench.methods.base import Method
+    from tabench.runs.executor import Executor
+    from tabench.sam.geometry import Backbone
+    from tabench.tasks.base import Task
+
+METHODS: Registry[Method] = Registry(
+    "method",
+    "tabench.methods",
+    [
+        Entry(
+            "ta-lora",
+            "tabench.methods.catalog:TA_LORA",
+            "Tucker-factored task-aware LoRA: factors shared by the tasks, one row of U3 a task",
+        ),
+        Entry(
+            "ta-lora-cp",
+            "tabench.methods.catalog:TA_LORA_CP",
+            "the same stacked update in CP form",
+        ),
+        Entry(
+            "lora-stl",
+            "tabench.methods.catalog:LORA_STL",
+            "one LoRA a task, every task trained alone",
+        ),
+        Entry(
+            "lora-hps",
+            "tabench.methods.catalog:LORA_HPS",
+            "one LoRA shared by all tasks (hard parameter sharing)",
+        ),
+        Entry(
+            "full-stl",
+            "tabench.methods.catalog:FULL_STL",
+            "full fine-tuning, one model a task",
+        ),
+        Entry(
+            "full-hps",
+            "tabench.methods.catalog:FULL_HPS",
+            "full fine-tuning, one encoder for all tasks",
+        ),
+        Entry(
+            "frozen",
+            "tabench.methods.catalog:FROZEN",
+            "decoders and embeddings only: the floor any adapter must beat",
+        ),
+    ],
+)
+
+TASKS: Registry[type[Task]] = Registry(
+    "task",
+    "tabench.tasks",
+    [
+        Entry(
+            "segmentation",
+            "tabench.tasks.segmentation:Segmentation",
+            "semantic segmentation: mIoU, pixel accuracy",
+            meta={"version": 1, "needs": "label"},
+        ),
+        Entry(
+            "depth",
+            "tabench.tasks.depth:Depth",
+            "metric depth: absolute and relative error",
+            meta={"version": 1, "needs": "depth"},
+        ),
+        Entry(
+            "normals",
+            "tabench.tasks.normals:Normals",
+            "surface normals: mean and median angle, share below 11.25/22.5/30 degrees",
+            meta={"version": 1, "needs": "normal"},
+        ),
+    ],
+)
+
+DATASETS: Registry[DatasetDef] = Registry(
+    "dataset",
+    "tabench.datasets",
+    [
+        Entry("nyuv2", "tabench.data.nyuv2:NYUV2", "NYU Depth v2, 795/654 images of 288x384, 13 classes"),
+        Entry(
+            "scenes",
+            "tabench.data.scenes:SCENES",
+            "synthetic ray-cast rooms in the NYUv2 layout (not NYUv2)",
+        ),
+    ],
+)
+
+BACKBONES: Registry[Backbone] = Registry(
+    "backbone",
+    "tabench.backbones",
+    [
+        Entry("vit_b", "tabench.sam.geometry:VIT_B", "SAM ViT-B, 1024 px"),
+        Entry("vit_l", "tabench.sam.geometry:VIT_L", "SAM ViT-L, 1024 px (the paper recipe's)"),
+        Entry("vit_h", "tabench.sam.geometry:VIT_H", "SAM ViT-H, 1024 px"),
+        Entry(
+            "sam_vit_nano",
+            "tabench.sam.geometry:VIT_NANO",
+            "small SAM of the same classes, pretrained by this project on synthetic scenes",
+        ),
+    ],
+)
+
+EXECUTORS: Registry[Executor] = Registry(
+    "executor",
+    "tabench.executors",
+    [Entry("inline", "tabench.runs.inline:InlineExecutor", "one cell after the other, in this process")],
+)

@@ -1,0 +1,76 @@
+"""The one exception tree of tabench.
+
+Every error that a person can cause says what was wrong, where (a file, a key or
+an image), and what to do about it. `kind` is the word that a failed run is recorded
+under, so scripts can tell a typing error from a lost machine.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TabenchError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        message: What was wrong, one sentence.
+        where: The file, key path or image it was found in.
+        hint: What to do about it.
+    """
+
+    kind: ClassVar[str] = "infrastructure"
+
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.message = message
+        self.where = where
+        self.hint = hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.message}" if self.where else self.message]
+        if self.hint:
+            lines.append(f"  -> {self.hint}")
+        return "\n".join(lines)
+
+
+class SpecError(TabenchError):
+    """An experiment file, an option or a name that cannot be used as written."""
+
+    kind = "spec"
+
+
+class DataError(TabenchError):
+    """A dataset that is missing, incomplete or holds impossible values."""
+
+    kind = "data"
+
+
+class CheckpointError(TabenchError):
+    """Weights that are missing, truncated, of the wrong shape, or unsafe to read."""
+
+    kind = "checkpoint"
+
+
+class DivergedError(TabenchError):
+    """Training met a loss that is not finite."""
+
+    kind = "diverged"
+
+
+class MemoryExhaustedError(TabenchError):
+    """The device or the host ran out of memory."""
+
+    kind = "out-of-memory"
+
+
+class InterruptedRunError(TabenchError):
+    """A run was asked to stop (Ctrl-C, SIGTERM); it can be resumed."""
+
+    kind = "interrupted"
+
+
+class StoreError(TabenchError):
+    """A results folder that cannot be read or written as expected."""
+
+    kind = "infrastructure"

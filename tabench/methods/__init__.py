@@ -1,0 +1,1 @@
+"""Ways of adapting the encoder to several tasks."""

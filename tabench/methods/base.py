@@ -1,0 +1,69 @@
+"""What a method is: a parametrisation and a sharing scheme. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tabench.errors import SpecError
+from tabench.registry import nearest
+
+Sharing = Literal["per-task", "shared", "task-aware"]
+Value = int | float | str | bool | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of adapting the encoder.
+
+    Attributes:
+        name: Registry name.
+        title: Name in tables.
+        parametrisation: "module:attribute" of a callable
+            ``adapt(encoder, num_tasks, params) -> None`` that changes the image encoder in
+            place and marks what is trained by ``requires_grad``.
+        sharing: "per-task" trains one model a task (STL); "shared" one encoder whose image
+            embedding serves all tasks (HPS); "task-aware" one encoder that gives each task
+            its own embedding.
+        defaults: Every hyper-parameter with its default value.
+    """
+
+    name: str
+    title: str
+    parametrisation: str
+    sharing: Sharing
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+
+    def params(self, given: Mapping[str, Value], *, where: str = "method.params") -> dict[str, Value]:
+        """Fill in defaults and refuse names this method does not have.
+
+        Raises:
+            SpecError: An unknown hyper-parameter, or a value of another type.
+        """
+        full: dict[str, Value] = dict(self.defaults)
+        for key, value in given.items():
+            if key not in full:
+                close = nearest(key, full)
+                known = ", ".join(full) or "none"
+                raise SpecError(
+                    f"method '{self.name}' has no hyper-parameter '{key}'",
+                    where=where,
+                    hint=f"did you mean '{close}'?" if close else f"it has: {known}",
+                )
+            full[key] = _coerce(value, full[key], f"{where}.{key}")
+        return full
+
+
+def _coerce(value: Value | list[int], like: Value, where: str) -> Value:
+    if isinstance(value, list):
+        value = tuple(value)
+    if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(like):
+        raise SpecError(
+            f"expected {type(like).__name__}, got {type(value).__name__} ({value!r})", where=where
+        )
+    if isinstance(like, tuple) and isinstance(value, tuple) and len(like) != len(value):
+        raise SpecError(f"expected {len(like)} numbers, got {len(value)}", where=where)
+    return value

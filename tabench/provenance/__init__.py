@@ -1,0 +1,1 @@
+"""What ran where: environment capture, determinism switches, checksums. No torch at import."""

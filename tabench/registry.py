@@ -1,0 +1,130 @@
+"""Names to things: methods, tasks, datasets, backbones and executors.
+
+Targets are "module:attribute" strings and are imported only when asked for, so that
+listing names never imports torch. Other packages add entries through entry points
+of the group named by the registry (for example ``tabench.methods``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar, cast
+
+from tabench.errors import SpecError
+
+T = TypeVar("T")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name closest to a mistyped one, or None."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered name.
+
+    Attributes:
+        name: The name users type.
+        target: "module:attribute", imported on first use.
+        summary: One line for ``tabench list``.
+        source: "tabench" or the distribution that added the entry.
+        meta: Facts that must be known without importing the target (JSON values).
+    """
+
+    name: str
+    target: str
+    summary: str = ""
+    source: str = "tabench"
+    meta: Mapping[str, object] = field(default_factory=dict)
+
+
+class Registry(Generic[T]):
+    """A lazy, clash-free map from names to objects of one kind.
+
+    Args:
+        kind: The word used in messages, singular ("method").
+        group: The entry-point group other packages use ("tabench.methods").
+        builtin: The entries this package ships.
+    """
+
+    def __init__(self, kind: str, group: str, builtin: Iterable[Entry] = ()) -> None:
+        self.kind = kind
+        self.group = group
+        self._entries: dict[str, Entry] = {}
+        self._loaded: dict[str, T] = {}
+        self._scanned = False
+        for entry in builtin:
+            self.register(entry)
+
+    def register(self, entry: Entry) -> None:
+        """Add an entry.
+
+        Raises:
+            SpecError: The name is taken by another target.
+        """
+        held = self._entries.get(entry.name)
+        if held is not None and held.target != entry.target:
+            raise SpecError(
+                f"{self.kind} '{entry.name}' is registered twice: "
+                f"{held.target} ({held.source}) and {entry.target} ({entry.source})",
+                hint="rename one of them or uninstall the package that adds it",
+            )
+        self._entries[entry.name] = entry
+
+    def _scan(self) -> None:
+        if self._scanned:
+            return
+        self._scanned = True
+        for point in entry_points(group=self.group):
+            source = point.dist.name if point.dist is not None else "unknown"
+            self.register(Entry(point.name, point.value, source=source))
+
+    def entries(self) -> list[Entry]:
+        """All entries, built-in ones first, in order of registration."""
+        self._scan()
+        return list(self._entries.values())
+
+    def names(self) -> list[str]:
+        """All names, in order of registration."""
+        return [entry.name for entry in self.entries()]
+
+    def entry(self, name: str, *, where: str | None = None) -> Entry:
+        """Look up an entry without importing its target.
+
+        Raises:
+            SpecError: The name is unknown; the message proposes the nearest one.
+        """
+        self._scan()
+        if name not in self._entries:
+            close = nearest(name, self._entries)
+            hint = f"did you mean '{close}'?" if close else f"known: {', '.join(self.names())}"
+            raise SpecError(f"unknown {self.kind} '{name}'", where=where, hint=hint)
+        return self._entries[name]
+
+    def get(self, name: str, *, where: str | None = None) -> T:
+        """Import and return what a name stands for.
+
+        Raises:
+            SpecError: The name is unknown, or its target cannot be imported.
+        """
+        entry = self.entry(name, where=where)
+        if name not in self._loaded:
+            module_name, _, attribute = entry.target.partition(":")
+            try:
+                loaded: object = importlib.import_module(module_name)
+                for part in attribute.split("."):
+                    loaded = getattr(loaded, part)
+            except (ImportError, AttributeError) as error:
+                raise SpecError(
+                    f"{self.kind} '{name}' cannot be loaded from '{entry.target}': {error}",
+                    where=where,
+                    hint=f"reinstall or fix the package '{entry.source}'",
+                ) from error
+            self._loaded[name] = cast(T, loaded)
+        return self._loaded[name]

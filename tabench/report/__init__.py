@@ -1,0 +1,1 @@
+"""Records to frames to HTML, LaTeX, CSV and Markdown. No torch."""

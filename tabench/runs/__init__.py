@@ -1,0 +1,1 @@
+"""Plans and cells: what would run, what runs, what has run."""

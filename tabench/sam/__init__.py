@@ -1,0 +1,1 @@
+"""SAM from segment_anything, its checkpoints, and mSAM built from both."""

@@ -1,0 +1,1 @@
+"""Experiment files and the frozen cells they expand to. No torch."""

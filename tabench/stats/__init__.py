@@ -1,0 +1,1 @@
+"""Intervals, paired tests and Delta_b. No torch."""

@@ -1,0 +1,1 @@
+"""Records on disk: layout, atomic writes, index. No torch."""

@@ -1,0 +1,1 @@
+"""Dense prediction tasks, one file each: channels, loss, metrics, colours."""

@@ -1,0 +1,107 @@
+"""What every task provides.
+
+A task owns everything that is particular to it: how many channels its decoder
+returns, how raw channels become a prediction, the loss, the metrics in every
+protocol, and how a picture of it is coloured.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+RGB = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How one metric is named and read.
+
+    Attributes:
+        key: Stable name in records ("miou").
+        title: Name in tables ("mIoU").
+        unit: "%", "m", "deg" or "".
+        better: "higher" or "lower".
+        digits: Decimals shown in tables.
+    """
+
+    key: str
+    title: str
+    unit: str
+    better: str
+    digits: int = 2
+
+
+class Evaluation(ABC):
+    """Accumulates one task's metrics in one protocol over an evaluation split."""
+
+    @abstractmethod
+    def update(self, prediction: Tensor, target: Tensor, ids: Sequence[str]) -> None:
+        """Add a batch of activated predictions (B, C, H, W) and its target."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, float]:
+        """Metric key to value; NaN where the protocol defines none."""
+
+    @abstractmethod
+    def per_image(self) -> dict[str, dict[str, float]]:
+        """Metric key to {image id: value}; images without a valid pixel are left out."""
+
+    def notes(self) -> list[str]:
+        """What a reader must know about the values (absent classes, skipped images)."""
+        return []
+
+
+class Task(ABC):
+    """A dense prediction task.
+
+    Args:
+        channels: Output channels N_t of the task's decoder.
+        classes: Class names, for tasks that classify; empty otherwise.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    needs: ClassVar[str]
+    protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")
+    metrics: ClassVar[tuple[MetricInfo, ...]]
+
+    def __init__(self, channels: int, classes: Sequence[str] = ()) -> None:
+        self.channels = channels
+        self.classes = tuple(classes)
+
+    @abstractmethod
+    def activate(self, raw: Tensor) -> Tensor:
+        """Turn decoder channels (B, N_t, H, W) into a prediction of the same shape."""
+
+    @abstractmethod
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Mean loss over valid pixels, a scalar; 0 (with gradient) if no pixel is valid."""
+
+    @abstractmethod
+    def evaluation(self, protocol: str) -> Evaluation:
+        """A fresh accumulator for a protocol."""
+
+    @abstractmethod
+    def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
+        """Picture (H, W, 3) of an activated prediction (N_t, H, W)."""
+
+    @abstractmethod
+    def colour_target(self, target: npt.NDArray[np.generic]) -> RGB:
+        """Picture (H, W, 3) of a target; pixels that carry no label are black."""
+
+    @abstractmethod
+    def error_map(
+        self, prediction: npt.NDArray[np.float32], target: npt.NDArray[np.generic]
+    ) -> npt.NDArray[np.float32]:
+        """Error per pixel (H, W) in 0..1, lower is better; NaN where no label is."""
+
+    def legend(self) -> Mapping[str, tuple[int, int, int]]:
+        """Name to colour, for tasks with classes."""
+        return {}
