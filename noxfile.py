@@ -1,0 +1,89 @@
+"""Sessions: `nox -l` lists them; everything they need is installed from requirements.lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests"]
+
+LOCK = "requirements.lock"
+CODE = ("tabench", "tests", "noxfile.py")
+
+
+def install(session: nox.Session) -> None:
+    """Install the locked versions (hashes checked), then the project itself."""
+    session.install("--require-hashes", "-r", LOCK)
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def reproduce(session: nox.Session, experiment: str) -> None:
+    """Run an experiment's matrix and render its report; options after `--` are passed on."""
+    install(session)
+    session.run("tabench", "run", f"experiments/{experiment}.toml", "--report", *session.posargs)
+
+
+@nox.session(name="reproduce-nyuv2")
+def reproduce_nyuv2(session: nox.Session) -> None:
+    """Train seven methods x three seeds on NYUv2 (or its embedded demo) and write reports/nyuv2."""
+    reproduce(session, "nyuv2")
+
+
+@nox.session(name="report")
+def report(session: nox.Session) -> None:
+    """Render the shipped reference records again, without training."""
+    install(session)
+    args = session.posargs or ["nyuv2"]
+    session.run("tabench", "report", *args, "--results", "results/reference")
+
+
+@nox.session(name="tests")
+def tests(session: nox.Session) -> None:
+    """The test suite; options after `--` go to pytest."""
+    install(session)
+    session.run("pytest", *(session.posargs or ["-n", "2", "--dist", "worksteal", "-q"]))
+
+
+@nox.session(name="lint")
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    session.install("ruff", "-c", LOCK)
+    session.run("ruff", "check", *CODE)
+    session.run("ruff", "format", "--check", *CODE)
+
+
+@nox.session(name="types")
+def types(session: nox.Session) -> None:
+    """Mypy, strict where there is no torch."""
+    install(session)
+    session.run("mypy")
+
+
+@nox.session(name="bench")
+def bench(session: nox.Session) -> None:
+    """Time one training step and one evaluation of every method; writes results/bench/."""
+    install(session)
+    session.run("tabench", "bench", *session.posargs)
+
+
+@nox.session(name="pretrain-nano")
+def pretrain_nano(session: nox.Session) -> None:
+    """Pretrain sam_vit_nano again from its recipe (about half an hour on two cores)."""
+    install(session)
+    session.run("tabench", "pretrain", *session.posargs)
+
+
+@nox.session(name="lock")
+def lock(session: nox.Session) -> None:
+    """Resolve the dependencies again into requirements.lock."""
+    session.install("uv")
+    flags = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate")
+    session.run(
+        "uv", "pip", "compile", "pyproject.toml", "--extra", "dev", *flags, *session.posargs, "-o", LOCK
+    )
+    if "http" in Path(LOCK).read_text(encoding="utf-8"):
+        session.error(f"{LOCK} holds an address; remove it before committing")
