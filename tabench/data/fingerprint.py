@@ -1,0 +1,80 @@
+"""Identity of a dataset's contents: one sha256 over every file's name and sha256.
+
+Hashing gigabytes takes minutes, so each file's digest is cached by path, size and
+modification time, beside the data or, where that folder is read-only, in the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tabench.data.base import Progress
+from tabench.errors import DataError
+
+CACHE_NAME = ".tabench-fingerprint.json"
+Entry = tuple[int, int, str]  # size, mtime_ns, sha256
+
+
+def fingerprint_files(root: Path, files: Sequence[Path], progress: Progress | None = None) -> str:
+    """sha256 of the sorted "relative path, sha256" lines of the files.
+
+    Independent of where the folder is, of times and of the order given.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    known = _load(root)
+    current: dict[str, Entry] = {}
+    for done, path in enumerate(files, start=1):
+        name = path.relative_to(root).as_posix()
+        try:
+            stat = path.stat()
+            held = known.get(name)
+            if held is None or held[:2] != (stat.st_size, stat.st_mtime_ns):
+                with path.open("rb") as handle:
+                    digest = hashlib.file_digest(handle, "sha256").hexdigest()
+                held = (stat.st_size, stat.st_mtime_ns, digest)
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        current[name] = held
+        if progress is not None:
+            progress(done, len(files), f"hash {name}")
+    if current != known:
+        _save(root, current)
+    lines = "".join(f"{name}\0{current[name][2]}\n" for name in sorted(current))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def cache_files(root: Path) -> tuple[Path, Path]:
+    """Where the cache may be: beside the data, and in the user's cache folder."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    return root / CACHE_NAME, base / "tabench" / "fingerprints" / f"{place}.json"
+
+
+def _load(root: Path) -> dict[str, Entry]:
+    for path in cache_files(root):
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+            return {str(name): (int(row[0]), int(row[1]), str(row[2])) for name, row in held.items()}
+        except (OSError, ValueError, TypeError, AttributeError, IndexError, KeyError):
+            continue  # no cache, or a damaged one: hash again
+    return {}
+
+
+def _save(root: Path, entries: dict[str, Entry]) -> None:
+    text = json.dumps(entries, separators=(",", ":"))
+    for path in cache_files(root):
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            continue  # read-only: the next place, and in the end no cache
+        return

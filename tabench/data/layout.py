@@ -1,0 +1,148 @@
+"""The NYUv2 folder layout: root/{train,val}/{image,label,depth,normal}/{i}.npy.
+
+Files are read memory-mapped and never unpickled. Floats may be of any width, labels
+may be floats; every array is checked before it is used, and an error names its file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tabench.errors import DataError
+
+FOLDERS = ("train", "val")
+KINDS = ("image", "label", "depth", "normal")
+NUMBER = re.compile(r"0|[1-9][0-9]*")
+IGNORE = -1
+SHOWN = 8  # entries a message lists before it counts the rest
+
+
+def list_images(root: Path, folder: str, *, hint: str) -> list[int]:
+    """Numbers of the images of one folder, ascending; each has all four files.
+
+    Raises:
+        DataError: The folder is missing or empty, or images lack files; the message
+            names which image lacks what.
+    """
+    found: dict[str, set[int]] = {}
+    for kind in KINDS:
+        path = root / folder / kind
+        if not path.is_dir():
+            raise DataError("folder not found", where=str(path), hint=hint)
+        found[kind] = {int(file.stem) for file in path.glob("*.npy") if NUMBER.fullmatch(file.stem)}
+    everything = sorted(set().union(*found.values()))
+    if not everything:
+        raise DataError("no image here (expected 0.npy, 1.npy, ...)", where=str(root / folder), hint=hint)
+    lacking = {i: [kind for kind in KINDS if i not in found[kind]] for i in everything}
+    broken = [f"{folder}/{i} lacks {', '.join(kinds)}" for i, kinds in lacking.items() if kinds]
+    if broken:
+        more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+        raise DataError(
+            f"{len(broken)} of {len(everything)} images are incomplete: {'; '.join(broken[:SHOWN])}{more}",
+            where=str(root / folder),
+            hint=f"finish the download; {hint}",
+        )
+    return everything
+
+
+def file_of(root: Path, folder: str, kind: str, number: int) -> Path:
+    """Path of one array."""
+    return root / folder / kind / f"{number}.npy"
+
+
+def open_array(path: Path) -> npt.NDArray[np.generic]:
+    """Map a .npy file into memory.
+
+    Raises:
+        DataError: Missing, truncated, not a .npy file, or holding Python objects.
+    """
+    try:
+        loaded: object = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError("file not found", where=str(path), hint="finish the download") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(
+            f"not a readable .npy array: {error}", where=str(path), hint="download this file again"
+        ) from error
+    if not isinstance(loaded, np.ndarray):
+        raise DataError("not a .npy array", where=str(path), hint="download this file again")
+    return loaded
+
+
+def fault(kind: str, array: npt.NDArray[np.generic], classes: int) -> str | None:
+    """What is wrong with an array as stored, in one sentence; None if nothing is."""
+    if kind == "label":
+        if array.ndim != 2 or 0 in array.shape:
+            return f"shape {array.shape}, expected (H, W)"
+        if array.dtype.kind not in "fiu":
+            return f"dtype {array.dtype}, expected integers or floats"
+        return _label_fault(np.asarray(array), classes)
+    depth_of = {"image": 3, "depth": 1, "normal": 3}[kind]
+    if array.ndim != 3 or array.shape[2] != depth_of or 0 in array.shape:
+        return f"shape {array.shape}, expected (H, W, {depth_of})"
+    if array.dtype.kind != "f":
+        scale = "; divide 0..255 images by 255" if kind == "image" else ""
+        return f"dtype {array.dtype}, expected a float type{scale}"
+    values = np.asarray(array)
+    bad = int(np.count_nonzero(~np.isfinite(values)))
+    if bad:
+        return f"{bad} values are NaN or infinite"
+    low, high = float(values.min()), float(values.max())
+    if kind == "image" and (low < -1e-3 or high > 1 + 1e-3):
+        return f"values in {low:.4g}..{high:.4g}, expected 0..1"
+    if kind == "depth" and low < 0:
+        return f"negative depth {low:.4g} m (0 marks invalid pixels)"
+    return None
+
+
+def _label_fault(values: npt.NDArray[np.generic], classes: int) -> str | None:
+    numbers = values.astype(np.float64)
+    whole = np.isfinite(numbers) & (numbers == np.rint(numbers))
+    if not whole.all():
+        return f"{int((~whole).sum())} labels are not whole numbers"
+    outside = np.unique(numbers[(numbers < IGNORE) | (numbers >= classes)])
+    if outside.size:
+        listed = ", ".join(f"{value:g}" for value in outside[:SHOWN])
+        return f"labels {listed} outside {IGNORE}..{classes - 1}"
+    return None
+
+
+def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
+    """Read, check and convert one array.
+
+    Returns:
+        "image" and "normal" (3, H, W) float32, "depth" (1, H, W) float32, "label" (H, W) int64.
+
+    Raises:
+        DataError: Unreadable, or of the wrong shape, dtype or range; names the file.
+    """
+    stored = open_array(path)
+    problem = fault(kind, stored, classes)
+    if problem:
+        raise DataError(problem, where=str(path), hint="see `tabench data verify`")
+    if kind == "label":
+        return np.array(stored, dtype=np.int64)
+    return np.ascontiguousarray(np.moveaxis(stored, 2, 0), dtype=np.float32)
+
+
+def read_image(root: Path, folder: str, number: int, classes: int) -> dict[str, npt.NDArray[np.generic]]:
+    """Read the four arrays of one image.
+
+    Raises:
+        DataError: As `read_array`, or the arrays differ in height and width.
+    """
+    arrays = {kind: read_array(file_of(root, folder, kind, number), kind, classes) for kind in KINDS}
+    sizes = {kind: array.shape[-2:] for kind, array in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        raise DataError(size_fault(sizes), where=f"{root / folder}, image {number}")
+    return arrays
+
+
+def size_fault(sizes: Mapping[str, Sequence[int]]) -> str:
+    """Sentence for targets that differ in size from their image."""
+    return "sizes differ: " + ", ".join(f"{kind} {'x'.join(map(str, size))}" for kind, size in sizes.items())

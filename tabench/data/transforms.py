@@ -1,0 +1,133 @@
+"""Joint augmentation of an image and its targets: zoom-crop, then horizontal flip.
+
+The authors' recipe for NYUv2 and CityScapes: zoom by a factor from {1, 1.2, 1.5}
+(image and normals bilinear, labels and depth nearest, depth divided by the factor), then
+a flip with probability 0.5 that negates the normals' x. What the recipe leaves open is
+chosen here: pixel centres are aligned for every target; an interpolated normal is
+valid where its nearest source pixel is, and is scaled back to unit length, so invalid
+(0, 0, 0) neighbours neither turn nor shorten it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from tabench.data.base import Array, Sample
+from tabench.data.draws import AUGMENT, generator
+
+Value = TypeVar("Value", bound=np.generic)
+
+FACTORS = (1.0, 1.2, 1.5)
+FLIP_PROBABILITY = 0.5
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A drawn augmentation.
+
+    Attributes:
+        factor: Zoom; the window is 1/factor of the image in height and width.
+        top: First row of the window.
+        left: First column of the window.
+        flip: Mirror left and right afterwards.
+    """
+
+    factor: float = 1.0
+    top: int = 0
+    left: int = 0
+    flip: bool = False
+
+
+def draw_transform(height: int, width: int, *, seed: int, epoch: int, index: int) -> Transform:
+    """Draw the augmentation of one image; depends on the arguments alone."""
+    rng = generator(seed, AUGMENT, epoch, index)
+    factor = FACTORS[int(rng.integers(len(FACTORS)))]
+    rows, columns = window(height, width, factor)
+    top = int(rng.integers(height - rows + 1))
+    left = int(rng.integers(width - columns + 1))
+    return Transform(factor, top, left, bool(rng.random() < FLIP_PROBABILITY))
+
+
+def window(height: int, width: int, factor: float) -> tuple[int, int]:
+    """Rows and columns of the zoomed window."""
+    return max(1, int(height / factor)), max(1, int(width / factor))
+
+
+def augment(sample: Sample, transform: Transform) -> Sample:
+    """Apply a transform to an image and all its targets; the size stays."""
+    image = sample.image
+    targets = dict(sample.targets)
+    if transform.factor != 1.0:
+        image, targets = _zoom(image, targets, transform)
+    if transform.flip:
+        image = _mirrored(image)
+        targets = {kind: _mirrored(array) for kind, array in targets.items()}
+        if "normal" in targets:
+            # 0 - x keeps invalid zeros positive, so flipping twice gives the same bytes
+            targets["normal"][0] = 0 - cast(Array, targets["normal"])[0]
+    return Sample(sample.id, image, targets)
+
+
+def _mirrored(array: npt.NDArray[Value]) -> npt.NDArray[Value]:
+    return np.ascontiguousarray(array[..., ::-1])
+
+
+def _zoom(
+    image: Array, targets: dict[str, npt.NDArray[np.generic]], transform: Transform
+) -> tuple[Array, dict[str, npt.NDArray[np.generic]]]:
+    height, width = image.shape[-2:]
+    rows, columns = window(height, width, transform.factor)
+    crop = (
+        ...,
+        slice(transform.top, transform.top + rows),
+        slice(transform.left, transform.left + columns),
+    )
+    zoomed: dict[str, npt.NDArray[np.generic]] = {}
+    for kind, array in targets.items():
+        part = array[crop]
+        if kind == "normal":
+            zoomed[kind] = resize_normals(cast(Array, part), height, width)
+        elif kind == "depth":
+            zoomed[kind] = resize_nearest(cast(Array, part), height, width) / np.float32(transform.factor)
+        else:
+            zoomed[kind] = resize_nearest(part, height, width)
+    return resize_bilinear(image[crop], height, width), zoomed
+
+
+def _centres(size: int, source: int) -> npt.NDArray[np.float64]:
+    """Source coordinate of each target pixel's centre."""
+    return (np.arange(size, dtype=np.float64) + 0.5) * (source / size) - 0.5
+
+
+def resize_nearest(array: npt.NDArray[Value], height: int, width: int) -> npt.NDArray[Value]:
+    """Resize the last two axes by nearest neighbour ("nearest-exact" in torch's words)."""
+    rows = np.floor((np.arange(height) + 0.5) * (array.shape[-2] / height)).astype(np.intp)
+    columns = np.floor((np.arange(width) + 0.5) * (array.shape[-1] / width)).astype(np.intp)
+    return np.ascontiguousarray(array[..., rows[:, None], columns])
+
+
+def resize_bilinear(array: Array, height: int, width: int) -> Array:
+    """Resize the last two axes bilinearly (torch's align_corners=False)."""
+    for axis, size in ((-2, height), (-1, width)):
+        source = array.shape[axis]
+        centre = np.clip(_centres(size, source), 0, source - 1)
+        low = np.minimum(np.floor(centre).astype(np.intp), max(source - 2, 0))
+        high = np.minimum(low + 1, source - 1)
+        share = (centre - low).astype(np.float32)
+        if axis == -2:
+            share = share[:, None]
+        array = np.take(array, low, axis) * (1 - share) + np.take(array, high, axis) * share
+    return array
+
+
+def resize_normals(normal: Array, height: int, width: int) -> Array:
+    """Resize (3, h, w) normals bilinearly, valid where the nearest source pixel is valid."""
+    valid = resize_nearest(np.any(normal != 0, axis=0), height, width)
+    mixed = resize_bilinear(normal, height, width)
+    length = np.linalg.norm(mixed, axis=0)
+    valid = valid & (length > 1e-3)  # opposite neighbours cancel out: no direction is left
+    return np.where(valid, mixed / np.where(valid, length, 1), 0).astype(np.float32)
