@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from collections.abc import Hashable
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Scalar = int | float | str | bool | tuple[int, ...]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
+
+
+def _unique(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("a value is listed twice")
+    return values
+
+
+Count = Annotated[int, Field(strict=True, ge=0)]
+Positive = Annotated[int, Field(strict=True, ge=1)]
+Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique)]
+Seeds = Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_unique)]
 
 
 class Frozen(BaseModel):
-    """Base of all parts of a cell: immutable, and a key it does not know is an error."""
+    """Base of all parts of a cell: immutable, finite, and a key it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DatasetPart(Frozen):
@@ -32,10 +45,16 @@ class DatasetPart(Frozen):
 
     name: str
     fingerprint: str
-    tasks: tuple[str, ...]
-    channels: tuple[int, ...]
+    tasks: Names
+    channels: tuple[Positive, ...]
     train_split: str = "train"
     eval_split: str = "val"
+
+    @model_validator(mode="after")
+    def _one_channel_count_a_task(self) -> Self:
+        if len(self.tasks) != len(self.channels):
+            raise ValueError(f"{len(self.tasks)} tasks but {len(self.channels)} channel counts")
+        return self
 
 
 class BackbonePart(Frozen):
@@ -74,45 +93,74 @@ class TrainPart(Frozen):
         max_steps: Stop after this many optimiser steps; 0 = no limit.
     """
 
-    epochs: int = 200
-    batch_size: int = 4
-    lr: float = 1e-3
-    weight_decay: float = 1e-6
-    warmup: float = 0.05
+    epochs: Positive = 200
+    batch_size: Positive = 4
+    lr: Annotated[float, Field(strict=True, gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(strict=True, ge=0)] = 1e-6
+    warmup: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.05
     precision: Literal["fp32", "bf16"] = "fp32"
-    augment: bool = True
-    task_weights: dict[str, float] = {}
-    max_steps: int = 0
+    augment: Annotated[bool, Field(strict=True)] = True
+    task_weights: dict[str, Annotated[float, Field(strict=True, gt=0)]] = {}
+    max_steps: Count = 0
 
 
-class EvaluationPart(Frozen):
-    """How results are computed.
+class EvaluationRule(Frozen):
+    """How results are chosen and shown.
 
     Attributes:
-        protocols: Task name to the version of its metrics' definition.
         selection: "last", or "best-val" (best on `val_split`, never on the reported split).
         val_split: Split used by "best-val"; empty with "last".
         every: Evaluate every so many epochs for the curves; 0 = only at the end.
         pictures: Images of the reported split whose predictions are kept for the report.
     """
 
-    protocols: dict[str, int] = {}
     selection: Literal["last", "best-val"] = "last"
     val_split: str = ""
-    every: int = 0
-    pictures: int = 3
+    every: Count = 0
+    pictures: Count = 3
+
+    @model_validator(mode="after")
+    def _selection_has_its_split(self) -> Self:
+        if self.selection == "best-val" and not self.val_split:
+            raise ValueError('selection "best-val" needs val_split, for example "train-159"')
+        if self.selection == "last" and self.val_split:
+            raise ValueError('val_split is only read with selection "best-val"')
+        return self
+
+
+class EvaluationPart(EvaluationRule):
+    """How results are computed.
+
+    Attributes:
+        protocols: Task name to the version of its metrics' definition.
+    """
+
+    protocols: dict[str, int] = {}
 
 
 class Cell(Frozen):
-    """One run's full description; equal cells have equal ids on any machine."""
+    """One run's full description; equal cells have equal ids on any machine.
 
-    schema_version: int = SCHEMA_VERSION
+    Known ids are pinned by tests. A field added later must be left out of `canonical`
+    while it holds its default, or `SCHEMA_VERSION` must rise.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
     dataset: DatasetPart
     backbone: BackbonePart
     method: MethodPart
     train: TrainPart
     evaluation: EvaluationPart
-    seed: int
+    seed: Count
+
+    @model_validator(mode="after")
+    def _never_select_on_the_reported_split(self) -> Self:
+        if self.evaluation.val_split == self.dataset.eval_split:
+            raise ValueError(f"val_split is the reported split '{self.dataset.eval_split}'")
+        return self
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def canonical(self) -> str:
         """Canonical JSON: sorted keys, no spaces, shortest float form."""

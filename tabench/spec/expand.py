@@ -1,0 +1,127 @@
+"""From an experiment file to the cells it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tabench.catalog import METHODS
+from tabench.errors import SpecError
+from tabench.registry import nearest
+from tabench.spec.cell import (
+    SCHEMA_VERSION,
+    BackbonePart,
+    Cell,
+    DatasetPart,
+    EvaluationPart,
+    MethodPart,
+)
+from tabench.spec.experiment import Experiment, Profile
+from tabench.spec.overrides import override
+from tabench.spec.selection import select_cells, shard_cells
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What an experiment file names but does not hold.
+
+    Attributes:
+        dataset_name: Registry name of the dataset that was looked at.
+        fingerprint: Identity of its content.
+        channels: Decoder channels N_t of every task the dataset has.
+        checkpoint_sha256: Identity of the backbone's weights.
+        protocols: Task name to the version of its metrics' definition.
+    """
+
+    dataset_name: str
+    fingerprint: str
+    channels: Mapping[str, int]
+    checkpoint_sha256: str
+    protocols: Mapping[str, int]
+
+
+def expand(
+    experiment: Experiment,
+    profile: str,
+    resolved: Resolved,
+    overrides: Iterable[str] = (),
+    select: Iterable[str] = (),
+    shard: str | None = None,
+) -> list[Cell]:
+    """The cells of a profile, methods outermost, seeds innermost.
+
+    Args:
+        experiment: The file's content.
+        profile: Name of one of its profiles.
+        resolved: What is known of the data and the weights.
+        overrides: `--set` options ("train.epochs=2").
+        select: `--select` options ("method=ta-lora,lora-stl").
+        shard: `--shard` option ("1/4"), by position in the selected list.
+
+    Raises:
+        SpecError: An option or a name cannot be used as written, or no cell is selected.
+    """
+    experiment = override(experiment, profile, overrides)
+    settings = experiment.profile(profile)
+    where = f"{experiment.source}: profiles.{profile}"
+    dataset = _dataset(settings, resolved, where)
+    backbone = BackbonePart(
+        name=settings.backbone.name,
+        checkpoint=resolved.checkpoint_sha256,
+        pixel_norm=settings.backbone.pixel_norm,
+    )
+    weights = {task: settings.train.task_weights.get(task, 1.0) for task in dataset.tasks}
+    train = settings.train.model_copy(update={"task_weights": weights})
+    protocols = {task: resolved.protocols[task] for task in dataset.tasks}
+    evaluation = EvaluationPart(**settings.evaluation.model_dump(), protocols=protocols)
+    if evaluation.val_split == dataset.eval_split:
+        raise SpecError(
+            f"'{dataset.eval_split}' is the reported split: nothing may be selected on it",
+            where=f"{where}.evaluation.val_split",
+            hint='train on "train-636" and select on "train-159"',
+        )
+    cells = [
+        Cell(
+            schema_version=SCHEMA_VERSION,
+            dataset=dataset,
+            backbone=backbone,
+            method=_method(name, settings, where),
+            train=train,
+            evaluation=evaluation,
+            seed=seed,
+        )
+        for name in experiment.axes.methods
+        for seed in experiment.axes.seeds
+    ]
+    cells = select_cells(cells, select)
+    return shard_cells(cells, shard) if shard is not None else cells
+
+
+def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
+    spec = settings.dataset
+    if spec.name != resolved.dataset_name:
+        raise SpecError(
+            f"the profile names '{spec.name}' but '{resolved.dataset_name}' was looked at",
+            where=f"{where}.dataset.name",
+        )
+    for task in spec.tasks:
+        if task not in resolved.channels:
+            close = nearest(task, resolved.channels)
+            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(resolved.channels)}"
+            raise SpecError(
+                f"dataset '{spec.name}' has no task '{task}'", where=f"{where}.dataset.tasks", hint=hint
+            )
+    return DatasetPart(
+        name=spec.name,
+        fingerprint=resolved.fingerprint,
+        tasks=spec.tasks,
+        channels=tuple(resolved.channels[task] for task in spec.tasks),
+        train_split=spec.train_split,
+        eval_split=spec.eval_split,
+    )
+
+
+def _method(name: str, settings: Profile, where: str) -> MethodPart:
+    given = settings.methods.get(name, {})
+    params = METHODS.get(name).params(given, where=f"{where}.methods.{name}")
+    return MethodPart(name=name, params=params)

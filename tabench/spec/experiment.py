@@ -1,0 +1,187 @@
+"""The experiment file: what to run, on what, and how it is reported."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PrivateAttr, ValidationError
+
+from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
+from tabench.errors import SpecError
+from tabench.registry import nearest
+from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Positive, Scalar, Seeds, TrainPart
+from tabench.spec.problems import spec_error
+
+Params = dict[str, Scalar]
+
+
+class Generate(Frozen):
+    """The recipe of a synthetic dataset; its content enters a cell by the fingerprint alone.
+
+    Attributes:
+        seed: Seed of all scenes.
+        train: Images of the training split.
+        val: Images of the reported split.
+        height: Pixels.
+        width: Pixels.
+    """
+
+    seed: Count = 0
+    train: Positive
+    val: Positive
+    height: Positive
+    width: Positive
+
+
+class DatasetSpec(Frozen):
+    """Which dataset and which of its tasks, in the order they are folded."""
+
+    name: str
+    tasks: Names
+    train_split: str = "train"
+    eval_split: str = "val"
+    generate: Generate | None = None
+
+
+class BackboneSpec(Frozen):
+    """Which SAM; `checkpoint` is the path of its weights where they lie elsewhere than usual."""
+
+    name: str
+    pixel_norm: Literal["none", "sam"] = "none"
+    checkpoint: str | None = None
+
+
+class Profile(Frozen):
+    """One full setting of the experiment ("paper", "demo").
+
+    Attributes:
+        note: Printed with every table of it.
+        methods: Hyper-parameters that differ from a method's defaults.
+    """
+
+    note: str = ""
+    dataset: DatasetSpec
+    backbone: BackboneSpec
+    train: TrainPart = TrainPart()
+    evaluation: EvaluationRule = EvaluationRule()
+    methods: dict[str, Params] = Field(default_factory=dict)
+
+
+class Axes(Frozen):
+    """What the matrix runs over."""
+
+    methods: Names
+    seeds: Seeds = (0,)
+
+
+class Report(Frozen):
+    """How the results are shown.
+
+    Attributes:
+        baselines: Methods that Delta_b is taken against.
+        grid: Methods in the qualitative figure, the boxed one last.
+        published: CSV of published values, relative to the experiment file.
+    """
+
+    baselines: tuple[str, ...] = ()
+    grid: tuple[str, ...] = ()
+    published: str | None = None
+
+
+class Experiment(Frozen):
+    """A whole experiment file."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    title: str
+    table: str = ""
+    figure: str = ""
+    axes: Axes
+    report: Report = Report()
+    profiles: Annotated[dict[str, Profile], Field(min_length=1)]
+    _source: Path = PrivateAttr(default=Path("experiment.toml"))
+
+    @property
+    def source(self) -> Path:
+        """The file it was read from."""
+        return self._source
+
+    @property
+    def published(self) -> Path | None:
+        """Path of the published values, if the file names one."""
+        return self.source.parent / self.report.published if self.report.published else None
+
+    def profile(self, name: str) -> Profile:
+        """A profile by name.
+
+        Raises:
+            SpecError: There is no such profile.
+        """
+        if name not in self.profiles:
+            close = nearest(name, self.profiles)
+            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.profiles)}"
+            raise SpecError(f"unknown profile '{name}'", where=f"{self.source}: profiles", hint=hint)
+        return self.profiles[name]
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises:
+        SpecError: The file is missing, is not TOML, or has a key, a value or a name that is
+            not valid; the message names file, dotted key and the nearest valid name.
+    """
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        beside = sorted(str(found) for found in path.parent.glob("*.toml"))
+        hint = f"in that folder: {', '.join(beside)}" if beside else "give the path of a .toml file"
+        raise SpecError("no such experiment file", where=str(path), hint=hint) from error
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except ValueError as error:
+        raise SpecError(f"not valid TOML: {error}", where=str(path)) from error
+    try:
+        experiment = Experiment.model_validate(data)
+    except ValidationError as error:
+        raise spec_error(error, Experiment, data, str(path)) from error
+    experiment._source = path
+    check_names(experiment, str(path))
+    return experiment
+
+
+def check_names(experiment: Experiment, where: str) -> None:
+    """Check every method, task, dataset and backbone name and every hyper-parameter.
+
+    Raises:
+        SpecError: One is not registered, or a method lacks the hyper-parameter.
+    """
+    for key, names in [
+        ("axes.methods", experiment.axes.methods),
+        ("report.baselines", experiment.report.baselines),
+        ("report.grid", experiment.report.grid),
+    ]:
+        for name in names:
+            METHODS.entry(name, where=f"{where}: {key}")
+    for name, profile in experiment.profiles.items():
+        check_profile(profile, f"{where}: profiles.{name}.")
+
+
+def check_profile(profile: Profile, prefix: str) -> None:
+    """Check one profile's names; `prefix` goes before the key in messages.
+
+    Raises:
+        SpecError: A name is not registered, or a method lacks the hyper-parameter.
+    """
+    DATASETS.entry(profile.dataset.name, where=f"{prefix}dataset.name")
+    BACKBONES.entry(profile.backbone.name, where=f"{prefix}backbone.name")
+    for task in profile.dataset.tasks:
+        TASKS.entry(task, where=f"{prefix}dataset.tasks")
+    for task in profile.train.task_weights:
+        TASKS.entry(task, where=f"{prefix}train.task_weights")
+    for method, params in profile.methods.items():
+        where = f"{prefix}methods.{method}"
+        METHODS.get(method, where=where).params(params, where=where)
