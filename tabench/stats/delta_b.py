@@ -1,0 +1,94 @@
+"""Delta_b: the average relative improvement over a baseline, in percent, higher is better.
+
+Lines of work compute different things under this name, so every variant is named and
+versioned, and a report prints which one it used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from tabench.errors import SpecError
+from tabench.registry import nearest
+
+Values = Mapping[str, Mapping[str, float]]  # task -> metric -> value
+Directions = Mapping[tuple[str, str], str]  # (task, metric) -> "higher" or "lower"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One definition of Delta_b.
+
+    Attributes:
+        name: Name in reports and options.
+        version: Rises when the definition changes.
+        formula: The definition, one line.
+        source: Where it is used.
+        one_metric: Takes the first metric of each task instead of the mean over its metrics.
+    """
+
+    name: str
+    version: int
+    formula: str
+    source: str
+    one_metric: bool
+
+
+VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
+    {
+        "libmtl": Variant(
+            "libmtl",
+            1,
+            "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (B_tm - N_tm) / B_tm, w = 1 where higher is better",
+            "LibMTL",
+            one_metric=False,
+        ),
+        "single-metric": Variant(
+            "single-metric",
+            1,
+            "100% * 1/T * sum_t (-1)^w_t * (B_t - N_t) / B_t on the first metric of each task",
+            "Vandenhende et al., MTLoRA",
+            one_metric=True,
+        ),
+    }
+)
+
+
+def delta_b(method: Values, baseline: Values, directions: Directions, variant: str = "libmtl") -> float:
+    """Average relative improvement of a method over a baseline.
+
+    Args:
+        method: Task to metric to value, the method's.
+        baseline: The same of the baseline, a method of the same matrix.
+        directions: Which metrics enter, in order, and which way each is better.
+        variant: A name in `VARIANTS`.
+
+    Returns:
+        Percent, positive where the method is better. NaN if a value is NaN or a baseline's
+        value is 0, where no relative change is defined.
+
+    Raises:
+        SpecError: An unknown variant or direction, no metric, or a metric one of the two lacks.
+    """
+    if variant not in VARIANTS:
+        close = nearest(variant, VARIANTS) or ", ".join(VARIANTS)
+        raise SpecError(f"unknown Delta_b variant '{variant}'", hint=f"did you mean '{close}'?")
+    if not directions:
+        raise SpecError("Delta_b needs at least one metric")
+    changes: dict[str, list[float]] = {}
+    for (task, metric), better in directions.items():
+        if better not in ("higher", "lower"):
+            raise SpecError(f"better must be 'higher' or 'lower', not '{better}'", where=f"{task}.{metric}")
+        for owner, values in (("method", method), ("baseline", baseline)):
+            if metric not in values.get(task, {}):
+                raise SpecError(f"the {owner} has no value of this metric", where=f"{task}.{metric}")
+        new, old = method[task][metric], baseline[task][metric]
+        change = (old - new) / old if old else math.nan
+        changes.setdefault(task, []).append(-change if better == "higher" else change)
+    if VARIANTS[variant].one_metric:
+        changes = {task: values[:1] for task, values in changes.items()}
+    return 100 * math.fsum(math.fsum(v) / len(v) for v in changes.values()) / len(changes)

@@ -1,0 +1,104 @@
+"""Writing that survives a kill: a file is there whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tabench.errors import StoreError
+from tabench.store.encoding import dumps
+
+_HINTS = {
+    errno.ENOSPC: "the disk is full: free some space and run the command again",
+    errno.EDQUOT: "your quota is used up: free some space and run the command again",
+    errno.EROFS: "the file system is read-only: choose another results folder",
+    errno.EACCES: "no permission: choose another results folder or change its owner",
+    errno.EPERM: "no permission: choose another results folder or change its owner",
+}
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file whole: a temporary file beside it, fsync, rename, fsync of the folder.
+
+    Missing folders are made. Whoever reads the path sees the old content or the new one.
+
+    Raises:
+        StoreError: The path cannot be written; the message says why. Nothing is left behind.
+    """
+    path = Path(path)
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write a value as JSON, whole or not at all; equal values give equal bytes.
+
+    Raises:
+        StoreError: The path cannot be written.
+        ValueError: A float is NaN or infinite, which JSON does not have.
+    """
+    write_bytes(path, dumps(value).encode())
+
+
+def append_line(path: str | Path, line: str) -> None:
+    """Append one line and flush it to the disk; a line torn by an earlier kill is closed first.
+
+    Raises:
+        StoreError: The path cannot be written.
+        ValueError: The line holds a line break.
+    """
+    if "\n" in line:
+        raise ValueError("one line at a time")
+    path = Path(path)
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = _HINTS.get(error.errno or 0)
+        raise StoreError(
+            f"cannot be written: {error.strerror or error}", where=str(path), hint=hint
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems cannot sync a folder
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

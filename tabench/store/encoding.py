@@ -1,0 +1,72 @@
+"""The one way this package writes and reads JSON files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tabench.errors import StoreError
+
+
+def dumps(value: object) -> str:
+    """JSON text with one key a line and short lists on one line, ending in a line break.
+
+    Raises:
+        ValueError: A float is NaN or infinite, which JSON does not have.
+    """
+    return _text(value, 0) + "\n"
+
+
+def _text(value: object, depth: int) -> str:
+    if isinstance(value, dict) and value:
+        inner = " " * (depth + 1)
+        lines = (f"{inner}{_flat(str(key))}: {_text(item, depth + 1)}" for key, item in value.items())
+        return "{\n" + ",\n".join(lines) + "\n" + " " * depth + "}"
+    if isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+        inner = " " * (depth + 1)
+        return "[\n" + ",\n".join(f"{inner}{_flat(item)}" for item in value) + "\n" + " " * depth + "]"
+    return _flat(value)
+
+
+def _flat(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def read_json(path: str | Path, hint: str = "restore it, or remove it and run the cell again") -> Any:
+    """Read a JSON file.
+
+    Raises:
+        StoreError: It is missing, unreadable, cut off or not JSON; the message names it and `hint`.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+    except ValueError as error:  # torn JSON and torn UTF-8 alike
+        raise StoreError(f"not whole JSON: {error}", where=str(path), hint=hint) from error
+
+
+def read_lines(path: str | Path) -> list[dict[str, Any]]:
+    """Read a journal, one JSON object a line; a missing file is empty, torn lines are left out.
+
+    Raises:
+        StoreError: The file is there but cannot be read.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+    events: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            events.append(event)
+    return events
