@@ -1,0 +1,44 @@
+"""Checks and notes that every task's accumulator shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tabench.errors import DivergedError
+
+
+def check_protocol(protocol: str) -> None:
+    """Refuse protocols other than "paper" and "pixel" (ValueError)."""
+    if protocol not in ("paper", "pixel"):
+        raise ValueError(f"unknown protocol '{protocol}'; known: paper, pixel")
+
+
+def check_finite(prediction: Tensor, ids: Sequence[str]) -> None:
+    """Refuse predictions (B, C, H, W) that no metric could rank.
+
+    Raises:
+        DivergedError: An image's prediction holds NaN or infinity; names the images.
+    """
+    finite = torch.isfinite(prediction).flatten(1).all(dim=1).tolist()
+    bad = [image_id for image_id, fine in zip(ids, finite, strict=True) if not fine]
+    if bad:
+        raise DivergedError(
+            "the prediction holds NaN or infinite values",
+            where=", ".join(bad),
+            hint="the weights diverged: lower train.lr or use precision fp32",
+        )
+
+
+def claim_id(seen: set[str], image_id: str) -> None:
+    """Remember an image id; an image counted twice would shift every number (ValueError)."""
+    if image_id in seen:
+        raise ValueError(f"image '{image_id}' was evaluated twice")
+    seen.add(image_id)
+
+
+def skipped_note(images: int) -> list[str]:
+    """Note on images that changed no number, none if there are none."""
+    return [f"images without a valid pixel, left out: {images}"] if images else []

@@ -1,0 +1,79 @@
+"""Surface normals: cosine loss, angles between predicted and true normals."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+from torch.nn import functional as F
+
+from tabench.tasks.averaging import PixelAverage, Values, valid_pixels
+from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task
+from tabench.tasks.colours import normal_colours
+
+EPSILON = 1e-6  # length below which a raw vector is not scaled up to 1; bounds the gradient
+THRESHOLDS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}  # degrees
+
+
+class Normals(Task):
+    """Unit normals (x right, y down, z forward); target (0, 0, 0) marks invalid pixels."""
+
+    name: ClassVar[str] = "normals"
+    needs: ClassVar[str] = "normal"
+    metrics: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo("mean", "Mean angle", "deg", "lower"),
+        MetricInfo("median", "Median angle", "deg", "lower"),
+        MetricInfo("within_11", "Within 11.25°", "%", "higher"),
+        MetricInfo("within_22", "Within 22.5°", "%", "higher"),
+        MetricInfo("within_30", "Within 30°", "%", "higher"),
+    )
+
+    def activate(self, raw: Tensor) -> Tensor:
+        """Raw channels (B, 3, H, W) scaled to unit length, float32."""
+        return F.normalize(raw.float(), dim=1, eps=EPSILON)
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """1 - mean dot product over the batch's valid pixels, in 0..2, float32."""
+        valid = target.sum(dim=1) != 0
+        dot = (self.activate(raw) * target.float()).sum(dim=1)
+        return (1 - dot).where(valid, 0.0).sum() / valid.sum().clamp(min=1)
+
+    def evaluation(self, protocol: str) -> Evaluation:
+        """Angles in degrees: mean, median, share (%) strictly below each threshold."""
+        return PixelAverage(protocol, _angle_values, [metric.key for metric in self.metrics], ("median",))
+
+    def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
+        """(n + 1) / 2 as red, green, blue."""
+        return normal_colours(prediction)
+
+    def colour_target(self, target: npt.NDArray[np.generic]) -> RGB:
+        """As a prediction; invalid pixels are black."""
+        picture = normal_colours(target.astype(np.float32))
+        picture[~valid_pixels(target)] = 0
+        return picture
+
+    def error_map(
+        self, prediction: npt.NDArray[np.float32], target: npt.NDArray[np.generic]
+    ) -> npt.NDArray[np.float32]:
+        """Angle / 90 degrees, at most 1; NaN where invalid."""
+        angle = angles(prediction.astype(np.float64), target.astype(np.float64))
+        error = np.minimum(angle / 90, 1)
+        return np.where(valid_pixels(target), error, np.nan).astype(np.float32)
+
+
+def angles(prediction: Values, target: Values) -> Values:
+    """Angle in degrees: acos of the clamped dot product over axis 0.
+
+    The target is taken as stored and not scaled to unit length, as in the authors' code.
+    """
+    dot = (prediction * target).sum(axis=0)
+    result: Values = np.degrees(np.arccos(np.clip(dot, -1, 1)))
+    return result
+
+
+def _angle_values(prediction: Values, target: Values) -> dict[str, Values]:
+    angle = angles(prediction, target)[valid_pixels(target)]
+    within = {key: 100 * (angle < limit).astype(np.float64) for key, limit in THRESHOLDS.items()}
+    return {"mean": angle, "median": angle, **within}

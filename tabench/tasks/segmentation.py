@@ -1,0 +1,71 @@
+"""Semantic segmentation: cross-entropy, mIoU and pixel accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+from torch.nn import functional as F
+
+from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task
+from tabench.tasks.colours import class_palette
+from tabench.tasks.confusion import ConfusionEvaluation
+
+IGNORE = -1
+
+
+class Segmentation(Task):
+    """One class a pixel; label -1 marks pixels without one."""
+
+    name: ClassVar[str] = "segmentation"
+    needs: ClassVar[str] = "label"
+    metrics: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo("miou", "mIoU", "%", "higher"),
+        MetricInfo("pacc", "Pixel acc.", "%", "higher"),
+    )
+
+    def activate(self, raw: Tensor) -> Tensor:
+        """Log-softmax over the channels (B, C, H, W), float32."""
+        return F.log_softmax(raw.float(), dim=1)
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Mean negative log-likelihood over the batch's labelled pixels, float32."""
+        # flattened: CUDA has no deterministic backward for the 2-D form
+        scores = self.activate(raw).permute(0, 2, 3, 1).reshape(-1, raw.shape[1])
+        labels = target.reshape(-1)
+        total = F.nll_loss(scores, labels, ignore_index=IGNORE, reduction="sum")
+        return total / (labels != IGNORE).sum().clamp(min=1)
+
+    def evaluation(self, protocol: str) -> Evaluation:
+        """See `ConfusionEvaluation`."""
+        return ConfusionEvaluation(protocol, self.channels, self.classes)
+
+    def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
+        """Colour of the highest-scoring class."""
+        return class_palette(self.channels)[prediction.argmax(axis=0)]
+
+    def colour_target(self, target: npt.NDArray[np.generic]) -> RGB:
+        """Colour of the label; unlabelled pixels are black."""
+        labels = target.astype(np.int64)
+        picture = class_palette(self.channels)[np.maximum(labels, 0)]
+        picture[labels == IGNORE] = 0
+        return picture
+
+    def error_map(
+        self, prediction: npt.NDArray[np.float32], target: npt.NDArray[np.generic]
+    ) -> npt.NDArray[np.float32]:
+        """1 where the class is wrong, 0 where right, NaN where unlabelled."""
+        labels = target.astype(np.int64)
+        wrong = (prediction.argmax(axis=0) != labels).astype(np.float32)
+        return np.where(labels == IGNORE, np.float32(np.nan), wrong)
+
+    def legend(self) -> Mapping[str, tuple[int, int, int]]:
+        """Class name to colour."""
+        palette = class_palette(self.channels)
+        return {
+            name: (int(r), int(g), int(b))
+            for name, (r, g, b) in zip(self.classes, palette.tolist(), strict=False)
+        }
