@@ -1,0 +1,10 @@
+"""Procedural furnished rooms with exact labels, depth and normals, in NYUv2's layout.
+
+They stand in for NYUv2 where it is absent and feed the pretraining of the small SAM.
+They are not NYUv2, and numbers on them say nothing about it.
+"""
+
+from tabench.data.scenes.make import make_scene, make_scenes
+from tabench.data.scenes.recipe import Recipe, recipe_fingerprint
+
+__all__ = ["Recipe", "make_scene", "make_scenes", "recipe_fingerprint"]

@@ -1,0 +1,111 @@
+"""Light on surfaces: lamps and windows with shadow rays, and what the room scatters."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tabench.data.scenes.dice import Floats
+from tabench.data.scenes.scene import Light, Scene
+from tabench.data.scenes.shapes import entry
+
+
+class Occluders:
+    """The pieces that throw shadows, grouped by thing with bounding balls."""
+
+    def __init__(self, scene: Scene) -> None:
+        groups: dict[int, list[int]] = {}
+        for k, piece in enumerate(scene.pieces):
+            if piece.casts:
+                groups.setdefault(scene.things[k], []).append(k)
+        self._groups = []
+        for members in groups.values():
+            shapes = [scene.pieces[k].shape for k in members]
+            self._groups.append((_ball(np.concatenate([s.corners() for s in shapes])), shapes))
+
+    def blocked(self, points: Floats, target: Floats) -> npt.NDArray[np.bool_]:
+        """Which points (n, 3) do not see a target (3,)."""
+        hidden = np.zeros(len(points), dtype=bool)
+        way = target - points
+        square = (way * way).sum(-1)
+        for (centre, radius), shapes in self._groups:
+            near = np.flatnonzero(_near(points, way, square, centre, radius) & ~hidden)
+            for shape in shapes:
+                if len(near) == 0:
+                    break
+                inner = near
+                if len(shapes) > 3:
+                    ball = _ball(shape.corners())
+                    inner = near[_near(points[near], way[near], square[near], *ball)]
+                hit = entry(shape, points[inner], way[inner]) < 1.0
+                hidden[inner[hit]] = True
+                near = near[~hidden[near]]
+        return hidden
+
+
+def _ball(corners: Floats) -> tuple[Floats, float]:
+    centre = (corners.max(0) + corners.min(0)) / 2
+    return centre, float(np.sqrt(((corners - centre) ** 2).sum(-1).max()))
+
+
+def _near(
+    points: Floats, way: Floats, square: Floats, centre: Floats, radius: float
+) -> npt.NDArray[np.bool_]:
+    """Whether segments points -> points + way come within a radius of a centre."""
+    offset = centre - points
+    t = np.clip((offset * way).sum(-1) / square, 0.0, 1.0)
+    gap = offset - t[:, None] * way
+    return np.asarray((gap * gap).sum(-1) < radius * radius)
+
+
+def direct(
+    scene: Scene, points: Floats, normals: Floats, view: Floats, gloss: Floats
+) -> tuple[Floats, Floats]:
+    """Light that arrives straight from lamps and windows.
+
+    Args:
+        scene: The room.
+        points: (n, 3) surface points.
+        normals: (n, 3) facing the camera.
+        view: (n, 3) unit directions to the camera.
+        gloss: (n,) weight of the highlight.
+
+    Returns:
+        Diffuse irradiance and highlight, both (n, 3).
+    """
+    occluders = Occluders(scene)
+    lifted = points + 2e-3 * normals
+    diffuse, highlight = np.zeros_like(points), np.zeros_like(points)
+    for light in scene.lights:
+        for source in light.points:
+            strength, to_light = _arriving(light, source, lifted, normals)
+            lit = np.flatnonzero(strength > 2e-3)
+            lit = lit[~occluders.blocked(lifted[lit], source)]
+            share = strength[lit] / len(light.points)
+            diffuse[lit] += share[:, None] * light.power
+            half = to_light[lit] + view[lit]
+            half /= np.maximum(np.linalg.norm(half, axis=-1, keepdims=True), 1e-9)
+            shine = gloss[lit] * share * np.maximum((half * normals[lit]).sum(-1), 0.0) ** 40
+            highlight[lit] += shine[:, None] * light.power
+    return diffuse, highlight
+
+
+def _arriving(light: Light, source: Floats, points: Floats, normals: Floats) -> tuple[Floats, Floats]:
+    way = source - points
+    square = np.maximum((way * way).sum(-1), 1e-6)
+    to_light = way / np.sqrt(square)[:, None]
+    strength = np.maximum((to_light * normals).sum(-1), 0.0) / (square + 0.6)
+    if light.normal is not None:
+        strength = strength * np.maximum(-(to_light @ light.normal), 0.0)
+    return strength, to_light
+
+
+def ambient(scene: Scene, points: Floats, normals: Floats) -> Floats:
+    """Scattered light (n,): less in corners and near the floor, more from above."""
+    gaps = np.concatenate([points, scene.size - points], axis=-1)
+    facing = np.concatenate([normals, -normals], axis=-1)
+    corner = (
+        1.0
+        - 0.4 * (np.exp(-np.maximum(gaps, 0.0) / 0.25) * (1.0 - np.abs(facing))).sum(-1).clip(0.0, 1.6) / 1.6
+    )
+    return np.asarray(corner * (1.0 + 0.15 * normals[:, 2]))

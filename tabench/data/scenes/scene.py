@@ -1,0 +1,55 @@
+"""A furnished room, ready to be rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tabench.data.scenes.camera import Camera
+from tabench.data.scenes.dice import Floats
+from tabench.data.scenes.thing import Piece, Thing
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """A lamp or a window.
+
+    Attributes:
+        points: (k, 3) positions it shines from, in equal shares.
+        normal: (3,) direction a window faces; None shines everywhere.
+        power: (3,) linear colour times strength.
+    """
+
+    points: Floats
+    normal: Floats | None
+    power: Floats
+
+
+@dataclass
+class Scene:
+    """A room with a camera.
+
+    Attributes:
+        size: (3,) inner extents in metres.
+        camera: Where it is seen from.
+        pieces: Primitives in room coordinates.
+        instances: Instance number of each piece, from 1.
+        things: Number of the thing each piece belongs to, for culling.
+        lights: What lights it.
+    """
+
+    size: Floats
+    camera: Camera
+    pieces: list[Piece] = field(default_factory=list)
+    instances: list[int] = field(default_factory=list)
+    things: list[int] = field(default_factory=list)
+    lights: list[Light] = field(default_factory=list)
+
+    def put(self, thing: Thing, x: float, y: float, z: float, yaw: float) -> None:
+        """Add a thing; each of its groups of one class becomes an instance."""
+        first, number = max(self.instances, default=0) + 1, max(self.things, default=-1) + 1
+        known: dict[tuple[str, str], int] = {}
+        for piece in thing.moved(x, y, z, yaw):
+            key = (piece.group, piece.label)
+            self.instances.append(known.setdefault(key, first + len(known)))
+            self.things.append(number)
+            self.pieces.append(piece)

@@ -1,0 +1,119 @@
+"""Primitives and their intersection with rays.
+
+A shape is an affine image of a unit solid: the cube [-1, 1]^3, the unit ball, or the
+cylinder of radius 1 around z in -1..1. Rays are moved into that frame, where the ray
+parameter stays what it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tabench.data.scenes.dice import Floats
+
+BOX, BALL, CYLINDER = 0, 1, 2
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """One primitive.
+
+    Attributes:
+        kind: BOX, BALL or CYLINDER.
+        centre: (3,) metres.
+        axes: (3, 3), local axes as columns, orthonormal.
+        half: (3,) half extents in metres along the local axes.
+    """
+
+    kind: int
+    centre: Floats
+    axes: Floats
+    half: Floats
+
+    def corners(self) -> Floats:
+        """(8, 3) corners of the bounding box."""
+        signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
+        return self.centre + (signs * self.half) @ self.axes.T
+
+    def moved(self, turn: Floats, shift: Floats) -> Shape:
+        """The shape after p -> turn @ p + shift."""
+        return Shape(self.kind, turn @ self.centre + shift, turn @ self.axes, self.half)
+
+
+def yaw_matrix(yaw: float) -> Floats:
+    """Rotation about the vertical z axis (3, 3)."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def entry(shape: Shape, origins: Floats, directions: Floats) -> Floats:
+    """Ray parameter where rays first meet a shape from outside.
+
+    Args:
+        shape: The primitive.
+        origins: (3,) or (n, 3).
+        directions: (n, 3), any length.
+
+    Returns:
+        (n,) parameter in units of the direction's length; inf for a miss, for a shape
+        behind the origin, and for origins inside the shape.
+    """
+    scale = shape.axes / shape.half
+    o = (origins - shape.centre) @ scale
+    d = directions @ scale
+    if shape.kind == BOX:
+        near, far = _slabs(o, d)
+    elif shape.kind == BALL:
+        near, far = _quadratic((d * d).sum(-1), (o * d).sum(-1), (o * o).sum(-1) - 1.0)
+    else:
+        o2, d2 = o[..., :2], d[..., :2]
+        near, far = _quadratic((d2 * d2).sum(-1), (o2 * d2).sum(-1), (o2 * o2).sum(-1) - 1.0)
+        caps_near, caps_far = _slabs(o[..., 2:], d[..., 2:])
+        near, far = np.maximum(near, caps_near), np.minimum(far, caps_far)
+    return np.where((near < far) & (near > 0.0), near, np.inf)
+
+
+def _slabs(o: Floats, d: Floats) -> tuple[Floats, Floats]:
+    inverse = 1.0 / np.where(np.abs(d) < _TINY, _TINY, d)
+    low, high = (-1.0 - o) * inverse, (1.0 - o) * inverse
+    first, last = np.minimum(low, high), np.maximum(low, high)
+    near, far = first[..., 0], last[..., 0]
+    for axis in range(1, first.shape[-1]):
+        near, far = np.maximum(near, first[..., axis]), np.minimum(far, last[..., axis])
+    return near, far
+
+
+def _quadratic(a: Floats, b: Floats, c: Floats) -> tuple[Floats, Floats]:
+    a = np.maximum(a, _TINY)
+    root = np.sqrt(np.maximum(b * b - a * c, 0.0))
+    miss = b * b < a * c
+    return np.where(miss, np.inf, (-b - root) / a), np.where(miss, -np.inf, (-b + root) / a)
+
+
+def local_normals(kinds: Floats, points: Floats, halves: Floats) -> Floats:
+    """Outward unit normals in the shapes' frames.
+
+    Args:
+        kinds: (n,) kind of the shape each point lies on.
+        points: (n, 3) in unit coordinates of that shape.
+        halves: (n, 3) its half extents.
+
+    Returns:
+        (n, 3) unit vectors.
+    """
+    face = np.abs(points).argmax(-1)
+    rows = np.arange(len(points))
+    flat = np.zeros_like(points)
+    flat[rows, face] = np.sign(points[rows, face])
+    radius = np.hypot(points[:, 0], points[:, 1])
+    cap = np.abs(points[:, 2]) >= radius
+    side = points * np.array([1.0, 1.0, 0.0])
+    lid = np.zeros_like(points)
+    lid[:, 2] = np.sign(points[:, 2])
+    tube = np.where(cap[:, None], lid, side)
+    kind = kinds[:, None]
+    normal = np.where(kind == BOX, flat, np.where(kind == BALL, points, tube)) / halves
+    return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
