@@ -48,15 +48,9 @@ class Backbone:
 
 _URL = "https://dl.fbaipublicfiles.com/segment_anything/"
 
-VIT_B = Backbone(
-    "vit_b", 1024, 16, 768, 12, 12, (2, 5, 8, 11), 14, url=_URL + "sam_vit_b_01ec64.pth"
-)
-VIT_L = Backbone(
-    "vit_l", 1024, 16, 1024, 24, 16, (5, 11, 17, 23), 14, url=_URL + "sam_vit_l_0b3195.pth"
-)
-VIT_H = Backbone(
-    "vit_h", 1024, 16, 1280, 32, 16, (7, 15, 23, 31), 14, url=_URL + "sam_vit_h_4b8939.pth"
-)
+VIT_B = Backbone("vit_b", 1024, 16, 768, 12, 12, (2, 5, 8, 11), 14, url=_URL + "sam_vit_b_01ec64.pth")
+VIT_L = Backbone("vit_l", 1024, 16, 1024, 24, 16, (5, 11, 17, 23), 14, url=_URL + "sam_vit_l_0b3195.pth")
+VIT_H = Backbone("vit_h", 1024, 16, 1280, 32, 16, (7, 15, 23, 31), 14, url=_URL + "sam_vit_h_4b8939.pth")
 VIT_NANO = Backbone(
     "sam_vit_nano",
     image_size=128,

@@ -1,0 +1,52 @@
+"""What a method would train on a backbone, counted without weights or memory."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TypedDict
+
+import torch
+
+from tabench.methods.base import Method, Value
+from tabench.methods.parameters import Counts, count, summed
+from tabench.sam.geometry import Backbone
+from tabench.sam.msam import MSam
+
+
+class Description(TypedDict):
+    """Parameter counts of a method: `all` models summed, and each of them."""
+
+    all: Counts
+    per_model: dict[str, Counts]
+
+
+def describe(
+    method: Method, backbone: Backbone, channels: Mapping[str, int], params: Mapping[str, Value] | None = None
+) -> Description:
+    """Count what a method trains.
+
+    Args:
+        method: Registry entry.
+        backbone: SAM variant.
+        channels: Task name to its number of output channels.
+        params: Hyper-parameters that differ from the method's defaults.
+
+    Returns:
+        `per_model` holds one entry a task where every task is trained alone, else one named "all".
+
+    Raises:
+        SpecError: A hyper-parameter the method does not have, or one out of range.
+    """
+    module, _, attribute = method.parametrisation.partition(":")
+    adapt = getattr(importlib.import_module(module), attribute)
+    full = method.params(params or {})
+    alone = method.sharing == "per-task"
+    units = {name: {name: n} for name, n in channels.items()} if alone else {"all": dict(channels)}
+    per_model = {}
+    for name, unit in units.items():
+        with torch.device("meta"):
+            model = MSam(backbone, unit)
+            adapt(model.image_encoder, len(unit), full)
+        per_model[name] = count(model)
+    return Description(all=summed(per_model.values()), per_model=per_model)

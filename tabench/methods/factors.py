@@ -1,0 +1,185 @@
+"""Factored updates of one layer for T tasks: LoRA, Tucker and CP.
+
+All hold an update tensor dW (d, k, T), d inputs and k outputs, and apply slice t to task t's
+rows without building it. `dense` builds it, Tucker and CP through TensorLy, for merging and tests.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import tensorly as tl
+import torch
+from tensorly.decomposition import parafac, tucker
+from torch import Tensor, nn
+
+
+class Factors(nn.Module, ABC):
+    """An update dW (d, k, T) in factored form."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Draw the factors anew from torch's global generator, such that dW = 0."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
+        """Apply the update.
+
+        Args:
+            x: (len(tasks), M, d), the rows of each task.
+            tasks: Which slice each leading index uses.
+
+        Returns:
+            x[i] dW[:, :, tasks[i]], (len(tasks), M, k).
+        """
+
+    @abstractmethod
+    def dense(self) -> Tensor:
+        """The update tensor dW (d, k, T)."""
+
+    def columns(self) -> list[Tensor]:
+        """The matrices (..., rows, columns) whose columns the regulariser makes orthonormal."""
+        return []
+
+
+class LoRAFactors(Factors):
+    """dW = (B A)^T, one slice for whatever it is fed (LoRA, arXiv 2106.09685).
+
+    A (r, d) is Kaiming-uniform with a = sqrt(5) and B (k, r) zero, the reference implementation's
+    initialisation; r * (d + k) parameters.
+    """
+
+    def __init__(self, d: int, k: int, rank: int) -> None:
+        super().__init__()
+        self.A = nn.Parameter(torch.empty(rank, d))
+        self.B = nn.Parameter(torch.empty(k, rank))
+        self.reset()
+
+    def reset(self) -> None:
+        """See `Factors.reset`."""
+        nn.init.kaiming_uniform_(self.A, a=5**0.5)
+        nn.init.zeros_(self.B)
+
+    def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
+        """See `Factors.forward`; the slice is the same for every task."""
+        return x @ self.A.T @ self.B.T
+
+    def dense(self) -> Tensor:
+        """See `Factors.dense`; T = 1."""
+        return (self.B @ self.A).T[:, :, None]
+
+
+class TuckerFactors(Factors):
+    """dW = G x1 U1 x2 U2 x3 U3 with G (p, q, v), U1 (d, p), U2 (k, q), U3 (T, v).
+
+    G starts at 0 and the factors from N(0, 1), so dW = 0 at step 0 and only G gets the first
+    task gradient; d*p + k*q + T*v + p*q*v parameters.
+
+    Args:
+        d: Inputs.
+        k: Outputs.
+        tasks: Number of tasks T.
+        ranks: (p, q, v).
+        regularise: Which of "U1", "U2", "G" the orthogonality regulariser sees.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        k: int,
+        tasks: int,
+        ranks: tuple[int, int, int],
+        regularise: Sequence[str] = ("U1", "U2", "G"),
+    ) -> None:
+        super().__init__()
+        p, q, v = ranks
+        self.G = nn.Parameter(torch.empty(p, q, v))
+        self.U1 = nn.Parameter(torch.empty(d, p))
+        self.U2 = nn.Parameter(torch.empty(k, q))
+        self.U3 = nn.Parameter(torch.empty(tasks, v))
+        self.regularise = tuple(regularise)
+        self.reset()
+
+    def reset(self) -> None:
+        """See `Factors.reset`."""
+        nn.init.zeros_(self.G)
+        for factor in (self.U1, self.U2, self.U3):
+            nn.init.normal_(factor)
+
+    def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
+        """See `Factors.forward`: ((x U1) C_t) U2^T with C_t = sum_j U3[t, j] G[:, :, j]."""
+        cores = torch.einsum("pqv,tv->tpq", self.G, self.U3[list(tasks)])
+        return (x @ self.U1) @ cores @ self.U2.T
+
+    def dense(self) -> Tensor:
+        """See `Factors.dense`."""
+        with tl.backend_context("torch", local_threadsafe=True):
+            return tl.tucker_to_tensor((self.G, [self.U1, self.U2, self.U3]))
+
+    def columns(self) -> list[Tensor]:
+        """See `Factors.columns`: U1, U2 and every slice G[:, :, j], as selected; never U3."""
+        named = {"U1": self.U1, "U2": self.U2, "G": self.G.permute(2, 0, 1)}
+        return [named[name] for name in self.regularise]
+
+    @torch.no_grad()
+    def from_dense(self, update: Tensor) -> None:
+        """Start from a given dW (d, k, T), for example stacked trained LoRAs.
+
+        The closest update of these ranks by TensorLy's `tucker`; exact if dW has such ranks.
+        Columns beyond a dimension's size keep their random draw under a zero core.
+        """
+        ranks = [min(rank, size) for rank, size in zip(self.G.shape, update.shape, strict=True)]
+        with tl.backend_context("torch", local_threadsafe=True):
+            core, factors = tucker(update, rank=ranks)
+        self.reset()
+        self.G[: ranks[0], : ranks[1], : ranks[2]] = core
+        for own, found in zip((self.U1, self.U2, self.U3), factors, strict=True):
+            own[:, : found.shape[1]] = found
+
+
+class CPFactors(Factors):
+    """dW = sum_r w_r a_r o b_r o c_r with A (d, R), B (k, R), C (T, R) and w (R).
+
+    The weights w start at 0 and A, B, C from N(0, 1): the counterpart of Tucker's zero core;
+    R * (d + k + T) + R parameters.
+    """
+
+    def __init__(self, d: int, k: int, tasks: int, rank: int) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.empty(rank))
+        self.A = nn.Parameter(torch.empty(d, rank))
+        self.B = nn.Parameter(torch.empty(k, rank))
+        self.C = nn.Parameter(torch.empty(tasks, rank))
+        self.reset()
+
+    def reset(self) -> None:
+        """See `Factors.reset`."""
+        nn.init.zeros_(self.w)
+        for factor in (self.A, self.B, self.C):
+            nn.init.normal_(factor)
+
+    def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
+        """See `Factors.forward`: ((x A) * w * c_t) B^T."""
+        cores = self.w * self.C[list(tasks)]
+        return (x @ self.A * cores[:, None, :]) @ self.B.T
+
+    def dense(self) -> Tensor:
+        """See `Factors.dense`."""
+        with tl.backend_context("torch", local_threadsafe=True):
+            return tl.cp_to_tensor((self.w, [self.A, self.B, self.C]))
+
+    def columns(self) -> list[Tensor]:
+        """See `Factors.columns`: A and B, the counterparts of U1 and U2."""
+        return [self.A, self.B]
+
+    @torch.no_grad()
+    def from_dense(self, update: Tensor, seed: int = 0) -> None:
+        """Start from a given dW (d, k, T): the closest CP update that TensorLy's `parafac` finds."""
+        with tl.backend_context("torch", local_threadsafe=True):
+            weights, factors = parafac(
+                update, rank=self.w.numel(), n_iter_max=500, tol=1e-12, init="random", random_state=seed
+            )
+        self.w.copy_(weights)
+        for own, found in zip((self.A, self.B, self.C), factors, strict=True):
+            own.copy_(found)

@@ -1,0 +1,160 @@
+"""Putting factored updates onto the attention of every encoder block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from segment_anything.modeling import ImageEncoderViT
+from torch import Tensor, nn
+
+from tabench.errors import SpecError
+from tabench.methods.base import Value
+from tabench.methods.factors import Factors
+
+
+class TaskFold:
+    """Which tasks the folded batch holds, shared by all adapted layers of one encoder.
+
+    Args:
+        num_tasks: Number of tasks T; all of them are selected at first.
+    """
+
+    def __init__(self, num_tasks: int) -> None:
+        self.tasks: tuple[int, ...] = tuple(range(num_tasks))
+
+    @contextmanager
+    def select(self, tasks: Sequence[int]) -> Iterator[None]:
+        """Announce the tasks, outermost in the batch, of the forward passes inside the context."""
+        before, self.tasks = self.tasks, tuple(tasks)
+        try:
+            yield
+        finally:
+            self.tasks = before
+
+
+class AdaptedLinear(nn.Module):
+    """A frozen linear layer plus a scaled, factored update.
+
+    W0 sees the folded batch as one matrix. SAM's windowing keeps the batch outermost, so the
+    task stays the outermost axis and the update only needs a reshape to (T, M, d).
+
+    Args:
+        base: The layer; its outputs are `parts` blocks of equal size (q, k, v).
+        factors: The update of the chosen blocks' outputs.
+        fold: Which tasks the batch holds.
+        chosen: Indices of the blocks that are updated; the others get none.
+        scale: Factor s of the update.
+        dropout: Rate of dropout on the update's input, drawn for every element of the folded
+            batch and so independently per task.
+    """
+
+    def __init__(
+        self,
+        base: nn.Linear,
+        factors: Factors,
+        fold: TaskFold,
+        *,
+        chosen: Sequence[int],
+        scale: float,
+        dropout: float,
+        parts: int = 3,
+    ) -> None:
+        super().__init__()
+        self.base = base
+        self.factors = factors
+        self.fold = fold
+        self.chosen = tuple(chosen)
+        self.scale = scale
+        self.dropout = nn.Dropout(dropout)
+        self.parts = parts
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return W0 x + b + s * update(x), (T*M..., k) from (T*M..., d)."""
+        tasks = self.fold.tasks
+        folded = self.dropout(x).reshape(len(tasks), -1, x.shape[-1])
+        update = self.scale * self.factors(folded, tasks).reshape(*x.shape[:-1], -1)
+        return self._add(self.base(x), update)
+
+    def merged(self, task: int) -> nn.Linear:
+        """The plain layer of one task, W0 + s * dW[:, :, t]^T."""
+        linear = nn.Linear(
+            self.base.in_features,
+            self.base.out_features,
+            bias=self.base.bias is not None,
+            device=self.base.weight.device,
+            dtype=self.base.weight.dtype,
+        )
+        with torch.no_grad():
+            slice_ = self.scale * self.factors.dense()[:, :, task]
+            linear.weight.copy_(self._add(self.base.weight.T, slice_).T)
+            if self.base.bias is not None:
+                linear.bias.copy_(self.base.bias)
+        return linear
+
+    def _add(self, whole: Tensor, update: Tensor) -> Tensor:
+        """Add the update to the chosen blocks of the last axis."""
+        if len(self.chosen) == self.parts:
+            return whole + update
+        blocks = list(whole.chunk(self.parts, dim=-1))
+        for index, block in zip(self.chosen, update.chunk(len(self.chosen), dim=-1), strict=True):
+            blocks[index] = blocks[index] + block
+        return torch.cat(blocks, dim=-1)
+
+
+def inject(
+    encoder: ImageEncoderViT,
+    fold: TaskFold,
+    params: Mapping[str, Value],
+    make: Callable[[int, int], Factors],
+) -> None:
+    """Wrap `attn.qkv` of every block of an image encoder, in place.
+
+    Args:
+        encoder: A segment_anything `ImageEncoderViT`.
+        fold: Which tasks the batch holds.
+        params: "targets" (letters of "qkv"), "scale" and "dropout".
+        make: Builds the factors for (inputs d, outputs k).
+
+    Raises:
+        SpecError: A hyper-parameter out of range.
+    """
+    chosen = _targets(str(params["targets"]))
+    dropout = float(params["dropout"])  # type: ignore[arg-type]
+    if not 0 <= dropout < 1:
+        raise SpecError(f"dropout must be in [0, 1), got {dropout}", where="method.params.dropout")
+    for block in encoder.blocks:
+        qkv: nn.Linear = block.attn.qkv
+        factors = make(qkv.in_features, qkv.out_features // 3 * len(chosen))
+        block.attn.qkv = AdaptedLinear(
+            qkv,
+            factors.to(qkv.weight.device, qkv.weight.dtype),
+            fold,
+            chosen=chosen,
+            scale=float(params["scale"]),  # type: ignore[arg-type]
+            dropout=dropout,
+        )
+
+
+def _targets(letters: str) -> tuple[int, ...]:
+    if not letters or len(set(letters)) != len(letters) or not set(letters) <= set("qkv"):
+        raise SpecError(
+            f"'{letters}' is not a choice of q, k and v",
+            where="method.params.targets",
+            hint='write the letters once each, for example "qv"',
+        )
+    return tuple(index for index, letter in enumerate("qkv") if letter in letters)
+
+
+def positive(value: Value, key: str) -> int:
+    """Check a rank.
+
+    Raises:
+        SpecError: It is not an integer of at least 1.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise SpecError(
+            f"a rank must be an integer of at least 1, got {value!r}", where=f"method.params.{key}"
+        )
+    return value

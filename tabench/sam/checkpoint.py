@@ -1,0 +1,140 @@
+"""SAM's weights on disk: finding them, checking them, reading them without running code."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tabench.errors import CheckpointError
+from tabench.provenance.checksum import sha256_file
+from tabench.sam.build import build_sam
+from tabench.sam.geometry import Backbone
+
+FOLDER_VARIABLE = "TABENCH_CHECKPOINTS"
+_HERE = Path(__file__).parent
+_SUFFIXES = (".safetensors", ".pth")
+
+
+@cache
+def expected_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
+    """Key to shape of a backbone's checkpoint: the manifest of the official ones, else as built."""
+    manifest = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))
+    if backbone.name in manifest:
+        return {key: tuple(shape) for key, shape in manifest[backbone.name].items()}
+    with torch.device("meta"):
+        return {key: tuple(value.shape) for key, value in build_sam(backbone).state_dict().items()}
+
+
+def find_checkpoint(backbone: Backbone, path: Path | None = None) -> Path:
+    """Find a backbone's weights.
+
+    Args:
+        backbone: The SAM variant.
+        path: A weights file, or a folder that holds it under its official name or as
+            `sam_<name>*.pth` or `.safetensors`. None looks in the folder that the environment
+            variable TABENCH_CHECKPOINTS names, then among the weights shipped with the package.
+
+    Raises:
+        CheckpointError: Nothing is there; the message says where to get it and where to put it.
+    """
+    if path is not None:
+        found = _in_folder(backbone, path) if path.is_dir() else path
+        if found is not None and found.is_file():
+            return found
+        raise _missing(backbone, str(path))
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder and (found := _in_folder(backbone, Path(folder))) is not None:
+        return found
+    if backbone.shipped and (shipped := _HERE / backbone.shipped).is_file():
+        return shipped
+    raise _missing(backbone, f"${FOLDER_VARIABLE} ({folder or 'not set'})")
+
+
+def checkpoint_sha256(path: Path) -> str:
+    """The sha256 of a weights file, in hex: its identity in a cell."""
+    return sha256_file(path)
+
+
+def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
+    """Read SAM's state dict and check every key and shape.
+
+    `.pth` files are memory-mapped and read with `weights_only=True`, so no code in them runs.
+
+    Returns:
+        SAM's own keys to CPU tensors.
+
+    Raises:
+        CheckpointError: The file is truncated, not a weights file, holds code, or is another model's.
+    """
+    fix = f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
+    try:
+        if path.suffix == ".safetensors":
+            state: object = load_file(path)
+        else:
+            # an interrupted download loses the zip directory at the file's end
+            mapped = zipfile.is_zipfile(path)
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped or None)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointError(
+            f"cannot be read as weights of {backbone.name} (truncated, or more than tensors): {reason}",
+            where=str(path),
+            hint=fix,
+        ) from error
+    return _checked(state, backbone, path, fix)
+
+
+def _checked(state: object, backbone: Backbone, path: Path, fix: str) -> dict[str, Tensor]:
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError("holds no plain state dict of tensors", where=str(path), hint=fix)
+    expected = expected_shapes(backbone)
+    missing = [key for key in expected if key not in state]
+    extra = [key for key in state if key not in expected]
+    if missing or extra:
+        parts = [_listed("misses", missing), _listed("has unknown", extra)]
+        raise CheckpointError(
+            f"is not {backbone.name}: {'; '.join(part for part in parts if part)}",
+            where=str(path),
+            hint=f"choose the backbone this file belongs to, or {fix}",
+        )
+    for key, shape in expected.items():
+        if tuple(state[key].shape) != shape:
+            raise CheckpointError(
+                f"is not {backbone.name}: '{key}' has shape {tuple(state[key].shape)}, expected {shape}",
+                where=str(path),
+                hint=f"choose the backbone this file belongs to, or {fix}",
+            )
+    return dict(state)
+
+
+def _in_folder(backbone: Backbone, folder: Path) -> Path | None:
+    official = backbone.url.rsplit("/", 1)[-1] if backbone.url else None
+    if official and (folder / official).is_file():
+        return folder / official
+    stem = backbone.name if backbone.name.startswith("sam_") else f"sam_{backbone.name}"
+    return next((file for suffix in _SUFFIXES for file in sorted(folder.glob(f"{stem}*{suffix}"))), None)
+
+
+def _missing(backbone: Backbone, where: str) -> CheckpointError:
+    if backbone.url:
+        hint = f"download {backbone.url} into a folder and set {FOLDER_VARIABLE} to it"
+    else:
+        hint = f"reinstall the package, or set {FOLDER_VARIABLE} to a folder that holds the file"
+    return CheckpointError(f"no weights of {backbone.name} found", where=where, hint=hint)
+
+
+def _listed(verb: str, keys: list[str]) -> str:
+    if not keys:
+        return ""
+    shown = ", ".join(f"'{key}'" for key in keys[:3])
+    return f"{verb} {len(keys)} keys ({shown}{', ...' if len(keys) > 3 else ''})"

@@ -1,0 +1,198 @@
+"""mSAM: one SAM image encoder, and for each task a "no mask" embedding and a mask decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from segment_anything.modeling import ImageEncoderViT
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from tabench.errors import SpecError
+from tabench.sam.build import (
+    PIXEL_MEAN,
+    PIXEL_STD,
+    build_image_encoder,
+    build_mask_decoder,
+    build_position_encoding,
+)
+from tabench.sam.decoding import decode_batched, freeze_idle
+from tabench.sam.geometry import Backbone
+
+PixelNorm = Literal["none", "sam"]
+_FREQUENCIES = "positional_encoding_gaussian_matrix"
+
+
+class TaskFold(Protocol):
+    """What a task-aware encoder carries as `task_fold`: which tasks its folded batch holds."""
+
+    def select(self, tasks: Sequence[int]) -> AbstractContextManager[None]:
+        """Announce the tasks, outermost in the batch, of the forward passes inside the context."""
+        ...
+
+
+class MSam(nn.Module):
+    """SAM for several dense tasks (method of arXiv 2403.10971, section on mSAM).
+
+    Args:
+        backbone: Geometry of the SAM variant.
+        channels: Task name to its number of output channels, in the order the tasks are folded.
+        pixel_norm: "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean
+            and std to 0..255 before the padding, as SAM was trained.
+
+    Attributes:
+        image_encoder: The encoder; methods adapt it in place.
+        no_mask: Task name to its embedding (N_t, C).
+        decoders: Task name to its `MaskDecoder`.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self, backbone: Backbone, channels: Mapping[str, int], pixel_norm: PixelNorm = "none"
+    ) -> None:
+        super().__init__()
+        if not channels or min(channels.values()) < 1:
+            raise SpecError("every model needs a task, and every task a channel", where=str(dict(channels)))
+        if pixel_norm not in ("none", "sam"):
+            raise SpecError(f"unknown pixel_norm '{pixel_norm}'", hint='use "none" or "sam"')
+        self.backbone = backbone
+        self.channels = dict(channels)
+        self.image_encoder: ImageEncoderViT = build_image_encoder(backbone)
+        self.pe_layer = build_position_encoding(backbone)
+        self.no_mask = nn.ParameterDict(
+            {
+                task: nn.Parameter(torch.randn(1, backbone.out_chans).repeat(n, 1))
+                for task, n in channels.items()
+            }
+        )
+        self.decoders = nn.ModuleDict({task: build_mask_decoder(backbone) for task in channels})
+        for decoder in self.decoders.values():
+            # they get no gradient, but as trainable ones they would seem to learn
+            freeze_idle(decoder)
+        scale = 255.0 if pixel_norm == "sam" else 1.0
+        mean = PIXEL_MEAN if pixel_norm == "sam" else (0.0, 0.0, 0.0)
+        std = PIXEL_STD if pixel_norm == "sam" else (1.0, 1.0, 1.0)
+        self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1) / scale, persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1) / scale, persistent=False)
+
+    def load_sam(self, state: Mapping[str, Tensor]) -> None:
+        """Start from SAM's weights: every decoder from its decoder, every row from `no_mask_embed`.
+
+        Call it before a method adapts the encoder.
+
+        Args:
+            state: SAM's state dict, as `load_checkpoint` returns it.
+        """
+        self.image_encoder.load_state_dict(_part(state, "image_encoder."))
+        self.pe_layer.load_state_dict(_part(state, "prompt_encoder.pe_layer."))
+        for task in self.channels:
+            self.decoders[task].load_state_dict(_part(state, "mask_decoder."))
+            with torch.no_grad():
+                self.no_mask[task].copy_(state["prompt_encoder.no_mask_embed.weight"])
+
+    def prepare(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Resize so that the long side is the input size, normalise, pad right and below with zeros.
+
+        Bilinear and antialiased like SAM's own `ResizeLongestSide` (no difference when enlarging).
+
+        Args:
+            images: (B, 3, H, W) in 0..1.
+
+        Returns:
+            The input (B, 3, S, S), and the (height, width) of the image inside it.
+        """
+        side = self.backbone.image_size
+        height, width = images.shape[-2:]
+        scale = side / max(height, width)
+        inner = (int(height * scale + 0.5), int(width * scale + 0.5))
+        if inner != (height, width):
+            images = F.interpolate(images, inner, mode="bilinear", align_corners=False, antialias=True)
+        images = (images - self.pixel_mean) / self.pixel_std
+        return F.pad(images, (0, side - inner[1], 0, side - inner[0])), inner
+
+    def restore(self, masks: Tensor, inner: tuple[int, int], out_size: tuple[int, int]) -> Tensor:
+        """Bilinear to the input size, crop the padding, bilinear to `out_size` (no antialias, as SAM)."""
+        side = self.backbone.image_size
+        masks = masks.to(torch.promote_types(masks.dtype, torch.float32))  # bf16 autocast ends here
+        masks = F.interpolate(masks, (side, side), mode="bilinear", align_corners=False)
+        masks = masks[..., : inner[0], : inner[1]]
+        if inner == out_size:
+            return masks
+        return F.interpolate(masks, out_size, mode="bilinear", align_corners=False)
+
+    def dense_pe(self) -> Tensor:
+        """Positional encoding of the token grid (1, C, h, w), in fp32 whatever the autocast."""
+        matrix = getattr(self.pe_layer, _FREQUENCIES)
+        with torch.autocast(matrix.device.type, enabled=False):
+            encoding: Tensor = functional_call(
+                self.pe_layer, {_FREQUENCIES: matrix.float()}, ((self.backbone.grid, self.backbone.grid),)
+            )
+        return encoding[None].to(matrix.dtype)
+
+    def encode(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """Image embedding (B, C, h, w) of each task.
+
+        With a task-aware encoder the tasks are folded into the batch, task-major (T*B, ...), after
+        the patch and position embedding, which are the same for all; otherwise the encoder runs
+        once and all tasks read one embedding.
+        """
+        encoder = self.image_encoder
+        tokens = encoder.patch_embed(inputs) + encoder.pos_embed
+        fold: TaskFold | None = getattr(encoder, "task_fold", None)
+        if fold is None:
+            embedding = _blocks_and_neck(encoder, tokens)
+            return dict.fromkeys(tasks, embedding)
+        order = list(self.channels)
+        with fold.select([order.index(task) for task in tasks]):
+            folded = _blocks_and_neck(encoder, tokens.repeat(len(tasks), 1, 1, 1))
+        return dict(zip(tasks, folded.unflatten(0, (len(tasks), -1)), strict=True))
+
+    def forward(
+        self, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Raw channels of every task.
+
+        Args:
+            images: (B, 3, H, W) in 0..1.
+            out_size: (height, width) of the result.
+            tasks: The tasks wanted; None for all.
+
+        Returns:
+            Task name to (B, N_t, height, width), before the task's activation.
+
+        Raises:
+            SpecError: A task that this model does not have.
+        """
+        names = list(self.channels) if tasks is None else list(tasks)
+        for name in names:
+            if name not in self.channels:
+                raise SpecError(
+                    f"this model has no task '{name}'", hint=f"it has: {', '.join(self.channels)}"
+                )
+        inputs, inner = self.prepare(images)
+        embeddings = self.encode(inputs, names)
+        dense_pe = self.dense_pe()
+        return {
+            task: self.restore(
+                decode_batched(self.decoders[task], embeddings[task], self.no_mask[task], dense_pe),
+                inner,
+                out_size,
+            )
+            for task in names
+        }
+
+
+def _blocks_and_neck(encoder: ImageEncoderViT, tokens: Tensor) -> Tensor:
+    for block in encoder.blocks:
+        tokens = block(tokens)
+    return encoder.neck(tokens.permute(0, 3, 1, 2))
+
+
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
