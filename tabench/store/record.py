@@ -1,0 +1,234 @@
+"""A record: the whole outcome of a cell, the same bit for bit however often its run was interrupted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tabench.errors import StoreError
+from tabench.registry import nearest
+from tabench.spec.cell import Cell
+from tabench.store.atomic import write_json
+
+RECORD_VERSION = 1
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+RGB = tuple[int, int, int]
+
+
+class Part(BaseModel):
+    """Base of a record's parts: immutable, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataFacts(Part):
+    """The data as it was found; `size` is (H, W) in pixels."""
+
+    name: str
+    title: str
+    synthetic: bool
+    fingerprint: str
+    counts: dict[str, int]
+    size: tuple[int, int]
+    classes: tuple[str, ...]
+
+
+class BackboneFacts(Part):
+    """The pretrained weights."""
+
+    name: str
+    sha256: str
+    note: str
+
+
+class Parameters(Part):
+    """Numbers of parameters; `trained` leaves out `idle` ones, which never receive a gradient."""
+
+    groups: dict[str, int]
+    trained: int
+    idle: int
+    idle_names: tuple[str, ...]
+    frozen: int
+    total: int
+
+
+class Metric(Part):
+    """One value of one task's metric in one protocol; None where the protocol defines none."""
+
+    task: str
+    key: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower"]
+    digits: int
+    protocol: str
+    version: int
+    value: float | None
+    notes: tuple[str, ...]
+
+
+class PerImage(Part):
+    """Task to metric to one value an image, in the order of `ids`."""
+
+    ids: tuple[str, ...]
+    values: dict[str, dict[str, list[float | None]]]
+
+    @model_validator(mode="after")
+    def _one_value_an_image(self) -> Self:
+        for task, metrics in self.values.items():
+            for key, values in metrics.items():
+                if len(values) != len(self.ids):
+                    raise ValueError(f"{task}.{key} has {len(values)} values for {len(self.ids)} images")
+        return self
+
+
+class TrainPoint(Part):
+    """Means over one epoch's steps."""
+
+    unit: str
+    epoch: int
+    step: int
+    lr: float
+    loss: float | None
+    terms: dict[str, float | None]
+
+
+class EvalPoint(Part):
+    """One metric after one epoch."""
+
+    epoch: int
+    task: str
+    key: str
+    protocol: str
+    value: float | None
+
+
+class Curves(Part):
+    """How training went."""
+
+    train: tuple[TrainPoint, ...]
+    eval: tuple[EvalPoint, ...]
+
+
+class Selection(Part):
+    """Which weights the metrics are of."""
+
+    rule: str
+    epoch: int | dict[str, int]
+
+
+class PictureFiles(Part):
+    """Files under the cell's pictures/."""
+
+    pred: str
+    error: str
+
+
+class Picture(Part):
+    """One image's pictures, task by task."""
+
+    id: str
+    files: dict[str, PictureFiles]
+
+
+class Record(Part):
+    """The content of record.json, version 1."""
+
+    record_version: Literal[1]
+    cell_id: str
+    cell: Cell
+    label: str
+    data: DataFacts
+    backbone: BackboneFacts
+    parameters: Parameters
+    metrics: tuple[Metric, ...]
+    per_image: PerImage
+    curves: Curves
+    selection: Selection
+    pictures: tuple[Picture, ...]
+    legends: dict[str, dict[str, RGB]]
+    weights_sha256: Sha256
+
+    @model_validator(mode="after")
+    def _id_is_the_cells(self) -> Self:
+        if self.cell_id != self.cell.id:
+            raise ValueError(f"cell_id is {self.cell_id} but the cell's own id is {self.cell.id}")
+        return self
+
+
+def rounded(value: Any) -> Any:
+    """Round all floats of a JSON value to 8 significant digits; NaN and infinities become None."""
+    if isinstance(value, float):
+        return float(f"{value:.8g}") if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return value
+
+
+def save_record(path: str | Path, content: Mapping[str, Any]) -> Record:
+    """Round, check and write a record.
+
+    Args:
+        path: Where record.json goes.
+        content: The record's keys; the cell is kept as it is, all other floats are rounded.
+
+    Raises:
+        StoreError: The content is not a valid record, or the path cannot be written.
+    """
+    path = Path(path)
+    exact = {key: item if key == "cell" else rounded(item) for key, item in content.items()}
+    try:
+        record = Record.model_validate(exact)
+    except ValidationError as error:
+        raise _explain(error, path, exact) from error
+    write_json(path, record.model_dump(mode="json"))
+    return record
+
+
+def load_record(path: str | Path) -> Record:
+    """Read and check a record.
+
+    Raises:
+        StoreError: It is missing, cut off, of a newer version, or not a valid record.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+    try:
+        return Record.model_validate_json(text)
+    except ValidationError as error:
+        try:
+            content = json.loads(text)
+        except ValueError as torn:
+            hint = "restore it, or remove it and run the cell again"
+            raise StoreError(f"not whole JSON: {torn}", where=str(path), hint=hint) from torn
+        raise _explain(error, path, content) from error
+
+
+def _explain(error: ValidationError, path: Path, content: object) -> StoreError:
+    version = content.get("record_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > RECORD_VERSION:
+        return StoreError(
+            f"record version {version} is newer than this tabench reads ({RECORD_VERSION})",
+            where=str(path),
+            hint="upgrade tabench",
+        )
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    hint = "restore the file, or remove it and run the cell again"
+    if first["type"] == "extra_forbidden":
+        close = nearest(str(first["loc"][-1]), Record.model_fields)
+        message = f"unknown key{f' (did you mean {close!r}?)' if close else ''}"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+    more = f" ({error.error_count() - 1} more problems)" if error.error_count() > 1 else ""
+    return StoreError(message + more, where=f"{path}: {key}" if key else str(path), hint=hint)
