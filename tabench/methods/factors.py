@@ -114,7 +114,7 @@ class TuckerFactors(Factors):
 
     def dense(self) -> Tensor:
         """See `Factors.dense`."""
-        with tl.backend_context("torch", local_threadsafe=True):
+        with tl.backend_context("pytorch", local_threadsafe=True):
             return tl.tucker_to_tensor((self.G, [self.U1, self.U2, self.U3]))
 
     def columns(self) -> list[Tensor]:
@@ -130,7 +130,7 @@ class TuckerFactors(Factors):
         Columns beyond a dimension's size keep their random draw under a zero core.
         """
         ranks = [min(rank, size) for rank, size in zip(self.G.shape, update.shape, strict=True)]
-        with tl.backend_context("torch", local_threadsafe=True):
+        with tl.backend_context("pytorch", local_threadsafe=True):
             core, factors = tucker(update, rank=ranks)
         self.reset()
         self.G[: ranks[0], : ranks[1], : ranks[2]] = core
@@ -166,7 +166,7 @@ class CPFactors(Factors):
 
     def dense(self) -> Tensor:
         """See `Factors.dense`."""
-        with tl.backend_context("torch", local_threadsafe=True):
+        with tl.backend_context("pytorch", local_threadsafe=True):
             return tl.cp_to_tensor((self.w, [self.A, self.B, self.C]))
 
     def columns(self) -> list[Tensor]:
@@ -176,7 +176,7 @@ class CPFactors(Factors):
     @torch.no_grad()
     def from_dense(self, update: Tensor, seed: int = 0) -> None:
         """Start from a given dW (d, k, T): the closest CP update that TensorLy's `parafac` finds."""
-        with tl.backend_context("torch", local_threadsafe=True):
+        with tl.backend_context("pytorch", local_threadsafe=True):
             weights, factors = parafac(
                 update, rank=self.w.numel(), n_iter_max=500, tol=1e-12, init="random", random_state=seed
             )
