@@ -112,7 +112,7 @@ BACKBONES: Registry[Backbone] = Registry(
     ],
 )
 
-EXECUTORS: Registry[Executor] = Registry(
+EXECUTORS: Registry[type[Executor]] = Registry(
     "executor",
     "tabench.executors",
     [Entry("inline", "tabench.runs.inline:InlineExecutor", "one cell after the other, in this process")],

@@ -7,6 +7,7 @@ under, so scripts can tell a typing error from a lost machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -53,9 +54,30 @@ class CheckpointError(TabenchError):
 
 
 class DivergedError(TabenchError):
-    """Training met a loss that is not finite."""
+    """Training met a loss that is not finite.
+
+    Args:
+        message: What was wrong, one sentence.
+        step: Optimiser step, 0-based.
+        ids: Images of the micro-batch.
+        where: The cell or unit.
+        hint: What to do about it.
+    """
 
     kind = "diverged"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: int | None = None,
+        ids: Sequence[str] = (),
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.step = step
+        self.ids = list(ids)
 
 
 class MemoryExhaustedError(TabenchError):

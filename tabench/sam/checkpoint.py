@@ -1,9 +1,8 @@
-"""SAM's weights on disk: finding them, checking them, reading them without running code."""
+"""SAM's weights on disk: checking them, reading them without running code."""
 
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from functools import cache
@@ -16,13 +15,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tabench.errors import CheckpointError
-from tabench.provenance.checksum import sha256_file
 from tabench.sam.build import build_sam
 from tabench.sam.geometry import Backbone
+from tabench.sam.locate import checkpoint_sha256, find_checkpoint
 
-FOLDER_VARIABLE = "TABENCH_CHECKPOINTS"
+__all__ = ["checkpoint_sha256", "expected_shapes", "find_checkpoint", "load_checkpoint"]
+
 _HERE = Path(__file__).parent
-_SUFFIXES = (".safetensors", ".pth")
 
 
 @cache
@@ -33,36 +32,6 @@ def expected_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
         return {key: tuple(shape) for key, shape in manifest[backbone.name].items()}
     with torch.device("meta"):
         return {key: tuple(value.shape) for key, value in build_sam(backbone).state_dict().items()}
-
-
-def find_checkpoint(backbone: Backbone, path: Path | None = None) -> Path:
-    """Find a backbone's weights.
-
-    Args:
-        backbone: The SAM variant.
-        path: A weights file, or a folder that holds it under its official name or as
-            `sam_<name>*.pth` or `.safetensors`. None looks in the folder that the environment
-            variable TABENCH_CHECKPOINTS names, then among the weights shipped with the package.
-
-    Raises:
-        CheckpointError: Nothing is there; the message says where to get it and where to put it.
-    """
-    if path is not None:
-        found = _in_folder(backbone, path) if path.is_dir() else path
-        if found is not None and found.is_file():
-            return found
-        raise _missing(backbone, str(path))
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder and (found := _in_folder(backbone, Path(folder))) is not None:
-        return found
-    if backbone.shipped and (shipped := _HERE / backbone.shipped).is_file():
-        return shipped
-    raise _missing(backbone, f"${FOLDER_VARIABLE} ({folder or 'not set'})")
-
-
-def checkpoint_sha256(path: Path) -> str:
-    """The sha256 of a weights file, in hex: its identity in a cell."""
-    return sha256_file(path)
 
 
 def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
@@ -115,22 +84,6 @@ def _checked(state: object, backbone: Backbone, path: Path, fix: str) -> dict[st
                 hint=f"choose the backbone this file belongs to, or {fix}",
             )
     return dict(state)
-
-
-def _in_folder(backbone: Backbone, folder: Path) -> Path | None:
-    official = backbone.url.rsplit("/", 1)[-1] if backbone.url else None
-    if official and (folder / official).is_file():
-        return folder / official
-    stem = backbone.name if backbone.name.startswith("sam_") else f"sam_{backbone.name}"
-    return next((file for suffix in _SUFFIXES for file in sorted(folder.glob(f"{stem}*{suffix}"))), None)
-
-
-def _missing(backbone: Backbone, where: str) -> CheckpointError:
-    if backbone.url:
-        hint = f"download {backbone.url} into a folder and set {FOLDER_VARIABLE} to it"
-    else:
-        hint = f"reinstall the package, or set {FOLDER_VARIABLE} to a folder that holds the file"
-    return CheckpointError(f"no weights of {backbone.name} found", where=where, hint=hint)
 
 
 def _listed(verb: str, keys: list[str]) -> str:

@@ -1,0 +1,127 @@
+"""Metrics of a unit over a split, in every protocol, and the validation loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tabench.data.base import Split
+from tabench.data.loading import evaluation_batches
+from tabench.engine.state import rounded
+from tabench.engine.unit import Unit
+from tabench.errors import InterruptedRunError
+from tabench.sam.msam import MSam
+from tabench.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Result:
+    """One task's metrics in one protocol.
+
+    Attributes:
+        task: Task name.
+        protocol: Protocol name ("paper", "pixel").
+        values: Metric key to value, rounded; None where the protocol defines none.
+        per_image: Metric key to {image id: value}.
+        notes: What a reader must know about the values.
+    """
+
+    task: str
+    protocol: str
+    values: dict[str, float | None]
+    per_image: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def evaluate(
+    model: MSam,
+    unit: Unit,
+    tasks: Mapping[str, Task],
+    split: Split,
+    device: torch.device,
+    *,
+    batch_size: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Result]:
+    """Evaluate a unit's tasks in all of their protocols, in fp32.
+
+    Args:
+        model: The unit's model; left in evaluation mode.
+        unit: Which tasks it has.
+        tasks: Task objects by name.
+        split: Images, in order, not augmented.
+        device: Where the model is.
+        batch_size: Images per forward pass.
+        progress: Told (images done, images in all) after every batch.
+        should_stop: Asked after every batch.
+
+    Raises:
+        InterruptedRunError: `should_stop` said so.
+    """
+    meters = {(t, p): tasks[t].evaluation(p) for t in unit.tasks for p in tasks[t].protocols}
+    model.eval()
+    done = 0
+    with torch.inference_mode():
+        for ids, _, images, targets in evaluation_batches(split, batch_size):
+            outputs = model(images.to(device), tuple(images.shape[-2:]))
+            for name in unit.tasks:
+                prediction = tasks[name].activate(outputs[name].float())
+                target = targets[tasks[name].needs].to(device)
+                for protocol in tasks[name].protocols:
+                    meters[name, protocol].update(prediction, target, ids)
+            done += len(ids)
+            if progress is not None:
+                progress(done, len(split))
+            if should_stop():
+                raise InterruptedRunError("stopped during an evaluation", hint="run it again to resume")
+    return [
+        Result(
+            task,
+            protocol,
+            {key: _value(value) for key, value in meter.compute().items()},
+            meter.per_image(),
+            meter.notes(),
+        )
+        for (task, protocol), meter in meters.items()
+    ]
+
+
+def _value(value: float) -> float | None:
+    return rounded(value) if math.isfinite(value) else None
+
+
+def curve_entries(results: list[Result], epoch: int) -> list[dict[str, Any]]:
+    """Results as the record's curve entries."""
+    return [
+        {"epoch": epoch, "task": r.task, "key": key, "protocol": r.protocol, "value": value}
+        for r in results
+        for key, value in r.values.items()
+    ]
+
+
+Losses = Callable[[Tensor, Mapping[str, Tensor]], dict[str, Tensor]]
+
+
+def validation_loss(model: MSam, unit: Unit, split: Split, losses: Losses, batch_size: int = 1) -> float:
+    """Mean over images of the weighted loss, without the regulariser; lower is better.
+
+    Args:
+        model: The unit's model; left in evaluation mode.
+        unit: Its tasks and their weights.
+        split: Images, in order, not augmented.
+        losses: Maps images (B, 3, H, W) and targets to each task's losses (B,).
+        batch_size: Images per forward pass.
+    """
+    model.eval()
+    total = 0.0
+    with torch.no_grad():
+        for _, _, images, targets in evaluation_batches(split, batch_size):
+            for task, loss in losses(images, targets).items():
+                total += unit.weights[task] * float(loss.double().sum())
+    return rounded(total / len(split))

@@ -1,0 +1,44 @@
+"""Adam with an L2 penalty and the warm-up and linear schedule of the recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from torch import nn
+from torch.optim import Adam, Optimizer
+
+from tabench.spec.cell import TrainPart
+
+
+def total_steps(train: TrainPart, images: int) -> int:
+    """Optimiser steps of a run; the schedule always ends at its last step."""
+    steps = train.epochs * steps_per_epoch(train, images)
+    return min(steps, train.max_steps) if train.max_steps else steps
+
+
+def steps_per_epoch(train: TrainPart, images: int) -> int:
+    """Optimiser steps in one pass; a short last batch is a step (795 images by 4: 199)."""
+    return math.ceil(images / train.batch_size)
+
+
+def lr_factor(step: int, total: int, warmup: float) -> float:
+    """Share of the peak learning rate at optimiser step `step` (0-based).
+
+    With w = floor(warmup * total): step / w while step < w, then (total - step) / (total - w).
+    """
+    ramp = int(warmup * total)
+    if step < ramp:
+        return step / ramp
+    return max(0.0, (total - step) / max(1, total - ramp))
+
+
+def build_optimizer(parameters: Iterable[nn.Parameter], train: TrainPart) -> Adam:
+    """Adam whose weight decay is added to the gradient (L2), as in the released code."""
+    return Adam(parameters, lr=train.lr, weight_decay=train.weight_decay)
+
+
+def set_lr(optimizer: Optimizer, value: float) -> None:
+    """Set the learning rate of every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = value

@@ -1,0 +1,80 @@
+"""Where the training of a unit stands: everything a resumed run needs beside the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from torch import Tensor
+
+Curve = list[dict[str, Any]]
+
+
+@dataclass
+class State:
+    """Position, running sums and curves.
+
+    There is no generator state: shuffling and augmentation are keyed by (seed, epoch, index) and
+    dropout by (seed, unit, step).
+
+    Attributes:
+        step: Optimiser steps done.
+        sums: Sum over this epoch's steps so far of the loss and of each of its terms.
+        summed: Steps in `sums`.
+        train_curve: One entry an epoch.
+        eval_curve: One entry an evaluated epoch, task, metric and protocol.
+        best_epoch: Epoch of `best_weights`; 0 = none yet.
+        best_loss: Mean validation loss at `best_epoch`.
+        finished: All steps are done.
+        best_weights: Trained parameters at `best_epoch`, kept in a file of their own.
+    """
+
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    summed: int = 0
+    train_curve: Curve = field(default_factory=list)
+    eval_curve: Curve = field(default_factory=list)
+    best_epoch: int = 0
+    best_loss: float = 0.0
+    finished: bool = False
+    best_weights: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def add(self, terms: Mapping[str, float]) -> None:
+        """Add one step's loss terms to the running sums."""
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.summed += 1
+
+    def close_epoch(self, unit: str, epoch: int, lr: float) -> dict[str, Any]:
+        """Turn the running sums into this epoch's curve entry (means over its steps)."""
+        means = {name: rounded(value / self.summed) for name, value in self.sums.items()}
+        entry = {
+            "unit": unit,
+            "epoch": epoch,
+            "step": self.step,
+            "lr": rounded(lr),
+            "loss": means.pop("loss"),
+            "terms": means,
+        }
+        self.train_curve.append(entry)
+        self.sums, self.summed = {}, 0
+        return entry
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the weights, as JSON values."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "best_weights"}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> State:
+        """The inverse of `to_json`.
+
+        Raises:
+            TypeError: Unknown fields.
+        """
+        return cls(**values)
+
+
+def rounded(value: float) -> float:
+    """The precision of numbers in a record: 8 significant digits."""
+    return float(f"{value:.8g}")

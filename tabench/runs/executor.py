@@ -1,0 +1,94 @@
+"""What an executor is: the thing that gets cells computed somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from tabench.spec.cell import Cell
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell to run and where its inputs are; plain values only, so it can be sent elsewhere.
+
+    Attributes:
+        experiment: Experiment name.
+        cell: What to compute.
+        label: Short human name.
+        data_root: Folder that holds the dataset.
+        checkpoint: Weights file of the backbone.
+    """
+
+    experiment: str
+    cell: Cell
+    label: str
+    data_root: Path
+    checkpoint: Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """How cells run; none of it is part of a cell.
+
+    Attributes:
+        results: Results folder.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        threads: CPU threads of torch; 0 = all cores.
+        micro_batch: Images per forward pass; 0 = chosen by the backbone's image size.
+        checkpoint_seconds: Time between two checkpoints inside an epoch.
+    """
+
+    results: Path
+    device: str = "auto"
+    threads: int = 0
+    micro_batch: int = 0
+    checkpoint_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a cell.
+
+    Attributes:
+        cell_id: Whose.
+        kind: "start", "resume", "step", "epoch", "eval", "checkpoint", "done", "failed", "interrupted", ...
+        facts: JSON values.
+    """
+
+    cell_id: str
+    kind: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell's run ended.
+
+    Attributes:
+        job: The cell that ran.
+        state: "done", "failed", "interrupted", or "busy" (another process holds it).
+        kind: Why it failed, as in failure.json ("out-of-memory"); empty unless failed.
+        message: One message for people; empty if done.
+    """
+
+    job: Job
+    state: Literal["done", "failed", "interrupted", "busy"]
+    kind: str = ""
+    message: str = ""
+
+
+Listener = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """Runs jobs; a failing one never stops the others, an interrupted one ends the run.
+
+    An entry of the group "tabench.executors" is a class without arguments.
+    """
+
+    def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
+        """Run the jobs, tell `listener` of events, and return one outcome for each job that was started."""
+        ...

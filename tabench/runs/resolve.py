@@ -1,0 +1,188 @@
+"""Which profile runs, and where its data and weights are. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tabench.catalog import BACKBONES, DATASETS, TASKS
+from tabench.data.base import DatasetDef
+from tabench.errors import CheckpointError, DataError, SpecError
+from tabench.runs.cache import cache_root
+from tabench.runs.weights import find_weights
+from tabench.spec.expand import Resolved
+from tabench.spec.experiment import Experiment, Generate, Profile
+from tabench.spec.overrides import override
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What an experiment file leaves open, decided.
+
+    Attributes:
+        profile: Name of the profile.
+        why: Why this one, a sentence.
+        overrides: `--set` options, with what the data's place adds to them.
+        settings: The profile after the overrides.
+        resolved: What cells need to know.
+        data_root: Folder of the dataset; it may not exist yet if `generate` is set.
+        generate: Recipe to write the dataset with, if it is synthetic and has no folder of its own.
+        checkpoint: Weights file.
+    """
+
+    profile: str
+    why: str
+    overrides: tuple[str, ...]
+    settings: Profile
+    resolved: Resolved
+    data_root: Path
+    generate: Generate | None
+    checkpoint: Path
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the user says things are.
+
+    Attributes:
+        data_root: `--data-root`; else the variable TABENCH_DATA is read.
+        checkpoint: `--checkpoint`; else TABENCH_CHECKPOINTS and the shipped weights are searched.
+        overrides: `--set` options.
+    """
+
+    data_root: Path | None = None
+    checkpoint: Path | None = None
+    overrides: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class _Place:
+    root: Path
+    dataset: str
+    generate: Generate | None = None
+
+
+def resolve(experiment: Experiment, profile: str | None, sources: Sources) -> Resolution:
+    """Choose the profile and find its inputs.
+
+    Without `profile`, "paper" is taken if its data and weights are found, else "demo", else the first one.
+
+    Raises:
+        SpecError: No such profile, or an override it cannot have.
+        DataError: Inputs are missing; one message lists all of them with their sources.
+    """
+    if profile is not None:
+        return _resolve(experiment, profile, "asked for", sources)
+    if "paper" in experiment.profiles:
+        missing = missing_inputs(_settings(experiment, "paper", sources)[0], sources)
+        if not missing:
+            return _resolve(experiment, "paper", "its data and weights were found", sources)
+        if "demo" in experiment.profiles:
+            names = " and ".join(item.splitlines()[0] for item in missing)
+            return _resolve(experiment, "demo", f"the paper profile lacks {names}", sources)
+    first = "demo" if "demo" in experiment.profiles else next(iter(experiment.profiles))
+    return _resolve(experiment, first, "the file has no other choice", sources)
+
+
+def missing_inputs(settings: Profile, sources: Sources) -> list[str]:
+    """What a profile lacks: the first line of each entry names it, the others say where to get it."""
+    missing = []
+    dataset = DATASETS.get(settings.dataset.name)
+    if _place(settings, sources) is None:
+        missing.append(
+            f"the dataset '{dataset.name}'\n"
+            f"get it: {dataset.download}\n"
+            f"then give its folder: --data-root DIR, or TABENCH_DATA=DIR with DIR/{dataset.name} in it"
+        )
+    backbone = BACKBONES.get(settings.backbone.name)
+    try:
+        find_weights(backbone, _explicit_weights(settings, sources))
+    except CheckpointError as error:
+        source = f"get it: {backbone.url}\n" if backbone.url else ""
+        missing.append(
+            f"the checkpoint of '{backbone.name}' ({error.message})\n"
+            f"{source}then give the file: --checkpoint FILE, or TABENCH_CHECKPOINTS=DIR with it in DIR"
+        )
+    return missing
+
+
+def _settings(experiment: Experiment, profile: str, sources: Sources) -> tuple[Profile, tuple[str, ...]]:
+    overrides = tuple(sources.overrides)
+    settings = override(experiment, profile, overrides).profile(profile)
+    place = _place(settings, sources)
+    if place is not None and place.dataset != settings.dataset.name:
+        overrides = (*overrides, f"dataset.name={place.dataset}")
+        settings = override(experiment, profile, overrides).profile(profile)
+    return settings, overrides
+
+
+def _resolve(experiment: Experiment, profile: str, why: str, sources: Sources) -> Resolution:
+    settings, overrides = _settings(experiment, profile, sources)
+    missing = missing_inputs(settings, sources)
+    place = _place(settings, sources)
+    if missing or place is None:
+        lines = "\n".join(f"  - {item.replace(chr(10), chr(10) + '    ')}" for item in missing)
+        raise DataError(
+            f"the profile '{profile}' cannot run; it lacks\n{lines}", where=str(experiment.source)
+        )
+    dataset = DATASETS.get(place.dataset)
+    weights = find_weights(BACKBONES.get(settings.backbone.name), _explicit_weights(settings, sources))
+    resolved = Resolved(
+        dataset_name=place.dataset,
+        fingerprint=_fingerprint(dataset, place),
+        channels=dataset.task_channels,
+        checkpoint_sha256=weights.sha256,
+        protocols={task: _version(task) for task in settings.dataset.tasks},
+    )
+    return Resolution(
+        profile, why, overrides, settings, resolved, place.root, place.generate, weights.path
+    )
+
+
+def _place(settings: Profile, sources: Sources) -> _Place | None:
+    name, generate = settings.dataset.name, settings.dataset.generate
+    if generate is not None and sources.data_root is None:
+        recipe = f"scenes-{_recipe_fingerprint(generate)[:12]}"
+        return _Place(cache_root() / recipe, name, generate)
+    variable = os.environ.get("TABENCH_DATA")
+    base = sources.data_root or (Path(variable) if variable else None)
+    if base is None:
+        return None
+    root = base / name if (base / name).is_dir() else base
+    if not (root / "train").is_dir() and sources.data_root is None and root == base:
+        return None  # TABENCH_DATA without this dataset
+    if not root.is_dir():
+        return None
+    if generate is not None and not (root / "scenes.json").is_file():
+        # the demo recipe on a folder of photographs in the same layout
+        return _Place(base / "nyuv2" if (base / "nyuv2").is_dir() else root, "nyuv2")
+    return _Place(root, name)
+
+
+def _explicit_weights(settings: Profile, sources: Sources) -> Path | None:
+    if sources.checkpoint is not None:
+        return sources.checkpoint
+    return Path(settings.backbone.checkpoint) if settings.backbone.checkpoint else None
+
+
+def _recipe_fingerprint(generate: Generate) -> str:
+    from tabench.data.scenes import Recipe, recipe_fingerprint
+
+    return recipe_fingerprint(Recipe(**generate.model_dump()))
+
+
+def _fingerprint(dataset: DatasetDef, place: _Place) -> str:
+    if place.generate is not None:
+        return _recipe_fingerprint(place.generate)
+    return dataset.fingerprint(place.root)
+
+
+def _version(task: str) -> int:
+    version = TASKS.entry(task).meta.get("version")
+    if version is None:  # another package's entry point: only its class knows
+        version = TASKS.get(task).version
+    if not isinstance(version, int):
+        raise SpecError(f"task '{task}' has no integer version", hint="set `version` on the class")
+    return version

@@ -1,0 +1,50 @@
+"""A backbone's weights file and its sha256, hashed once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabench.errors import StoreError
+from tabench.runs.cache import cache_root
+from tabench.sam.geometry import Backbone
+from tabench.sam.locate import checkpoint_sha256, find_checkpoint
+from tabench.store.atomic import write_json
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights file.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    path: Path
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of its content, remembered by path, size and modification time."""
+        stat = self.path.stat()
+        key = {"path": str(self.path.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        note = cache_root() / "weights" / f"{hashlib.sha256(key['path'].encode()).hexdigest()[:16]}.json"
+        with contextlib.suppress(OSError, ValueError):
+            held = json.loads(note.read_text())
+            if isinstance(held, dict) and {k: held.get(k) for k in key} == key:
+                return str(held["sha256"])
+        digest = checkpoint_sha256(self.path)
+        with contextlib.suppress(StoreError):  # a read-only home only costs hashing again
+            write_json(note, {**key, "sha256": digest})
+        return digest
+
+
+def find_weights(backbone: Backbone, path: Path | None) -> Weights:
+    """Find a backbone's weights; see `find_checkpoint`.
+
+    Raises:
+        CheckpointError: There are none.
+    """
+    return Weights(find_checkpoint(backbone, path))
