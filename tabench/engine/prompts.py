@@ -1,0 +1,77 @@
+"""SAM's promptable objective: points from masks, and the losses on what comes back.
+
+Source: Kirillov et al., "Segment Anything" (2023), appendix A: focal and dice loss in the
+ratio 20:1, the lowest loss of the three ambiguity masks is trained, an IoU head by MSE, and
+further points are drawn from the error region of the previous mask.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def draw_point(masks: Tensor, generator: torch.Generator) -> Tensor:
+    """One uniformly drawn pixel inside each mask.
+
+    Args:
+        masks: (K, H, W) bool, each with at least one pixel.
+        generator: Source of randomness.
+
+    Returns:
+        (K, 2) float x, y in pixels.
+    """
+    width = masks.shape[-1]
+    flat = torch.multinomial(masks.flatten(1).float(), 1, generator=generator)[:, 0]
+    return torch.stack([flat % width, flat // width], dim=1).float()
+
+
+def draw_correction(predicted: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A point from the error region, labelled 1 where the mask was missed and 0 where it spilled.
+
+    Args:
+        predicted: (K, H, W) bool.
+        masks: (K, H, W) bool.
+        generator: Source of randomness.
+
+    Returns:
+        Points (K, 2) and labels (K,). A perfect prediction gets another point of the mask.
+    """
+    wrong = predicted ^ masks
+    region = torch.where(wrong.flatten(1).any(1)[:, None, None], wrong, masks)
+    point = draw_point(region, generator)
+    rows = torch.arange(len(masks))
+    return point, masks[rows, point[:, 1].long(), point[:, 0].long()].float()
+
+
+def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
+    """Focal (gamma 2, alpha 0.25) and dice loss, 20:1, per mask.
+
+    Args:
+        logits: (K, M, H, W).
+        masks: (K, H, W) bool.
+        valid: (H, W) bool, False on padding.
+
+    Returns:
+        (K, M), lower is better.
+    """
+    target = masks[:, None].float().expand_as(logits)
+    weight = valid.float()
+    probability = logits.sigmoid()
+    cross = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    agreement = probability * target + (1 - probability) * (1 - target)
+    alpha = 0.25 * target + 0.75 * (1 - target)
+    focal = (alpha * (1 - agreement) ** 2 * cross * weight).sum((-2, -1)) / weight.sum()
+    inside = probability * weight
+    overlap = (inside * target).sum((-2, -1))
+    dice = 1 - (2 * overlap + 1) / (inside.sum((-2, -1)) + (target * weight).sum((-2, -1)) + 1)
+    return 20 * focal + dice
+
+
+def mask_iou(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
+    """Intersection over union of thresholded masks, (K, M), higher is better."""
+    predicted = (logits > 0) & valid
+    truth = masks[:, None] & valid
+    union = (predicted | truth).sum((-2, -1)).clamp_min(1)
+    return (predicted & truth).sum((-2, -1)) / union
