@@ -1,0 +1,115 @@
+"""What a run ran on: Python, packages, machine, source. Never imports torch itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+PACKAGES: Final = (
+    "tabench",
+    "torch",
+    "torchvision",
+    "segment-anything",
+    "tensorly",
+    "torchmetrics",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pydantic",
+    "pillow",
+)
+VARIABLES: Final = (  # those that change numbers or speed
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "MKL_CBWR",
+    "CUDA_VISIBLE_DEVICES",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "NVIDIA_TF32_OVERRIDE",
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTHONHASHSEED",
+)
+
+
+def capture() -> dict[str, Any]:
+    """The environment as JSON values, without host name, user or paths.
+
+    Returns:
+        python, platform, cpu, cores (usable by this process), packages {name: version}, variables
+        {name: value}, git {commit, dirty} or None outside a checkout, and torch (None unless
+        it is imported already).
+    """
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cores": usable_cores(),
+        "packages": _packages(),
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "git": _git(),
+        "torch": _torch(),
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def usable_cores() -> int:
+    """CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _packages() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit of the checkout this package is imported from; an installed copy has none."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit, status = (
+            subprocess.run(
+                ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+            ).stdout
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit.strip(), "dirty": bool(status.strip())}
+
+
+def _torch() -> dict[str, Any] | None:
+    torch: Any = sys.modules.get("torch")
+    if torch is None:
+        return None
+    cuda = bool(torch.cuda.is_available())
+    return {
+        "version": str(torch.__version__),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if cuda else None,
+        "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else [],
+        "threads": int(torch.get_num_threads()),
+        "deterministic": bool(torch.are_deterministic_algorithms_enabled()),
+    }
