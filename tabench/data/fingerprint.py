@@ -6,6 +6,7 @@ modification time, beside the data or, where that folder is read-only, in the us
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tabench.data.base import Progress
-from tabench.errors import DataError
+from tabench.errors import DataError, StoreError
+from tabench.store.atomic import write_bytes
 
 CACHE_NAME = ".tabench-fingerprint.json"
 Entry = tuple[int, int, str]  # size, mtime_ns, sha256
@@ -27,23 +29,23 @@ def fingerprint_files(root: Path, files: Sequence[Path], progress: Progress | No
     Raises:
         DataError: A file cannot be read.
     """
-    known = _load(root)
+    caches = [_load(path) for path in cache_files(root)]
     current: dict[str, Entry] = {}
     for done, path in enumerate(files, start=1):
         name = path.relative_to(root).as_posix()
         try:
             stat = path.stat()
-            held = known.get(name)
-            if held is None or held[:2] != (stat.st_size, stat.st_mtime_ns):
+            state = (stat.st_size, stat.st_mtime_ns)
+            held = next((cache[name] for cache in caches if name in cache and cache[name][:2] == state), None)
+            if held is None:
                 with path.open("rb") as handle:
-                    digest = hashlib.file_digest(handle, "sha256").hexdigest()
-                held = (stat.st_size, stat.st_mtime_ns, digest)
+                    held = (*state, hashlib.file_digest(handle, "sha256").hexdigest())
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
         current[name] = held
         if progress is not None:
             progress(done, len(files), f"hash {name}")
-    if current != known:
+    if current not in caches:
         _save(root, current)
     lines = "".join(f"{name}\0{current[name][2]}\n" for name in sorted(current))
     return hashlib.sha256(lines.encode()).hexdigest()
@@ -56,25 +58,17 @@ def cache_files(root: Path) -> tuple[Path, Path]:
     return root / CACHE_NAME, base / "tabench" / "fingerprints" / f"{place}.json"
 
 
-def _load(root: Path) -> dict[str, Entry]:
-    for path in cache_files(root):
-        try:
-            held = json.loads(path.read_text(encoding="utf-8"))
-            return {str(name): (int(row[0]), int(row[1]), str(row[2])) for name, row in held.items()}
-        except (OSError, ValueError, TypeError, AttributeError, IndexError, KeyError):
-            continue  # no cache, or a damaged one: hash again
-    return {}
+def _load(path: Path) -> dict[str, Entry]:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): (int(row[0]), int(row[1]), str(row[2])) for name, row in held.items()}
+    except (OSError, ValueError, TypeError, AttributeError, IndexError, KeyError):
+        return {}  # no cache, or a damaged one: hash again
 
 
 def _save(root: Path, entries: dict[str, Entry]) -> None:
-    text = json.dumps(entries, separators=(",", ":"))
+    data = json.dumps(entries, separators=(",", ":")).encode()
     for path in cache_files(root):
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            continue  # read-only: the next place, and in the end no cache
-        return
+        with contextlib.suppress(StoreError):  # read-only: the next place, and in the end no cache
+            write_bytes(path, data)
+            return

@@ -88,7 +88,7 @@ class PixelAverage(Evaluation):
             held = self._per_image[key]
             return math.fsum(held.values()) / len(held)
         if key in self._medians:
-            return float(np.median(np.concatenate(self._stored[key]).astype(np.float64)))
+            return float(np.median(np.concatenate(self._stored[key]), overwrite_input=True))
         return math.fsum(self._sums[key]) / self._pixels
 
     def per_image(self) -> dict[str, dict[str, float]]:

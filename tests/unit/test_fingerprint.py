@@ -1,0 +1,104 @@
+import hashlib
+import json
+import os
+
+import numpy as np
+import pytest
+from nyu_folder import save, write_folder
+
+from tabench.data import fingerprint as module
+from tabench.data.fingerprint import CACHE_NAME, cache_files, fingerprint_files
+from tabench.data.nyuv2 import NYUV2
+from tabench.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """Names of the files whose content is read."""
+    names = []
+    original = hashlib.file_digest
+
+    def digest(handle, kind):
+        names.append(handle.name)
+        return original(handle, kind)
+
+    monkeypatch.setattr(module.hashlib, "file_digest", digest)
+    return names
+
+
+def test_value_is_the_documented_digest(tmp_path):
+    (tmp_path / "b").mkdir()
+    one, two = tmp_path / "a.npy", tmp_path / "b" / "c.npy"
+    one.write_bytes(b"one")
+    two.write_bytes(b"two")
+    lines = f"a.npy\0{hashlib.sha256(b'one').hexdigest()}\nb/c.npy\0{hashlib.sha256(b'two').hexdigest()}\n"
+    assert fingerprint_files(tmp_path, [two, one]) == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_equal_content_elsewhere_has_the_same_fingerprint(tmp_path):
+    here = write_folder(tmp_path / "here")
+    there = write_folder(tmp_path / "there")
+    assert NYUV2.fingerprint(here) == NYUV2.fingerprint(there)
+
+
+def test_second_call_reads_no_file_and_a_changed_one_is_read_again(tmp_path, hashed):
+    root = write_folder(tmp_path / "data")
+    first = NYUV2.fingerprint(root)
+    assert len(hashed) == 8 * 4
+    hashed.clear()
+    assert NYUV2.fingerprint(root) == first
+    assert hashed == []
+    path = save(root, "val", "depth", 1, np.ones((12, 16, 1), np.float32))
+    os.utime(path, ns=(1, 1))  # clocks may be too coarse to tell the two writes apart
+    assert NYUV2.fingerprint(root) != first
+    assert hashed == [str(path)]
+
+
+def test_touching_a_file_does_not_change_the_fingerprint(tmp_path):
+    root = write_folder(tmp_path / "data")
+    first = NYUV2.fingerprint(root)
+    os.utime(root / "val" / "image" / "0.npy", ns=(5, 5))
+    assert NYUV2.fingerprint(root) == first
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": [1]}', '{"a": ["x", 1, 2]}'])
+def test_damaged_cache_is_ignored(tmp_path, content):
+    root = write_folder(tmp_path / "data")
+    first = NYUV2.fingerprint(root)
+    (root / CACHE_NAME).write_text(content)
+    assert NYUV2.fingerprint(root) == first
+    assert len(json.loads((root / CACHE_NAME).read_text())) == 32
+
+
+def test_read_only_data_is_cached_for_the_user(tmp_path, hashed):
+    root = write_folder(tmp_path / "data")
+    (root / CACHE_NAME).mkdir()  # cannot be replaced by a file, whoever runs this
+    first = NYUV2.fingerprint(root)
+    assert cache_files(root)[1].is_file()
+    assert cache_files(root)[1].is_relative_to(tmp_path / "user-cache")
+    assert [path.name for path in root.iterdir() if "tmp" in path.name] == []
+    hashed.clear()
+    assert NYUV2.fingerprint(root) == first
+    assert hashed == []
+
+
+def test_nowhere_to_cache_still_gives_the_fingerprint(tmp_path, monkeypatch):
+    root = write_folder(tmp_path / "data")
+    first = NYUV2.fingerprint(root)
+    (root / CACHE_NAME).unlink()
+    (root / CACHE_NAME).mkdir()
+    (tmp_path / "blocked").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "blocked"))
+    assert NYUV2.fingerprint(root) == first
+
+
+def test_incomplete_folder_is_refused(tmp_path):
+    root = write_folder(tmp_path / "data")
+    (root / "val" / "label" / "0.npy").unlink()
+    with pytest.raises(DataError, match="val/0 lacks label"):
+        NYUV2.fingerprint(root)
