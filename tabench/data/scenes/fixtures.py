@@ -18,7 +18,7 @@ def window(dice: Dice, width: float, height: float) -> Thing:
         dice, "plain", dice.pick(((0.93, 0.93, 0.92), (0.9, 0.9, 0.88), (0.4, 0.26, 0.16))), gloss=0.2
     )
     blind = dice.chance(0.4)
-    pane = material(dice, "outdoors", dice.pick(SKIES), gloss=0.0, glow=1.0)
+    pane = material(dice, "outdoors", dice.pick(SKIES), glow=dice.uniform(0.9, 2.5))
     thing.box((0, -0.05, 0.0), (width, 0.02, height), pane, glass=blind or dice.chance(0.35), casts=False)
     for side in (-1, 1):
         thing.box((side * (width / 2 - 0.03), -0.02, 0), (0.06, 0.08, height), frame, casts=False)
@@ -62,7 +62,7 @@ def door(dice: Dice) -> Thing:
     thing.box((0, -0.01, 0), (0.84, 0.03, 2.0), wood)
     for side in (-1, 1):
         thing.box((side * 0.445, 0, 0), (0.06, 0.05, 2.05), wood)
-    thing.box((0, 0, 2.0), (0.95, 0.05, 0.06), wood)
+    thing.box((0, 0, 2.0), (0.95, 0.056, 0.06), wood)
     for z in (0.15, 1.1):
         thing.box((0, 0.0, z), (0.58, 0.025, 0.75), wood)
     thing.ball((0.34, 0.03, 1.0), (0.06, 0.06, 0.06), material(dice, "plain", (0.7, 0.6, 0.35), gloss=0.8))

@@ -23,7 +23,8 @@ class Spot:
         """(4, 2) corners in the room."""
         c, s = np.cos(self.yaw), np.sin(self.yaw)
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=np.float64)
-        return signs * [self.half_width, self.half_depth] @ np.array([[c, s], [-s, c]]) + [self.x, self.y]
+        turned = signs * [self.half_width, self.half_depth] @ np.array([[c, s], [-s, c]])
+        return np.asarray(turned + [self.x, self.y])
 
     def meets(self, other: Spot, gap: float) -> bool:
         """Whether two rectangles come closer than a gap (separating axes)."""

@@ -12,6 +12,7 @@ from tabench.data.scenes.scene import Scene
 from tabench.data.scenes.thing import Thing, Top
 
 _TRIES = 40
+_WALL_DEPTH = 0.16  # things on walls reach no further into the room
 
 
 class Furnisher:
@@ -56,26 +57,32 @@ class Furnisher:
         x, y = wall.at(u, thing.depth / 2 + 0.03)
         if seen and not self.plan.seen(x, y):
             return False
-        spot = Spot(x, y, thing.width / 2, thing.depth / 2, wall.yaw)
-        if not self.plan.wall_free(k, u, thing.width, 0.0, thing.height) or not self.plan.fits(
-            spot, thing.height
-        ):
-            return False
-        self.plan.use_wall(k, u, thing.width, 0.0, thing.height)
-        self._commit(thing, spot)
-        return True
-
-    def _commit(self, thing: Thing, spot: Spot) -> None:
-        self.plan.spots.append(spot)
-        self.scene.put(thing, spot.x, spot.y, 0.0, spot.yaw)
+        return self.at(thing, x, y, wall.yaw)
 
     def at(self, thing: Thing, x: float, y: float, yaw: float) -> bool:
         """Stand a thing at a place if it is free."""
         spot = Spot(x, y, thing.width / 2, thing.depth / 2, yaw)
+        touched = [self._shadow(spot, k) for k in range(4)]
+        for k, shadow in enumerate(touched):
+            if shadow is not None and not self.plan.wall_free(k, *shadow, 0.0, thing.height):
+                return False
         if not self.plan.fits(spot, thing.height):
             return False
-        self._commit(thing, spot)
+        for k, shadow in enumerate(touched):
+            if shadow is not None:
+                self.plan.use_wall(k, *shadow, 0.0, thing.height)
+        self.plan.spots.append(spot)
+        self.scene.put(thing, x, y, 0.0, yaw)
         return True
+
+    def _shadow(self, spot: Spot, k: int) -> tuple[float, float] | None:
+        """Middle and width of the part of a wall that a spot covers; None if it is far."""
+        wall = self.walls[k]
+        offset = spot.corners() - wall.start
+        if (offset @ wall.inward).min() > _WALL_DEPTH:
+            return None
+        along = offset @ wall.along
+        return float(along.min() + along.max()) / 2, float(along.max() - along.min())
 
     def free(self, thing: Thing) -> Spot | None:
         """Stand a thing anywhere on the floor in view."""

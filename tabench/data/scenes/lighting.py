@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from tabench.data.scenes.dice import Floats
 from tabench.data.scenes.scene import Light, Scene
-from tabench.data.scenes.shapes import entry
+from tabench.data.scenes.shapes import dot, entry
 
 
 class Occluders:
@@ -21,22 +23,24 @@ class Occluders:
         self._groups = []
         for members in groups.values():
             shapes = [scene.pieces[k].shape for k in members]
-            self._groups.append((_ball(np.concatenate([s.corners() for s in shapes])), shapes))
+            balls = [_ball(shape.corners()) for shape in shapes]
+            whole = _ball(np.concatenate([shape.corners() for shape in shapes]))
+            self._groups.append((whole, list(zip(shapes, balls, strict=True))))
 
     def blocked(self, points: Floats, target: Floats) -> npt.NDArray[np.bool_]:
         """Which points (n, 3) do not see a target (3,)."""
         hidden = np.zeros(len(points), dtype=bool)
         way = target - points
-        square = (way * way).sum(-1)
-        for (centre, radius), shapes in self._groups:
-            near = np.flatnonzero(_near(points, way, square, centre, radius) & ~hidden)
-            for shape in shapes:
+        bundle = _Segments.between(points, way)
+        for ball, shapes in self._groups:
+            near = bundle.close_to(*ball)
+            near = near[~hidden[near]]
+            for shape, own in shapes:
                 if len(near) == 0:
                     break
                 inner = near
                 if len(shapes) > 3:
-                    ball = _ball(shape.corners())
-                    inner = near[_near(points[near], way[near], square[near], *ball)]
+                    inner = near[bundle.part(near).close_to(*own)]
                 hit = entry(shape, points[inner], way[inner]) < 1.0
                 hidden[inner[hit]] = True
                 near = near[~hidden[near]]
@@ -44,18 +48,37 @@ class Occluders:
 
 
 def _ball(corners: Floats) -> tuple[Floats, float]:
+    """Centre and squared radius of a ball around some corners."""
     centre = (corners.max(0) + corners.min(0)) / 2
-    return centre, float(np.sqrt(((corners - centre) ** 2).sum(-1).max()))
+    return centre, float(((corners - centre) ** 2).sum(-1).max())
 
 
-def _near(
-    points: Floats, way: Floats, square: Floats, centre: Floats, radius: float
-) -> npt.NDArray[np.bool_]:
-    """Whether segments points -> points + way come within a radius of a centre."""
-    offset = centre - points
-    t = np.clip((offset * way).sum(-1) / square, 0.0, 1.0)
-    gap = offset - t[:, None] * way
-    return np.asarray((gap * gap).sum(-1) < radius * radius)
+@dataclass(frozen=True, eq=False)
+class _Segments:
+    """Segments points -> points + way with the products that distances need."""
+
+    points: Floats
+    way: Floats
+    square: Floats
+    start: Floats
+    lean: Floats
+
+    @staticmethod
+    def between(points: Floats, way: Floats) -> _Segments:
+        return _Segments(points, way, dot(way, way), dot(points, points), dot(points, way))
+
+    def part(self, rows: npt.NDArray[np.intp]) -> _Segments:
+        fields = (self.points, self.way, self.square, self.start, self.lean)
+        return _Segments(*(field[rows] for field in fields))
+
+    def close_to(self, centre: Floats, radius2: float) -> npt.NDArray[np.intp]:
+        """Rows of the segments that come within a radius of a centre."""
+        along = self.way @ centre - self.lean
+        t = np.clip(along / self.square, 0.0, 1.0)
+        gap = (
+            self.start - 2.0 * (self.points @ centre) + centre @ centre + t * (t * self.square - 2.0 * along)
+        )
+        return np.flatnonzero(gap < radius2)
 
 
 def direct(
@@ -84,17 +107,17 @@ def direct(
             share = strength[lit] / len(light.points)
             diffuse[lit] += share[:, None] * light.power
             half = to_light[lit] + view[lit]
-            half /= np.maximum(np.linalg.norm(half, axis=-1, keepdims=True), 1e-9)
-            shine = gloss[lit] * share * np.maximum((half * normals[lit]).sum(-1), 0.0) ** 40
+            half /= np.maximum(np.sqrt(dot(half, half))[:, None], 1e-9)
+            shine = gloss[lit] * share * np.maximum(dot(half, normals[lit]), 0.0) ** 40
             highlight[lit] += shine[:, None] * light.power
     return diffuse, highlight
 
 
 def _arriving(light: Light, source: Floats, points: Floats, normals: Floats) -> tuple[Floats, Floats]:
     way = source - points
-    square = np.maximum((way * way).sum(-1), 1e-6)
+    square = np.maximum(dot(way, way), 1e-6)
     to_light = way / np.sqrt(square)[:, None]
-    strength = np.maximum((to_light * normals).sum(-1), 0.0) / (square + 0.6)
+    strength = np.maximum(dot(to_light, normals), 0.0) / (square + 0.6)
     if light.normal is not None:
         strength = strength * np.maximum(-(to_light @ light.normal), 0.0)
     return strength, to_light

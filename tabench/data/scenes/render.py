@@ -80,14 +80,14 @@ def colours(scene: Scene, hits: Hits, rays: Floats, focal: float) -> Floats:
         albedo[rows] = PATTERNS[item.material.pattern](item.material, spots)
         gloss[rows], glow[rows] = item.material.gloss, item.material.glow
     diffuse, highlight = direct(scene, hits.points, hits.normals, view, gloss)
-    scattered = 0.33 * ambient(scene, hits.points, hits.normals)
+    scattered = scene.scatter * ambient(scene, hits.points, hits.normals)
     return albedo * (diffuse + scattered[:, None] + glow[:, None]) + 0.25 * highlight
 
 
 def develop(light: Floats, dice: Dice) -> npt.NDArray[np.float32]:
     """Exposure, white balance, lens blur, vignetting, noise, gamma; (H, W, 3) in k/255."""
     height, width, _ = light.shape
-    exposure = dice.uniform(0.2, 0.3) / float(np.minimum(light, 1.5).mean())
+    exposure = dice.uniform(0.26, 0.4) / float(np.minimum(light, 1.0).mean())
     balance = np.array([dice.uniform(0.94, 1.08), 1.0, dice.uniform(0.9, 1.06)])
     light = light * exposure * balance
     light = light / (1.0 + 0.25 * light)

@@ -13,14 +13,25 @@ from tabench.data.scenes.floorplan import FloorPlan
 from tabench.data.scenes.layout import Furnisher
 from tabench.data.scenes.scene import Light, Scene
 from tabench.data.scenes.shell import shell
-from tabench.data.scenes.thing import Thing
+from tabench.data.scenes.thing import Thing, Top
+
+_ROOMS_TRIED = 6
+_LEAST_SEEN = 4
 
 
 def sample_scene(dice: Dice) -> Scene:
-    """A furnished room with a camera and lights."""
+    """A furnished room with a camera and lights; views of bare walls are drawn again."""
+    for _ in range(_ROOMS_TRIED):
+        scene, plan = _sample(dice)
+        if sum(plan.seen(spot.x, spot.y, 30.0) for spot in plan.spots) >= _LEAST_SEEN:
+            break
+    return scene
+
+
+def _sample(dice: Dice) -> tuple[Scene, FloorPlan]:
     width, depth, height = dice.uniform(3.0, 6.0), dice.uniform(3.0, 6.0), dice.uniform(2.35, 2.9)
     camera, plan = _camera(dice, width, depth)
-    scene = Scene(np.array([width, depth, height]), camera)
+    scene = Scene(np.array([width, depth, height]), camera, scatter=dice.uniform(0.12, 0.3))
     for part in shell(dice, width, depth, height):
         scene.put(part, 0.0, 0.0, 0.0, 0.0)
     furnisher = Furnisher(dice, scene, plan)
@@ -28,7 +39,7 @@ def sample_scene(dice: Dice) -> Scene:
     dice.pick((_bedroom, _bedroom, _living, _living, _dining, _office, _kitchen, _studio))(furnisher)
     _decorate(furnisher)
     _ceiling(furnisher)
-    return scene
+    return scene, plan
 
 
 def _camera(dice: Dice, width: float, depth: float) -> tuple[Camera, FloorPlan]:
@@ -41,7 +52,7 @@ def _camera(dice: Dice, width: float, depth: float) -> tuple[Camera, FloorPlan]:
         ahead = min(((width if c > 0 else 0) - x) / c, ((depth if s > 0 else 0) - y) / s)
         if ahead > 0.72 * min(np.hypot(width, depth), 5.0):
             break
-    pitch, roll = np.radians(dice.uniform(-22, -3)), np.radians(dice.uniform(-2, 2))
+    pitch, roll = np.radians(dice.uniform(-25, -4)), np.radians(dice.uniform(-2, 2))
     position = np.array([x, y, dice.uniform(1.2, 1.8)])
     camera = Camera.looking(position, yaw, float(pitch), float(roll))
     return camera, FloorPlan(width, depth, (x, y), (float(c), float(s)))
@@ -75,7 +86,7 @@ def _ceiling(f: Furnisher) -> None:
     if np.hypot(x - f.plan.eye[0], y - f.plan.eye[1]) > 0.8:
         f.scene.put(lamp, x, y, low, 0.0)
     warm = np.array([1.05, 0.97, dice.uniform(0.75, 0.95)])
-    power = warm * dice.uniform(1.5, 4.5) * (0.5 if f.scene.lights and dice.chance(0.4) else 1.0)
+    power = warm * dice.uniform(1.5, 4.5) * (0.25 if f.scene.lights and dice.chance(0.4) else 1.0)
     spread = [(0.15, 0.1), (-0.15, 0.1), (0.0, -0.18)]
     points = np.array([(x + dx, y + dy, low - 0.05) for dx, dy in spread])
     f.scene.lights.append(Light(points, None, power))
@@ -182,7 +193,7 @@ def _studio(f: Furnisher) -> None:
 def _maybe(f: Furnisher, probability: float, maker: Callable[[], Thing]) -> None:
     if f.dice.chance(probability):
         thing = maker()
-        if thing.label == "furniture":
+        if thing.label == "furniture" and thing.height < 1.6:
             f.strew(thing, _small(f.dice), f.dice.integer(0, 3))
         f.along_wall(thing)
 
@@ -216,7 +227,7 @@ def _desk(f: Furnisher, probability: float) -> None:
         desk.include(
             clutter.monitor(dice), 0.0, -desk.depth / 2 + 0.2, desk.height, dice.uniform(-0.2, 0.2), "screen"
         )
-        desk.tops[0] = type(desk.tops[0])(0.42, 0, desk.height, 0.3, desk.depth * 0.7)
+        desk.tops = [Top(0.405, 0, desk.height, 0.25, desk.depth * 0.7)]
     f.strew(desk, _small(dice, screens=False), dice.integer(1, 4))
     place = f.along_wall(desk)
     if place is not None:
@@ -262,9 +273,9 @@ def _decorate(f: Furnisher) -> None:
     for _ in range(dice.integer(0, 4)):
         wide, tall = dice.uniform(0.3, 0.9), dice.uniform(0.3, 0.7)
         f.on_wall(fixtures.picture(dice, wide, tall), dice.uniform(1.25, 1.6))
-    for maker, probability in ((lambda: clutter.plant(dice, 1.1), 0.3), (lambda: clutter.basket(dice), 0.5)):
-        if dice.chance(probability):
-            thing = maker()
-            f.free(thing)
+    if dice.chance(0.3):
+        f.free(clutter.plant(dice, 1.1))
+    if dice.chance(0.5):
+        f.free(clutter.basket(dice))
     if dice.chance(0.15):
         f.free(clutter.book_pile(dice))

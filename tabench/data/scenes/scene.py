@@ -35,6 +35,7 @@ class Scene:
         instances: Instance number of each piece, from 1.
         things: Number of the thing each piece belongs to, for culling.
         lights: What lights it.
+        scatter: Light that comes from everywhere, as a multiple of a white wall.
     """
 
     size: Floats
@@ -43,6 +44,7 @@ class Scene:
     instances: list[int] = field(default_factory=list)
     things: list[int] = field(default_factory=list)
     lights: list[Light] = field(default_factory=list)
+    scatter: float = 0.2
 
     def put(self, thing: Thing, x: float, y: float, z: float, yaw: float) -> None:
         """Add a thing; each of its groups of one class becomes an instance."""

@@ -36,7 +36,7 @@ def bed(dice: Dice) -> Thing:
         cloth(dice, LINENS),
         cloth(dice, LINENS),
     )
-    thing = Thing("bed", width, depth, 1.0)
+    thing = Thing("bed", width, depth, 1.1)
     thing.box((0, 0.02, 0.06), (width - 0.04, depth - 0.08, level - 0.06), wood)
     thing.box((0, -depth / 2 + 0.03, 0), (width, 0.06, dice.uniform(0.7, 1.1)), wood)
     if dice.chance(0.5):
@@ -65,10 +65,10 @@ def sofa(dice: Dice, seats: int) -> Thing:
     high, back = dice.uniform(0.38, 0.45), dice.uniform(0.75, 0.92)
     thing = Thing("sofa", width, depth, back)
     thing.box((0, 0, 0.06), (width - 0.04, depth - 0.02, high - 0.2), body)
-    thing.box((0, -depth / 2 + 0.11, 0.06), (width, 0.22, back - 0.06), body)
+    thing.box((0, -depth / 2 + 0.11, 0.06), (width - 0.014, 0.22, back - 0.06), body)
     for side in (-1, 1):
         x = side * (width / 2 - arm / 2)
-        thing.box((x, 0.01, 0.04), (arm, depth, dice.uniform(0.5, 0.52) + 0.05), body)
+        thing.box((x, 0.006, 0.04), (arm, depth - 0.014, dice.uniform(0.5, 0.52) + 0.05), body)
     for k in range(seats):
         x = (k - (seats - 1) / 2) * seat
         thing.box((x, 0.1, high - 0.14), (seat - 0.015, depth - 0.24, 0.15), body)
@@ -78,7 +78,7 @@ def sofa(dice: Dice, seats: int) -> Thing:
         x = (-1) ** k * (width / 2 - arm - 0.22) * (0.2 if seats == 1 else 1)
         tint = cloth(dice, ACCENTS)
         at = (x, -depth / 2 + 0.42, high)
-        thing.ball(at, (0.42, 0.2, 0.38), tint, label="objects", group=f"cushion{k}")
+        thing.ball(at, (0.44, 0.18, 0.34), tint, label="objects", group=f"cushion{k}")
     return thing
 
 
@@ -92,7 +92,7 @@ def chair(dice: Dice) -> Thing:
     thing.box((0, 0, high), (width, depth, 0.05), seat)
     rear = -depth / 2 + 0.025
     if dice.chance(0.5):
-        thing.box((0, rear, high + 0.12), (width, 0.045, back - high - 0.12), seat)
+        thing.box((0, rear, high + 0.12), (width - 0.095, 0.045, back - high - 0.12), seat)
     else:
         for z in (back - 0.1, (back + high) / 2 - 0.02):
             thing.box((0, rear, z), (width, 0.03, 0.1), wood)

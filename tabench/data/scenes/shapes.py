@@ -43,6 +43,11 @@ class Shape:
         return Shape(self.kind, turn @ self.centre + shift, turn @ self.axes, self.half)
 
 
+def dot(a: Floats, b: Floats) -> Floats:
+    """Row-wise scalar product, (..., k) with (..., k) -> (...)."""
+    return np.asarray(np.einsum("...i,...i->...", a, b))
+
+
 def yaw_matrix(yaw: float) -> Floats:
     """Rotation about the vertical z axis (3, 3)."""
     c, s = np.cos(yaw), np.sin(yaw)
@@ -67,10 +72,10 @@ def entry(shape: Shape, origins: Floats, directions: Floats) -> Floats:
     if shape.kind == BOX:
         near, far = _slabs(o, d)
     elif shape.kind == BALL:
-        near, far = _quadratic((d * d).sum(-1), (o * d).sum(-1), (o * o).sum(-1) - 1.0)
+        near, far = _quadratic(dot(d, d), dot(o, d), dot(o, o) - 1.0)
     else:
         o2, d2 = o[..., :2], d[..., :2]
-        near, far = _quadratic((d2 * d2).sum(-1), (o2 * d2).sum(-1), (o2 * o2).sum(-1) - 1.0)
+        near, far = _quadratic(dot(d2, d2), dot(o2, d2), dot(o2, o2) - 1.0)
         caps_near, caps_far = _slabs(o[..., 2:], d[..., 2:])
         near, far = np.maximum(near, caps_near), np.minimum(far, caps_far)
     return np.where((near < far) & (near > 0.0), near, np.inf)
@@ -116,4 +121,4 @@ def local_normals(kinds: Floats, points: Floats, halves: Floats) -> Floats:
     tube = np.where(cap[:, None], lid, side)
     kind = kinds[:, None]
     normal = np.where(kind == BOX, flat, np.where(kind == BALL, points, tube)) / halves
-    return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
+    return np.asarray(normal / np.linalg.norm(normal, axis=-1, keepdims=True))
