@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tabench.data.scenes import make_scene
+from tabench.data.scenes.recipe import GENERATOR
 from tabench.engine.prompts import draw_correction, draw_point, mask_iou, mask_loss
 from tabench.provenance.checksum import sha256_file
 from tabench.sam.build import build_sam
@@ -56,7 +57,7 @@ class Recipe:
     height: int = 96
     width: int = 128
     scene_seed: int = 0
-    epochs: int = 12
+    epochs: int = 16
     batch_size: int = 8
     prompts: int = 6
     min_area: int = 16
@@ -95,7 +96,7 @@ def draw_masks(
     instance: npt.NDArray[np.int32], count: int, min_area: int, rng: np.random.Generator
 ) -> npt.NDArray[np.bool_]:
     """Masks of drawn instances, (count, H, W); repeats if an image has fewer."""
-    ids, areas = np.unique(instance[instance >= 0], return_counts=True)
+    ids, areas = np.unique(instance[instance > 0], return_counts=True)
     usable = ids[areas >= min_area]
     chosen = rng.choice(usable, size=count, replace=len(usable) < count)
     return np.asarray(instance[None] == chosen[:, None, None])
@@ -216,8 +217,8 @@ class PromptTrainer:
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
-            totals[0] += float(loss)
-        return {"loss": totals[0] / batches, "iou_train": totals[1] / batches}
+            totals[0] += float(loss.detach())
+        return {"loss": float(totals[0]) / batches, "iou_train": float(totals[1]) / batches}
 
     @torch.no_grad()
     def held_out_iou(self) -> float:
@@ -267,7 +268,7 @@ def pretrain(recipe: Recipe, out: Path, *, workers: int, say: Say) -> dict[str, 
         "note": "Pretrained by this project on synthetic ray-cast rooms with point prompts; "
         "not one of the official SAM checkpoints.",
         "sha256": sha256_file(path),
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": dataclasses.asdict(recipe) | {"generator": GENERATOR},
         "versions": {"torch": torch.__version__, "numpy": np.__version__},
         "log": log,
     }

@@ -1,0 +1,56 @@
+"""Pretraining on a handful of scenes: it learns, repeats itself, and writes SAM's own keys."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tabench.engine.pretrain import PromptTrainer, Recipe, draw_masks, pretrain, render_scenes
+from tabench.provenance.checksum import sha256_file
+from tabench.sam.build import build_sam
+from tabench.sam.geometry import VIT_NANO
+
+TINY = Recipe(scenes=4, held_out=2, height=48, width=64, epochs=1, batch_size=2, prompts=2, min_area=4)
+
+
+@pytest.fixture(scope="module")
+def scenes() -> tuple[np.ndarray, np.ndarray]:
+    return render_scenes(TINY, 1, lambda line: None)
+
+
+def test_weights_have_sams_keys_and_the_card_their_checksum(tmp_path: Path) -> None:
+    said: list[str] = []
+    card = pretrain(TINY, tmp_path, workers=1, say=said.append)
+    path = tmp_path / "sam_vit_nano.safetensors"
+    written, expected = load_file(path), build_sam(VIT_NANO).state_dict()
+    assert {key: value.shape for key, value in written.items()} == {k: v.shape for k, v in expected.items()}
+    assert json.loads((tmp_path / "sam_vit_nano.json").read_text()) == card
+    assert card["sha256"] == sha256_file(path)
+    assert [entry["epoch"] for entry in card["log"]] == [1]
+    assert said
+
+
+def test_an_epoch_repeats_bit_for_bit(scenes: tuple[np.ndarray, np.ndarray]) -> None:
+    first, second = PromptTrainer(TINY, scenes), PromptTrainer(TINY, scenes)
+    assert first.epoch(0) == second.epoch(0)
+    for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_training_lowers_the_loss(scenes: tuple[np.ndarray, np.ndarray]) -> None:
+    trainer = PromptTrainer(Recipe(**{**vars(TINY), "epochs": 8}), scenes)
+    losses = [trainer.epoch(number)["loss"] for number in range(8)]
+    assert np.mean(losses[-2:]) < 0.9 * losses[0]
+
+
+def test_drawn_masks_are_whole_instances_of_enough_pixels() -> None:
+    instance = np.zeros((6, 8), dtype=np.int32)
+    instance[:3], instance[3, :2], instance[4:] = 7, 2, 9
+    masks = draw_masks(instance, 5, min_area=4, rng=np.random.default_rng(0))
+    assert masks.shape == (5, 6, 8)
+    assert {int(mask.sum()) for mask in masks} <= {24, 16}
