@@ -4,7 +4,18 @@ They stand in for NYUv2 where it is absent and feed the pretraining of the small
 They are not NYUv2, and numbers on them say nothing about it.
 """
 
+from tabench.data.scenes.camera import intrinsics
+from tabench.data.scenes.dataset import SCENES, SceneDataset
 from tabench.data.scenes.make import make_scene, make_scenes
-from tabench.data.scenes.recipe import Recipe, recipe_fingerprint
+from tabench.data.scenes.recipe import Recipe, read_recipe, recipe_fingerprint
 
-__all__ = ["Recipe", "make_scene", "make_scenes", "recipe_fingerprint"]
+__all__ = [
+    "SCENES",
+    "Recipe",
+    "SceneDataset",
+    "intrinsics",
+    "make_scene",
+    "make_scenes",
+    "read_recipe",
+    "recipe_fingerprint",
+]

@@ -24,7 +24,7 @@ class Spot:
         c, s = np.cos(self.yaw), np.sin(self.yaw)
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=np.float64)
         turned = signs * [self.half_width, self.half_depth] @ np.array([[c, s], [-s, c]])
-        return np.asarray(turned + [self.x, self.y])
+        return np.asarray(turned + np.array([self.x, self.y]))
 
     def meets(self, other: Spot, gap: float) -> bool:
         """Whether two rectangles come closer than a gap (separating axes)."""

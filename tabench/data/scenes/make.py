@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.base import Progress
+from tabench.data.layout import KINDS, file_of
 from tabench.data.scenes.dice import Dice, scene_key
 from tabench.data.scenes.recipe import FILE, Recipe, read_recipe
 from tabench.data.scenes.render import render
 from tabench.data.scenes.rooms import sample_scene
 from tabench.errors import DataError
 
-KINDS = ("image", "label", "depth", "normal")
 _ROOM, _SENSOR = 0, 1
 
 
@@ -70,7 +70,7 @@ def make_scenes(
     _claim(root, recipe)
     jobs = [(split, i) for split, count in (("train", train), ("val", val)) for i in range(count)]
     for done, (split, index) in enumerate(jobs):
-        paths = {kind: root / split / kind / f"{index}.npy" for kind in KINDS}
+        paths = {kind: file_of(root, split, kind, index) for kind in KINDS}
         if not all(path.exists() for path in paths.values()):
             scene = make_scene(seed, split, index, height, width)
             for kind, path in paths.items():

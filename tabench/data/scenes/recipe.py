@@ -11,6 +11,7 @@ from tabench.errors import DataError
 
 GENERATOR = 1  # raised whenever any scene changes
 FILE = "scenes.json"
+_LEAST = {"seed": 0, "train": 1, "val": 1, "height": 16, "width": 16, "generator": 1}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for key, value in asdict(self).items():
-            least = 16 if key in ("height", "width") else 0
+            least = _LEAST[key]
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise DataError(
                     f"'{key}' is {value!r}", where="scenes recipe", hint=f"a whole number >= {least}"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.nyuv2 import CLASSES_13
 from tabench.data.scenes.camera import intrinsics
 from tabench.data.scenes.dice import Dice, Floats
 from tabench.data.scenes.lighting import ambient, direct
 from tabench.data.scenes.patterns import PATTERNS, Spots
 from tabench.data.scenes.scene import Scene
 from tabench.data.scenes.shapes import entry, local_normals
-from tabench.data.scenes.thing import CLASS_NAMES
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ def render(scene: Scene, dice: Dice, height: int, width: int) -> dict[str, npt.N
     hits = trace(scene, height, width)
     rays = scene.camera.rays(height, width).reshape(-1, 3)
     light = colours(scene, hits, rays, intrinsics(height, width)[0])
-    numbers = {name: k for k, name in enumerate(CLASS_NAMES)}
+    numbers = {name: k for k, name in enumerate(CLASSES_13)}
     label = np.array([numbers[p.label] for p in scene.pieces])[hits.piece].reshape(height, width)
     instance = np.array(scene.instances, dtype=np.int32)[hits.piece].reshape(height, width)
     normal = hits.normals @ scene.camera.axes

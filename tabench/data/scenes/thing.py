@@ -10,22 +10,6 @@ from tabench.data.scenes.dice import Floats
 from tabench.data.scenes.materials import Material
 from tabench.data.scenes.shapes import BALL, BOX, CYLINDER, Shape, yaw_matrix
 
-CLASS_NAMES = (
-    "bed",
-    "books",
-    "ceiling",
-    "chair",
-    "floor",
-    "furniture",
-    "objects",
-    "picture",
-    "sofa",
-    "table",
-    "tv",
-    "wall",
-    "window",
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Piece:
