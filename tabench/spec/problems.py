@@ -36,12 +36,14 @@ def spec_error(
         A SpecError at the first problem's key; further problems follow in the message.
     """
     problems: dict[str, tuple[str, str | None]] = {}
-    for found in error.errors(include_url=False):
+    unknown_first = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+    for found in unknown_first:  # a mistyped key is also a missing one: say the cause first
         path = _inside(found["loc"], data, found["type"])
         key = prefix + ".".join(str(part) for part in path)
         problems.setdefault(key, _describe(found["type"], found["msg"], path, model, data, also))
     (first, (message, hint)), *rest = problems.items()
-    message += "".join(f"\n{where}: {key}: {other}" for key, (other, _) in rest)
+    for key, (other, advice) in rest:
+        message += f"\n{where}: {key}: {other}" + (f" ({advice})" if advice else "")
     return SpecError(message, where=f"{where}: {first}" if first else where, hint=hint)
 
 

@@ -1,0 +1,57 @@
+"""Known cells have known ids: whatever changes one of these makes every finished run unfindable.
+
+A new field of a cell must stay out of the canonical form while it holds its default; otherwise
+`SCHEMA_VERSION` has to rise and the ids below are replaced with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tabench.spec.cell import Cell
+from tabench.spec.expand import Resolved, expand
+from tabench.spec.experiment import load_experiment
+
+CANONICAL = (
+    (
+        '{"backbone":{"checkpoint":"CHECKPOINT","name":"vit_l","pixel_norm":"none"},'
+        '"dataset":{"channels":[13,1],"eval_split":"val","fingerprint":"FINGERPRINT","name":"nyuv2",'
+        '"tasks":["segmentation","depth"],"train_split":"train"},'
+        '"evaluation":{"every":10,"pictures":6,"protocols":{"depth":1,"segmentation":1},'
+        '"selection":"last","val_split":""},'
+        '"method":{"name":"ta-lora","params":{"dropout":0.1,"ranks":[32,32,4],"scale":1.0,"targets":"qkv"}},'
+        '"schema_version":1,"seed":3,'
+        '"train":{"augment":true,"batch_size":4,"epochs":200,"lr":0.001,"max_steps":0,"precision":"fp32",'
+        '"task_weights":{"depth":1.0,"segmentation":0.5},"warmup":0.05,"weight_decay":1e-06}}'
+    )
+    .replace("CHECKPOINT", "a" * 64)
+    .replace("FINGERPRINT", "f" * 64)
+)
+
+PAPER = {  # seed 0 of experiments/nyuv2.toml, profile "paper", on a made-up fingerprint and checkpoint
+    "ta-lora": "95b6f321f704ae8d",
+    "ta-lora-cp": "2f937ced01ec8bfd",
+    "lora-stl": "61f035409f1a03ce",
+    "lora-hps": "35eca040f8ea20ee",
+    "full-stl": "da644f360424017d",
+    "full-hps": "2fa40638c202d356",
+    "frozen": "3d0ba7a8eeb1cdfc",
+}
+
+
+def test_canonical_form_is_pinned_byte_for_byte() -> None:
+    cell = Cell.model_validate_json(CANONICAL)
+    assert cell.canonical() == CANONICAL
+    assert cell.id == hashlib.sha256(CANONICAL.encode()).hexdigest()[:16] == "7f6f1ba5a9bfaa31"
+
+
+@pytest.mark.parametrize("method", PAPER)
+def test_the_papers_cells_keep_their_ids(method: str) -> None:
+    tasks = {"segmentation": 13, "depth": 1, "normals": 3}
+    resolved = Resolved("nyuv2", "f" * 64, tasks, "a" * 64, dict.fromkeys(tasks, 1))
+    path = Path(__file__).parents[2] / "experiments" / "nyuv2.toml"
+    (cell,) = expand(load_experiment(path), "paper", resolved, select=[f"method={method}", "seed=0"])
+    assert cell.id == PAPER[method]

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import spec_samples as samples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabench.catalog import METHODS
+from tabench.errors import SpecError
+from tabench.spec.expand import expand
+from tabench.spec.selection import parse_shard, select_cells, shard_cells
+
+
+def test_the_matrix_is_methods_times_seeds(tmp_path: Path) -> None:
+    cells = samples.cells(tmp_path)
+    assert [cell.label for cell in cells] == [
+        "ta-lora s0",
+        "ta-lora s1",
+        "lora-stl s0",
+        "lora-stl s1",
+        "frozen s0",
+        "frozen s1",
+    ]
+    assert len({cell.id for cell in cells}) == 6
+
+
+def test_every_hyper_parameter_is_written_out(tmp_path: Path) -> None:
+    cells = {cell.method.name: cell for cell in samples.cells(tmp_path)}
+    for name, cell in cells.items():
+        assert set(cell.method.params) == set(METHODS.get(name).defaults)
+    assert cells["ta-lora"].method.params["ranks"] == (8, 8, 3)
+
+
+def test_a_default_written_out_is_the_same_cell(tmp_path: Path) -> None:
+    rank = METHODS.get("lora-stl").defaults["rank"]
+    plain, written = samples.cells(tmp_path), samples.cells(tmp_path, f"methods.lora-stl.rank={rank}")
+    assert [cell.id for cell in plain] == [cell.id for cell in written]
+
+
+def test_notes_recipes_and_paths_are_not_in_a_cell(tmp_path: Path) -> None:
+    options = ["note=other", "dataset.generate.train=9", "backbone.checkpoint=elsewhere.pth"]
+    assert samples.cells(tmp_path, *options) == samples.cells(tmp_path)
+
+
+def test_a_subset_of_tasks_keeps_only_what_concerns_it(tmp_path: Path) -> None:
+    cell = samples.cells(tmp_path, 'dataset.tasks=["normals", "depth"]')[0]
+    assert cell.dataset.tasks == ("normals", "depth")
+    assert cell.dataset.channels == (3, 1)
+    assert cell.train.task_weights == {"normals": 4.0, "depth": 1.0}
+    assert cell.evaluation.protocols == {"normals": 1, "depth": 1}
+
+
+def test_no_weights_are_equal_weights(tmp_path: Path) -> None:
+    options = ("train.task_weights={}", "train.task_weights={segmentation=1, depth=1, normals=1}")
+    unset, equal = (samples.cells(tmp_path, option) for option in options)
+    assert unset == equal
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("dataset.name=nyuv2", "names 'nyuv2' but 'scenes' was looked at"),
+        ('evaluation={selection="best-val", val_split="val"}', "reported split"),
+    ],
+)
+def test_what_cannot_be_resolved_is_refused(tmp_path: Path, option: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        samples.cells(tmp_path, option)
+
+
+def test_a_task_the_dataset_lacks_is_refused(tmp_path: Path) -> None:
+    poorer = replace(samples.RESOLVED, channels={"segmentation": 13, "depth": 1})
+    with pytest.raises(SpecError, match="dataset 'scenes' has no task 'normals'"):
+        expand(samples.small(tmp_path), "demo", poorer)
+
+
+def test_selection_narrows_by_method_seed_and_id(tmp_path: Path) -> None:
+    cells = samples.cells(tmp_path)
+
+    def labels(*select: str) -> list[str]:
+        return [cell.label for cell in select_cells(cells, select)]
+
+    assert labels("method=lora-stl,frozen", "seed=1") == ["lora-stl s1", "frozen s1"]
+    assert labels("seed=0", "seed=1") == [cell.label for cell in cells]
+    assert labels(f"id={cells[3].id[:8]}") == [cells[3].label]
+    assert labels() == [cell.label for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("select", "message"),
+    [
+        (["method=lora-slt"], "did you mean 'lora-stl'"),
+        (["methd=lora-stl"], "did you mean 'method'"),
+        (["seed=7"], "no cell has seed '7'"),
+        (["seed="], "no cell has seed ''"),
+        (["method"], "expected KEY=a,b"),
+        (["id=zz"], "no cell has id 'zz'"),
+    ],
+)
+def test_a_selection_of_nothing_is_refused(tmp_path: Path, select: list[str], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        select_cells(samples.cells(tmp_path), select)
+
+
+def test_selections_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
+    cells = samples.cells(tmp_path)
+    with pytest.raises(SpecError, match="no cell is left"):
+        select_cells(cells, [f"id={cells[0].id}", "method=frozen"])
+
+
+@given(st.integers(1, 9))
+def test_shards_part_the_list(count: int) -> None:
+    cells = list(range(13))
+    shards = [shard_cells(cells, f"{i}/{count}") for i in range(1, count + 1)]  # type: ignore[arg-type]
+    assert sorted(cell for shard in shards for cell in shard) == cells
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_shards_count_from_one_after_the_selection(tmp_path: Path) -> None:
+    cells = expand(samples.small(tmp_path), "demo", samples.RESOLVED, select=["seed=1"], shard="2/3")
+    assert [cell.label for cell in cells] == ["lora-stl s1"]
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/4", "1/4/2", "²/4"])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match="expected I/N"):
+        parse_shard(text)
