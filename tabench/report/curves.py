@@ -1,0 +1,113 @@
+"""Loss and metric curves over epochs: a line a method, a band from the lowest to the highest seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tabench.report import style, wording
+from tabench.report.reading import Results
+
+BAND = "Lines are means over seeds, bands reach from the lowest to the highest seed."
+
+
+def loss_frame(results: Results) -> pd.DataFrame:
+    """Training loss of each task: columns panel, method, seed, epoch, value."""
+    tasks = results.first["cell"]["dataset"]["tasks"]
+    lines = [
+        {"panel": term, "method": cell.method, "seed": cell.seed, "epoch": step["epoch"], "value": value}
+        for cell in results.done
+        for step in cell.record["curves"]["train"]
+        for term, value in step["terms"].items()
+        if term in tasks
+    ]
+    return _mean_per_epoch(lines)
+
+
+def metric_frame(results: Results, protocol: str) -> pd.DataFrame:
+    """Metrics on the evaluation split: columns panel ("task.key"), method, seed, epoch, value."""
+    lines = [
+        {
+            "panel": f"{point['task']}.{point['key']}",
+            "method": cell.method,
+            "seed": cell.seed,
+            "epoch": point["epoch"],
+            "value": point["value"],
+        }
+        for cell in results.done
+        for point in cell.record["curves"]["eval"]
+        if point["protocol"] == protocol and point["value"] is not None
+    ]
+    return _mean_per_epoch(lines)
+
+
+def draw_losses(results: Results, frame: pd.DataFrame) -> Figure:
+    """One panel a task.
+
+    Args:
+        results: Names tasks and methods.
+        frame: What `loss_frame` returned.
+    """
+    tasks = results.first["cell"]["dataset"]["tasks"]
+    return _panels(results, frame, {task: f"{task.capitalize()} training loss ↓" for task in tasks})
+
+
+def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure:
+    """One panel a metric.
+
+    Args:
+        results: Names metrics and methods.
+        frame: What `metric_frame` returned for this protocol.
+        protocol: "paper" or "pixel".
+    """
+    titles = {
+        f"{m['task']}.{m['key']}": f"{m['task'].capitalize()}: {m['title']}"
+        f"{' (' + m['unit'] + ')' if m['unit'] else ''} {wording.ARROWS[m['better']]}"
+        for m in results.first["metrics"]
+        if m["protocol"] == protocol
+    }
+    return _panels(results, frame, titles)
+
+
+def _mean_per_epoch(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame(lines, columns=["panel", "method", "seed", "epoch", "value"])
+    keys = ["panel", "method", "seed", "epoch"]
+    return frame.groupby(keys, sort=False, as_index=False)["value"].mean()
+
+
+def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Figure:
+    present = [panel for panel in titles if (frame["panel"] == panel).any()]
+    columns = 3 if len(present) > 2 else len(present)
+    rows = -(-len(present) // columns)
+    figure = Figure(figsize=(9.6, 2.35 * rows + 0.5))
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    colours = style.colours(results.methods)
+    for axes, panel in zip_longest(grid, present):
+        if panel is None:
+            axes.set_visible(False)
+            continue
+        axes.set_title(titles[panel])
+        for method in results.methods:
+            mine = frame[(frame["panel"] == panel) & (frame["method"] == method)]
+            if not mine.empty:
+                _line(axes, mine, results.title(method), colours[method], style.marker(method))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.set_xlabel("epoch")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(7, len(labels)), columnspacing=1.4)
+    return figure
+
+
+def _line(axes: Axes, frame: pd.DataFrame, label: str, colour: Any, mark: str) -> None:
+    over_seeds = frame.groupby("epoch")["value"]
+    mean, low, high = over_seeds.mean(), over_seeds.min(), over_seeds.max()
+    epochs = mean.index.to_numpy()
+    axes.fill_between(epochs, low.to_numpy(), high.to_numpy(), color=colour, alpha=0.16, linewidth=0)
+    axes.plot(epochs, mean.to_numpy(), color=colour, label=label, marker=mark, markersize=3,
+              markevery=max(1, len(epochs) // 8))  # fmt: skip

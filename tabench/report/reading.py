@@ -1,0 +1,204 @@
+"""An experiment's results folder, read once: every cell with its record, circumstances or failure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tabench.catalog import METHODS
+from tabench.errors import SpecError, StoreError
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One cell and what is known of it.
+
+    Attributes:
+        id: Cell id, the name of its folder.
+        label: Short human name ("ta-lora s0").
+        method: Registry name of the method.
+        seed: Seed, or None where only a label without one is known.
+        state: "done", "failed", "partial" or "pending".
+        record: The deterministic outcome; empty unless done.
+        run: Circumstances of the run; may be empty.
+        failure: Kind, message and traceback of a failed run; empty otherwise.
+        journal: Events of the run in order.
+        folder: Where it was read from.
+    """
+
+    id: str
+    label: str
+    method: str
+    seed: int | None
+    state: str
+    record: Json
+    run: Json
+    failure: Json
+    journal: list[Json]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Results:
+    """All cells of one experiment.
+
+    Attributes:
+        name: Experiment name.
+        root: The results folder that holds experiments.
+        experiment: The resolved experiment as written by the plan.
+        cells: Cells in the order of the experiment.
+        strangers: Folders of cells that the experiment does not name (left out of every table).
+    """
+
+    name: str
+    root: Path
+    experiment: Json
+    cells: list[CellResult]
+    strangers: list[str] = field(default_factory=list)
+
+    @cached_property
+    def done(self) -> list[CellResult]:
+        """Cells with a record."""
+        return [cell for cell in self.cells if cell.record]
+
+    @cached_property
+    def first(self) -> Json:
+        """The record of the first finished cell: data, backbone and metric names are shared by all."""
+        return self.done[0].record
+
+    @property
+    def report(self) -> Json:
+        """The experiment's report table (baselines, grid, published)."""
+        return dict(self.experiment.get("report") or {})
+
+    @property
+    def profile(self) -> str:
+        """Name of the profile that was run."""
+        return str(self.experiment.get("profile") or "")
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """Row keys in the order of the experiment."""
+        return list(dict.fromkeys(cell.method for cell in self.cells))
+
+    def of(self, method: str) -> list[CellResult]:
+        """Finished cells of a method, by seed."""
+        return sorted((c for c in self.done if c.method == method), key=lambda c: (c.seed or 0, c.id))
+
+    def planned(self, method: str) -> int:
+        """Number of cells a method has in the experiment, finished or not."""
+        return sum(cell.method == method for cell in self.cells)
+
+    def title(self, method: str) -> str:
+        """A method's name in tables, for example "LoRA-STL"; a variant keeps what tells it apart."""
+        name, _, variant = method.partition(" ")
+        try:
+            title = METHODS.get(name).title
+        except SpecError:
+            title = name
+        return f"{title} {variant}".strip()
+
+
+def read_results(results_dir: Path, experiment: str) -> Results:
+    """Read an experiment's folder.
+
+    Raises:
+        StoreError: There is no such experiment, a file is not JSON, or no cell has finished.
+    """
+    folder = results_dir / experiment
+    if not folder.is_dir():
+        raise StoreError(
+            "no results for this experiment", where=str(folder), hint="run it first: tabench run <file.toml>"
+        )
+    plan = _json(folder / "experiment.json")
+    labels = dict(plan.get("cells") or {})
+    found = [path.name for path in sorted(folder.iterdir()) if _is_cell(path)]
+    ids = list(labels) or found
+    cells = _with_variants([_cell(folder / name, str(labels.get(name, ""))) for name in ids])
+    results = Results(experiment, results_dir, plan, cells, [name for name in found if name not in ids])
+    if not results.done:
+        states = ", ".join(f"{c.label or c.id}: {c.state}" for c in cells) or "no cells"
+        raise StoreError(
+            f"no finished cell to report on ({states})", where=str(folder), hint="see `tabench status`"
+        )
+    return results
+
+
+def _is_cell(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("record.json", "failure.json", "journal.jsonl"))
+
+
+def _cell(folder: Path, label: str) -> CellResult:
+    record = _json(folder / "record.json")
+    failure = {} if record else _json(folder / "failure.json")
+    label = str(record.get("label") or label or folder.name)
+    name, _, tail = label.rpartition(" s")
+    seed = int(tail) if name and tail.isdigit() else None
+    method = name if seed is not None else label
+    if record:
+        method, seed = str(record["cell"]["method"]["name"]), int(record["cell"]["seed"])
+        state = "done"
+    else:
+        state = "failed" if failure else "partial" if (folder / "checkpoint").is_dir() else "pending"
+    run, journal = _json(folder / "run.json"), _lines(folder / "journal.jsonl")
+    return CellResult(folder.name, label, method, seed, state, record, run, failure, journal, folder)
+
+
+def _with_variants(cells: list[CellResult]) -> list[CellResult]:
+    """Split a method whose cells differ in more than the seed into rows named by the difference."""
+    settings = {cell.id: _flat(cell.record["cell"]) for cell in cells if cell.record}
+    out = []
+    for cell in cells:
+        kin = [settings[c.id] for c in cells if c.method == cell.method and c.id in settings]
+        differing = sorted({key for s in kin for key in s if any(o.get(key) != s[key] for o in kin)})
+        if cell.id in settings and differing:
+            mine = settings[cell.id]
+            variant = ", ".join(f"{key.rpartition('.')[2]}={mine.get(key)}" for key in differing)
+            cell = replace(cell, method=f"{cell.method} ({variant})")
+        out.append(cell)
+    return out
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            flat.update(_flat(item, f"{prefix}{key}."))
+        elif prefix or key != "seed":
+            flat[f"{prefix}{key}"] = item
+    return flat
+
+
+def _json(path: Path) -> Json:
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise StoreError(
+            f"cannot be read: {error}", where=str(path), hint="remove the file and run the cell again"
+        ) from error
+    if not isinstance(value, dict):
+        raise StoreError("is not a JSON object", where=str(path), hint="remove it and run the cell again")
+    return value
+
+
+def _lines(path: Path) -> list[Json]:
+    """Events of a journal; a last line cut off by a kill is left out."""
+    if not path.is_file():
+        return []
+    events = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            events.append(event)
+    return events

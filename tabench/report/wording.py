@@ -1,0 +1,145 @@
+"""Sentences that stand under tables, in captions and on the page; all built from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tabench.report.reading import Results
+
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+
+PROTOCOLS = {
+    "paper": (
+        "segmentation from one confusion matrix over all evaluated images, averaged over all classes "
+        "(undefined if a class is absent from both prediction and labels); depth as the mean over images of "
+        "each image's mean on valid pixels; normals as the mean over images of each image's value, so that "
+        "“median” is a mean of medians."
+    ),
+    "pixel": (
+        "every value is taken once over all valid pixels of all evaluated images; classes absent from both "
+        "prediction and labels are left out of mIoU."
+    ),
+}
+
+SELECTIONS = {
+    "last": "the weights after the last epoch are evaluated; nothing is chosen by looking at results",
+    "best-val": "the epoch that is best on held-out training images is evaluated, never chosen on the reported split",
+}
+
+DELTA = (
+    "Δ_b (LibMTL's formula): relative improvement over the baseline in percent, metrics averaged inside a task "
+    "first, then tasks; positive is better. Baseline and method are paired by seed."
+)
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """Fixed-point text without a negative zero, for example "+1.25"."""
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text
+
+
+def listing(words: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def counted(amount: int, noun: str) -> str:
+    """ "1 seed", "3 seeds"."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """ "48 s", "12 min 5 s", "3 h 20 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def warning(results: Results) -> str:
+    """What keeps these results from being the paper's, in plain words; empty if nothing does."""
+    data, backbone = results.first["data"], results.first["backbone"]
+    small = backbone["name"] == "sam_vit_nano"
+    if data["synthetic"]:
+        model = "a small model" if small else f"the model {backbone['name']}"
+        return (
+            f"Synthetic scenes and {model}: these are not the paper's data and not the paper's numbers. "
+            "They show that the pipeline works and how the methods compare on this toy problem."
+        )
+    if small:
+        return (
+            "A small SAM pretrained by this project (sam_vit_nano) stands in for the published SAM checkpoints: "
+            "these are not the paper's numbers."
+        )
+    return ""
+
+
+def short_warning(results: Results) -> str:
+    """The warning in one clause, for captions and pictures."""
+    if results.first["data"]["synthetic"]:
+        return "Synthetic scenes, not the paper's numbers."
+    return "Small stand-in backbone, not the paper's numbers." if warning(results) else ""
+
+
+def states(results: Results) -> str:
+    """ "19 of 21 runs done, 1 failed, 1 pending"."""
+    total = len(results.cells)
+    parts = [f"{len(results.done)} of {counted(total, 'run')} done"]
+    for state in ("failed", "partial", "pending"):
+        amount = sum(cell.state == state for cell in results.cells)
+        if amount:
+            parts.append(f"{amount} {state}")
+    return ", ".join(parts)
+
+
+def metric_notes(results: Results, protocol: str) -> list[str]:
+    """What tasks said about their values (absent classes, skipped images), with the runs it holds for."""
+    heard: dict[str, list[str]] = {}
+    for cell in results.done:
+        for metric in cell.record["metrics"]:
+            if metric["protocol"] == protocol:
+                for note in metric["notes"]:
+                    runs = heard.setdefault(f"{metric['task']}: {note}", [])
+                    if cell.label not in runs:
+                        runs.append(cell.label)
+    total = len(results.done)
+    return [
+        note
+        if len(runs) == total
+        else f"{note} ({listing(runs[:3])}{' and others' if len(runs) > 3 else ''})"
+        for note, runs in heard.items()
+    ]
+
+
+def footnotes(results: Results, protocol: str) -> list[str]:
+    """Lines under a table: what it is, protocol, selection rule, seeds, sample counts, missing runs."""
+    record = results.first
+    counts, size = record["data"]["counts"], record["data"]["size"]
+    seeds = sorted({cell.seed for cell in results.cells if cell.seed is not None})
+    rule = str(record["selection"]["rule"])
+    versions = {f"{m['task']} v{m['version']}" for m in record["metrics"] if m["protocol"] == protocol}
+    lines = [short_warning(results)] if short_warning(results) else []
+    lines += [
+        f"Mean ± standard deviation over seeds ({listing([str(s) for s in seeds])}); best bold, second underlined; "
+        "parameters are not ranked.",
+        f"Data: {record['data']['title']}, trained on {counts['train']} and evaluated on "
+        f"{counted(counts['eval'], 'image')} of {size[0]}×{size[1]} pixels.",
+        f"Protocol “{protocol}” ({listing(sorted(versions))}): {PROTOCOLS.get(protocol, 'defined by the task.')}",
+        f"Selection rule “{rule}”: {SELECTIONS.get(rule, 'see the experiment file')}.",
+        DELTA,
+    ]
+    if len(results.done) < len(results.cells):
+        lines.append(f"Not complete: {states(results)}. A method with fewer seeds than planned is marked †.")
+    return lines + metric_notes(results, protocol)
+
+
+def caption(results: Results, protocol: str) -> str:
+    """One sentence that names a results table."""
+    title = str(results.experiment.get("title") or results.name)
+    which = "" if protocol == "paper" else f", {protocol} protocol"
+    return f"{title}: {counted(len(results.methods), 'way')} of adapting {results.first['backbone']['name']}{which}."
