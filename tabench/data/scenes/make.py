@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from tabench.data.scenes.recipe import FILE, Recipe, read_recipe
 from tabench.data.scenes.render import render
 from tabench.data.scenes.rooms import sample_scene
 from tabench.errors import DataError
+from tabench.store.atomic import write_bytes
 
 _ROOM, _SENSOR = 0, 1
 
@@ -65,6 +65,7 @@ def make_scenes(
 
     Raises:
         DataError: The folder holds scenes of another recipe, or other data.
+        StoreError: A file cannot be written.
     """
     root, recipe = Path(root), Recipe(seed, train, val, height, width)
     _claim(root, recipe)
@@ -90,34 +91,16 @@ def _claim(root: Path, recipe: Recipe) -> None:
                 hint="choose another folder or delete this one",
             )
         return
-    if root.exists() and any(root.iterdir()):
+    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         raise DataError(
-            "the folder is not empty and holds no scenes",
+            "the path is taken by something that is not generated scenes",
             where=str(root),
             hint="choose an empty or a new folder",
         )
-    for split in ("train", "val"):
-        for kind in KINDS:
-            (root / split / kind).mkdir(parents=True, exist_ok=True)
-    _replace(root / FILE, (recipe.to_json() + "\n").encode())
+    write_bytes(root / FILE, (recipe.to_json() + "\n").encode())
 
 
 def _save(path: Path, array: npt.NDArray[np.generic]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
-        try:
-            np.save(file, array, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    Path(file.name).replace(path)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())

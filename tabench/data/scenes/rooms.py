@@ -22,13 +22,14 @@ _LEAST_SEEN = 4
 def sample_scene(dice: Dice) -> Scene:
     """A furnished room with a camera and lights; views of bare walls are drawn again."""
     for _ in range(_ROOMS_TRIED):
-        scene, plan = _sample(dice)
+        scene, plan = sample_room(dice)
         if sum(plan.seen(spot.x, spot.y, 30.0) for spot in plan.spots) >= _LEAST_SEEN:
             break
     return scene
 
 
-def _sample(dice: Dice) -> tuple[Scene, FloorPlan]:
+def sample_room(dice: Dice) -> tuple[Scene, FloorPlan]:
+    """Any furnished room with its floor plan, whatever the camera sees of it."""
     width, depth, height = dice.uniform(3.0, 6.0), dice.uniform(3.0, 6.0), dice.uniform(2.35, 2.9)
     camera, plan = _camera(dice, width, depth)
     scene = Scene(np.array([width, depth, height]), camera, scatter=dice.uniform(0.12, 0.3))

@@ -1,0 +1,138 @@
+"""Folders of scenes: layout, resume, refusal, verification, fingerprint."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tabench.catalog import DATASETS
+from tabench.data.scenes import SCENES, Recipe, make_scene, make_scenes, recipe_fingerprint
+from tabench.errors import DataError
+
+SIZES = {"seed": 5, "train": 3, "val": 2, "height": 24, "width": 32}
+
+
+@pytest.fixture
+def root(tmp_path):
+    make_scenes(tmp_path / "set", **SIZES)
+    return tmp_path / "set"
+
+
+def snapshot(root):
+    return {p.relative_to(root): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def test_files_are_what_make_scene_returns(root):
+    assert len(snapshot(root)) == 5 * 4 + 1
+    scene = make_scene(5, "val", 1, 24, 32)
+    for kind in ("image", "label", "depth", "normal"):
+        stored = np.load(root / "val" / kind / "1.npy", allow_pickle=False)
+        assert stored.dtype == np.float32
+        np.testing.assert_array_equal(stored, scene[kind])
+
+
+def test_a_stopped_run_is_finished_and_nothing_redone(tmp_path, root):
+    whole = snapshot(root)
+    seen = []
+
+    def stop(done, total, what):
+        seen.append((done, total, what))
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_scenes(tmp_path / "part", **SIZES, progress=stop)
+    assert seen == [(1, 5, "train/0"), (2, 5, "train/1")]
+    kept = tmp_path / "part" / "train" / "image" / "0.npy"
+    before = kept.stat().st_mtime_ns
+    (tmp_path / "part" / "train" / "depth" / "1.npy").unlink()
+    make_scenes(tmp_path / "part", **SIZES)
+    assert snapshot(tmp_path / "part") == whole
+    assert kept.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("change", [{"seed": 6}, {"train": 4}, {"height": 32}])
+def test_another_recipe_is_refused(root, change):
+    before = snapshot(root)
+    with pytest.raises(DataError, match="another recipe") as caught:
+        make_scenes(root, **{**SIZES, **change})
+    assert "scenes.json" in str(caught.value)
+    assert snapshot(root) == before
+
+
+def test_foreign_folder_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="not generated scenes"):
+        make_scenes(tmp_path, **SIZES)
+    with pytest.raises(DataError, match="not generated scenes"):
+        make_scenes(tmp_path / "notes.txt", **SIZES)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"train": 0}, {"width": 8}, {"seed": -1}, {"val": True}, {"height": 24.5}]
+)
+def test_impossible_recipes(tmp_path, change):
+    with pytest.raises(DataError, match=f"'{next(iter(change))}' is"):
+        make_scenes(tmp_path / "x", **{**SIZES, **change})
+    assert not (tmp_path / "x").exists()
+
+
+def test_read_as_a_dataset(root):
+    assert DATASETS.get("scenes") is SCENES
+    split = SCENES.split(root, "val")
+    assert split.ids == ["val/0", "val/1"]
+    sample = split.load(1)
+    scene = make_scene(5, "val", 1, 24, 32)
+    np.testing.assert_array_equal(sample.image, scene["image"].transpose(2, 0, 1))
+    np.testing.assert_array_equal(sample.targets["label"], scene["label"].astype(np.int64))
+    assert sample.targets["depth"].shape == (1, 24, 32)
+
+
+def test_incomplete_sets_are_not_read(root):
+    for kind in ("image", "label", "depth", "normal"):
+        (root / "train" / kind / "2.npy").unlink()
+    with pytest.raises(DataError, match="2 images, the recipe says 3"):
+        SCENES.split(root, "val")
+    assert "2 images, the recipe says 3" in "\n".join(SCENES.verify(root).problems)
+
+
+def test_verify_compares_with_the_renderer(root):
+    report = SCENES.verify(root)
+    assert (report.problems, report.warnings) == ([], [])
+    assert report.fingerprint == SCENES.fingerprint(root) == recipe_fingerprint(Recipe(**SIZES))
+    path = root / "val" / "depth" / "1.npy"
+    np.save(path, np.load(path) * 1.1)
+    report = SCENES.verify(root)
+    assert len(report.problems) == 1
+    assert str(path) in report.problems[0]
+    assert report.fingerprint == ""
+
+
+def test_fingerprint_is_the_recipe(root):
+    assert recipe_fingerprint(Recipe(**SIZES)).startswith("scenes-")
+    assert recipe_fingerprint(Recipe(0, 64, 32, 96, 128)) == (
+        "scenes-02bf2f168ce70178d9a5ad33fbd3707138f69d4987b1580a257ec0d992c92004"
+    )
+    every = {recipe_fingerprint(Recipe(**{**SIZES, key: 40})) for key in SIZES}
+    assert len(every) == len(SIZES)
+
+
+def test_missing_damaged_and_old_recipes(tmp_path, root):
+    with pytest.raises(DataError, match="no scenes have been generated"):
+        SCENES.fingerprint(tmp_path / "none")
+    assert "no scenes" in SCENES.verify(tmp_path / "none").problems[0]
+    text = (root / "scenes.json").read_text()
+    (root / "scenes.json").write_text(text.replace('"generator":1', '"generator":99'))
+    with pytest.raises(DataError, match="generator 99"):
+        SCENES.split(root, "train")
+    for broken in ("{", "[]", '{"seed": 1}', '"text"'):
+        (root / "scenes.json").write_text(broken)
+        with pytest.raises(DataError, match="not a recipe"):
+            SCENES.fingerprint(root)
+
+
+def test_import_needs_no_torch():
+    code = "import sys, tabench.data.scenes; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
