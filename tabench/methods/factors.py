@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from math import prod
 
 import tensorly as tl
 import torch
@@ -127,9 +128,10 @@ class TuckerFactors(Factors):
         """Start from a given dW (d, k, T), for example stacked trained LoRAs.
 
         The closest update of these ranks by TensorLy's `tucker`; exact if dW has such ranks.
-        Columns beyond a dimension's size keep their random draw under a zero core.
+        Columns beyond what dW can fill keep their random draw under a zero core.
         """
         ranks = [min(rank, size) for rank, size in zip(self.G.shape, update.shape, strict=True)]
+        ranks = [min(rank, prod(ranks) // rank) for rank in ranks]  # an unfolding has no higher rank
         with tl.backend_context("pytorch", local_threadsafe=True):
             core, factors = tucker(update, rank=ranks)
         self.reset()
