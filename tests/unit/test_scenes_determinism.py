@@ -10,6 +10,7 @@ from tabench.errors import DataError
 
 DRAWN = [0.9060999392139949, 2.0, 2.0]
 SIZE = [5.718299817641984, 3.776225698850562, 2.5964994256867353]
+CENTRES = [126.84940800153274, 112.82949891042212, 53.0983898606306]
 PIECES = 74
 
 
@@ -49,6 +50,7 @@ def test_known_draws_stay_known():
     assert drawn == pytest.approx(DRAWN, abs=1e-12)
     assert scene.size == pytest.approx(SIZE, abs=1e-9)
     assert len(scene.pieces) == PIECES
+    assert sum(piece.shape.centre for piece in scene.pieces) == pytest.approx(CENTRES, abs=1e-6)
 
 
 def test_unknown_split_and_index():

@@ -10,14 +10,14 @@ from tabench.data.scenes.thing import Thing
 
 def book_row(dice: Dice, width: float, depth: float, height: float) -> Thing:
     """Books side by side, in runs of equal height."""
-    thing, x, run = Thing("books", width, depth, height), -width / 2, 0
+    thing, x = Thing("books", width, depth, height), -width / 2
     while x < width / 2 - 0.04:
         wide = min(dice.uniform(0.12, 0.35), width / 2 - x)
         tall = dice.uniform(0.68, 0.98) * height
         deep = dice.uniform(0.8, 1.0) * depth
         spines = material(dice, "spines", (0.5, 0.3, 0.2), scale=dice.uniform(0.025, 0.05))
         thing.box((x + wide / 2, 0, 0), (wide - 0.004, deep, tall), spines)
-        x, run = x + wide, run + 1
+        x += wide
     return thing
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tabench.data.scenes.dice import Dice, Floats
-from tabench.data.scenes.palette import Colour
+from tabench.data.scenes.palette import Colour, darker
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ def material(
     glow: float = 0.0,
 ) -> Material:
     """A material with a noise seed of its own; the second colour defaults to a darker first."""
-    if second is None:
-        second = tuple(0.75 * c for c in colour)  # type: ignore[assignment]
-    assert second is not None
+    second = second or darker(colour, 0.75)
     return Material(pattern, colour, second, scale, dice.integer(0, 2**31 - 1), gloss, glow)
 
 

@@ -70,6 +70,11 @@ ACCENTS: tuple[Colour, ...] = (
 )
 
 
+def darker(colour: Colour, factor: float) -> Colour:
+    """A colour times a factor."""
+    return colour[0] * factor, colour[1] * factor, colour[2] * factor
+
+
 def shade(dice: Dice, options: tuple[Colour, ...], spread: float = 0.06) -> Colour:
     """One of the colours, a little lighter or darker and off in hue."""
     base, level = dice.pick(options), dice.uniform(-spread, spread)

@@ -72,8 +72,8 @@ def sofa(dice: Dice, seats: int) -> Thing:
     for k in range(seats):
         x = (k - (seats - 1) / 2) * seat
         thing.box((x, 0.1, high - 0.14), (seat - 0.015, depth - 0.24, 0.15), body)
-        tilt = (x, -depth / 2 + 0.28, high + 0.01)
-        thing.box(tilt, (seat - 0.03, 0.14, back - high - 0.06), body)
+        back_at = (x, -depth / 2 + 0.28, high + 0.01)
+        thing.box(back_at, (seat - 0.03, 0.14, back - high - 0.06), body)
     for k in range(dice.integer(0, 2)):
         x = (-1) ** k * (width / 2 - arm - 0.22) * (0.2 if seats == 1 else 1)
         tint = cloth(dice, ACCENTS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tabench.data.scenes.dice import Dice
 from tabench.data.scenes.materials import Material, material
-from tabench.data.scenes.palette import CARPETS, WALLS, WOODS, shade
+from tabench.data.scenes.palette import CARPETS, WALLS, WOODS, darker, shade
 from tabench.data.scenes.thing import Thing
 
 _THICK = 0.2
+_SKIRTING = 0.016
 
 
 def floor_material(dice: Dice) -> Material:
@@ -18,8 +19,8 @@ def floor_material(dice: Dice) -> Material:
     if kind == "carpet":
         return material(dice, kind, shade(dice, CARPETS))
     light = shade(dice, CARPETS)
-    dark = tuple(0.8 * c for c in light) if dice.chance(0.6) else (0.25, 0.24, 0.23)
-    return material(dice, kind, light, dark, scale=dice.uniform(0.3, 0.5), gloss=0.35)  # type: ignore[arg-type]
+    dark = darker(light, 0.8) if dice.chance(0.6) else (0.25, 0.24, 0.23)
+    return material(dice, kind, light, dark, scale=dice.uniform(0.3, 0.5), gloss=0.35)
 
 
 def shell(dice: Dice, width: float, depth: float, height: float) -> list[Thing]:
@@ -30,7 +31,7 @@ def shell(dice: Dice, width: float, depth: float, height: float) -> list[Thing]:
     t = _THICK
     paint = shade(dice, WALLS)
     pattern = dice.pick(("plain", "plain", "plain", "plain", "stripes"))
-    pale: tuple[float, float, float] = tuple(0.93 * c for c in paint)  # type: ignore[assignment]
+    pale = darker(paint, 0.93)
     common = material(dice, pattern, paint, pale, scale=dice.uniform(0.12, 0.3))
     accent = material(dice, "plain", shade(dice, WALLS)) if dice.chance(0.35) else common
     trim = (
@@ -51,15 +52,14 @@ def shell(dice: Dice, width: float, depth: float, height: float) -> list[Thing]:
     for k in range(4):
         wall = Thing("wall", width, depth, height)
         skin = accent if k == chosen else common
-        low = (0.0, 0.0, 0.0, 0.0)
+        inset = _SKIRTING / 2
         if k % 2 == 0:
-            y = -t / 2 if k == 0 else depth + t / 2
+            y, foot = (-t / 2, inset) if k == 0 else (depth + t / 2, depth - inset)
             wall.box((width / 2, y, -t), (width + 2 * t, t, height + 2 * t), skin, casts=False)
-            low = (width / 2, 0.008 if k == 0 else depth - 0.008, width, 0.016)
+            wall.box((width / 2, foot, 0), (width, _SKIRTING, 0.09), trim, casts=False)
         else:
-            x = -t / 2 if k == 3 else width + t / 2
+            x, foot = (-t / 2, inset) if k == 3 else (width + t / 2, width - inset)
             wall.box((x, depth / 2, -t), (t, depth + 2 * t, height + 2 * t), skin, casts=False)
-            low = (0.008 if k == 3 else width - 0.008, depth / 2, 0.016, depth)
-        wall.box((low[0], low[1], 0), (low[2], low[3], 0.09), trim, casts=False)
+            wall.box((foot, depth / 2, 0), (_SKIRTING, depth, 0.09), trim, casts=False)
         out.append(wall)
     return out

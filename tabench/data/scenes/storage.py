@@ -44,7 +44,7 @@ def cabinet(dice: Dice, width: float, depth: float, height: float, columns: int,
 def bookshelf(dice: Dice) -> Thing:
     """Open shelves, mostly full of books."""
     width, depth, height = dice.uniform(0.7, 1.3), dice.uniform(0.28, 0.36), dice.uniform(1.3, 2.1)
-    wood, levels = timber(dice), 0
+    wood = timber(dice)
     thing = Thing("furniture", width, depth, height)
     for side in (-1, 1):
         thing.box((side * (width / 2 - 0.015), 0, 0), (0.03, depth, height), wood)

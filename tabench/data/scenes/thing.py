@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tabench.data.scenes.dice import Floats
 from tabench.data.scenes.materials import Material
 from tabench.data.scenes.shapes import BALL, BOX, CYLINDER, Shape, yaw_matrix
 
@@ -70,12 +69,11 @@ class Thing:
         *,
         label: str | None = None,
         group: str = "",
-        tilt: Floats | None = None,
         glass: bool = False,
         casts: bool = True,
     ) -> None:
         """Add a box by the middle of its lower face and its full size."""
-        self._add(BOX, at, size, material, label, group, tilt, glass, casts)
+        self._add(BOX, at, size, material, label, group, glass, casts)
 
     def ball(
         self,
@@ -88,7 +86,7 @@ class Thing:
         casts: bool = True,
     ) -> None:
         """Add an ellipsoid by its lowest point and its full size."""
-        self._add(BALL, at, size, material, label, group, None, False, casts)
+        self._add(BALL, at, size, material, label, group, False, casts)
 
     def cylinder(
         self,
@@ -101,7 +99,7 @@ class Thing:
         casts: bool = True,
     ) -> None:
         """Add an upright (elliptic) cylinder by the middle of its foot and its full size."""
-        self._add(CYLINDER, at, size, material, label, group, None, False, casts)
+        self._add(CYLINDER, at, size, material, label, group, False, casts)
 
     def moved(self, x: float, y: float, z: float, yaw: float) -> list[Piece]:
         """The pieces in room coordinates."""
@@ -121,11 +119,9 @@ class Thing:
         material: Material,
         label: str | None,
         group: str,
-        tilt: Floats | None,
         glass: bool,
         casts: bool,
     ) -> None:
         centre = np.array([at[0], at[1], at[2] + size[2] / 2])
-        axes = np.eye(3) if tilt is None else tilt
-        shape = Shape(kind, centre, axes, np.array(size) / 2)
+        shape = Shape(kind, centre, np.eye(3), np.array(size) / 2)
         self.pieces.append(Piece(shape, label or self.label, material, group, casts, glass))
