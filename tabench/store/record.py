@@ -23,7 +23,7 @@ RGB = tuple[int, int, int]
 class Part(BaseModel):
     """Base of a record's parts: immutable, and a key it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataFacts(Part):

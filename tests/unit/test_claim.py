@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tabench.errors import StoreError
+from tabench.store import claim
+from tabench.store.claim import Claim, ClaimedError, is_live
+
+HOLD = """
+import pathlib, sys, time
+from tabench.store.claim import Claim
+with Claim(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+RACE = """
+import pathlib, sys, time
+from tabench.store.claim import Claim, ClaimedError
+while time.time() < float(sys.argv[2]):
+    pass
+try:
+    with Claim(pathlib.Path(sys.argv[1])):
+        time.sleep(1.0)
+    print("won")
+except ClaimedError:
+    print("lost")
+"""
+
+
+def start(code: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_claim_is_held_and_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "cell" / "claim.json"
+    assert not is_live(path)
+    with Claim(path):
+        assert is_live(path)
+        with pytest.raises(ClaimedError, match=f"process {os.getpid()} on"), Claim(path):
+            pass
+        assert is_live(path), "the refused one took the file away"
+    assert not path.exists()
+
+
+def test_a_claim_is_given_back_after_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "claim.json"
+    with pytest.raises(ZeroDivisionError), Claim(path):
+        raise ZeroDivisionError
+    assert not path.exists()
+
+
+def test_a_killed_process_loses_its_claim(tmp_path: Path) -> None:
+    path = tmp_path / "claim.json"
+    with start(HOLD, str(path)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert is_live(path)
+        with pytest.raises(ClaimedError, match=f"process {process.pid}"), Claim(path):
+            pass
+        process.send_signal(signal.SIGKILL)
+    assert path.exists()
+    assert not is_live(path)
+    with Claim(path):
+        assert is_live(path)
+
+
+def test_a_reused_pid_is_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "claim.json"
+    path.write_text(json.dumps({**claim._identity(), "started": "1"}))
+    assert not is_live(path)
+
+
+def test_another_hosts_claim_lives_as_long_as_its_heartbeat(tmp_path: Path) -> None:
+    path = tmp_path / "claim.json"
+    path.write_text(json.dumps({"host": "elsewhere.invalid", "pid": 1, "started": ""}))
+    assert is_live(path)
+    old = time.time() - claim.SILENT_SECONDS - 1
+    os.utime(path, (old, old))
+    assert not is_live(path)
+
+
+def test_the_heartbeat_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "BEAT_SECONDS", 0.01)
+    path = tmp_path / "claim.json"
+    with Claim(path):
+        os.utime(path, (0, 0))
+        deadline = time.time() + 5
+        while path.stat().st_mtime == 0 and time.time() < deadline:
+            time.sleep(0.01)
+        assert path.stat().st_mtime > 0
+
+
+def test_one_process_wins_the_race_for_a_dead_claim(tmp_path: Path) -> None:
+    path = tmp_path / "claim.json"
+    path.write_text(json.dumps({**claim._identity(), "started": "1"}))
+    at = str(time.time() + 1.5)
+    racers = [start(RACE, str(path), at) for _ in range(3)]
+    assert sorted(racer.communicate()[0].strip() for racer in racers) == ["lost", "lost", "won"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(StoreError, match="results"), Claim(tmp_path / "results" / "claim.json"):
+        pass

@@ -1,0 +1,132 @@
+"""Imports run downwards, and what must work without torch never reaches it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = [
+    {"errors", "registry"},
+    {"catalog"},
+    {"spec", "store", "stats", "provenance"},
+    {"methods", "sam", "data", "tasks"},
+    {"engine"},
+    {"runs", "report"},
+    {"cli"},
+]
+STRANGERS = [{"methods", "sam", "data", "tasks"}, {"runs", "report"}]  # do not know one another
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+TORCH_FREE = ("errors", "registry", "catalog", "spec", "store", "stats", "provenance", "report", "runs.plan")
+HEAVY = ("torch", "torchvision", "segment_anything", "tensorly", "torchmetrics")
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in (ROOT / "tabench").rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(tree: ast.Module, *, at_import: bool) -> Iterator[str]:
+    """Names a module imports, TYPE_CHECKING blocks aside; with `at_import` only what runs on import."""
+    pending: list[ast.AST] = list(tree.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            pending.extend(node.orelse)
+        elif not (at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def imported(module: str, *, at_import: bool) -> set[str]:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    return set(imports(tree, at_import=at_import))
+
+
+def part_of(module: str) -> str | None:
+    names = module.split(".")
+    return names[1] if names[0] == "tabench" and len(names) > 1 else None
+
+
+def torch_free(module: str) -> bool:
+    return any(module == f"tabench.{part}" or module.startswith(f"tabench.{part}.") for part in TORCH_FREE)
+
+
+def chain_to(module: str, heavy: tuple[str, ...]) -> list[str]:
+    """Shortest chain of imports from a module to a heavy package; empty if there is none."""
+    chains, seen = [[module]], {module}
+    for chain in chains:
+        for name in sorted(imported(chain[-1], at_import=True)):
+            if name.split(".")[0] in heavy:
+                return [*chain, name]
+            if name in MODULES and name not in seen:
+                seen.add(name)
+                chains.append([*chain, name])
+    return []
+
+
+def test_every_part_has_its_layer() -> None:
+    assert {part for module in MODULES if (part := part_of(module))} <= set(LEVEL)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_run_downwards(module: str) -> None:
+    part = part_of(module)
+    if part is None:
+        return
+    for name in imported(module, at_import=False):
+        other = part_of(name)
+        if other is None or other == part:
+            continue
+        assert LEVEL[other] <= LEVEL[part], f"{module} imports {name} from above"
+        assert not any({part, other} <= group for group in STRANGERS), f"{module} imports its sibling {name}"
+
+
+@pytest.mark.parametrize("module", sorted(filter(torch_free, MODULES)))
+def test_torch_is_not_reached(module: str) -> None:
+    assert chain_to(module, HEAVY) == []
+
+
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if m.startswith("tabench.data")))
+def test_data_imports_torch_inside_functions_at_most(module: str) -> None:
+    assert not {name.split(".")[0] for name in imported(module, at_import=True)} & {"torch"}
+
+
+@pytest.mark.parametrize(
+    "module", sorted(m for m in MODULES if m.startswith(("tabench.spec", "tabench.store")))
+)
+def test_planning_and_status_stay_light(module: str) -> None:
+    assert chain_to(module, ("pandas", "scipy", "matplotlib", "numpy")) == []
+
+
+def test_a_process_that_uses_them_has_no_torch() -> None:
+    names = [module for module in sorted(MODULES) if torch_free(module)]
+    code = "import sys\n" + "".join(f"import {name}\n" for name in names) + "print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout.strip() == "False"
+
+
+def test_a_file_stays_below_four_hundred_lines() -> None:
+    files = [*(ROOT / "tabench").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    long = {
+        str(path.relative_to(ROOT)): n for path in files if (n := len(path.read_text().splitlines())) > 400
+    }
+    assert long == {}
