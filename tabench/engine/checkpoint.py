@@ -1,9 +1,9 @@
 """Checkpoints of one unit: always one loadable, whatever kills the process.
 
-``<checkpoint>/<unit>/<step or "finished">/`` holds model.safetensors (trained parameters), optimizer.safetensors
-(Adam's moments), best.safetensors (with selection "best-val") and state.json. A checkpoint is written
-under a temporary name and appears by one rename; older ones are deleted afterwards. A finished unit
-keeps its weights and drops the moments.
+``<checkpoint>/<unit>/<step or "finished">/`` holds model.safetensors (trained parameters),
+optimizer.safetensors (Adam's moments), best.safetensors (with selection "best-val") and state.json. A
+checkpoint is written under a temporary name and appears by one rename; older ones are deleted afterwards.
+A finished unit keeps its weights and drops the moments.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class Setting:
         validation: Split that picks the best epoch; None with selection "last".
         device: Where the model is.
         micro_batch: Images per forward pass; 0 = the whole batch.
+        eval_batch: Images per forward pass in evaluations.
         checkpoint_seconds: Time between two checkpoints inside an epoch.
         emit: Told of every event (name, facts).
         should_stop: Asked after every step; True ends the run at a checkpoint.
@@ -64,6 +65,7 @@ class Setting:
     validation: Split | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     micro_batch: int = 0
+    eval_batch: int = 1
     checkpoint_seconds: float = 60.0
     emit: Callable[[str, Mapping[str, Any]], None] = _silent
     should_stop: Callable[[], bool] = lambda: False
@@ -171,7 +173,9 @@ def accumulate(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[s
         part = slice(first, first + size)
         targets = {kind: target[part] for kind, target in batch.targets.items()}
         losses = image_losses(model, setting, batch.image[part], targets)
-        total = torch.stack([setting.unit.weights[t] * loss.sum() for t, loss in losses.items()]).sum() / count
+        total = (
+            torch.stack([setting.unit.weights[t] * loss.sum() for t, loss in losses.items()]).sum() / count
+        )
         _check_loss(total, step, batch.ids[part])
         total.backward()
         for task, loss in losses.items():
@@ -211,14 +215,23 @@ def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, la
     due = bool(part.every) and epoch % part.every == 0
     best_val = setting.validation is not None
     if due and not (last and not best_val):  # the last epoch's values come from the final evaluation
-        found = evaluate(model, setting.unit, setting.tasks, setting.evaluated, setting.device)
+        started = time.monotonic()
+        found = evaluate(
+            model,
+            setting.unit,
+            setting.tasks,
+            setting.evaluated,
+            setting.device,
+            batch_size=setting.eval_batch,
+        )
         entries = curve_entries(found, epoch)
         state.eval_curve.extend(entries)
-        setting.emit("eval", {"unit": setting.unit.name, "epoch": epoch, "values": entries})
-    if setting.validation is not None and (due or last or not part.every):
-        loss = validation_loss(
-            model, setting.unit, setting.validation, partial(image_losses, model, setting)
+        seconds = time.monotonic() - started
+        setting.emit(
+            "eval", {"unit": setting.unit.name, "epoch": epoch, "seconds": seconds, "values": entries}
         )
+    if setting.validation is not None and (due or last or not part.every):
+        loss = validation_loss(model, setting.unit, setting.validation, partial(image_losses, model, setting))
         setting.emit("validation", {"unit": setting.unit.name, "epoch": epoch, "loss": loss})
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss

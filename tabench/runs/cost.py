@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tabench.catalog import BACKBONES, METHODS
+from tabench.provenance.environment import usable_cores
 from tabench.sam.geometry import Backbone
 from tabench.spec.cell import Cell
 
@@ -50,7 +50,7 @@ def flops_per_second(device: str) -> tuple[float, str]:
     """The assumed rate and how it is called: "cuda..." or an NVIDIA device file means a GPU."""
     if device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists()):
         return GPU_FLOPS, f"{GPU_FLOPS / 1e12:g} TFLOP/s"
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     return cores * CPU_FLOPS_PER_CORE, f"{cores} cores x {CPU_FLOPS_PER_CORE / 1e9:g} GFLOP/s"
 
 

@@ -39,6 +39,7 @@ class Options:
         threads: CPU threads of torch; 0 = all cores.
         micro_batch: Images per forward pass; 0 = chosen by the backbone's image size.
         checkpoint_seconds: Time between two checkpoints inside an epoch.
+        keep_weights: Keep the trained parameters of finished cells.
     """
 
     results: Path
@@ -46,6 +47,7 @@ class Options:
     threads: int = 0
     micro_batch: int = 0
     checkpoint_seconds: float = 60.0
+    keep_weights: bool = False
 
 
 @dataclass(frozen=True)

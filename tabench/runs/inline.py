@@ -17,6 +17,7 @@ class StopFlag:
         self.asked = False
 
     def __call__(self) -> bool:
+        """Whether a stop was asked for."""
         return self.asked
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

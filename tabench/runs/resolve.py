@@ -136,9 +136,7 @@ def _resolve(experiment: Experiment, profile: str, why: str, sources: Sources) -
         checkpoint_sha256=weights.sha256,
         protocols={task: _version(task) for task in settings.dataset.tasks},
     )
-    return Resolution(
-        profile, why, overrides, settings, resolved, place.root, place.generate, weights.path
-    )
+    return Resolution(profile, why, overrides, settings, resolved, place.root, place.generate, weights.path)
 
 
 def _place(settings: Profile, sources: Sources) -> _Place | None:

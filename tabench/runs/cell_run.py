@@ -1,0 +1,180 @@
+"""One cell from start to record, whatever happens on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tabench.engine.device import choose_device, forward_sizes
+from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError
+from tabench.provenance.determinism import set_determinism
+from tabench.provenance.environment import capture, usable_cores
+from tabench.runs.compute import compute, keep_weights
+from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.memory import peak_memory, reset_peak_memory
+from tabench.store.atomic import write_json
+from tabench.store.claim import Claim, ClaimedError
+from tabench.store.encoding import read_json
+from tabench.store.layout import CellFolder, failure_kind
+from tabench.store.record import save_record
+
+SHOWN_ONLY = ("step", "evaluating")  # events that are too many for the journal
+
+
+def run_cell(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
+    """Run a cell; errors become an outcome and a failure.json, never an exception.
+
+    Args:
+        job: The cell and its inputs.
+        options: How to run.
+        listener: Told of every event.
+        should_stop: Asked after every optimiser step.
+    """
+    folder = CellFolder(options.results, job.experiment, job.cell.id)
+    diary = _Diary(folder, job, options, listener)
+    try:
+        with Claim(folder.claim):
+            if folder.record.is_file():  # another process was quicker, or a kill came after the record
+                _tidy(folder)
+                return Outcome(job, "done")
+            return _attempt(job, options, folder, diary, should_stop)
+    except ClaimedError as error:
+        return Outcome(job, "busy", message=str(error))
+    except KeyboardInterrupt:
+        diary.tell("interrupted", {})
+        return Outcome(job, "interrupted", message="interrupted; the last checkpoint is kept")
+    except Exception as error:  # not even the folder can be written: the other cells may still run
+        return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
+
+
+def _attempt(
+    job: Job, options: Options, folder: CellFolder, diary: _Diary, should_stop: Callable[[], bool]
+) -> Outcome:
+    diary.start()
+    try:
+        set_determinism(job.cell.seed, options.threads or usable_cores())
+        content = compute(job, options, diary.tell, should_stop)
+        diary.finish()
+        if options.keep_weights:
+            keep_weights(folder)
+        save_record(folder.record, content)
+    except InterruptedRunError as error:
+        folder.clear_failure()
+        diary.tell("interrupted", {"message": error.message})
+        diary.finish()
+        return Outcome(job, "interrupted", message=str(error))
+    except Exception as raised:
+        error = _explained(raised)
+        step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
+        folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
+        diary.tell("failed", {"kind": failure_kind(error), "message": str(error)})
+        diary.finish()
+        return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
+    _tidy(folder)
+    diary.tell("done", {"wall_s": diary.wall_s()})
+    return Outcome(job, "done")
+
+
+def _tidy(folder: CellFolder) -> None:
+    folder.clear_failure()
+    shutil.rmtree(folder.checkpoint, ignore_errors=True)
+
+
+def _explained(error: Exception) -> Exception:
+    """Memory errors of torch and of the host as one kind, with what helps."""
+    text = str(error)
+    if failure_kind(error) == "out-of-memory" or "can't allocate memory" in text:
+        found = MemoryExhaustedError(
+            text.splitlines()[0] if text else "out of memory",
+            hint="give --micro-batch 1: it needs less memory and keeps the effective batch",
+        )
+        found.__cause__ = error
+        return found
+    return error
+
+
+class _Diary:
+    """Keeps journal and run.json, and passes events on."""
+
+    def __init__(self, folder: CellFolder, job: Job, options: Options, listener: Listener) -> None:
+        self.folder = folder
+        self.job = job
+        self.options = options
+        self.listener = listener
+        self.attempt = 1
+        self.run: dict[str, Any] = {}
+        self._before: dict[str, float] = {}
+        self._started = time.monotonic()
+        self._evaluating = 0.0
+
+    def start(self) -> None:
+        """Open an attempt; times of earlier ones are kept."""
+        if self.folder.run.is_file():
+            with contextlib.suppress(Exception):
+                self.run = dict(read_json(self.folder.run))
+        earlier = [event for event in self.folder.read_journal() if event.get("event") == "start"]
+        self.attempt = len(earlier) + 1
+        self._before = {key: float(self.run.get(key) or 0.0) for key in ("wall_s", "train_s", "eval_s")}
+        self._before["wall_s"] = _journalled_seconds(self.folder)
+        self.run.setdefault("started", _now())
+        self.run.setdefault("resumed_from_step", [])
+        reset_peak_memory()
+        self.tell("start", {"attempt": self.attempt, "label": self.job.label})
+
+    def tell(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Journal an event, unless there are too many of it, and tell the listener."""
+        if event == "resume":
+            self.run["resumed_from_step"].append(facts["step"])
+        if event in ("eval", "final"):
+            self._evaluating += float(facts["seconds"])
+        if event not in SHOWN_ONLY:
+            with contextlib.suppress(OSError):
+                self.folder.journal(event, **facts)
+        self.listener(Event(self.job.cell.id, event, facts))
+
+    def wall_s(self) -> float:
+        """Seconds of all attempts so far."""
+        return round(self._before.get("wall_s", 0.0) + time.monotonic() - self._started, 3)
+
+    def finish(self) -> None:
+        """Write run.json."""
+        here = time.monotonic() - self._started
+        self.run |= {
+            "finished": _now(),
+            "wall_s": self.wall_s(),
+            "train_s": round(self._before["train_s"] + here - self._evaluating, 3),
+            "eval_s": round(self._before["eval_s"] + self._evaluating, 3),
+            **peak_memory(),
+            "attempts": self.attempt,
+            "threads": self.options.threads or usable_cores(),
+            "environment": capture(),
+        }
+        with contextlib.suppress(Exception):  # a device that does not exist is the failure itself
+            self.run["device"] = _device_name(str(choose_device(self.options.device)))
+            self.run["micro_batch"] = forward_sizes(self.job.cell, self.options.micro_batch)[0]
+        write_json(self.folder.run, self.run)
+
+
+def _journalled_seconds(folder: CellFolder) -> float:
+    """Wall-clock of earlier attempts, killed ones up to their last event."""
+    total, begin, last = 0.0, None, 0.0
+    for event in folder.read_journal():
+        if event.get("event") == "start":
+            total += last - begin if begin is not None else 0.0
+            begin = float(event["t"])
+        last = float(event["t"])
+    return total + (last - begin if begin is not None else 0.0)
+
+
+def _device_name(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,229 @@
+"""From a cell to the content of its record: train every unit, evaluate it, keep its pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
+from tabench.data.base import DatasetDef, Split
+from tabench.engine.checkpoint import FINISHED, Keeper, Named, fill
+from tabench.engine.device import choose_device, forward_sizes
+from tabench.engine.evaluate import Result, curve_entries, evaluate
+from tabench.engine.loop import Setting, train_unit, trained_parameters
+from tabench.engine.model import build_unit
+from tabench.engine.optim import steps_per_epoch, total_steps
+from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
+from tabench.engine.state import State
+from tabench.engine.unit import Unit, units_of
+from tabench.methods.parameters import Counts, count, summed
+from tabench.runs.executor import Job, Options
+from tabench.sam.checkpoint import load_checkpoint
+from tabench.spec.cell import Cell
+from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.record import RECORD_VERSION
+from tabench.tasks.base import Task
+
+Emit = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass
+class _Done:
+    """What one trained and evaluated unit leaves behind."""
+
+    unit: Unit
+    state: State
+    results: list[Result]
+    counts: Counts
+    pictures: list[dict[str, Any]]
+    epoch: int
+
+
+def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool]) -> dict[str, Any]:
+    """Compute a cell, resuming each unit from its checkpoint.
+
+    Raises:
+        TabenchError: Data, weights, divergence, or an interruption after a checkpoint.
+    """
+    cell = job.cell
+    dataset = DATASETS.get(cell.dataset.name)
+    folder = CellFolder(options.results, job.experiment, cell.id)
+    tasks = make_tasks(cell, dataset)
+    train = dataset.split(job.data_root, cell.dataset.train_split)
+    reported = dataset.split(job.data_root, cell.dataset.eval_split)
+    validation = None
+    if cell.evaluation.selection == "best-val":
+        validation = dataset.split(job.data_root, cell.evaluation.val_split)
+    weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
+    truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.fingerprint)
+    save_truth(tasks, reported, cell.evaluation.pictures, truth)
+    device = choose_device(options.device)
+    micro, together = forward_sizes(cell, options.micro_batch)
+    digest = hashlib.sha256()
+    done: list[_Done] = []
+    for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
+        setting = Setting(
+            cell,
+            unit,
+            tasks,
+            train,
+            reported,
+            validation,
+            device,
+            micro,
+            together,
+            options.checkpoint_seconds,
+            emit,
+            should_stop,
+        )
+        done.append(_run_unit(setting, weights, folder, digest))
+    return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
+
+
+def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
+    """The cell's task objects by name; every one is given the dataset's class names."""
+    pairs = zip(cell.dataset.tasks, cell.dataset.channels, strict=True)
+    return {name: TASKS.get(name)(channels, dataset.class_names) for name, channels in pairs}
+
+
+def keep_weights(folder: CellFolder) -> None:
+    """Copy the finished units' trained parameters beside the record, as weights-<unit>.safetensors."""
+    for unit in folder.checkpoint.iterdir():
+        finished = unit / FINISHED
+        chosen = finished / "best.safetensors"
+        source = chosen if chosen.exists() else finished / "model.safetensors"
+        shutil.copyfile(source, folder.path / f"weights-{unit.name}.safetensors")
+
+
+def _run_unit(
+    setting: Setting, weights: Mapping[str, torch.Tensor], folder: CellFolder, digest: Any
+) -> _Done:
+    cell, unit, split = setting.cell, setting.unit, setting.evaluated
+    model = build_unit(cell, unit, weights).to(setting.device)
+    state = train_unit(model, setting, Keeper(folder.checkpoint / unit.name))
+    trained = trained_parameters(model)
+    images = len(setting.train)
+    epoch = -(-total_steps(cell.train, images) // steps_per_epoch(cell.train, images))
+    if state.best_epoch:
+        fill(trained, state.best_weights, unit.name)
+        epoch = state.best_epoch
+    started = time.monotonic()
+
+    def progress(count: int, total: int) -> None:
+        setting.emit("evaluating", {"unit": unit.name, "images": count, "of": total})
+
+    results = evaluate(
+        model,
+        unit,
+        setting.tasks,
+        split,
+        setting.device,
+        batch_size=setting.eval_batch,
+        progress=progress,
+        should_stop=setting.should_stop,
+    )
+    setting.emit(
+        "final",
+        {"unit": unit.name, "seconds": time.monotonic() - started, "values": curve_entries(results, epoch)},
+    )
+    pictures = save_pictures(
+        model, unit, setting.tasks, split, cell.evaluation.pictures, setting.device, folder.pictures
+    )
+    _digest(trained, unit.name, digest)
+    return _Done(unit, state, results, count(model), pictures, epoch)
+
+
+def _digest(trained: Named, unit: str, digest: Any) -> None:
+    for name in sorted(trained):
+        values = trained[name].detach().cpu().contiguous()
+        digest.update(f"{unit}/{name}{tuple(values.shape)}{values.dtype}".encode())
+        digest.update(values.numpy().tobytes())
+
+
+def _record(
+    job: Job,
+    dataset: DatasetDef,
+    train: Split,
+    reported: Split,
+    tasks: Mapping[str, Task],
+    done: list[_Done],
+    weights_sha256: str,
+) -> dict[str, Any]:
+    cell = job.cell
+    epochs = {part.unit.name: part.epoch for part in done}
+    evaluations = [entry for part in done for entry in part.state.eval_curve]
+    if cell.evaluation.every and cell.evaluation.selection == "last":
+        evaluations += [entry for part in done for entry in curve_entries(part.results, part.epoch)]
+    return {
+        "record_version": RECORD_VERSION,
+        "cell_id": cell.id,
+        "cell": cell.model_dump(mode="json"),
+        "label": job.label,
+        "data": {
+            "name": dataset.name,
+            "title": dataset.title,
+            "synthetic": dataset.synthetic,
+            "fingerprint": cell.dataset.fingerprint,
+            "counts": {"train": len(train), "eval": len(reported)},
+            "size": list(reported.load(0).image.shape[1:]),
+            "classes": list(dataset.class_names),
+        },
+        "backbone": {
+            "name": cell.backbone.name,
+            "sha256": cell.backbone.checkpoint,
+            "note": BACKBONES.entry(cell.backbone.name).summary,
+        },
+        "parameters": dict(summed(part.counts for part in done)),
+        "metrics": _metrics(tasks, done),
+        "per_image": {"ids": reported.ids, "values": _per_image(tasks, reported, done)},
+        "curves": {
+            "train": [entry for part in done for entry in part.state.train_curve],
+            "eval": evaluations,
+        },
+        "selection": {
+            "rule": cell.evaluation.selection,
+            "epoch": done[0].epoch if len(set(epochs.values())) == 1 else epochs,
+        },
+        "pictures": merge_pictures([part.pictures for part in done]),
+        "legends": {n: {k: list(c) for k, c in t.legend().items()} for n, t in tasks.items() if t.legend()},
+        "weights_sha256": weights_sha256,
+    }
+
+
+def _metrics(tasks: Mapping[str, Task], done: list[_Done]) -> list[dict[str, Any]]:
+    rows = []
+    for result in (result for part in done for result in part.results):
+        task = tasks[result.task]
+        for info in task.metrics:
+            rows.append(
+                {
+                    "task": task.name,
+                    "key": info.key,
+                    "title": info.title,
+                    "unit": info.unit,
+                    "better": info.better,
+                    "digits": info.digits,
+                    "protocol": result.protocol,
+                    "version": task.version,
+                    "value": result.values[info.key],
+                    "notes": list(result.notes),
+                }
+            )
+    return rows
+
+
+def _per_image(tasks: Mapping[str, Task], reported: Split, done: list[_Done]) -> dict[str, Any]:
+    """Per-image values in each task's first protocol."""
+    return {
+        result.task: {
+            key: [values.get(image) for image in reported.ids] for key, values in result.per_image.items()
+        }
+        for result in (result for part in done for result in part.results)
+        if result.protocol == tasks[result.task].protocols[0]
+    }

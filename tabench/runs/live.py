@@ -1,0 +1,142 @@
+"""What a person sees while cells run: a table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tabench.runs.estimate import duration
+from tabench.runs.executor import Event, Job
+
+LINE_SECONDS = 10.0  # least time between two plain lines about steps
+STYLES = {"done": "green", "failed": "red", "running": "cyan", "interrupted": "yellow", "waiting": "dim"}
+
+
+class View(Protocol):
+    """A context manager that is told of events."""
+
+    def __enter__(self) -> Self:
+        """Start showing."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop showing."""
+        ...
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        ...
+
+
+def view_of(jobs: Sequence[Job], console: Console) -> View:
+    """A live table on a terminal, else plain lines."""
+    return LiveTable(jobs, console) if console.is_terminal else PlainLines(jobs, console)
+
+
+def progress_text(facts: Mapping[str, Any]) -> str:
+    """One line about a "step" event."""
+    unit = f"{facts['unit']}: " if facts["unit"] != "all" else ""
+    left = duration(float(facts["seconds_left"]))
+    return (
+        f"{unit}epoch {facts['epoch']}/{facts['epochs']} step {facts['step']}/{facts['steps']} "
+        f"loss {facts['loss']:.4f}, {left} left"
+    )
+
+
+class LiveTable:
+    """One row a cell: state, epoch, loss, time left."""
+
+    def __init__(self, jobs: Sequence[Job], console: Console) -> None:
+        self.rows = {job.cell.id: [job.label, "waiting", "", "", "", ""] for job in jobs}
+        self.live = Live(console=console, get_renderable=self.render, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        """Start showing."""
+        self.live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last table on the screen."""
+        self.live.__exit__(kind, error, trace)
+
+    def __call__(self, event: Event) -> None:
+        """Update the cell's row."""
+        row, facts = self.rows[event.cell_id], event.facts
+        if event.kind == "step":
+            unit = f" {facts['unit']}" if facts["unit"] != "all" else ""
+            row[1:] = [
+                "running",
+                f"{facts['epoch']}/{facts['epochs']}{unit}",
+                f"{facts['step']}/{facts['steps']}",
+                f"{facts['loss']:.4f}",
+                duration(float(facts["seconds_left"])),
+            ]
+        elif event.kind == "evaluating":
+            row[1], row[5] = "running", f"evaluates {facts['images']}/{facts['of']}"
+        elif event.kind == "start":
+            row[1], row[5] = "running", "loads"
+        elif event.kind == "done":
+            row[1], row[5] = "done", f"took {duration(float(facts['wall_s']))}"
+        elif event.kind in ("failed", "interrupted"):
+            row[1], row[5] = event.kind, str(facts.get("kind", ""))
+
+    def render(self) -> Table:
+        """The table as it is now."""
+        table = Table("cell", "state", "epoch", "step", "loss", "time left", box=None, pad_edge=False)
+        for label, state, *rest in self.rows.values():
+            table.add_row(label, Text(state, style=STYLES.get(state, "")), *rest)
+        return table
+
+
+class PlainLines:
+    """One line an event worth a line; for logs."""
+
+    def __init__(self, jobs: Sequence[Job], console: Console) -> None:
+        self.labels = {job.cell.id: job.label for job in jobs}
+        self.order = {job.cell.id: f"{n}/{len(jobs)}" for n, job in enumerate(jobs, 1)}
+        self.console = console
+        self.last = 0.0
+
+    def __enter__(self) -> Self:
+        """Nothing to set up."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to close."""
+
+    def __call__(self, event: Event) -> None:
+        """Print a line, if the event is worth one."""
+        text = self._text(event)
+        if text:
+            name = f"[{self.order[event.cell_id]}] {self.labels[event.cell_id]}"
+            self.console.print(f"{name}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def _text(self, event: Event) -> str:
+        facts = event.facts
+        if event.kind == "step":
+            if time.monotonic() - self.last < LINE_SECONDS:
+                return ""
+            self.last = time.monotonic()
+            return progress_text(facts)
+        if event.kind == "start":
+            return "starts" if facts["attempt"] == 1 else f"starts, attempt {facts['attempt']}"
+        if event.kind == "resume":
+            return f"resumes {facts['unit']} at step {facts['step']}"
+        if event.kind == "done":
+            return f"done, took {duration(float(facts['wall_s']))}"
+        if event.kind == "failed":
+            return f"failed ({facts['kind']}): {facts['message']}"
+        return "interrupted" if event.kind == "interrupted" else ""

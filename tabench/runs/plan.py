@@ -1,0 +1,232 @@
+"""What would run, why, how long it takes. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tabench.catalog import DATASETS
+from tabench.errors import StoreError, TabenchError
+from tabench.runs.cost import checkpoint_bytes
+from tabench.runs.estimate import Estimate, Finished, estimate
+from tabench.runs.executor import Job
+from tabench.runs.resolve import Resolution, Sources, resolve
+from tabench.spec.cell import Cell
+from tabench.spec.expand import expand
+from tabench.spec.experiment import Experiment
+from tabench.spec.overrides import override
+from tabench.store.index import read_runs
+from tabench.store.layout import CellFolder, CellState, ExperimentFolder
+from tabench.store.record import Record, load_record
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+PICTURE_BYTES = 40_000  # an input or a prediction with its error map, per image and task
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for.
+
+    Attributes:
+        profile: `--profile`.
+        sources: Places and overrides.
+        select: `--select` options.
+        shard: `--shard`.
+        results: `--results`.
+        device: `--device`, for the estimate.
+    """
+
+    profile: str | None = None
+    sources: Sources = field(default_factory=Sources)
+    select: Sequence[str] = ()
+    shard: str | None = None
+    results: Path = Path("results")
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell of a plan.
+
+    Attributes:
+        cell: The cell.
+        state: What its files say.
+        why: Why it would run, or why not.
+        estimate: Time it will take; None if it is done.
+        disk: Bytes of its checkpoint and pictures at most; 0 if it is done.
+    """
+
+    cell: Cell
+    state: CellState
+    why: str
+    estimate: Estimate | None
+    disk: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that would run.
+
+    Attributes:
+        experiment: After the overrides.
+        resolution: Profile, data and weights.
+        cells: The selected cells.
+        labels: Cell id to label, for all cells of the profile, selected or not.
+    """
+
+    experiment: Experiment
+    resolution: Resolution
+    cells: list[PlannedCell]
+    labels: dict[str, str]
+
+    @property
+    def open(self) -> list[PlannedCell]:
+        """Cells that would run."""
+        return [planned for planned in self.cells if planned.state not in ("done", "running")]
+
+    def jobs(self) -> list[Job]:
+        """The open cells for an executor."""
+        place = self.resolution
+        return [
+            Job(self.experiment.name, p.cell, p.cell.label, place.data_root, place.checkpoint)
+            for p in self.open
+        ]
+
+    def experiment_json(self) -> dict[str, Any]:
+        """What the report and `status` read beside the records."""
+        experiment, report = self.experiment, self.experiment.report.model_dump(mode="json")
+        return {
+            "name": experiment.name,
+            "title": experiment.title,
+            "table": experiment.table,
+            "figure": experiment.figure,
+            "profile": self.resolution.profile,
+            "note": self.resolution.settings.note,
+            "report": report,
+            "cells": self.labels,
+        }
+
+
+def make_plan(experiment: Experiment, request: Request) -> Plan:
+    """Expand an experiment and look at what is there already; changes nothing.
+
+    Raises:
+        SpecError: A name or an option that cannot be used.
+        DataError: The profile's inputs are missing.
+    """
+    place = resolve(experiment, request.profile, request.sources)
+    changed = override(experiment, place.profile, place.overrides)
+    every = expand(experiment, place.profile, place.resolved, place.overrides)
+    chosen = expand(experiment, place.profile, place.resolved, place.overrides, request.select, request.shard)
+    records = _records(request.results, experiment.name)
+    finished = _finished(request.results, experiment.name, records)
+    reference = _reference(experiment.name)
+    counts = _counts(place)
+    planned = []
+    for cell in chosen:
+        folder = CellFolder(request.results, experiment.name, cell.id)
+        state = folder.state()
+        todo = state != "done"
+        cost = (
+            estimate(
+                cell,
+                finished,
+                reference,
+                train_images=counts[0],
+                eval_images=counts[1],
+                device=request.device,
+            )
+            if todo
+            else None
+        )
+        pictures = cell.evaluation.pictures * len(cell.dataset.tasks) * PICTURE_BYTES
+        disk = checkpoint_bytes(cell) + pictures if todo else 0
+        planned.append(PlannedCell(cell, state, _why(folder, state, cell, records), cost, disk))
+    return Plan(changed, place, planned, {cell.id: cell.label for cell in every})
+
+
+def _records(results: Path, name: str) -> list[Record]:
+    """Every readable record; a torn one is the report's business, not the plan's."""
+    found = []
+    for folder in ExperimentFolder(results, name).cells():
+        try:
+            if folder.record.is_file():
+                found.append(load_record(folder.record))
+        except StoreError:
+            continue
+    return found
+
+
+def _finished(results: Path, name: str, records: list[Record]) -> list[Finished]:
+    runs = read_runs(results, name)
+    return [
+        Finished(record.cell, float(runs[record.cell_id]["wall_s"]))
+        for record in records
+        if runs.get(record.cell_id, {}).get("wall_s")
+    ]
+
+
+def _reference(name: str) -> dict[str, float]:
+    found = {}
+    for path in sorted((REFERENCE / name).glob("*/run.json")):
+        wall = json.loads(path.read_text(encoding="utf-8")).get("wall_s")
+        if wall:
+            found[path.parent.name] = float(wall)
+    return found
+
+
+def _counts(place: Resolution) -> tuple[int, int]:
+    """Images trained on and reported on; a recipe knows them before its files exist."""
+    if place.generate is not None:
+        return place.generate.train, place.generate.val
+    dataset, spec = DATASETS.get(place.resolved.dataset_name), place.settings.dataset
+    train, reported = (dataset.split(place.data_root, n) for n in (spec.train_split, spec.eval_split))
+    return len(train), len(reported)
+
+
+def _why(folder: CellFolder, state: CellState, cell: Cell, records: list[Record]) -> str:
+    try:
+        if state == "done":
+            return "record exists"
+        if state == "running":
+            return "another process runs it"
+        if state == "failed":
+            failure = folder.read_failure()
+            first = str(failure.get("message", "")).splitlines()[:1]
+            return f"failed before ({failure.get('kind')}): {''.join(first)}"
+    except TabenchError as error:
+        return f"unreadable: {error.message}"
+    if state == "partial":
+        steps = [path.name for path in sorted(folder.checkpoint.glob("*/*")) if path.name.isdigit()]
+        units = [path.parent.name for path in sorted(folder.checkpoint.glob("*/finished"))]
+        done = f"{', '.join(units)} finished; " if units and "all" not in units else ""
+        return f"resumes: {done}at step {int(steps[-1])}" if steps else f"resumes: {done}next unit"
+    for record in records:
+        if record.cell.method.name == cell.method.name and record.cell.seed == cell.seed:
+            return "changed: " + ", ".join(difference(record.cell, cell)[:3])
+    return "never run"
+
+
+def difference(old: Cell, new: Cell) -> list[str]:
+    """The keys two cells differ in, as "train.epochs 10 -> 20"."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    return [
+        f"{key} {_short(before.get(key))} -> {_short(after.get(key))}"
+        for key in {**before, **after}
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
+    return flat
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 20 else f"{text[:16]}..."
