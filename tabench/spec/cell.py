@@ -89,7 +89,7 @@ class TrainPart(Frozen):
         warmup: Share of all steps with a linear ramp from 0; then linear to 0.
         precision: "fp32" or "bf16" (autocast).
         augment: Zoom-crop and flip.
-        task_weights: Loss weight of each task, divided by their sum.
+        task_weights: Loss weight of each task, divided by their sum; a task not named weighs 1.
         max_steps: Stop after this many optimiser steps; 0 = no limit.
     """
 

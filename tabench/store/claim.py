@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tabench.errors import StoreError
+from tabench.store.atomic import write_json
 
 BEAT_SECONDS = 15.0
 SILENT_SECONDS = 300.0  # a claim from another host that was silent for so long is dead
@@ -56,7 +57,7 @@ class Claim:
                         where=str(self.path.parent),
                         hint="wait for it, or stop it first",
                     )
-                self.path.write_text(json.dumps(_identity()) + "\n", encoding="utf-8")
+                write_json(self.path, _identity())
         except OSError as error:
             raise StoreError(f"cannot be claimed: {error.strerror or error}", where=str(self.path)) from error
         self._thread.start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from tabench.catalog import METHODS
 from tabench.errors import SpecError
+from tabench.spec.cell import Cell
 from tabench.spec.expand import expand
+from tabench.spec.experiment import Experiment
 from tabench.spec.selection import parse_shard, select_cells, shard_cells
 
 
@@ -57,6 +60,21 @@ def test_no_weights_are_equal_weights(tmp_path: Path) -> None:
     options = ("train.task_weights={}", "train.task_weights={segmentation=1, depth=1, normals=1}")
     unset, equal = (samples.cells(tmp_path, option) for option in options)
     assert unset == equal
+
+
+@given(
+    st.integers(1, 999),
+    st.floats(1e-9, 1e3),
+    st.lists(st.integers(0, 99), min_size=1, max_size=4, unique=True),
+)
+def test_what_is_set_is_what_the_cells_hold(epochs: int, lr: float, seeds: list[int]) -> None:
+    experiment = Experiment.model_validate(tomllib.loads(samples.TEXT))
+    options = [f"train.epochs={epochs}", f"train.lr={lr!r}", f"axes.seeds={seeds}"]
+    cells = expand(experiment, "demo", samples.RESOLVED, options)
+    assert {(cell.train.epochs, cell.train.lr) for cell in cells} == {(epochs, lr)}
+    assert [cell.seed for cell in cells] == seeds * 3
+    assert [Cell.model_validate_json(cell.canonical()) for cell in cells] == cells
+    assert len({cell.id for cell in cells}) == len(cells)
 
 
 @pytest.mark.parametrize(
