@@ -1,0 +1,32 @@
+"""The command line. Commands are thin, and import what they need when they run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from tabench.cli import data, doctor, listing, planning, running
+from tabench.cli.app import app
+from tabench.cli.output import print_error
+from tabench.errors import TabenchError
+
+__all__ = ["app", "data", "doctor", "listing", "main", "planning", "running"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of ``tabench``; ends the process.
+
+    Exit codes: 0 all well, 1 a cell failed or data has problems, 2 the command cannot be used as
+    written or lacks something, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words  # wherever it is written
+    try:
+        app([word for word in words if word != "--debug"], prog_name="tabench")
+    except TabenchError as error:
+        if debug:
+            raise
+        print_error(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

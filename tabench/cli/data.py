@@ -1,0 +1,81 @@
+"""``tabench data``: check datasets and write synthetic ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tabench.cli import options
+from tabench.cli.app import app
+from tabench.cli.output import print_json, progress_bar
+
+data = typer.Typer(
+    help="Check datasets and write synthetic ones.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data, name="data")
+RootOption = Annotated[Path, typer.Option("--root", metavar="DIR", help="The dataset's folder.")]
+
+
+@data.command(epilog="Examples:\n\n  tabench data verify nyuv2 --root /data/nyuv2")
+def verify(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="See `tabench list datasets`.")],
+    root: RootOption,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Read every file of a dataset and name the wrong ones. Exit code 1 if there are any."""
+    from tabench.catalog import DATASETS
+
+    dataset = DATASETS.get(name)
+    with progress_bar(f"verifying {name}") as progress:
+        found = dataset.verify(root, progress)
+    if as_json:
+        content = {
+            "root": str(found.root),
+            "counts": found.counts,
+            "problems": found.problems,
+            "warnings": found.warnings,
+            "facts": found.facts,
+            "fingerprint": found.fingerprint,
+        }
+        print_json(content)
+    else:
+        for line in found.problems:
+            typer.secho("wrong: ", fg="red", nl=False)
+            typer.echo(line)
+        for line in found.warnings:
+            typer.secho("note: ", fg="yellow", nl=False)
+            typer.echo(line)
+        for key, value in found.facts.items():
+            typer.echo(f"{key}: {value}")
+        counts = ", ".join(f"{split} {count}" for split, count in found.counts.items())
+        typer.echo(f"{counts}; {len(found.problems)} problem(s)")
+        if found.fingerprint:
+            typer.echo(f"fingerprint {found.fingerprint}")
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@data.command(
+    "make-scenes", epilog="Examples:\n\n  tabench data make-scenes --root /data/scenes --train 64 --val 32"
+)
+def make_scenes(
+    root: RootOption,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all scenes.")] = 0,
+    train: Annotated[int, typer.Option(min=1, help="Images of train.")] = 64,
+    val: Annotated[int, typer.Option(min=1, help="Images of val.")] = 32,
+    height: Annotated[int, typer.Option(min=16, help="Pixels.")] = 96,
+    width: Annotated[int, typer.Option(min=16, help="Pixels.")] = 128,
+) -> None:
+    """Write ray-cast rooms with exact labels, depth and normals in NYUv2's layout (not NYUv2)."""
+    from tabench.data.scenes import make_scenes as make
+    from tabench.data.scenes import recipe_fingerprint
+
+    with progress_bar("generating scenes") as progress:
+        recipe = make(root, seed=seed, train=train, val=val, height=height, width=width, progress=progress)
+    typer.echo(
+        f"{train} + {val} scenes of {height}x{width} in {root}, fingerprint {recipe_fingerprint(recipe)}"
+    )

@@ -1,0 +1,120 @@
+"""``tabench list`` and ``tabench describe``."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any
+
+import typer
+
+from tabench.cli import options
+from tabench.cli.app import app
+from tabench.cli.output import print_json, print_table
+from tabench.errors import SpecError
+
+
+class Kind(enum.StrEnum):
+    """What can be listed."""
+
+    METHODS = "methods"
+    TASKS = "tasks"
+    DATASETS = "datasets"
+    BACKBONES = "backbones"
+    EXECUTORS = "executors"
+
+
+@app.command("list", epilog="Examples:\n\n  tabench list methods\n\n  tabench list datasets --json")
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: options.JsonOption = False
+) -> None:
+    """List what is registered, by this package and by others."""
+    from tabench import catalog
+
+    entries = getattr(catalog, kind.value.upper()).entries()
+    if as_json:
+        print_json([{"name": e.name, "summary": e.summary, "source": e.source} for e in entries])
+    else:
+        print_table(["name", "summary", "from"], ([e.name, e.summary, e.source] for e in entries))
+
+
+@app.command(
+    epilog="Examples:\n\n  tabench describe ta-lora --backbone vit_l --channels 13,1,3\n\n"
+    "  tabench describe lora-stl --backbone vit_b --channels 7,1 --set rank=8 --json"
+)
+def describe(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="See `tabench list methods`.")],
+    backbone: Annotated[str, typer.Option(metavar="NAME", help="See `tabench list backbones`.")] = "vit_l",
+    channels: Annotated[
+        str, typer.Option(metavar="N,N,...", help="Decoder channels of each task.")
+    ] = "13,1,3",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter. Repeatable.")
+    ] = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Print a method's hyper-parameters and its parameters by group; needs no weights and no data."""
+    from tabench.catalog import METHODS
+    from tabench.spec.overrides import parse_set
+
+    counts = _channels(channels)
+    found = METHODS.get(method)
+    given: dict[str, Any] = {}
+    for text in overrides or ():
+        path, value = parse_set(text)
+        given[path[-1]] = value
+    params = found.params(given, where="--set")
+    facts = _count(found.name, backbone, counts, params)
+    content = {
+        "method": found.name,
+        "title": found.title,
+        "sharing": found.sharing,
+        "params": params,
+        "backbone": backbone,
+        "channels": list(counts),
+        "parameters": facts,
+    }
+    if as_json:
+        print_json(content)
+        return
+    typer.echo(f"{found.title} ({found.sharing}) on {backbone}, channels {', '.join(map(str, counts))}")
+    typer.echo("  " + ", ".join(f"{key} = {value}" for key, value in params.items()) + "\n")
+    rows = [[f"  {name}", f"{n:,}"] for name, n in facts["groups"].items()]
+    rows += [[name, f"{facts[name]:,}"] for name in ("total", "trained", "idle", "frozen")]
+    print_table(["parameters", "count"], rows)
+
+
+def _channels(text: str) -> tuple[int, ...]:
+    try:
+        counts = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise SpecError(
+            f"'{text}' is not a list of numbers", where="--channels", hint="for example 13,1,3"
+        ) from error
+    if min(counts) < 1:
+        raise SpecError("every task has at least one channel", where="--channels", hint="for example 13,1,3")
+    return counts
+
+
+def _count(method: str, backbone: str, channels: tuple[int, ...], params: dict[str, Any]) -> dict[str, Any]:
+    """Build the cell's models without memory and count."""
+    import torch
+
+    from tabench.catalog import BACKBONES, METHODS
+    from tabench.engine.model import build_unit
+    from tabench.engine.unit import units_of
+    from tabench.methods.parameters import count, summed
+    from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+
+    BACKBONES.entry(backbone, where="--backbone")
+    tasks = tuple(f"task{n}" for n in range(1, len(channels) + 1))
+    cell = Cell(
+        dataset=DatasetPart(name="none", fingerprint="none", tasks=tasks, channels=channels),
+        backbone=BackbonePart(name=backbone, checkpoint="none"),
+        method=MethodPart(name=method, params=params),
+        train=TrainPart(),
+        evaluation=EvaluationPart(),
+        seed=0,
+    )
+    with torch.device("meta"):
+        units = units_of(cell, METHODS.get(method).sharing)
+        return dict(summed([count(build_unit(cell, unit, None)) for unit in units]))

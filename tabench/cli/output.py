@@ -1,0 +1,74 @@
+"""Printing: tables and messages for people, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from tabench.errors import TabenchError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tabench.data.base import Progress
+
+STATE_STYLES = {
+    "done": "green",
+    "failed": "red",
+    "partial": "yellow",
+    "running": "cyan",
+    "interrupted": "yellow",
+}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on standard output or standard error."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON for a script."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, state: int | None = None) -> None:
+    """Print a table; column `state` is coloured by its word."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        cells = [
+            Text(text, style=STATE_STYLES.get(text, "") if n == state else "") for n, text in enumerate(row)
+        ]
+        table.add_row(*cells)
+    screen = console()
+    if not screen.is_terminal:
+        screen.width = max(screen.width, 160)  # a log has no edge to wrap at
+    screen.print(table)
+
+
+def print_error(error: TabenchError) -> None:
+    """Print one message on standard error."""
+    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(str(error), err=True)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """A progress callback that draws a bar on standard error, if that is a terminal."""
+    from rich.progress import Progress as Bar
+
+    with Bar(console=console(stderr=True), transient=True) as bar:
+        job = bar.add_task(title, total=None)
+
+        def update(done: int, total: int, what: str) -> None:
+            bar.update(job, completed=done, total=total)
+
+        yield update

@@ -1,0 +1,185 @@
+"""``tabench plan`` and ``tabench status``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tabench.cli import options
+from tabench.cli.app import app
+from tabench.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from tabench.runs.plan import Plan
+    from tabench.store.layout import CellFolder
+
+RESULTS = Path("results")
+PLAN_EXAMPLES = "\n\n".join(
+    [
+        "Examples:",
+        "  tabench plan experiments/nyuv2.toml",
+        "  tabench plan nyuv2 --profile paper --data-root /data/nyuv2 --checkpoint sam_vit_l_0b3195.pth",
+        "  tabench plan nyuv2 --set train.epochs=2 --select method=ta-lora --json",
+    ]
+)
+
+
+@app.command(epilog=PLAN_EXAMPLES)
+def plan(
+    experiment: options.ExperimentArgument,
+    profile: options.ProfileOption = None,
+    overrides: options.SetOption = None,
+    select: options.SelectOption = None,
+    shard: options.ShardOption = None,
+    data_root: options.DataRootOption = None,
+    checkpoint: options.CheckpointOption = None,
+    results: options.ResultsOption = RESULTS,
+    device: options.DeviceOption = "auto",
+    as_json: options.JsonOption = False,
+) -> None:
+    """Print every cell of an experiment: its state, why it would run, its time and disk. Changes nothing."""
+    from tabench.runs.plan import make_plan
+    from tabench.spec.experiment import load_experiment
+
+    found = make_plan(
+        load_experiment(options.find_experiment(experiment)),
+        options.request(
+            profile=profile,
+            data_root=data_root,
+            checkpoint=checkpoint,
+            overrides=overrides,
+            select=select,
+            shard=shard,
+            results=results,
+            device=device,
+        ),
+    )
+    if as_json:
+        print_json(plan_json(found, results))
+    else:
+        print_plan(found)
+
+
+def print_plan(plan: Plan) -> None:
+    """Print a plan for people."""
+    from tabench.runs.estimate import duration, size
+
+    place = plan.resolution
+    typer.echo(f"{plan.experiment.title}")
+    typer.echo(f"profile {place.profile} ({place.why})")
+    if place.settings.note:
+        typer.echo(f"note    {place.settings.note}")
+    made = " (generated when it first runs)" if place.generate and not place.data_root.exists() else ""
+    typer.echo(f"data    {place.resolved.dataset_name} in {place.data_root}{made}")
+    typer.echo(f"weights {place.checkpoint}\n")
+    rows = []
+    for planned in plan.cells:
+        cost = planned.estimate
+        time = f"{duration(cost.seconds)} ({cost.basis})" if cost else ""
+        rows.append([planned.cell.id, planned.cell.label, planned.state, time, planned.why])
+    print_table(["cell", "method, seed", "state", "time", "why"], rows, state=2)
+    total = sum(p.estimate.seconds for p in plan.open if p.estimate)
+    disk = max((p.disk for p in plan.open), default=0)
+    typer.echo(
+        f"\n{len(plan.open)} of {len(plan.cells)} cells to run, about {duration(total)} one after the other, "
+        f"up to {size(disk)} of checkpoint at a time"
+    )
+    roughest = {p.estimate.basis: p.estimate.detail for p in plan.open if p.estimate}
+    if "rough" in roughest:
+        typer.echo(f"rough: {roughest['rough']}")
+
+
+def plan_json(plan: Plan, results: Path) -> dict[str, Any]:
+    """A plan as JSON values."""
+    place = plan.resolution
+    return {
+        "experiment": plan.experiment.name,
+        "profile": place.profile,
+        "why": place.why,
+        "note": place.settings.note,
+        "dataset": place.resolved.dataset_name,
+        "data_root": str(place.data_root),
+        "checkpoint": str(place.checkpoint),
+        "results": str(results),
+        "to_run": len(plan.open),
+        "seconds": sum(p.estimate.seconds for p in plan.open if p.estimate),
+        "disk_bytes": max((p.disk for p in plan.open), default=0),
+        "cells": [
+            {
+                "id": p.cell.id,
+                "label": p.cell.label,
+                "method": p.cell.method.name,
+                "seed": p.cell.seed,
+                "state": p.state,
+                "why": p.why,
+                "seconds": p.estimate.seconds if p.estimate else 0.0,
+                "basis": p.estimate.basis if p.estimate else "",
+                "disk_bytes": p.disk,
+            }
+            for p in plan.cells
+        ],
+    }
+
+
+@app.command(epilog="Examples:\n\n  tabench status nyuv2\n\n  tabench status nyuv2 --json | jq .counts")
+def status(
+    experiment: options.ExperimentArgument,
+    results: options.ResultsOption = RESULTS,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Print the state of every cell as the last run left it: done, failed, partial, running or pending."""
+    from tabench.store.layout import ExperimentFolder
+
+    folder = ExperimentFolder(results, experiment_name(experiment))
+    content = folder.read_experiment()
+    rows = [_row(folder.cell(cell_id), label) for cell_id, label in content["cells"].items()]
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["state"]] = counts.get(row["state"], 0) + 1
+    if as_json:
+        print_json(
+            {"experiment": folder.experiment, "profile": content["profile"], "counts": counts, "cells": rows}
+        )
+        return
+    typer.echo(f"{content['title']}\nprofile {content['profile']}\n")
+    print_table(
+        ["cell", "method, seed", "state", "detail"],
+        ([row["id"], row["label"], row["state"], row["detail"]] for row in rows),
+        state=2,
+    )
+    typer.echo("\n" + ", ".join(f"{count} {state}" for state, count in counts.items()))
+
+
+def experiment_name(text: str) -> str:
+    """The name that results are kept under: the file's, or the text itself for results without a file."""
+    from tabench.errors import SpecError
+    from tabench.spec.experiment import load_experiment
+
+    try:
+        path = options.find_experiment(text)
+    except SpecError:
+        return text
+    return load_experiment(path).name
+
+
+def _row(folder: CellFolder, label: str) -> dict[str, Any]:
+    from tabench.runs.estimate import duration
+    from tabench.store.encoding import read_json
+
+    state, detail = folder.state(), ""
+    row: dict[str, Any] = {"id": folder.cell_id, "label": label, "state": state}
+    if state == "done" and folder.run.is_file():
+        row["wall_s"] = read_json(folder.run).get("wall_s")
+        detail = f"took {duration(row['wall_s'])}" if row["wall_s"] is not None else ""
+    elif state == "failed":
+        failure = folder.read_failure()
+        row["kind"], row["message"] = failure.get("kind"), failure.get("message")
+        detail = f"{row['kind']}: {str(row['message']).splitlines()[0]}"
+    elif state in ("running", "partial"):
+        last = next((e for e in reversed(folder.read_journal()) if "step" in e), None)
+        if last is not None:
+            row["step"] = last["step"]
+            detail = f"{last.get('unit', '')} at step {last['step']}".strip()
+    return {**row, "detail": detail}

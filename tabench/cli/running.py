@@ -1,0 +1,198 @@
+"""``tabench run`` and ``tabench report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tabench.cli import options
+from tabench.cli.app import app
+from tabench.cli.output import console, print_json, progress_bar
+from tabench.cli.planning import RESULTS, experiment_name, plan_json, print_plan
+from tabench.errors import SpecError, StoreError
+
+if TYPE_CHECKING:
+    from tabench.runs.executor import Outcome
+    from tabench.runs.plan import Plan
+
+REPORTS = Path("reports")
+EXAMPLES = "\n\n".join(
+    [
+        "Examples:",
+        "  tabench run experiments/nyuv2.toml --report",
+        "  tabench run nyuv2 --select method=ta-lora --select seed=0 --set train.epochs=2",
+        "  tabench run nyuv2 --profile paper --data-root /data/nyuv2 --checkpoint sam_vit_l_0b3195.pth",
+        "Finished cells are never run twice. After Ctrl-C or a kill, the same command resumes. Exit code: 0 all done, "
+        "1 a cell failed (the others still ran), 2 nothing could start, 130 interrupted.",
+    ]
+)
+
+
+@app.command(epilog=EXAMPLES)
+def run(
+    experiment: options.ExperimentArgument,
+    profile: options.ProfileOption = None,
+    overrides: options.SetOption = None,
+    select: options.SelectOption = None,
+    shard: options.ShardOption = None,
+    data_root: options.DataRootOption = None,
+    checkpoint: options.CheckpointOption = None,
+    results: options.ResultsOption = RESULTS,
+    executor: Annotated[
+        str, typer.Option(metavar="NAME", rich_help_panel=options.HOW, help="See `tabench list executors`.")
+    ] = "inline",
+    device: options.DeviceOption = "auto",
+    threads: Annotated[
+        int, typer.Option(min=0, rich_help_panel=options.HOW, help="CPU threads; 0 = all usable cores.")
+    ] = 0,
+    micro_batch: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            rich_help_panel=options.HOW,
+            help="Images per forward pass: less memory, same effective batch. 0 = chosen by the input size.",
+        ),
+    ] = 0,
+    checkpoint_every: Annotated[
+        float, typer.Option(min=0, rich_help_panel=options.HOW, help="Seconds between checkpoints.")
+    ] = 60.0,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", rich_help_panel=options.HOW, help="Keep trained parameters.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", rich_help_panel=options.HOW, help="Write reports/NAME afterwards.")
+    ] = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Run every cell of an experiment that has no record yet."""
+    from tabench.catalog import EXECUTORS
+    from tabench.runs.executor import Options
+    from tabench.runs.live import view_of
+    from tabench.runs.plan import make_plan
+    from tabench.spec.experiment import load_experiment
+    from tabench.store.layout import ExperimentFolder
+
+    chosen = EXECUTORS.get(executor, where="--executor")()
+    plan = make_plan(
+        load_experiment(options.find_experiment(experiment)),
+        options.request(
+            profile=profile,
+            data_root=data_root,
+            checkpoint=checkpoint,
+            overrides=overrides,
+            select=select,
+            shard=shard,
+            results=results,
+            device=device,
+        ),
+    )
+    if not as_json:
+        print_plan(plan)
+    outcomes: list[Outcome] = []
+    jobs = plan.jobs()
+    if jobs:
+        _check_device(device)
+        ExperimentFolder(results, plan.experiment.name).write_experiment(plan.experiment_json())
+        _generate(plan)
+        with view_of(jobs, console(stderr=True)) as view:
+            outcomes = chosen.run(
+                jobs,
+                Options(results, device, threads, micro_batch, checkpoint_every, keep_weights),
+                view,
+            )
+    failed = [o for o in outcomes if o.state == "failed"]
+    interrupted = any(o.state == "interrupted" for o in outcomes)
+    if as_json:
+        ended = [
+            {
+                "id": o.job.cell.id,
+                "label": o.job.label,
+                "state": o.state,
+                "kind": o.kind,
+                "message": o.message,
+            }
+            for o in outcomes
+        ]
+        print_json({**plan_json(plan, results), "outcomes": ended})
+    else:
+        _summary(outcomes)
+    if report and not interrupted:
+        _report(
+            plan.experiment.name, results, REPORTS / plan.experiment.name, plan.experiment.published, as_json
+        )
+    if interrupted:
+        typer.echo("interrupted: give the same command again to resume", err=True)
+        raise typer.Exit(130)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(
+    epilog="Examples:\n\n  tabench report nyuv2\n\n  tabench report nyuv2 --results results/reference --out /tmp/nyuv2"
+)
+def report(
+    experiment: options.ExperimentArgument,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where it is written. Default: reports/NAME.")
+    ] = None,
+    results: options.ResultsOption = RESULTS,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Render an experiment's finished cells: a page, tables (LaTeX, CSV, Markdown) and figures."""
+    from tabench.spec.experiment import load_experiment
+
+    name = experiment_name(experiment)
+    try:
+        published = load_experiment(options.find_experiment(experiment)).published
+    except SpecError:
+        published = None  # results without their file
+    _report(name, results, out or REPORTS / name, published, as_json)
+
+
+def _report(name: str, results: Path, out: Path, published: Path | None, as_json: bool) -> None:
+    from tabench.report.site import render
+
+    with_published = published if published is not None and published.is_file() else None
+    files = render(results, name, out, published_file=with_published)
+    if as_json:
+        print_json({"files": [str(file) for file in files]})
+    else:
+        typer.echo(f"report: {files[0]} ({len(files)} files)")
+
+
+def _check_device(device: str) -> None:
+    from tabench.engine.device import choose_device
+
+    choose_device(device)
+
+
+def _generate(plan: Plan) -> None:
+    """Write the synthetic dataset, or what is missing of it."""
+    recipe, root = plan.resolution.generate, plan.resolution.data_root
+    if recipe is None:
+        return
+    from tabench.data.scenes import make_scenes
+
+    with progress_bar("generating scenes") as progress:
+        try:
+            make_scenes(root, **recipe.model_dump(), progress=progress)
+        except OSError as error:
+            raise StoreError(
+                f"the scenes cannot be written: {error.strerror}",
+                where=str(root),
+                hint="set TABENCH_CACHE to a folder that can be written",
+            ) from error
+
+
+def _summary(outcomes: list[Outcome]) -> None:
+    if not outcomes:
+        typer.echo("nothing to run")
+        return
+    for outcome in outcomes:
+        if outcome.state in ("failed", "busy"):
+            typer.secho(f"{outcome.job.label}: {outcome.state} ", fg="red", nl=False)
+            typer.echo(f"{outcome.kind}\n  {outcome.message}")
+    counts = {s: sum(o.state == s for o in outcomes) for s in ("done", "failed", "interrupted", "busy")}
+    typer.echo(", ".join(f"{count} {state}" for state, count in counts.items() if count))
