@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nyu_folder import image_arrays, save, write_folder
+
+from tabench.data.loading import batch_count, batches, evaluation_batches
+from tabench.data.nyuv2 import NYUV2
+from tabench.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    return NYUV2.split(write_folder(tmp_path_factory.mktemp("nyu"), train=7), "train")
+
+
+def assert_same(a, b):
+    assert a.ids == b.ids
+    assert a.indices == b.indices
+    assert torch.equal(a.image, b.image)
+    assert a.targets.keys() == b.targets.keys()
+    assert all(torch.equal(a.targets[kind], b.targets[kind]) for kind in a.targets)
+
+
+def test_shapes_and_types(split):
+    batch = next(batches(split, seed=0, epoch=0, batch_size=3, augment=True))
+    assert batch.image.shape == (3, 3, 12, 16)
+    assert batch.image.dtype == torch.float32
+    assert batch.targets["label"].shape == (3, 12, 16)
+    assert batch.targets["label"].dtype == torch.int64
+    assert batch.targets["depth"].shape == (3, 1, 12, 16)
+    assert batch.targets["normal"].shape == (3, 3, 12, 16)
+    assert [split.ids[i] for i in batch.indices] == list(batch.ids)
+
+
+@given(st.integers(0, 99), st.integers(0, 9), st.integers(1, 9), st.booleans(), st.integers(0, 3))
+@settings(max_examples=25, deadline=None)
+def test_starting_later_gives_the_tail_of_the_full_pass(split, seed, epoch, size, augment, ahead):
+    options = {"seed": seed, "epoch": epoch, "batch_size": size, "augment": augment}
+    full = list(batches(split, **options))
+    assert len(full) == batch_count(len(split), size)
+    assert sorted(i for batch in full for i in batch.indices) == list(range(7))
+    assert len(full[-1].ids) == (7 % size or size if size <= 7 else 7)
+    for start in range(len(full) + 1):
+        tail = list(batches(split, **options, start=start, prefetch=ahead))
+        assert len(tail) == len(full) - start
+        for one, other in zip(tail, full[start:], strict=True):
+            assert_same(one, other)
+
+
+def test_an_images_augmentation_does_not_depend_on_batch_size(split):
+    for epoch in (0, 1):
+        alone = {b.ids[0]: b for b in batches(split, seed=5, epoch=epoch, batch_size=1, augment=True)}
+        for batch in batches(split, seed=5, epoch=epoch, batch_size=4, augment=True):
+            for at, name in enumerate(batch.ids):
+                assert torch.equal(batch.image[at], alone[name].image[0])
+                assert torch.equal(batch.targets["normal"][at], alone[name].targets["normal"][0])
+
+
+def test_epochs_and_seeds_change_order_and_augmentation(split):
+    def one_pass(seed, epoch):
+        found = {}
+        for batch in batches(split, seed=seed, epoch=epoch, batch_size=7, augment=True):
+            found["order"] = batch.indices
+            found["images"] = batch.image[torch.tensor(batch.indices).argsort()]
+        return found
+
+    first, again, epoch, seed = one_pass(0, 0), one_pass(0, 0), one_pass(0, 1), one_pass(1, 0)
+    assert first["order"] == again["order"]
+    assert len({first["order"], epoch["order"], seed["order"]}) == 3
+    assert not torch.equal(first["images"], epoch["images"])
+    assert not torch.equal(first["images"], seed["images"])
+
+
+def test_evaluation_reads_every_image_once_in_order_as_it_is(split):
+    seen = list(evaluation_batches(split, 4, prefetch=1))
+    assert [name for batch in seen for name in batch.ids] == split.ids
+    stored = np.moveaxis(image_arrays(5)["image"], 2, 0)
+    np.testing.assert_array_equal(seen[1].image[1], stored)
+
+
+def test_without_augmentation_images_are_as_stored(split):
+    batch = next(batches(split, seed=3, epoch=2, batch_size=7, augment=False))
+    for at, index in enumerate(batch.indices):
+        np.testing.assert_array_equal(batch.image[at], np.moveaxis(image_arrays(index)["image"], 2, 0))
+
+
+def test_batch_size_must_be_positive(split):
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        batches(split, seed=0, epoch=0, batch_size=0, augment=False)
+
+
+def test_a_broken_file_is_reported_through_the_background_thread(tmp_path):
+    root = write_folder(tmp_path, train=2)
+    path = save(root, "train", "depth", 1, np.full((12, 16, 1), np.nan))
+    with pytest.raises(DataError) as caught:
+        list(evaluation_batches(NYUV2.split(root, "train"), 1, prefetch=2))
+    assert caught.value.where == str(path)
+
+
+def test_images_of_different_size_cannot_share_a_batch(tmp_path):
+    root = write_folder(tmp_path, train=1)
+    for kind, array in image_arrays(1, height=10).items():
+        save(root, "train", kind, 1, array)
+    opened = NYUV2.split(root, "train")
+    assert len(list(evaluation_batches(opened, 1))) == 2
+    with pytest.raises(DataError, match=r"(?s)train/1: cannot share a batch with train/0.*batch_size to 1"):
+        list(evaluation_batches(opened, 2))
