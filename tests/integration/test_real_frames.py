@@ -1,0 +1,98 @@
+"""Reader, metrics and pictures on real NYU Depth v2 frames, where they are at hand.
+
+The frames are found through TABENCH_REAL or in ../shared/real beside the repository.
+"""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tabench.catalog import TASKS
+from tabench.data.loading import batches, evaluation_batches
+from tabench.data.nyuv2 import NYUV2
+
+BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "real"
+FRAMES = Path(os.environ.get("TABENCH_REAL") or BESIDE)
+
+pytestmark = pytest.mark.skipif(
+    not (FRAMES / "to_npy.py").is_file(),
+    reason="no real frames: set TABENCH_REAL, or put them in ../shared/real",
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real")
+    command = [sys.executable, str(FRAMES / "to_npy.py"), str(FRAMES / "nyuv2"), str(folder)]
+    options = ["--size", "96", "128", "--derive-normals"]
+    subprocess.run([*command, *options], check=True, capture_output=True)
+    return folder
+
+
+def test_verify_finds_no_problem_and_says_what_is_missing(root):
+    report = NYUV2.verify(root)
+    assert report.problems == []
+    assert report.counts == {"train": 16, "val": 6}
+    assert len(report.fingerprint) == 64
+    assert report.facts["images without a valid pixel"]["depth"] > 0
+    low, high = report.facts["depth range (m)"]
+    assert 0.3 < low < high < 10.5
+    assert report.facts["class share"]["wall"] > 0.1
+
+
+def test_every_frame_reads_and_augments_to_the_contract(root):
+    for batch in batches(NYUV2.split(root, "train"), seed=0, epoch=0, batch_size=4, augment=True):
+        assert batch.image.shape[1:] == (3, 96, 128)
+        assert 0 <= float(batch.image.min()) <= float(batch.image.max()) <= 1
+        label, depth, normal = (batch.targets[kind] for kind in ("label", "depth", "normal"))
+        assert -1 <= int(label.min()) <= int(label.max()) <= 12
+        assert float(depth.min()) >= 0
+        length = normal.norm(dim=1)
+        assert bool(((length == 0) | ((length - 1).abs() < 0.05)).all())
+
+
+@pytest.mark.parametrize("name", ["segmentation", "depth", "normals"])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_missing_targets_turn_no_number_into_nan(root, name, split):
+    channels = NYUV2.task_channels[name]
+    task = TASKS.get(name)(channels, NYUV2.class_names)
+    evaluation = task.evaluation("pixel")
+    perfect = task.evaluation("pixel")
+    generator = torch.Generator().manual_seed(0)
+    for batch in evaluation_batches(NYUV2.split(root, split), 3):
+        target = batch.targets[task.needs]
+        raw = torch.randn(len(batch.ids), channels, 96, 128, generator=generator, requires_grad=True)
+        loss = task.loss(raw, target)
+        loss.backward()
+        assert math.isfinite(loss.item())
+        assert torch.isfinite(raw.grad).all()
+        evaluation.update(task.activate(raw), target, batch.ids)
+        perfect.update(_truth(name, target, channels), target, batch.ids)
+    assert all(math.isfinite(value) for value in evaluation.compute().values())
+    best = {metric.key: 100 if metric.better == "higher" else 0 for metric in task.metrics}
+    assert perfect.compute() == pytest.approx(best, abs=0.05)
+    assert any("without a valid pixel" in note for note in evaluation.notes())
+
+
+def _truth(name, target, channels):
+    if name != "segmentation":
+        return target
+    return torch.nn.functional.one_hot(target.clamp(min=0), channels).movedim(-1, 1).float()
+
+
+def test_normals_face_the_camera_and_pictures_show_them(root):
+    sample = next(
+        s for s in (NYUV2.split(root, "val").load(i) for i in range(6)) if np.any(s.targets["normal"])
+    )
+    normal = sample.targets["normal"]
+    valid = np.any(normal != 0, axis=0)
+    assert np.mean(normal[2][valid] < 0) > 0.95
+    picture = TASKS.get("normals")(3).colour_target(normal)
+    assert np.all(picture[~valid] == 0)
+    assert np.median(picture[valid][:, 2]) < 128
