@@ -33,7 +33,7 @@ SetOption = Annotated[
         "--set",
         metavar="KEY=VALUE",
         rich_help_panel=WHAT,
-        help="Change a key of the profile: train.epochs=2, methods.lora-stl.rank=8, 'axes.seeds=[0]'. Repeatable.",
+        help="Change a key of the profile: train.epochs=2, methods.lora-stl.rank=8. Repeatable.",
     ),
 ]
 SelectOption = Annotated[

@@ -24,8 +24,8 @@ EXAMPLES = "\n\n".join(
         "  tabench run experiments/nyuv2.toml --report",
         "  tabench run nyuv2 --select method=ta-lora --select seed=0 --set train.epochs=2",
         "  tabench run nyuv2 --profile paper --data-root /data/nyuv2 --checkpoint sam_vit_l_0b3195.pth",
-        "Finished cells are never run twice. After Ctrl-C or a kill, the same command resumes. Exit code: 0 all done, "
-        "1 a cell failed (the others still ran), 2 nothing could start, 130 interrupted.",
+        "Finished cells are never run twice. After Ctrl-C or a kill, the same command resumes.",
+        "Exit code: 0 all done, 1 a cell failed (others still ran), 2 nothing could start, 130 interrupted.",
     ]
 )
 
@@ -93,7 +93,7 @@ def run(
     outcomes: list[Outcome] = []
     jobs = plan.jobs()
     if jobs:
-        _check_device(device)
+        _check_inputs(plan, device)
         ExperimentFolder(results, plan.experiment.name).write_experiment(plan.experiment_json())
         _generate(plan)
         with view_of(jobs, console(stderr=True)) as view:
@@ -130,7 +130,8 @@ def run(
 
 
 @app.command(
-    epilog="Examples:\n\n  tabench report nyuv2\n\n  tabench report nyuv2 --results results/reference --out /tmp/nyuv2"
+    epilog="Examples:\n\n  tabench report nyuv2\n\n"
+    "  tabench report nyuv2 --results results/reference --out reports/reference"
 )
 def report(
     experiment: options.ExperimentArgument,
@@ -162,10 +163,14 @@ def _report(name: str, results: Path, out: Path, published: Path | None, as_json
         typer.echo(f"report: {files[0]} ({len(files)} files)")
 
 
-def _check_device(device: str) -> None:
+def _check_inputs(plan: Plan, device: str) -> None:
+    """Find out now what would make every cell fail."""
+    from tabench.catalog import BACKBONES
     from tabench.engine.device import choose_device
+    from tabench.sam.checkpoint import load_checkpoint
 
     choose_device(device)
+    load_checkpoint(BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint)
 
 
 def _generate(plan: Plan) -> None:

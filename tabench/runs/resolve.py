@@ -76,14 +76,24 @@ def resolve(experiment: Experiment, profile: str | None, sources: Sources) -> Re
     if profile is not None:
         return _resolve(experiment, profile, "asked for", sources)
     if "paper" in experiment.profiles:
-        missing = missing_inputs(_settings(experiment, "paper", sources)[0], sources)
-        if not missing:
+        obstacle = _obstacle_of_paper(experiment, sources)
+        if not obstacle:
             return _resolve(experiment, "paper", "its data and weights were found", sources)
         if "demo" in experiment.profiles:
-            names = " and ".join(item.splitlines()[0] for item in missing)
-            return _resolve(experiment, "demo", f"the paper profile lacks {names}", sources)
+            return _resolve(experiment, "demo", f"the paper profile {obstacle}", sources)
     first = "demo" if "demo" in experiment.profiles else next(iter(experiment.profiles))
     return _resolve(experiment, first, "the file has no other choice", sources)
+
+
+def _obstacle_of_paper(experiment: Experiment, sources: Sources) -> str:
+    """What keeps the paper profile from running, to be read after its name; empty if nothing does."""
+    try:
+        missing = missing_inputs(_settings(experiment, "paper", sources)[0], sources)
+    except SpecError as error:
+        if "demo" not in experiment.profiles:
+            raise
+        return f"cannot take the options: {error.message}"
+    return f"lacks {' and '.join(item.splitlines()[0] for item in missing)}" if missing else ""
 
 
 def missing_inputs(settings: Profile, sources: Sources) -> list[str]:
@@ -141,9 +151,15 @@ def _resolve(experiment: Experiment, profile: str, why: str, sources: Sources) -
 
 def _place(settings: Profile, sources: Sources) -> _Place | None:
     name, generate = settings.dataset.name, settings.dataset.generate
+    if generate is not None and not DATASETS.get(name).synthetic:
+        raise SpecError(
+            f"'{name}' is no synthetic dataset: it cannot be generated",
+            where="dataset.generate",
+            hint="take the profile whose dataset is synthetic, for example --profile demo",
+        )
     if generate is not None and sources.data_root is None:
-        recipe = f"scenes-{_recipe_fingerprint(generate)[:12]}"
-        return _Place(cache_root() / recipe, name, generate)
+        digest = _recipe_fingerprint(generate).rpartition("-")[2]
+        return _Place(cache_root() / f"{name}-{digest[:12]}", name, generate)
     variable = os.environ.get("TABENCH_DATA")
     base = sources.data_root or (Path(variable) if variable else None)
     if base is None:
