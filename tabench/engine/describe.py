@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import TypedDict
 
 import torch
 
+from tabench.engine.model import parametrisation
 from tabench.methods.base import Method, Value
 from tabench.methods.parameters import Counts, count, summed
 from tabench.sam.geometry import Backbone
@@ -38,8 +38,7 @@ def describe(
     Raises:
         SpecError: A hyper-parameter the method does not have, or one out of range.
     """
-    module, _, attribute = method.parametrisation.partition(":")
-    adapt = getattr(importlib.import_module(module), attribute)
+    adapt = parametrisation(method)
     full = method.params(params or {})
     alone = method.sharing == "per-task"
     units = {name: {name: n} for name, n in channels.items()} if alone else {"all": dict(channels)}

@@ -130,7 +130,7 @@ def test_a_pickle_with_code_never_runs(wrapped: bool, state: dict[str, Tensor], 
         torch.save(content, path)
     else:
         path.write_bytes(pickle.dumps(content, protocol=2))
-    with pytest.raises(CheckpointError, match="evil.pth"):
+    with pytest.raises(CheckpointError, match=r"evil\.pth"):
         load_checkpoint(TINY, path)
     assert not mark.exists()
     pickle.loads(pickle.dumps(Trap(mark)))  # the trap works where code is allowed to run
@@ -141,11 +141,11 @@ def test_where_weights_are_looked_for(
     state: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
-    with pytest.raises(CheckpointError, match="https://example.org/sam_tiny_1a2b.pth"):
+    with pytest.raises(CheckpointError, match="sam_tiny_1a2b"):
         find_checkpoint(TINY)
     with pytest.raises(CheckpointError, match="TABENCH_CHECKPOINTS"):
         find_checkpoint(TINY, tmp_path)
-    with pytest.raises(CheckpointError, match="gone.pth"):
+    with pytest.raises(CheckpointError, match=r"gone\.pth"):
         find_checkpoint(TINY, tmp_path / "gone.pth")
 
     other = write(state, tmp_path / "sam_tiny_other.pth")
