@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from tabench.spec.cell import Cell
 
 METHODS = ("ta-lora", "ta-lora-cp", "lora-stl", "lora-hps", "full-stl", "full-hps", "frozen")
 QUALITY = dict(zip(METHODS, (0.80, 0.76, 0.74, 0.68, 0.77, 0.71, 0.40), strict=True))
@@ -31,8 +34,9 @@ IMAGES = ("val/3", "val/9", "val/15")
 SIZE = (48, 64)
 
 
+@cache
 def cell_id(method: str, seed: int) -> str:
-    return f"{METHODS.index(method):08x}{seed:08x}"
+    return Cell.model_validate(cell(method, seed)).id
 
 
 def record(method: str, seed: int, **changes: Any) -> dict[str, Any]:
@@ -107,10 +111,11 @@ def cell(method: str, seed: int) -> dict[str, Any]:
 def run_facts(method: str, seed: int) -> dict[str, Any]:
     return {
         "environment": {"python": "3.11.9", "platform": "Linux", "cpu": "Example CPU",
-                        "packages": {"torch": "2.9.0", "numpy": "2.1.0"}, "git": {"commit": "1234abcd", "dirty": False}},
+                        "packages": {"torch": "2.9.0", "numpy": "2.1.0"},
+                        "git": {"commit": "1234abcd", "dirty": False}},
         "started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:02:00Z", "wall_s": 120.0 + seed,
         "train_s": 100.0, "eval_s": 18.0, "peak_rss_mb": 900.0 + METHODS.index(method), "attempts": 1,
-        "resumed_from_step": [], "device": "cpu", "threads": 1, "commit": "1234abcd",
+        "resumed_from_step": [], "device": "cpu", "threads": 1,
     }  # fmt: skip
 
 
@@ -120,9 +125,13 @@ def write(path: Path, value: object) -> None:
 
 
 def write_results(
-    root: Path, name: str = "nyuv2", seeds: tuple[int, ...] = (0, 1, 2), methods: tuple[str, ...] = METHODS
+    root: Path,
+    name: str = "nyuv2",
+    seeds: tuple[int, ...] = (0, 1, 2),
+    methods: tuple[str, ...] = METHODS,
+    pictures: bool = True,
 ) -> Path:
-    """Write a whole experiment with pictures and return its folder."""
+    """Write a whole experiment and return its folder."""
     folder = root / name
     write(folder / "experiment.json", {
         "name": name, "title": "NYUv2: segmentation, depth and surface normals", "profile": "demo",
@@ -141,9 +150,10 @@ def write_results(
                 {"t": "2026-01-01T00:02:00Z", "event": "done"},
             ]
             (home / "journal.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
-            if seed == seeds[0]:
+            if pictures and seed == seeds[0]:
                 _pictures(home / "pictures", method)
-    _truth(folder / "truth" / FINGERPRINT[:12])
+    if pictures:
+        _truth(folder / "truth" / FINGERPRINT[:12])
     return folder
 
 

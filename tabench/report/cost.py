@@ -25,6 +25,7 @@ class Cost:
         train_s: Seconds of it in training.
         eval_s: Seconds of it in evaluation.
         peak_rss_mb: Peak resident memory in MB.
+        peak_gpu_mb: Peak GPU memory in MB, None without a GPU.
         devices: Where the runs ran.
     """
 
@@ -37,6 +38,7 @@ class Cost:
     train_s: float | None
     eval_s: float | None
     peak_rss_mb: float | None
+    peak_gpu_mb: float | None
     devices: tuple[str, ...]
 
 
@@ -59,6 +61,7 @@ def costs(results: Results) -> list[Cost]:
                 _mean(runs, "train_s"),
                 _mean(runs, "eval_s"),
                 _mean(runs, "peak_rss_mb"),
+                _mean(runs, "peak_gpu_mb"),
                 tuple(sorted({str(run["device"]) for run in runs if run.get("device")})),
             )
         )

@@ -25,7 +25,7 @@ def loss_frame(results: Results) -> pd.DataFrame:
         for cell in results.done
         for step in cell.record["curves"]["train"]
         for term, value in step["terms"].items()
-        if term in tasks
+        if term in tasks and value is not None
     ]
     return _mean_per_epoch(lines)
 
@@ -78,7 +78,7 @@ def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure
 def _mean_per_epoch(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(lines, columns=["panel", "method", "seed", "epoch", "value"])
     keys = ["panel", "method", "seed", "epoch"]
-    return frame.groupby(keys, sort=False, as_index=False)["value"].mean()
+    return frame.groupby(keys, sort=False)["value"].mean().reset_index()
 
 
 def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Figure:

@@ -47,7 +47,9 @@ def _winner(results: Results, table: Table, best: Entry) -> str:
     data = results.first["data"]["title"]
     seeds = wording.counted(len(best.points), "seed")
     if best.method == baseline:
-        return f"On {data}, no method improves on {results.title(baseline)} by Δ_b ({seeds}, {size} M trained parameters)."
+        return (
+            f"On {data}, no method improves on {results.title(baseline)} by Δ_b ({seeds}, {size} M trained)."
+        )
     return (
         f"On {data}, {results.title(best.method)} has the best Δ_b against {results.title(baseline)}: "
         f"{best.shown} % (mean of {seeds}) with {size} M trained parameters."
@@ -62,4 +64,5 @@ def _floor(results: Results, table: Table) -> str:
     if all(beaten.values()):
         return f"Every adapted method beats the {floor}."
     lost = [results.title(method) for method, won in beaten.items() if not won]
-    return f"{sum(beaten.values())} of {len(beaten)} adapted methods beat the {floor}; {wording.listing(lost)} did not."
+    won = f"{sum(beaten.values())} of {len(beaten)} adapted methods"
+    return f"{won} beat the {floor}; {wording.listing(lost)} did not."

@@ -115,7 +115,8 @@ class Table:
 
     @cached_property
     def _entries(self) -> dict[tuple[str, str], Entry]:
-        rows = [Entry(**{str(k): v for k, v in row.items()}) for row in self.frame.to_dict("records")]
+        whole = self.frame.astype(object).where(self.frame.notna(), None)
+        rows = [Entry(**{str(key): value for key, value in row.items()}) for row in whole.to_dict("records")]
         return {(entry.method, entry.column): entry for entry in rows}
 
     def entry(self, method: str, column: str) -> Entry:
@@ -193,6 +194,7 @@ def _column(results: Results, protocol: str, column: Column) -> list[Entry]:
             points, reason = parameter_points(results, method), ""
         elif column.id.startswith("delta."):
             points, reason = deltas(results, method, column.id.removeprefix("delta."), protocol)
+            reason = "the baseline itself" if column.id == f"delta.{method}" else reason
         else:
             points, reason = metric_points(results, method, column.id, protocol)
         if not results.of(method):
@@ -207,7 +209,7 @@ def _entry(method: str, column: Column, points: Sequence[Point], reason: str) ->
     if not points:
         return Entry(method, column.id, None, None, None, "n/a", "", 0, reason)
     interval = t_interval([point.value for point in points])
-    several = len(points) > 1 and column.id != "parameters"
+    several = len(points) > 1 and column.id not in ("parameters", f"delta.{method}")
     return Entry(
         method,
         column.id,

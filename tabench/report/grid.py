@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tabench.report.reading import CellResult, Results
+from tabench.store.layout import ExperimentFolder, file_stem
 
 Pixels = npt.NDArray[np.uint8]
 ErrorMap = npt.NDArray[np.float64]
@@ -112,10 +113,10 @@ def read_grid(results: Results) -> Grid | None:
     record = cells[methods[-1]].record
     if not record["pictures"]:
         return None
-    truth = results.root / results.name / "truth" / str(record["data"]["fingerprint"])[:12]
+    truth = ExperimentFolder(results.root, results.name).truth(str(record["data"]["fingerprint"]))
     tasks = record["cell"]["dataset"]["tasks"]
     images = [str(picture["id"]) for picture in record["pictures"]]
-    inputs = {image: _picture(truth / f"{_stem(image)}.input.png") for image in images}
+    inputs = {image: _picture(truth / f"{file_stem(image)}.input.png") for image in images}
     rows = [_row(cells, image, task, truth) for image in images for task in tasks]
     return Grid(methods, seed, {k: v for k, v in inputs.items() if v is not None}, rows, record["legends"])
 
@@ -125,9 +126,9 @@ def caption(results: Results, grid: Grid) -> str:
     last = results.title(grid.methods[-1])
     others = ", ".join(results.title(method) for method in grid.methods[:-1])
     rule = (
-        f"White boxes: of all windows of a quarter of the height by a quarter of the width (stride one "
-        f"sixteenth), the one in which the mean error of {last} is below the smallest mean error of {others} by "
-        "the most; no box where it is nowhere below."
+        "White boxes: of all windows of a quarter of the height by a quarter of the width (stride one "
+        f"sixteenth), the one in which the mean error of {last} is below the smallest mean error of {others} "
+        "by the most; no box where it is nowhere below."
     )
     return f"Predictions with seed {grid.seed}. {IMAGE_RULE} {rule if others else ''}".strip()
 
@@ -136,7 +137,9 @@ def _row(cells: Mapping[str, CellResult], image: str, task: str, truth: Path) ->
     predictions: dict[str, Pixels] = {}
     errors: dict[str, ErrorMap] = {}
     for method, cell in cells.items():
-        saved = next((p["files"] for p in cell.record["pictures"] if p["id"] == image), {})
+        saved: dict[str, dict[str, str]] = next(
+            (p["files"] for p in cell.record["pictures"] if p["id"] == image), {}
+        )
         files = saved.get(task, {})
         picture = _picture(cell.folder / "pictures" / files["pred"]) if "pred" in files else None
         if picture is not None:
@@ -148,17 +151,13 @@ def _row(cells: Mapping[str, CellResult], image: str, task: str, truth: Path) ->
     *baselines, last = cells
     whole = len(errors) == len(cells) and len({e.shape for e in errors.values()}) == 1
     box = best_window(errors[last], [errors[b] for b in baselines]) if whole else None
-    return Row(image, task, _picture(truth / f"{_stem(image)}.{task}.png"), predictions, box)
+    return Row(image, task, _picture(truth / f"{file_stem(image)}.{task}.png"), predictions, box)
 
 
 def _window_means(values: ErrorMap, size: tuple[int, int], stride: tuple[int, int]) -> ErrorMap:
     windows = np.lib.stride_tricks.sliding_window_view(values, size)[:: stride[0], :: stride[1]]
     means: ErrorMap = windows.mean(axis=(2, 3))
     return means
-
-
-def _stem(image: str) -> str:
-    return image.replace("/", "_")
 
 
 def _picture(path: Path) -> Pixels | None:

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tabench.report import cost, findings, grid, reproduction, sureness, wording
 from tabench.report.frames import Table
 from tabench.report.published import Published
 from tabench.report.reading import Results
+from tabench.report.style import Rendered
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_WIDTH = 320  # pixels of a picture on the page; the figures folder has it in full
@@ -26,11 +28,10 @@ MAX_WIDTH = 320  # pixels of a picture on the page; the figures folder has it in
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure in two looks, as SVG."""
+    """A figure with its caption."""
 
     caption: str
-    light: bytes
-    dark: bytes
+    files: Rendered
 
 
 def page(
@@ -64,6 +65,8 @@ def page(
         "number": wording.number,
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True),
         "slug": slug,
+        "clock": clock,
+        "minus": minus,
     }
     return environment.get_template("index.html.j2").render(
         results=results,
@@ -98,12 +101,14 @@ def circumstances(results: Results) -> dict[str, list[str]]:
     wanted = {
         "Device": ("device",),
         "Threads": ("threads",),
-        "Commit": ("commit",),
+        "Commit": ("environment", "git", "commit"),
+        "Uncommitted changes": ("environment", "git", "dirty"),
         "CPU": ("environment", "cpu"),
         "Platform": ("environment", "platform"),
         "Python": ("environment", "python"),
         "PyTorch": ("environment", "packages", "torch"),
         "NumPy": ("environment", "packages", "numpy"),
+        "tabench": ("environment", "packages", "tabench"),
     }
     found: dict[str, list[str]] = {}
     for title, path in wanted.items():
@@ -117,6 +122,16 @@ def rich(text: str) -> Markup:
     """Escape a sentence and set "Δ_b" with a subscript and a minus as a minus."""
     escaped = str(Markup.escape(text)).replace("Δ_b", "Δ<sub>b</sub>")
     return Markup(escaped)
+
+
+def minus(text: str) -> str:
+    """A number's text with a true minus sign."""
+    return text.replace("-", "−") if text.startswith("-") else text
+
+
+def clock(seconds: float) -> str:
+    """Seconds since 1970 as UTC, for example "2026-01-01 00:02:00"."""
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def slug(text: str) -> str:

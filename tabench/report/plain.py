@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tabench.report.frames import Entry, Table
 
+CSV_COLUMNS = (
+    *("method", "column", "unit", "better", "shown", "shown_sd", "rank", "n"),
+    *("mean", "sd", "t95_half_width", "runs", "reason"),
+)
 _SPECIAL = "\\`*_[]<>|#"
 
 
@@ -40,10 +44,7 @@ def csv(table: Table) -> str:
         unit=[_column(table, name)[0] for name in table.frame["column"]],
         better=[_column(table, name)[1] for name in table.frame["column"]],
     )
-    named = frame.rename(columns={"half": "t95_half_width"})[
-        ["method", "column", "unit", "better", "shown", "shown_sd", "rank", "n", "mean", "sd", "t95_half_width",
-         "runs", "reason"]
-    ]  # fmt: skip
+    named = frame.rename(columns={"half": "t95_half_width"})[list(CSV_COLUMNS)]
     notes = [
         f"# {' '.join(note.split())}\n"
         for note in (f"{table.number}. {table.caption} {table.warning}", *table.notes)

@@ -46,7 +46,8 @@ class Published:
 
     def value(self, method: str, column: _Measured) -> tuple[str, str]:
         """A method's published value as printed and its evidence; ("", "") where none is known."""
-        mine = self.frame[(self.frame["row"] == method) & [_same(m, column) for m in self.frame["metric"]]]
+        speaks = self.frame["metric"].map(lambda metric: _same(str(metric), column))
+        mine = self.frame[(self.frame["row"] == method) & speaks]
         if mine.empty:
             return "", ""
         return str(mine["value"].iloc[0]), str(mine["evidence"].iloc[0])

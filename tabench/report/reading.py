@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +10,9 @@ from typing import Any
 
 from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
+from tabench.store.encoding import read_json
+from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.record import load_record
 
 Json = dict[str, Any]
 
@@ -24,7 +26,7 @@ class CellResult:
         label: Short human name ("ta-lora s0").
         method: Registry name of the method.
         seed: Seed, or None where only a label without one is known.
-        state: "done", "failed", "partial" or "pending".
+        state: "done", "failed", "partial", "running" or "pending".
         record: The deterministic outcome; empty unless done.
         run: Circumstances of the run; may be empty.
         failure: Kind, message and traceback of a failed run; empty otherwise.
@@ -109,45 +111,50 @@ def read_results(results_dir: Path, experiment: str) -> Results:
     """Read an experiment's folder.
 
     Raises:
-        StoreError: There is no such experiment, a file is not JSON, or no cell has finished.
+        StoreError: There is no such experiment, a file is not valid, or no cell has finished.
     """
-    folder = results_dir / experiment
-    if not folder.is_dir():
-        raise StoreError(
-            "no results for this experiment", where=str(folder), hint="run it first: tabench run <file.toml>"
-        )
-    plan = _json(folder / "experiment.json")
-    labels = dict(plan.get("cells") or {})
-    found = [path.name for path in sorted(folder.iterdir()) if _is_cell(path)]
+    place = ExperimentFolder(results_dir, experiment)
+    plan = place.read_experiment()
+    labels = {str(name): str(label) for name, label in dict(plan.get("cells") or {}).items()}
+    found = [cell.cell_id for cell in place.cells() if cell.state() == "done"]
     ids = list(labels) or found
-    cells = _with_variants([_cell(folder / name, str(labels.get(name, ""))) for name in ids])
-    results = Results(experiment, results_dir, plan, cells, [name for name in found if name not in ids])
+    cells = _with_variants([_cell(place.cell(name), labels.get(name, name)) for name in ids])
+    strangers = [name for name in found if name not in ids]
+    results = Results(experiment, results_dir, plan, cells, strangers)
     if not results.done:
-        states = ", ".join(f"{c.label or c.id}: {c.state}" for c in cells) or "no cells"
+        states = ", ".join(f"{c.label}: {c.state}" for c in cells) or "no cells"
         raise StoreError(
-            f"no finished cell to report on ({states})", where=str(folder), hint="see `tabench status`"
+            f"no finished cell to report on ({states})", where=str(place.path), hint="see `tabench status`"
         )
     return results
 
 
-def _is_cell(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("record.json", "failure.json", "journal.jsonl"))
-
-
-def _cell(folder: Path, label: str) -> CellResult:
-    record = _json(folder / "record.json")
-    failure = {} if record else _json(folder / "failure.json")
-    label = str(record.get("label") or label or folder.name)
-    name, _, tail = label.rpartition(" s")
-    seed = int(tail) if name and tail.isdigit() else None
-    method = name if seed is not None else label
+def _cell(place: CellFolder, label: str) -> CellResult:
+    state = place.state()
+    record = load_record(place.record).model_dump(mode="json") if state == "done" else {}
     if record:
-        method, seed = str(record["cell"]["method"]["name"]), int(record["cell"]["seed"])
-        state = "done"
+        label = record["label"]
+        method, seed = record["cell"]["method"]["name"], record["cell"]["seed"]
     else:
-        state = "failed" if failure else "partial" if (folder / "checkpoint").is_dir() else "pending"
-    run, journal = _json(folder / "run.json"), _lines(folder / "journal.jsonl")
-    return CellResult(folder.name, label, method, seed, state, record, run, failure, journal, folder)
+        method, seed = _split(label)
+    return CellResult(
+        place.cell_id,
+        label,
+        method,
+        seed,
+        state,
+        record,
+        dict(read_json(place.run)) if place.run.is_file() else {},
+        place.read_failure() if state == "failed" else {},
+        place.read_journal(),
+        place.path,
+    )
+
+
+def _split(label: str) -> tuple[str, int | None]:
+    """Method and seed of a cell's label."""
+    method, _, seed = label.rpartition(" s")
+    return (method, int(seed)) if method and seed.isdigit() else (label, None)
 
 
 def _with_variants(cells: list[CellResult]) -> list[CellResult]:
@@ -173,32 +180,3 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
         elif prefix or key != "seed":
             flat[f"{prefix}{key}"] = item
     return flat
-
-
-def _json(path: Path) -> Json:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise StoreError(
-            f"cannot be read: {error}", where=str(path), hint="remove the file and run the cell again"
-        ) from error
-    if not isinstance(value, dict):
-        raise StoreError("is not a JSON object", where=str(path), hint="remove it and run the cell again")
-    return value
-
-
-def _lines(path: Path) -> list[Json]:
-    """Events of a journal; a last line cut off by a kill is left out."""
-    if not path.is_file():
-        return []
-    events = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            events.append(event)
-    return events

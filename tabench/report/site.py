@@ -9,7 +9,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tabench.errors import StoreError
 from tabench.report import curves, grid, latex, plain, style, wording
 from tabench.report.frames import Table, results_table
 from tabench.report.grid_figure import draw_grid
@@ -17,6 +16,7 @@ from tabench.report.page import Picture, page
 from tabench.report.published import read_published
 from tabench.report.reading import Results, read_results
 from tabench.report.tradeoff import draw_tradeoff, has_tradeoff
+from tabench.store.atomic import write_bytes
 
 PROTOCOLS = ("paper", "pixel")
 
@@ -53,41 +53,30 @@ def render(
     present = [p for p in PROTOCOLS if any(m["protocol"] == p for m in results.first["metrics"])]
     tables = [results_table(results, protocol, beside) for protocol in present]
     qualitative = grid.read_grid(results)
-    drawings = _drawings(results, tables, qualitative)
-    html = page(results, tables, qualitative, _pictures(drawings), None if beside else published)
-    try:
-        return _write(out_dir, tables, drawings, html)
-    except OSError as error:
-        raise StoreError(
-            f"the report cannot be written: {error.strerror or error}",
-            where=str(error.filename or out_dir),
-            hint="choose another folder with --out, or free some space",
-        ) from error
-
-
-def _write(
-    out_dir: Path,
-    tables: list[Table],
-    drawings: dict[str, Drawing],
-    html: str,
-) -> list[Path]:
-    written = [out_dir / "index.html"]
-    for folder in (out_dir, out_dir / "tables", out_dir / "figures"):
-        folder.mkdir(parents=True, exist_ok=True)
-    written[0].write_text(html, encoding="utf-8")
-    texts = {"preview.tex": latex.preview([*(t.name for t in tables), *(f"figure_{s}" for s in drawings)])}
+    figures = {
+        stem: Picture(drawing.caption, style.rendered(drawing.draw))
+        for stem, drawing in _drawings(results, tables, qualitative).items()
+    }
+    # the grid stands on the page as real images instead
+    plots = {stem: picture for stem, picture in figures.items() if stem != "figure4"}
+    files: dict[str, str | bytes] = {
+        "index.html": page(results, tables, qualitative, plots, None if beside else published),
+        "tables/preview.tex": latex.preview([*(t.name for t in tables), *(f"figure_{s}" for s in figures)]),
+    }
     for table in tables:
-        texts[f"{table.name}.tex"] = latex.latex(table)
-        texts[f"{table.name}.csv"] = plain.csv(table)
-        texts[f"{table.name}.md"] = plain.markdown(table)
-    for stem, drawing in drawings.items():
-        texts[f"figure_{stem}.tex"] = latex.figure(stem, drawing.caption, stem)
-        written += style.save(drawing.draw, out_dir / "figures", stem)
-    for name, text in texts.items():
-        path = out_dir / "tables" / name
-        path.write_text(text, encoding="utf-8")
-        written.append(path)
-    return written
+        files[f"tables/{table.name}.tex"] = latex.latex(table)
+        files[f"tables/{table.name}.csv"] = plain.csv(table)
+        files[f"tables/{table.name}.md"] = plain.markdown(table)
+    for stem, picture in figures.items():
+        files[f"tables/figure_{stem}.tex"] = latex.figure(stem, picture.caption, stem)
+        files[f"figures/{stem}.png"] = picture.files.png
+        files[f"figures/{stem}.pdf"] = picture.files.pdf
+    return [_write(out_dir / name, content) for name, content in files.items()]
+
+
+def _write(path: Path, content: str | bytes) -> Path:
+    write_bytes(path, content.encode() if isinstance(content, str) else content)
+    return path
 
 
 def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | None) -> dict[str, Drawing]:
@@ -111,18 +100,9 @@ def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | No
         )
     if has_tradeoff(table):
         found["tradeoff"] = Drawing(
-            "Relative improvement Δ_b against trained parameters; small points are runs, large markers means over "
-            "seeds.",
+            "Relative improvement Δ_b against trained parameters; small points are runs, large markers means "
+            "over seeds.",
             partial(draw_tradeoff, results, table),
         )
     warning = wording.short_warning(results)
     return {stem: replace(d, caption=f"{warning} {d.caption}".strip()) for stem, d in found.items()}
-
-
-def _pictures(drawings: dict[str, Drawing]) -> dict[str, Picture]:
-    """The figures of the page; the grid stands there as real images instead."""
-    return {
-        stem: Picture(drawing.caption, style.svg(drawing.draw, "light"), style.svg(drawing.draw, "dark"))
-        for stem, drawing in drawings.items()
-        if stem != "figure4"
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -49,30 +49,36 @@ def marker(method: str) -> str:
     return _MARKERS.get(method, "v")
 
 
-def save(draw: Draw, folder: Path, stem: str) -> list[Path]:
-    """Write a figure as PDF and PNG; equal records give equal bytes."""
+@dataclass(frozen=True)
+class Rendered:
+    """A figure as files: PNG and PDF for papers, SVG for the page in two looks."""
+
+    png: bytes
+    pdf: bytes
+    light: bytes
+    dark: bytes
+
+
+def rendered(draw: Draw) -> Rendered:
+    """Draw a figure in both looks; equal records give equal bytes."""
+    svg = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with matplotlib.rc_context(_settings("light")):
         figure = draw()
-        paths = [folder / f"{stem}.png", folder / f"{stem}.pdf"]
-        figure.savefig(paths[0], dpi=160, metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
-    return paths
+        png = _saved(figure, "png", {"Software": None})
+        figure.set_layout_engine("none")  # it has been laid out by the first drawing
+        pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+        light = _saved(figure, "svg", svg)
+    with matplotlib.rc_context(_settings("dark")):
+        return Rendered(png, pdf, light, _saved(draw(), "svg", svg))
 
 
-def svg(draw: Draw, theme: str) -> bytes:
-    """Draw a figure for the page, "light" or "dark", on a transparent ground."""
+def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_settings(theme)):
-        draw().savefig(
-            buffer,
-            format="svg",
-            transparent=True,
-            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
-        )
+    figure.savefig(buffer, format=kind, dpi=160, metadata=metadata, transparent=kind == "svg")
     return buffer.getvalue()
 
 
-def _settings(theme: str) -> dict[str, Any]:
+def _settings(theme: str) -> Any:
     ink, faint = _INK[theme], _FAINT[theme]
     base: dict[str, Any] = dict(sns.axes_style("ticks"))
     return base | {

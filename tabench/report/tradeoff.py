@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from tabench.report import style
 from tabench.report.frames import Column, Table
@@ -37,13 +37,14 @@ def _panel(axes: Axes, results: Results, table: Table, column: str) -> None:
     axes.axhline(0, color=axes.xaxis.label.get_color(), linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
     for method in table.methods:
         entry, size = table.entry(method, column), table.entry(method, "parameters")
-        if not entry.points or not size.points:
+        if entry.mean is None or size.mean is None or not entry.points:
             continue
         values = [point.value for point in entry.points]
         axes.scatter([size.mean] * len(values), values, s=9, color=colours[method], alpha=0.55, linewidth=0)
         axes.scatter([size.mean], [entry.mean], s=58, color=colours[method], marker=style.marker(method),
                      label=results.title(method), edgecolor="white", linewidth=0.6, zorder=3)  # fmt: skip
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("trained parameters (millions, log scale)")

@@ -23,12 +23,14 @@ PROTOCOLS = {
 
 SELECTIONS = {
     "last": "the weights after the last epoch are evaluated; nothing is chosen by looking at results",
-    "best-val": "the epoch that is best on held-out training images is evaluated, never chosen on the reported split",
+    "best-val": (
+        "the epoch that is best on held-out training images is evaluated, never chosen on the reported split"
+    ),
 }
 
 DELTA = (
-    "Δ_b (LibMTL's formula): relative improvement over the baseline in percent, metrics averaged inside a task "
-    "first, then tasks; positive is better. Baseline and method are paired by seed."
+    "Δ_b (LibMTL's formula): relative improvement over the baseline in percent, metrics averaged inside a "
+    "task first, then tasks; positive is better. Baseline and method are paired by seed."
 )
 
 
@@ -41,19 +43,19 @@ def number(value: float, digits: int, *, signed: bool = False) -> str:
 
 
 def listing(words: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
+    """Join words: "a", "a and b", "a, b and c"."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def counted(amount: int, noun: str) -> str:
-    """ "1 seed", "3 seeds"."""
+    """Write an amount: "1 seed", "3 seeds"."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
 def duration(seconds: float) -> str:
-    """ "48 s", "12 min 5 s", "3 h 20 min"."""
+    """Write a time: "48 s", "12 min 5 s", "3 h 20 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
@@ -68,13 +70,13 @@ def warning(results: Results) -> str:
     if data["synthetic"]:
         model = "a small model" if small else f"the model {backbone['name']}"
         return (
-            f"Synthetic scenes and {model}: these are not the paper's data and not the paper's numbers. "
-            "They show that the pipeline works and how the methods compare on this toy problem."
+            f"Synthetic scenes and {model}: these are not the paper's data and not the paper's "
+            "numbers. They show that the pipeline works and how the methods compare on this toy problem."
         )
     if small:
         return (
-            "A small SAM pretrained by this project (sam_vit_nano) stands in for the published SAM checkpoints: "
-            "these are not the paper's numbers."
+            "A small SAM pretrained by this project (sam_vit_nano) stands in for the published SAM "
+            "checkpoints: these are not the paper's numbers."
         )
     return ""
 
@@ -87,10 +89,10 @@ def short_warning(results: Results) -> str:
 
 
 def states(results: Results) -> str:
-    """ "19 of 21 runs done, 1 failed, 1 pending"."""
+    """Count the runs by state: "19 of 21 runs done, 1 failed, 1 pending"."""
     total = len(results.cells)
     parts = [f"{len(results.done)} of {counted(total, 'run')} done"]
-    for state in ("failed", "partial", "pending"):
+    for state in ("failed", "partial", "running", "pending"):
         amount = sum(cell.state == state for cell in results.cells)
         if amount:
             parts.append(f"{amount} {state}")
@@ -123,13 +125,14 @@ def footnotes(results: Results, protocol: str) -> list[str]:
     seeds = sorted({cell.seed for cell in results.cells if cell.seed is not None})
     rule = str(record["selection"]["rule"])
     versions = {f"{m['task']} v{m['version']}" for m in record["metrics"] if m["protocol"] == protocol}
+    definition = PROTOCOLS.get(protocol, "defined by the task.")
     lines = [short_warning(results)] if short_warning(results) else []
     lines += [
-        f"Mean ± standard deviation over seeds ({listing([str(s) for s in seeds])}); best bold, second underlined; "
-        "parameters are not ranked.",
+        f"Mean ± standard deviation over seeds ({listing([str(s) for s in seeds])}); best bold, second "
+        "underlined; parameters are not ranked.",
         f"Data: {record['data']['title']}, trained on {counts['train']} and evaluated on "
         f"{counted(counts['eval'], 'image')} of {size[0]}×{size[1]} pixels.",
-        f"Protocol “{protocol}” ({listing(sorted(versions))}): {PROTOCOLS.get(protocol, 'defined by the task.')}",
+        f"Protocol “{protocol}” ({listing(sorted(versions))}): {definition}",
         f"Selection rule “{rule}”: {SELECTIONS.get(rule, 'see the experiment file')}.",
         DELTA,
     ]
@@ -142,4 +145,5 @@ def caption(results: Results, protocol: str) -> str:
     """One sentence that names a results table."""
     title = str(results.experiment.get("title") or results.name)
     which = "" if protocol == "paper" else f", {protocol} protocol"
-    return f"{title}: {counted(len(results.methods), 'way')} of adapting {results.first['backbone']['name']}{which}."
+    ways, backbone = counted(len(results.methods), "way"), results.first["backbone"]["name"]
+    return f"{title}: {ways} of adapting {backbone}{which}."

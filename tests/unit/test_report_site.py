@@ -1,0 +1,222 @@
+"""The page and its files: self-contained, honest about what it shows, inert names, same bytes twice."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_fixtures as made
+
+from tabench.errors import StoreError
+from tabench.report.site import render
+
+PUBLISHED = Path(__file__).parents[2] / "experiments" / "published" / "nyuv2.csv"
+VOID = {"meta", "img", "br", "source", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects tags, ids and links, and checks that every element is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+        assert self.open == []
+        self.ids = [a["id"] for _, a in self.tags if "id" in a]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered report of a complete made-up demo with reference records."""
+    root = tmp_path_factory.mktemp("demo")
+    made.write_results(root / "results")
+    made.write_results(root / "results" / "reference", pictures=False)
+    render(root / "results", "nyuv2", root / "out", published_file=PUBLISHED)
+    return root / "out"
+
+
+@pytest.fixture(scope="module")
+def html(demo: Path) -> str:
+    return (demo / "index.html").read_text(encoding="utf-8")
+
+
+def small(root: Path, **changes: Any) -> Path:
+    """Results of two methods and one seed without pictures; `changes` replace parts of each record."""
+    methods = ("ta-lora", "lora-stl")
+    folder = made.write_results(root, seeds=(0,), methods=methods, pictures=False)
+    for method in methods:
+        path = folder / made.cell_id(method, 0) / "record.json"
+        record = json.loads(path.read_text())
+        for key, value in changes.items():
+            record[key] = record[key] | value if isinstance(value, dict) else value
+        path.write_text(json.dumps(record))
+    return folder
+
+
+def test_the_page_is_one_file_without_network(html: str) -> None:
+    page = Page(html)
+    for tag, attributes in page.tags:
+        for name in ("src", "srcset", "href", "action", "data"):
+            target = attributes.get(name)
+            assert target is None or target.startswith(("data:image/", "#")), (tag, name, target)
+        assert tag != "link"
+    assert "url(" not in html
+    assert len(html) < 5_000_000
+
+
+def test_every_link_and_popover_has_its_target_and_ids_are_unique(html: str) -> None:
+    page = Page(html)
+    assert len(page.ids) == len(set(page.ids))
+    targets = [str(a["href"])[1:] for _, a in page.tags if str(a.get("href", "")).startswith("#")]
+    targets += [str(a["popovertarget"]) for _, a in page.tags if "popovertarget" in a]
+    assert set(targets) <= set(page.ids)
+    for method in made.METHODS:
+        for seed in (0, 1, 2):
+            assert f"run-{made.cell_id(method, seed)}" in targets
+
+
+def test_tables_are_accessible(html: str) -> None:
+    page = Page(html)
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+    assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
+    assert html.count("<caption>") >= html.count('<table class="results')
+
+
+def test_sections_stand_in_order(html: str) -> None:
+    ids = ["results", "pictures", "curves", "cost", "sure", "reproduced", "how", "runs"]
+    places = [html.index(f'<section id="{name}">') for name in ids]
+    assert places == sorted(places)
+
+
+def test_every_table_figure_and_file_says_that_it_is_synthetic(demo: Path, html: str) -> None:
+    assert "these are not the paper&#39;s data and not the paper&#39;s numbers" in html
+    captions = re.findall(r"<(?:fig)?caption>(.*?)</(?:fig)?caption>", html, re.DOTALL)
+    assert len(captions) > 25
+    apart = [c for c in captions if "Synthetic scenes, not the paper&#39;s numbers" not in c]
+    assert all("Published values" in c or "reference records" in c for c in apart)
+    for path in (demo / "tables").glob("*.*"):
+        if path.name != "preview.tex":
+            assert "Synthetic scenes, not the paper's numbers" in path.read_text(encoding="utf-8"), path
+
+
+def test_the_headline_names_the_best_method_and_the_floor(html: str) -> None:
+    sentence = re.search(r'<p class="headline">(.*?)</p>', html)
+    assert sentence is not None
+    assert "TA-LoRA (Tucker) has the best Δ<sub>b</sub> against LoRA-STL" in sentence[1]
+    assert "Every adapted method beats the frozen encoder." in sentence[1]
+
+
+def test_published_values_stand_apart_from_a_demo(demo: Path, html: str) -> None:
+    assert "Published values — not comparable" in html
+    assert "ToRA" not in (demo / "tables" / "table1.tex").read_text()
+
+
+def test_published_values_stand_beside_the_paper_profile_with_their_evidence(tmp_path: Path) -> None:
+    folder = small(tmp_path / "r", data={"name": "nyuv2", "title": "NYUv2", "synthetic": False},
+                   backbone={"name": "vit_l"})  # fmt: skip
+    plan = json.loads((folder / "experiment.json").read_text()) | {"profile": "paper", "note": ""}
+    made.write(folder / "experiment.json", plan)
+    render(tmp_path / "r", "nyuv2", tmp_path / "out", published_file=PUBLISHED)
+    table = (tmp_path / "out" / "tables" / "table1.md").read_text()
+    row = next(line for line in table.splitlines() if line.startswith("| TA-LoRA"))
+    assert "| 52.1 | secondary |" in row
+    assert "Synthetic" not in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_stand_in_backbone_on_real_data_is_said(tmp_path: Path) -> None:
+    small(tmp_path / "r", data={"synthetic": False, "title": "Photographs"})
+    render(tmp_path / "r", "nyuv2", tmp_path / "out")
+    html = (tmp_path / "out" / "index.html").read_text()
+    assert "stands in for the published SAM checkpoints" in html
+    assert "Synthetic scenes" not in html
+
+
+def test_failed_and_pending_runs_are_shown_with_their_reason(tmp_path: Path) -> None:
+    folder = small(tmp_path / "r")
+    lost, waiting = made.cell_id("frozen", 0), made.cell_id("full-hps", 0)
+    plan = json.loads((folder / "experiment.json").read_text())
+    plan["cells"] |= {lost: "frozen s0", waiting: "full-hps s0"}
+    made.write(folder / "experiment.json", plan)
+    failure = {
+        "kind": "out-of-memory",
+        "message": "<b>no memory</b>",
+        "traceback": "Trace",
+        "attempt": 2,
+        "step": 7,
+    }
+    made.write(folder / lost / "failure.json", failure)
+    render(tmp_path / "r", "nyuv2", tmp_path / "out")
+    html = (tmp_path / "out" / "index.html").read_text()
+    assert "2 of 4 runs done, 1 failed, 1 pending" in html
+    assert "&lt;b&gt;no memory&lt;/b&gt;" in html
+    assert "attempt 2, step 7" in html
+    assert "nan" not in re.findall(r"<td[^>]*>\s*(\w+)", html)
+    Page(html)
+
+
+def test_hostile_names_stay_inert(tmp_path: Path) -> None:
+    evil = '"><script>alert(1)</script> $\\input{x}$ & 5% <td>'
+    folder = small(
+        tmp_path / "r", data={"title": evil, "classes": [evil]}, legends={"segmentation": {evil: [1, 2, 3]}}
+    )
+    plan = json.loads((folder / "experiment.json").read_text()) | {"title": evil, "note": evil}
+    made.write(folder / "experiment.json", plan)
+    render(tmp_path / "r", "nyuv2", tmp_path / "out")
+    html = (tmp_path / "out" / "index.html").read_text()
+    assert html.count("<script>") == 1
+    assert "&lt;script&gt;alert(1)" in html
+    assert "\\input{x}" not in (tmp_path / "out" / "tables" / "table1.tex").read_text()
+    Page(html)
+
+
+def test_reproduced_counts_identical_numbers(tmp_path: Path, html: str) -> None:
+    assert "54 of 54" in html
+    folder = small(tmp_path / "r")
+    made.write_results(tmp_path / "r" / "reference", seeds=(0,), pictures=False)
+    path = folder / made.cell_id("ta-lora", 0) / "record.json"
+    record = json.loads(path.read_text())
+    record["metrics"][0]["value"] += 0.25
+    path.write_text(json.dumps(record))
+    render(tmp_path / "r", "nyuv2", tmp_path / "out")
+    text = (tmp_path / "out" / "index.html").read_text()
+    assert "17 of 18" in text
+    assert "segmentation mIoU (%), paper 0.25" in text
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
+    made.write_results(tmp_path / "r", seeds=(0,), methods=("ta-lora", "lora-stl", "lora-hps"))
+    first = render(tmp_path / "r", "nyuv2", tmp_path / "a")
+    second = render(tmp_path / "r", "nyuv2", tmp_path / "b")
+    assert [p.relative_to(tmp_path / "a") for p in first] == [p.relative_to(tmp_path / "b") for p in second]
+    assert [a.name for a, b in zip(first, second, strict=True) if a.read_bytes() != b.read_bytes()] == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    small(tmp_path / "r")
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(StoreError, match="out"):
+        render(tmp_path / "r", "nyuv2", tmp_path / "out")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_the_preview_compiles(demo: Path) -> None:
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "preview.tex"],
+        cwd=demo / "tables", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
