@@ -22,7 +22,7 @@ def doctor(as_json: options.JsonOption = False) -> None:
     from tabench.provenance.determinism import findings
     from tabench.provenance.environment import capture
 
-    lines = [(f.level, f.message, f.hint) for f in findings()]
+    lines: list[tuple[str, str, str]] = [(f.level, f.message, f.hint) for f in findings()]
     lines += [*_weights(), _data(), _disk()]
     if as_json:
         rows = [{"level": level, "message": message, "hint": hint} for level, message, hint in lines]

@@ -68,15 +68,19 @@ def _attempt(
         diary.finish()
         return Outcome(job, "interrupted", message=str(error))
     except Exception as raised:
-        error = _explained(raised)
-        step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
-        folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
-        diary.tell("failed", {"kind": failure_kind(error), "message": str(error)})
-        diary.finish()
-        return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
+        return _fail(job, folder, diary, _explained(raised))
     _tidy(folder)
     diary.tell("done", {"wall_s": diary.wall_s()})
     return Outcome(job, "done")
+
+
+def _fail(job: Job, folder: CellFolder, diary: _Diary, error: Exception) -> Outcome:
+    kind, message = failure_kind(error), str(error) or type(error).__name__
+    step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
+    folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
+    diary.tell("failed", {"kind": kind, "message": message})
+    diary.finish()
+    return Outcome(job, "failed", kind, message)
 
 
 def _tidy(folder: CellFolder) -> None:

@@ -29,8 +29,9 @@ class Weights:
     def sha256(self) -> str:
         """Hex digest of its content, remembered by path, size and modification time."""
         stat = self.path.stat()
-        key = {"path": str(self.path.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-        note = cache_root() / "weights" / f"{hashlib.sha256(key['path'].encode()).hexdigest()[:16]}.json"
+        place = str(self.path.resolve())
+        key: dict[str, object] = {"path": place, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        note = cache_root() / "weights" / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
         with contextlib.suppress(OSError, ValueError):
             held = json.loads(note.read_text())
             if isinstance(held, dict) and {k: held.get(k) for k in key} == key:

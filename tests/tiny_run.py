@@ -1,0 +1,62 @@
+"""The smallest real run: four ray-cast rooms, random weights under SAM's keys, two to four steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from tabench.catalog import METHODS, TASKS
+from tabench.data.base import DatasetDef, Split
+from tabench.data.scenes import make_scenes
+from tabench.engine.loop import Setting
+from tabench.engine.model import build_unit
+from tabench.engine.unit import Unit, units_of
+from tabench.sam.build import build_sam
+from tabench.sam.geometry import VIT_NANO
+from tabench.sam.msam import MSam
+from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+
+CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
+
+
+def write_weights(path: Path) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    state = {key: value.contiguous() for key, value in build_sam(VIT_NANO).state_dict().items()}
+    save_file(state, path)
+    return state
+
+
+def write_scenes(root: Path) -> Path:
+    make_scenes(root, seed=0, train=4, val=2, height=48, width=64)
+    return root
+
+
+def make_cell(method: str, **changes: object) -> Cell:
+    parts: dict[str, dict[str, object]] = {"train": {}, "evaluation": {}, "params": {}}
+    for key, value in changes.items():
+        part, _, name = key.partition("__")
+        parts[part][name] = value
+    train = {"epochs": 2, "batch_size": 2, "task_weights": {"segmentation": 1, "depth": 1, "normals": 4}}
+    return Cell(
+        dataset=DatasetPart(
+            name="scenes", fingerprint="x", tasks=tuple(CHANNELS), channels=tuple(CHANNELS.values())
+        ),
+        backbone=BackbonePart(name="sam_vit_nano", checkpoint="x", pixel_norm="sam"),
+        method=MethodPart(name=method, params=METHODS.get(method).params(parts["params"])),  # type: ignore[arg-type]
+        train=TrainPart.model_validate({**train, **parts["train"]}),
+        evaluation=EvaluationPart.model_validate({"pictures": 1, **parts["evaluation"]}),
+        seed=0,
+    )
+
+
+def make_unit(cell: Cell, weights: dict[str, torch.Tensor], index: int = 0) -> tuple[Unit, MSam]:
+    unit = units_of(cell, METHODS.get(cell.method.name).sharing)[index]
+    return unit, build_unit(cell, unit, weights)
+
+
+def make_setting(cell: Cell, unit: Unit, dataset: DatasetDef, root: Path, **options: object) -> Setting:
+    tasks = {name: TASKS.get(name)(count, dataset.class_names) for name, count in CHANNELS.items()}
+    train: Split = dataset.split(root, "train")
+    return Setting(cell, unit, tasks, train, dataset.split(root, "val"), **options)  # type: ignore[arg-type]

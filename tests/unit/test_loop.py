@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_run import make_cell, make_setting, make_unit, write_scenes, write_weights
+
+from tabench.data.loading import batches
+from tabench.data.scenes.dataset import SCENES
+from tabench.engine.checkpoint import Keeper
+from tabench.engine.loop import Setting, accumulate, train_unit, trained_parameters
+from tabench.engine.state import State
+from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
+from tabench.methods.regulariser import regulariser
+from tabench.spec.cell import Cell
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scenes(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+class Stop:
+    """Asks for a stop after a number of steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+def _first_batch(setting: Setting, size: int) -> Any:
+    return next(iter(batches(setting.train, seed=0, epoch=0, batch_size=size, augment=True)))
+
+
+def test_micro_batches_give_the_full_batch_gradient(root: Path, weights: dict[str, torch.Tensor]) -> None:
+    cell = make_cell("ta-lora", params__dropout=0.0, params__ranks=(4, 4, 2), train__batch_size=4)
+    unit, model = make_unit(cell, weights)
+    model.double().train()
+    gradients, losses = [], []
+    for micro in (0, 3):
+        setting = make_setting(cell, unit, SCENES, root, micro_batch=micro)
+        batch = _first_batch(setting, 4)
+        batch = batch._replace(image=batch.image.double())
+        model.zero_grad(set_to_none=True)
+        losses.append(accumulate(model, setting, batch, 0))
+        gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0]
+    for other, loss in zip(gradients[1:], losses[1:], strict=True):
+        assert loss == pytest.approx(losses[0], rel=1e-6)
+        for name, value in gradients[0].items():
+            bound = 1e-6 * value.abs().max() + 1e-12  # some gradients, as of key biases, are exactly 0
+            assert (other[name] - value).abs().max() <= bound, name
+
+
+def test_the_loss_is_the_weighted_mean_over_images_plus_the_regulariser_once(
+    root: Path, weights: dict[str, torch.Tensor]
+) -> None:
+    cell = make_cell("ta-lora", params__dropout=0.0, params__ranks=(4, 4, 2), params__orthogonality=0.5)
+    unit, model = make_unit(cell, weights)
+    setting = make_setting(cell, unit, SCENES, root, micro_batch=1)
+    batch = _first_batch(setting, 4)
+    model.train()
+    terms = accumulate(model, setting, batch, 0)
+    with torch.no_grad():
+        outputs = model(batch.image, (48, 64))
+        expected = 0.0
+        for name, weight in (("segmentation", 1 / 6), ("depth", 1 / 6), ("normals", 4 / 6)):
+            task = setting.tasks[name]
+            target = batch.targets[task.needs]
+            each = [float(task.loss(outputs[name][i : i + 1], target[i : i + 1])) for i in range(4)]
+            expected += weight * float(np.mean(each))
+        expected += 0.5 * float(regulariser(model))
+    assert terms["regulariser"] > 0
+    assert terms["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def _train(cell: Cell, weights: Any, root: Path, folder: Path, index: int = 0, **options: Any) -> Any:
+    unit, model = make_unit(cell, weights, index)
+    setting = make_setting(cell, unit, SCENES, root, **options)
+    state = train_unit(model, setting, Keeper(folder))
+    return state, {n: p.detach().clone() for n, p in trained_parameters(model).items()}
+
+
+@pytest.mark.parametrize(
+    ("method", "index", "stops"), [("ta-lora", 0, [1, 1]), ("lora-stl", 1, [3]), ("full-hps", 0, [2])]
+)
+def test_a_resumed_unit_is_equal_bit_for_bit(
+    root: Path, weights: dict[str, torch.Tensor], tmp_path: Path, method: str, index: int, stops: list[int]
+) -> None:
+    cell = make_cell(method, evaluation__every=1)
+    state, expected = _train(cell, weights, root, tmp_path / "whole", index)
+    for stop in stops:
+        with pytest.raises(InterruptedRunError, match="checkpoint written"):
+            _train(cell, weights, root, tmp_path / "parts", index, should_stop=Stop(stop))
+    resumed, found = _train(cell, weights, root, tmp_path / "parts", index)
+    assert resumed.to_json() == state.to_json()
+    assert [entry["step"] for entry in state.train_curve] == [2, 4]
+    assert {entry["epoch"] for entry in state.eval_curve} == {1}
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+
+
+def test_training_changes_what_is_trained_and_nothing_else(
+    root: Path, weights: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    cell = make_cell("lora-hps")
+    unit, model = make_unit(cell, weights)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    train_unit(model, make_setting(cell, unit, SCENES, root), Keeper(tmp_path))
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved
+    assert moved <= set(trained_parameters(model))
+
+
+def test_the_best_epoch_is_the_one_with_the_lowest_validation_loss(
+    root: Path, weights: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    cell = make_cell("frozen", evaluation__selection="best-val", evaluation__val_split="train-159")
+    losses: dict[int, float] = {}
+
+    def listen(event: str, facts: Mapping[str, Any]) -> None:
+        if event == "validation":
+            losses[facts["epoch"]] = facts["loss"]
+
+    unit, model = make_unit(cell, weights)
+    validation = SCENES.split(root, "train-159")
+    setting = make_setting(cell, unit, SCENES, root, validation=validation, emit=listen)
+    state = train_unit(model, setting, Keeper(tmp_path))
+    assert set(losses) == {1, 2}
+    assert state.best_epoch == min(losses, key=lambda epoch: losses[epoch])
+    assert state.best_loss == min(losses.values())
+    unit, again = make_unit(cell, weights)
+    kept = train_unit(again, make_setting(cell, unit, SCENES, root), Keeper(tmp_path))
+    assert all(torch.equal(kept.best_weights[n], v) for n, v in state.best_weights.items())
+
+
+def test_a_loss_that_is_not_finite_names_step_and_images(
+    root: Path, weights: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    cell = make_cell("lora-hps", train__lr=1e30, train__warmup=0.0)
+    with pytest.raises(DivergedError, match="step 1") as caught:
+        _train(cell, weights, root, tmp_path)
+    assert caught.value.step == 1
+    assert len(caught.value.ids) == 2
+    assert all(image.startswith("train/") for image in caught.value.ids)
+
+
+def test_a_damaged_checkpoint_is_named(root: Path, weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    cell = make_cell("frozen")
+    with pytest.raises(InterruptedRunError):
+        _train(cell, weights, root, tmp_path, should_stop=Stop(1))
+    (tmp_path / "00000001" / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match="cannot be read") as caught:
+        _train(cell, weights, root, tmp_path)
+    assert "00000001" in str(caught.value)
+
+
+def test_an_unfinished_checkpoint_is_never_loaded(tmp_path: Path) -> None:
+    (tmp_path / "writing").mkdir()
+    (tmp_path / "writing" / "state.json").write_text("{")
+    assert Keeper(tmp_path).latest() is None
+    (tmp_path / "00000002").mkdir()
+    (tmp_path / "00000010").mkdir()
+    latest = Keeper(tmp_path).latest()
+    assert latest is not None
+    assert latest.name == "00000010"
+
+
+def test_state_survives_json() -> None:
+    state = State(step=3, sums={"loss": 0.1 + 0.2}, summed=1)
+    assert State.from_json(state.to_json()) == state

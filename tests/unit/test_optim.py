@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tabench.engine.optim import build_optimizer, lr_factor, steps_per_epoch, total_steps
+from tabench.spec.cell import TrainPart
+
+
+def test_the_paper_recipe_has_199_steps_an_epoch_and_39800_in_all() -> None:
+    train = TrainPart(epochs=200, batch_size=4)
+    assert steps_per_epoch(train, 795) == 199
+    assert total_steps(train, 795) == 39_800
+
+
+def test_max_steps_shortens_the_run_and_never_lengthens_it() -> None:
+    assert total_steps(TrainPart(epochs=2, batch_size=4, max_steps=3), 8) == 3
+    assert total_steps(TrainPart(epochs=2, batch_size=4, max_steps=99), 8) == 4
+
+
+def test_schedule_against_the_formula() -> None:
+    total, warmup = 100, 0.05
+    for step in range(total):
+        expected = step / 5 if step < 5 else (100 - step) / 95
+        assert lr_factor(step, total, warmup) == pytest.approx(expected, abs=1e-15)
+    assert lr_factor(0, total, warmup) == 0.0
+    assert lr_factor(5, total, warmup) == 1.0
+    assert lr_factor(total, total, warmup) == 0.0
+
+
+def test_schedule_without_warmup_starts_at_the_peak_and_all_warmup_has_no_zero_division() -> None:
+    assert lr_factor(0, 2, 0.05) == 1.0
+    assert lr_factor(3, 4, 1.0) == 0.75
+
+
+def test_weight_decay_is_an_l2_penalty_on_the_gradient() -> None:
+    weight = torch.nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
+    optimizer = build_optimizer([weight], TrainPart(lr=0.1, weight_decay=0.5))
+    weight.grad = torch.tensor([3.0], dtype=torch.float64)
+    optimizer.step()
+    # the first Adam step is lr * g / (|g| + eps) with g = gradient + decay * weight = 4
+    assert optimizer.state[weight]["exp_avg"].item() == pytest.approx(0.1 * 4.0)
+    assert weight.item() == pytest.approx(2.0 - 0.1, abs=1e-8)
