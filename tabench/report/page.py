@@ -20,7 +20,7 @@ from tabench.report import cost, findings, grid, reproduction, sureness, wording
 from tabench.report.frames import Table
 from tabench.report.published import Published
 from tabench.report.reading import Results
-from tabench.report.style import Rendered
+from tabench.report.style import Looks
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_WIDTH = 320  # pixels of a picture on the page; the figures folder has it in full
@@ -31,7 +31,7 @@ class Picture:
     """A figure with its caption."""
 
     caption: str
-    files: Rendered
+    looks: Looks
 
 
 def page(

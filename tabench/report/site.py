@@ -53,24 +53,25 @@ def render(
     present = [p for p in PROTOCOLS if any(m["protocol"] == p for m in results.first["metrics"])]
     tables = [results_table(results, protocol, beside) for protocol in present]
     qualitative = grid.read_grid(results)
-    figures = {
-        stem: Picture(drawing.caption, style.rendered(drawing.draw))
-        for stem, drawing in _drawings(results, tables, qualitative).items()
+    figures = _drawings(results, tables, qualitative)
+    pictures = {
+        stem: Picture(drawing.caption, style.looks(drawing.draw))
+        for stem, drawing in figures.items()
+        if stem != "figure4"  # the grid stands on the page as real images
     }
-    # the grid stands on the page as real images instead
-    plots = {stem: picture for stem, picture in figures.items() if stem != "figure4"}
     files: dict[str, str | bytes] = {
-        "index.html": page(results, tables, qualitative, plots, None if beside else published),
+        "index.html": page(results, tables, qualitative, pictures, None if beside else published),
         "tables/preview.tex": latex.preview([*(t.name for t in tables), *(f"figure_{s}" for s in figures)]),
     }
     for table in tables:
         files[f"tables/{table.name}.tex"] = latex.latex(table)
         files[f"tables/{table.name}.csv"] = plain.csv(table)
         files[f"tables/{table.name}.md"] = plain.markdown(table)
-    for stem, picture in figures.items():
-        files[f"tables/figure_{stem}.tex"] = latex.figure(stem, picture.caption, stem)
-        files[f"figures/{stem}.png"] = picture.files.png
-        files[f"figures/{stem}.pdf"] = picture.files.pdf
+    for stem, drawing in figures.items():
+        drawn = style.files(drawing.draw)
+        files[f"tables/figure_{stem}.tex"] = latex.figure(stem, drawing.caption, stem)
+        files[f"figures/{stem}.png"] = drawn.png
+        files[f"figures/{stem}.pdf"] = drawn.pdf
     return [_write(out_dir / name, content) for name, content in files.items()]
 
 

@@ -31,8 +31,8 @@ _MARKERS = {
     "full-stl": "P",
     "full-hps": "X",
 }
-_INK = {"light": "#1f2328", "dark": "#e6e4df"}
-_FAINT = {"light": "#d9dcdf", "dark": "#3a3d42"}
+_INK, _FAINT = "#1f2328", "#d9dcdf"
+_DARK = {_INK: "#e6e4df", _FAINT: "#3a3d42"}
 
 Draw = Callable[[], Figure]
 
@@ -50,26 +50,38 @@ def marker(method: str) -> str:
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """A figure as files: PNG and PDF for papers, SVG for the page in two looks."""
+class Files:
+    """A figure for papers."""
 
     png: bytes
     pdf: bytes
+
+
+@dataclass(frozen=True)
+class Looks:
+    """A figure for the page, as SVG on a transparent ground."""
+
     light: bytes
     dark: bytes
 
 
-def rendered(draw: Draw) -> Rendered:
-    """Draw a figure in both looks; equal records give equal bytes."""
-    svg = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with matplotlib.rc_context(_settings("light")):
+def files(draw: Draw) -> Files:
+    """Draw a figure as PNG and PDF; equal records give equal bytes."""
+    with matplotlib.rc_context(_settings()):
         figure = draw()
         png = _saved(figure, "png", {"Software": None})
-        figure.set_layout_engine("none")  # it has been laid out by the first drawing
-        pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
-        light = _saved(figure, "svg", svg)
-    with matplotlib.rc_context(_settings("dark")):
-        return Rendered(png, pdf, light, _saved(draw(), "svg", svg))
+        figure.set_layout_engine("none")  # the first drawing has laid it out
+        return Files(png, _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None}))
+
+
+def looks(draw: Draw) -> Looks:
+    """Draw a figure as SVG; the dark look is the same drawing with ink and lines exchanged."""
+    with matplotlib.rc_context(_settings()):
+        light = _saved(draw(), "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
+    dark = light
+    for colour, other in _DARK.items():
+        dark = dark.replace(colour.encode(), other.encode())
+    return Looks(light, dark)
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
@@ -78,8 +90,7 @@ def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     return buffer.getvalue()
 
 
-def _settings(theme: str) -> Any:
-    ink, faint = _INK[theme], _FAINT[theme]
+def _settings() -> Any:
     base: dict[str, Any] = dict(sns.axes_style("ticks"))
     return base | {
         "font.family": ["DejaVu Sans"],
@@ -93,18 +104,18 @@ def _settings(theme: str) -> Any:
         "axes.linewidth": 0.7,
         "axes.grid": True,
         "axes.axisbelow": True,
-        "grid.color": faint,
+        "grid.color": _FAINT,
         "grid.linewidth": 0.6,
         "xtick.major.size": 0,
         "ytick.major.size": 0,
         "xtick.minor.size": 0,
         "lines.linewidth": 1.5,
         "legend.frameon": False,
-        "text.color": ink,
-        "axes.labelcolor": ink,
-        "axes.edgecolor": faint,
-        "xtick.color": ink,
-        "ytick.color": ink,
+        "text.color": _INK,
+        "axes.labelcolor": _INK,
+        "axes.edgecolor": _FAINT,
+        "xtick.color": _INK,
+        "ytick.color": _INK,
         "figure.constrained_layout.use": True,
         "svg.hashsalt": "tabench",
         "svg.fonttype": "path",
