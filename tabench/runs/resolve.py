@@ -151,7 +151,7 @@ def _resolve(experiment: Experiment, profile: str, why: str, sources: Sources) -
 
 def _place(settings: Profile, sources: Sources) -> _Place | None:
     name, generate = settings.dataset.name, settings.dataset.generate
-    if generate is not None and not DATASETS.get(name).synthetic:
+    if generate is not None and sources.data_root is None and not DATASETS.get(name).synthetic:
         raise SpecError(
             f"'{name}' is no synthetic dataset: it cannot be generated",
             where="dataset.generate",

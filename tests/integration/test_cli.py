@@ -1,0 +1,291 @@
+"""The command line end to end, on four ray-cast rooms and random weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_run import write_weights
+
+from tabench.cli import main
+
+RECIPE = "dataset.generate={seed=0, train=4, val=2, height=48, width=64}"
+TWO_ROOMS = ["--train=1", "--val=1", "--height=48", "--width=64"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    write_weights(folder / "nano.safetensors")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _place(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("TABENCH_CACHE", str(home / "cache"))
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.delenv("TABENCH_DATA", raising=False)
+    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
+
+
+def options(results: str, *more: str) -> list[str]:
+    """Options of a run of two steps in a results folder of its own."""
+    return [
+        "nyuv2",
+        "--profile=demo",
+        "--checkpoint=nano.safetensors",
+        f"--results={results}",
+        f"--set={RECIPE}",
+        "--set=axes.seeds=[0]",
+        "--set=train.max_steps=2",
+        "--set=train.batch_size=2",
+        *more,
+    ]
+
+
+def call(*words: str) -> int:
+    """Run a command in this process; its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    return int(ended.value.code or 0)
+
+
+def call_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
+    capsys.readouterr()
+    code = call(*words, "--json")
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    select = ["--select=method=ta-lora,lora-stl"]
+    code, plan = call_json(capsys, "plan", *options("first", *select))
+    assert code == 0
+    assert [cell["label"] for cell in plan["cells"]] == ["ta-lora s0", "lora-stl s0"]
+    assert {cell["state"] for cell in plan["cells"]} == {"pending"}
+    assert {cell["why"] for cell in plan["cells"]} == {"never run"}
+    assert all(cell["basis"] == "rough" and cell["seconds"] > 0 for cell in plan["cells"])
+    assert not (home / "first").exists()
+    assert not (home / "cache").exists() or not list((home / "cache").glob("scenes-*"))
+
+    code, ran = call_json(capsys, "run", *options("first", *select, "--threads=1"))
+    assert code == 0
+    assert [outcome["state"] for outcome in ran["outcomes"]] == ["done", "done"]
+
+    code, status = call_json(capsys, "status", "nyuv2", "--results=first")
+    assert code == 0
+    assert status["counts"] == {"done": 2, "pending": 5}
+
+    first, second = (home / "first" / "nyuv2" / cell["id"] for cell in plan["cells"])
+    record, run = (json.loads((first / name).read_text()) for name in ("record.json", "run.json"))
+    assert record["cell_id"] == first.name
+    assert record["data"]["counts"] == {"train": 4, "eval": 2}
+    assert record["data"]["synthetic"] is True
+    assert {m["task"] for m in record["metrics"]} == {"segmentation", "depth", "normals"}
+    assert {m["protocol"] for m in record["metrics"]} == {"paper", "pixel"}
+    assert record["curves"]["train"][-1]["step"] == 2
+    assert run["attempts"] == 1
+    assert run["threads"] == 1
+    for picture in record["pictures"]:
+        for names in picture["files"].values():
+            assert (first / "pictures" / names["pred"]).is_file()
+            assert (first / "pictures" / names["error"]).is_file()
+    truth = home / "first" / "nyuv2" / "truth" / record["data"]["fingerprint"][:12]
+    assert (truth / "val_0.input.png").is_file()
+    assert not (first / "checkpoint").exists()
+    units = [entry["unit"] for entry in json.loads((second / "record.json").read_text())["curves"]["train"]]
+    assert list(dict.fromkeys(units)) == ["segmentation", "depth", "normals"]
+
+    before = (first / "record.json").stat().st_mtime_ns
+    code, again = call_json(capsys, "run", *options("first", *select))
+    assert (code, again["outcomes"], again["to_run"]) == (0, [], 0)
+    assert (first / "record.json").stat().st_mtime_ns == before
+
+    _, changed = call_json(
+        capsys, "plan", *options("first", "--select=method=ta-lora", "--set=train.lr=0.001")
+    )
+    assert changed["cells"][0]["why"] == "changed: train.lr 0.002 -> 0.001"
+    assert changed["cells"][0]["basis"] == "scaled"
+
+    assert call("report", "nyuv2", "--results=first", "--out=page") == 0
+    assert (home / "page" / "index.html").is_file()
+
+
+def test_a_failing_cell_is_recorded_and_the_others_go_on(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = options("broken", "--select=method=lora-hps,frozen")
+    code, ran = call_json(capsys, "run", *broken, "--set=methods.lora-hps.dropout=1.5", "--threads=1")
+    assert code == 1
+    assert [(o["state"], o["kind"]) for o in ran["outcomes"]] == [("failed", "spec"), ("done", "")]
+    assert "dropout" in ran["outcomes"][0]["message"]
+    failure = json.loads((home / "broken" / "nyuv2" / ran["cells"][0]["id"] / "failure.json").read_text())
+    assert failure["kind"] == "spec"
+    assert "Traceback" in failure["traceback"]
+    _, plan = call_json(capsys, "plan", *broken, "--set=methods.lora-hps.dropout=1.5")
+    assert plan["cells"][0]["why"].startswith("failed before (spec)")
+    _, status = call_json(capsys, "status", "nyuv2", "--results=broken")
+    assert status["counts"] == {"failed": 1, "done": 1, "pending": 5}
+
+
+def start(*words: str) -> subprocess.Popen[bytes]:
+    """Run a command in a process of its own."""
+    code = "from tabench.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def wait_for(process: subprocess.Popen[bytes], folder: Path, event: str) -> None:
+    """Wait until a cell of the folder has journalled an event."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        journals = list(folder.glob("nyuv2/*/journal.jsonl"))
+        if journals and f'"event": "{event}"' in journals[0].read_text():
+            return
+        time.sleep(0.02)
+    if process.poll() is None:
+        process.kill()
+    output, _ = process.communicate()
+    raise AssertionError(f"no '{event}' in time: {output.decode()}")
+
+
+@pytest.mark.slow
+def test_a_killed_run_and_a_stopped_run_end_in_the_same_record(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def words(results: str) -> list[str]:
+        return options(results, "--set=train.max_steps=8", "--select=method=lora-stl")
+
+    how = ["--threads=1", "--checkpoint-every=0"]
+    assert call("run", *words("whole"), *how) == 0
+
+    process = start("run", *words("killed"), *how)
+    wait_for(process, home / "killed", "checkpoint")
+    process.kill()
+    process.communicate()
+    _, status = call_json(capsys, "status", "nyuv2", "--results=killed")
+    assert status["counts"] == {"partial": 1, "pending": 6}
+
+    process = start("run", *words("killed"), *how)
+    wait_for(process, home / "killed", "resume")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output.decode()
+    assert b"to resume" in output
+
+    _, plan = call_json(capsys, "plan", *words("killed"))
+    assert plan["cells"][0]["why"].startswith("resumes: ")
+    assert call("run", *words("killed"), *how) == 0
+    (whole,) = (home / "whole").glob("nyuv2/*/record.json")
+    (killed,) = (home / "killed").glob("nyuv2/*/record.json")
+    assert killed.read_bytes() == whole.read_bytes()
+    run = json.loads((killed.parent / "run.json").read_text())
+    assert run["attempts"] == 3
+    assert len(run["resumed_from_step"]) >= 2
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["plan", "nyuv3"], ["no experiment 'nyuv3'", "did you mean 'nyuv2'?"]),
+        (["plan", "missing.toml"], ["missing.toml", "no such experiment file"]),
+        (["run", *options("x", "--set=train.epoch=2")], ["train.epoch", "epochs"]),
+        (["run", *options("x", "--executor=slrum")], ["unknown executor 'slrum'"]),
+        (["run", *options("x", "--device=tpu0")], ["unknown device 'tpu0'"]),
+        (["describe", "ta-lorra"], ["did you mean 'ta-lora'?"]),
+        (["describe", "ta-lora", "--channels=13;1"], ["is not a list of numbers"]),
+        (["status", "nyuv2", "--results=nowhere"], ["no results of this experiment"]),
+    ],
+)
+def test_a_wrong_command_gives_one_message(
+    words: list[str], parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*words) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert "Traceback" not in printed
+    for part in parts:
+        assert part in printed
+
+
+def test_debug_shows_the_error_itself() -> None:
+    with pytest.raises(Exception, match="no experiment 'nyuv3'"):
+        main(["plan", "nyuv3", "--debug"])
+
+
+def test_missing_inputs_of_the_paper_profile_are_listed_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("plan", "nyuv2", "--profile=paper") == 2
+    printed = capsys.readouterr().err
+    for part in (
+        "the dataset 'nyuv2'",
+        "mtan",
+        "--data-root",
+        "vit_l",
+        "sam_vit_l_0b3195.pth",
+        "--checkpoint",
+    ):
+        assert part in printed
+
+
+def test_a_folder_of_photographs_turns_the_demo_into_nyuv2(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("data", "make-scenes", "--root=photos", *TWO_ROOMS) == 0
+    (home / "photos" / "scenes.json").unlink()
+    words = ["nyuv2", "--profile=demo", "--checkpoint=nano.safetensors", "--data-root=photos"]
+    code, plan = call_json(capsys, "plan", *words, "--select=seed=0")
+    assert (code, plan["dataset"], plan["data_root"]) == (0, "nyuv2", "photos")
+    shutil.rmtree(home / "photos")
+
+
+def test_data_verify_names_a_wrong_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("data", "make-scenes", "--root=rooms", *TWO_ROOMS) == 0
+    code, report = call_json(capsys, "data", "verify", "scenes", "--root=rooms")
+    assert (code, report["problems"], report["counts"]) == (0, [], {"train": 1, "val": 1})
+    (home / "rooms" / "val" / "depth" / "0.npy").write_bytes(b"torn")
+    code, report = call_json(capsys, "data", "verify", "scenes", "--root=rooms")
+    assert code == 1
+    assert "0.npy" in report["problems"][0]
+
+
+def test_describe_counts_without_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = call_json(capsys, "describe", "ta-lora", "--backbone=vit_b", "--channels=13,1,3")
+    assert code == 0
+    assert found["parameters"]["groups"]["adapters"] == 1_228_944
+    code, smaller = call_json(capsys, "describe", "lora-stl", "--backbone=sam_vit_nano", "--set=rank=1")
+    assert smaller["params"]["rank"] == 1
+    # three models, one rank-1 LoRA of (width + 3 width) in each of their blocks
+    assert smaller["parameters"]["groups"]["adapters"] % 3 == 0
+
+
+@pytest.mark.parametrize("kind", ["methods", "tasks", "datasets", "backbones", "executors"])
+def test_every_registry_is_listed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, entries = call_json(capsys, "list", kind)
+    assert code == 0
+    assert entries
+    assert all(entry["name"] and entry["summary"] for entry in entries)
+
+
+def test_help_and_plan_import_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from tabench.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as ended: assert not ended.code, ended.code\n"
+        "heavy = {'torch', 'pandas', 'scipy', 'matplotlib', 'PIL'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    for words in (["--help"], ["plan", *options("none")], ["list", "methods"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, env=os.environ, check=False
+        )
+        assert done.returncode == 0, done.stderr
