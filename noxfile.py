@@ -85,5 +85,5 @@ def lock(session: nox.Session) -> None:
     session.run(
         "uv", "pip", "compile", "pyproject.toml", "--extra", "dev", *flags, *session.posargs, "-o", LOCK
     )
-    if "http" in Path(LOCK).read_text(encoding="utf-8"):
+    if "://" in Path(LOCK).read_text(encoding="utf-8"):
         session.error(f"{LOCK} holds an address; remove it before committing")

@@ -53,34 +53,43 @@ def describe(
     as_json: options.JsonOption = False,
 ) -> None:
     """Print a method's hyper-parameters and its parameters by group; needs no weights and no data."""
-    from tabench.catalog import METHODS
+    from tabench.catalog import BACKBONES, METHODS
+    from tabench.engine.describe import describe as describe_method
     from tabench.spec.overrides import parse_set
 
-    counts = _channels(channels)
+    tasks = {f"task{n}": count for n, count in enumerate(_channels(channels), 1)}
+    geometry = BACKBONES.get(backbone, where="--backbone")
     found = METHODS.get(method)
     given: dict[str, Any] = {}
     for text in overrides or ():
         path, value = parse_set(text)
         given[path[-1]] = value
     params = found.params(given, where="--set")
-    facts = _count(found.name, backbone, counts, params)
+    described = describe_method(found, geometry, tasks, params)
+    facts = described["all"]
     content = {
         "method": found.name,
         "title": found.title,
         "sharing": found.sharing,
         "params": params,
         "backbone": backbone,
-        "channels": list(counts),
+        "channels": list(tasks.values()),
         "parameters": facts,
+        "models": described["per_model"],
+        "unused_prompt_encoder": described["unused_prompt_encoder"],
     }
     if as_json:
         print_json(content)
         return
-    typer.echo(f"{found.title} ({found.sharing}) on {backbone}, channels {', '.join(map(str, counts))}")
+    typer.echo(f"{found.title} ({found.sharing}) on {backbone}, channels {channels}")
     typer.echo("  " + ", ".join(f"{key} = {value}" for key, value in params.items()) + "\n")
     rows = [[f"  {name}", f"{n:,}"] for name, n in facts["groups"].items()]
     rows += [[name, f"{facts[name]:,}"] for name in ("total", "trained", "idle", "frozen")]
     print_table(["parameters", "count"], rows)
+    if facts["idle"]:
+        typer.echo(f"\nidle (no gradient ever reaches them): {', '.join(facts['idle_names'])}")
+    released = facts["total"] + described["unused_prompt_encoder"]
+    typer.echo(f"total as the released code prints it, with SAM's unused prompt encoder: {released:,}")
 
 
 def _channels(text: str) -> tuple[int, ...]:
@@ -93,28 +102,3 @@ def _channels(text: str) -> tuple[int, ...]:
     if min(counts) < 1:
         raise SpecError("every task has at least one channel", where="--channels", hint="for example 13,1,3")
     return counts
-
-
-def _count(method: str, backbone: str, channels: tuple[int, ...], params: dict[str, Any]) -> dict[str, Any]:
-    """Build the cell's models without memory and count."""
-    import torch
-
-    from tabench.catalog import BACKBONES, METHODS
-    from tabench.engine.model import build_unit
-    from tabench.engine.unit import units_of
-    from tabench.methods.parameters import count, summed
-    from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
-
-    BACKBONES.entry(backbone, where="--backbone")
-    tasks = tuple(f"task{n}" for n in range(1, len(channels) + 1))
-    cell = Cell(
-        dataset=DatasetPart(name="none", fingerprint="none", tasks=tasks, channels=channels),
-        backbone=BackbonePart(name=backbone, checkpoint="none"),
-        method=MethodPart(name=method, params=params),
-        train=TrainPart(),
-        evaluation=EvaluationPart(),
-        seed=0,
-    )
-    with torch.device("meta"):
-        units = units_of(cell, METHODS.get(method).sharing)
-        return dict(summed([count(build_unit(cell, unit, None)) for unit in units]))

@@ -10,15 +10,22 @@ import torch
 from tabench.engine.model import parametrisation
 from tabench.methods.base import Method, Value
 from tabench.methods.parameters import Counts, count, summed
+from tabench.sam.build import build_sam
 from tabench.sam.geometry import Backbone
 from tabench.sam.msam import MSam
 
 
 class Description(TypedDict):
-    """Parameter counts of a method: `all` models summed, and each of them."""
+    """Parameter counts of a method: `all` models summed, and each of them.
+
+    `unused_prompt_encoder` is what SAM's prompt encoder holds besides `no_mask_embed`. mSAM has no prompt
+    encoder; the released code of its successor keeps one in memory and never runs it, so its printed total
+    is larger than `all["total"]` by this number for each model.
+    """
 
     all: Counts
     per_model: dict[str, Counts]
+    unused_prompt_encoder: int
 
 
 def describe(
@@ -48,4 +55,9 @@ def describe(
             model = MSam(backbone, unit)
             adapt(model.image_encoder, len(unit), full)
         per_model[name] = count(model)
-    return Description(all=summed(per_model.values()), per_model=per_model)
+    with torch.device("meta"):
+        prompts = build_sam(backbone).prompt_encoder
+    unused = sum(p.numel() for name, p in prompts.named_parameters() if not name.startswith("no_mask_embed"))
+    return Description(
+        all=summed(per_model.values()), per_model=per_model, unused_prompt_encoder=unused * len(per_model)
+    )

@@ -22,11 +22,13 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+from segment_anything.modeling import Sam
+from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 
 from tabench.data.scenes import make_scene
 from tabench.data.scenes.recipe import GENERATOR
-from tabench.engine.prompts import draw_correction, draw_point, mask_iou, mask_loss
+from tabench.engine.prompts import Prompt, mask_iou, mask_loss
 from tabench.provenance.checksum import sha256_file
 from tabench.sam.build import build_sam
 from tabench.sam.geometry import VIT_NANO
@@ -95,11 +97,26 @@ def render_scenes(recipe: Recipe, workers: int, say: Say) -> Scenes:
 def draw_masks(
     instance: npt.NDArray[np.int32], count: int, min_area: int, rng: np.random.Generator
 ) -> npt.NDArray[np.bool_]:
-    """Masks of drawn instances, (count, H, W); repeats if an image has fewer."""
+    """Masks of instances drawn with weight sqrt(area), (count, H, W); repeats if an image has fewer."""
     ids, areas = np.unique(instance[instance > 0], return_counts=True)
-    usable = ids[areas >= min_area]
-    chosen = rng.choice(usable, size=count, replace=len(usable) < count)
+    usable, areas = ids[areas >= min_area], np.sqrt(areas[areas >= min_area])
+    chosen = rng.choice(usable, size=count, replace=len(usable) < count, p=areas / areas.sum())
     return np.asarray(instance[None] == chosen[:, None, None])
+
+
+@torch.no_grad()
+def _initialise(model: Sam) -> None:
+    """Start close to what has to be learned first: that a point means its own place.
+
+    Queries and keys of the decoder's attention between points and image start with the same
+    projection, so that it begins as a similarity of positional encodings; from independent ones
+    the small model stays for thousands of steps at the empty mask.
+    """
+    nn.init.trunc_normal_(model.image_encoder.pos_embed, std=0.02)
+    for module in model.mask_decoder.transformer.modules():
+        if isinstance(module, Attention):
+            module.q_proj.weight.mul_(2)
+            module.k_proj.load_state_dict(module.q_proj.state_dict())
 
 
 class PromptTrainer:
@@ -115,7 +132,7 @@ class PromptTrainer:
         self.images, self.instances = scenes
         torch.manual_seed(recipe.seed)
         self.model = build_sam(VIT_NANO)
-        nn.init.trunc_normal_(self.model.image_encoder.pos_embed, std=0.02)
+        _initialise(self.model)
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         plain = [p for p in self.model.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -146,11 +163,11 @@ class PromptTrainer:
         return self.model.image_encoder(torch.stack(batch))
 
     def decode(
-        self, embedding: Tensor, points: tuple[Tensor, Tensor], mask: Tensor | None, multimask: bool
+        self, embedding: Tensor, prompt: Prompt, mask: Tensor | None, multimask: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Masks at scene size (K, M, H, W), low-resolution logits, and predicted IoU (K, M)."""
         sam = self.model
-        sparse, dense = sam.prompt_encoder(points=points, boxes=None, masks=mask)
+        sparse, dense = sam.prompt_encoder(points=prompt.points, boxes=prompt.boxes, masks=mask)
         low, quality = sam.mask_decoder(
             image_embeddings=embedding[None],
             image_pe=sam.prompt_encoder.get_dense_pe(),
@@ -165,34 +182,30 @@ class PromptTrainer:
     def image_loss(
         self, embedding: Tensor, masks: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Loss of one image's prompts and its single-click IoU.
+        """Loss of one image's prompts and the IoU of its first answers.
 
-        First a click answered by three masks (the best is trained), then a correction
-        click answered by the single mask, with the first answer as mask prompt or without.
+        First a click or a noisy box (evenly) answered by three masks, of which the best is trained; then
+        a correction click answered by the single mask, with the first answer as mask prompt or without.
         """
         valid = torch.ones(masks.shape[-2:], dtype=torch.bool)
-        point = draw_point(masks, generator)
-        ones = torch.ones(len(masks), 1)
-        logits, low, quality = self.decode(embedding, (point[:, None], ones), None, multimask=True)
+        boxed, keep = (torch.rand(2, generator=generator) < 0.5).tolist()
+        prompt = Prompt.box(masks, generator) if boxed else Prompt.click(masks, generator)
+        logits, low, quality = self.decode(embedding, prompt, None, multimask=True)
         losses = mask_loss(logits, masks, valid)
         best = losses.detach().argmin(1)
         rows = torch.arange(len(masks))
         iou = mask_iou(logits.detach(), masks, valid)
         first = losses[rows, best].mean() + F.mse_loss(quality, iou)
 
-        answer = logits.detach()[rows, best] > 0
-        extra, label = draw_correction(answer, masks, generator)
-        points = torch.stack([point, extra], 1)
-        labels = torch.cat([ones, label[:, None]], 1)
-        keep = bool(torch.rand((), generator=generator) < 0.5)
-        prompt = low.detach()[rows, best][:, None] if keep else None
-        logits, _, quality = self.decode(embedding, (points, labels), prompt, multimask=False)
+        prompt = prompt.corrected(logits.detach()[rows, best] > 0, masks, generator)
+        mask = low.detach()[rows, best][:, None] if keep else None
+        logits, _, quality = self.decode(embedding, prompt, mask, multimask=False)
         second = mask_loss(logits, masks, valid)[:, 0].mean()
         second = second + F.mse_loss(quality, mask_iou(logits.detach(), masks, valid))
         return first + second, iou[rows, best].mean()
 
     def epoch(self, number: int) -> dict[str, float]:
-        """Train one pass; returns means of loss and single-click IoU (higher is better)."""
+        """Train one pass; returns means of loss and IoU of the first answers (higher is better)."""
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, number])
         generator = torch.Generator().manual_seed(recipe.seed * 100_003 + number)
@@ -218,7 +231,7 @@ class PromptTrainer:
             self.optimizer.step()
             self.schedule.step()
             totals[0] += float(loss.detach())
-        return {"loss": float(totals[0]) / batches, "iou_train": float(totals[1]) / batches}
+        return {"loss": float(totals[0]) / batches, "iou_prompted": float(totals[1]) / batches}
 
     @torch.no_grad()
     def held_out_iou(self) -> float:
@@ -230,9 +243,9 @@ class PromptTrainer:
         values = []
         for index in range(recipe.scenes, recipe.scenes + recipe.held_out):
             masks = torch.from_numpy(draw_masks(self.instances[index], 8, recipe.min_area, rng))
-            points = (draw_point(masks, generator)[:, None], torch.ones(len(masks), 1))
+            prompt = Prompt.click(masks, generator)
             embedding = self.embed([index], [False], [1.0])[0]
-            logits, _, _ = self.decode(embedding, points, None, multimask=True)
+            logits, _, _ = self.decode(embedding, prompt, None, multimask=True)
             valid = torch.ones(masks.shape[-2:], dtype=torch.bool)
             values.append(mask_iou(logits, masks, valid).max(1).values.mean())
         return float(torch.stack(values).mean())

@@ -2,10 +2,13 @@
 
 Source: Kirillov et al., "Segment Anything" (2023), appendix A: focal and dice loss in the
 ratio 20:1, the lowest loss of the three ambiguity masks is trained, an IoU head by MSE, and
-further points are drawn from the error region of the previous mask.
+prompts are points or noisy boxes, and further points are drawn from the error region of the
+previous mask.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -45,8 +48,48 @@ def draw_correction(predicted: Tensor, masks: Tensor, generator: torch.Generator
     return point, masks[rows, point[:, 1].long(), point[:, 0].long()].float()
 
 
+def draw_box(masks: Tensor, generator: torch.Generator, noise: float = 0.1) -> Tensor:
+    """Bounding boxes (K, 4) as x0, y0, x1, y1, each side shifted by noise of a tenth of its length (sd)."""
+    corners = []
+    for mask in masks:
+        y, x = torch.nonzero(mask, as_tuple=True)
+        corners.append(torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1]))
+    boxes = torch.stack(corners).float()
+    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    height, width = masks.shape[-2:]
+    shift = noise * sides * torch.randn(boxes.shape, generator=generator).clamp(-2, 2)
+    return (boxes + shift).clamp_min(0).minimum(torch.tensor([width, height, width, height]))
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Points with labels (K, n, 2) and (K, n), boxes (K, 4), or both, in pixels of the input."""
+
+    points: tuple[Tensor, Tensor] | None = None
+    boxes: Tensor | None = None
+
+    @classmethod
+    def click(cls, masks: Tensor, generator: torch.Generator) -> Prompt:
+        """One point inside each mask (K, H, W)."""
+        return cls(points=(draw_point(masks, generator)[:, None], torch.ones(len(masks), 1)))
+
+    @classmethod
+    def box(cls, masks: Tensor, generator: torch.Generator) -> Prompt:
+        """A noisy box around each mask (K, H, W)."""
+        return cls(boxes=draw_box(masks, generator))
+
+    def corrected(self, predicted: Tensor, masks: Tensor, generator: torch.Generator) -> Prompt:
+        """The prompt with one more point, from the error region of `predicted` (K, H, W)."""
+        point, label = draw_correction(predicted, masks, generator)
+        points, labels = point[:, None], label[:, None]
+        if self.points is not None:
+            points = torch.cat([self.points[0], points], 1)
+            labels = torch.cat([self.points[1], labels], 1)
+        return Prompt((points, labels), self.boxes)
+
+
 def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
-    """Focal (gamma 2, alpha 0.25) and dice loss, 20:1, per mask.
+    """Focal (gamma 2, no class weight) and dice loss, 20:1, per mask.
 
     Args:
         logits: (K, M, H, W).
@@ -61,8 +104,7 @@ def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
     probability = logits.sigmoid()
     cross = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     agreement = probability * target + (1 - probability) * (1 - target)
-    alpha = 0.25 * target + 0.75 * (1 - target)
-    focal = (alpha * (1 - agreement) ** 2 * cross * weight).sum((-2, -1)) / weight.sum()
+    focal = ((1 - agreement) ** 2 * cross * weight).sum((-2, -1)) / weight.sum()
     inside = probability * weight
     overlap = (inside * target).sum((-2, -1))
     dice = 1 - (2 * overlap + 1) / (inside.sum((-2, -1)) + (target * weight).sum((-2, -1)) + 1)

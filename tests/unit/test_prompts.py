@@ -51,8 +51,7 @@ def test_mask_loss_equals_focal_and_dice_written_out() -> None:
             p = 1 / (1 + np.exp(-logits[k, m].numpy()))
             t = masks[k].numpy().astype(float)
             p_true = np.where(t == 1, p, 1 - p)
-            alpha = np.where(t == 1, 0.25, 0.75)
-            focal = (-alpha * (1 - p_true) ** 2 * np.log(p_true)).mean()
+            focal = (-((1 - p_true) ** 2) * np.log(p_true)).mean()
             dice = 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
             assert float(found[k, m]) == pytest.approx(20 * focal + dice, rel=1e-6)
 
