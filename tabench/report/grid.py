@@ -69,6 +69,14 @@ class Grid:
     rows: Sequence[Row]
     legends: Mapping[str, Mapping[str, Sequence[int]]]
 
+    @property
+    def images(self) -> dict[str, list[Row]]:
+        """Image id to its rows, in order."""
+        images: dict[str, list[Row]] = {}
+        for row in self.rows:
+            images.setdefault(row.image, []).append(row)
+        return images
+
 
 def best_window(errors: ErrorMap, baselines: Sequence[ErrorMap]) -> Box | None:
     """Find the window in which a method beats every baseline by the most.

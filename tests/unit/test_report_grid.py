@@ -67,6 +67,7 @@ def test_rows_follow_images_then_tasks_and_boxes_sit_on_the_planted_gain(tmp_pat
     assert [(row.image, row.task) for row in grid.rows] == [(i, t) for i in made.IMAGES for t in made.TASKS]
     assert grid.seed == 0
     assert set(grid.inputs) == set(made.IMAGES)
+    assert list(grid.images) == list(made.IMAGES)
     for row in grid.rows:
         assert row.box is not None
         assert 8 <= row.box.top <= 12

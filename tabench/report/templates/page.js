@@ -14,7 +14,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const button = heading.querySelector("button");
     if (!button) continue;
     button.addEventListener("click", () => {
-      const down = heading.getAttribute("aria-sort") === "ascending";
+      // the first click puts the best value on top
+      const before = heading.getAttribute("aria-sort");
+      const down = before === "none" ? heading.dataset.from === "top" : before === "ascending";
       for (const other of headings) if (other.hasAttribute("aria-sort")) other.setAttribute("aria-sort", "none");
       heading.setAttribute("aria-sort", down ? "descending" : "ascending");
       const at = place(heading);
