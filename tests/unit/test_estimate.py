@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_run import make_cell
+from torch.utils.flop_counter import FlopCounterMode
+
+from tabench.runs.cost import cell_flops, checkpoint_bytes, encoder_flops
+from tabench.runs.estimate import Finished, duration, estimate, size
+from tabench.sam.build import build_image_encoder
+from tabench.sam.geometry import VIT_B, VIT_NANO, Backbone
+from tabench.spec.cell import Cell
+
+
+def _seed(cell: Cell, seed: int) -> Cell:
+    return cell.model_copy(update={"seed": seed})
+
+
+def test_other_seeds_of_the_same_cell_come_first() -> None:
+    cell = make_cell("lora-hps")
+    runs = [Finished(_seed(cell, s), t) for s, t in ((1, 10.0), (2, 30.0), (3, 20.0))]
+    found = estimate(cell, runs, {cell.id: 99.0}, train_images=4, eval_images=2)
+    assert (found.basis, found.seconds) == ("measured", 20.0)
+
+
+def test_the_shipped_reference_run_comes_next() -> None:
+    cell = make_cell("lora-hps")
+    found = estimate(cell, [], {cell.id: 99.0}, train_images=4, eval_images=2)
+    assert (found.basis, found.seconds) == ("reference", 99.0)
+
+
+def test_a_longer_run_of_a_method_is_scaled_by_its_work() -> None:
+    short, long = make_cell("lora-hps", train__epochs=1), make_cell("lora-hps", train__epochs=100)
+    found = estimate(long, [Finished(short, 10.0)], {}, train_images=100, eval_images=0)
+    assert found.basis == "scaled"
+    assert found.seconds == pytest.approx(1000.0)
+
+
+def test_without_any_run_the_estimate_is_called_rough() -> None:
+    found = estimate(make_cell("lora-hps"), [], {}, train_images=4, eval_images=2, device="cpu")
+    assert found.basis == "rough"
+    assert found.seconds > 0
+    assert "assumed" in found.detail
+
+
+def test_separate_encoders_cost_more_than_a_shared_one() -> None:
+    shared, apart = (cell_flops(make_cell(m), 4, 2) for m in ("lora-hps", "lora-stl"))
+    assert 1.5 < apart / shared < 3
+
+
+@pytest.mark.parametrize("backbone", [VIT_B, VIT_NANO], ids=lambda backbone: backbone.name)
+def test_encoder_flops_against_a_count(backbone: Backbone) -> None:
+    side = backbone.image_size
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        build_image_encoder(backbone)(torch.empty(1, 3, side, side))
+    assert encoder_flops(backbone) == pytest.approx(counter.get_total_flops(), rel=0.15)
+
+
+def test_full_fine_tuning_needs_the_larger_checkpoint() -> None:
+    assert checkpoint_bytes(make_cell("full-hps")) > checkpoint_bytes(make_cell("lora-hps"))
+
+
+def test_numbers_for_people() -> None:
+    assert [duration(s) for s in (5, 600, 7200, 200_000)] == ["5 s", "10 min", "2.0 h", "2.3 d"]
+    assert [size(s) for s in (12, 1.5e3, 2.5e9, 3e12)] == ["12 B", "1.5 kB", "2.5 GB", "3.0 TB"]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+from tiny_run import make_cell
+
+from tabench.runs.executor import Event, Job
+from tabench.runs.live import LiveTable, PlainLines, view_of
+
+STEP = {
+    "unit": "depth",
+    "epoch": 1,
+    "epochs": 2,
+    "step": 3,
+    "steps": 8,
+    "loss": 0.5,
+    "seconds_left": 100.0,
+}
+
+
+def _job() -> Job:
+    cell = make_cell("lora-stl")
+    return Job("x", cell, cell.label, Path("data"), Path("weights"))
+
+
+def test_a_log_gets_lines() -> None:
+    job, stream = _job(), io.StringIO()
+    with view_of([job], Console(file=stream)) as view:
+        assert isinstance(view, PlainLines)
+        view(Event(job.cell.id, "start", {"attempt": 1}))
+        view(Event(job.cell.id, "step", STEP))
+        view(Event(job.cell.id, "step", STEP))
+        view(Event(job.cell.id, "done", {"wall_s": 61.0}))
+    assert stream.getvalue().splitlines() == [
+        "[1/1] lora-stl s0: starts",
+        "[1/1] lora-stl s0: depth: epoch 1/2 step 3/8 loss 0.5000, 2 min left",
+        "[1/1] lora-stl s0: done, took 61 s",
+    ]
+
+
+def test_a_terminal_gets_a_table() -> None:
+    job, stream = _job(), io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100)
+    with view_of([job], console) as view:
+        assert isinstance(view, LiveTable)
+        view(Event(job.cell.id, "step", STEP))
+        view(Event(job.cell.id, "failed", {"kind": "diverged", "message": "m"}))
+    assert "lora-stl s0" in stream.getvalue()
+    assert view.rows[job.cell.id] == ["lora-stl s0", "failed", "1/2 depth", "3/8", "0.5000", "diverged"]
