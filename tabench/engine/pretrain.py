@@ -59,8 +59,8 @@ class Recipe:
     height: int = 96
     width: int = 128
     scene_seed: int = 0
-    epochs: int = 16
-    batch_size: int = 8
+    epochs: int = 8
+    batch_size: int = 4
     prompts: int = 6
     min_area: int = 16
     lr: float = 1e-3
