@@ -170,8 +170,8 @@ def _random_batch(job: Job) -> Batch:
     shape = (job.batch_size, job.height, job.width)
     normal = torch.from_numpy(rng.standard_normal((job.batch_size, 3, job.height, job.width), np.float32))
     return Batch(
-        ids=[f"random/{i}" for i in range(job.batch_size)],
-        indices=list(range(job.batch_size)),
+        ids=tuple(f"random/{i}" for i in range(job.batch_size)),
+        indices=tuple(range(job.batch_size)),
         image=torch.from_numpy(rng.random((job.batch_size, 3, job.height, job.width), np.float32)),
         targets={
             "label": torch.from_numpy(rng.integers(-1, 13, shape)),

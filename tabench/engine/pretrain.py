@@ -214,9 +214,9 @@ class PromptTrainer:
         totals = np.zeros(2)
         batches = recipe.scenes // recipe.batch_size
         for b in range(batches):
-            indices = order[b * recipe.batch_size : (b + 1) * recipe.batch_size]
-            flips = rng.random(len(indices)) < 0.5
-            embeddings = self.embed(indices, flips, rng.uniform(0.7, 1.3, len(indices)))
+            indices = order[b * recipe.batch_size : (b + 1) * recipe.batch_size].tolist()
+            flips = (rng.random(len(indices)) < 0.5).tolist()
+            embeddings = self.embed(indices, flips, rng.uniform(0.7, 1.3, len(indices)).tolist())
             loss = embeddings.new_zeros(())
             for embedding, index, flip in zip(embeddings, indices, flips, strict=True):
                 masks = torch.from_numpy(
