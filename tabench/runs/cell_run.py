@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tabench.engine.device import choose_device, forward_sizes
-from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError
+from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import capture, usable_cores
 from tabench.runs.compute import compute, keep_weights
@@ -136,7 +136,7 @@ class _Diary:
         if event in ("eval", "final"):
             self._evaluating += float(facts["seconds"])
         if event not in SHOWN_ONLY:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(StoreError):  # a full disk: the record, not its journal, decides
                 self.folder.journal(event, **facts)
         self.listener(Event(self.job.cell.id, event, facts))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("", "plan", "run", "status")
+COMMANDS = ("", "plan", "run", "status", "bench", "pretrain")
 FOLDER = Path(__file__).parent / "help"
 
 
