@@ -80,10 +80,10 @@ class Registry(Generic[T]):
     def _scan(self) -> None:
         if self._scanned:
             return
-        self._scanned = True
         for point in entry_points(group=self.group):
             source = point.dist.name if point.dist is not None else "unknown"
             self.register(Entry(point.name, point.value, source=source))
+        self._scanned = True
 
     def entries(self) -> list[Entry]:
         """All entries, built-in ones first, in order of registration."""
@@ -120,9 +120,10 @@ class Registry(Generic[T]):
                 loaded: object = importlib.import_module(module_name)
                 for part in attribute.split("."):
                     loaded = getattr(loaded, part)
-            except (ImportError, AttributeError) as error:
+            except Exception as error:  # another package's module may raise anything
                 raise SpecError(
-                    f"{self.kind} '{name}' cannot be loaded from '{entry.target}': {error}",
+                    f"{self.kind} '{name}' cannot be loaded from '{entry.target}': "
+                    f"{type(error).__name__}: {error}",
                     where=where,
                     hint=f"reinstall or fix the package '{entry.source}'",
                 ) from error

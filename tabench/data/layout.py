@@ -45,7 +45,7 @@ def list_images(root: Path, folder: str, *, hint: str) -> list[int]:
         raise DataError(
             f"{len(broken)} of {len(everything)} images are incomplete: {'; '.join(broken[:SHOWN])}{more}",
             where=str(root / folder),
-            hint=f"finish the download; {hint}",
+            hint=f"these files are missing, the rest can stay: {hint}",
         )
     return everything
 
@@ -64,7 +64,7 @@ def open_array(path: Path) -> npt.NDArray[np.generic]:
     try:
         loaded: object = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise DataError("file not found", where=str(path), hint="finish the download") from None
+        raise DataError("file not found", where=str(path), hint="see `tabench data verify`") from None
     except (OSError, ValueError, EOFError) as error:
         raise DataError(
             f"not a readable .npy array: {error}", where=str(path), hint="download this file again"

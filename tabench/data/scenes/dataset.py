@@ -27,7 +27,7 @@ class SceneDataset(NyuLayoutDataset):
     title: ClassVar[str] = "Synthetic scenes"
     synthetic: ClassVar[bool] = True
     size: ClassVar[tuple[int, int]] = (96, 128)
-    download: ClassVar[str] = "generate them with `tabench data make-scenes ROOT` (nothing is downloaded)"
+    download: ClassVar[str] = "generate them: `tabench data make-scenes --root ROOT` (nothing is downloaded)"
 
     def split(self, root: Path, name: str) -> NyuLayoutSplit:
         """Open a split.

@@ -67,7 +67,7 @@ def read_recipe(root: Path) -> Recipe:
         raw = json.loads(path.read_text(encoding="utf-8"))
         return Recipe(**raw)
     except FileNotFoundError as error:
-        hint = "generate the scenes with `tabench data make-scenes`"
+        hint = f"generate the scenes with `tabench data make-scenes --root {root}`"
         raise DataError("no scenes have been generated here", where=str(path), hint=hint) from error
     except (ValueError, TypeError) as error:
         hint = "delete the folder and generate it again"
