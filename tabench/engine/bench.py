@@ -100,7 +100,7 @@ def measure(job: Job) -> dict[str, Any]:
     prepared = []
     for unit in units_of(cell, METHODS.get(job.method).sharing):
         model = build_unit(cell, unit, state).to(device)
-        optimizer = build_optimizer(trained_parameters(model).values(), cell.train)
+        optimizer = build_optimizer(trained_parameters(model), cell.train)
         empty: Any = ()  # no split is read: the batch is given
         prepared.append((model, optimizer, Setting(cell, unit, tasks, empty, empty, device=device)))
 

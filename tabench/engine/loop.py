@@ -80,7 +80,8 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
     """
     recipe, unit, emit = setting.cell.train, setting.unit, setting.emit
     trained = trained_parameters(model)
-    optimizer = build_optimizer(trained.values(), recipe)
+    encoder_lr = float(setting.cell.method.params.get("encoder_lr", 1.0))  # type: ignore[arg-type]
+    optimizer = build_optimizer(trained, recipe, encoder_lr)
     state = keeper.load(trained, optimizer) or State()
     if state.step:
         emit("resume", {"unit": unit.name, "step": state.step})

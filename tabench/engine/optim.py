@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from torch import nn
 from torch.optim import Adam, Optimizer
@@ -33,12 +33,23 @@ def lr_factor(step: int, total: int, warmup: float) -> float:
     return max(0.0, (total - step) / max(1, total - ramp))
 
 
-def build_optimizer(parameters: Iterable[nn.Parameter], train: TrainPart) -> Adam:
-    """Adam whose weight decay is added to the gradient (L2), as in the released code."""
-    return Adam(parameters, lr=train.lr, weight_decay=train.weight_decay)
+def build_optimizer(trained: Mapping[str, nn.Parameter], train: TrainPart, encoder_lr: float = 1.0) -> Adam:
+    """Adam whose weight decay is added to the gradient (L2), as in the released code.
+
+    Args:
+        trained: Parameters by name.
+        train: The recipe.
+        encoder_lr: Learning rate of the image encoder's parameters, as a multiple of the recipe's.
+    """
+    groups = []
+    for scale, encoder in ((encoder_lr, True), (1.0, False)):
+        chosen = [p for name, p in trained.items() if name.startswith("image_encoder.") == encoder]
+        if chosen:
+            groups.append({"params": chosen, "scale": scale})
+    return Adam(groups, lr=train.lr, weight_decay=train.weight_decay)
 
 
 def set_lr(optimizer: Optimizer, value: float) -> None:
-    """Set the learning rate of every group."""
+    """Set the learning rate, in each group by its scale."""
     for group in optimizer.param_groups:
-        group["lr"] = value
+        group["lr"] = value * group["scale"]

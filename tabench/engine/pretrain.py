@@ -56,13 +56,13 @@ class Recipe:
 
     scenes: int = 1600
     held_out: int = 64
-    height: int = 96
-    width: int = 128
+    height: int = 72
+    width: int = 96
     scene_seed: int = 0
     epochs: int = 8
     batch_size: int = 4
     prompts: int = 6
-    min_area: int = 16
+    min_area: int = 12
     lr: float = 1e-3
     weight_decay: float = 0.05
     warmup: float = 0.05

@@ -11,6 +11,8 @@ from typing import Final
 from tabench.methods.base import Method, Value
 
 _LORA: Final[dict[str, Value]] = {"rank": 32, "scale": 0.5, "dropout": 0.1, "targets": "qkv"}
+# the loop reads it: learning rate of the encoder as a multiple of the recipe's
+_FULL: Final[dict[str, Value]] = {"encoder_lr": 1.0}
 
 TA_LORA = Method(
     "ta-lora",
@@ -35,6 +37,6 @@ TA_LORA_CP = Method(
 )
 LORA_STL = Method("lora-stl", "LoRA-STL", "tabench.methods.lora:adapt", "per-task", _LORA)
 LORA_HPS = Method("lora-hps", "LoRA-HPS", "tabench.methods.lora:adapt", "shared", _LORA)
-FULL_STL = Method("full-stl", "Full fine-tuning STL", "tabench.methods.full:adapt", "per-task")
-FULL_HPS = Method("full-hps", "Full fine-tuning HPS", "tabench.methods.full:adapt", "shared")
+FULL_STL = Method("full-stl", "Full fine-tuning STL", "tabench.methods.full:adapt", "per-task", _FULL)
+FULL_HPS = Method("full-hps", "Full fine-tuning HPS", "tabench.methods.full:adapt", "shared", _FULL)
 FROZEN = Method("frozen", "Frozen encoder", "tabench.methods.frozen:adapt", "shared")

@@ -53,13 +53,13 @@ VIT_L = Backbone("vit_l", 1024, 16, 1024, 24, 16, (5, 11, 17, 23), 14, url=_URL 
 VIT_H = Backbone("vit_h", 1024, 16, 1280, 32, 16, (7, 15, 23, 31), 14, url=_URL + "sam_vit_h_4b8939.pth")
 VIT_NANO = Backbone(
     "sam_vit_nano",
-    image_size=128,
+    image_size=96,
     patch_size=8,
     embed_dim=128,
     depth=4,
     num_heads=4,
     global_attn_indexes=(1, 3),
-    window_size=8,
+    window_size=6,
     out_chans=64,
     decoder_heads=4,
     decoder_mlp_dim=256,

@@ -36,8 +36,8 @@ PAPER = {  # seed 0 of experiments/nyuv2.toml, profile "paper", on a made-up fin
     "ta-lora-cp": "2f937ced01ec8bfd",
     "lora-stl": "61f035409f1a03ce",
     "lora-hps": "35eca040f8ea20ee",
-    "full-stl": "da644f360424017d",
-    "full-hps": "2fa40638c202d356",
+    "full-stl": "d73c13d7b5ddc4b0",
+    "full-hps": "24aa7e3722093f0c",
     "frozen": "3d0ba7a8eeb1cdfc",
 }
 

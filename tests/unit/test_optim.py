@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tabench.engine.optim import build_optimizer, lr_factor, steps_per_epoch, total_steps
+from tabench.engine.optim import build_optimizer, lr_factor, set_lr, steps_per_epoch, total_steps
 from tabench.spec.cell import TrainPart
 
 
@@ -35,9 +35,20 @@ def test_schedule_without_warmup_starts_at_the_peak_and_all_warmup_has_no_zero_d
 
 def test_weight_decay_is_an_l2_penalty_on_the_gradient() -> None:
     weight = torch.nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
-    optimizer = build_optimizer([weight], TrainPart(lr=0.1, weight_decay=0.5))
+    optimizer = build_optimizer({"weight": weight}, TrainPart(lr=0.1, weight_decay=0.5))
     weight.grad = torch.tensor([3.0], dtype=torch.float64)
     optimizer.step()
     # the first Adam step is lr * g / (|g| + eps) with g = gradient + decay * weight = 4
     assert optimizer.state[weight]["exp_avg"].item() == pytest.approx(0.1 * 4.0)
     assert weight.item() == pytest.approx(2.0 - 0.1, abs=1e-8)
+
+
+def test_the_encoder_may_learn_at_a_multiple_of_the_rate() -> None:
+    trained = {
+        "image_encoder.a": torch.nn.Parameter(torch.ones(2)),
+        "decoders.b": torch.nn.Parameter(torch.ones(3)),
+    }
+    optimizer = build_optimizer(trained, TrainPart(lr=0.1), encoder_lr=0.25)
+    set_lr(optimizer, 0.04)
+    rates = {group["params"][0].numel(): group["lr"] for group in optimizer.param_groups}
+    assert rates == {2: pytest.approx(0.01), 3: pytest.approx(0.04)}
