@@ -1,7 +1,8 @@
 """Six steps of training are pinned: a change of the data, the model, the losses or the optimiser shows.
 
-The values hold within 1e-3 relative, since machines differ in how they add up. They start from random
-weights of a fixed seed (in float64, as Adam would turn float32's rounding into steps) on four ray-cast rooms, so they say nothing about how good a method is.
+The values hold within 1e-3 relative, since machines differ in how they add up; the model is in float64,
+as Adam turns float32's rounding into steps. It starts from random weights of a fixed seed and sees four
+ray-cast rooms, so the values say nothing about how good a method is.
 After a wanted change: ``python tests/golden/test_loss_curve.py`` writes them again.
 """
 
@@ -91,7 +92,7 @@ def curve(method: str, folder: Path) -> dict[str, list[float]]:
     torch.manual_seed(unit.seed)
     model = MSam(TINY, unit.channels, "sam")
     parametrisation(METHODS.get(method))(model.image_encoder, len(unit.tasks), cell.method.params)
-    draw_weights(model)
+    draw_weights(model.double())
     setting = make_setting(cell, unit, SCENES, root, emit=listen)
     setting.train = InDouble(setting.train)
     state = train_unit(model, setting, Keeper(folder / "kept"))
