@@ -19,6 +19,7 @@ FOLDERS = ("train", "val")
 KINDS = ("image", "label", "depth", "normal")
 NUMBER = re.compile(r"0|[1-9][0-9]*")
 IGNORE = -1
+VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 SHOWN = 8  # entries a message lists before it counts the rest
 
 
@@ -64,7 +65,7 @@ def open_array(path: Path) -> npt.NDArray[np.generic]:
     try:
         loaded: object = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise DataError("file not found", where=str(path), hint="see `tabench data verify`") from None
+        raise DataError("file not found", where=str(path), hint=VERIFY) from None
     except (OSError, ValueError, EOFError) as error:
         raise DataError(
             f"not a readable .npy array: {error}", where=str(path), hint="download this file again"
@@ -124,7 +125,7 @@ def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
     stored = open_array(path)
     problem = fault(kind, stored, classes)
     if problem:
-        raise DataError(problem, where=str(path), hint="see `tabench data verify`")
+        raise DataError(problem, where=str(path), hint=VERIFY)
     if kind == "label":
         return np.array(stored, dtype=np.int64)
     return np.ascontiguousarray(np.moveaxis(stored, 2, 0), dtype=np.float32)

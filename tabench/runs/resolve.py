@@ -102,20 +102,42 @@ def missing_inputs(settings: Profile, sources: Sources) -> list[str]:
     dataset = DATASETS.get(settings.dataset.name)
     if _place(settings, sources) is None:
         missing.append(
-            f"the dataset '{dataset.name}'\n"
+            f"the dataset '{dataset.name}' ({_looked_for_data(sources)})\n"
             f"get it: {dataset.download}\n"
-            f"then give its folder: --data-root DIR, or TABENCH_DATA=DIR with DIR/{dataset.name} in it"
+            f"then give its folder: --data-root ROOT, or TABENCH_DATA=DIR with ROOT as DIR/{dataset.name}"
         )
     backbone = BACKBONES.get(settings.backbone.name)
     try:
         find_weights(backbone, _explicit_weights(settings, sources))
     except CheckpointError as error:
-        source = f"get it: {backbone.url}\n" if backbone.url else ""
+        own = "reinstall the package that ships it, or make it with `tabench pretrain --out DIR`"
         missing.append(
-            f"the checkpoint of '{backbone.name}' ({error.message})\n"
-            f"{source}then give the file: --checkpoint FILE, or TABENCH_CHECKPOINTS=DIR with it in DIR"
+            f"the checkpoint of '{backbone.name}' (looked in {error.where})\n"
+            f"get it: {backbone.url or own}\n"
+            "then give the file: --checkpoint FILE, or TABENCH_CHECKPOINTS=DIR with it in DIR"
         )
     return missing
+
+
+def _looked_for_data(sources: Sources) -> str:
+    """Where the dataset is not, for a message."""
+    given = sources.data_root or os.environ.get("TABENCH_DATA")
+    if not given:
+        return "neither --data-root nor TABENCH_DATA is given"
+    if not Path(given).is_dir():
+        return f"no folder {given}"
+    return f"not in {given}"
+
+
+def _incomplete_data(settings: Profile, place: _Place) -> list[str]:
+    """What a dataset's folder lacks, as an entry of `missing_inputs`."""
+    try:
+        for split in (settings.dataset.train_split, settings.dataset.eval_split):
+            DATASETS.get(place.dataset).split(place.root, split)
+    except DataError as error:
+        hint = f"\n{error.hint}" if error.hint else ""
+        return [f"files of the dataset '{place.dataset}' ({error.where}: {error.message}){hint}"]
+    return []
 
 
 def _settings(experiment: Experiment, profile: str, sources: Sources) -> tuple[Profile, tuple[str, ...]]:
@@ -132,6 +154,8 @@ def _resolve(experiment: Experiment, profile: str, why: str, sources: Sources) -
     settings, overrides = _settings(experiment, profile, sources)
     missing = missing_inputs(settings, sources)
     place = _place(settings, sources)
+    if missing and place is not None and place.generate is None:  # tell a half download with the rest
+        missing = _incomplete_data(settings, place) + missing
     if missing or place is None:
         lines = "\n".join(f"  - {item.replace(chr(10), chr(10) + '    ')}" for item in missing)
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from functools import cache
@@ -22,6 +23,7 @@ from tabench.sam.locate import checkpoint_sha256, find_checkpoint
 __all__ = ["checkpoint_sha256", "expected_shapes", "find_checkpoint", "load_checkpoint"]
 
 _HERE = Path(__file__).parent
+_CODE = re.compile(r"GLOBAL (\S+)")  # in torch's words: what a pickle would import
 
 
 @cache
@@ -54,13 +56,18 @@ def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
             mapped = zipfile.is_zipfile(path)
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped or None)
     except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CheckpointError(
-            f"cannot be read as weights of {backbone.name} (truncated, or more than tensors): {reason}",
-            where=str(path),
-            hint=fix,
-        ) from error
+        raise CheckpointError(_unreadable(error, backbone), where=str(path), hint=fix) from error
     return _checked(state, backbone, path, fix)
+
+
+def _unreadable(error: Exception, backbone: Backbone) -> str:
+    if isinstance(error, UnpicklingError):  # torch's own advice is to run what the file holds
+        if code := _CODE.search(str(error)):
+            return f"is refused: beside tensors it holds '{code[1]}', which could run code (none was run)"
+        reason = "not a file of tensors"
+    else:
+        reason = next(iter(str(error).split(". ")), "") or type(error).__name__
+    return f"cannot be read as weights of {backbone.name}, truncated or another kind of file: {reason}"
 
 
 def _checked(state: object, backbone: Backbone, path: Path, fix: str) -> dict[str, Tensor]:

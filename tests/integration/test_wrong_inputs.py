@@ -1,0 +1,225 @@
+"""What a newcomer can get wrong with files, through the command line: one message, and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_run import write_weights
+
+from tabench.cli import main
+from tabench.errors import StoreError
+from tabench.store.layout import CellFolder
+
+EXPERIMENT = Path(__file__).parents[2] / "experiments" / "nyuv2.toml"
+FROZEN = ["--profile=demo", "--select=method=frozen", "--select=seed=0", "--set=train.max_steps=1"]
+RECIPE = "--set=dataset.generate={seed=0, train=2, val=1, height=32, width=48}"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    state = write_weights(folder / "nano.safetensors")
+    torch.save({key: value for key, value in state.items() if "neck.0" not in key}, folder / "keys.pth")
+    torch.save(state, folder / "whole.pth")
+    whole = (folder / "whole.pth").read_bytes()
+    (folder / "torn.pth").write_bytes(whole[: len(whole) // 2])
+    (folder / "page.pth").write_text("<html>404</html>")
+    torch.save({**state, "extra": MakesAFolder()}, folder / "evil.pth")
+    return folder
+
+
+class MakesAFolder:
+    """Leaves a folder `ran` where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, ("ran",)
+
+
+@pytest.fixture(autouse=True)
+def _place(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("TABENCH_CACHE", str(home / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("TABENCH_DATA", raising=False)
+    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
+
+
+@pytest.fixture
+def photos(home: Path) -> Any:
+    """A folder in NYUv2's layout, with two images to train on and one to test."""
+    with pytest.raises(SystemExit):
+        main(
+            [
+                "data",
+                "make-scenes",
+                "--root",
+                "photos",
+                "--train",
+                "2",
+                "--val",
+                "1",
+                "--height",
+                "32",
+                "--width",
+                "48",
+            ]
+        )
+    (home / "photos" / "scenes.json").unlink()
+    yield home / "photos"
+    shutil.rmtree(home / "photos")
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    found = capsys.readouterr()
+    assert "Traceback" not in found.out + found.err
+    return int(ended.value.code or 0), found.out, found.err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one message of a command that cannot start."""
+    code, _, message = call(capsys, *words)
+    assert code == 2
+    assert message.count("error: ") == 1
+    return message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("epochs = 200", "epoch = 200", ["profiles.paper.train.epoch: unknown key", "'epochs'"]),
+        ('"lora-stl", "lora-hps"', '"lora-slt"', ["axes.methods: unknown method 'lora-slt'", "'lora-stl'"]),
+        ('name = "vit_l"', 'name = "vit_ll"', ["profiles.paper.backbone.name: unknown backbone", "'vit_l'"]),
+        ("ranks = [16, 16, 3]", "rank = 16", ["profiles.demo.methods.ta-lora", "'rank'", "'ranks'"]),
+        ("seeds = [0, 1, 2]", "seeds = [0, 1", ["not valid TOML", "line"]),
+    ],
+)
+def test_a_typing_error_in_an_experiment_file(
+    home: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, parts: list[str]
+) -> None:
+    text = EXPERIMENT.read_text(encoding="utf-8")
+    assert old in text
+    (home / "mine.toml").write_text(text.replace(old, new), encoding="utf-8")
+    message = refused(capsys, "run", "mine.toml")
+    for part in ["mine.toml", *parts]:
+        assert part in message
+
+
+def test_an_unknown_profile(capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, "run", str(EXPERIMENT), "--profile=papr")
+    assert "unknown profile 'papr'" in message
+    assert "did you mean 'paper'?" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "looked"),
+    [
+        ([], ["neither --data-root nor TABENCH_DATA is given", "$TABENCH_CHECKPOINTS (not set)"]),
+        (["--data-root=nowhere", "--checkpoint=gone.pth"], ["no folder nowhere", "looked in gone.pth"]),
+        (["--data-root=."], ["train/image: folder not found", "$TABENCH_CHECKPOINTS (not set)"]),
+    ],
+)
+def test_the_paper_profile_lists_all_it_lacks_at_once(
+    capsys: pytest.CaptureFixture[str], words: list[str], looked: list[str]
+) -> None:
+    message = refused(capsys, "run", str(EXPERIMENT), "--profile=paper", *words)
+    sources = ["github.com/lorenmt/mtan", "segment_anything/sam_vit_l_0b3195.pth"]
+    places = ["ROOT/train/image/0.npy", "--checkpoint FILE", "TABENCH_CHECKPOINTS=DIR"]
+    for part in [*looked, *sources, *places]:
+        assert part in message
+
+
+def test_a_half_downloaded_dataset_is_told_with_the_missing_weights(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "train" / "normal" / "1.npy").unlink()
+    message = refused(capsys, "run", str(EXPERIMENT), "--profile=paper", "--data-root=photos")
+    for part in ("train/1 lacks normal", "lorenmt/mtan", "sam_vit_l_0b3195.pth"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("file", "parts"),
+    [
+        ("keys.pth", ["is not sam_vit_nano", "misses 1 keys ('image_encoder.neck.0.weight')"]),
+        ("torn.pth", ["cannot be read as weights of sam_vit_nano", "truncated"]),
+        ("page.pth", ["cannot be read as weights of sam_vit_nano", "another kind of file"]),
+        ("evil.pth", ["is refused", "mkdir", "none was run"]),
+    ],
+)
+def test_weights_that_cannot_be_used(
+    home: Path, capsys: pytest.CaptureFixture[str], file: str, parts: list[str]
+) -> None:
+    message = refused(capsys, "run", str(EXPERIMENT), *FROZEN, RECIPE, f"--checkpoint={file}")
+    for part in [f"error: {file}: ", *parts]:
+        assert part in message
+    assert "weights_only" not in message  # torch's advice: to run what the file holds
+    assert not (home / "ran").exists()
+    assert not (home / "results").exists()
+
+
+def with_nan(array: Any) -> Any:
+    array[3, 3] = np.nan
+    return array
+
+
+def with_label_40(array: Any) -> Any:
+    array[0, 0] = 40
+    return array
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        ("train/depth/1.npy", with_nan, "1 values are NaN or infinite"),
+        ("val/label/0.npy", with_label_40, "labels 40 outside -1..12"),
+        ("train/normal/0.npy", lambda array: array[..., 0], "shape (32, 48), expected (H, W, 3)"),
+        ("train/image/1.npy", lambda array: array * 255, "expected 0..1"),
+    ],
+)
+def test_wrong_values_in_the_data_fail_the_cell_with_the_files_name(
+    photos: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    file: str,
+    change: Callable[[Any], Any],
+    words: str,
+) -> None:
+    np.save(photos / file, change(np.load(photos / file)))
+    inputs = ["--checkpoint=nano.safetensors", "--data-root=photos", f"--results={tmp_path}"]
+    code, out, _ = call(capsys, "run", str(EXPERIMENT), *FROZEN, *inputs, "--threads=1")
+    assert code == 1
+    assert f"photos/{file}: " in out
+    assert words in out
+    (failure,) = (json.loads(path.read_text()) for path in tmp_path.glob("nyuv2/*/failure.json"))
+    assert failure["kind"] == "data"
+    assert f"photos/{file}" in failure["message"]
+    code, out, _ = call(capsys, "data", "verify", "nyuv2", "--root=photos")
+    assert code == 1
+    assert f"photos/{file}: " in out
+    assert words in out
+
+
+def test_a_journal_that_cannot_be_written_ends_no_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(folder: CellFolder, event: str, **facts: object) -> None:
+        raise StoreError("cannot be written: No space left on device", where=str(folder.journal_file))
+
+    monkeypatch.setattr(CellFolder, "journal", full)
+    inputs = [RECIPE, "--checkpoint=nano.safetensors", f"--results={tmp_path}"]
+    code, out, _ = call(capsys, "run", str(EXPERIMENT), *FROZEN, *inputs, "--threads=1")
+    assert code == 0, out
+    assert list(tmp_path.glob("nyuv2/*/record.json"))
