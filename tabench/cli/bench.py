@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,13 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import print_json, print_table
+
+
+class Precision(enum.StrEnum):
+    """Precisions a step can have."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
 
 
 @app.command(
@@ -25,7 +33,7 @@ def bench(
     ] = "sam_vit_nano",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Timed repetitions after a warm-up.")] = 5,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    precision: Annotated[Precision, typer.Option(help="Of the forward pass.")] = Precision.FP32,
     device: options.DeviceOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all cores.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figures.")] = Path("results/bench"),
@@ -41,6 +49,7 @@ def bench(
 
     from tabench.catalog import BACKBONES, METHODS
     from tabench.engine.bench import Job, measure_apart
+    from tabench.engine.device import choose_device
     from tabench.provenance.environment import capture, usable_cores
     from tabench.store.atomic import write_json
 
@@ -48,7 +57,7 @@ def bench(
     names = method or METHODS.names()
     for name in names:
         METHODS.entry(name, where="--method")
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    where = str(choose_device(device))
     rows = []
     for name in names:
         typer.echo(f"measuring {name} on {backbone} ...", err=True)
@@ -57,14 +66,16 @@ def bench(
             backbone,
             batch_size,
             repeats=repeats,
-            precision=precision,
+            precision=precision.value,
             device=where,
             threads=threads or usable_cores(),
         )
         rows.append(measure_apart(job))
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
-    machine = torch.cuda.get_device_name().replace(" ", "-").lower() if where == "cuda" else "cpu"
-    path = out / machine / f"{backbone}-b{batch_size}-{stamp}.json"
+    machine = (
+        torch.cuda.get_device_name(where).replace(" ", "-").lower() if where.startswith("cuda") else "cpu"
+    )
+    path = out / machine.replace(" ", "-").lower() / f"{backbone}-b{batch_size}-{stamp}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"environment": capture(), "figures": rows}
     write_json(path, content)

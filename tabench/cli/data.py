@@ -49,9 +49,12 @@ def verify(
         for line in found.warnings:
             typer.secho("note: ", fg="yellow", nl=False)
             typer.echo(line)
-        for key, value in found.facts.items():
-            typer.echo(f"{key}: {value}")
-        counts = ", ".join(f"{split} {count}" for split, count in found.counts.items())
+        if any(found.counts.values()):
+            for key, value in found.facts.items():
+                typer.echo(f"{key}: {value}")
+        else:
+            typer.echo(f"nothing to read in {root}; get it: {dataset.download}")
+        counts = ", ".join(f"{split} {count}" for split, count in found.counts.items()) or "no images"
         typer.echo(f"{counts}; {len(found.problems)} problem(s)")
         if found.fingerprint:
             typer.echo(f"fingerprint {found.fingerprint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -122,7 +123,8 @@ def read_results(results_dir: Path, experiment: str) -> Results:
     strangers = [name for name in found if name not in ids]
     results = Results(experiment, results_dir, plan, cells, strangers)
     if not results.done:
-        states = ", ".join(f"{c.label}: {c.state}" for c in cells) or "no cells"
+        counts = Counter(cell.state for cell in cells)
+        states = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no cells"
         raise StoreError(
             f"no finished cell to report on ({states})", where=str(place.path), hint="see `tabench status`"
         )

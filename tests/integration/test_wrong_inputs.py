@@ -212,6 +212,22 @@ def test_wrong_values_in_the_data_fail_the_cell_with_the_files_name(
     assert words in out
 
 
+def test_a_folder_that_is_not_there_is_met_with_where_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "data", "verify", "nyuv2", "--root=nowhere")
+    assert code == 1
+    assert "nowhere/train/image: folder not found" in out
+    assert "lorenmt/mtan" in out
+    assert "class pixels" not in out
+
+
+@pytest.mark.parametrize("option", ["--precision=fp8", "--device=tpu0", "--method=x", "--backbone=x"])
+def test_bench_checks_its_options_before_it_starts(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    code, _, message = call(capsys, "bench", option)
+    assert code == 2
+    assert option.partition("=")[2] in message
+    assert "measuring" not in message
+
+
 def test_a_journal_that_cannot_be_written_ends_no_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
