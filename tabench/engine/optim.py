@@ -46,7 +46,7 @@ def build_optimizer(trained: Mapping[str, nn.Parameter], train: TrainPart, encod
         chosen = [p for name, p in trained.items() if name.startswith("image_encoder.") == encoder]
         if chosen:
             groups.append({"params": chosen, "scale": scale})
-    return Adam(groups, lr=train.lr, weight_decay=train.weight_decay)
+    return Adam(groups, lr=train.lr, weight_decay=train.weight_decay, fused=True)
 
 
 def set_lr(optimizer: Optimizer, value: float) -> None:

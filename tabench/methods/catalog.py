@@ -10,30 +10,23 @@ from typing import Final
 
 from tabench.methods.base import Method, Value
 
-_LORA: Final[dict[str, Value]] = {"rank": 32, "scale": 0.5, "dropout": 0.1, "targets": "qkv"}
-# the loop reads it: learning rate of the encoder as a multiple of the recipe's
+# the loop reads `encoder_lr`: learning rate of the encoder as a multiple of the recipe's
 _FULL: Final[dict[str, Value]] = {"encoder_lr": 1.0}
-
+_ADAPTER: Final[dict[str, Value]] = {"scale": 0.5, "dropout": 0.1, "targets": "qkv", **_FULL}
+_LORA: Final[dict[str, Value]] = {"rank": 32, **_ADAPTER}
 TA_LORA = Method(
     "ta-lora",
     "TA-LoRA (Tucker)",
     "tabench.methods.ta_lora:adapt_tucker",
     "task-aware",
-    {
-        "ranks": (32, 32, 4),
-        "scale": 0.5,
-        "dropout": 0.1,
-        "targets": "qkv",
-        "orthogonality": 1.0,
-        "regularise": "U1,U2,G",
-    },
+    {"ranks": (32, 32, 4), "orthogonality": 1.0, "regularise": "U1,U2,G", **_ADAPTER},
 )
 TA_LORA_CP = Method(
     "ta-lora-cp",
     "TA-LoRA (CP)",
     "tabench.methods.ta_lora:adapt_cp",
     "task-aware",
-    {"rank": 32, "scale": 0.5, "dropout": 0.1, "targets": "qkv", "orthogonality": 1.0},
+    {"rank": 32, "orthogonality": 1.0, **_ADAPTER},
 )
 LORA_STL = Method("lora-stl", "LoRA-STL", "tabench.methods.lora:adapt", "per-task", _LORA)
 LORA_HPS = Method("lora-hps", "LoRA-HPS", "tabench.methods.lora:adapt", "shared", _LORA)

@@ -145,8 +145,11 @@ def _settings(experiment: Experiment, profile: str, sources: Sources) -> tuple[P
     settings = override(experiment, profile, overrides).profile(profile)
     place = _place(settings, sources)
     if place is not None and place.dataset != settings.dataset.name:
+        intended = settings.dataset.name
         overrides = (*overrides, f"dataset.name={place.dataset}")
         settings = override(experiment, profile, overrides).profile(profile)
+        note = f"The recipe of profile '{profile}' on a folder of {place.dataset} instead of its {intended}."
+        settings = settings.model_copy(update={"note": note})
     return settings, overrides
 
 

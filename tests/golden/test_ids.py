@@ -32,10 +32,10 @@ CANONICAL = (
 )
 
 PAPER = {  # seed 0 of experiments/nyuv2.toml, profile "paper", on a made-up fingerprint and checkpoint
-    "ta-lora": "95b6f321f704ae8d",
-    "ta-lora-cp": "2f937ced01ec8bfd",
-    "lora-stl": "61f035409f1a03ce",
-    "lora-hps": "35eca040f8ea20ee",
+    "ta-lora": "4a80034734e34a36",
+    "ta-lora-cp": "a54c1847283a8bc2",
+    "lora-stl": "5060d2964b03680b",
+    "lora-hps": "8b9e8b686be54791",
     "full-stl": "d73c13d7b5ddc4b0",
     "full-hps": "24aa7e3722093f0c",
     "frozen": "3d0ba7a8eeb1cdfc",
