@@ -38,15 +38,15 @@ def build_optimizer(trained: Mapping[str, nn.Parameter], train: TrainPart, encod
 
     Args:
         trained: Parameters by name.
-        train: The recipe.
-        encoder_lr: Learning rate of the image encoder's parameters, as a multiple of the recipe's.
+        train: The recipe; its `embedding_lr` is the rate of the no-mask embeddings, as a multiple of `lr`.
+        encoder_lr: Rate of the image encoder's parameters, as a multiple of the recipe's `lr`.
     """
-    groups = []
-    for scale, encoder in ((encoder_lr, True), (1.0, False)):
-        chosen = [p for name, p in trained.items() if name.startswith("image_encoder.") == encoder]
-        if chosen:
-            groups.append({"params": chosen, "scale": scale})
-    return Adam(groups, lr=train.lr, weight_decay=train.weight_decay, fused=True)
+    scales = {"image_encoder": encoder_lr, "no_mask": train.embedding_lr}
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in trained.items():
+        groups.setdefault(scales.get(name.split(".")[0], 1.0), []).append(parameter)
+    rows = [{"params": chosen, "scale": scale} for scale, chosen in groups.items()]
+    return Adam(rows, lr=train.lr, weight_decay=train.weight_decay, fused=True)
 
 
 def set_lr(optimizer: Optimizer, value: float) -> None:

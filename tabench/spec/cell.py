@@ -85,6 +85,8 @@ class TrainPart(Frozen):
         epochs: Passes over the training split.
         batch_size: Images per optimiser step (how they are split into micro-batches is not part of a cell).
         lr: Peak learning rate of Adam.
+        embedding_lr: Rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and
+            only these rows tell them apart, so a short run gains from a faster one.
         weight_decay: L2 penalty added to the gradient (not decoupled).
         warmup: Share of all steps with a linear ramp from 0; then linear to 0.
         precision: "fp32" or "bf16" (autocast).
@@ -96,6 +98,7 @@ class TrainPart(Frozen):
     epochs: Positive = 200
     batch_size: Positive = 4
     lr: Annotated[float, Field(strict=True, gt=0)] = 1e-3
+    embedding_lr: Annotated[float, Field(strict=True, gt=0)] = 1.0
     weight_decay: Annotated[float, Field(strict=True, ge=0)] = 1e-6
     warmup: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.05
     precision: Literal["fp32", "bf16"] = "fp32"
