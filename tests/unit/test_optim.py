@@ -43,12 +43,10 @@ def test_weight_decay_is_an_l2_penalty_on_the_gradient() -> None:
     assert weight.item() == pytest.approx(2.0 - 0.1, abs=1e-8)
 
 
-def test_the_encoder_may_learn_at_a_multiple_of_the_rate() -> None:
-    trained = {
-        "image_encoder.a": torch.nn.Parameter(torch.ones(2)),
-        "decoders.b": torch.nn.Parameter(torch.ones(3)),
-    }
-    optimizer = build_optimizer(trained, TrainPart(lr=0.1), encoder_lr=0.25)
+def test_encoder_and_embeddings_may_learn_at_multiples_of_the_rate() -> None:
+    sizes = {"image_encoder.a": 2, "decoders.b": 3, "no_mask.depth": 4}
+    trained = {name: torch.nn.Parameter(torch.ones(size)) for name, size in sizes.items()}
+    optimizer = build_optimizer(trained, TrainPart(lr=0.1, embedding_lr=10.0), encoder_lr=0.25)
     set_lr(optimizer, 0.04)
     rates = {group["params"][0].numel(): group["lr"] for group in optimizer.param_groups}
-    assert rates == {2: pytest.approx(0.01), 3: pytest.approx(0.04)}
+    assert rates == {2: pytest.approx(0.01), 3: pytest.approx(0.04), 4: pytest.approx(0.4)}
