@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 from tabench.report import wording
 from tabench.report.frames import Entry, Table
 from tabench.report.reading import Results
 from tabench.report.scores import deltas
+from tabench.stats.interval import t_interval
 
 FLOOR = "frozen"
 
@@ -22,14 +25,14 @@ def headline(results: Results, tables: list[Table]) -> str:
     return f"No Δ_b can be computed yet: {wording.states(results)}."
 
 
-def beaten_floor(results: Results, protocol: str) -> dict[str, bool]:
-    """Adapted method to whether its mean Delta_b against the frozen encoder is positive."""
-    beaten = {}
+def floor_margins(results: Results, protocol: str) -> dict[str, list[float]]:
+    """Adapted method to its Delta_b against the frozen encoder on each seed, in percent."""
+    margins = {}
     for method in results.methods:
         points, _ = deltas(results, method, FLOOR, protocol)
         if points and method != FLOOR:
-            beaten[method] = sum(point.value for point in points) > 0
-    return beaten
+            margins[method] = [point.value for point in points]
+    return margins
 
 
 def _best(table: Table) -> Entry | None:
@@ -57,12 +60,22 @@ def _winner(results: Results, table: Table, best: Entry) -> str:
 
 
 def _floor(results: Results, table: Table) -> str:
-    beaten = beaten_floor(results, table.protocol)
-    if not beaten:
+    margins = floor_margins(results, table.protocol)
+    if not margins:
         return ""
     floor = results.title(FLOOR).lower()
-    if all(beaten.values()):
-        return f"Every adapted method beats the {floor}."
-    lost = [results.title(method) for method, won in beaten.items() if not won]
-    won = f"{sum(beaten.values())} of {len(beaten)} adapted methods"
-    return f"{won} beat the {floor}; {wording.listing(lost)} did not."
+    means = {method: fmean(values) for method, values in margins.items()}
+    lost = [results.title(method) for method, mean in means.items() if mean <= 0]
+    span = f"Δ_b against it from {min(means.values()):+.1f} % to {max(means.values()):+.1f} %"
+    if lost:
+        won = f"{len(means) - len(lost)} of {len(means)} adapted methods"
+        return f"{won} beat the {floor}, {wording.listing(lost)} did not ({span})."
+    unclear = [results.title(method) for method, values in margins.items() if not clear_of_zero(values)]
+    doubt = f"; over the seeds not clear of zero: {wording.listing(unclear)}" if unclear else ""
+    return f"Every adapted method beats the {floor} ({span}{doubt})."
+
+
+def clear_of_zero(values: list[float]) -> bool:
+    """Whether the 95 % t-interval over the seeds lies above zero."""
+    interval = t_interval(values)
+    return interval.mean > interval.half_width  # False with one seed, whose half width is NaN

@@ -14,6 +14,7 @@ import pytest
 import report_fixtures as made
 
 from tabench.errors import StoreError
+from tabench.report import findings
 from tabench.report.frames import results_table
 from tabench.report.latex import latex
 from tabench.report.page import page
@@ -130,7 +131,13 @@ def test_the_headline_names_the_best_method_and_the_floor(html: str) -> None:
     sentence = re.search(r'<p class="headline">(.*?)</p>', html)
     assert sentence is not None
     assert "TA-LoRA (Tucker) has the best Δ<sub>b</sub> against LoRA-STL" in sentence[1]
-    assert "Every adapted method beats the frozen encoder." in sentence[1]
+    assert "Every adapted method beats the frozen encoder (Δ<sub>b</sub> against it from +" in sentence[1]
+
+
+def test_a_margin_within_the_spread_over_seeds_is_called_that() -> None:
+    assert findings.clear_of_zero([1.0, 1.1, 1.2])
+    assert not findings.clear_of_zero([0.1, 3.0, -1.0])
+    assert not findings.clear_of_zero([5.0])  # one seed shows no spread
 
 
 def test_published_values_stand_apart_from_a_demo(demo: Path, html: str) -> None:
