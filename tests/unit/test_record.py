@@ -135,7 +135,7 @@ def test_a_missing_record_is_named(tmp_path: Path) -> None:
 
 def test_a_record_of_version_1_stays_readable() -> None:
     record = load_record(KEPT)
-    assert record.cell_id == record.cell.id == "4fb703891cd1f72c"
+    assert record.cell_id == record.cell.id == "5cc4a19a8097a16c"
     assert record.metrics[0].value == 0.33333333
     assert dumps(record.model_dump(mode="json")) == KEPT.read_text(encoding="utf-8")
 
