@@ -72,7 +72,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(name="pretrain-nano")
 def pretrain_nano(session: nox.Session) -> None:
-    """Pretrain sam_vit_nano again from its recipe (about half an hour on two cores)."""
+    """Pretrain sam_vit_nano again from its recipe (17 minutes on one busy core)."""
     install(session)
     session.run("tabench", "pretrain", *session.posargs)
 

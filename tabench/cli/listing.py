@@ -88,8 +88,8 @@ def describe(
     print_table(["parameters", "count"], rows)
     if facts["idle"]:
         typer.echo(f"\nidle (no gradient ever reaches them): {', '.join(facts['idle_names'])}")
-    released = facts["total"] + described["unused_prompt_encoder"]
-    typer.echo(f"total as the released code prints it, with SAM's unused prompt encoder: {released:,}")
+    whole = facts["total"] + described["unused_prompt_encoder"]
+    typer.echo(f"total with SAM's prompt encoder, which mSAM does not use: {whole:,}")
 
 
 def _channels(text: str) -> tuple[int, ...]:

@@ -109,8 +109,8 @@ def _initialise(model: Sam) -> None:
     """Start close to what has to be learned first: that a point means its own place.
 
     Queries and keys of the decoder's attention between points and image start with the same
-    projection, so that it begins as a similarity of positional encodings; from independent ones
-    the small model stays for thousands of steps at the empty mask.
+    projection, so that it begins as a similarity of positional encodings. Trials of up to 300 steps
+    with independent ones, clicks only and masks drawn evenly stayed at the empty mask.
     """
     nn.init.trunc_normal_(model.image_encoder.pos_embed, std=0.02)
     for module in model.mask_decoder.transformer.modules():
