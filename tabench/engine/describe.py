@@ -18,8 +18,8 @@ from tabench.sam.msam import MSam
 class Description(TypedDict):
     """Parameter counts of a method: `all` models summed, and each of them.
 
-    `unused_prompt_encoder` is what SAM's prompt encoder holds besides `no_mask_embed`, for each model. mSAM has
-    no prompt encoder; the total counted for the released code of its successor (323,707,928 on ViT-L with
+    `unused_prompt_encoder` is what SAM's prompt encoder holds besides `no_mask_embed`, for each model. mSAM
+    has no prompt encoder; the total counted for the released code of its successor (323,707,928 on ViT-L with
     channels 13, 1, 3) is larger than `all["total"]` by exactly this number.
     """
 
