@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from tabench.catalog import METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
-from tabench.data.scenes import make_scenes
+from tabench.data.scenes import SCENES
 from tabench.engine.loop import Setting
 from tabench.engine.model import build_unit
 from tabench.engine.unit import Unit, units_of
@@ -29,7 +29,7 @@ def write_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def write_scenes(root: Path) -> Path:
-    make_scenes(root, seed=0, train=4, val=2, height=48, width=64)
+    SCENES.make(root, SCENES.recipe(seed=0, train=4, val=2, height=48, width=64))
     return root
 
 

@@ -10,6 +10,7 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import print_json, progress_bar
+from tabench.errors import SpecError
 
 data = typer.Typer(
     help="Check datasets and write synthetic ones.",
@@ -67,18 +68,29 @@ def verify(
 )
 def make_scenes(
     root: RootOption,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all scenes.")] = 0,
+    dataset: Annotated[
+        str, typer.Option(metavar="NAME", help="A synthetic dataset; see `tabench list datasets`.")
+    ] = "scenes",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all images.")] = 0,
     train: Annotated[int, typer.Option(min=1, help="Images of train.")] = 64,
     val: Annotated[int, typer.Option(min=1, help="Images of val.")] = 32,
     height: Annotated[int, typer.Option(min=16, help="Pixels.")] = 96,
     width: Annotated[int, typer.Option(min=16, help="Pixels.")] = 128,
 ) -> None:
-    """Write ray-cast rooms with exact labels, depth and normals in NYUv2's layout (not NYUv2)."""
-    from tabench.data.scenes import make_scenes as make
-    from tabench.data.scenes import recipe_fingerprint
+    """Write a synthetic dataset with exact targets, in the layout of the real one it stands in for."""
+    from tabench.catalog import DATASETS
+    from tabench.data.synthetic import SyntheticDataset
 
-    with progress_bar("generating scenes") as progress:
-        recipe = make(root, seed=seed, train=train, val=val, height=height, width=width, progress=progress)
+    found = DATASETS.get(dataset, where="--dataset")
+    if not isinstance(found, SyntheticDataset):
+        known = [name for name in DATASETS.names() if DATASETS.get(name).synthetic]
+        raise SpecError(
+            f"'{dataset}' is no synthetic dataset", where="--dataset", hint=f"known: {', '.join(known)}"
+        )
+    recipe = found.recipe(seed=seed, train=train, val=val, height=height, width=width)
+    with progress_bar(f"generating {dataset}") as progress:
+        found.make(root, recipe, progress)
     typer.echo(
-        f"{train} + {val} scenes of {height}x{width} in {root}, fingerprint {recipe_fingerprint(recipe)}"
+        f"{train} + {val} synthetic images of {height}x{width} in {root}, "
+        f"fingerprint {found.recipe_fingerprint(recipe)}"
     )

@@ -175,17 +175,20 @@ def _check_inputs(plan: Plan, device: str) -> None:
 
 def _generate(plan: Plan) -> None:
     """Write the synthetic dataset, or what is missing of it."""
-    recipe, root = plan.resolution.generate, plan.resolution.data_root
-    if recipe is None:
+    generate, root = plan.resolution.generate, plan.resolution.data_root
+    if generate is None:
         return
-    from tabench.data.scenes import make_scenes
+    from tabench.catalog import DATASETS
+    from tabench.data.synthetic import SyntheticDataset
 
-    with progress_bar("generating scenes") as progress:
+    dataset = DATASETS.get(plan.resolution.resolved.dataset_name)
+    assert isinstance(dataset, SyntheticDataset)  # the plan has checked
+    with progress_bar(f"generating {dataset.name}") as progress:
         try:
-            make_scenes(root, **recipe.model_dump(), progress=progress)
+            dataset.make(root, dataset.recipe(**generate.model_dump()), progress)
         except OSError as error:
             raise StoreError(
-                f"the scenes cannot be written: {error.strerror}",
+                f"the {dataset.name} cannot be written: {error.strerror}",
                 where=str(root),
                 hint="set TABENCH_CACHE to a folder that can be written",
             ) from error

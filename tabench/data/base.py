@@ -86,6 +86,10 @@ class DatasetDef(ABC):
     size: ClassVar[tuple[int, int]]  # published (H, W)
     download: ClassVar[str]  # where to get it and where to put it, for error messages
 
+    def classes_of(self, task: str) -> tuple[str, ...]:
+        """Names of a task's classes, in the order of its labels; empty for tasks without classes."""
+        return self.class_names if task == "segmentation" else ()
+
     @abstractmethod
     def split(self, root: Path, name: str) -> Split:
         """Open a split ("train", "val", "train-636", "train-159").

@@ -6,6 +6,7 @@ may be floats; every array is checked before it is used, and an error names its 
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.errors import DataError
+from tabench.store.atomic import write_bytes
 
 FOLDERS = ("train", "val")
 KINDS = ("image", "label", "depth", "normal")
@@ -54,6 +56,17 @@ def list_images(root: Path, folder: str, *, hint: str) -> list[int]:
 def file_of(root: Path, folder: str, kind: str, number: int) -> Path:
     """Path of one array."""
     return root / folder / kind / f"{number}.npy"
+
+
+def write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
+    """Write a .npy file, whole or not at all.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
 
 
 def open_array(path: Path) -> npt.NDArray[np.generic]:

@@ -27,7 +27,7 @@ from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 
 from tabench.data.scenes import make_scene
-from tabench.data.scenes.recipe import GENERATOR
+from tabench.data.scenes.make import GENERATOR
 from tabench.engine.prompts import Prompt, mask_iou, mask_loss
 from tabench.provenance.checksum import sha256_file
 from tabench.sam.build import build_sam

@@ -87,9 +87,9 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
-    """The cell's task objects by name; every one is given the dataset's class names."""
+    """The cell's task objects by name, each with its class names."""
     pairs = zip(cell.dataset.tasks, cell.dataset.channels, strict=True)
-    return {name: TASKS.get(name)(channels, dataset.class_names) for name, channels in pairs}
+    return {name: TASKS.get(name)(channels, dataset.classes_of(name)) for name, channels in pairs}
 
 
 def keep_weights(folder: CellFolder) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tabench.catalog import BACKBONES, DATASETS, TASKS
 from tabench.data.base import DatasetDef
+from tabench.data.synthetic import SyntheticDataset
 from tabench.errors import CheckpointError, DataError, SpecError
 from tabench.runs.cache import cache_root
 from tabench.runs.weights import find_weights
@@ -178,14 +179,18 @@ def _resolve(experiment: Experiment, profile: str, why: str, sources: Sources) -
 
 def _place(settings: Profile, sources: Sources) -> _Place | None:
     name, generate = settings.dataset.name, settings.dataset.generate
-    if generate is not None and sources.data_root is None and not DATASETS.get(name).synthetic:
+    if (
+        generate is not None
+        and sources.data_root is None
+        and not isinstance(DATASETS.get(name), SyntheticDataset)
+    ):
         raise SpecError(
             f"'{name}' is no synthetic dataset: it cannot be generated",
             where="dataset.generate",
             hint="take the profile whose dataset is synthetic, for example --profile demo",
         )
     if generate is not None and sources.data_root is None:
-        digest = _recipe_fingerprint(generate).rpartition("-")[2]
+        digest = _recipe_fingerprint(name, generate).rpartition("-")[2]
         return _Place(cache_root() / f"{name}-{digest[:12]}", name, generate)
     variable = os.environ.get("TABENCH_DATA")
     base = sources.data_root or (Path(variable) if variable else None)
@@ -196,9 +201,10 @@ def _place(settings: Profile, sources: Sources) -> _Place | None:
         return None  # TABENCH_DATA without this dataset
     if not root.is_dir():
         return None
-    if generate is not None and not (root / "scenes.json").is_file():
-        # the demo recipe on a folder of photographs in the same layout
-        return _Place(base / "nyuv2" if (base / "nyuv2").is_dir() else root, "nyuv2")
+    dataset = DATASETS.get(name)
+    if isinstance(dataset, SyntheticDataset) and not (root / dataset.recipe_file).is_file():
+        real = dataset.stands_for  # the demo recipe on a folder of photographs in the same layout
+        return _Place(base / real if (base / real).is_dir() else root, real)
     return _Place(root, name)
 
 
@@ -208,15 +214,15 @@ def _explicit_weights(settings: Profile, sources: Sources) -> Path | None:
     return Path(settings.backbone.checkpoint) if settings.backbone.checkpoint else None
 
 
-def _recipe_fingerprint(generate: Generate) -> str:
-    from tabench.data.scenes import Recipe, recipe_fingerprint
-
-    return recipe_fingerprint(Recipe(**generate.model_dump()))
+def _recipe_fingerprint(name: str, generate: Generate) -> str:
+    dataset = DATASETS.get(name)
+    assert isinstance(dataset, SyntheticDataset)  # `_place` has checked
+    return dataset.recipe_fingerprint(dataset.recipe(**generate.model_dump()))
 
 
 def _fingerprint(dataset: DatasetDef, place: _Place) -> str:
     if place.generate is not None:
-        return _recipe_fingerprint(place.generate)
+        return _recipe_fingerprint(place.dataset, place.generate)
     return dataset.fingerprint(place.root)
 
 

@@ -16,7 +16,7 @@ from tabench.catalog import DATASETS, TASKS
 from tabench.data.base import DatasetDef, Sample
 from tabench.data.loading import evaluation_batches
 from tabench.data.nyuv2 import NyuLayoutDataset
-from tabench.data.scenes import make_scenes
+from tabench.data.scenes import SCENES
 from tabench.errors import DataError, TabenchError
 
 TRAIN, VAL, HEIGHT, WIDTH = 5, 2, 24, 32
@@ -34,7 +34,7 @@ def make(name: str, root: Path, seed: int = 0) -> DatasetDef:
     dataset = DATASETS.get(name)
     if not isinstance(dataset, NyuLayoutDataset):
         pytest.skip(f"'{name}' has a layout of its own: no small folder of it can be made here")
-    make_scenes(root, seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH)
+    SCENES.make(root, SCENES.recipe(seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH))
     if not dataset.synthetic:
         (root / "scenes.json").unlink()
     return dataset

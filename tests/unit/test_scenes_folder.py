@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 
 from tabench.catalog import DATASETS
-from tabench.data.scenes import SCENES, Recipe, make_scene, make_scenes, recipe_fingerprint
+from tabench.data.recipe import Recipe
+from tabench.data.scenes import SCENES, make_scene
 from tabench.errors import DataError
 
 SIZES = {"seed": 5, "train": 3, "val": 2, "height": 24, "width": 32}
+
+
+def make_scenes(root, progress=None, **sizes):
+    SCENES.make(root, SCENES.recipe(**sizes), progress)
 
 
 @pytest.fixture
@@ -101,7 +106,7 @@ def test_incomplete_sets_are_not_read(root):
 def test_verify_compares_with_the_renderer(root):
     report = SCENES.verify(root)
     assert (report.problems, report.warnings) == ([], [])
-    assert report.fingerprint == SCENES.fingerprint(root) == recipe_fingerprint(Recipe(**SIZES))
+    assert report.fingerprint == SCENES.fingerprint(root) == SCENES.recipe_fingerprint(Recipe(**SIZES))
     path = root / "val" / "depth" / "1.npy"
     np.save(path, np.load(path) * 1.1)
     report = SCENES.verify(root)
@@ -111,11 +116,11 @@ def test_verify_compares_with_the_renderer(root):
 
 
 def test_fingerprint_is_the_recipe(root):
-    assert recipe_fingerprint(Recipe(**SIZES)).startswith("scenes-")
-    assert recipe_fingerprint(Recipe(0, 64, 32, 96, 128)) == (
+    assert SCENES.recipe_fingerprint(Recipe(**SIZES)).startswith("scenes-")
+    assert SCENES.recipe_fingerprint(Recipe(0, 64, 32, 96, 128)) == (
         "scenes-02bf2f168ce70178d9a5ad33fbd3707138f69d4987b1580a257ec0d992c92004"
     )
-    every = {recipe_fingerprint(Recipe(**{**SIZES, key: 40})) for key in SIZES}
+    every = {SCENES.recipe_fingerprint(Recipe(**{**SIZES, key: 40})) for key in SIZES}
     assert len(every) == len(SIZES)
 
 

@@ -6,16 +6,11 @@ They are not NYUv2, and numbers on them say nothing about it.
 
 from tabench.data.scenes.camera import intrinsics
 from tabench.data.scenes.dataset import SCENES, SceneDataset
-from tabench.data.scenes.make import make_scene, make_scenes
-from tabench.data.scenes.recipe import Recipe, read_recipe, recipe_fingerprint
+from tabench.data.scenes.make import make_scene
 
 __all__ = [
     "SCENES",
-    "Recipe",
     "SceneDataset",
     "intrinsics",
     "make_scene",
-    "make_scenes",
-    "read_recipe",
-    "recipe_fingerprint",
 ]

@@ -8,10 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from tabench.data.base import Progress, VerifyReport
-from tabench.data.layout import KINDS, file_of
+from tabench.data.layout import KINDS, file_of, write_array
 from tabench.data.nyuv2 import NyuLayoutDataset, NyuLayoutSplit
-from tabench.data.scenes.make import make_scene
-from tabench.data.scenes.recipe import FILE, GENERATOR, Recipe, read_recipe, recipe_fingerprint
+from tabench.data.recipe import Recipe
+from tabench.data.scenes.make import GENERATOR, make_scene
+from tabench.data.synthetic import SyntheticDataset
 from tabench.data.verify import verify_layout
 from tabench.errors import DataError
 
@@ -20,14 +21,23 @@ _DIFFERING_PIXELS = 0.01
 _TOLERANCE = {"image": 2.5 / 255, "label": 0.5, "depth": 1e-3, "normal": 1e-3}
 
 
-class SceneDataset(NyuLayoutDataset):
+class SceneDataset(SyntheticDataset, NyuLayoutDataset):
     """Procedural rooms in the NYUv2 layout, with the same classes and tasks."""
 
     name: ClassVar[str] = "scenes"
     title: ClassVar[str] = "Synthetic scenes"
-    synthetic: ClassVar[bool] = True
+    stands_for: ClassVar[str] = "nyuv2"
+    generator: ClassVar[int] = GENERATOR
     size: ClassVar[tuple[int, int]] = (96, 128)
     download: ClassVar[str] = "generate them: `tabench data make-scenes --root ROOT` (nothing is downloaded)"
+
+    def write_image(self, root: Path, recipe: Recipe, folder: str, index: int) -> None:
+        """Render a scene into its four arrays; see `SyntheticDataset.write_image`."""
+        paths = {kind: file_of(root, folder, kind, index) for kind in KINDS}
+        if not all(path.exists() for path in paths.values()):
+            scene = make_scene(recipe.seed, folder, index, recipe.height, recipe.width)
+            for kind, path in paths.items():
+                write_array(path, scene[kind])
 
     def split(self, root: Path, name: str) -> NyuLayoutSplit:
         """Open a split.
@@ -36,21 +46,13 @@ class SceneDataset(NyuLayoutDataset):
             DataError: Nothing was generated here, or fewer images than the recipe says.
             SpecError: There is no split of this name.
         """
-        recipe = _readable(root)
-        for folder, expected in _counts(recipe).items():
-            found = len(super().split(root, folder))
-            if found != expected:
-                raise DataError(
-                    f"{found} images, the recipe says {expected}",
-                    where=str(root / folder),
-                    hint="call the generator with the same recipe again: it makes the missing ones",
-                )
+        self.check_counts(root, lambda folder: len(NyuLayoutDataset.split(self, root, folder)))
         return super().split(root, name)
 
     def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
         """Check every file, the counts against the recipe, and two images against the renderer."""
         try:
-            recipe = _readable(root)
+            recipe = self.readable(root)
         except DataError as error:
             return VerifyReport(root, problems=[f"{error.where}: {error.message}"])
         report = verify_layout(
@@ -61,7 +63,7 @@ class SceneDataset(NyuLayoutDataset):
             hint=self.download,
             progress=progress,
         )
-        for folder, expected in _counts(recipe).items():
+        for folder, expected in recipe.counts.items():
             found = report.counts.get(folder, 0)
             if found != expected:
                 report.problems.append(f"{root / folder}: {found} images, the recipe says {expected}")
@@ -70,31 +72,8 @@ class SceneDataset(NyuLayoutDataset):
             report.problems += _differences(root, recipe, "val", recipe.val - 1)
         report.facts["recipe"] = recipe.to_json()
         if not report.problems:
-            report.fingerprint = recipe_fingerprint(recipe)
+            report.fingerprint = self.recipe_fingerprint(recipe)
         return report
-
-    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
-        """Fingerprint of the recipe, the same on any machine.
-
-        Raises:
-            DataError: The folder holds no scenes, or those of another generator.
-        """
-        return recipe_fingerprint(_readable(root))
-
-
-def _readable(root: Path) -> Recipe:
-    recipe = read_recipe(root)
-    if recipe.generator != GENERATOR:
-        raise DataError(
-            f"made by generator {recipe.generator}, this one is {GENERATOR}",
-            where=str(root / FILE),
-            hint="generate the scenes again in another folder",
-        )
-    return recipe
-
-
-def _counts(recipe: Recipe) -> dict[str, int]:
-    return {"train": recipe.train, "val": recipe.val}
 
 
 def _differences(root: Path, recipe: Recipe, split: str, index: int) -> list[str]:

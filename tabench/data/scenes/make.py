@@ -1,22 +1,15 @@
-"""Making scenes: one in memory, or a whole folder in NYUv2's layout."""
+"""Making one scene in memory."""
 
 from __future__ import annotations
-
-import io
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.base import Progress
-from tabench.data.layout import KINDS, file_of
 from tabench.data.scenes.dice import Dice, scene_key
-from tabench.data.scenes.recipe import FILE, Recipe, read_recipe
 from tabench.data.scenes.render import render
 from tabench.data.scenes.rooms import sample_scene
-from tabench.errors import DataError
-from tabench.store.atomic import write_bytes
 
+GENERATOR = 1  # raised whenever any scene changes
 _ROOM, _SENSOR = 0, 1
 
 
@@ -46,61 +39,3 @@ def make_scene(
     key = scene_key(split, index)
     scene = sample_scene(Dice(seed, *key, _ROOM))
     return render(scene, Dice(seed, *key, _SENSOR), height, width)
-
-
-def make_scenes(
-    root: Path | str,
-    *,
-    seed: int,
-    train: int,
-    val: int,
-    height: int,
-    width: int,
-    progress: Progress | None = None,
-) -> Recipe:
-    """Write {train,val}/{image,label,depth,normal}/{i}.npy and scenes.json.
-
-    Each file appears whole or not at all, and images that are complete are left alone, so
-    a stopped run is finished by calling it again.
-
-    Raises:
-        DataError: The folder holds scenes of another recipe, or other data.
-        StoreError: A file cannot be written.
-    """
-    root, recipe = Path(root), Recipe(seed, train, val, height, width)
-    _claim(root, recipe)
-    jobs = [(split, i) for split, count in (("train", train), ("val", val)) for i in range(count)]
-    for done, (split, index) in enumerate(jobs):
-        paths = {kind: file_of(root, split, kind, index) for kind in KINDS}
-        if not all(path.exists() for path in paths.values()):
-            scene = make_scene(seed, split, index, height, width)
-            for kind, path in paths.items():
-                _save(path, scene[kind])
-        if progress is not None:
-            progress(done + 1, len(jobs), f"{split}/{index}")
-    return recipe
-
-
-def _claim(root: Path, recipe: Recipe) -> None:
-    if (root / FILE).exists():
-        held = read_recipe(root)
-        if held != recipe:
-            raise DataError(
-                f"this folder holds scenes of another recipe: {held.to_json()}, asked for {recipe.to_json()}",
-                where=str(root / FILE),
-                hint="choose another folder or delete this one",
-            )
-        return
-    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
-        raise DataError(
-            "the path is taken by something that is not generated scenes",
-            where=str(root),
-            hint="choose an empty or a new folder",
-        )
-    write_bytes(root / FILE, (recipe.to_json() + "\n").encode())
-
-
-def _save(path: Path, array: npt.NDArray[np.generic]) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())

@@ -9,22 +9,20 @@ from pathlib import Path
 
 from tabench.errors import DataError
 
-GENERATOR = 1  # raised whenever any scene changes
-FILE = "scenes.json"
 _LEAST = {"seed": 0, "train": 1, "val": 1, "height": 16, "width": 16, "generator": 1}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a folder's contents.
+    """Everything that decides a generated folder's contents.
 
     Attributes:
-        seed: Seed of all scenes.
+        seed: Seed of all images.
         train: Images in train.
         val: Images in val.
         height: Pixels.
         width: Pixels.
-        generator: Version of the generator.
+        generator: Version of the generator; raised whenever any image changes.
     """
 
     seed: int
@@ -32,43 +30,48 @@ class Recipe:
     val: int
     height: int
     width: int
-    generator: int = GENERATOR
+    generator: int = 1
 
     def __post_init__(self) -> None:
         for key, value in asdict(self).items():
             least = _LEAST[key]
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise DataError(
-                    f"'{key}' is {value!r}", where="scenes recipe", hint=f"a whole number >= {least}"
+                    f"'{key}' is {value!r}",
+                    where="recipe of a generated dataset",
+                    hint=f"a whole number >= {least}",
                 )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images of each folder."""
+        return {"train": self.train, "val": self.val}
 
     def to_json(self) -> str:
         """Canonical text: sorted keys, no spaces, whole numbers only."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
+    def fingerprint(self, dataset: str) -> str:
+        """Fingerprint of the content, the same on any machine.
 
-def recipe_fingerprint(recipe: Recipe) -> str:
-    """Fingerprint of a recipe, the same on any machine.
-
-    It covers the recipe and not the files: renderers may differ in an image's last bit
-    between platforms, and results must not be told apart by that.
-    """
-    return "scenes-" + hashlib.sha256(recipe.to_json().encode()).hexdigest()
+        It covers the recipe and not the files: renderers may differ in an image's last bit
+        between platforms, and results must not be told apart by that.
+        """
+        return f"{dataset}-" + hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-def read_recipe(root: Path) -> Recipe:
-    """Read a folder's recipe.
+def read_recipe(path: Path) -> Recipe:
+    """Read the recipe of a folder from its file.
 
     Raises:
         DataError: There is none, or it is damaged.
     """
-    path = root / FILE
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         return Recipe(**raw)
     except FileNotFoundError as error:
-        hint = f"generate the scenes with `tabench data make-scenes --root {root}`"
-        raise DataError("no scenes have been generated here", where=str(path), hint=hint) from error
+        hint = f"generate it with `tabench data make-scenes --dataset {path.stem} --root {path.parent}`"
+        raise DataError(f"no {path.stem} have been generated here", where=str(path), hint=hint) from error
     except (ValueError, TypeError) as error:
         hint = "delete the folder and generate it again"
-        raise DataError(f"not a recipe of generated scenes: {error}", where=str(path), hint=hint) from error
+        raise DataError(f"not a recipe of generated images: {error}", where=str(path), hint=hint) from error

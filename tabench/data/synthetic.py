@@ -1,0 +1,125 @@
+"""Datasets that are generated from a recipe, in the layout of a real one that they stand in for."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from tabench.data.base import DatasetDef, Progress
+from tabench.data.recipe import Recipe, read_recipe
+from tabench.errors import DataError
+from tabench.store.atomic import write_bytes
+
+
+class SyntheticDataset(DatasetDef):
+    """A generated dataset: known by its recipe, written image by image, resumable.
+
+    Subclasses also derive from the real dataset's reader, after this class.
+
+    Attributes:
+        stands_for: Registry name of the real dataset whose layout and tasks it has.
+        generator: Version of the generator; raised whenever any image changes.
+    """
+
+    synthetic: ClassVar[bool] = True
+    stands_for: ClassVar[str]
+    generator: ClassVar[int] = 1
+
+    @property
+    def recipe_file(self) -> str:
+        """Name of the file, in the dataset's folder, that holds the recipe."""
+        return f"{self.name}.json"
+
+    @abstractmethod
+    def write_image(self, root: Path, recipe: Recipe, folder: str, index: int) -> None:
+        """Write all files of an image of "train" or "val", each whole; a complete image is left alone."""
+
+    def write_lists(self, root: Path, recipe: Recipe) -> None:
+        """Write what the layout needs besides the images (split lists); nothing by default."""
+
+    def recipe(self, *, seed: int, train: int, val: int, height: int, width: int) -> Recipe:
+        """The recipe of these sizes by this generator.
+
+        Raises:
+            DataError: A size is out of range.
+        """
+        return Recipe(seed, train, val, height, width, self.generator)
+
+    def recipe_fingerprint(self, recipe: Recipe) -> str:
+        """Fingerprint of what a recipe makes, before or after it is made."""
+        return recipe.fingerprint(self.name)
+
+    def make(self, root: Path, recipe: Recipe, progress: Progress | None = None) -> None:
+        """Write the dataset, or what is missing of it: a stopped call is finished by another.
+
+        Raises:
+            DataError: The folder holds images of another recipe, or other data.
+            StoreError: A file cannot be written.
+        """
+        self._claim(root, recipe)
+        jobs = [(folder, i) for folder, count in recipe.counts.items() for i in range(count)]
+        for done, (folder, index) in enumerate(jobs):
+            self.write_image(root, recipe, folder, index)
+            if progress is not None:
+                progress(done + 1, len(jobs), f"{folder}/{index}")
+        self.write_lists(root, recipe)
+
+    def check_counts(self, root: Path, images: Callable[[str], int]) -> None:
+        """Compare the images of each folder, as `images` counts them, with the recipe.
+
+        Raises:
+            DataError: Nothing was generated here, or another number of images than the recipe says.
+        """
+        for folder, expected in self.readable(root).counts.items():
+            found = images(folder)
+            if found != expected:
+                raise DataError(
+                    f"{found} images, the recipe says {expected}",
+                    where=str(root / folder),
+                    hint="call the generator with the same recipe again: it makes the missing ones",
+                )
+
+    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+        """Fingerprint of the recipe, the same on any machine.
+
+        Raises:
+            DataError: The folder holds no such images, or those of another generator.
+        """
+        return self.recipe_fingerprint(self.readable(root))
+
+    def readable(self, root: Path) -> Recipe:
+        """The recipe of a folder that this generator made.
+
+        Raises:
+            DataError: The folder holds no such images, or those of another generator.
+        """
+        recipe = read_recipe(root / self.recipe_file)
+        if recipe.generator != self.generator:
+            raise DataError(
+                f"made by generator {recipe.generator}, this one is {self.generator}",
+                where=str(root / self.recipe_file),
+                hint=f"generate the {self.name} again in another folder",
+            )
+        return recipe
+
+    def _claim(self, root: Path, recipe: Recipe) -> None:
+        path = root / self.recipe_file
+        if path.exists():
+            held = read_recipe(path)
+            if held != recipe:
+                raise DataError(
+                    f"this folder holds {self.name} of another recipe: {held.to_json()}, "
+                    f"asked for {recipe.to_json()}",
+                    where=str(path),
+                    hint="choose another folder or delete this one",
+                )
+            return
+        if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+            raise DataError(
+                f"the path is taken by something that is not generated {self.name}",
+                where=str(root),
+                hint="choose an empty or a new folder",
+            )
+        write_bytes(path, (recipe.to_json() + "\n").encode())
