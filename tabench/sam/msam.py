@@ -20,8 +20,9 @@ from tabench.sam.build import (
     build_mask_decoder,
     build_position_encoding,
 )
-from tabench.sam.decoding import decode_batched, freeze_idle
+from tabench.sam.decoding import decode, freeze_idle
 from tabench.sam.geometry import Backbone
+from tabench.sam.resampling import restore
 
 PixelNorm = Literal["none", "sam"]
 _FREQUENCIES = "positional_encoding_gaussian_matrix"
@@ -118,13 +119,9 @@ class MSam(nn.Module):
 
     def restore(self, masks: Tensor, inner: tuple[int, int], out_size: tuple[int, int]) -> Tensor:
         """Bilinear to the input size, crop the padding, bilinear to `out_size` (no antialias, as SAM)."""
-        side = self.backbone.image_size
         masks = masks.to(torch.promote_types(masks.dtype, torch.float32))  # bf16 autocast ends here
-        masks = F.interpolate(masks, (side, side), mode="bilinear", align_corners=False)
-        masks = masks[..., : inner[0], : inner[1]]
-        if inner == out_size:
-            return masks
-        return F.interpolate(masks, out_size, mode="bilinear", align_corners=False)
+        with torch.autocast(masks.device.type, enabled=False):
+            return restore(masks, self.backbone.image_size, inner, out_size)
 
     def dense_pe(self) -> Tensor:
         """Positional encoding of the token grid (1, C, h, w), in fp32 whatever the autocast."""
@@ -180,7 +177,7 @@ class MSam(nn.Module):
         dense_pe = self.dense_pe()
         return {
             task: self.restore(
-                decode_batched(self.decoders[task], embeddings[task], self.no_mask[task], dense_pe),
+                decode(self.decoders[task], embeddings[task], self.no_mask[task], dense_pe),
                 inner,
                 out_size,
             )

@@ -11,7 +11,7 @@ from tabench.catalog import METHODS
 from tabench.methods import lora, ta_lora
 from tabench.methods.merging import merged_encoder
 from tabench.sam.build import build_image_encoder, build_sam
-from tabench.sam.decoding import decode_batched, decode_plain
+from tabench.sam.decoding import decode, decode_plain
 from tabench.sam.msam import MSam
 
 CHANNELS = {"first": 3, "second": 1, "third": 2}
@@ -65,8 +65,8 @@ def test_batched_decoding_equals_the_stock_decoder() -> None:
     embedding = torch.randn(3, 16, 4, 4, dtype=torch.float64, requires_grad=True)
     trained = [p for p in decoder.parameters() if p.requires_grad]
     results = []
-    for decode in (decode_plain, decode_batched):
-        masks = decode(decoder, embedding, rows, model.dense_pe())
+    for way in (decode_plain, decode):
+        masks = way(decoder, embedding, rows, model.dense_pe())
         results.append((masks, torch.autograd.grad(total({"x": masks}), [embedding, rows, *trained])))
     torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-10)
 
