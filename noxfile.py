@@ -33,6 +33,18 @@ def reproduce_nyuv2(session: nox.Session) -> None:
     reproduce(session, "nyuv2")
 
 
+@nox.session(name="reproduce-ranks")
+def reproduce_ranks(session: nox.Session) -> None:
+    """Table 4: ranks of Tucker, CP and LoRA against quality and parameters."""
+    reproduce(session, "ranks")
+
+
+@nox.session(name="reproduce-orthogonality")
+def reproduce_orthogonality(session: nox.Session) -> None:
+    """Table 5: which factors the regulariser sees, and its weight."""
+    reproduce(session, "orthogonality")
+
+
 @nox.session(name="report")
 def report(session: nox.Session) -> None:
     """Render the shipped reference records again, without training."""

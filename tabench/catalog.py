@@ -115,5 +115,8 @@ BACKBONES: Registry[Backbone] = Registry(
 EXECUTORS: Registry[type[Executor]] = Registry(
     "executor",
     "tabench.executors",
-    [Entry("inline", "tabench.runs.inline:InlineExecutor", "one cell after the other, in this process")],
+    [
+        Entry("inline", "tabench.runs.inline:InlineExecutor", "one cell after the other, in this process"),
+        Entry("pool", "tabench.runs.pool:PoolExecutor", "several cells at once, one process a GPU or core"),
+    ],
 )

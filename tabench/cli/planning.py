@@ -78,7 +78,7 @@ def print_plan(plan: Plan) -> None:
     for planned in plan.cells:
         cost = planned.estimate
         time = f"{duration(cost.seconds)} ({cost.basis})" if cost else ""
-        rows.append([planned.cell.id, planned.cell.label, planned.state, time, planned.why])
+        rows.append([planned.cell.id, plan.labels[planned.cell.id], planned.state, time, planned.why])
     print_table(["cell", "method, seed", "state", "time", "why"], rows, state=2)
     total = sum(p.estimate.seconds for p in plan.open if p.estimate)
     disk = max((p.disk for p in plan.open), default=0)
@@ -109,7 +109,7 @@ def plan_json(plan: Plan, results: Path) -> dict[str, Any]:
         "cells": [
             {
                 "id": p.cell.id,
-                "label": p.cell.label,
+                "label": plan.labels[p.cell.id],
                 "method": p.cell.method.name,
                 "seed": p.cell.seed,
                 "state": p.state,

@@ -14,7 +14,7 @@ from tabench.cli.planning import RESULTS, experiment_name, plan_json, print_plan
 from tabench.errors import SpecError, StoreError
 
 if TYPE_CHECKING:
-    from tabench.runs.executor import Outcome
+    from tabench.runs.executor import Executor, Job, Options, Outcome
     from tabench.runs.plan import Plan
 
 REPORTS = Path("reports")
@@ -41,11 +41,23 @@ def run(
     checkpoint: options.CheckpointOption = None,
     results: options.ResultsOption = RESULTS,
     executor: Annotated[
-        str, typer.Option(metavar="NAME", rich_help_panel=options.HOW, help="See `tabench list executors`.")
-    ] = "inline",
+        str,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=options.HOW,
+            help="See `tabench list executors`; auto is pool where cells side by side are faster.",
+        ),
+    ] = "auto",
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, rich_help_panel=options.HOW, help="Cells at a time (pool); 0 = one a GPU, else one a core."
+        ),
+    ] = 0,
     device: options.DeviceOption = "auto",
     threads: Annotated[
-        int, typer.Option(min=0, rich_help_panel=options.HOW, help="CPU threads; 0 = all usable cores.")
+        int,
+        typer.Option(min=0, rich_help_panel=options.HOW, help="CPU threads of a cell; 0 = its share."),
     ] = 0,
     micro_batch: Annotated[
         int,
@@ -74,7 +86,8 @@ def run(
     from tabench.spec.experiment import load_experiment
     from tabench.store.layout import ExperimentFolder
 
-    chosen = EXECUTORS.get(executor, where="--executor")()
+    if executor != "auto":
+        EXECUTORS.entry(executor, where="--executor")
     plan = make_plan(
         load_experiment(options.find_experiment(experiment)),
         options.request(
@@ -92,16 +105,13 @@ def run(
         print_plan(plan)
     outcomes: list[Outcome] = []
     jobs = plan.jobs()
+    how = Options(results, device, threads, micro_batch, checkpoint_every, keep_weights, workers)
     if jobs:
         _check_inputs(plan, device)
         ExperimentFolder(results, plan.experiment.name).write_experiment(plan.experiment_json())
         _generate(plan)
         with view_of(jobs, console(stderr=True)) as view:
-            outcomes = chosen.run(
-                jobs,
-                Options(results, device, threads, micro_batch, checkpoint_every, keep_weights),
-                view,
-            )
+            outcomes = _executor(executor, jobs, how).run(jobs, how, view)
     failed = [o for o in outcomes if o.state == "failed"]
     interrupted = any(o.state == "interrupted" for o in outcomes)
     if as_json:
@@ -161,6 +171,16 @@ def _report(name: str, results: Path, out: Path, published: Path | None, as_json
         print_json({"files": [str(file) for file in files]})
     else:
         typer.echo(f"report: {files[0]} ({len(files)} files)")
+
+
+def _executor(name: str, jobs: list[Job], how: Options) -> Executor:
+    from tabench.catalog import EXECUTORS
+
+    if name == "auto":
+        from tabench.runs.pool import worthwhile
+
+        name = "pool" if worthwhile(jobs, how) else "inline"
+    return EXECUTORS.get(name, where="--executor")()
 
 
 def _check_inputs(plan: Plan, device: str) -> None:

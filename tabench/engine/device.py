@@ -6,9 +6,8 @@ import torch
 
 from tabench.catalog import BACKBONES
 from tabench.errors import SpecError
+from tabench.sam.geometry import SMALL_IMAGE
 from tabench.spec.cell import Cell
-
-SMALL_IMAGE = 256  # up to this input side a whole batch fits anywhere
 
 
 def choose_device(name: str) -> torch.device:

@@ -164,7 +164,7 @@ def _record(
         "record_version": RECORD_VERSION,
         "cell_id": cell.id,
         "cell": cell.model_dump(mode="json"),
-        "label": job.label,
+        "label": cell.label,  # the same in every experiment that has the cell
         "data": {
             "name": dataset.name,
             "title": dataset.title,

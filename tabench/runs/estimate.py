@@ -30,8 +30,8 @@ class Estimate:
 
     Attributes:
         seconds: Wall-clock seconds from its start to its record.
-        basis: "measured" (other seeds here), "reference" (the shipped run), "scaled" (same method, other
-            length) or "rough" (FLOPs over an assumed rate).
+        basis: "adopted" (another experiment has it), "measured" (other seeds here), "reference" (the
+            shipped run), "scaled" (same method, other length) or "rough" (FLOPs over an assumed rate).
         detail: The basis in words.
     """
 

@@ -20,6 +20,7 @@ class Job:
         label: Short human name.
         data_root: Folder that holds the dataset.
         checkpoint: Weights file of the backbone.
+        seconds: Time it will take, for the order; 0 where it is not known.
     """
 
     experiment: str
@@ -27,6 +28,7 @@ class Job:
     label: str
     data_root: Path
     checkpoint: Path
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Options:
         micro_batch: Images per forward pass; 0 = chosen by the backbone's image size.
         checkpoint_seconds: Time between two checkpoints inside an epoch.
         keep_weights: Keep the trained parameters of finished cells.
+        workers: Cells at a time, for executors that run several; 0 = chosen by cores or GPUs.
     """
 
     results: Path
@@ -48,6 +51,7 @@ class Options:
     micro_batch: int = 0
     checkpoint_seconds: float = 60.0
     keep_weights: bool = False
+    workers: int = 0
 
 
 @dataclass(frozen=True)

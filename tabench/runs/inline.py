@@ -2,38 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 from tabench.runs.executor import Job, Listener, Options, Outcome
-
-
-class StopFlag:
-    """Set by the first Ctrl-C or SIGTERM; the second one interrupts at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self) -> bool:
-        """Whether a stop was asked for."""
-        return self.asked
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    @contextmanager
-    def listening(self) -> Iterator[StopFlag]:
-        """Listen for signals inside the block; previous handlers return afterwards."""
-        previous = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+from tabench.runs.stopping import StopFlag
 
 
 class InlineExecutor:

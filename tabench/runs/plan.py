@@ -15,9 +15,10 @@ from tabench.runs.estimate import Estimate, Finished, estimate
 from tabench.runs.executor import Job
 from tabench.runs.resolve import Resolution, Sources, resolve
 from tabench.spec.cell import Cell
-from tabench.spec.expand import expand
+from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import Experiment
 from tabench.spec.overrides import override
+from tabench.store.adoption import finished_elsewhere
 from tabench.store.index import read_runs
 from tabench.store.layout import CellFolder, CellState, ExperimentFolder
 from tabench.store.record import Record, load_record
@@ -91,7 +92,14 @@ class Plan:
         """The open cells for an executor."""
         place = self.resolution
         return [
-            Job(self.experiment.name, p.cell, p.cell.label, place.data_root, place.checkpoint)
+            Job(
+                self.experiment.name,
+                p.cell,
+                self.labels[p.cell.id],
+                place.data_root,
+                place.checkpoint,
+                p.estimate.seconds if p.estimate else 0.0,
+            )
             for p in self.open
         ]
 
@@ -121,7 +129,9 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
     changed = override(experiment, place.profile, place.overrides)
     every = expand(experiment, place.profile, place.resolved, place.overrides)
     chosen = expand(experiment, place.profile, place.resolved, place.overrides, request.select, request.shard)
+    names = labels(every)
     records = _records(request.results, experiment.name)
+    earlier = [record for record in records if record.cell_id not in names]
     finished = _finished(request.results, experiment.name, records)
     reference = _reference(experiment.name)
     counts = _counts(place)
@@ -131,7 +141,9 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         state = folder.state()
         todo = state != "done"
         cost = (
-            estimate(
+            Estimate(0.0, "adopted", "the record of another experiment here")
+            if todo and finished_elsewhere(folder)
+            else estimate(
                 cell,
                 finished,
                 reference,
@@ -144,8 +156,8 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         )
         pictures = cell.evaluation.pictures * len(cell.dataset.tasks) * PICTURE_BYTES
         disk = checkpoint_bytes(cell) + pictures if todo else 0
-        planned.append(PlannedCell(cell, state, _why(folder, state, cell, records), cost, disk))
-    return Plan(changed, place, planned, {cell.id: cell.label for cell in every})
+        planned.append(PlannedCell(cell, state, _why(folder, state, cell, earlier), cost, disk))
+    return Plan(changed, place, planned, names)
 
 
 def _records(results: Path, name: str) -> list[Record]:
@@ -187,7 +199,7 @@ def _counts(place: Resolution) -> tuple[int, int]:
     return len(train), len(reported)
 
 
-def _why(folder: CellFolder, state: CellState, cell: Cell, records: list[Record]) -> str:
+def _why(folder: CellFolder, state: CellState, cell: Cell, earlier: list[Record]) -> str:
     try:
         if state == "done":
             return "record exists"
@@ -204,7 +216,10 @@ def _why(folder: CellFolder, state: CellState, cell: Cell, records: list[Record]
         units = [path.parent.name for path in sorted(folder.checkpoint.glob("*/finished"))]
         done = f"{', '.join(units)} finished; " if units and "all" not in units else ""
         return f"resumes: {done}at step {int(steps[-1])}" if steps else f"resumes: {done}next unit"
-    for record in records:
+    twin = finished_elsewhere(folder)
+    if twin is not None:
+        return f"done in {twin.experiment}: will be taken from there"
+    for record in earlier:
         if record.cell.method.name == cell.method.name and record.cell.seed == cell.seed:
             return "changed: " + ", ".join(difference(record.cell, cell)[:3])
     return "never run"

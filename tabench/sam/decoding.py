@@ -4,8 +4,8 @@
 S = 5 output tokens, M image tokens and one row e_n a channel n; what it never needs M times is done S times:
 
 - Before the first attention the tokens are the same for all channels and images.
-- e_n and the key bias add the same number to all logits of a row, so the first attention of tokens to
-  the image has the same weights for every channel; its values only shift by e_n.
+- e_n adds the same number to all logits of a row, so the first attention of tokens to the image has the
+  same weights for every channel; its values only shift by e_n.
 - A projection of all image tokens that is multiplied with a few tokens is moved to those
   (q . W x = W^T q . x), likewise the projections of the values and of the output.
 - A transposed convolution whose stride is its kernel is one product a token.
@@ -14,12 +14,16 @@ S = 5 output tokens, M image tokens and one row e_n a channel n; what it never n
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from segment_anything.modeling import MaskDecoder
+from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+_Upscaling = tuple[nn.ConvTranspose2d, LayerNorm2d, nn.Module, nn.ConvTranspose2d, nn.Module]
 READ = 1  # token 0 is the IoU token, mask token 0 follows
 
 
@@ -85,14 +89,10 @@ def decode(decoder: MaskDecoder, embedding: Tensor, no_mask: Tensor, dense_pe: T
             queries = queries + _attend_tokens(layer.self_attn, q, queries)
         queries = layer.norm1(queries)
         shift = rows if first else None
-        queries = queries + _read_image(
-            layer.cross_attn_token_to_image, queries + tokens, image, pe, shift
-        )
+        queries = queries + _read_image(layer.cross_attn_token_to_image, queries + tokens, image, pe, shift)
         queries = layer.norm2(queries)
         queries = layer.norm3(queries + layer.mlp(queries))
-        change = _read_tokens(
-            layer.cross_attn_image_to_token, image, pe, shift, queries + tokens, queries
-        )
+        change = _read_tokens(layer.cross_attn_image_to_token, image, pe, shift, queries + tokens, queries)
         image = layer.norm4((image + rows if first else image) + change)
     read, token = queries[..., READ : READ + 1, :], tokens[READ : READ + 1]
     read = read + _read_image(transformer.final_attn_token_to_image, read + token, image, pe, None)
@@ -129,7 +129,8 @@ def _read_image(attention: Attention, q: Tensor, image: Tensor, pe: Tensor, shif
     """Attention of tokens to the image.
 
     Args:
-        attention: Its projections; the key bias drops out of the softmax.
+        attention: Its projections. The key bias changes nothing, being the same for a row of the softmax; it
+            stays in the sum so that every trained parameter is in the graph.
         q: Queries (..., S, C).
         image: Image tokens (B, N or 1, M, C).
         pe: Added to the keys (1, M, C).
@@ -140,9 +141,10 @@ def _read_image(attention: Attention, q: Tensor, image: Tensor, pe: Tensor, shif
     """
     heads = attention.num_heads
     query = _split(attention.q_proj(q), heads)
-    query = query @ _heads(attention.k_proj, heads) * query.shape[-1] ** -0.5  # (..., H, S, C)
-    flat = query.flatten(-3, -2)
-    scores = flat @ image.mT + flat @ pe.mT  # (B, N or 1, H * S, M)
+    query = query * query.shape[-1] ** -0.5
+    bias = query @ attention.k_proj.bias.unflatten(0, (heads, -1))[..., None]  # (..., H, S, 1)
+    flat = (query @ _heads(attention.k_proj, heads)).flatten(-3, -2)  # (..., H * S, C)
+    scores = flat @ image.mT + (flat @ pe.mT + bias.flatten(-3, -2))  # (B, N or 1, H * S, M)
     mean = (scores.softmax(dim=-1) @ image).unflatten(-2, (heads, -1))
     value = _joined(mean @ _heads(attention.v_proj, heads).mT)
     if shift is not None:
@@ -174,8 +176,7 @@ def _read_tokens(
     offset = bias.flatten(-3, -2)
     if shift is not None:
         offset = offset + key @ shift.mT
-        b, n = key.shape[:2]
-        scores = (key.flatten(1, 2) @ (image[:, 0] + pe).mT).unflatten(1, (n, -1)) + offset
+        scores = (key.flatten(1, 2) @ (image[:, 0] + pe).mT).unflatten(1, (len(shift), -1)) + offset
     else:
         scores = key @ image.mT + key @ pe.mT + offset  # (B, N, H * S, M)
     weights = scores.unflatten(-2, (heads, -1)).softmax(dim=-2).flatten(-3, -2)
@@ -197,7 +198,7 @@ def _upscaled(upscaling: nn.Sequential, image: Tensor, weights: Tensor, h: int, 
     Returns:
         (B, N, 4h, 4w).
     """
-    first, norm, activation, second, last = upscaling
+    first, norm, activation, second, last = cast(_Upscaling, tuple(upscaling))
     x = _fourfold(image, first)  # (B, N, M, 4, C/4)
     x = activation(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
     x = last(_fourfold(x, second))  # (B, N, M, 4, 4, C/8)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SMALL_IMAGE = 256  # up to this input side a whole batch fits anywhere, and cells can share a machine
+
 
 @dataclass(frozen=True)
 class Backbone:

@@ -16,7 +16,7 @@ from tabench.spec.cell import (
     EvaluationPart,
     MethodPart,
 )
-from tabench.spec.experiment import Experiment, Profile
+from tabench.spec.experiment import Experiment, Params, Profile
 from tabench.spec.overrides import override
 from tabench.spec.selection import select_cells, shard_cells
 
@@ -80,19 +80,23 @@ def expand(
             where=f"{where}.evaluation.val_split",
             hint='train on "train-636" and select on "train-159"',
         )
-    cells = [
+    rows = [_method(name, {}, settings, f"{where}.methods.{name}") for name in experiment.axes.methods]
+    for number, row in enumerate(settings.variants):
+        rows.append(_method(row.method, row.params, settings, f"{where}.variants.{number}"))
+    every = [
         Cell(
             schema_version=SCHEMA_VERSION,
             dataset=dataset,
             backbone=backbone,
-            method=_method(name, settings, where),
+            method=method,
             train=train,
             evaluation=evaluation,
             seed=seed,
         )
-        for name in experiment.axes.methods
+        for method in rows
         for seed in experiment.axes.seeds
     ]
+    cells = list({cell.id: cell for cell in every}.values())  # a variant may be what another row is already
     cells = select_cells(cells, select)
     return shard_cells(cells, shard) if shard is not None else cells
 
@@ -121,7 +125,24 @@ def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
     )
 
 
-def _method(name: str, settings: Profile, where: str) -> MethodPart:
-    given = settings.methods.get(name, {})
-    params = METHODS.get(name).params(given, where=f"{where}.methods.{name}")
-    return MethodPart(name=name, params=params)
+def _method(name: str, changes: Params, settings: Profile, where: str) -> MethodPart:
+    given = settings.methods.get(name, {}) | changes
+    return MethodPart(name=name, params=METHODS.get(name).params(given, where=where))
+
+
+def labels(cells: Iterable[Cell]) -> dict[str, str]:
+    """Cell id to a short name; rows of one method are told apart by the hyper-parameters that differ."""
+    cells = list(cells)
+    named = {}
+    for cell in cells:
+        kin = [other.method.params for other in cells if other.method.name == cell.method.name]
+        mine = cell.method.params
+        differing = [key for key in mine if any(params.get(key) != mine[key] for params in kin)]
+        shown = ", ".join(f"{key}={_plain(mine[key])}" for key in differing)
+        variant = f" ({shown})" if shown else ""
+        named[cell.id] = f"{cell.method.name}{variant} s{cell.seed}"
+    return named
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError
 
@@ -53,12 +53,20 @@ class BackboneSpec(Frozen):
     checkpoint: str | None = None
 
 
+class Variant(Frozen):
+    """A further row of the matrix: a method with hyper-parameters other than the profile's."""
+
+    method: str
+    params: Params
+
+
 class Profile(Frozen):
     """One full setting of the experiment ("paper", "demo").
 
     Attributes:
         note: Printed with every table of it.
         methods: Hyper-parameters that differ from a method's defaults.
+        variants: Rows beside those of `axes.methods`; each starts from `methods` and changes what it names.
     """
 
     note: str = ""
@@ -67,6 +75,7 @@ class Profile(Frozen):
     train: TrainPart = TrainPart()
     evaluation: EvaluationRule = EvaluationRule()
     methods: dict[str, Params] = Field(default_factory=dict)
+    variants: tuple[Variant, ...] = ()
 
 
 class Axes(Frozen):
@@ -129,13 +138,32 @@ class Experiment(Frozen):
 def load_experiment(path: str | Path) -> Experiment:
     """Read and check an experiment file.
 
+    A file with `base = "other.toml"` has the profiles of that file beside it, changed by its own.
+
     Raises:
         SpecError: The file is missing, is not TOML, or has a key, a value or a name that is
             not valid; the message names file, dotted key and the nearest valid name.
     """
     path = Path(path)
+    data = _read(path)
+    base = data.pop("base", None)
+    if base is not None:
+        if not isinstance(base, str):
+            raise SpecError(f"expected a file name, got {base!r}", where=f"{path}: base")
+        inherited = _read(path.parent / base).get("profiles", {})
+        data["profiles"] = _merged(inherited, data.get("profiles", {}))
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        experiment = Experiment.model_validate(data)
+    except ValidationError as error:
+        raise spec_error(error, Experiment, data, str(path)) from error
+    experiment._source = path
+    check_names(experiment, str(path))
+    return experiment
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         beside = sorted(str(found) for found in path.parent.glob("*.toml"))
         hint = f"in that folder: {', '.join(beside)}" if beside else "give the path of a .toml file"
@@ -144,13 +172,13 @@ def load_experiment(path: str | Path) -> Experiment:
         raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except ValueError as error:
         raise SpecError(f"not valid TOML: {error}", where=str(path)) from error
-    try:
-        experiment = Experiment.model_validate(data)
-    except ValidationError as error:
-        raise spec_error(error, Experiment, data, str(path)) from error
-    experiment._source = path
-    check_names(experiment, str(path))
-    return experiment
+
+
+def _merged(old: Any, new: Any) -> Any:
+    """Tables are merged key by key; everything else is replaced."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return old | {key: _merged(old.get(key), value) for key, value in new.items()}
 
 
 def check_names(experiment: Experiment, where: str) -> None:
@@ -182,6 +210,7 @@ def check_profile(profile: Profile, prefix: str) -> None:
         TASKS.entry(task, where=f"{prefix}dataset.tasks")
     for task in profile.train.task_weights:
         TASKS.entry(task, where=f"{prefix}train.task_weights")
-    for method, params in profile.methods.items():
-        where = f"{prefix}methods.{method}"
-        METHODS.get(method, where=where).params(params, where=where)
+    given = [(f"methods.{method}", method, params) for method, params in profile.methods.items()]
+    given += [(f"variants.{n}", row.method, row.params) for n, row in enumerate(profile.variants)]
+    for key, method, params in given:
+        METHODS.get(method, where=f"{prefix}{key}").params(params, where=f"{prefix}{key}")

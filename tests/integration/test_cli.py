@@ -8,16 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commands import call, call_json, options, start, wait_for
 from tiny_run import write_weights
 
 from tabench.cli import main
 
-RECIPE = "dataset.generate={seed=0, train=4, val=2, height=48, width=64}"
 TWO_ROOMS = ["--train=1", "--val=1", "--height=48", "--width=64"]
 
 
@@ -35,34 +33,6 @@ def _place(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.delenv("TABENCH_DATA", raising=False)
     monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
-
-
-def options(results: str, *more: str) -> list[str]:
-    """Options of a run of two steps in a results folder of its own."""
-    return [
-        "nyuv2",
-        "--profile=demo",
-        "--checkpoint=nano.safetensors",
-        f"--results={results}",
-        f"--set={RECIPE}",
-        "--set=axes.seeds=[0]",
-        "--set=train.max_steps=2",
-        "--set=train.batch_size=2",
-        *more,
-    ]
-
-
-def call(*words: str) -> int:
-    """Run a command in this process; its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    return int(ended.value.code or 0)
-
-
-def call_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
-    capsys.readouterr()
-    code = call(*words, "--json")
-    return code, json.loads(capsys.readouterr().out)
 
 
 def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,28 +104,6 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(
     assert plan["cells"][0]["why"].startswith("failed before (spec)")
     _, status = call_json(capsys, "status", "nyuv2", "--results=broken")
     assert status["counts"] == {"failed": 1, "done": 1, "pending": 5}
-
-
-def start(*words: str) -> subprocess.Popen[bytes]:
-    """Run a command in a process of its own."""
-    code = "from tabench.cli import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-
-
-def wait_for(process: subprocess.Popen[bytes], folder: Path, event: str) -> None:
-    """Wait until a cell of the folder has journalled an event."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        journals = list(folder.glob("nyuv2/*/journal.jsonl"))
-        if journals and f'"event": "{event}"' in journals[0].read_text():
-            return
-        time.sleep(0.02)
-    if process.poll() is None:
-        process.kill()
-    output, _ = process.communicate()
-    raise AssertionError(f"no '{event}' in time: {output.decode()}")
 
 
 @pytest.mark.slow

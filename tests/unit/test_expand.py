@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tabench.catalog import METHODS
 from tabench.errors import SpecError
 from tabench.spec.cell import Cell
-from tabench.spec.expand import expand
+from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import Experiment
 from tabench.spec.selection import parse_shard, select_cells, shard_cells
 
@@ -146,3 +146,40 @@ def test_shards_count_from_one_after_the_selection(tmp_path: Path) -> None:
 def test_a_shard_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="expected I/N"):
         parse_shard(text)
+
+
+VARIANTS = 'variants=[{method="ta-lora", params={ranks=[4, 4, 3]}}, {method="lora-stl", params={rank=8}}]'
+
+
+def test_variants_are_further_rows_named_by_what_differs(tmp_path: Path) -> None:
+    cells = samples.cells(tmp_path, VARIANTS)
+    assert [(c.method.name, c.seed) for c in cells[6:]] == [
+        ("ta-lora", 0),
+        ("ta-lora", 1),
+        ("lora-stl", 0),
+        ("lora-stl", 1),
+    ]
+    assert cells[6].method.params == {**cells[0].method.params, "ranks": (4, 4, 3)}
+    named = list(labels(cells).values())
+    assert named[0] == "ta-lora (ranks=[8, 8, 3]) s0"
+    assert named[6] == "ta-lora (ranks=[4, 4, 3]) s0"
+    assert named[4] == "frozen s0"
+    assert len(set(named)) == len(cells)
+
+
+def test_a_variant_that_is_another_row_already_is_one_cell(tmp_path: Path) -> None:
+    same = 'variants=[{method="ta-lora", params={ranks=[8, 8, 3]}}]'
+    assert samples.cells(tmp_path, same) == samples.cells(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "part"),
+    [
+        ('variants=[{method="ta-lorra", params={}}]', "variants.0"),
+        ('variants=[{method="ta-lora", params={rank=8}}]', "ranks"),
+        ('variants=[{method="ta-lora", parms={rank=8}}]', "params"),
+    ],
+)
+def test_wrong_variants_are_named(tmp_path: Path, option: str, part: str) -> None:
+    with pytest.raises(SpecError, match=part):
+        samples.cells(tmp_path, option)

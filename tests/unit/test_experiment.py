@@ -117,3 +117,47 @@ def test_a_folder_and_a_binary_file_are_no_experiments(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SpecError, match="not valid TOML"):
         load_experiment(tmp_path / "x.toml")
+
+
+DERIVED = """
+schema = 1
+name = "more"
+title = "More"
+base = "small.toml"
+[axes]
+methods = ["ta-lora"]
+[profiles.demo]
+note = "changed"
+train = { epochs = 3 }
+"""
+
+
+def test_a_base_gives_its_profiles_and_the_file_changes_them(tmp_path: Path) -> None:
+    base = samples.small(tmp_path)
+    path = tmp_path / "more.toml"
+    path.write_text(DERIVED)
+    old, new = base.profile("demo"), load_experiment(path).profile("demo")
+    assert (new.note, new.train.epochs) == ("changed", 3)
+    assert new.train.model_copy(update={"epochs": old.train.epochs}) == old.train
+    assert (new.dataset, new.backbone, new.methods) == (old.dataset, old.backbone, old.methods)
+
+
+def test_a_missing_base_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "more.toml"
+    path.write_text(DERIVED)
+    with pytest.raises(SpecError, match=r"small\.toml"):
+        load_experiment(path)
+    path.write_text(DERIVED.replace('"small.toml"', "3"))
+    with pytest.raises(SpecError, match=r"more\.toml: base"):
+        load_experiment(path)
+
+
+def test_tables_of_the_paper_share_the_cells_of_nyuv2() -> None:
+    """What Table 1 and an ablation both need must be one cell: the settings are the same to the letter."""
+    folder = EXPERIMENTS[0].parent
+    first = load_experiment(folder / "nyuv2.toml")
+    for name in ("ranks", "orthogonality"):
+        other = load_experiment(folder / f"{name}.toml")
+        for key, profile in other.profiles.items():
+            changes = {"variants": (), "note": ""}
+            assert profile.model_copy(update=changes) == first.profile(key).model_copy(update=changes)

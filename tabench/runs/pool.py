@@ -1,0 +1,212 @@
+"""Several cells at once: one process a GPU, or a few CPU threads each."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from tabench.catalog import BACKBONES
+from tabench.provenance.environment import usable_cores
+from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.stopping import StopFlag
+from tabench.sam.geometry import SMALL_IMAGE
+from tabench.store.layout import CellFolder
+
+ATTEMPTS = 2  # of a cell whose process died; what the cell itself raises is not tried again
+LOOK_SECONDS = 0.5  # how often a stop is noticed while nothing happens
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    job: Job | None = None
+
+
+class PoolExecutor:
+    """Runs cells in processes of their own; see `Executor`.
+
+    A process takes the next cell when it is done with one. If it dies (out of memory, a kill), a new one
+    takes its place and the cell resumes from its checkpoint, once; the other cells do not notice.
+    """
+
+    def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
+        """Run the jobs, those that take longest first; a stop lets every running cell write a checkpoint."""
+        places = worker_places(options, len(jobs))
+        self._options, self._listener = options, listener
+        self._todo = deque(sorted(jobs, key=lambda job: -job.seconds))
+        self._deaths: dict[str, int] = {}
+        self._outcomes: list[Outcome] = []
+        self._stopping = False
+        with StopFlag().listening() as should_stop:
+            workers = [self._hire(place) for place in places]
+            try:
+                while any(worker.job for worker in workers):
+                    for pipe in wait([worker.pipe for worker in workers if worker.job], LOOK_SECONDS):
+                        index = next(i for i, worker in enumerate(workers) if worker.pipe is pipe)
+                        if not self._hear(workers[index]):
+                            _end(workers[index])
+                            workers[index] = self._hire(places[index])
+                    if should_stop() and not self._stopping:
+                        self._stopping = True
+                        self._todo.clear()
+                        for worker in workers:
+                            if worker.process.is_alive():
+                                worker.process.terminate()  # its own flag: stops at a checkpoint
+            finally:
+                for worker in workers:
+                    _end(worker)
+        order = {job.cell.id: position for position, job in enumerate(jobs)}
+        return sorted(self._outcomes, key=lambda outcome: order[outcome.job.cell.id])
+
+    def _hire(self, place: dict[str, str]) -> _Worker:
+        """Start a process with the next job; without a job left, none is started."""
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, self._options, os.getpid()), daemon=True)
+        worker = _Worker(process, ours)
+        if self._todo:
+            before = {key: os.environ.get(key) for key in place}
+            os.environ.update(place)  # a spawned process reads it before it imports torch
+            try:
+                process.start()
+            finally:
+                for key, value in before.items():
+                    os.environ.pop(key) if value is None else os.environ.update({key: value})
+            self._give(worker)
+        theirs.close()
+        return worker
+
+    def _give(self, worker: _Worker) -> None:
+        worker.job = self._todo.popleft() if self._todo else None
+        if worker.job is not None:
+            with suppress(OSError):  # it died just now: the pipe says so on the next look
+                worker.pipe.send(worker.job)
+
+    def _hear(self, worker: _Worker) -> bool:
+        """Take one message of a process; False if it died."""
+        job = worker.job
+        assert job is not None  # only busy workers are waited for
+        try:
+            message: Event | Outcome = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._mourn(job, worker)
+            return False
+        if isinstance(message, Event):
+            self._listener(message)
+        else:
+            self._outcomes.append(message)
+            self._give(worker)
+        return True
+
+    def _mourn(self, job: Job, worker: _Worker) -> None:
+        """A process died in the middle of a cell: once more, or a failure."""
+        worker.process.join()
+        if self._stopping:  # before it could listen
+            self._outcomes.append(Outcome(job, "interrupted", message="stopped before it began"))
+            return
+        deaths = self._deaths[job.cell.id] = self._deaths.get(job.cell.id, 0) + 1
+        if deaths < ATTEMPTS:
+            self._todo.appendleft(job)
+            return
+        code = worker.process.exitcode or 0
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        error = ProcessDiedError(
+            f"its process died {deaths} times ({name}); SIGKILL often means out of memory"
+        )
+        CellFolder(self._options.results, job.experiment, job.cell.id).write_failure(error, attempt=deaths)
+        facts = {"kind": "infrastructure", "message": str(error)}
+        self._listener(Event(job.cell.id, "failed", facts))
+        self._outcomes.append(Outcome(job, "failed", "infrastructure", str(error)))
+
+
+class ProcessDiedError(OSError):
+    """A cell's process ended without a word."""
+
+
+def worker_places(options: Options, jobs: int) -> list[dict[str, str]]:
+    """The environment of each process: a GPU of its own, or its share of the cores.
+
+    Args:
+        options: `workers` (0 = one a GPU, else one a core), `threads` and `device`.
+        jobs: Never more processes than this.
+    """
+    gpus = _gpus(options.device)
+    wanted = options.workers or len(gpus) or usable_cores()
+    count = max(1, min(wanted, jobs))
+    share = {"OMP_NUM_THREADS": str(options.threads or max(1, usable_cores() // count))}
+    return [share | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i in range(count)]
+
+
+def worthwhile(jobs: Sequence[Job], options: Options) -> bool:
+    """Whether cells side by side are faster: several GPUs, or small models on several CPU cores.
+
+    A small model keeps one core busy and hardly two; a large one fills the memory of a machine alone.
+    """
+    if len(jobs) < 2:
+        return False
+    gpus = _gpus(options.device)
+    if gpus:
+        return len(gpus) > 1
+    small = all(BACKBONES.get(job.cell.backbone.name).image_size <= SMALL_IMAGE for job in jobs)
+    return small and usable_cores() > 1
+
+
+def _gpus(device: str) -> list[str]:
+    """CUDA devices to share out, by the numbers that CUDA_VISIBLE_DEVICES takes."""
+    if not (device == "auto" or device.startswith("cuda")):
+        return []
+    import torch
+
+    held = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = held.split(",") if held else [str(i) for i in range(torch.cuda.device_count())]
+    names = names[: torch.cuda.device_count()]
+    return [names[int(device.partition(":")[2])]] if ":" in device else names
+
+
+def _work(pipe: Connection, options: Options, parent: int) -> None:
+    """A process' life: take a job, run it, say how it ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which passes a SIGTERM on
+    _die_with(parent)
+    from tabench.runs.cell_run import run_cell
+
+    device = options.device
+    if ":" in device:
+        device = "cuda"  # the one that is visible
+    threads = options.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
+    own = replace(options, device=device, threads=threads)
+    with StopFlag().listening(signal.SIGTERM) as should_stop:
+        while True:
+            try:
+                job: Job = pipe.recv()
+            except EOFError:
+                return
+            outcome = run_cell(job, own, pipe.send, should_stop)
+            pipe.send(outcome)
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its parent is killed, so that nothing goes on unseen (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it was killed before we asked
+        os._exit(1)
+
+
+def _end(worker: _Worker) -> None:
+    worker.pipe.close()
+    if worker.process.pid is None:  # never started
+        return
+    worker.process.join(timeout=10)
+    if worker.process.is_alive():
+        worker.process.kill()
+        worker.process.join()

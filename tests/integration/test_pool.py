@@ -1,0 +1,125 @@
+"""Cells side by side: the same records as one after the other, whatever dies on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from commands import call, options, start, wait_for
+from tiny_run import make_cell, write_weights
+
+from tabench.runs.executor import Job, Options
+from tabench.runs.pool import worker_places, worthwhile
+
+METHODS = "--select=method=lora-hps,lora-stl,frozen"
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_weights(tmp_path / "nano.safetensors")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TABENCH_DATA", raising=False)
+    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
+
+
+def words(results: str) -> list[str]:
+    return options(results, METHODS, "--set=train.max_steps=12", "--threads=1", "--checkpoint-every=0")
+
+
+def records(results: str) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in Path(results).glob("nyuv2/*/record.json")}
+
+
+def children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(word) for word in text.split()]
+
+
+def cell_processes(pid: int) -> list[int]:
+    """The pool's own processes (multiprocessing adds one that tracks resources)."""
+    return [c for c in children(pid) if b"resource_tracker" not in Path(f"/proc/{c}/cmdline").read_bytes()]
+
+
+def gone(pids: list[int]) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if not any(Path(f"/proc/{pid}").exists() and not _zombie(pid) for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _zombie(pid: int) -> bool:
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+
+
+@pytest.mark.slow
+def test_a_pool_that_is_killed_in_every_way_ends_in_the_records_of_an_inline_run() -> None:
+    assert call("run", *words("inline"), "--executor=inline") == 0
+    pool = ["run", *words("pool"), "--executor=pool", "--workers=2"]
+
+    process = start(*pool)
+    wait_for(process, Path("pool"), "checkpoint")
+    victim = cell_processes(process.pid)[0]
+    os.kill(victim, signal.SIGKILL)  # one cell's process: its cell resumes, the others go on
+    wait_for(process, Path("pool"), "resume")
+    workers = cell_processes(process.pid)
+    process.kill()  # the parent: nothing of it may go on unseen
+    process.communicate()
+    assert gone(workers)
+
+    process = start(*pool)
+    wait_for(process, Path("pool"), "resume")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode in (0, 130), output.decode()
+
+    assert call(*pool) == 0
+    assert len(records("pool")) == 3
+    assert records("pool") == records("inline")
+
+
+@pytest.mark.slow
+def test_a_cell_whose_process_dies_again_and_again_fails_alone() -> None:
+    process = start("run", *words("pool"), "--executor=pool", "--workers=1")
+    marked: list[Path] = []
+    for _ in range(2):
+        wait_for(process, Path("pool"), "checkpoint" if not marked else "resume")
+        marked = [path.parent for path in Path("pool").glob("nyuv2/*/claim.json")]
+        os.kill(cell_processes(process.pid)[0], signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, output.decode()
+    assert len(records("pool")) == 2
+    failure = json.loads((marked[0] / "failure.json").read_text())
+    assert failure["kind"] == "infrastructure"
+    assert "SIGKILL" in failure["message"]
+
+
+def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabench.runs.pool.usable_cores", lambda: 8)
+    place = Options(Path("results"), device="cpu")
+    assert worker_places(place, 3) == [{"OMP_NUM_THREADS": "2"}] * 3
+    assert worker_places(place, 20) == [{"OMP_NUM_THREADS": "1"}] * 8
+    assert (
+        worker_places(Options(Path("results"), device="cpu", workers=2, threads=3), 20)
+        == [{"OMP_NUM_THREADS": "3"}] * 2
+    )
+
+
+def test_small_models_go_side_by_side_and_large_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabench.runs.pool.usable_cores", lambda: 2)
+    small = make_cell("frozen")
+    large = small.model_copy(update={"backbone": small.backbone.model_copy(update={"name": "vit_b"})})
+    jobs = [Job("x", cell, cell.label, Path("data"), Path("weights")) for cell in (small, large)]
+    place = Options(Path("results"), device="cpu")
+    assert worthwhile([jobs[0]] * 2, place)
+    assert not worthwhile([jobs[0]], place)
+    assert not worthwhile(jobs, place)
