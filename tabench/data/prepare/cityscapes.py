@@ -12,7 +12,7 @@ from tabench.data.prepare.cityscapes_files import Place, Shot, find_shots, open_
 from tabench.data.prepare.cityscapes_labels import CATEGORIES, map_labels
 from tabench.data.prepare.disk import require_space
 from tabench.data.prepare.guide import CITYSCAPES
-from tabench.data.prepare.manifest import Manifest, claim, finish
+from tabench.data.prepare.manifest import Manifest, claim, finish, notes
 from tabench.data.prepare.outputs import Output, bytes_missing, write_arrays
 from tabench.data.prepare.png import decode
 from tabench.data.prepare.pool import run_all
@@ -50,7 +50,6 @@ def prepare(request: Request) -> Outcome:
 
 def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
     shots = find_shots(trees)
-    manifest = Manifest("cityscapes", RECIPE, _parameters(), describe(_used(trees, shots), request.progress))
     numbers: dict[str, int] = {}
     jobs: list[tuple[Shot, dict[str, Path]]] = []
     for shot in shots:
@@ -58,7 +57,14 @@ def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
         jobs.append((shot, {kind: file_of(request.root, shot.split, kind, number) for kind in CHANNELS}))
         numbers[shot.split] += 1
     require_space(request.root, bytes_missing((paths for _, paths in jobs), SIZE[0] * SIZE[1], CHANNELS))
-    claim(request.root, manifest)
+    manifest = Manifest(
+        "cityscapes",
+        RECIPE,
+        _parameters(),
+        describe(_used(trees, shots), request.progress),
+        [f"{shot.split} {shot.stem}" for shot in shots],
+    )
+    manifest = claim(request.root, manifest)
 
     def write(job: tuple[Shot, dict[str, Path]]) -> list[Output]:
         return write_arrays(request.root, job[1], lambda: arrays(job[0]))
@@ -72,7 +78,7 @@ def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
     )
     outputs = [output for files in written for output in files]
     finish(request.root, manifest, numbers, outputs)
-    return outcome_of(numbers, outputs, count_notes(numbers, PUBLISHED))
+    return outcome_of(numbers, outputs, [*notes(manifest), *count_notes(numbers, PUBLISHED)])
 
 
 def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:

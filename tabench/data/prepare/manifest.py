@@ -1,14 +1,16 @@
 """prepare.json: from what, by what and how a folder was prepared; SHA256SUMS: every file in it.
 
 prepare.json is written before the first image, so a folder that was begun can only be finished
-from the same sources by the same recipe; SHA256SUMS (``sha256sum -c SHA256SUMS``) comes last.
+with the same images by the same recipe; SHA256SUMS (``sha256sum -c SHA256SUMS``) comes last.
+A source may be replaced while the folder is unfinished (a damaged archive that was downloaded
+again); what it was before stays on record.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from tabench.store.encoding import read_json
 FILE = "prepare.json"
 SUMS = "SHA256SUMS"
 FORMAT = 1
-COMPARED = ("format", "dataset", "recipe", "parameters", "sources")
+COMPARED = ("format", "dataset", "recipe", "parameters", "images")
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,16 @@ class Manifest:
         recipe: Version of the steps; another number means other output from the same sources.
         parameters: Sizes, filters, maps and methods.
         sources: As `sources.describe` gives them.
+        images: Names of the images in the order of their numbers.
+        earlier: Sources that an unfinished call read before these.
     """
 
     dataset: str
     recipe: int
     parameters: Mapping[str, object]
     sources: Sequence[Mapping[str, object]]
+    images: Sequence[str]
+    earlier: Sequence[Sequence[Mapping[str, object]]] = ()
 
     def content(self) -> dict[str, Any]:
         """The JSON object, before anything is written."""
@@ -51,7 +57,9 @@ class Manifest:
             "dataset": self.dataset,
             "recipe": self.recipe,
             "parameters": dict(self.parameters),
+            "images": hashlib.sha256("\n".join(self.images).encode()).hexdigest(),
             "sources": [dict(source) for source in self.sources],
+            "earlier sources": [[dict(source) for source in sources] for sources in self.earlier],
             "software": {
                 "tabench": __version__,
                 "numpy": np.__version__,
@@ -62,13 +70,16 @@ class Manifest:
         }
 
 
-def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> None:
+def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest:
     """Take a folder for this preparation, or continue one that was begun.
 
     Args:
         root: The folder; new, empty, or one that holds prepare.json of the same preparation.
         manifest: What is about to be done.
         in_place: The folder is the source itself, so it may hold other files.
+
+    Returns:
+        The manifest to finish with: this one, with the earlier sources of an unfinished folder.
 
     Raises:
         DataError: It holds another preparation (names the first difference) or other files.
@@ -77,14 +88,20 @@ def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> None:
     wanted = manifest.content()
     if path.exists():
         held = _read(path)
-        for key in COMPARED:
+        for key in (*COMPARED, "sources") if held.get("complete") else COMPARED:
             if held.get(key) != wanted[key]:
                 raise DataError(
                     f"begun with another '{key}': {_brief(held.get(key))}; asked for {_brief(wanted[key])}",
                     where=str(path),
                     hint="give the same sources and options, choose another folder, or delete this one",
                 )
-        return
+        earlier = held.get("earlier sources", [])
+        if held.get("sources") != wanted["sources"]:
+            earlier = [*earlier, held.get("sources")]
+        manifest = replace(manifest, earlier=earlier)
+        if not held.get("complete"):
+            write_json(path, manifest.content())
+        return manifest
     if root.exists() and not in_place and not (root.is_dir() and not any(root.iterdir())):
         raise DataError(
             "the path is taken by something that `tabench data prepare` did not write",
@@ -92,6 +109,7 @@ def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> None:
             hint="choose an empty or a new folder",
         )
     write_json(path, wanted)
+    return manifest
 
 
 def finish(root: Path, manifest: Manifest, counts: Mapping[str, int], outputs: Sequence[Output]) -> None:
@@ -112,6 +130,13 @@ def finish(root: Path, manifest: Manifest, counts: Mapping[str, int], outputs: S
     }
     content["complete"] = True
     write_json(root / FILE, content)
+
+
+def notes(manifest: Manifest) -> list[str]:
+    """What is worth knowing about a finished folder."""
+    if not manifest.earlier:
+        return []
+    return [f"some files may stem from sources that were replaced meanwhile: 'earlier sources' in {FILE}"]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -30,10 +30,10 @@ def read_v5(path: Path, names: tuple[str, ...], hint: str) -> dict[str, npt.NDAr
     """
     import scipy.io
 
+    if not path.is_file():
+        raise DataError("no such file", where=str(path), hint=hint)
     try:
         held = scipy.io.loadmat(path, variable_names=list(names), appendmat=False)
-    except FileNotFoundError:
-        raise DataError("no such file", where=str(path), hint=hint) from None
     except NotImplementedError:  # SciPy's word for v7.3
         raise DataError("a MATLAB v7.3 file, expected the small v5 one", where=str(path), hint=hint) from None
     except Exception as error:  # a damaged file ends in any of a dozen exceptions

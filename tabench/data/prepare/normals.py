@@ -45,10 +45,15 @@ def method(camera: Camera, radius: int = RADIUS, threshold: float = THRESHOLD) -
         "method": "least-squares plane in inverse depth",
         "window": 2 * radius + 1,
         "relative depth threshold": threshold,
-        "fewest pixels": (radius + 1) ** 2,
+        "fewest pixels": fewest(radius),
         "camera": asdict(camera),
         "frame": "x right, y down, z forward; towards the camera",
     }
+
+
+def fewest(radius: int) -> int:
+    """Pixels that a plane needs: half of those that the window has in a corner of the image."""
+    return (radius + 1) ** 2 // 2
 
 
 def normals_from_depth(
@@ -73,7 +78,7 @@ def normals_from_depth(
     Returns:
         (rows, cols, 3) float32, x right, y down, z forward, pointing to the camera's side
         (n . p < 0 for the seen point p); (0, 0, 0) where the depth is invalid or fewer than
-        (radius + 1) ** 2 neighbours support the plane (a corner of the image has that many).
+        `fewest(radius)` neighbours support the plane.
     """
     height, width = depth.shape
     rows = np.arange(height) if rows is None else rows
@@ -105,7 +110,7 @@ def normals_from_depth(
         ):
             total += part
 
-    enough = (centre > 0) & (count >= (radius + 1) ** 2)
+    enough = (centre > 0) & (count >= fewest(radius))
     count = np.maximum(count, 1)
     cxx, cyy, cxy = sxx - sx * sx / count, syy - sy * sy / count, sxy - sx * sy / count
     cxd, cyd = sxd - sx * sd / count, syd - sy * sd / count

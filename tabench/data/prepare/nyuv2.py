@@ -12,7 +12,7 @@ from tabench.data.layout import KINDS, file_of
 from tabench.data.prepare import nyu_classes, nyu_file
 from tabench.data.prepare.disk import require_space
 from tabench.data.prepare.guide import NYU_FILE, NYU_SPLIT
-from tabench.data.prepare.manifest import Manifest, claim, finish
+from tabench.data.prepare.manifest import Manifest, claim, finish, notes
 from tabench.data.prepare.normals import NYU_CAMERA, method, normals_from_depth
 from tabench.data.prepare.nyu_file import NyuFile
 from tabench.data.prepare.nyu_split import IMAGES, public_split, read_split
@@ -52,12 +52,6 @@ def prepare(request: Request) -> Outcome:
     with NyuFile(path) as file:
         classes = nyu_classes.read_class_map(class_map, file.names)
         split = _split(request, file)
-        manifest = Manifest(
-            "nyuv2",
-            RECIPE,
-            _parameters(custom_split=bool(splits)),
-            describe([(source, ()) for source in (path, class_map, *splits)], request.progress),
-        )
         images = [
             Image(folder, number, int(index))
             for folder, indices in split.items()
@@ -65,7 +59,14 @@ def prepare(request: Request) -> Outcome:
         ]
         paths = {image: _paths(request.root, image) for image in images}
         require_space(request.root, bytes_missing(paths.values(), SIZE[0] * SIZE[1], CHANNELS))
-        claim(request.root, manifest)
+        manifest = Manifest(
+            "nyuv2",
+            RECIPE,
+            _parameters(custom_split=bool(splits)),
+            describe([(source, ()) for source in (path, class_map, *splits)], request.progress),
+            [f"{image.folder} {image.index + 1}" for image in images],
+        )
+        manifest = claim(request.root, manifest)
 
         def write(image: Image) -> list[Output]:
             return write_arrays(request.root, paths[image], lambda: arrays(file, image.index, classes))
@@ -80,7 +81,7 @@ def prepare(request: Request) -> Outcome:
     counts = {folder: len(indices) for folder, indices in split.items()}
     outputs = [output for files in written for output in files]
     finish(request.root, manifest, counts, outputs)
-    return outcome_of(counts, outputs, count_notes(counts, PUBLISHED))
+    return outcome_of(counts, outputs, [*notes(manifest), *count_notes(counts, PUBLISHED)])
 
 
 def arrays(file: NyuFile, index: int, classes: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float32]]:

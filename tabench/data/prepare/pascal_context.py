@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tabench.data.prepare.disk import require_space
 from tabench.data.prepare.guide import PASCAL
-from tabench.data.prepare.manifest import FILE, SUMS, Manifest, claim, finish
+from tabench.data.prepare.manifest import FILE, SUMS, Manifest, claim, finish, notes
 from tabench.data.prepare.members import HOSTILE, Budget
 from tabench.data.prepare.outputs import Output, existing_file, write_file
 from tabench.data.prepare.pascal_files import LISTS, check_complete, read_list
@@ -61,11 +61,11 @@ def prepare(request: Request) -> Outcome:
 
 def _from_archive(request: Request, source: Path) -> Outcome:
     contents = _scan(source, request)
-    notes = check_complete(contents.ids, {*contents.sizes, *contents.links}, str(source))
+    found = check_complete(contents.ids, {*contents.sizes, *contents.links}, str(source))
     root = request.root
     manifest = _manifest(contents, describe([(source, ())], request.progress))
     require_space(root, sum(size for name, size in contents.sizes.items() if not _there(root, name, size)))
-    claim(root, manifest)
+    manifest = claim(root, manifest)
     outputs: dict[str, Output] = {}
     for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
         name = _below(contents.top, member.name)
@@ -78,7 +78,7 @@ def _from_archive(request: Request, source: Path) -> Outcome:
             outputs[name] = existing_file(root, path)
     for name, target in contents.links.items():  # a link becomes a copy
         outputs[name] = write_file(root, root / name, (root / target).read_bytes())
-    return _finish(request, manifest, contents, list(outputs.values()), notes)
+    return _finish(request, manifest, contents, list(outputs.values()), found)
 
 
 def _scan(source: Path, request: Request) -> Contents:
@@ -128,12 +128,12 @@ def _from_folder(request: Request, source: Path) -> Outcome:
     contents = Contents(top, sizes)
     for split, name in LISTS.items():
         contents.ids[split] = read_list(tree.read(top + name), tree.place(top + name))
-    notes = check_complete(contents.ids, sizes, str(source))
+    found = check_complete(contents.ids, sizes, str(source))
     root, here = request.root, source / top
     in_place = root.resolve() == here.resolve()
     manifest = _manifest(contents, describe([(here, [here / name for name in sizes])], request.progress))
     require_space(root, sum(size for name, size in sizes.items() if not _there(root, name, size)))
-    claim(root, manifest, in_place=in_place)
+    manifest = claim(root, manifest, in_place=in_place)
 
     def copy(name: str) -> Output:
         if in_place or _there(root, name, sizes[name]):
@@ -143,15 +143,15 @@ def _from_folder(request: Request, source: Path) -> Outcome:
     outputs = run_all(
         copy, sorted(sizes), workers=request.workers, name=lambda name: name, progress=request.progress
     )
-    return _finish(request, manifest, contents, outputs, notes)
+    return _finish(request, manifest, contents, outputs, found)
 
 
 def _finish(
-    request: Request, manifest: Manifest, contents: Contents, outputs: list[Output], notes: list[str]
+    request: Request, manifest: Manifest, contents: Contents, outputs: list[Output], found: list[str]
 ) -> Outcome:
     counts = {split: len(ids) for split, ids in contents.ids.items()}
     finish(request.root, manifest, counts, outputs)
-    return outcome_of(counts, outputs, [*notes, *count_notes(counts, PUBLISHED)])
+    return outcome_of(counts, outputs, [*found, *notes(manifest), *count_notes(counts, PUBLISHED)])
 
 
 def _manifest(contents: Contents, sources: list[dict[str, object]]) -> Manifest:
@@ -159,7 +159,8 @@ def _manifest(contents: Contents, sources: list[dict[str, object]]) -> Manifest:
         "files": "as they are, below the root without the archive's own top folder",
         "links": "copies" if contents.links else "none",
     }
-    return Manifest("pascal_context", RECIPE, parameters, sources)
+    images = [f"{split} {name}" for split, ids in contents.ids.items() for name in ids]
+    return Manifest("pascal_context", RECIPE, parameters, sources, images)
 
 
 def _top(names: Mapping[str, int], where: str) -> str:

@@ -133,5 +133,7 @@ def _opened(path: Path, budget: Budget) -> Iterator[tuple[BinaryIO, tarfile.TarF
             guard = cast(BinaryIO, _Guard(stream, str(path), most))
             with tarfile.open(fileobj=guard, mode="r:") as archive:
                 yield file, archive
+    except RecursionError as error:
+        raise DataError("headers inside headers", where=str(path), hint=HOSTILE) from error
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DataError(f"not a whole tar archive: {error}", where=str(path), hint=AGAIN) from error
