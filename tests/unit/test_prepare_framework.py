@@ -91,6 +91,14 @@ def test_trees_read_alike(tmp_path):
     archive.close()
 
 
+def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path):
+    write_tree(tmp_path / "disk", {"gtFine/a.txt": b"1"})
+    folder = write_tree(tmp_path / "folder", {"b.txt": b"2"})
+    (folder / "gtFine").symlink_to(tmp_path / "disk" / "gtFine")
+    (folder / "circle").symlink_to(folder)
+    assert FolderTree(folder).sizes == {"b.txt": 1, "gtFine/a.txt": 1}
+
+
 def test_sources_are_described_by_their_bytes(tmp_path):
     folder = write_tree(tmp_path / "set", {"b/x": b"123", "a": b"4", "unused": b"5"})
     seen = []

@@ -1,7 +1,9 @@
 """NYUv2 from a small nyu_depth_v2_labeled.mat of the real format."""
 
+import hashlib
 import json
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +18,7 @@ from prepare_sources import (
 
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.prepare import Request, prepare
+from tabench.data.prepare.nyu_split import public_split
 from tabench.errors import DataError, SpecError
 
 ROWS = (np.arange(288) * 5 + 2) // 3  # pixel under the centre of each new one, 480/288 = 5/3
@@ -105,6 +108,33 @@ def test_without_a_split_all_1449_images_are_needed(tmp_path, raw):
         prepare("nyuv2", Request((raw,), tmp_path / "out"))
     assert "splits.mat" in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_public_split_numbers_the_1449_images(tmp_path, raw):
+    path = tmp_path / "nyu_depth_v2_labeled.mat"
+    write_nyu(path, frames=nyu_frames(1))
+    with h5py.File(path, "a") as file:
+        for name, dtype, shape in (("images", "u1", (3, 640, 480)), ("depths", "f4", (640, 480))):
+            del file[name]  # as long as the real one, with nothing stored
+            file.create_dataset(name, (1449, *shape), dtype, chunks=(1, *shape))
+        del file["labels"]
+        file.create_dataset("labels", (1449, 640, 480), "u2", chunks=(1, 640, 480))
+
+    def stop(done, total, what):
+        if what == "train/0":
+            raise KeyboardInterrupt
+
+    request = Request((path,), tmp_path / "out", class_map=raw / "classMapping40.mat", progress=stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare("nyuv2", request)
+    test = set(public_split()["val"].tolist())
+    names = [f"train {i + 1}" for i in range(1449) if i not in test]
+    names += [f"val {i + 1}" for i in range(1449) if i in test]
+    held = json.loads((tmp_path / "out" / "prepare.json").read_text())
+    assert held["images"] == hashlib.sha256("\n".join(names).encode()).hexdigest()
+    assert held["parameters"]["split"] == "the public 795 / 654, built in"
+    assert (of(tmp_path / "out", "train", "label", 0) == -1).all()
+    assert (of(tmp_path / "out", "train", "normal", 0) == 0).all()
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,15 @@ class FileTree(ABC):
 
 
 class FolderTree(FileTree):
-    """Files below a folder; links that the user made inside it are followed."""
+    """Files below a folder; links that the user made inside it are followed, each folder once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         sizes = {}
-        for folder, _, files in os.walk(path, followlinks=True):
+        visited: set[str] = set()
+        for folder, inner, files in os.walk(path, followlinks=True):
+            visited.add(os.path.realpath(folder))
+            inner[:] = sorted(name for name in inner if os.path.realpath(f"{folder}/{name}") not in visited)
             for file in files:
                 found = Path(folder) / file
                 if found.is_file():
