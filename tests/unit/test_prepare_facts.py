@@ -88,6 +88,9 @@ def test_class_maps_that_are_none(tmp_path):
     (tmp_path / "text.mat").write_text("not a mat file" * 50)
     with pytest.raises(DataError, match="not a whole MATLAB v5 file"):
         read_class_map(tmp_path / "text.mat", NAMES)
+    (tmp_path / "large.mat").write_bytes(b"\0" * (1 << 21))
+    with pytest.raises(DataError, match=r"large\.mat: larger than 1048576 bytes"):
+        read_class_map(tmp_path / "large.mat", NAMES)
     whole = write_class_map(tmp_path / "m.mat").read_bytes()
     (tmp_path / "cut.mat").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"cut\.mat"):

@@ -151,6 +151,18 @@ def test_complete_files_are_kept_and_missing_ones_written(root, zips):
     assert (root / "SHA256SUMS").read_text() == sums
 
 
+def test_a_changed_file_is_told_and_mended(root, zips):
+    sums = (root / "SHA256SUMS").read_text()
+    path = root / "val" / "label_19" / "0.npy"
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
+    with pytest.raises(DataError, match=r"changed since the folder was complete: val/label_19/0\.npy"):
+        prepare("cityscapes", Request((zips,), root))
+    assert (root / "SHA256SUMS").read_text() == sums
+    path.unlink()
+    assert prepare("cityscapes", Request((zips,), root)).written == 1
+    assert (root / "SHA256SUMS").read_text() == sums
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("parameters", {"size": [1, 1]}), ("recipe", 99), ("dataset", "x")]
 )

@@ -27,6 +27,7 @@ from tabench.store.encoding import read_json
 FILE = "prepare.json"
 SUMS = "SHA256SUMS"
 FORMAT = 1
+SHOWN = 8
 COMPARED = ("format", "dataset", "recipe", "parameters", "images")
 
 
@@ -116,8 +117,10 @@ def finish(root: Path, manifest: Manifest, counts: Mapping[str, int], outputs: S
     """Write SHA256SUMS, then prepare.json with the counts and complete = true.
 
     Raises:
+        DataError: A file that was kept is not what an earlier SHA256SUMS says.
         StoreError: The folder cannot be written.
     """
+    _compare(root, outputs)
     lines = "".join(f"{item.sha256}  {item.name}\n" for item in sorted(outputs, key=lambda item: item.name))
     write_bytes(root / SUMS, lines.encode())
     content = manifest.content()
@@ -130,6 +133,27 @@ def finish(root: Path, manifest: Manifest, counts: Mapping[str, int], outputs: S
     }
     content["complete"] = True
     write_json(root / FILE, content)
+
+
+def _compare(root: Path, outputs: Sequence[Output]) -> None:
+    """Kept files must be what they were when the folder was complete."""
+    path = root / SUMS
+    if not path.exists():
+        return
+    pairs = (line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    before = {name: digest for digest, name in pairs}
+    changed = [
+        output.name
+        for output in outputs
+        if not output.written and before.get(output.name, output.sha256) != output.sha256
+    ]
+    if changed:
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise DataError(
+            f"changed since the folder was complete: {', '.join(changed[:SHOWN])}{more}",
+            where=str(path),
+            hint="delete these files and give the same command again",
+        )
 
 
 def notes(manifest: Manifest) -> list[str]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tabench.errors import DataError
 
+LARGEST_V5 = 1 << 20  # split and class map have some kilobytes; these files are compressed
 AGAIN = "the file is cut off or damaged: download it again and compare its size with the site's"
 
 
@@ -32,6 +33,8 @@ def read_v5(path: Path, names: tuple[str, ...], hint: str) -> dict[str, npt.NDAr
 
     if not path.is_file():
         raise DataError("no such file", where=str(path), hint=hint)
+    if path.stat().st_size > LARGEST_V5:
+        raise DataError(f"larger than {LARGEST_V5} bytes", where=str(path), hint=hint)
     try:
         held = scipy.io.loadmat(path, variable_names=list(names), appendmat=False)
     except NotImplementedError:  # SciPy's word for v7.3
