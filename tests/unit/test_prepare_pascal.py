@@ -52,6 +52,13 @@ def test_archive_folder_and_in_place_agree(tmp_path):
     assert run(folder, folder).kept == len(pascal_files())  # its own prepare.json is no part of it
 
 
+def test_a_folder_that_holds_the_archive(tmp_path):
+    (tmp_path / "raw").mkdir()
+    write_pascal(tmp_path / "raw" / "PASCAL_MT.tgz")
+    run(tmp_path / "raw", tmp_path / "out")
+    assert files_of(tmp_path / "out") == pascal_files()
+
+
 def test_a_stopped_call_goes_on(tmp_path):
     source = write_pascal(tmp_path / "in.tgz")
     seen = []

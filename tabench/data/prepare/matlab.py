@@ -73,7 +73,9 @@ def open_v73(path: Path, hint: str) -> h5py.File:
     except FileNotFoundError:
         raise DataError("no such file", where=str(path), hint=hint) from None
     except OSError as error:
-        raise DataError(f"not a whole MATLAB v7.3 file: {error}", where=str(path), hint=AGAIN) from error
+        raise DataError(
+            f"not a whole MATLAB v7.3 file: {error}", where=str(path), hint=f"{AGAIN}; {hint}"
+        ) from error
 
 
 def dataset_of(

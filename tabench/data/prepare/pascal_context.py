@@ -20,6 +20,7 @@ from tabench.data.prepare.tree import FolderTree
 from tabench.errors import DataError, SpecError
 
 RECIPE = 1
+ARCHIVE = "PASCAL_MT.tgz"
 PUBLISHED = {"train": 4998, "val": 5105}
 LARGEST = 256 << 20  # one member, unpacked; the largest real ones are images
 
@@ -52,6 +53,8 @@ def prepare(request: Request) -> Outcome:
     if len(request.sources) != 1:
         raise SpecError("pascal_context has one source", hint=PASCAL)
     (source,) = request.sources
+    if source.is_dir() and (source / ARCHIVE).is_file():
+        source = source / ARCHIVE
     if source.is_dir():
         return _from_folder(request, source)
     if not source.is_file():
