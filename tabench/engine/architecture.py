@@ -12,25 +12,39 @@ from tabench.methods.base import Method
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.parameters import count
 from tabench.sam.build import build_sam
+from tabench.sam.geometry import Backbone
 from tabench.sam.msam import MSam
 
 ARCHITECTURE_VERSION = 1
 
 
-def architecture(method: Method, models: Mapping[str, MSam]) -> dict[str, Any]:
-    """Describe the models of a cell by what was built, trained or on the meta device.
-
-    Args:
-        method: How they are adapted and shared.
-        models: Name of each unit ("all", or a task) to its model.
+def describe_model(model: MSam) -> dict[str, Any]:
+    """Describe one model, trained or on the meta device, as it was built.
 
     Returns:
-        The content of architecture.json. Every part has its parameters by what happens to them: "trained",
-        "frozen" and "idle" (in a trained part, but no gradient ever reaches them).
+        "tasks" (channels of each), "embeddings" (shapes), "parts" (parameters of each box of the drawing, by
+        what happens to them: "trained", "frozen", or "idle", in a trained part but never reached by a
+        gradient), "groups" (parameters as in the record) and "adapted" (one of the adapted layers).
     """
-    first = next(iter(models.values()))
-    backbone = first.backbone
-    channels = {task: n for model in models.values() for task, n in model.channels.items()}
+    return {
+        "tasks": dict(model.channels),
+        "embeddings": {task: list(rows.shape) for task, rows in model.no_mask.items()},
+        "parts": _parts(model),
+        "groups": dict(count(model)["groups"]),
+        "adapted": _adapted(model),
+    }
+
+
+def architecture(
+    method: Method, backbone: Backbone, models: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The content of architecture.json: a cell's models beside the SAM they come from.
+
+    Args:
+        method: How the models are adapted and shared.
+        backbone: SAM variant.
+        models: Name of each unit ("all", or a task) to what `describe_model` returned.
+    """
     return {
         "architecture_version": ARCHITECTURE_VERSION,
         "method": {"name": method.name, "title": method.title, "sharing": method.sharing},
@@ -45,14 +59,8 @@ def architecture(method: Method, models: Mapping[str, MSam]) -> dict[str, Any]:
             "window_size": backbone.window_size,
             "out_chans": backbone.out_chans,
         },
-        "tasks": channels,
-        "embeddings": {
-            task: list(values.shape) for model in models.values() for task, values in model.no_mask.items()
-        },
-        "parts": {name: _parts(model) for name, model in models.items()},
-        "parameters": {name: dict(count(model)["groups"]) for name, model in models.items()},
-        "adapted": {name: _adapted(model) for name, model in models.items()},
-        "sam": _sam(first),
+        "sam": _sam(backbone),
+        "models": {name: dict(facts) for name, facts in models.items()},
     }
 
 
@@ -96,12 +104,11 @@ def _adapted(model: MSam) -> dict[str, Any] | None:
     }
 
 
-def _sam(model: MSam) -> dict[str, Any]:
+def _sam(backbone: Backbone) -> dict[str, Any]:
     """The promptable SAM of the same backbone."""
     with torch.device("meta"):
-        sam = build_sam(model.backbone)
-    parts: dict[str, nn.Module] = {name: getattr(sam, name) for name in
-                                   ("image_encoder", "prompt_encoder", "mask_decoder")}  # fmt: skip
+        sam = build_sam(backbone)
+    parts: dict[str, nn.Module] = dict(sam.named_children())
     return {
         "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()},
         "masks": sam.mask_decoder.num_multimask_outputs,

@@ -20,6 +20,7 @@ from tabench.sam.msam import MSam
 from tabench.store.atomic import write_bytes
 
 SIDE = 96  # pixels of a thumbnail's long side
+GREYS = 32  # fewer greys make smaller files than all 256
 
 
 def save_channels(model: MSam, split: Split, wanted: int, device: torch.device, folder: Path) -> None:
@@ -139,4 +140,6 @@ def _thumbnail(channel: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     height, width = grey.shape
     scale = min(1.0, SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
+    small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX), dtype=np.float64)
+    top = GREYS - 1
+    return np.rint(np.rint(small * top / 255) * 255 / top).astype(np.uint8)

@@ -23,6 +23,7 @@ from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
 from tabench.engine.state import State
 from tabench.engine.unit import Unit, units_of
 from tabench.methods.parameters import Counts, count, summed
+from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
 from tabench.sam.checkpoint import load_checkpoint
 from tabench.spec.cell import Cell
@@ -66,6 +67,7 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
     device = choose_device(options.device)
     micro, together = forward_sizes(cell, options.micro_batch)
     digest = hashlib.sha256()
+    companions = Companions(cell, folder, reported, device, emit)
     done: list[_Done] = []
     for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
         setting = Setting(
@@ -82,7 +84,8 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
             emit,
             should_stop,
         )
-        done.append(_run_unit(setting, weights, folder, digest))
+        done.append(_run_unit(setting, weights, folder, digest, companions))
+    companions.write(weights, truth)
     return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
 
 
@@ -102,7 +105,11 @@ def keep_weights(folder: CellFolder) -> None:
 
 
 def _run_unit(
-    setting: Setting, weights: Mapping[str, torch.Tensor], folder: CellFolder, digest: Any
+    setting: Setting,
+    weights: Mapping[str, torch.Tensor],
+    folder: CellFolder,
+    digest: Any,
+    companions: Companions,
 ) -> _Done:
     cell, unit, split = setting.cell, setting.unit, setting.evaluated
     model = build_unit(cell, unit, weights).to(setting.device)
@@ -135,6 +142,7 @@ def _run_unit(
     pictures = save_pictures(
         model, unit, setting.tasks, split, cell.evaluation.pictures, setting.device, folder.pictures
     )
+    companions.visit(unit.name, model)
     _digest(trained, unit.name, digest)
     return _Done(unit, state, results, count(model), pictures, epoch)
 
