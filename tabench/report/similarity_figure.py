@@ -19,7 +19,7 @@ from tabench.report.reading import Results
 _COLOURS = "PuOr_r"  # orange alike, violet opposite; told apart with every common colour vision
 _DARK_TEXT, _LIGHT_TEXT = "#222222", "#ffffff"  # on coloured ground, the same in both looks
 _PER_LINE = 12  # layers beside one another
-_PANELS_PER_LINE = 5
+_PANELS_PER_LINE = 3
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def draw_similarity(found: Sequence[Panel]) -> Figure:
     """One annotated heat map a panel, mean over layers."""
     columns = min(_PANELS_PER_LINE, len(found))
     lines = -(-len(found) // columns)
-    figure = Figure(figsize=(1.22 * columns + 1.1, 1.6 * lines + 0.35))
+    figure = Figure(figsize=(1.85 * columns + 1.65, 2.1 * lines + 0.2))
     grid = figure.subplots(lines, columns, squeeze=False)
     for index, axes in enumerate(grid.flat):
         if index >= len(found):
@@ -97,7 +97,8 @@ def draw_layers(found: Sequence[Panel]) -> Figure:
     """A line of small heat maps for each panel, first layer left."""
     columns = min(_PER_LINE, max(len(panel.layers) for panel in found))
     lines = [-(-len(panel.layers) // columns) for panel in found]
-    figure = Figure(figsize=(min(7.2, 0.56 * columns + 2.2), 0.58 * sum(lines) + 0.5))
+    side = min(0.85, 5.2 / columns)
+    figure = Figure(figsize=(7.2, (side + 0.06) * sum(lines) + 0.3))
     grid = figure.subplots(sum(lines), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_visible(False)

@@ -43,7 +43,7 @@ def draw_spectra(results: Results, factors: Sequence[MethodFactors]) -> Figure:
         axes.set_yscale("log")
         axes.set_ylim(_FLOOR, 1.4)
         axes.set_title(f"Mode {mode[-1]}: {name}")
-        axes.set_xlabel("index of the singular value")
+        axes.set_xlabel("index")
         axes.tick_params(which="minor", length=0)
         axes.set_xlim(left=0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
