@@ -1,4 +1,4 @@
-"""What mSAM puts out, channel by channel, beside what the promptable SAM puts out: grey thumbnails of one image."""
+"""Pictures of one image's outputs: every channel of mSAM, and the masks of the promptable SAM."""
 
 from __future__ import annotations
 

@@ -32,19 +32,19 @@ class Stacked:
 
     @classmethod
     def tucker(cls, G: Array, U1: Array, U2: Array, U3: Array) -> Stacked:
-        """dW = G x1 U1 x2 U2 x3 U3 with G (p, q, v), U1 (d, p), U2 (k, q), U3 (T, v)."""
+        """Tucker: dW = G x1 U1 x2 U2 x3 U3 with G (p, q, v), U1 (d, p), U2 (k, q), U3 (T, v)."""
         core = np.einsum("pqv,ap,bq,tv->abt", G, _triangle(U1), _triangle(U2), U3, optimize=True)
         return cls((len(U1), len(U2), len(U3)), core, U3)
 
     @classmethod
     def cp(cls, w: Array, A: Array, B: Array, C: Array) -> Stacked:
-        """dW = sum_r w_r a_r o b_r o c_r with w (R), A (d, R), B (k, R), C (T, R)."""
+        """CP: dW = sum_r w_r a_r o b_r o c_r with w (R), A (d, R), B (k, R), C (T, R)."""
         core = np.einsum("r,ar,br,tr->abt", w, _triangle(A), _triangle(B), C, optimize=True)
         return cls((len(A), len(B), len(C)), core, C)
 
     @classmethod
     def loras(cls, pairs: Sequence[tuple[Array, Array]]) -> Stacked:
-        """dW[:, :, t] = (B_t A_t)^T, one LoRA (A_t (r, d), B_t (k, r)) a task, each with its own rank r."""
+        """Separate LoRAs: dW[:, :, t] = (B_t A_t)^T of A_t (r, d) and B_t (k, r); r may differ."""
         left = _triangle(np.concatenate([A.T for A, _ in pairs], axis=1))
         right = _triangle(np.concatenate([B for _, B in pairs], axis=1))
         ends = np.cumsum([len(A) for A, _ in pairs])[:-1]

@@ -16,15 +16,16 @@ def caption(found: Architecture) -> str:
     model = next(iter(found.models.values()))
     idle = sum(part.idle for part in model.parts.values())
     without = (
-        f" Each decoder's parts that only SAM's other outputs use never receive a gradient: {idle:,} parameters in "
-        "all, not counted as trained."
+        " The decoders' parts that only SAM's other outputs use never receive a gradient: "
+        f"{idle:,} parameters in all, not counted as trained."
         if idle
         else ""
     )
     return (
-        f"Architecture of SAM (a) and of mSAM with {found.method.title} (b) on {found.backbone.name}, with one encoder "
-        f"block (c). Shapes and parameters are read from the built model.{without} T = {len(model.tasks)} tasks; "
-        "one row of the no-mask embedding E_t for each of a task's N_t output channels (at most five are drawn)."
+        f"Architecture of SAM (a) and of mSAM with {found.method.title} (b) on {found.backbone.name}, with "
+        f"one encoder block (c). Shapes and parameters are read from the built model.{without} "
+        f"T = {len(model.tasks)} tasks; one row of the no-mask embedding E_t for each of a task's N_t output "
+        "channels (at most five are drawn)."
     )
 
 
@@ -48,8 +49,8 @@ def _sam(canvas: Canvas, found: Architecture, y: float) -> None:
     line, h, side = y + 0.78, 0.46, backbone.image_size
     canvas.box(0.05, line - h / 2, 0.86, h, "plain", "image", shape((3, side, side)))
     canvas.arrow([(0.91, line), (1.1, line)])
-    canvas.box(1.1, line - h / 2, 2.0, h, "plain", "image encoder",
-               f"{backbone.depth} blocks, width {backbone.embed_dim}; {amount(counts['image_encoder'])}")  # fmt: skip
+    size = f"{backbone.depth} blocks, width {backbone.embed_dim}; {amount(counts['image_encoder'])}"
+    canvas.box(1.1, line - h / 2, 2.0, h, "plain", "image encoder", size)
     canvas.arrow([(3.1, line), (3.4, line)])
     canvas.box(3.4, line - h / 2, 0.95, h, "plain", "embedding",
                shape((backbone.out_chans, backbone.grid, backbone.grid)))  # fmt: skip

@@ -57,15 +57,16 @@ def caption(results: Results, found: Channels) -> str:
     """What is shown, and how grey values are to be read."""
     total = sum(len(channels) for channels in found.tasks.values())
     masks = (
-        f"SAM answers one prompt (a point at the image's centre) with {len(found.masks)} mask levels of one channel each; "
+        f"SAM answers one prompt (a point at the image's centre) with {len(found.masks)} mask levels of one "
+        "channel each; "
         if found.masks
         else "SAM's own masks were not kept; "
     )
     return (
-        f"{masks}mSAM without a prompt gives each task its own number of channels ({total} in all), here the raw outputs "
-        f"of {results.title(found.cell.method)}, seed {found.cell.seed}, for image {found.image}, the first of the pictures that the "
-        "experiment keeps. Every channel is scaled to its own range: black its lowest value in this image, white its "
-        "highest."
+        f"{masks}mSAM without a prompt gives each task its own number of channels ({total} in all), here the "
+        f"raw outputs of {results.title(found.cell.method)}, seed {found.cell.seed}, for image "
+        f"{found.image}, the first of the pictures that the experiment keeps. Every channel is scaled to its "
+        "own range: black its lowest value in this image, white its highest."
     )
 
 
@@ -86,7 +87,7 @@ def _of_cell(results: Results, cell: CellResult) -> Channels | None:
     shown = place.truth_picture(str(data["fingerprint"]), image, "input")
     if not shown.is_file():
         return None
-    masks = []
+    masks: list[Grey] = []
     sha256 = str(record["backbone"]["sha256"])
     while (path := place.sam_mask(str(data["fingerprint"]), image, sha256, len(masks))).is_file():
         masks.append(_opened(path, "L"))

@@ -25,7 +25,8 @@ def draw_channels(found: Channels) -> Figure:
     lines = {task: -(-len(channels) // _PER_LINE) for task, channels in found.tasks.items()}
     block = {task: n * (small + _NAME + 0.03) + 0.05 for task, n in lines.items()}
     total = _HEAD + tall + 0.2 + _HEAD + sum(block.values())
-    figure = Figure(figsize=(_WIDTH, total), layout="none")
+    figure = Figure(figsize=(_WIDTH, total))
+    figure.set_layout_engine("none")
     page = _Page(figure, _WIDTH, total)
     page.text(0.05, total - 0.13, "(a) SAM", 8, bold=True)
     top = total - _HEAD
@@ -70,8 +71,9 @@ class _Page:
     def text(
         self, x: float, y: float, words: str, size: float, *, bold: bool = False, centred: bool = False
     ) -> None:
-        self.figure.text(x / self.width, y / self.height, words, fontsize=size, va="center",
-                         ha="center" if centred else "left", fontweight="bold" if bold else "normal")  # fmt: skip
+        side, weight = "center" if centred else "left", "bold" if bold else "normal"
+        place = (x / self.width, y / self.height)
+        self.figure.text(*place, words, fontsize=size, va="center", ha=side, fontweight=weight)
 
 
 def _overlaid(image: Pixels, mask: Grey) -> Pixels:
@@ -79,4 +81,4 @@ def _overlaid(image: Pixels, mask: Grey) -> Pixels:
     grey = image.astype(np.float64).mean(axis=2, keepdims=True).repeat(3, axis=2)
     inside = (mask > 127)[:, :, None]
     mixed = np.where(inside, 0.35 * grey + 0.65 * _MASK, 0.55 * grey)
-    return np.rint(mixed).astype(np.uint8)
+    return np.asarray(np.rint(mixed), dtype=np.uint8)

@@ -31,7 +31,8 @@ class Canvas:
     """
 
     def __init__(self, width: float, height: float) -> None:
-        self.figure = Figure(figsize=(width, height), layout="none")
+        self.figure = Figure(figsize=(width, height))
+        self.figure.set_layout_engine("none")
         self.axes: Axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set_xlim(0, width)
         self.axes.set_ylim(0, height)
@@ -87,7 +88,15 @@ class Canvas:
         self.axes.add_patch(Polygon(band, closed=True, fill=False, edgecolor=colour, linewidth=edge * 0.6))
 
     def cube(
-        self, x: float, y: float, w: float, h: float, depth: float, kind: Kind, name: str = "", slices: int = 1
+        self,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        depth: float,
+        kind: Kind,
+        name: str = "",
+        slices: int = 1,
     ) -> None:
         """A box in oblique projection; `slices` lines part its depth."""
         colour, opacity, edge, dashes = _LOOKS[kind]
@@ -98,9 +107,13 @@ class Canvas:
             [(x + w, y), (x + w + dx, y + dy), (x + w + dx, y + h + dy), (x + w, y + h)],
         ]
         for face, more in zip(faces, (0.0, 0.08, 0.16), strict=True):
-            self.axes.add_patch(Polygon(face, closed=True, facecolor=colour, alpha=opacity + more, linewidth=0))
             self.axes.add_patch(
-                Polygon(face, closed=True, fill=False, edgecolor=colour, linewidth=edge or 0.7, linestyle=dashes)
+                Polygon(face, closed=True, facecolor=colour, alpha=opacity + more, linewidth=0)
+            )
+            self.axes.add_patch(
+                Polygon(
+                    face, closed=True, fill=False, edgecolor=colour, linewidth=edge or 0.7, linestyle=dashes
+                )
             )
         for index in range(1, slices):
             part = index / slices

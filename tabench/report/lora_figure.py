@@ -8,7 +8,7 @@ from math import sqrt
 from matplotlib.figure import Figure
 
 from tabench.report.architecture import Adapted, Architecture
-from tabench.report.diagram import NORMAL, SMALL, Canvas, amount, shape
+from tabench.report.diagram import NORMAL, SMALL, Canvas, shape
 
 _WIDTH = 7.2
 _LONG = 1.15  # inches of the longest side
@@ -21,9 +21,10 @@ def caption(found: Sequence[Architecture]) -> str:
     first = _adapted(found[0])
     names = ", ".join(f"{a.method.title} ({letter})" for a, letter in zip(found, "abc", strict=False))
     return (
-        f"{names} on one adapted layer of {found[0].backbone.name}: d = {first.inputs} inputs, k = {first.outputs} "
-        f"outputs, T = {_tasks(found[0])} tasks, {first.layers} such layers. Shapes and parameters are read from the built "
-        "models; sides are drawn to the square root of their length. Everything outlined solid is trained, W0 is frozen."
+        f"{names} on one adapted layer of {found[0].backbone.name}: d = {first.inputs} inputs, k = "
+        f"{first.outputs} outputs, T = {_tasks(found[0])} tasks, {first.layers} such layers. Shapes and "
+        "parameters are read from the built models; sides are drawn to the square root of their length. The "
+        "frozen W0 is the same in every panel."
     )
 
 
@@ -96,8 +97,9 @@ def _tucker(canvas: Canvas, found: Architecture, inch: _Scale, y: float) -> None
     x = _matrix(canvas, x, middle, inch(k), inch(q), "$U_2^\\top$", (q, k))
     x = _sign(canvas, x, middle, "$\\times_3$")
     _small(canvas, x, middle, inch(v), inch(tasks), "$U_3$", (tasks, v))
-    _words(canvas, middle, "$\\Delta W = G {\\times}_1 U_1 {\\times}_2 U_2 {\\times}_3 U_3$",
-           "shared, but for each task's row of $U_3$", "$dp + kq + Tv + pqv$", adapted.parameters)  # fmt: skip
+    formula = "$\\Delta W = G {\\times}_1 U_1 {\\times}_2 U_2 {\\times}_3 U_3$"
+    owner = "shared, but for each task's row of $U_3$"
+    _words(canvas, middle, formula, owner, "$dp + kq + Tv + pqv$", adapted.parameters)
 
 
 def _cp(canvas: Canvas, found: Architecture, inch: _Scale, y: float) -> None:
@@ -132,7 +134,14 @@ def _sign(canvas: Canvas, x: float, middle: float, sign: str) -> float:
 
 
 def _matrix(
-    canvas: Canvas, x: float, middle: float, w: float, h: float, name: str, sizes: Sequence[int], behind: int = 0
+    canvas: Canvas,
+    x: float,
+    middle: float,
+    w: float,
+    h: float,
+    name: str,
+    sizes: Sequence[int],
+    behind: int = 0,
 ) -> float:
     """A trained matrix with its sizes below, before `behind` others; returns where it ends."""
     wide = min(w, h) >= 0.17
@@ -154,7 +163,12 @@ def _small(
 
 
 def _words(canvas: Canvas, middle: float, formula: str, owner: str, terms: str, count: int) -> None:
-    lines = [(formula, NORMAL + 1.5), (owner, NORMAL), (terms, NORMAL + 0.5), (f"= {count:,} parameters a layer", NORMAL)]
+    lines = [
+        (formula, NORMAL + 1.5),
+        (owner, NORMAL),
+        (terms, NORMAL + 0.5),
+        (f"= {count:,} parameters a layer", NORMAL),
+    ]
     for index, (line, size) in enumerate(lines):
         canvas.text(_WORDS, middle + 0.3 - 0.2 * index, line, size, ha="left")
 

@@ -16,7 +16,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from tabench import __version__
-from tabench.report import cost, findings, grid, reproduction, sureness, wording
+from tabench.report import cost, findings, grid, paper_figures, reproduction, sureness, wording
+from tabench.report.factor_table import factor_rows
+from tabench.report.factors import read_factors
 from tabench.report.frames import Table
 from tabench.report.published import Published
 from tabench.report.reading import Results
@@ -88,6 +90,9 @@ def page(
         total_wall=cost.total_wall(results),
         contrasts=sureness.contrasts(results),
         reference_method=sureness.reference_method(results),
+        method_figures=paper_figures.METHOD,
+        factor_figures=paper_figures.FACTORS,
+        factor_rows=factor_rows(read_factors(results)),
         reproduced=reproduction.reproduced(results),
         circumstances=circumstances(results),
         version=__version__,

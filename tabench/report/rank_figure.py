@@ -73,10 +73,10 @@ def caption(results: Results, found: Places, protocol: str) -> str:
     return (
         f"Place of each method (1 is best) in {len(found.comparisons)} comparisons: "
         f"{wording.counted(len(found.metrics), 'metric')} ({parts}; protocol “{protocol}”) times "
-        f"{wording.counted(len(found.seeds), 'seed')}. Small points are single comparisons, large markers their "
-        "mean; methods whose values print alike share the mean of their places."
-        f"{missing} Metrics of one task go together and seeds share data, so the comparisons are not independent: no "
-        "critical difference is drawn, and a distance here is not a test."
+        f"{wording.counted(len(found.seeds), 'seed')}. Small points are single comparisons, large markers "
+        f"their mean; methods whose values print alike share the mean of their places.{missing} Metrics of "
+        "one task go together and seeds share data, so the comparisons are not independent: no critical "
+        "difference is drawn, and a distance here is not a test."
     )
 
 

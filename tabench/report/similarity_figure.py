@@ -57,11 +57,28 @@ def panels(results: Results, factors: Sequence[MethodFactors]) -> list[Panel]:
 
 def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
     """What is compared, and over how many runs and layers."""
+    alone = (
+        "Separate LoRAs train every task alone from a random start of its own, so their updates have no "
+        "reason to be alike."
+    )
     return (
-        f"Cosine similarity of the tasks {runs_and_layers(results, factors)}. Rows of U3 (Tucker) or C (CP) are the "
-        "task-specific vectors themselves; they depend on the basis that training happened to choose, so the "
-        "updates ΔW of the whole layer are compared too, which do not. LoRA-STL trains every task alone from a "
-        "random start of its own, so its updates have no reason to be alike."
+        f"Cosine similarity of the tasks {runs_and_layers(results, factors)}. Rows of U3 (Tucker) or C (CP) "
+        "are the task-specific vectors themselves; they depend on the basis that training happened to "
+        "choose, so the updates ΔW of the whole layer are compared too, which do not."
+        + (f" {alone}" if any(part.kind == "lora-stack" for part in factors) else "")
+    )
+
+
+def layers_caption(results: Results, factors: Sequence[MethodFactors]) -> str:
+    """The same layer by layer."""
+    order = wording.listing([task.replace("_", " ") for task in factors[0].tasks])
+    runs = wording.listing(
+        [f"{results.title(p.method)}: {wording.counted(len(p.files), 'run')}" for p in factors]
+    )
+    return (
+        f"Cosine similarity of the tasks in each adapted layer, counted from the image on (mean over runs; "
+        f"{runs}). "
+        f"Tasks from left to right and from top to bottom: {order}."
     )
 
 
@@ -137,6 +154,6 @@ def _heat(axes: Axes, matrix: Array, *, numbers: bool) -> None:
 def _bar(figure: Figure, axes: list[Axes]) -> None:
     mappable = ScalarMappable(Normalize(-1, 1), matplotlib.colormaps[_COLOURS])
     bar = figure.colorbar(mappable, ax=axes, shrink=0.8, aspect=25, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7)
     bar.set_label("cosine", fontsize=7)

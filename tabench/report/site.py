@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tabench.report import curves, grid, latex, plain, style, wording
+from tabench.report import curves, grid, latex, paper_figures, plain, style, wording
 from tabench.report.frames import Table, results_table
 from tabench.report.grid_figure import draw_grid
 from tabench.report.page import Picture, page
@@ -105,5 +105,7 @@ def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | No
             "over seeds.",
             partial(draw_tradeoff, results, table),
         )
+    for stem, (caption, draw) in paper_figures.drawings(results, table.protocol).items():
+        found[stem] = Drawing(caption, draw)
     warning = wording.short_warning(results)
     return {stem: replace(d, caption=f"{warning} {d.caption}".strip()) for stem, d in found.items()}

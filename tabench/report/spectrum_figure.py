@@ -19,12 +19,16 @@ _FLOOR = 1e-4  # values below are not drawn: far less than any direction that ma
 
 def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
     """What the curves are, and over how many runs and layers."""
+    stacked = (
+        "LoRA-STL is the stack of separately trained LoRAs; the dotted line is where its curve would be if "
+        "no two tasks shared a direction. The closer the solid line is to the dotted one, the less of the "
+        "stack is jointly low-rank."
+    )
     return (
-        "Singular values of the stacked update ΔW (inputs × outputs × tasks), unfolded along its inputs, outputs and "
-        f"tasks, each over the largest one {runs_and_layers(results, factors)}; lines are geometric means over layers and "
-        "runs, bands reach from the lowest to the highest. TA-LoRA's curves end at its ranks. LoRA-STL is the stack of "
-        "separately trained LoRAs; the dotted line is where its curve would be if no two tasks shared a direction. "
-        "The closer the solid line is to the dotted one, the less of the stack is jointly low-rank."
+        "Singular values of the stacked update ΔW (inputs × outputs × tasks), unfolded along its inputs, "
+        f"outputs and tasks, each over the largest one {runs_and_layers(results, factors)}; lines are "
+        "geometric means over layers and runs, bands reach from the lowest to the highest. TA-LoRA's curves "
+        "end at its ranks." + (f" {stacked}" if any(part.kind == "lora-stack" for part in factors) else "")
     )
 
 
@@ -73,4 +77,4 @@ def _ratios(spectra: Sequence[Spectrum]) -> Array:
     """(runs and layers, values) over the largest one; as many as all of them have."""
     length = min(len(spectrum.values) for spectrum in spectra)
     values = np.array([spectrum.values[:length] for spectrum in spectra])
-    return np.maximum(values / values[:, :1], _FLOOR / 10)
+    return np.asarray(np.maximum(values / values[:, :1], _FLOOR / 10))

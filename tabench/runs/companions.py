@@ -1,4 +1,4 @@
-"""Small files beside a record that explain it: factors.json, architecture.json, channel thumbnails, SAM's masks.
+"""Small files beside a record that explain it: factors, architecture, output channels, SAM's masks.
 
 They are found by name, the record does not know them, and none of them can keep a record from being written.
 """

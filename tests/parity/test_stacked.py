@@ -73,7 +73,8 @@ def test_tasks_without_a_common_direction_have_the_slices_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"), [([1.0], 1.0), ([2.0, 2.0, 2.0], 3.0), ([1.0, 0.0], 1.0), ([0.5, 0.25, 0.25], 2**1.5)]
+    ("values", "expected"),
+    [([1.0], 1.0), ([2.0, 2.0, 2.0], 3.0), ([1.0, 0.0], 1.0), ([0.5, 0.25, 0.25], 2**1.5)],
 )
 def test_effective_rank_by_hand(values: list[float], expected: float) -> None:
     assert effective_rank(np.array(values)) == pytest.approx(expected)
