@@ -62,7 +62,7 @@ def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
         "reason to be alike."
     )
     return (
-        f"Cosine similarity of the tasks {runs_and_layers(results, factors)}. Rows of U3 (Tucker) or C (CP) "
+        f"Cosine similarity of the tasks (mean over {runs_and_layers(results, factors)}). Rows of U3 (Tucker) or C (CP) "
         "are the task-specific vectors themselves; they depend on the basis that training happened to "
         "choose, so the updates ΔW of the whole layer are compared too, which do not."
         + (f" {alone}" if any(part.kind == "lora-stack" for part in factors) else "")
@@ -83,10 +83,10 @@ def layers_caption(results: Results, factors: Sequence[MethodFactors]) -> str:
 
 
 def runs_and_layers(results: Results, factors: Sequence[MethodFactors]) -> str:
-    """For captions: "(mean over 4 layers; TA-LoRA: 3 runs, LoRA-STL: 3 runs)"."""
+    """For captions: "4 layers; TA-LoRA: 3 runs, LoRA-STL: 3 runs"."""
     layers = sorted({len(part.layers) for part in factors})
     runs = ", ".join(f"{results.title(p.method)}: {wording.counted(len(p.files), 'run')}" for p in factors)
-    return f"(mean over {wording.listing([str(n) for n in layers])} layers; {runs})"
+    return f"{wording.listing([str(n) for n in layers])} layers; {runs}"
 
 
 def draw_similarity(found: Sequence[Panel]) -> Figure:

@@ -26,7 +26,7 @@ def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
     )
     return (
         "Singular values of the stacked update ΔW (inputs × outputs × tasks), unfolded along its inputs, "
-        f"outputs and tasks, each over the largest one {runs_and_layers(results, factors)}; lines are "
+        f"outputs and tasks, each over the largest one ({runs_and_layers(results, factors)}); lines are "
         "geometric means over layers and runs, bands reach from the lowest to the highest. TA-LoRA's curves "
         "end at its ranks." + (f" {stacked}" if any(part.kind == "lora-stack" for part in factors) else "")
     )
