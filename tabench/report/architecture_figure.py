@@ -24,7 +24,7 @@ def caption(found: Architecture) -> str:
     return (
         f"Architecture of SAM (a) and of mSAM with {found.method.title} (b) on {found.backbone.name}, with "
         f"one encoder block (c). Shapes and parameters are read from the built model.{without} "
-        f"T = {len(model.tasks)} tasks; one row of the no-mask embedding E_t for each of a task's N_t output "
+        f"T = {len(model.tasks)}; one row of the no-mask embedding E_t for each of a task's N_t output "
         "channels (at most five are drawn)."
     )
 
@@ -68,7 +68,7 @@ def _sam(canvas: Canvas, found: Architecture, y: float) -> None:
 
 def _msam(canvas: Canvas, found: Architecture, model: Model, y: float, height: float) -> None:
     backbone, side = found.backbone, found.backbone.image_size
-    title = f"(b) mSAM with {found.method.title}: no prompt, T = {len(model.tasks)} tasks"
+    title = f"(b) mSAM with {found.method.title}: no prompt, T = {len(model.tasks)}"
     canvas.heading(0.05, y + height + 0.17, title)
     line, h = y + height / 2, 0.62
     canvas.box(0.05, line - 0.23, 0.86, 0.46, "plain", "image", shape((3, side, side)))

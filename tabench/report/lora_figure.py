@@ -11,8 +11,8 @@ from tabench.report.architecture import Adapted, Architecture
 from tabench.report.diagram import NORMAL, SMALL, Canvas, shape
 
 _WIDTH = 7.2
-_LONG = 1.15  # inches of the longest side
-_SLICE = 0.14  # inches of a task's slice of the stacked update, along its depth
+_LONG = 1.15  # inches of the longest side, at most
+_GAPS = 2.0  # inches of signs and gaps in a panel
 _LEFT, _WORDS = 0.2, 4.95  # where drawings and words start
 
 
@@ -30,7 +30,7 @@ def caption(found: Sequence[Architecture]) -> str:
 
 def draw_loras(found: Sequence[Architecture]) -> Figure:
     """A panel a method: "lora", "tucker" and "cp" are known."""
-    scale = _Scale(max(max(_adapted(a).inputs, _adapted(a).outputs) for a in found))
+    scale = _Scale(found)
     heights = [_height(architecture, scale) for architecture in found]
     canvas = Canvas(_WIDTH, sum(heights) + 0.1)
     canvas.legend(_WIDTH - 1.75, sum(heights) - 0.06)
@@ -48,17 +48,33 @@ def _height(found: Architecture, inch: _Scale) -> float:
     adapted = _adapted(found)
     if found.factors == "lora":
         return inch(adapted.outputs) + 0.85
-    return inch(adapted.inputs) + 0.5 * _SLICE * _tasks(found) + 0.75
+    return inch(adapted.inputs) + 0.5 * _slice(_tasks(found)) * _tasks(found) + 0.75
 
 
 class _Scale:
     """Inches of a side: the square root keeps a rank of 16 beside a width of 1024 visible."""
 
-    def __init__(self, longest: int) -> None:
-        self.longest = longest
+    def __init__(self, found: Sequence[Architecture]) -> None:
+        self.longest = max(max(_adapted(a).inputs, _adapted(a).outputs) for a in found)
+        widest = max(sum(sqrt(size / self.longest) for size in _sides(a)) for a in found)
+        self.long = min(_LONG, (_WORDS - _LEFT - _GAPS) / widest)
 
     def __call__(self, size: int) -> float:
-        return max(0.1, _LONG * sqrt(size / self.longest))
+        return max(0.1, self.long * sqrt(size / self.longest))
+
+
+def _sides(found: Architecture) -> list[int]:
+    """Sizes that stand beside one another in a panel."""
+    adapted = _adapted(found)
+    d, k, sizes = adapted.inputs, adapted.outputs, adapted.factors
+    if found.factors == "tucker":
+        return [k, *sizes["G"], sizes["G"][2], k]
+    return [k, *3 * sizes["w"], k] if found.factors == "cp" else [d, d, sizes["A"][0]]
+
+
+def _slice(tasks: int) -> float:
+    """Inches of a task's slice of the stacked update, along its depth."""
+    return min(0.14, 0.5 / tasks)
 
 
 def _lora(canvas: Canvas, found: Architecture, inch: _Scale, y: float) -> None:
@@ -121,11 +137,11 @@ def _cp(canvas: Canvas, found: Architecture, inch: _Scale, y: float) -> None:
 
 def _stack(canvas: Canvas, inch: _Scale, d: int, k: int, tasks: int, middle: float) -> float:
     """The stacked update d x k x T, which is never built."""
-    canvas.cube(_LEFT, middle - inch(d) / 2, inch(k), inch(d), _SLICE * tasks, "plain", "$\\Delta W$",
+    canvas.cube(_LEFT, middle - inch(d) / 2, inch(k), inch(d), _slice(tasks) * tasks, "plain", "$\\Delta W$",
                 slices=tasks)  # fmt: skip
     words = f"{shape((d, k, tasks))}, never built"
     canvas.text(_LEFT + inch(k) / 2, middle - inch(d) / 2 - 0.12, words, SMALL)
-    return _sign(canvas, _LEFT + inch(k) + 0.75 * _SLICE * tasks - 0.03, middle, "$=$")
+    return _sign(canvas, _LEFT + inch(k) + 0.75 * _slice(tasks) * tasks - 0.03, middle, "$=$")
 
 
 def _sign(canvas: Canvas, x: float, middle: float, sign: str) -> float:

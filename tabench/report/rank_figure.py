@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
 
 from tabench.report import style, wording
 from tabench.report.reading import Results
@@ -99,7 +98,7 @@ def draw_places(results: Results, found: Places) -> Figure:
     axes.set_yticks(range(len(order)), [results.title(method) for method in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
     axes.set_xlim(0.6, len(order) + 0.4)
-    axes.xaxis.set_major_locator(MultipleLocator(1))
+    axes.set_xticks(range(1, len(order) + 1))
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("place (1 is best); mean on the right")
     return figure
