@@ -62,9 +62,9 @@ def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
         "reason to be alike."
     )
     return (
-        f"Cosine similarity of the tasks (mean over {runs_and_layers(results, factors)}). Rows of U3 (Tucker) or C (CP) "
-        "are the task-specific vectors themselves; they depend on the basis that training happened to "
-        "choose, so the updates ΔW of the whole layer are compared too, which do not."
+        f"Cosine similarity of the tasks (mean over {runs_and_layers(results, factors)}). Rows of U3 "
+        "(Tucker) or C (CP) are the task-specific vectors themselves; they depend on the basis that "
+        "training happened to choose, so the updates ΔW of the whole layer are compared too, which do not."
         + (f" {alone}" if any(part.kind == "lora-stack" for part in factors) else "")
     )
 
