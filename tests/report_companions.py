@@ -1,4 +1,4 @@
-"""Made-up files beside the records of report_fixtures, in the schema that runs write. Nothing was measured."""
+"""Made-up files beside the records of report_fixtures, in the schema runs write. Nothing was measured."""
 
 from __future__ import annotations
 

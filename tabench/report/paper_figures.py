@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from tabench.report import (
@@ -37,17 +38,25 @@ def _method(results: Results) -> dict[str, tuple[str, Draw]]:
     if kept is not None:
         found["figure1"] = channels.caption(results, kept), partial(channels_figure.draw_channels, kept)
     known = architecture.read_architectures(results)
-    tucker = architecture.choose(results, known, factors="tucker", sharing="task-aware")
-    cp = architecture.choose(results, known, factors="cp", sharing="task-aware")
-    aware = tucker or cp
-    if aware is not None:
-        caption = architecture_figure.caption(aware)
-        found["figure2"] = caption, partial(architecture_figure.draw_architecture, aware)
-        lora = architecture.choose(results, known, factors="lora", sharing="per-task")
-        lora = lora or architecture.choose(results, known, factors="lora", sharing="shared")
-        panels = [part for part in (lora, tucker, cp) if part is not None]
-        found["figure3"] = lora_figure.caption(panels), partial(lora_figure.draw_loras, panels)
-    return found
+    wanted = (("lora", "per-task"), ("tucker", "task-aware"), ("cp", "task-aware"))
+    chosen = [architecture.choose(results, known, factors=f, sharing=s) for f, s in wanted]
+    return found | diagrams([part for part in chosen if part is not None])
+
+
+def diagrams(found: Sequence[architecture.Architecture]) -> dict[str, tuple[str, Draw]]:
+    """Figure 2 of the first task-aware method, and Figure 3 of all; nothing without a task-aware one.
+
+    Args:
+        found: Methods with factors, in the order of Figure 3's panels.
+    """
+    aware = next((part for part in found if part.method.sharing == "task-aware"), None)
+    if aware is None or any(not part.factors for part in found):
+        return {}
+    draw = partial(architecture_figure.draw_architecture, aware)
+    return {
+        "figure2": (architecture_figure.caption(aware), draw),
+        "figure3": (lora_figure.caption(found), partial(lora_figure.draw_loras, found)),
+    }
 
 
 def _factors(results: Results) -> dict[str, tuple[str, Draw]]:
