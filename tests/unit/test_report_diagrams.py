@@ -32,15 +32,10 @@ TASKS = {"segmentation": 21, "human_parts": 7, "saliency": 1, "normals": 3, "edg
 
 def words(draw: Callable[[], Figure]) -> dict[str, Any]:
     """Text to its box in pixels, drawn in the report's look; all lie inside the figure, none over another."""
-    drawn: list[Figure] = []
-
-    def kept() -> Figure:
-        drawn.append(draw())
-        return drawn[-1]
-
-    style.looks(kept)
-    figure = drawn[0]
-    canvas = FigureCanvasAgg(figure)
+    with matplotlib.rc_context(style._settings()):
+        figure = draw()
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
     texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
     boxes = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts]
     width, height = canvas.get_width_height()
