@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -20,6 +21,7 @@ _COLOURS = "PuOr_r"  # orange alike, violet opposite; told apart with every comm
 _DARK_TEXT, _LIGHT_TEXT = "#222222", "#ffffff"  # on coloured ground, the same in both looks
 _PER_LINE = 12  # layers beside one another
 _PANELS_PER_LINE = 3
+_MOST = 9  # panels that still make a figure
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,26 @@ class Panel:
 
 
 def panels(results: Results, factors: Sequence[MethodFactors]) -> list[Panel]:
-    """The factorisation's own task rows where it has them, and the updates themselves of every method."""
-    found = []
-    for part in factors:
-        title = results.title(part.method)
-        if part.kind in ROW_NAMES:
+    """The factorisation's own task rows where it has them, and the updates themselves of every method.
+
+    Many methods are variants of a few: then the first ones' updates alone are shown.
+    """
+    found, many = [], _many(factors)
+    for part in factors[:_MOST] if many else factors:
+        title = fill(results.title(part.method), 24)
+        if part.kind in ROW_NAMES and not many:
             found.append(Panel(f"{title}\n{ROW_NAMES[part.kind]}", part.tasks, part.similarity("rows")))
         found.append(Panel(f"{title}\nupdates $\\Delta W_t$", part.tasks, part.similarity("updates")))
     return found
+
+
+def _many(factors: Sequence[MethodFactors]) -> bool:
+    return sum(2 if part.kind in ROW_NAMES else 1 for part in factors) > _MOST
+
+
+def _left_out(factors: Sequence[MethodFactors]) -> str:
+    rest = len(factors) - _MOST
+    return f" {wording.counted(rest, 'further row')} of the tables not drawn." if rest > 0 else ""
 
 
 def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
@@ -61,10 +75,15 @@ def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
         "Separate LoRAs train every task alone from a random start of its own, so their updates have no "
         "reason to be alike."
     )
-    return (
-        f"Cosine similarity of the tasks (mean over {runs_and_layers(results, factors)}). Rows of U3 "
-        "(Tucker) or C (CP) are the task-specific vectors themselves; they depend on the basis that "
+    rows = (
+        "Rows of U3 (Tucker) or C (CP) are the task-specific vectors themselves; they depend on the basis that "
         "training happened to choose, so the updates ΔW of the whole layer are compared too, which do not."
+    )
+    return (
+        f"Cosine similarity of the tasks{'’ updates ΔW' if _many(factors) else ''} "
+        f"(mean over {runs_and_layers(results, factors)})."
+        + ("" if _many(factors) else f" {rows}")
+        + _left_out(factors)
         + (f" {alone}" if any(part.kind == "lora-stack" for part in factors) else "")
     )
 
@@ -76,9 +95,8 @@ def layers_caption(results: Results, factors: Sequence[MethodFactors]) -> str:
         [f"{results.title(p.method)}: {wording.counted(len(p.files), 'run')}" for p in factors]
     )
     return (
-        f"Cosine similarity of the tasks in each adapted layer, counted from the image on (mean over runs; "
-        f"{runs}). "
-        f"Tasks from left to right and from top to bottom: {order}."
+        "Cosine similarity of the tasks in each adapted layer, counted from the image on (mean over runs; "
+        f"{runs}). Tasks from left to right and from top to bottom: {order}.{_left_out(factors)}"
     )
 
 

@@ -96,6 +96,20 @@ def test_captions_say_over_how_many_runs_and_layers(
     assert "LoRA-STL" not in spectrum_figure.caption(results, parts[:1])
 
 
+def test_many_variants_show_their_updates_and_say_what_is_left_out(
+    results: Results, factors: dict[str, MethodFactors]
+) -> None:
+    tucker = factors["ta-lora"]
+    few, many, most = ([tucker] * n for n in (4, 9, 11))
+    assert len(similarity_figure.panels(results, few)) == 8
+    assert [len(similarity_figure.panels(results, parts)) for parts in (many, most)] == [9, 9]
+    assert "Rows of U3" in similarity_figure.caption(results, few)
+    assert "Rows of U3" not in similarity_figure.caption(results, many)
+    assert "not drawn" not in similarity_figure.caption(results, many)
+    assert "2 further rows of the tables not drawn" in similarity_figure.caption(results, most)
+    assert "2 further rows of the tables not drawn" in similarity_figure.layers_caption(results, most)
+
+
 def test_the_page_has_the_table_where_there_are_factors(results: Results, tmp_path: Path) -> None:
     html = page(results, [results_table(results, "paper")], None, {}, None)
     assert '<section id="factors">' in html
