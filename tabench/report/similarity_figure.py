@@ -77,7 +77,8 @@ def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
     )
     rows = (
         "Rows of U3 (Tucker) or C (CP) are the task-specific vectors themselves; they depend on the basis "
-        "that training happened to choose, so the updates ΔW of the whole layer are compared too, which do not."
+        "that training happened to choose, so the updates ΔW of the whole layer are compared too, which do "
+        "not."
     )
     return (
         f"Cosine similarity of the tasks{'’ updates ΔW' if _many(factors) else ''} "
