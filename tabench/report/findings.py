@@ -19,7 +19,7 @@ def headline(results: Results, tables: list[Table]) -> str:
     The first table (protocol) in which a Delta_b is defined decides.
     """
     for table in tables:
-        best = _best(table)
+        best = best_entry(table)
         if best is not None:
             return f"{_winner(results, table, best)} {_floor(results, table)}".strip()
     return f"No Δ_b can be computed yet: {wording.states(results)}."
@@ -35,7 +35,8 @@ def floor_margins(results: Results, protocol: str) -> dict[str, list[float]]:
     return margins
 
 
-def _best(table: Table) -> Entry | None:
+def best_entry(table: Table) -> Entry | None:
+    """The best Delta_b against the first baseline that has any."""
     for column in table.columns:
         if column.signed:
             for method in table.methods:

@@ -25,6 +25,7 @@ _ESCAPES: Mapping[str, str] = {
     "°": r"$^\circ$",
     "×": r"$\times$",
     "Δ": r"$\Delta$",
+    "λ": r"$\lambda$",
     "−": r"$-$",
     "≤": r"$\leq$",
     "≥": r"$\geq$",
@@ -64,8 +65,8 @@ def latex(table: Table) -> str:
         r"\begin{table*}[t]",
         r"\centering",
         rf"\caption{{{escape_latex(table.caption)}{_warning(table)}}}",
-        rf"\label{{tab:{table.name}}}",
-        r"\resizebox{\linewidth}{!}{%",
+        rf"\label{{tab:{table.label}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # shrinks, never enlarges
         rf"\begin{{tabular}}{{l{'r' * len(columns)}r}}",
         r"\toprule",
         _line(

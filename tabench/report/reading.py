@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
+from tabench.report import variants
 from tabench.store.encoding import read_json
 from tabench.store.layout import CellFolder, ExperimentFolder
 from tabench.store.record import load_record
@@ -90,9 +90,25 @@ class Results:
         """Row keys in the order of the experiment."""
         return list(dict.fromkeys(cell.method for cell in self.cells))
 
+    @cached_property
+    def baselines(self) -> list[str]:
+        """Row keys that Delta_b is taken against; a method with several rows is none of them."""
+        rows = []
+        for name in map(str, self.report.get("baselines") or []):
+            found = [name] if name in self.methods else [m for m in self.methods if self.family(m) == name]
+            rows += found if len(found) == 1 else []
+        return rows
+
+    @cached_property
+    def _by_method(self) -> dict[str, list[CellResult]]:
+        found: dict[str, list[CellResult]] = {}
+        for cell in sorted(self.done, key=lambda c: (c.seed or 0, c.id)):
+            found.setdefault(cell.method, []).append(cell)
+        return found
+
     def of(self, method: str) -> list[CellResult]:
         """Finished cells of a method, by seed."""
-        return sorted((c for c in self.done if c.method == method), key=lambda c: (c.seed or 0, c.id))
+        return self._by_method.get(method, [])
 
     def planned(self, method: str) -> int:
         """Number of cells a method has in the experiment, finished or not."""
@@ -105,7 +121,11 @@ class Results:
             title = METHODS.get(name).title
         except SpecError:
             title = name
-        return f"{title} {variant}".strip()
+        return variants.title(title, variant)
+
+    def family(self, method: str) -> str:
+        """The registry name of a row's method, without its variant."""
+        return method.partition(" ")[0]
 
 
 def read_results(results_dir: Path, experiment: str) -> Results:
@@ -160,25 +180,20 @@ def _split(label: str) -> tuple[str, int | None]:
 
 
 def _with_variants(cells: list[CellResult]) -> list[CellResult]:
-    """Split a method whose cells differ in more than the seed into rows named by the difference."""
-    settings = {cell.id: _flat(cell.record["cell"]) for cell in cells if cell.record}
-    out = []
+    """Split a method whose cells differ in more than the seed into rows, ordered by the difference."""
+    settings = {cell.id: variants.flat(cell.record["cell"]) for cell in cells if cell.record}
+    rows: dict[str, list[CellResult]] = {}
     for cell in cells:
-        kin = [settings[c.id] for c in cells if c.method == cell.method and c.id in settings]
-        differing = sorted({key for s in kin for key in s if any(o.get(key) != s[key] for o in kin)})
-        if cell.id in settings and differing:
-            mine = settings[cell.id]
-            variant = ", ".join(f"{key.rpartition('.')[2]}={mine.get(key)}" for key in differing)
-            cell = replace(cell, method=f"{cell.method} ({variant})")
-        out.append(cell)
+        rows.setdefault(cell.method, []).append(cell)
+    out = []
+    for kin in rows.values():
+        known = [cell for cell in kin if cell.id in settings]
+        keys = variants.differing([settings[cell.id] for cell in known])
+        if keys:
+            known = [
+                replace(cell, method=f"{cell.method} {variants.name(settings[cell.id], keys)}")
+                for cell in sorted(known, key=lambda cell: variants.order(settings[cell.id], keys))
+            ]
+            kin = [*known, *(cell for cell in kin if cell.id not in settings)]
+        out += kin
     return out
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, item in value.items():
-        if isinstance(item, Mapping):
-            flat.update(_flat(item, f"{prefix}{key}."))
-        elif prefix or key != "seed":
-            flat[f"{prefix}{key}"] = item
-    return flat

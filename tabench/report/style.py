@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ _MARKERS = {
     "full-hps": "X",
 }
 _INK, _FAINT = "#1f2328", "#d9dcdf"
-_DARK = {_INK: "#e6e4df", _FAINT: "#3a3d42"}
+_LONG = re.compile(rb"(\d\.\d\d)\d+")
 
 Draw = Callable[[], Figure]
 
@@ -59,10 +60,9 @@ class Files:
 
 @dataclass(frozen=True)
 class Looks:
-    """A figure for the page, as SVG on a transparent ground."""
+    """A figure for the page, as SVG on a transparent ground; the page turns its ink light in the dark."""
 
     light: bytes
-    dark: bytes
 
 
 def files(draw: Draw) -> Files:
@@ -75,13 +75,10 @@ def files(draw: Draw) -> Files:
 
 
 def looks(draw: Draw) -> Looks:
-    """Draw a figure as SVG; the dark look is the same drawing with ink and lines exchanged."""
+    """Draw a figure as SVG, with coordinates to a hundredth of a point."""
     with matplotlib.rc_context(_settings()):
         light = _saved(draw(), "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
-    dark = light
-    for colour, other in _DARK.items():
-        dark = dark.replace(colour.encode(), other.encode())
-    return Looks(light, dark)
+    return Looks(_LONG.sub(rb"\1", light))
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
