@@ -157,7 +157,7 @@ def report(
     results: options.ResultsOption = RESULTS,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Render finished cells: a page with tables (LaTeX, CSV, Markdown), figures and runs, and the overview."""
+    """Render finished cells: pages, tables (LaTeX, CSV, Markdown), figures, and an overview of it all."""
     from tabench.report.overview import experiments
     from tabench.store.index import read_states
     from tabench.store.layout import ExperimentFolder

@@ -83,7 +83,8 @@ def _entries(results: Results, definition: Definition) -> list[frames.Entry]:
 
 
 def _formula(variant: Variant) -> str:
-    return f"{variant.name} v{variant.version} ({variant.source}), {variant.better} is better: {variant.formula}."
+    what = f"{variant.name} v{variant.version} ({variant.source}), {variant.better} is better"
+    return f"{what}: {variant.formula}."
 
 
 def _order(table: Table, definitions: Sequence[Definition]) -> str:

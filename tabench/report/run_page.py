@@ -16,6 +16,7 @@ from tabench.report.templating import environment, file_uri
 from tabench.store.layout import ExperimentFolder, file_stem
 
 EVENTS = 200  # the last events of a journal that a page shows
+KIN = 40  # other runs of the same row that a page links to
 _HEAD = (
     "started",
     "finished",
@@ -67,6 +68,14 @@ class RunPages:
         return {}
 
     @cached_property
+    def _kin(self) -> dict[str, list[CellResult]]:
+        """Row key to its runs."""
+        kin: dict[str, list[CellResult]] = {}
+        for cell in self.results.cells:
+            kin.setdefault(cell.method, []).append(cell)
+        return kin
+
+    @cached_property
     def _protocol(self) -> str:
         return str(self.results.first["metrics"][0]["protocol"]) if self.results.first["metrics"] else ""
 
@@ -83,7 +92,7 @@ class RunPages:
             results=self.results,
             cell=cell,
             title=self.results.title(cell.method),
-            kin=[other for other in self.results.cells if other.method == cell.method][:40],
+            kin=self._kin[cell.method][:KIN],
             before=before,
             after=after,
             overview=self.overview,

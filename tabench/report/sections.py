@@ -14,17 +14,16 @@ from tabench.report.circumstances import circumstances
 from tabench.report.frames import Table
 from tabench.report.published import Published
 from tabench.report.reading import Results
-from tabench.report.style import Looks
 
 Context = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its caption."""
+    """A figure as SVG, with its caption."""
 
     caption: str
-    looks: Looks
+    svg: bytes
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from tabench.report.reading import Results, read_results
 from tabench.report.run_page import RunPages
 from tabench.report.sections import Content, Picture, shown
 from tabench.report.tradeoff import draw_tradeoff, has_tradeoff
+from tabench.report.variant_figure import CAPTION, draw_sizes, has_sizes
 from tabench.store.atomic import write_bytes
 from tabench.store.encoding import dumps
 
@@ -67,9 +68,10 @@ def render(
     definitions = definitions_table(results, present)
     qualitative = grid.read_grid(results)
     figures = _drawings(results, tables, qualitative)
+    drawn = {stem: style.drawn(drawing.draw) for stem, drawing in figures.items()}
     pictures = {
-        stem: Picture(drawing.caption, style.looks(drawing.draw))
-        for stem, drawing in figures.items()
+        stem: Picture(figures[stem].caption, files.svg)
+        for stem, files in drawn.items()
         if stem != "figure4"  # the grid stands on the page as real images
     }
     content = Content(results, tables, qualitative, pictures, None if beside else published, definitions)
@@ -86,11 +88,10 @@ def render(
         files[f"tables/{table.name}.csv"] = plain.csv(table)
         files[f"tables/{table.name}.md"] = plain.markdown(table)
     for stem, drawing in figures.items():
-        drawn = style.files(drawing.draw)
         label = f"{results.name}-{stem}"
         files[f"tables/figure_{stem}.tex"] = latex.figure(stem, drawing.caption, label)
-        files[f"figures/{stem}.png"] = drawn.png
-        files[f"figures/{stem}.pdf"] = drawn.pdf
+        files[f"figures/{stem}.png"] = drawn[stem].png
+        files[f"figures/{stem}.pdf"] = drawn[stem].pdf
     whole = [_write(out_dir / name, content) for name, content in files.items()]
     return whole + _write_runs(RunPages(results, overview), out_dir / "runs")
 
@@ -105,7 +106,7 @@ def _write_runs(pages: RunPages, folder: Path) -> list[Path]:
 
 
 def _write(path: Path, content: str | bytes) -> Path:
-    write_bytes(path, content.encode() if isinstance(content, str) else content)
+    write_bytes(path, content.encode() if isinstance(content, str) else content, durable=False)
     return path
 
 
@@ -128,7 +129,9 @@ def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | No
         found["curves_loss"] = Drawing(
             f"Training loss of each task. {curves.BAND}", partial(curves.draw_losses, results, losses)
         )
-    if has_tradeoff(table):
+    if has_sizes(results, table):
+        found["sizes"] = Drawing(CAPTION, partial(draw_sizes, results, table))
+    elif has_tradeoff(table):
         found["tradeoff"] = Drawing(
             "Relative improvement Δ_b against trained parameters; small points are runs, large markers means "
             "over seeds.",

@@ -10,7 +10,9 @@ from typing import Any
 
 import matplotlib
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 matplotlib.use("Agg")
 
@@ -33,14 +35,14 @@ _MARKERS = {
     "full-hps": "X",
 }
 _INK, _FAINT = "#1f2328", "#d9dcdf"
-_LONG = re.compile(rb"(\d\.\d\d)\d+")
+_LONG = re.compile(rb"([1-9]\d*\.\d\d)\d+")  # numbers below 1 keep their digits: they may be scales
 
 Draw = Callable[[], Figure]
 
 
 def colours(methods: Sequence[str]) -> dict[str, Any]:
     """Row key to colour; the same in every figure."""
-    others = [method for method in methods if method not in _COLOURS]
+    others = [method for method in methods if method not in _COLOURS]  # variants and strangers
     extra = dict(zip(others, sns.color_palette("husl", len(others)), strict=True))
     return {method: _COLOURS.get(method, extra.get(method)) for method in methods}
 
@@ -50,35 +52,40 @@ def marker(method: str) -> str:
     return _MARKERS.get(method, "v")
 
 
+def log_millions(axes: Axes) -> None:
+    """A logarithmic axis of trained parameters."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("trained parameters (millions, log scale)")
+
+
 @dataclass(frozen=True)
-class Files:
-    """A figure for papers."""
+class Drawn:
+    """A figure as files.
+
+    Attributes:
+        png: For slides.
+        pdf: For papers.
+        svg: For pages, on a transparent ground, coordinates to a hundredth of a point; in the dark the
+            page turns its ink light.
+    """
 
     png: bytes
     pdf: bytes
+    svg: bytes
 
 
-@dataclass(frozen=True)
-class Looks:
-    """A figure for the page, as SVG on a transparent ground; the page turns its ink light in the dark."""
-
-    light: bytes
-
-
-def files(draw: Draw) -> Files:
-    """Draw a figure as PNG and PDF; equal records give equal bytes."""
+def drawn(draw: Draw) -> Drawn:
+    """Draw a figure once and save it in every format; equal records give equal bytes."""
     with matplotlib.rc_context(_settings()):
         figure = draw()
         png = _saved(figure, "png", {"Software": None})
         figure.set_layout_engine("none")  # the first drawing has laid it out
-        return Files(png, _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None}))
-
-
-def looks(draw: Draw) -> Looks:
-    """Draw a figure as SVG, with coordinates to a hundredth of a point."""
-    with matplotlib.rc_context(_settings()):
-        light = _saved(draw(), "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
-    return Looks(_LONG.sub(rb"\1", light))
+        pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+        svg = _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
+    return Drawn(png, pdf, _LONG.sub(rb"\1", svg))
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
