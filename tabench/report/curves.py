@@ -100,13 +100,14 @@ def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Fi
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlabel("epoch")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=_columns(labels), columnspacing=1.4)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=style.legend_columns(labels, 9.6),
+        columnspacing=1.4,
+    )
     return figure
-
-
-def _columns(labels: Sequence[str]) -> int:
-    """Columns of a legend: as many of the longest name as fit below the panels."""
-    return max(1, min(7, len(labels), 130 // (max(map(len, labels), default=1) + 7)))
 
 
 def _line(axes: Axes, frame: pd.DataFrame, label: str, colour: Any, mark: str) -> None:

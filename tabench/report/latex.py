@@ -62,7 +62,7 @@ def latex(table: Table) -> str:
     columns = table.columns
     lines = [
         "% Needs \\usepackage{booktabs,graphicx}.",
-        r"\begin{table*}[t]",
+        r"\begin{table*}[tbp]",
         r"\centering",
         rf"\caption{{{escape_latex(table.caption)}{_warning(table)}}}",
         rf"\label{{tab:{table.label}}}",
@@ -96,7 +96,7 @@ def figure(stem: str, caption: str, label: str) -> str:
     """A ``figure*`` float of a picture beside the tables folder."""
     return "\n".join(
         [
-            r"\begin{figure*}[t]",
+            r"\begin{figure*}[tbp]",
             r"\centering",
             rf"\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{{../figures/{stem}.pdf}}",
             rf"\caption{{{escape_latex(caption)}}}",

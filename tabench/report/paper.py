@@ -24,19 +24,20 @@ def paper(experiments: Sequence[tuple[str, Summary]]) -> str:
         r"\usepackage{lmodern}",
         r"\usepackage[a4paper,landscape,margin=15mm]{geometry}  % wide tables keep their size",
         r"\usepackage{array,booktabs,graphicx}",
+        # the first float may stand below a section's text, and numbers are not taken for the paper's
+        r"\renewcommand{\bottomfraction}{.9}\renewcommand{\topfraction}{.9}\renewcommand{\textfraction}{.05}",
+        r"\counterwithin{table}{section}\counterwithin{figure}{section}",
         r"\title{Tables and figures}",
         r"\author{}",
         r"\date{}",
         r"\begin{document}",
         r"\maketitle",
         r"\tableofcontents",
-        r"\listoftables",
-        r"\listoffigures",
     ]
     for folder, summary in experiments:
         lines += [
             r"\clearpage",
-            rf"\section{{{escape_latex(summary.title)}}}",
+            rf"\section{{{escape_latex(_title(summary))}}}\suppressfloats[t]",
             escape_latex(f"{summary.headline} {summary.states}."),
             *(
                 [rf"\par\medskip\noindent\textbf{{{escape_latex(summary.warning)}}}"]
@@ -47,3 +48,7 @@ def paper(experiments: Sequence[tuple[str, Summary]]) -> str:
             *(rf"\input{{../{folder}/tables/{name}}}" for name in summary.inputs),
         ]
     return "\n".join([*lines, r"\end{document}", ""])
+
+
+def _title(summary: Summary) -> str:
+    return f"{summary.table}: {summary.title}" if summary.table else summary.title

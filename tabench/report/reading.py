@@ -115,13 +115,22 @@ class Results:
         return sum(cell.method == method for cell in self.cells)
 
     def title(self, method: str) -> str:
-        """A method's name in tables, for example "LoRA-STL"; a variant keeps what tells it apart."""
+        """A row's name in tables, for example "LoRA-STL" or "LoRA-STL r=8".
+
+        Where all rows are variants of one method, only what tells them apart is left.
+        """
         name, _, variant = method.partition(" ")
+        if variant and self._one_family:
+            return variant
         try:
             title = METHODS.get(name).title
         except SpecError:
             title = name
         return variants.title(title, variant)
+
+    @cached_property
+    def _one_family(self) -> bool:
+        return len({self.family(method) for method in self.methods}) == 1
 
     def family(self, method: str) -> str:
         """The registry name of a row's method, without its variant."""

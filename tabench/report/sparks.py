@@ -47,7 +47,7 @@ def sparks(record: Json, protocol: str) -> list[Spark]:
 
 
 def _draw(title: str, points: Sequence[tuple[int, float]]) -> Markup:
-    """A polyline between the lowest and the highest value, which stand at the left."""
+    """A polyline between the lowest and the highest value, which stand at the left; style.css colours it."""
     first, last = points[0][0], points[-1][0]
     low, high = min(value for _, value in points), max(value for _, value in points)
     right, floor = WIDTH - 6, HEIGHT - BOTTOM
@@ -61,15 +61,15 @@ def _draw(title: str, points: Sequence[tuple[int, float]]) -> Markup:
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
     x, y = at[-1]
     parts = [
-        f'<path d="M{LEFT} {TOP}V{floor}H{right}" fill="none" stroke="currentColor" opacity=".25"/>',
-        f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="1.6"/>',
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="currentColor"/>',
-        f'<text x="{LEFT - 5}" y="{floor + 1}" text-anchor="end">{low:.3g}</text>',
-        f'<text x="{LEFT}" y="{HEIGHT - 3}">epoch {first}</text>',
-        f'<text x="{right}" y="{HEIGHT - 3}" text-anchor="end">{last}</text>',
+        f'<path d="M{LEFT} {TOP}V{floor}H{right}"/>',
+        f'<polyline points="{line}"/>',
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4"/>',
+        f'<text x="{LEFT - 5}" y="{floor + 1}">{low:.3g}</text>',
+        f'<text class="start" x="{LEFT}" y="{HEIGHT - 3}">epoch {first}</text>',
+        f'<text x="{right}" y="{HEIGHT - 3}">{last}</text>',
     ]
     if high > low:
-        parts.append(f'<text x="{LEFT - 5}" y="{TOP + 6}" text-anchor="end">{high:.3g}</text>')
-    words = f"{title}, from {points[0][1]:.4g} at epoch {first} to {points[-1][1]:.4g} at epoch {last}"
+        parts.append(f'<text x="{LEFT - 5}" y="{TOP + 6}">{high:.3g}</text>')
+    words = f"{title}, from {points[0][1]:.4g} to {points[-1][1]:.4g}"
     head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{Markup.escape(words)}">'
     return Markup(head + "".join(parts) + "</svg>")

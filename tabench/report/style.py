@@ -35,6 +35,7 @@ _MARKERS = {
     "full-hps": "X",
 }
 _INK, _FAINT = "#1f2328", "#d9dcdf"
+_DARK = {_INK: "#e6e4df", _FAINT: "#3a3d42"}
 _LONG = re.compile(rb"([1-9]\d*\.\d\d)\d+")  # numbers below 1 keep their digits: they may be scales
 
 Draw = Callable[[], Figure]
@@ -61,6 +62,12 @@ def log_millions(axes: Axes) -> None:
     axes.set_xlabel("trained parameters (millions, log scale)")
 
 
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """Columns of a legend below a figure of a width in inches: as many of the longest name as fit."""
+    longest = 0.55 + 0.075 * max(map(len, labels), default=1)  # handle and gaps; letters of 8.5 points
+    return max(1, min(7, len(labels), int(width / longest)))
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A figure as files.
@@ -68,8 +75,7 @@ class Drawn:
     Attributes:
         png: For slides.
         pdf: For papers.
-        svg: For pages, on a transparent ground, coordinates to a hundredth of a point; in the dark the
-            page turns its ink light.
+        svg: For pages, on a transparent ground; ink and lines follow the page's light or dark colours.
     """
 
     png: bytes
@@ -85,7 +91,17 @@ def drawn(draw: Draw) -> Drawn:
         figure.set_layout_engine("none")  # the first drawing has laid it out
         pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
         svg = _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
-    return Drawn(png, pdf, _LONG.sub(rb"\1", svg))
+    return Drawn(png, pdf, _adaptive(svg))
+
+
+def _adaptive(svg: bytes) -> bytes:
+    """Shorten coordinates to a hundredth of a point and let ink and lines follow the colour scheme."""
+    light = ";".join(f"--c{i}:{colour}" for i, colour in enumerate(_DARK))
+    dark = ";".join(f"--c{i}:{colour}" for i, colour in enumerate(_DARK.values()))
+    for i, colour in enumerate(_DARK):
+        svg = svg.replace(colour.encode(), f"var(--c{i})".encode())
+    rules = f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    return _LONG.sub(rb"\1", svg).replace(b"<defs>", rules.encode() + b"<defs>", 1)
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:

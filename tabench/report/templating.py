@@ -107,4 +107,6 @@ def _uri(data: bytes, kind: str) -> str:
 
 
 def _source(name: str) -> Markup:
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+    """A style sheet or script, without indentation: every page carries it."""
+    lines = (TEMPLATES / name).read_text(encoding="utf-8").splitlines()
+    return Markup("\n".join(line.strip() for line in lines))

@@ -25,7 +25,13 @@ def draw_tradeoff(results: Results, table: Table) -> Figure:
         _panel(axes, results, table, column.id)
         axes.set_title(f"Δ_b {column.title} (%) ↑".replace("Δ_b", "$\\Delta_b$"))
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), columnspacing=1.4)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=style.legend_columns(labels, figure.get_figwidth()),
+        columnspacing=1.4,
+    )
     return figure
 
 

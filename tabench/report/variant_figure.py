@@ -29,7 +29,13 @@ def draw_sizes(results: Results, table: Table) -> Figure:
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         _panel(axes, results, table, column)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), columnspacing=1.4)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=style.legend_columns(labels, figure.get_figwidth()),
+        columnspacing=1.4,
+    )
     return figure
 
 
