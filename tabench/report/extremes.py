@@ -35,24 +35,40 @@ class Extremes:
 
     Attributes:
         task: Task name.
-        headings: The metrics' names with units.
-        places: All images with a value, best first.
+        metrics: The task's metrics with a value for each image, in the record's order.
+        ids: Image ids.
+        values: Metric key to one value an image.
+        order: Indices of the images that have a value, best first.
     """
 
     task: str
-    headings: tuple[str, ...]
-    places: Sequence[Place]
+    metrics: Sequence[Json]
+    ids: Sequence[str]
+    values: Mapping[str, Sequence[float | None]]
+    order: Sequence[int]
+
+    @property
+    def headings(self) -> list[str]:
+        """The metrics' names with units."""
+        return [f"{m['title']}{' (' + m['unit'] + ')' if m['unit'] else ''}" for m in self.metrics]
 
     @property
     def ends(self) -> list[Place]:
         """The best and the worst few, or all if they are few."""
-        if len(self.places) <= 2 * SHOWN:
-            return list(self.places)
-        return [*self.places[:SHOWN], *self.places[-SHOWN:]]
+        places = list(range(len(self.order)))
+        if len(places) > 2 * SHOWN:
+            places = places[:SHOWN] + places[-SHOWN:]
+        return [self._place(place) for place in places]
 
     def of(self, image: str) -> Place | None:
         """Where an image stands."""
-        return next((place for place in self.places if place.image == image), None)
+        found = (place for place, i in enumerate(self.order) if self.ids[i] == image)
+        return next((self._place(place) for place in found), None)
+
+    def _place(self, place: int) -> Place:
+        i = self.order[place]
+        texts = tuple(_text(self.values[m["key"]][i], m["digits"]) for m in self.metrics)
+        return Place(self.ids[i], place + 1, len(self.order), texts)
 
 
 def extremes(record: Json) -> list[Extremes]:
@@ -63,15 +79,10 @@ def extremes(record: Json) -> list[Extremes]:
         metrics = _metrics(record, task, values)
         if not metrics:
             continue
-        key, better = metrics[0]["key"], metrics[0]["better"]
-        ranked = [i for i, value in enumerate(values[key]) if value is not None and math.isfinite(value)]
-        ranked.sort(key=lambda i: (values[key][i] if better == "lower" else -values[key][i], ids[i]))
-        places = [
-            Place(ids[i], n, len(ranked), tuple(_text(values[m["key"]][i], m["digits"]) for m in metrics))
-            for n, i in enumerate(ranked, 1)
-        ]
-        headings = tuple(f"{m['title']}{' (' + m['unit'] + ')' if m['unit'] else ''}" for m in metrics)
-        found.append(Extremes(task, headings, places))
+        firsts, sign = values[metrics[0]["key"]], 1 if metrics[0]["better"] == "lower" else -1
+        order = [i for i, value in enumerate(firsts) if value is not None and math.isfinite(value)]
+        order.sort(key=lambda i, firsts=firsts, sign=sign: (sign * firsts[i], ids[i]))  # type: ignore[misc]
+        found.append(Extremes(task, metrics, ids, values, order))
     return found
 
 

@@ -68,12 +68,9 @@ def render(
     definitions = definitions_table(results, present)
     qualitative = grid.read_grid(results)
     figures = _drawings(results, tables, qualitative)
-    drawn = {stem: style.drawn(drawing.draw) for stem, drawing in figures.items()}
-    pictures = {
-        stem: Picture(figures[stem].caption, files.svg)
-        for stem, files in drawn.items()
-        if stem != "figure4"  # the grid stands on the page as real images
-    }
+    # the grid stands on the page as real images
+    drawn = {stem: style.drawn(d.draw, page=stem != "figure4") for stem, d in figures.items()}
+    pictures = {stem: Picture(figures[stem].caption, files.svg) for stem, files in drawn.items() if files.svg}
     content = Content(results, tables, qualitative, pictures, None if beside else published, definitions)
     sections, names = shown(content)
     written = [*tables, *([definitions] if definitions is not None else [])]

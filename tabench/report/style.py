@@ -83,14 +83,20 @@ class Drawn:
     svg: bytes
 
 
-def drawn(draw: Draw) -> Drawn:
-    """Draw a figure once and save it in every format; equal records give equal bytes."""
+def drawn(draw: Draw, *, page: bool = True) -> Drawn:
+    """Draw a figure once and save it in every format; equal records give equal bytes.
+
+    Args:
+        draw: Makes the figure.
+        page: Whether a page shows it; without, its SVG is empty.
+    """
     with matplotlib.rc_context(_settings()):
         figure = draw()
         png = _saved(figure, "png", {"Software": None})
         figure.set_layout_engine("none")  # the first drawing has laid it out
         pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
-        svg = _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
+        facts = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        svg = _saved(figure, "svg", facts) if page else b""
     return Drawn(png, pdf, _adaptive(svg))
 
 

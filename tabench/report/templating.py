@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from tabench.report import grid, wording
+from tabench.store.encoding import dumps
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_WIDTH = 320  # pixels of a picture on a page; the figures folder has it in full
@@ -36,7 +36,7 @@ def environment() -> jinja2.Environment:
         "picture_uri": picture_uri,
         "duration": wording.duration,
         "number": wording.number,
-        "pretty": lambda value: json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True),
+        "pretty": dumps,
         "slug": slug,
         "clock": clock,
         "minus": minus,

@@ -39,8 +39,9 @@ def main() -> int:
         cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024  # KiB on Linux
         pages = len(list((root / "reports" / "nyuv2" / "runs").glob("*.html")))
         megabytes = sum(p.stat().st_size for p in (root / "reports").rglob("*") if p.is_file()) / 1e6
-    print(
-        f"{pages} runs: {cpu:.1f} s processor, {wall:.1f} s wall, {peak:.0f} MB peak, {megabytes:.0f} MB written"
+    print(  # noqa: T201
+        f"{pages} runs: {cpu:.1f} s processor, {wall:.1f} s wall, {peak:.0f} MB peak, "
+        f"{megabytes:.0f} MB written"
     )
     return int(cpu > CPU_S or peak > PEAK_MB)
 

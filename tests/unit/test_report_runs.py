@@ -38,7 +38,7 @@ def test_images_stand_in_the_order_of_their_first_metric(task: str) -> None:
     values = dict(zip(record["per_image"]["ids"], record["per_image"]["values"][task][key], strict=True))
     expected = sorted(values, key=lambda image: values[image], reverse=better == "higher")
     found = next(e for e in extremes.extremes(record) if e.task == task)
-    assert [place.image for place in found.places] == expected
+    assert [found.ids[i] for i in found.order] == expected
     assert [place.image for place in found.ends] == expected[:3] + expected[-3:]
     place = found.of(expected[4])
     assert place is not None
@@ -49,7 +49,7 @@ def test_images_without_a_value_have_no_place() -> None:
     record = made.record(METHOD, SEED)
     record["per_image"]["values"]["depth"]["abs_err"][3] = None
     found = next(e for e in extremes.extremes(record) if e.task == "depth")
-    assert len(found.places) == 15
+    assert len(found.order) == 15
     assert found.of("val/3") is None
 
 
