@@ -92,12 +92,17 @@ class Results:
 
     @cached_property
     def baselines(self) -> list[str]:
-        """Row keys that Delta_b is taken against; a method with several rows is none of them."""
-        rows = []
-        for name in map(str, self.report.get("baselines") or []):
-            found = [name] if name in self.methods else [m for m in self.methods if self.family(m) == name]
-            rows += found if len(found) == 1 else []
-        return rows
+        """Row keys that Delta_b is taken against."""
+        rows = (self.row(str(name)) for name in self.report.get("baselines") or [])
+        return [row for row in rows if row is not None]
+
+    def row(self, name: str) -> str | None:
+        """The row that an experiment means by a method's name: of its variants, the one listed first."""
+        if name in self.methods:
+            return name
+        rows = {cell.id: cell.method for cell in self.cells if self.family(cell.method) == name}
+        listed = (rows[cell_id] for cell_id in self.experiment.get("cells") or {} if cell_id in rows)
+        return next(listed, next(iter(rows.values()), None))
 
     @cached_property
     def _by_method(self) -> dict[str, list[CellResult]]:
@@ -148,7 +153,7 @@ def read_results(results_dir: Path, experiment: str) -> Results:
     labels = {str(name): str(label) for name, label in dict(plan.get("cells") or {}).items()}
     found = [cell.cell_id for cell in place.cells() if cell.state() == "done"]
     ids = list(labels) or found
-    cells = _with_variants([_cell(place.cell(name), labels.get(name, name)) for name in ids])
+    cells = _with_variants([_cell(place.cell(name), labels.get(name, "")) for name in ids])
     strangers = [name for name in found if name not in ids]
     results = Results(experiment, results_dir, plan, cells, strangers)
     if not results.done:
@@ -164,9 +169,10 @@ def _cell(place: CellFolder, label: str) -> CellResult:
     state = place.state()
     record = load_record(place.record).model_dump(mode="json") if state == "done" else {}
     if record:
-        label = record["label"]
+        label = label or record["label"]
         method, seed = record["cell"]["method"]["name"], record["cell"]["seed"]
     else:
+        label = label or place.cell_id
         method, seed = _split(label)
     return CellResult(
         place.cell_id,
@@ -183,26 +189,36 @@ def _cell(place: CellFolder, label: str) -> CellResult:
 
 
 def _split(label: str) -> tuple[str, int | None]:
-    """Method and seed of a cell's label."""
+    """Method and seed of a cell's label; a variant in the label is read by `_with_variants`."""
     method, _, seed = label.rpartition(" s")
-    return (method, int(seed)) if method and seed.isdigit() else (label, None)
+    return (method.partition(" (")[0], int(seed)) if method and seed.isdigit() else (label, None)
 
 
 def _with_variants(cells: list[CellResult]) -> list[CellResult]:
-    """Split a method whose cells differ in more than the seed into rows, ordered by the difference."""
+    """Split a method whose cells differ in more than the seed into rows, ordered by the difference.
+
+    A cell without a record is told by its label: it joins the row of a finished cell with the same
+    label but for the seed, or makes a row of its own.
+    """
     settings = {cell.id: variants.flat(cell.record["cell"]) for cell in cells if cell.record}
-    rows: dict[str, list[CellResult]] = {}
+    families: dict[str, list[CellResult]] = {}
     for cell in cells:
-        rows.setdefault(cell.method, []).append(cell)
+        families.setdefault(cell.method, []).append(cell)
     out = []
-    for kin in rows.values():
-        known = [cell for cell in kin if cell.id in settings]
-        keys = variants.differing([settings[cell.id] for cell in known])
+    for kin in families.values():
+        known = {cell.label.rpartition(" s")[0]: settings[cell.id] for cell in kin if cell.id in settings}
+        for cell in kin:
+            stem = cell.label.rpartition(" s")[0]
+            if cell.id not in settings and (stem in known or "(" in stem):
+                settings[cell.id] = known.get(stem) or variants.from_label(stem)
+        told = [cell for cell in kin if cell.id in settings]
+        keys = variants.differing([settings[cell.id] for cell in told if cell.record])
+        keys = keys or variants.differing([settings[cell.id] for cell in told])
         if keys:
-            known = [
-                replace(cell, method=f"{cell.method} {variants.name(settings[cell.id], keys)}")
-                for cell in sorted(known, key=lambda cell: variants.order(settings[cell.id], keys))
+            told.sort(key=lambda cell: variants.order(settings[cell.id], keys))
+            rows = {cell.id: f"{cell.method} {variants.name(settings[cell.id], keys)}" for cell in told}
+            kin = [replace(cell, method=rows[cell.id]) for cell in told] + [
+                c for c in kin if c.id not in rows
             ]
-            kin = [*known, *(cell for cell in kin if cell.id not in settings)]
         out += kin
     return out

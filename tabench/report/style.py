@@ -50,7 +50,7 @@ def colours(methods: Sequence[str]) -> dict[str, Any]:
 
 def marker(method: str) -> str:
     """Marker of a method, so that colour is never the only difference."""
-    return _MARKERS.get(method, "v")
+    return _MARKERS.get(method.partition(" ")[0], "v")
 
 
 def log_millions(axes: Axes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 Setting = Mapping[str, object]  # "method.params.rank" -> value
@@ -31,6 +33,20 @@ def differing(settings: Sequence[Setting]) -> list[str]:
         key for key, values in seen.items() if len(values) == 1 and any(key not in s for s in settings)
     ]
     return sorted(set(everywhere), key=lambda key: (_place(key), key))
+
+
+def from_label(stem: str) -> dict[str, object]:
+    """Settings that a label names, for example of "ta-lora (ranks=[8, 8, 2], orthogonality=0.1)"."""
+    method, _, inside = stem.partition(" (")
+    setting: dict[str, object] = {"method.name": method}
+    for part in re.split(r", (?=\w+=)", inside.removesuffix(")")):
+        key, _, text = part.partition("=")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        setting[f"method.params.{key}"] = tuple(value) if isinstance(value, list) else value
+    return setting
 
 
 def name(setting: Setting, keys: Iterable[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +62,36 @@ def test_rows_are_named_by_their_ranks_and_ordered(tmp_path: Path) -> None:
     assert set(table.seeds.values()) == {"2"}
 
 
-def test_a_baseline_with_several_rows_must_be_named_whole(tmp_path: Path) -> None:
-    assert ranks(tmp_path).baselines == ["full-stl", "lora-stl r=8"]
+def test_a_baseline_with_several_rows_is_the_one_listed_first(tmp_path: Path) -> None:
+    results = ranks(tmp_path)
+    assert results.baselines == ["full-stl", "lora-stl r=16", "lora-stl r=8"]
+    assert results.row("frozen") is None
+
+
+def test_unfinished_cells_stand_in_the_row_of_their_label(tmp_path: Path) -> None:
+    rows: list[tuple[str, dict[str, Any]]] = [("ta-lora", {"ranks": [r, r, 2]}) for r in (16, 8)]
+    write(tmp_path, rows, [])
+    plan = tmp_path / "ranks" / "experiment.json"
+    content = json.loads(plan.read_text())
+    names = list(content["cells"])  # 16 s0, 16 s1, 8 s0, 8 s1
+    content["cells"] = {
+        name: f"ta-lora (ranks=[{rank}, {rank}, 2]) s{seed}"
+        for name, (rank, seed) in zip(names, [(16, 0), (16, 1), (8, 0), (8, 1)], strict=True)
+    } | {"0" * 16: "ta-lora (ranks=[4, 2, 1]) s0"}
+    made.write(plan, content)
+    shutil.rmtree(tmp_path / "ranks" / names[3])
+    results = read_results(tmp_path, "ranks")
+    table = results_table(results, "paper")
+    assert list(table.titles.values()) == ["p=4, q=2, v=1 †", "p=q=8, v=2 †", "p=q=16, v=2"]
+    assert list(table.seeds.values()) == ["0 of 1", "1 of 2", "2"]
+
+
+def test_a_label_is_read_back() -> None:
+    setting = variants.from_label("ta-lora (ranks=[8, 8, 2], regularise=U1,U2, orthogonality=0.1)")
+    assert setting == {
+        "method.name": "ta-lora", "method.params.ranks": (8, 8, 2),
+        "method.params.regularise": "U1,U2", "method.params.orthogonality": 0.1,
+    }  # fmt: skip
 
 
 def test_rows_of_one_method_are_named_by_what_differs_alone(tmp_path: Path) -> None:
@@ -92,7 +122,7 @@ def test_the_figure_joins_the_rows_of_a_method_by_size(tmp_path: Path) -> None:
     table = results_table(results, "paper")
     assert has_sizes(results, table)
     axes = draw_sizes(results, table).axes
-    assert len(axes) == 2
+    assert len(axes) == 3
     lines = {container.get_label(): container.lines[0] for container in axes[0].containers}
     assert set(lines) == {"TA-LoRA (Tucker)", "TA-LoRA (CP)", "LoRA-STL", "Full fine-tuning STL"}
     shown = sorted(
