@@ -139,7 +139,7 @@ def _draw(folder: Path, architecture: dict[str, Any], lora: dict[str, Any]) -> l
         )
     written = []
     for stem, (_, draw) in found.items():
-        files = style.files(draw)
+        files = style.drawn(draw, page=False)
         for suffix, content in (("pdf", files.pdf), ("png", files.png)):
             write_bytes(folder / f"{stem}.{suffix}", content)
             written.append(folder / f"{stem}.{suffix}")

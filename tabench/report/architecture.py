@@ -125,7 +125,8 @@ def choose(
 ) -> Architecture | None:
     """The architecture to draw: the last method of the grid if it fits, else the first that does."""
     grid = results.report.get("grid") or []
-    order = [*(str(name) for name in reversed(grid)), *found]
+    rows = (results.row(str(name)) for name in reversed(grid))
+    order = [*(row for row in rows if row is not None), *found]
     fits = (found[m] for m in order if m in found and found[m].factors == factors)
     return next((a for a in fits if a.method.sharing == sharing), None)
 

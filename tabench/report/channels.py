@@ -44,8 +44,8 @@ def read_channels(results: Results) -> Channels | None:
     Of the runs that kept channels, the last method of the grid that did is shown, else the first method, with
     its lowest seed. An image is shown only with all channels of all tasks.
     """
-    grid = [str(name) for name in results.report.get("grid") or []]
-    order = dict.fromkeys([*reversed(grid), *results.methods])
+    named = (results.row(str(name)) for name in reversed(results.report.get("grid") or []))
+    order = dict.fromkeys([*(row for row in named if row is not None), *results.methods])
     for cell in (cell for method in order for cell in results.of(method)):
         found = _of_cell(results, cell)
         if found is not None:

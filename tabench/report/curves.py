@@ -100,7 +100,13 @@ def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Fi
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlabel("epoch")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(7, len(labels)), columnspacing=1.4)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=style.legend_columns(labels, 9.6),
+        columnspacing=1.4,
+    )
     return figure
 
 

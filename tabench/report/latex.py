@@ -25,6 +25,7 @@ _ESCAPES: Mapping[str, str] = {
     "°": r"$^\circ$",
     "×": r"$\times$",
     "Δ": r"$\Delta$",
+    "λ": r"$\lambda$",
     "−": r"$-$",
     "≤": r"$\leq$",
     "≥": r"$\geq$",
@@ -61,11 +62,11 @@ def latex(table: Table) -> str:
     columns = table.columns
     lines = [
         "% Needs \\usepackage{booktabs,graphicx}.",
-        r"\begin{table*}[t]",
+        r"\begin{table*}[tbp]",
         r"\centering",
         rf"\caption{{{escape_latex(table.caption)}{_warning(table)}}}",
-        rf"\label{{tab:{table.name}}}",
-        r"\resizebox{\linewidth}{!}{%",
+        rf"\label{{tab:{table.label}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # shrinks, never enlarges
         rf"\begin{{tabular}}{{l{'r' * len(columns)}r}}",
         r"\toprule",
         _line(
@@ -95,7 +96,7 @@ def figure(stem: str, caption: str, label: str) -> str:
     """A ``figure*`` float of a picture beside the tables folder."""
     return "\n".join(
         [
-            r"\begin{figure*}[t]",
+            r"\begin{figure*}[tbp]",
             r"\centering",
             rf"\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{{../figures/{stem}.pdf}}",
             rf"\caption{{{escape_latex(caption)}}}",

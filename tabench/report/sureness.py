@@ -34,7 +34,8 @@ class Contrast:
 def reference_method(results: Results) -> str | None:
     """The last method of the experiment's grid, if it has a finished run."""
     grid = results.report.get("grid") or []
-    return str(grid[-1]) if grid and results.of(str(grid[-1])) else None
+    row = results.row(str(grid[-1])) if grid else None
+    return row if row is not None and results.of(row) else None
 
 
 def contrasts(results: Results) -> list[Contrast]:

@@ -17,8 +17,9 @@ from tabench.report import paper_figures, similarity_figure, spectrum_figure
 from tabench.report.factor_table import factor_rows
 from tabench.report.factors import MethodFactors, kept, read_factors
 from tabench.report.frames import results_table
-from tabench.report.page import page
 from tabench.report.reading import Results, read_results
+from tabench.report.sections import Content, shown
+from tabench.report.templating import environment
 
 SEEDS = (0, 1)
 
@@ -110,13 +111,22 @@ def test_many_variants_show_their_updates_and_say_what_is_left_out(
     assert "2 further rows of the tables not drawn" in similarity_figure.layers_caption(results, most)
 
 
+def sections_of(results: Results) -> tuple[dict[str, str], dict[str, object]]:
+    content = Content(results, [results_table(results, "paper")], None, {}, None, None)
+    found, names = shown(content)
+    return {section.id: section.heading for section in found}, names
+
+
 def test_the_page_has_the_table_where_there_are_factors(results: Results, tmp_path: Path) -> None:
-    html = page(results, [results_table(results, "paper")], None, {}, None)
-    assert '<section id="factors">' in html
+    sections, names = sections_of(results)
+    assert sections["factors"] == "What the factors learned"
+    assert "method" not in sections  # no picture was drawn
+    html = environment().get_template("factors.html.j2").render(names, results=results, short_warning="")
     assert html.count("Energy within TA-LoRA") == 1
+    assert html.count('scope="row"') == 9
     made.write_results(tmp_path, seeds=(0,), methods=("ta-lora", "lora-stl"), pictures=False)
     without = read_results(tmp_path, "nyuv2")
-    assert 'id="factors"' not in page(without, [results_table(without, "paper")], None, {}, None)
+    assert "factors" not in sections_of(without)[0]
     assert list(paper_figures.drawings(without, "paper")) == ["places"]
 
 
