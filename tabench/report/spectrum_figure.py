@@ -20,8 +20,8 @@ _FLOOR = 1e-4  # values below are not drawn: far less than any direction that ma
 def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
     """What the curves are, and over how many runs and layers."""
     stacked = (
-        "LoRA-STL is the stack of separately trained LoRAs; the dotted line is where its curve would be if no two "
-        "tasks shared a direction: the closer the two, the less the tasks have in common."
+        "LoRA-STL is the stack of separately trained LoRAs; the dotted line is where its curve would be if "
+        "no two tasks shared a direction: the closer the two, the less the tasks have in common."
     )
     return (
         "Singular values of the stacked update ΔW (inputs × outputs × tasks), unfolded along its inputs, "
