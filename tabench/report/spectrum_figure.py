@@ -21,8 +21,7 @@ def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
     """What the curves are, and over how many runs and layers."""
     stacked = (
         "LoRA-STL is the stack of separately trained LoRAs; the dotted line is where its curve would be if "
-        "no two tasks shared a direction. The closer the solid line is to the dotted one, the less of the "
-        "stack is jointly low-rank."
+        "no two tasks shared a direction: the closer the two, the less the tasks have in common."
     )
     return (
         "Singular values of the stacked update ΔW (inputs × outputs × tasks), unfolded along its inputs, "
