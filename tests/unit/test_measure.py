@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import make_cell, make_setting, make_unit, write_scenes, write_weights
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tabench.data.scenes import SCENES
+from tabench.engine import measure
+from tabench.engine.measure import ATTENTION, REPEATS, count_flops, measure_unit
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scenes(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def _afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(measure, "_COUNTED", {})
+
+
+def layer_flops(model: nn.Module, image: torch.Tensor, size: tuple[int, int]) -> int:
+    """Twice the multiplications of every linear and convolution layer, from hooks: an independent count."""
+    total = 0
+
+    def hear(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Linear):
+            total += 2 * output.numel() * module.in_features
+        elif isinstance(module, nn.Conv2d):
+            total += 2 * output.numel() * module.weight[0].numel()
+        elif isinstance(module, nn.ConvTranspose2d):
+            total += 2 * inputs[0].numel() * module.weight[0].numel()
+
+    kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+    handles = [m.register_forward_hook(hear) for m in model.modules() if isinstance(m, kinds)]
+    with torch.no_grad():
+        model(image, size)
+    for handle in handles:
+        handle.remove()
+    return total
+
+
+def test_inference_is_the_layers_and_the_attention(root: Path, weights: dict[str, torch.Tensor]) -> None:
+    cell = make_cell("frozen")
+    unit, model = make_unit(cell, weights)
+    _, counted = count_flops(model, make_setting(cell, unit, SCENES, root))
+    layers = layer_flops(model.eval(), torch.zeros(1, 3, 48, 64), (48, 64))
+    assert layers < counted < 1.25 * layers  # attention and the masks' products are the rest
+
+
+def test_training_costs_what_is_trained(root: Path, weights: dict[str, torch.Tensor]) -> None:
+    found = {}
+    for method in ("full-hps", "lora-hps", "frozen"):
+        cell = make_cell(method)
+        unit, model = make_unit(cell, weights)
+        found[method] = count_flops(model, make_setting(cell, unit, SCENES, root))
+    train, inference = found["full-hps"]
+    assert 2.9 < train / inference <= 3  # two backward products for each forward one, but not to the image
+    assert found["frozen"][1] == inference
+    assert (
+        1 < found["frozen"][0] / inference < found["lora-hps"][0] / found["lora-hps"][1] < train / inference
+    )
+
+
+def test_the_regulariser_is_part_of_a_step(root: Path, weights: dict[str, torch.Tensor]) -> None:
+    counts = []
+    for weight in (0.0, 1.0):
+        cell = make_cell("ta-lora", params__ranks=(4, 4, 2), params__orthogonality=weight)
+        unit, model = make_unit(cell, weights)
+        counts.append(count_flops(model, make_setting(cell, unit, SCENES, root)))
+    d, k, (p, q, v), depth = 128, 384, (4, 4, 2), 4
+    gram = 2 * (p * d * p + q * k * q + v * q * p * q)
+    assert counts[1][0] - counts[0][0] == 3 * gram * depth  # X^T X forward, both factors' gradients backward
+    assert counts[1][1] == counts[0][1]
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_attention_counts_the_same_whichever_kernel_computes_it(fused: bool) -> None:
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    query, key, value = (torch.randn(2, 3, n, 8, requires_grad=True) for n in (10, 12, 12))
+    backend = SDPBackend.FLASH_ATTENTION if fused else SDPBackend.MATH
+    with sdpa_kernel(backend), FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
+        nn.functional.scaled_dot_product_attention(query, key, value).sum().backward()
+    assert counter.get_total_flops() == 6 * (2 * 2 * 3 * 10 * 12 * 8)
+
+
+def test_a_unit_tells_its_costs_and_is_left_as_it_was(root: Path, weights: dict[str, torch.Tensor]) -> None:
+    cell = make_cell("ta-lora", params__ranks=(4, 4, 2))
+    unit, model = make_unit(cell, weights)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    cost = measure_unit(model, make_setting(cell, unit, SCENES, root))
+    assert torch.equal(torch.rand(1), expected)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert (cost["unit"], cost["stored"], cost["weights_bytes"]) == ("all", trained, 4 * trained)
+    assert len(cost["latency_s"]) == REPEATS
+    assert min(cost["latency_s"]) > 0
+    assert cost["problems"] == []
+
+
+def test_flops_are_counted_once_for_all_seeds(
+    root: Path, weights: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make_cell("frozen")
+    unit, model = make_unit(cell, weights)
+    first = measure_unit(model, make_setting(cell, unit, SCENES, root))
+    monkeypatch.setattr(measure, "count_flops", lambda *_: pytest.fail("counted again"))
+    other = cell.model_copy(update={"seed": 1})
+    again = measure_unit(model, make_setting(other, unit, SCENES, root))
+    assert (again["train_flops"], again["problems"]) == (first["train_flops"], [])
+
+
+def test_what_cannot_be_measured_is_named_and_loses_nothing(
+    root: Path, weights: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(measure, "count_flops", broken)
+    cell = make_cell("frozen")
+    unit, model = make_unit(cell, weights)
+    cost = measure_unit(model, make_setting(cell, unit, SCENES, root))
+    assert cost["train_flops"] is None
+    assert cost["problems"] == ["FLOPs: RuntimeError: no such kernel"]
+    assert len(cost["latency_s"]) == REPEATS
