@@ -82,7 +82,7 @@ class Meter:
         """
         complete = bool(self.units)
         times = [unit["latency_s"] for unit in self.units if unit["latency_s"]]
-        latency = [sum(parts) for parts in zip(*times, strict=True)] if len(times) == len(self.units) else []
+        latency = [sum(parts) for parts in zip(*times, strict=False)] if len(times) == len(self.units) else []
         after = self._energy()
         used = None
         if None not in (self._before, after, self._spent):

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tabench.data.scenes import SCENES
 from tabench.engine import measure
-from tabench.engine.measure import ATTENTION, REPEATS, count_flops, measure_unit
+from tabench.engine.measure import ATTENTION, FEWEST, REPEATS, count_flops, measure_unit
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_a_unit_tells_its_costs_and_is_left_as_it_was(root: Path, weights: dict[
     assert all(p.grad is None for p in model.parameters())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert (cost["unit"], cost["stored"], cost["weights_bytes"]) == ("all", trained, 4 * trained)
-    assert len(cost["latency_s"]) == REPEATS
+    assert FEWEST <= len(cost["latency_s"]) <= REPEATS
     assert min(cost["latency_s"]) > 0
     assert cost["problems"] == []
 
@@ -138,4 +138,4 @@ def test_what_cannot_be_measured_is_named_and_loses_nothing(
     cost = measure_unit(model, make_setting(cell, unit, SCENES, root))
     assert cost["train_flops"] is None
     assert cost["problems"] == ["FLOPs: RuntimeError: no such kernel"]
-    assert len(cost["latency_s"]) == REPEATS
+    assert len(cost["latency_s"]) >= FEWEST

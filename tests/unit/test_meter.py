@@ -57,7 +57,7 @@ def test_a_pace_leaves_out_the_first_step_and_evaluations() -> None:
 def test_one_model_a_task_is_summed() -> None:
     clock = Clock()
     meter = Meter(2, {}, now=clock)
-    for name, pace, latency in (("depth", 1.0, [1.0, 2.0, 3.0]), ("normals", 3.0, [1.0, 1.0, 1.0])):
+    for name, pace, latency in (("depth", 1.0, [1.0, 2.0, 3.0]), ("normals", 3.0, [1.0, 1.0, 1.0, 9.0])):
         train(meter, clock, name, 3, pace)
         meter.hear("evaluating", {"of": 10})
         meter.hear("final", {"unit": name, "seconds": 5})

@@ -1,0 +1,89 @@
+"""A plain table of texts with one caption, written as LaTeX, Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tabench.report.latex import escape_latex
+from tabench.report.plain import escape_markdown
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of texts; every format prints the same ones.
+
+    Attributes:
+        name: File stem.
+        title: What it is called ("Claims").
+        caption: One sentence, with the warning that the runs need.
+        headings: One a column.
+        rows: Texts from left to right.
+        notes: Lines underneath.
+        prose: Indices of columns that hold sentences and may break into lines.
+    """
+
+    name: str
+    title: str
+    caption: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+    prose: Sequence[int] = ()
+
+
+def latex(sheet: Sheet) -> str:
+    """A ``table*`` float; needs the packages booktabs, array and graphicx."""
+    kinds = "".join(
+        r">{\raggedright\arraybackslash}p{5.5cm}" if i in sheet.prose else "l"
+        for i in range(len(sheet.headings))
+    )
+    notes = r"\\ ".join(escape_latex(note) for note in sheet.notes)
+    return "\n".join(
+        [
+            "% Needs \\usepackage{array,booktabs,graphicx}.",
+            r"\begin{table*}[t]",
+            r"\centering",
+            rf"\caption{{{escape_latex(sheet.caption)}}}",
+            rf"\label{{tab:{sheet.name}}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            rf"\begin{{tabular}}{{{kinds}}}",
+            r"\toprule",
+            _line(sheet.headings),
+            r"\midrule",
+            *(_line(row) for row in sheet.rows),
+            r"\bottomrule",
+            r"\end{tabular}}",
+            *([rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {notes}}}"] if notes else []),
+            r"\end{table*}",
+            "",
+        ]
+    )
+
+
+def markdown(sheet: Sheet) -> str:
+    """GitHub-flavoured Markdown."""
+    rows = [sheet.headings, [":--"] * len(sheet.headings), *sheet.rows]
+    lines = [
+        "| " + " | ".join(text if i == 1 else escape_markdown(text) for text in row) + " |"
+        for i, row in enumerate(rows)
+    ]
+    head = f"**{escape_markdown(sheet.title)}.** {escape_markdown(sheet.caption)}"
+    return "\n".join([head, "", *lines, "", *(f"- {escape_markdown(note)}" for note in sheet.notes), ""])
+
+
+def csv(sheet: Sheet) -> str:
+    """The rows; caption and notes stand first, on lines that start with "#"."""
+    file = io.StringIO()
+    for note in (f"{sheet.title}. {sheet.caption}", *sheet.notes):
+        file.write(f"# {' '.join(note.split())}\n")
+    writer = csv_module.writer(file, lineterminator="\n")
+    writer.writerow(sheet.headings)
+    writer.writerows(sheet.rows)
+    return file.getvalue()
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(escape_latex(cell) for cell in cells) + r" \\"
