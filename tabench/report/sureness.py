@@ -15,8 +15,8 @@ RULE = (
     "An image's value is averaged over seeds first; the images are the sample. Wilcoxon signed-rank test and "
     "paired bootstrap over images (10,000 resamples, fixed seed), the p-values of each corrected with Holm's "
     "method over all rows. A difference is read as real where both are below 5 %. Effect: rank-biserial "
-    "correlation, from -1 (every image lower) to 1 (every image higher). It speaks about these images and these "
-    "trained models, not about other seeds."
+    "correlation, from -1 (every image lower) to 1 (every image higher). It speaks about these images and "
+    "these trained models, not about other seeds."
 )
 
 
