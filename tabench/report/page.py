@@ -16,7 +16,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from tabench import __version__
-from tabench.report import cost, findings, grid, reproduction, sureness, wording
+from tabench.report import findings, grid, reproduction, wording
+from tabench.report.extras import Extras
 from tabench.report.frames import Table
 from tabench.report.published import Published
 from tabench.report.reading import Results
@@ -40,6 +41,7 @@ def page(
     qualitative: grid.Grid | None,
     pictures: dict[str, Picture],
     not_comparable: Published | None,
+    extras: Extras,
 ) -> str:
     """Fill the page.
 
@@ -49,6 +51,7 @@ def page(
         qualitative: Figure 4, or None.
         pictures: Stem to figure.
         not_comparable: Published values of other data or models, shown apart from the results.
+        extras: Verdicts, claims, paired tests and costs.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -83,11 +86,7 @@ def page(
         protocols=wording.PROTOCOLS,
         selections=wording.SELECTIONS,
         arrows=wording.ARROWS,
-        costs=cost.costs(results),
-        cost_parts=cost.PARTS,
-        total_wall=cost.total_wall(results),
-        contrasts=sureness.contrasts(results),
-        reference_method=sureness.reference_method(results),
+        **extras.context(),
         reproduced=reproduction.reproduced(results),
         circumstances=circumstances(results),
         version=__version__,

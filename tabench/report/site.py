@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tabench.report import curves, grid, latex, plain, style, wording
+from tabench.report.extras import Extras
 from tabench.report.frames import Table, results_table
 from tabench.report.grid_figure import draw_grid
 from tabench.report.page import Picture, page
@@ -50,6 +51,8 @@ def render(
     published = read_published(results, published_file)
     comparable = published.of_dataset(results.first["data"]["name"]) if published else None
     beside = comparable if results.profile == "paper" else None
+    apart = published.others() if published and beside else published
+    extras = Extras(results, published)
     present = [p for p in PROTOCOLS if any(m["protocol"] == p for m in results.first["metrics"])]
     tables = [results_table(results, protocol, beside) for protocol in present]
     qualitative = grid.read_grid(results)
@@ -60,8 +63,15 @@ def render(
         if stem != "figure4"  # the grid stands on the page as real images
     }
     files: dict[str, str | bytes] = {
-        "index.html": page(results, tables, qualitative, pictures, None if beside else published),
-        "tables/preview.tex": latex.preview([*(t.name for t in tables), *(f"figure_{s}" for s in figures)]),
+        "index.html": page(results, tables, qualitative, pictures, apart, extras),
+        "tables/preview.tex": latex.preview(
+            [
+                *(t.name for t in tables),
+                *(sheet.name for sheet in extras.sheets()),
+                *(f"figure_{s}" for s in figures),
+            ]
+        ),
+        **extras.files(),
     }
     for table in tables:
         files[f"tables/{table.name}.tex"] = latex.latex(table)

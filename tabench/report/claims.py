@@ -1,0 +1,126 @@
+"""The claims, each with what the runs at hand say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabench.errors import StoreError
+from tabench.report import wording
+from tabench.report.evidence import Finding, evidence, growth
+from tabench.report.judgement import obstacle
+from tabench.report.reading import Results, read_results
+from tabench.report.sheet import Sheet
+from tabench.spec.claims import Claim, load_claims
+
+FILE = Path("published") / "claims.toml"
+SOURCES = {
+    "P": "the paper",
+    "T": "the successor, quoted by third parties",
+    "readers": "readers ask",
+    "ours": "this project",
+}
+RULE = (
+    "Decided by the 95 % t-interval of Δ_b over at least three seeds, each run paired with the baseline's "
+    "run of the same seed: supported if it lies wholly on the claimed side of the threshold, not supported "
+    "if wholly on the other, else undecided. p: two-sided t-test against the threshold, Holm-corrected "
+    "inside a claim about several methods, not across claims. A claim is supported only by runs of every "
+    "experiment it names, on the real data with the real backbone."
+)
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """A claim with its outcome.
+
+    Attributes:
+        claim: The claim.
+        word: "supported", "not supported" or "undecided".
+        reason: Why it is undecided, or where it failed; "" for a plain outcome.
+        findings: What each experiment at hand says.
+    """
+
+    claim: Claim
+    word: str
+    reason: str
+    findings: Sequence[Finding]
+
+    @property
+    def source(self) -> str:
+        """Who says so, in words."""
+        return SOURCES[self.claim.source]
+
+
+def claims(results: Results, path: Path | None = None) -> list[Assessed] | None:
+    """Assess every claim on this experiment's runs and on those beside it; None without a file of claims.
+
+    Args:
+        results: The experiment that is reported; others named by a claim are read from the same folder.
+        path: The file of claims; by default ``experiments/published/claims.toml``.
+
+    Raises:
+        SpecError: The file of claims cannot be used.
+    """
+    if path is None:
+        places = (Path("experiments"), results.root.parent / "experiments")
+        path = next((place / FILE for place in places if (place / FILE).is_file()), None)
+    if path is None:
+        return None
+    found = load_claims(path)
+    runs = {results.name: results}
+    for name in {name for claim in found for name in claim.experiments} - {results.name}:
+        if (results.root / name).is_dir():
+            try:
+                runs[name] = read_results(results.root, name)
+            except StoreError:  # a neighbour that is not finished or damaged is told as not run
+                continue
+    return [assess(claim, runs) for claim in found]
+
+
+def assess(claim: Claim, runs: Mapping[str, Results]) -> Assessed:
+    """Assess one claim.
+
+    Args:
+        claim: The claim.
+        runs: Experiment name to its runs; experiments that are missing count as not run.
+    """
+    if claim.test == "growth":
+        finding = growth(claim)
+        return Assessed(claim, finding.word, "", [finding])
+    findings = [evidence(claim, runs[name]) for name in claim.experiments if name in runs]
+    missing = [name for name in claim.experiments if name not in runs]
+    real = [finding for finding in findings if not finding.demo]
+    failed = [finding.experiment for finding in real if finding.word == "not supported"]
+    if failed:
+        return Assessed(claim, "not supported", f"on {wording.listing(failed)}", findings)
+    if real and not missing and all(f.word == "supported" for f in findings) and len(real) == len(findings):
+        return Assessed(claim, "supported", "", findings)
+    reasons = []
+    if supported := [finding.experiment for finding in real if finding.word == "supported"]:
+        reasons.append(f"supported on {wording.listing(supported)}")
+    reasons += [f"{f.experiment}: {f.reason}" for f in real if f.word == "undecided" and f.reason]
+    if demo := [finding for finding in findings if finding.demo]:
+        reasons += [f"{f.experiment}: {f.demo}; it says nothing about the claim" for f in demo]
+    if missing:
+        reasons.append(f"not run: {wording.listing(missing)}")
+    return Assessed(claim, "undecided", "; ".join(reasons), findings)
+
+
+def claim_sheet(results: Results, found: Sequence[Assessed]) -> Sheet:
+    """The claims as a table of texts, one row a claim and experiment at hand."""
+    rows = []
+    for item in found:
+        said = [item.claim.text, f"{item.source}: {item.claim.where}", item.word, item.reason or "–"]
+        for sentence in [finding.sentence for finding in item.findings] or ["no runs at hand"]:
+            rows.append([*said, sentence])
+    warning = obstacle(results)
+    return Sheet(
+        "claims",
+        "Claims",
+        f"What is claimed and what the runs say.{f' Here {warning}.' if warning else ''}",
+        ("Claim", "Source", "Outcome", "Reason", "Evidence"),
+        rows,
+        [RULE],
+        prose=(0, 1, 3, 4),
+    )

@@ -1,0 +1,73 @@
+"""The parts of a report beside the results tables: verdicts, claims, paired tests and cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tabench.report import cost, sheet, wording
+from tabench.report.claims import RULE as CLAIM_RULE
+from tabench.report.claims import Assessed, claim_sheet, claims
+from tabench.report.published import Published
+from tabench.report.reading import Results
+from tabench.report.sheet import Sheet
+from tabench.report.sureness import RULE as CONTRAST_RULE
+from tabench.report.sureness import Contrasts, contrast_matrix, contrast_sheet, contrasts, p_text
+from tabench.report.verdicts import Verdicts, measured_text, verdict_sheet, verdicts
+
+
+class Extras:
+    """Everything computed once, for the page and for the files.
+
+    Attributes:
+        verdicts: Published values against the runs, or None.
+        claims: The claims, assessed, or None.
+        contrasts: Paired tests, or None.
+    """
+
+    def __init__(self, results: Results, published: Published | None) -> None:
+        self.results = results
+        self.verdicts: Verdicts | None = verdicts(results, published)
+        self.claims: list[Assessed] | None = claims(results)
+        self.contrasts: Contrasts | None = contrasts(results)
+
+    def context(self) -> dict[str, Any]:
+        """Names that the templates verdicts, claims, sure and cost read."""
+        return {
+            "verdicts": self.verdicts,
+            "measured_text": measured_text,
+            "claims": self.claims,
+            "claim_rule": CLAIM_RULE,
+            "contrasts": self.contrasts,
+            "contrast_rule": CONTRAST_RULE,
+            "p_text": p_text,
+            "costs": cost.costs(self.results),
+            "cost_note": cost.NOTE,
+            "cost_texts": {
+                "bytes": cost.bytes_text,
+                "flops": cost.flops_text,
+                "milliseconds": cost.milliseconds,
+                "duration": wording.duration,
+            },
+            "total_wall": cost.total_wall(self.results),
+        }
+
+    def sheets(self) -> list[Sheet]:
+        """The tables that are written as files."""
+        found = [cost.cost_sheet(self.results)]
+        if self.verdicts is not None:
+            found.append(verdict_sheet(self.results, self.verdicts))
+        if self.claims is not None:
+            found.append(claim_sheet(self.results, self.claims))
+        if self.contrasts is not None:
+            found.append(contrast_matrix(self.results, self.contrasts))
+            found.append(contrast_sheet(self.results, self.contrasts))
+        return found
+
+    def files(self) -> dict[str, str]:
+        """File name under the report's folder to content."""
+        formats = {"tex": sheet.latex, "csv": sheet.csv, "md": sheet.markdown}
+        return {
+            f"tables/{table.name}.{ending}": write(table)
+            for table in self.sheets()
+            for ending, write in formats.items()
+        }
