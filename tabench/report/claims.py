@@ -9,7 +9,6 @@ from pathlib import Path
 from tabench.errors import StoreError
 from tabench.report import wording
 from tabench.report.evidence import Finding, evidence, growth
-from tabench.report.judgement import obstacle
 from tabench.report.reading import Results, read_results
 from tabench.report.sheet import Sheet
 from tabench.spec.claims import Claim, load_claims
@@ -101,7 +100,8 @@ def assess(claim: Claim, runs: Mapping[str, Results]) -> Assessed:
         reasons.append(f"supported on {wording.listing(supported)}")
     reasons += [f"{f.experiment}: {f.reason}" for f in real if f.word == "undecided" and f.reason]
     if demo := [finding for finding in findings if finding.demo]:
-        reasons += [f"{f.experiment}: {f.demo}; it says nothing about the claim" for f in demo]
+        names = wording.listing([finding.experiment for finding in demo])
+        reasons.append(f"{demo[0].demo} ({names}) says nothing about the claim itself")
     if missing:
         reasons.append(f"not run: {wording.listing(missing)}")
     return Assessed(claim, "undecided", "; ".join(reasons), findings)
@@ -114,11 +114,11 @@ def claim_sheet(results: Results, found: Sequence[Assessed]) -> Sheet:
         said = [item.claim.text, f"{item.source}: {item.claim.where}", item.word, item.reason or "–"]
         for sentence in [finding.sentence for finding in item.findings] or ["no runs at hand"]:
             rows.append([*said, sentence])
-    warning = obstacle(results)
+    warning = wording.short_warning(results)
     return Sheet(
         "claims",
         "Claims",
-        f"What is claimed and what the runs say.{f' Here {warning}.' if warning else ''}",
+        f"What is claimed and what the runs say. {warning}".strip(),
         ("Claim", "Source", "Outcome", "Reason", "Evidence"),
         rows,
         [RULE],

@@ -29,7 +29,7 @@ class Cost:
 
     Attributes:
         method: Row key.
-        parts: Trained parameters of each part (`PARTS`).
+        parts: Parameters of each part (`PARTS`), frozen and idle ones included; they sum to `total`.
         trained: All trained parameters.
         idle: Parameters that require a gradient but never receive one; not counted as trained.
         total: All parameters.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -108,7 +109,7 @@ def growth(claim: Claim) -> Finding:
     more = 100 * (counts[4] - counts[3]) / counts[3]
     other = [backbone.depth * lora_parameters(d, k, tasks, p) for tasks in (3, 4)]
     remark = (
-        f"{COUNTED_ON}, ranks {p}, {q}, {v}: {counts[2]:,}, {counts[3]:,} and {counts[4]:,} adapter "
+        f"on {COUNTED_ON} with ranks {p}, {q}, {v}: {counts[2]:,}, {counts[3]:,} and {counts[4]:,} adapter "
         f"parameters with 2, 3 and 4 tasks, {more:.3f} % more for the fourth; one LoRA of rank {p} a task: "
         f"{other[0]:,} with 3 tasks, {100 * (other[1] - other[0]) / other[0]:.0f} % more for the fourth"
     )
@@ -139,7 +140,8 @@ def _outcome(claim: Claim, lines: Sequence[Line]) -> tuple[str, str]:
     if not lines:
         return "undecided", "no runs of the variants that it compares"
     decisions = [line.decision for line in lines]
-    undecided = [f"{line.label}: {line.decision.reason}" for line in lines if line.decision.reason]
+    reasons = Counter(decision.reason for decision in decisions if decision.reason)
+    undecided = [f"{count} of {len(lines)}: {reason}" for reason, count in reasons.items()]
     if len(lines) == 1:
         return decisions[0].word, decisions[0].reason if decisions[0].n else ""
     if claim.direction == "within":

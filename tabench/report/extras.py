@@ -32,6 +32,7 @@ class Extras:
 
     def context(self) -> dict[str, Any]:
         """Names that the templates verdicts, claims, sure and cost read."""
+        costs = cost.costs(self.results)
         return {
             "verdicts": self.verdicts,
             "measured_text": measured_text,
@@ -40,7 +41,8 @@ class Extras:
             "contrasts": self.contrasts,
             "contrast_rule": CONTRAST_RULE,
             "p_text": p_text,
-            "costs": cost.costs(self.results),
+            "costs": costs,
+            "costs_measured": any(method.measured for method in costs),
             "cost_note": cost.NOTE,
             "cost_texts": {
                 "bytes": cost.bytes_text,
@@ -70,4 +72,5 @@ class Extras:
             f"tables/{table.name}.{ending}": write(table)
             for table in self.sheets()
             for ending, write in formats.items()
+            if table.fits or ending != "tex"
         }

@@ -35,7 +35,7 @@ class Judgement:
         place: Paper, table and setting of the published value, or "".
         tolerance: The largest difference of a match as text, with "(default)" if the file gives none.
         found: The arithmetic's outcome; it stands even where no verdict is given.
-        word: The verdict in words: "match", "off by +1.20", "not run", "no verdict", ...
+        word: The verdict in words: "match", "off by +1.20", "no verdict: synthetic data", ...
         why: What the verdict rests on, or why there is none.
     """
 
@@ -51,16 +51,14 @@ class Judgement:
 
 
 def obstacle(results: Results) -> str:
-    """Why runs of this experiment say nothing about a paper's numbers; "" if they may."""
+    """Why runs of this experiment say nothing about a paper's numbers, in a few words; "" if they may."""
+    data, backbone = results.first["data"], results.first["backbone"]["name"]
+    if data["synthetic"]:
+        return "synthetic data"
     if wording.short_warning(results):
-        data = results.first["data"]
-        backbone = results.first["backbone"]["name"]
-        kind = f"synthetic data ({data['title']})" if data["synthetic"] else f"the stand-in model {backbone}"
-        return f"these runs used {kind}, so they neither confirm nor contradict a published number"
+        return f"stand-in model {backbone}"
     if results.profile and results.profile != "paper":
-        return (
-            f"profile “{results.profile}” is not the paper's recipe, so its numbers are not expected to agree"
-        )
+        return f"profile “{results.profile}”, not the paper's"
     return ""
 
 
@@ -81,7 +79,7 @@ def judge(
     values = [point.value for point in points]
     found = verdict(values, float(known.printed) if known else None, known.tolerance if known else None)
     why_not = obstacle(results) if known else ""
-    word = NO_VERDICT if why_not else _word(found, column.digits)
+    word = f"{NO_VERDICT}: {why_not}" if why_not else _word(found, column.digits)
     tolerance = ""
     if known:
         tolerance = f"±{known.tolerance:.2g}" + ("" if known.given else " (default)")
@@ -94,7 +92,7 @@ def judge(
         tolerance,
         found,
         word,
-        why_not or _reason(found, undefined, column.digits),
+        "it neither confirms nor contradicts" if why_not else _reason(found, undefined, column.digits),
     )
 
 

@@ -23,6 +23,7 @@ class Sheet:
         rows: Texts from left to right.
         notes: Lines underneath.
         prose: Indices of columns that hold sentences and may break into lines.
+        fits: Whether it fits on a page; one that does not is not written as LaTeX.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Sheet:
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
     prose: Sequence[int] = ()
+    fits: bool = True
 
 
 def latex(sheet: Sheet) -> str:

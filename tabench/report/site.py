@@ -67,7 +67,7 @@ def render(
         "tables/preview.tex": latex.preview(
             [
                 *(t.name for t in tables),
-                *(sheet.name for sheet in extras.sheets()),
+                *(sheet.name for sheet in extras.sheets() if sheet.fits),
                 *(f"figure_{s}" for s in figures),
             ]
         ),

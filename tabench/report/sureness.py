@@ -155,7 +155,7 @@ def contrast_sheet(results: Results, found: Contrasts) -> Sheet:
         *("Method", "Metric", "Images", "Difference", "95 % interval", "Effect", "p Wilcoxon"),
         *("p Wilcoxon, Holm", "p bootstrap", "p bootstrap, Holm", "Reading"),
     )
-    return Sheet("paired_tests", "Paired tests", _caption(results, found), headings, rows, [RULE])
+    return Sheet("paired_tests", "Paired tests", _caption(results, found), headings, rows, [RULE], fits=False)
 
 
 def contrast_matrix(results: Results, found: Contrasts) -> Sheet:

@@ -99,7 +99,11 @@ def verdict_sheet(results: Results, found: Verdicts) -> Sheet:
         rows,
         [
             f"{found.rule} Published values: {found.source}.",
-            *([f"No verdict: {found.obstacle}."] if found.obstacle else []),
+            *(
+                [f"No verdict ({found.obstacle}): these runs say nothing about the paper."]
+                if found.obstacle
+                else []
+            ),
         ],
         prose=(8,),
     )
