@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tabench.catalog import METHODS
 from tabench.errors import StoreError
 from tabench.report import wording
 from tabench.report.evidence import Finding, evidence, growth
@@ -44,6 +45,11 @@ class Assessed:
     word: str
     reason: str
     findings: Sequence[Finding]
+
+    @property
+    def test(self) -> str:
+        """What decides it, in words."""
+        return test_text(self.claim)
 
     @property
     def source(self) -> str:
@@ -107,11 +113,31 @@ def assess(claim: Claim, runs: Mapping[str, Results]) -> Assessed:
     return Assessed(claim, "undecided", "; ".join(reasons), findings)
 
 
+def test_text(claim: Claim) -> str:
+    """The test of a claim: "Δ_b against LoRA-STL above −1 %, with fewer trained parameters"."""
+    limit = f"{claim.threshold:g} %".replace("-", "−")
+    if claim.test == "growth":
+        return f"growth of the adapter's parameters with one more task at most {limit}"
+    if claim.test == "variants" and claim.direction == "within":
+        return f"Δ_b of every variant against the first within ±{limit}"
+    if claim.test == "variants":
+        with_, without = _settings(claim.params), " or ".join(map(_settings, claim.against_params))
+        return f"Δ_b of the variant {with_} against the variant {without} above {limit}"
+    subject = "of every other method " if claim.test == "floor" else ""
+    more = ", with fewer trained parameters" if claim.fewer else ""
+    return f"Δ_b {subject}against {METHODS.get(claim.against).title} above {limit}{more}"
+
+
+def _settings(params: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} = {value!r}" for key, value in params.items())
+
+
 def claim_sheet(results: Results, found: Sequence[Assessed]) -> Sheet:
     """The claims as a table of texts, one row a claim and experiment at hand."""
     rows = []
     for item in found:
-        said = [item.claim.text, f"{item.source}: {item.claim.where}", item.word, item.reason or "–"]
+        said = [item.claim.text, f"{item.source}: {item.claim.where}", item.test, item.word]
+        said.append(item.reason or "–")
         for sentence in [finding.sentence for finding in item.findings] or ["no runs at hand"]:
             rows.append([*said, sentence])
     warning = wording.short_warning(results)
@@ -119,8 +145,8 @@ def claim_sheet(results: Results, found: Sequence[Assessed]) -> Sheet:
         "claims",
         "Claims",
         f"What is claimed and what the runs say. {warning}".strip(),
-        ("Claim", "Source", "Outcome", "Reason", "Evidence"),
+        ("Claim", "Source", "Test", "Outcome", "Reason", "Evidence"),
         rows,
         [RULE],
-        prose=(0, 1, 3, 4),
+        prose={0: 4, 1: 5.5, 2: 4, 4: 4, 5: 11},
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv as csv_module
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tabench.report.latex import escape_latex
 from tabench.report.plain import escape_markdown
+
+_NEGATIVE = re.compile(r"(?<![\w.-])-(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Sheet:
         headings: One a column.
         rows: Texts from left to right.
         notes: Lines underneath.
-        prose: Indices of columns that hold sentences and may break into lines.
+        prose: Index of a column that holds sentences to its width in cm, where they break into lines.
         fits: Whether it fits on a page; one that does not is not written as LaTeX.
     """
 
@@ -32,14 +35,14 @@ class Sheet:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
-    prose: Sequence[int] = ()
+    prose: Mapping[int, float] = field(default_factory=dict)
     fits: bool = True
 
 
 def latex(sheet: Sheet) -> str:
     """A ``table*`` float; needs the packages booktabs, array and graphicx."""
     kinds = "".join(
-        r">{\raggedright\arraybackslash}p{5.5cm}" if i in sheet.prose else "l"
+        rf">{{\raggedright\arraybackslash}}p{{{sheet.prose[i]:g}cm}}" if i in sheet.prose else "l"
         for i in range(len(sheet.headings))
     )
     notes = r"\\ ".join(escape_latex(note) for note in sheet.notes)
@@ -88,4 +91,4 @@ def csv(sheet: Sheet) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return " & ".join(escape_latex(cell) for cell in cells) + r" \\"
+    return " & ".join(escape_latex(_NEGATIVE.sub("−", cell)) for cell in cells) + r" \\"

@@ -99,13 +99,9 @@ def verdict_sheet(results: Results, found: Verdicts) -> Sheet:
         rows,
         [
             f"{found.rule} Published values: {found.source}.",
-            *(
-                [f"No verdict ({found.obstacle}): these runs say nothing about the paper."]
-                if found.obstacle
-                else []
-            ),
+            *([f"No verdict ({found.obstacle}): not the paper's setting."] if found.obstacle else []),
         ],
-        prose=(8,),
+        prose={8: 5.5},
     )
 
 
