@@ -74,7 +74,7 @@ class Finding:
         on = f"on this demo ({self.experiment})" if self.demo else f"on {self.experiment}"
         if self.experiment == "counting":
             on = "by counting"
-        numbers = "; ".join(f"{line.label} {line.numbers}" for line in self.lines)
+        numbers = "; ".join(f"{line.label} {line.numbers}" for line in self.lines if line.decision.n)
         parts = [f"{on}: {self.word}", numbers, self.remark, self.reason]
         return ". ".join(part[0].upper() + part[1:] for part in parts if part)
 
@@ -143,7 +143,7 @@ def _outcome(claim: Claim, lines: Sequence[Line]) -> tuple[str, str]:
     reasons = Counter(decision.reason for decision in decisions if decision.reason)
     undecided = [f"{count} of {len(lines)}: {reason}" for reason, count in reasons.items()]
     if len(lines) == 1:
-        return decisions[0].word, decisions[0].reason if decisions[0].n else ""
+        return decisions[0].word, decisions[0].reason
     if claim.direction == "within":
         words = {decision.word for decision in decisions}
         word = next(w for w in ("not supported", "undecided", "supported") if w in words)

@@ -41,7 +41,7 @@ def page(
     qualitative: grid.Grid | None,
     pictures: dict[str, Picture],
     not_comparable: Published | None,
-    extras: Extras,
+    extras: Extras | None = None,
 ) -> str:
     """Fill the page.
 
@@ -51,7 +51,7 @@ def page(
         qualitative: Figure 4, or None.
         pictures: Stem to figure.
         not_comparable: Published values of other data or models, shown apart from the results.
-        extras: Verdicts, claims, paired tests and costs.
+        extras: Verdicts, claims, paired tests and costs; computed here if the caller has not.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -86,7 +86,7 @@ def page(
         protocols=wording.PROTOCOLS,
         selections=wording.SELECTIONS,
         arrows=wording.ARROWS,
-        **extras.context(),
+        **(extras or Extras(results, not_comparable)).context(),
         reproduced=reproduction.reproduced(results),
         circumstances=circumstances(results),
         version=__version__,
