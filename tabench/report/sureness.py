@@ -107,9 +107,16 @@ class Contrasts:
 
 
 def reference_method(results: Results) -> str | None:
-    """The last method of the experiment's grid, else TA-LoRA, if it has a finished run."""
+    """The last method of the experiment's grid, else TA-LoRA, if it has a finished run.
+
+    Where the experiment has variants of it, the first one in the experiment's order.
+    """
     grid = [str(name) for name in results.report.get("grid") or []]
-    return next((name for name in (*grid[-1:], "ta-lora") if results.of(name)), None)
+    for wanted in (*grid[-1:], "ta-lora"):
+        for row in results.methods:
+            if row.partition(" ")[0] == wanted and results.of(row):
+                return row
+    return None
 
 
 def contrasts(results: Results) -> Contrasts | None:

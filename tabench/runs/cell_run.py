@@ -149,7 +149,8 @@ class _Diary:
             self.run["resumed_from_step"].append(facts["step"])
         if event in ("eval", "final"):
             self._evaluating += float(facts["seconds"])
-        self.meter.hear(event, facts)
+        with contextlib.suppress(Exception):  # no run is lost for want of its costs
+            self.meter.hear(event, facts)
         if event not in SHOWN_ONLY:
             with contextlib.suppress(StoreError):  # a full disk: the record, not its journal, decides
                 self.folder.journal(event, **facts)
@@ -168,11 +169,12 @@ class _Diary:
             "train_s": round(self._before["train_s"] + here - self._evaluating - self.meter.measuring, 3),
             "eval_s": round(self._before["eval_s"] + self._evaluating, 3),
             **peak_memory(),
-            "cost": self.meter.cost(),
             "attempts": self.attempt,
             "threads": self.options.threads or usable_cores(),
             "environment": capture(),
         }
+        with contextlib.suppress(Exception):
+            self.run["cost"] = self.meter.cost()
         with contextlib.suppress(Exception):  # a device that does not exist is the failure itself
             self.run["device"] = _device_name(str(choose_device(self.options.device)))
             self.run["micro_batch"] = forward_sizes(self.job.cell, self.options.micro_batch)[0]

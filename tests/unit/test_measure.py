@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tabench.data.scenes import SCENES
 from tabench.engine import measure
 from tabench.engine.measure import ATTENTION, FEWEST, REPEATS, count_flops, measure_unit
+from tabench.sam.geometry import VIT_NANO
 
 
 @pytest.fixture(scope="module")
@@ -29,34 +31,31 @@ def _afresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "_COUNTED", {})
 
 
-def layer_flops(model: nn.Module, image: torch.Tensor, size: tuple[int, int]) -> int:
-    """Twice the multiplications of every linear and convolution layer, from hooks: an independent count."""
-    total = 0
-
-    def hear(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        nonlocal total
-        if isinstance(module, nn.Linear):
-            total += 2 * output.numel() * module.in_features
-        elif isinstance(module, nn.Conv2d):
-            total += 2 * output.numel() * module.weight[0].numel()
-        elif isinstance(module, nn.ConvTranspose2d):
-            total += 2 * inputs[0].numel() * module.weight[0].numel()
-
-    kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
-    handles = [m.register_forward_hook(hear) for m in model.modules() if isinstance(m, kinds)]
-    with torch.no_grad():
-        model(image, size)
-    for handle in handles:
-        handle.remove()
-    return total
+def test_an_adapter_costs_its_two_products_in_every_block(
+    root: Path, weights: dict[str, torch.Tensor]
+) -> None:
+    rank, found = 5, {}
+    for method, params in (("frozen", {}), ("lora-hps", {"params__rank": rank})):
+        cell = make_cell(method, **params)
+        unit, model = make_unit(cell, weights)
+        found[method] = count_flops(model, make_setting(cell, unit, SCENES, root))[1]
+    d, k, tokens = VIT_NANO.embed_dim, 3 * VIT_NANO.embed_dim, 0
+    for block in range(VIT_NANO.depth):
+        side = VIT_NANO.grid
+        if block not in VIT_NANO.global_attn_indexes:  # windows are padded to whole ones
+            side = math.ceil(side / VIT_NANO.window_size) * VIT_NANO.window_size
+        tokens += side**2
+    assert found["lora-hps"] - found["frozen"] == 2 * tokens * rank * (d + k)
 
 
-def test_inference_is_the_layers_and_the_attention(root: Path, weights: dict[str, torch.Tensor]) -> None:
+def test_inference_is_at_least_the_encoder(root: Path, weights: dict[str, torch.Tensor]) -> None:
     cell = make_cell("frozen")
     unit, model = make_unit(cell, weights)
-    _, counted = count_flops(model, make_setting(cell, unit, SCENES, root))
-    layers = layer_flops(model.eval(), torch.zeros(1, 3, 48, 64), (48, 64))
-    assert layers < counted < 1.25 * layers  # attention and the masks' products are the rest
+    counted = count_flops(model, make_setting(cell, unit, SCENES, root))[1]
+    with torch.no_grad(), FlopCounterMode(display=False) as encoder:
+        model.image_encoder(torch.zeros(1, 3, VIT_NANO.image_size, VIT_NANO.image_size))
+    by_hand = 24 * VIT_NANO.depth * VIT_NANO.grid**2 * VIT_NANO.embed_dim**2  # its linear layers
+    assert by_hand < encoder.get_total_flops() < counted
 
 
 def test_training_costs_what_is_trained(root: Path, weights: dict[str, torch.Tensor]) -> None:

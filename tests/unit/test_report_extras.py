@@ -25,7 +25,8 @@ COST = {
     "train_flops": 2_373_775_872, "inference_flops": 1_032_869_376, "stored": 553_680,
     "weights_bytes": 2_214_720,
     "models": 1, "latency_s": 0.0828, "latency_spread_s": 0.0042, "latency_repeats": 5,
-    "train_images_per_s": 12.5, "eval_images_per_s": 30.0, "energy_j": None, "measuring_s": 0.6, "problems": [], "pace": {},
+    "train_images_per_s": 12.5, "eval_images_per_s": 30.0, "energy_j": None, "measuring_s": 0.6,
+    "problems": [], "pace": {},
 }  # fmt: skip
 
 
