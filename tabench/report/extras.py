@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 from tabench.report import cost, sheet, wording
 from tabench.report.claims import RULE as CLAIM_RULE
@@ -13,6 +14,8 @@ from tabench.report.sheet import Sheet
 from tabench.report.sureness import RULE as CONTRAST_RULE
 from tabench.report.sureness import Contrasts, contrast_matrix, contrast_sheet, contrasts, p_text
 from tabench.report.verdicts import Verdicts, measured_text, verdict_sheet, verdicts
+
+Context = Mapping[str, object]
 
 
 class Extras:
@@ -30,17 +33,29 @@ class Extras:
         self.claims: list[Assessed] | None = claims(results)
         self.contrasts: Contrasts | None = contrasts(results)
 
-    def context(self) -> dict[str, Any]:
-        """Names that the templates verdicts, claims, sure and cost read."""
+    def context(self) -> dict[str, object]:
+        """Everything that the four templates read."""
+        return {
+            "claims": None,
+            "verdicts": None,
+            **(self.claims_context() or {}),
+            **(self.verdicts_context() or {}),
+            **self.cost_context(),
+            **self.sure_context(),
+        }
+
+    def claims_context(self) -> Context | None:
+        """What claims.html.j2 reads."""
+        return {"claims": self.claims, "claim_rule": CLAIM_RULE} if self.claims else None
+
+    def verdicts_context(self) -> Context | None:
+        """What verdicts.html.j2 reads."""
+        return {"verdicts": self.verdicts, "measured_text": measured_text} if self.verdicts else None
+
+    def cost_context(self) -> Context:
+        """What cost.html.j2 reads."""
         costs = cost.costs(self.results)
         return {
-            "verdicts": self.verdicts,
-            "measured_text": measured_text,
-            "claims": self.claims,
-            "claim_rule": CLAIM_RULE,
-            "contrasts": self.contrasts,
-            "contrast_rule": CONTRAST_RULE,
-            "p_text": p_text,
             "costs": costs,
             "costs_measured": any(method.measured for method in costs),
             "cost_note": cost.NOTE,
@@ -50,8 +65,11 @@ class Extras:
                 "milliseconds": cost.milliseconds,
                 "duration": wording.duration,
             },
-            "total_wall": cost.total_wall(self.results),
         }
+
+    def sure_context(self) -> Context:
+        """What sure.html.j2 reads."""
+        return {"contrasts": self.contrasts, "contrast_rule": CONTRAST_RULE, "p_text": p_text}
 
     def sheets(self) -> list[Sheet]:
         """The tables that are written as files."""
@@ -63,7 +81,7 @@ class Extras:
         if self.contrasts is not None:
             found.append(contrast_matrix(self.results, self.contrasts))
             found.append(contrast_sheet(self.results, self.contrasts))
-        return found
+        return [replace(table, experiment=self.results.name) for table in found]
 
     def files(self) -> dict[str, str]:
         """File name under the report's folder to content."""

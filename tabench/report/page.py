@@ -16,7 +16,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from tabench import __version__
-from tabench.report import findings, grid, reproduction, wording
+from tabench.report import cost, findings, grid, reproduction, wording
 from tabench.report.extras import Extras
 from tabench.report.frames import Table
 from tabench.report.published import Published
@@ -53,6 +53,7 @@ def page(
         not_comparable: Published values of other data or models, shown apart from the results.
         extras: Verdicts, claims, paired tests and costs; computed here if the caller has not.
     """
+    parts = extras or Extras(results, not_comparable)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -86,7 +87,8 @@ def page(
         protocols=wording.PROTOCOLS,
         selections=wording.SELECTIONS,
         arrows=wording.ARROWS,
-        **(extras or Extras(results, not_comparable)).context(),
+        **parts.context(),
+        total_wall=cost.total_wall(results),
         reproduced=reproduction.reproduced(results),
         circumstances=circumstances(results),
         version=__version__,

@@ -27,6 +27,7 @@ class Sheet:
         notes: Lines underneath.
         prose: Index of a column that holds sentences to its width in cm, where they break into lines.
         fits: Whether it fits on a page; one that does not is not written as LaTeX.
+        experiment: Experiment name; with `name` the label to refer to the table by.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Sheet:
     notes: Sequence[str] = ()
     prose: Mapping[int, float] = field(default_factory=dict)
     fits: bool = True
+    experiment: str = ""
 
 
 def latex(sheet: Sheet) -> str:
@@ -49,10 +51,10 @@ def latex(sheet: Sheet) -> str:
     return "\n".join(
         [
             "% Needs \\usepackage{array,booktabs,graphicx}.",
-            r"\begin{table*}[t]",
+            r"\begin{table*}[tbp]",
             r"\centering",
             rf"\caption{{{escape_latex(sheet.caption)}}}",
-            rf"\label{{tab:{sheet.name}}}",
+            rf"\label{{tab:{sheet.experiment}{'-' if sheet.experiment else ''}{sheet.name}}}",
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{kinds}}}",
             r"\toprule",
