@@ -158,8 +158,10 @@ def _outcome(claim: Claim, lines: Sequence[Line]) -> tuple[str, str]:
 
 
 def _variants(claim: Claim, results: Results) -> list[tuple[str, str]]:
-    """Pairs of row keys (variant, baseline) of the claim's method."""
+    """Pairs of row keys (variant, baseline) of the claim's method, in the order of the plan."""
+    places = {cell_id: place for place, cell_id in enumerate(results.experiment.get("cells") or {})}
     rows = [method for method in results.methods if _name(method) == claim.method and results.of(method)]
+    rows.sort(key=lambda row: min(places.get(cell.id, len(places)) for cell in results.of(row)))
     params = {row: results.of(row)[0].record["cell"]["method"]["params"] for row in rows}
     if claim.direction == "within":
         return [(row, rows[0]) for row in rows[1:]]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,16 @@ def test_variants_are_told_apart_by_their_hyper_parameters(variants: Results) ->
     assert "regularise=U1,U2,G" in finding.lines[0].label.partition(" against ")[0]
     none = find(variants, **changes, against_params=[{"orthogonality": 0.0}])
     assert none.findings[0].reason == "no runs of the variants that it compares"
+
+
+def test_the_first_variant_of_the_plan_is_the_one_that_others_are_compared_with(variants: Results) -> None:
+    claim = make(test="variants", against="", direction="within", threshold=50.0)
+    cells = list(variants.experiment["cells"].items())
+    for order in (cells, cells[::-1]):
+        results = replace(variants, experiment=variants.experiment | {"cells": dict(order)})
+        (line,) = assess(claim, {results.name: results}).findings[0].lines
+        first = results.title(next(c.method for c in results.cells if c.id == order[0][0]))
+        assert line.label.endswith(f"against {first}")
 
 
 def test_stability_is_about_every_variant(variants: Results) -> None:
