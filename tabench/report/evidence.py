@@ -17,7 +17,6 @@ from tabench.stats.counting import lora_parameters, tucker_parameters
 from tabench.stats.decision import Decision, decide, together
 from tabench.stats.paired import holm
 
-PROTOCOLS = ("paper", "pixel")
 COUNTED_ON = "vit_l"  # the backbone of the released recipe
 
 
@@ -123,11 +122,12 @@ def _line(claim: Claim, results: Results, method: str, against: str) -> Line:
     label = f"{results.title(method)} against {results.title(against)}"
     absent = [results.title(name) for name in (method, against) if not results.of(name)]
     values: list[float] = []
-    for protocol in PROTOCOLS:
+    protocols = list(dict.fromkeys(str(metric["protocol"]) for metric in results.first["metrics"]))
+    for protocol in protocols:
         points, missing = deltas(results, method, against, protocol)
         values = [point.value for point in points]
         if values and not missing:
-            label += "" if protocol == PROTOCOLS[0] else f" ({protocol} protocol)"
+            label += "" if protocol == protocols[0] else f" ({protocol} protocol)"
             break
     decision = decide(values, claim.threshold, claim.direction)
     if absent:

@@ -41,7 +41,8 @@ _DEPTH = ("depth", "disparity")
 METRICS: tuple[Printed, ...] = (
     Printed(("mIoU", "SemSeg_mIoU"), ("segmentation",), ("miou",), "%", 1, 100),
     Printed(("HumanParts_mIoU",), ("human_parts",), ("miou",), "%", 1, 100),
-    Printed(("Saliency_mIoU", "Saliency_maxF"), ("saliency",), ("miou", "max_iou", "iou"), "%", 1, 100),
+    Printed(("Saliency_mIoU",), ("saliency",), ("max_iou",), "%", 1, 100),
+    Printed(("Saliency_maxF",), ("saliency",), ("max_f",), "%", 1, 100),
     Printed(("PAcc", "Pixel acc."), ("segmentation",), ("pacc",), "%", 1, 100),
     # CityScapes: rescaled disparity below 0.4922, whose relative error is a raw ratio near 27
     Printed(

@@ -44,16 +44,18 @@ class Verdicts:
         return sum(bool(row.printed) for row in self.rows)
 
 
-def verdicts(results: Results, published: Published | None, protocol: str = "paper") -> Verdicts | None:
+def verdicts(results: Results, published: Published | None, protocol: str = "") -> Verdicts | None:
     """Judge every method in every metric that a published value speaks about; None if there is none.
 
     Args:
         results: What was run.
         published: The experiment's file of published values.
-        protocol: Protocol of the measured values; published ones are taken to be in the paper's.
+        protocol: Protocol of the measured values; by default the dataset's main one, which published
+            values are taken to be in.
     """
     if published is None:
         return None
+    protocol = protocol or str(results.first["metrics"][0]["protocol"])
     measured = columns_of(results, protocol)
     named = published.columns(measured)
     columns = [column for column in measured if column.id in named]
