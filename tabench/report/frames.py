@@ -9,6 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from tabench.report import wording
+from tabench.report.judgement import judge
 from tabench.report.published import Published
 from tabench.report.reading import Results
 from tabench.report.scores import DELTA_DIGITS, Point, deltas, metric_points, parameter_points
@@ -152,7 +153,7 @@ def results_table(results: Results, protocol: str, published: Published | None =
     columns = columns_of(results, protocol)
     entries = [entry for column in columns for entry in _column(results, protocol, column)]
     if published is not None:
-        extra, more = _published(results, published, columns)
+        extra, more = _published(results, protocol, published, columns)
         columns, entries = [*columns, *extra], [*entries, *more]
     titles, seeds = row_texts(results)
     number = str(results.experiment.get("table") or "Table 1")
@@ -248,21 +249,23 @@ def entry_of(
 
 
 def _published(
-    results: Results, published: Published, measured: Sequence[Column]
+    results: Results, protocol: str, published: Published, measured: Sequence[Column]
 ) -> tuple[list[Column], list[Entry]]:
     columns, entries = [], []
     named = published.columns(measured)
     for column in (column for column in measured if column.id in named):
         columns.append(replace(column, id=f"published.{column.id}", group="Published", better=""))
         columns.append(Column(f"evidence.{column.id}", "Published", "Evidence", "", "", 0))
+        columns.append(Column(f"verdict.{column.id}", "Published", "Verdict", "", "", 0))
         for method in results.methods:
-            value, evidence = published.value(method, column)
-            reason = "" if value else "no published value could be verified"
+            judged = judge(results, method, column, protocol, published)
+            reason = "" if judged.printed else "no published value could be verified"
             for key, text in (
-                (f"published.{column.id}", value or "not known"),
-                (f"evidence.{column.id}", evidence),
+                (f"published.{column.id}", judged.printed or "not known"),
+                (f"evidence.{column.id}", judged.evidence),
+                (f"verdict.{column.id}", judged.word),
             ):
-                entries.append(Entry(method, key, None, None, None, text, "", 0, reason))
+                entries.append(Entry(method, key, None, None, None, text, "", 0, judged.why or reason))
     return columns, entries
 
 

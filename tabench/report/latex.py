@@ -117,7 +117,7 @@ def preview(names: Sequence[str]) -> str:
             r"\usepackage[T1]{fontenc}",
             r"\usepackage{lmodern}",
             r"\usepackage[a4paper,landscape,margin=15mm]{geometry}",
-            r"\usepackage{booktabs,graphicx}",
+            r"\usepackage{array,booktabs,graphicx}",
             r"\begin{document}",
             *(rf"\input{{{name}}}" for name in names),
             r"\end{document}",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from tabench.report import cost, grid, paper_figures, reproduction, sureness, wording
+from tabench.report import grid, paper_figures, reproduction, wording
 from tabench.report.circumstances import circumstances
+from tabench.report.extras import Extras
 from tabench.report.factor_table import factor_rows
 from tabench.report.factors import read_factors
 from tabench.report.frames import Table
@@ -39,6 +41,7 @@ class Content:
         pictures: Stem to figure.
         published: Published values of other data or models, shown apart from the results.
         definitions: Delta_b under every definition, or None.
+        extras: Verdicts, claims, paired tests and costs.
     """
 
     results: Results
@@ -47,6 +50,12 @@ class Content:
     pictures: Mapping[str, Picture]
     published: Published | None
     definitions: Table | None
+    extras: Extras | None = None
+
+    @cached_property
+    def parts(self) -> Extras:
+        """`extras`, or what can be computed without the caller's."""
+        return self.extras or Extras(self.results, self.published)
 
 
 @dataclass(frozen=True)
@@ -95,17 +104,6 @@ def _definitions(content: Content) -> Context | None:
     return {"definitions": content.definitions} if content.definitions is not None else None
 
 
-def _cost(content: Content) -> Context:
-    return {"costs": cost.costs(content.results), "cost_parts": cost.PARTS}
-
-
-def _sure(content: Content) -> Context:
-    return {
-        "contrasts": sureness.contrasts(content.results),
-        "reference_method": sureness.reference_method(content.results),
-    }
-
-
 def _reproduced(content: Content) -> Context | None:
     rows = reproduction.reproduced(content.results)
     return None if rows is None else {"reproduced": rows}
@@ -126,8 +124,13 @@ SECTIONS: Sequence[Section] = (
     Section("delta-b", "Δ_b", "How Δ_b depends on its definition", "definitions.html.j2", _definitions),
     Section("method", "Figures 1 to 3", "Figures 1 to 3: SAM, mSAM, factors", "method.html.j2", _method),
     Section("factors", "Factors", "What the factors learned", "factors.html.j2", _factors),
-    Section("cost", "Cost", "Cost", "cost.html.j2", _cost),
-    Section("sure", "How sure", "How sure", "sure.html.j2", _sure),
+    Section("claims", "Claims", "Do the claims hold?", "claims.html.j2", lambda c: c.parts.claims_context()),
+    Section(
+        *("verdicts", "Verdicts", "Against published values", "verdicts.html.j2"),
+        lambda c: c.parts.verdicts_context(),
+    ),
+    Section("cost", "Cost", "Cost", "cost.html.j2", lambda c: c.parts.cost_context()),
+    Section("sure", "How sure", "How sure", "sure.html.j2", lambda c: c.parts.sure_context()),
     Section("reproduced", "Reproduced?", "Reproduced?", "reproduced.html.j2", _reproduced),
     Section("how", "How this was run", "How this was run", "how.html.j2", _how),
     Section("runs", "All runs", "All runs", "runs.html.j2", lambda c: {}),

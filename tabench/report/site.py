@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from tabench.report import curves, grid, latex, paper_figures, plain, style, summary, wording
 from tabench.report.definitions import definitions_table
+from tabench.report.extras import Extras
 from tabench.report.frames import Table, results_table
 from tabench.report.grid_figure import draw_grid
 from tabench.report.page import page
@@ -63,6 +64,8 @@ def render(
     published = read_published(results, published_file)
     comparable = published.of_dataset(results.first["data"]["name"]) if published else None
     beside = comparable if results.profile == "paper" else None
+    apart = published.others() if published and beside else published
+    extras = Extras(results, published)
     present = [p for p in PROTOCOLS if any(m["protocol"] == p for m in results.first["metrics"])]
     tables = [results_table(results, protocol, beside) for protocol in present]
     definitions = definitions_table(results, present)
@@ -71,13 +74,15 @@ def render(
     # the grid stands on the page as real images
     drawn = {stem: style.drawn(d.draw, page=stem != "figure4") for stem, d in figures.items()}
     pictures = {stem: Picture(figures[stem].caption, files.svg) for stem, files in drawn.items() if files.svg}
-    content = Content(results, tables, qualitative, pictures, None if beside else published, definitions)
+    content = Content(results, tables, qualitative, pictures, apart, definitions, extras)
     sections, names = shown(content)
     written = [*tables, *([definitions] if definitions is not None else [])]
-    inputs = [*(table.name for table in written), *(f"figure_{stem}" for stem in figures)]
+    stems = [*(table.name for table in written), *(sheet.name for sheet in extras.sheets() if sheet.fits)]
+    inputs = [*stems, *(f"figure_{stem}" for stem in figures)]
     files: dict[str, str | bytes] = {
         "index.html": page(content, sections, names, overview=overview),
         "tables/preview.tex": latex.preview(inputs),
+        **extras.files(),
         summary.FILE: dumps(summary.summarise(results, tables, sections, inputs).model_dump(mode="json")),
     }
     for table in written:

@@ -17,6 +17,7 @@ from tabench.engine.checkpoint import FINISHED, Keeper, Named, fill
 from tabench.engine.device import choose_device, forward_sizes
 from tabench.engine.evaluate import Result, curve_entries, evaluate
 from tabench.engine.loop import Setting, train_unit, trained_parameters
+from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
 from tabench.engine.optim import steps_per_epoch, total_steps
 from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
@@ -144,6 +145,7 @@ def _run_unit(
     )
     companions.visit(unit.name, model)
     _digest(trained, unit.name, digest)
+    setting.emit("cost", measure_unit(model, setting))
     return _Done(unit, state, results, count(model), pictures, epoch)
 
 

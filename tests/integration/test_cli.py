@@ -64,6 +64,8 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
     assert record["curves"]["train"][-1]["step"] == 2
     assert run["attempts"] == 1
     assert run["threads"] == 1
+    assert run["cost"]["train_flops"] > run["cost"]["inference_flops"] > 0
+    assert run["cost"]["problems"] == []
     for picture in record["pictures"]:
         for names in picture["files"].values():
             assert (first / "pictures" / names["pred"]).is_file()
