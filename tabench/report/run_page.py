@@ -113,6 +113,8 @@ class RunPages:
     def _shots(self, cell: CellResult, picture: Json, placed: Sequence[Extremes]) -> tuple[str, list[Shot]]:
         """The input picture and one shot a task."""
         image, shots = str(picture["id"]), []
+        folder = cell.folder / "pictures"
+        saved = folder.is_dir()  # one look instead of one a picture
         fingerprint = str(cell.record["data"]["fingerprint"])
         for task, files in picture["files"].items():
             found = next((e.of(image) for e in placed if e.task == task), None)
@@ -120,8 +122,8 @@ class RunPages:
                 Shot(
                     task,
                     self._shared(fingerprint, image, task),
-                    file_uri(cell.folder / "pictures" / files["pred"]),
-                    file_uri(cell.folder / "pictures" / files["error"]),
+                    file_uri(folder / files["pred"]) if saved else "",
+                    file_uri(folder / files["error"]) if saved else "",
                     f"{found.texts[0]}, place {found.place} of {found.of}" if found else "",
                 )
             )

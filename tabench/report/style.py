@@ -92,8 +92,10 @@ def drawn(draw: Draw, *, page: bool = True) -> Drawn:
     """
     with matplotlib.rc_context(_settings()):
         figure = draw()
+        figure.draw_without_rendering()  # lays it out, once for all formats
+        with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)
         png = _saved(figure, "png", {"Software": None})
-        figure.set_layout_engine("none")  # the first drawing has laid it out
         pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
         facts = {"Date": None, "Creator": None, "Format": None, "Type": None}
         svg = _saved(figure, "svg", facts) if page else b""
