@@ -46,6 +46,14 @@ class CellResult:
     journal: list[Json]
     folder: Path
 
+    @cached_property
+    def values(self) -> dict[str, dict[str, float | None]]:
+        """Protocol to "task.key" to value; every Delta_b reads them again."""
+        found: dict[str, dict[str, float | None]] = {}
+        for m in self.record["metrics"] if self.record else []:
+            found.setdefault(m["protocol"], {})[f"{m['task']}.{m['key']}"] = m["value"]
+        return found
+
 
 @dataclass(frozen=True)
 class Results:

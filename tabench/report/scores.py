@@ -82,10 +82,8 @@ def _point(cell: CellResult, value: float) -> Point:
     return Point(int(cell.seed or 0), cell.id, float(value))
 
 
-def _values(cell: CellResult, protocol: str) -> dict[str, Any]:
-    return {
-        f"{m['task']}.{m['key']}": m["value"] for m in cell.record["metrics"] if m["protocol"] == protocol
-    }
+def _values(cell: CellResult, protocol: str) -> Mapping[str, Any]:
+    return cell.values.get(protocol, {})
 
 
 def _nested(values: Mapping[str, float]) -> dict[str, dict[str, float]]:

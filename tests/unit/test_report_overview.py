@@ -63,7 +63,7 @@ def test_the_paper_reads_every_table_and_figure(site: Path) -> None:
     tex = (site / "reports" / "paper" / "paper.tex").read_text(encoding="utf-8")
     for name in ("nyuv2", "cityscapes"):
         files = {path.stem for path in (site / "reports" / name / "tables").glob("*.tex")} - {"preview"}
-        assert len(files) == 4
+        assert len(files) >= 4
         assert {f for f in files if f"../{name}/tables/{f}}}" in tex} == files
     assert EVIL not in tex
     assert escape_latex(EVIL) in tex
