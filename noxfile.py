@@ -45,6 +45,12 @@ def reproduce_orthogonality(session: nox.Session) -> None:
     reproduce(session, "orthogonality")
 
 
+@nox.session(name="reproduce-pascal-context")
+def reproduce_pascal_context(session: nox.Session) -> None:
+    """Train seven methods x three seeds on PASCAL-Context (or its embedded demo) and write its report."""
+    reproduce(session, "pascal_context")
+
+
 @nox.session(name="report")
 def report(session: nox.Session) -> None:
     """Render the shipped reference records again, without training."""
