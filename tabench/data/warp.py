@@ -110,8 +110,8 @@ def _bilinear(array: Array, rows: Coordinates, columns: Coordinates) -> Array:
     down, right = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
     above = padded[:, top, left] * (1 - right) + padded[:, top, left + 1] * right
     below = padded[:, top + 1, left] * (1 - right) + padded[:, top + 1, left + 1] * right
-    mixed: Array = np.clip(above * (1 - down) + below * down, array.min(), array.max())
-    return mixed.astype(np.float32)
+    mixed: Array = above * (1 - down) + below * down
+    return np.clip(mixed, min(array.min(), 0), max(array.max(), 0))  # rounding may step outside
 
 
 def _normals(normal: Array, rows: Coordinates, columns: Coordinates, degrees: float) -> Array:
