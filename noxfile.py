@@ -13,6 +13,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 LOCK = "requirements.lock"
 CODE = ("tabench", "tests", "noxfile.py")
+EXPERIMENTS = ("nyuv2", "cityscapes", "pascal_context", "ranks", "orthogonality")  # Tables 1 to 5
 
 
 def install(session: nox.Session) -> None:
@@ -49,6 +50,13 @@ def reproduce_orthogonality(session: nox.Session) -> None:
 def reproduce_pascal_context(session: nox.Session) -> None:
     """Train seven methods x three seeds on PASCAL-Context (or its embedded demo) and write its report."""
     reproduce(session, "pascal_context")
+
+
+@nox.session(name="reproduce-all")
+def reproduce_all(session: nox.Session) -> None:
+    """All five tables, one experiment after the other; cells that two tables need are run once."""
+    for experiment in EXPERIMENTS:
+        reproduce(session, experiment)
 
 
 @nox.session(name="report")
