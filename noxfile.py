@@ -96,6 +96,13 @@ def bench(session: nox.Session) -> None:
     session.run("tabench", "bench", *session.posargs)
 
 
+@nox.session(name="bench-report")
+def bench_report(session: nox.Session) -> None:
+    """Render a report from 2,002 made-up runs; fails above 20 s of processor time or 1 GB."""
+    install(session)
+    session.run("python", "tests/scale/report_speed.py", *session.posargs)
+
+
 @nox.session(name="pretrain-nano")
 def pretrain_nano(session: nox.Session) -> None:
     """Pretrain sam_vit_nano again from its recipe (17 minutes on one busy core)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -39,16 +40,23 @@ def list_(
 
 @app.command(
     epilog="Examples:\n\n  tabench describe ta-lora --backbone vit_l --channels 13,1,3\n\n"
-    "  tabench describe lora-stl --backbone vit_b --channels 7,1 --set rank=8 --json"
+    "  tabench describe lora-stl --backbone vit_b --channels 7,1 --set rank=8 --json\n\n"
+    "  tabench describe ta-lora --channels segmentation=13,depth=1,normals=3 --figures figures"
 )
 def describe(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="See `tabench list methods`.")],
     backbone: Annotated[str, typer.Option(metavar="NAME", help="See `tabench list backbones`.")] = "vit_l",
     channels: Annotated[
-        str, typer.Option(metavar="N,N,...", help="Decoder channels of each task.")
+        str, typer.Option(metavar="N,N,...", help="Decoder channels of each task, or NAME=N,NAME=N,...")
     ] = "13,1,3",
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter. Repeatable.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Draw figures 2 and 3 of a task-aware method there, as PDF and PNG."
+        ),
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -57,7 +65,7 @@ def describe(
     from tabench.engine.describe import describe as describe_method
     from tabench.spec.overrides import parse_set
 
-    tasks = {f"task{n}": count for n, count in enumerate(_channels(channels), 1)}
+    tasks = _channels(channels)
     geometry = BACKBONES.get(backbone, where="--backbone")
     found = METHODS.get(method)
     given: dict[str, Any] = {}
@@ -67,6 +75,10 @@ def describe(
     params = found.params(given, where="--set")
     described = describe_method(found, geometry, tasks, params)
     facts = described["all"]
+    drawn: list[Path] = []
+    if figures is not None:
+        lora = describe_method(METHODS.get("lora-stl"), geometry, tasks)["architecture"]
+        drawn = _draw(figures, described["architecture"], lora)
     content = {
         "method": found.name,
         "title": found.title,
@@ -77,6 +89,8 @@ def describe(
         "parameters": facts,
         "models": described["per_model"],
         "unused_prompt_encoder": described["unused_prompt_encoder"],
+        "architecture": described["architecture"],
+        "figures": [str(path) for path in drawn],
     }
     if as_json:
         print_json(content)
@@ -90,15 +104,43 @@ def describe(
         typer.echo(f"\nidle (no gradient ever reaches them): {', '.join(facts['idle_names'])}")
     whole = facts["total"] + described["unused_prompt_encoder"]
     typer.echo(f"total with SAM's prompt encoder, which mSAM does not use: {whole:,}")
+    for file in drawn:
+        typer.echo(f"wrote {file}")
 
 
-def _channels(text: str) -> tuple[int, ...]:
-    try:
-        counts = tuple(int(part) for part in text.split(","))
-    except ValueError as error:
+def _channels(text: str) -> dict[str, int]:
+    """Task name to channels; tasks without a name are numbered."""
+    hint = "for example 13,1,3 or segmentation=13,depth=1"
+    found: dict[str, int] = {}
+    for number, part in enumerate(text.split(","), 1):
+        name, named, count = part.strip().rpartition("=")
+        name = name.strip() if named else f"task{number}"
+        if not count.strip().isdecimal() or not name.isidentifier() or name in found:
+            raise SpecError(f"'{text}' is not a list of numbers", where="--channels", hint=hint)
+        found[name] = int(count)
+    if min(found.values()) < 1:
+        raise SpecError("every task has at least one channel", where="--channels", hint=hint)
+    return found
+
+
+def _draw(folder: Path, architecture: dict[str, Any], lora: dict[str, Any]) -> list[Path]:
+    """Write the diagrams that need no run; Figure 3 has LoRA-STL at its default rank beside the method."""
+    from tabench.report import style
+    from tabench.report.architecture import Architecture
+    from tabench.report.paper_figures import diagrams
+    from tabench.store.atomic import write_bytes
+
+    found = diagrams([Architecture.model_validate(part) for part in (lora, architecture)])
+    if not found:
         raise SpecError(
-            f"'{text}' is not a list of numbers", where="--channels", hint="for example 13,1,3"
-        ) from error
-    if min(counts) < 1:
-        raise SpecError("every task has at least one channel", where="--channels", hint="for example 13,1,3")
-    return counts
+            f"there is no diagram of '{architecture['method']['name']}'",
+            where="--figures",
+            hint="methods with Tucker or CP factors for all tasks have one: ta-lora, ta-lora-cp",
+        )
+    written = []
+    for stem, (_, draw) in found.items():
+        files = style.drawn(draw, page=False)
+        for suffix, content in (("pdf", files.pdf), ("png", files.png)):
+            write_bytes(folder / f"{stem}.{suffix}", content)
+            written.append(folder / f"{stem}.{suffix}")
+    return written

@@ -129,9 +129,8 @@ def run(
     else:
         _summary(outcomes)
     if report and not interrupted:
-        _report(
-            plan.experiment.name, results, REPORTS / plan.experiment.name, plan.experiment.published, as_json
-        )
+        name = plan.experiment.name
+        _report(name, results, REPORTS / name, plan.experiment.published, as_json)
     if interrupted:
         typer.echo("interrupted: give the same command again to resume", err=True)
         raise typer.Exit(130)
@@ -140,37 +139,72 @@ def run(
 
 
 @app.command(
-    epilog="Examples:\n\n  tabench report nyuv2\n\n"
+    epilog="Examples:\n\n  tabench report\n\n  tabench report nyuv2\n\n"
     "  tabench report nyuv2 --results results/reference --out reports/reference"
 )
 def report(
-    experiment: options.ExperimentArgument,
+    experiment: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[EXPERIMENT]...",
+            help="TOML files, or names of results. Default: every experiment in the results folder.",
+        ),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where it is written. Default: reports/NAME.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Where one experiment is written. Default: reports/NAME."),
     ] = None,
     results: options.ResultsOption = RESULTS,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Render an experiment's finished cells: a page, tables (LaTeX, CSV, Markdown) and figures."""
+    """Render finished cells: pages, tables (LaTeX, CSV, Markdown), figures, and an overview of it all."""
+    from tabench.report.overview import experiments
+    from tabench.store.index import read_states
+    from tabench.store.layout import ExperimentFolder
+
+    names = experiment or []
+    if out is not None and len(names) != 1:
+        raise SpecError("--out needs exactly one experiment", hint="name it, or leave --out away")
+    if not names:
+        for name in experiments(results):
+            ids = list(ExperimentFolder(results, name).read_experiment().get("cells") or {})
+            if "done" in read_states(results, name, ids).values():
+                names.append(name)
+            else:
+                typer.echo(f"{name}: no finished cell, left out", err=True)
+        if not names:
+            raise StoreError(
+                "no experiment with a finished cell", where=str(results), hint="run one first: tabench run"
+            )
+    files = []
+    for text in names:
+        name = experiment_name(text)
+        files += _report(name, results, out or REPORTS / name, _published(text), as_json)
+    if as_json:
+        print_json({"files": [str(file) for file in files]})
+
+
+def _published(experiment: str) -> Path | None:
+    """The file of published values that an experiment's file names."""
     from tabench.spec.experiment import load_experiment
 
-    name = experiment_name(experiment)
     try:
-        published = load_experiment(options.find_experiment(experiment)).published
+        return load_experiment(options.find_experiment(experiment)).published
     except SpecError:
-        published = None  # results without their file
-    _report(name, results, out or REPORTS / name, published, as_json)
+        return None  # results without their file
 
 
-def _report(name: str, results: Path, out: Path, published: Path | None, as_json: bool) -> None:
+def _report(name: str, results: Path, out: Path, published: Path | None, as_json: bool) -> list[Path]:
+    """Render one experiment; the overview above it is refreshed where the page lies in reports/."""
+    from tabench.report.overview import render_overview
     from tabench.report.site import render
 
     with_published = published if published is not None and published.is_file() else None
-    files = render(results, name, out, published_file=with_published)
-    if as_json:
-        print_json({"files": [str(file) for file in files]})
-    else:
+    inside = out.resolve().parent == REPORTS.resolve()
+    files = render(results, name, out, published_file=with_published, overview=inside)
+    if not as_json:
         typer.echo(f"report: {files[0]} ({len(files)} files)")
+    return files + (render_overview(results, REPORTS) if inside else [])
 
 
 def _executor(name: str, jobs: list[Job], how: Options) -> Executor:

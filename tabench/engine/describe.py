@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 
+from tabench.engine.architecture import architecture, describe_model
 from tabench.engine.model import parametrisation
 from tabench.methods.base import Method, Value
 from tabench.methods.parameters import Counts, count, summed
@@ -20,12 +21,14 @@ class Description(TypedDict):
 
     `unused_prompt_encoder` is what SAM's prompt encoder holds besides `no_mask_embed`, for each model. mSAM
     has no prompt encoder; the total counted for the released code of its successor (323,707,928 on ViT-L with
-    channels 13, 1, 3) is larger than `all["total"]` by exactly this number.
+    channels 13, 1, 3) is larger than `all["total"]` by exactly this number. `architecture` is what a run
+    writes as architecture.json.
     """
 
     all: Counts
     per_model: dict[str, Counts]
     unused_prompt_encoder: int
+    architecture: dict[str, Any]
 
 
 def describe(
@@ -49,15 +52,18 @@ def describe(
     full = method.params(params or {})
     alone = method.sharing == "per-task"
     units = {name: {name: n} for name, n in channels.items()} if alone else {"all": dict(channels)}
-    per_model = {}
+    per_model, facts = {}, {}
     for name, unit in units.items():
         with torch.device("meta"):
             model = MSam(backbone, unit)
             adapt(model.image_encoder, len(unit), full)
-        per_model[name] = count(model)
+        per_model[name], facts[name] = count(model), describe_model(model)
     with torch.device("meta"):
         prompts = build_sam(backbone).prompt_encoder
     unused = sum(p.numel() for name, p in prompts.named_parameters() if not name.startswith("no_mask_embed"))
     return Description(
-        all=summed(per_model.values()), per_model=per_model, unused_prompt_encoder=unused * len(per_model)
+        all=summed(per_model.values()),
+        per_model=per_model,
+        unused_prompt_encoder=unused * len(per_model),
+        architecture=architecture(method, backbone, facts),
     )

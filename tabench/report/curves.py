@@ -55,7 +55,9 @@ def draw_losses(results: Results, frame: pd.DataFrame) -> Figure:
         frame: What `loss_frame` returned.
     """
     tasks = results.first["cell"]["dataset"]["tasks"]
-    return _panels(results, frame, {task: f"{task.capitalize()} training loss ↓" for task in tasks})
+    return _panels(
+        results, frame, {task: f"{task.replace('_', ' ').capitalize()} training loss ↓" for task in tasks}
+    )
 
 
 def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure:
@@ -67,7 +69,7 @@ def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure
         protocol: "paper" or "pixel".
     """
     titles = {
-        f"{m['task']}.{m['key']}": f"{m['task'].capitalize()}: {m['title']}"
+        f"{m['task']}.{m['key']}": f"{m['task'].replace('_', ' ').capitalize()}: {m['title']}"
         f"{' (' + m['unit'] + ')' if m['unit'] else ''} {wording.ARROWS[m['better']]}"
         for m in results.first["metrics"]
         if m["protocol"] == protocol
@@ -100,7 +102,13 @@ def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Fi
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlabel("epoch")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(7, len(labels)), columnspacing=1.4)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=style.legend_columns(labels, 9.6),
+        columnspacing=1.4,
+    )
     return figure
 
 

@@ -16,12 +16,15 @@ FLOOR = "frozen"
 def headline(results: Results, tables: list[Table]) -> str:
     """Which method has the best Delta_b, and whether every adapted method beats the frozen encoder.
 
-    The first table (protocol) in which a Delta_b is defined decides.
+    The first table (protocol) in which a Delta_b is defined decides. An experiment without a baseline
+    gets the best row of each task's first metric.
     """
     for table in tables:
-        best = _best(table)
+        best = best_entry(table)
         if best is not None:
             return f"{_winner(results, table, best)} {_floor(results, table)}".strip()
+    if not results.baselines and tables:
+        return _firsts(results, tables[0])
     return f"No Δ_b can be computed yet: {wording.states(results)}."
 
 
@@ -35,7 +38,8 @@ def floor_margins(results: Results, protocol: str) -> dict[str, list[float]]:
     return margins
 
 
-def _best(table: Table) -> Entry | None:
+def best_entry(table: Table) -> Entry | None:
+    """The best Delta_b against the first baseline that has any."""
     for column in table.columns:
         if column.signed:
             for method in table.methods:
@@ -57,6 +61,21 @@ def _winner(results: Results, table: Table, best: Entry) -> str:
         f"On {data}, {results.title(best.method)} has the best Δ_b against {results.title(baseline)}: "
         f"{best.shown} % (mean of {seeds}) with {size} M trained parameters."
     )
+
+
+def _firsts(results: Results, table: Table) -> str:
+    """The best row in the first metric of every task."""
+    parts = []
+    for task, columns in table.groups:
+        column = columns[0]
+        best = next((m for m in table.methods if table.entry(m, column.id).rank == 1), None)
+        if best is not None:
+            unit = f" {column.unit}" if column.unit else ""
+            value = f"{table.entry(best, column.id).shown}{unit}"
+            parts.append(f"{task.lower()} {column.title} {value} ({results.title(best)})")
+    data = results.first["data"]["title"]
+    found = "; ".join(parts) or "no value is defined yet"
+    return f"On {data}, the best of {wording.counted(len(table.methods), 'row')} by task: {found}."
 
 
 def _floor(results: Results, table: Table) -> str:

@@ -9,6 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from tabench.report import wording
+from tabench.report.judgement import judge
 from tabench.report.published import Published
 from tabench.report.reading import Results
 from tabench.report.scores import DELTA_DIGITS, Point, deltas, metric_points, parameter_points
@@ -99,6 +100,7 @@ class Table:
         seeds: Row key to "3" or "2 of 3".
         frame: Tidy data frame, one line an entry, its columns the fields of `Entry`.
         notes: Lines printed underneath.
+        experiment: Experiment name; with `name` the label to refer to the table by.
     """
 
     name: str
@@ -112,6 +114,12 @@ class Table:
     seeds: dict[str, str]
     frame: pd.DataFrame
     notes: Sequence[str]
+    experiment: str = ""
+
+    @property
+    def label(self) -> str:
+        """A name that is unique over experiments, for example "nyuv2-table1"."""
+        return f"{self.experiment}-{self.name}" if self.experiment else self.name
 
     @cached_property
     def _entries(self) -> dict[tuple[str, str], Entry]:
@@ -145,16 +153,12 @@ def results_table(results: Results, protocol: str, published: Published | None =
     columns = columns_of(results, protocol)
     entries = [entry for column in columns for entry in _column(results, protocol, column)]
     if published is not None:
-        extra, more = _published(results, published, columns)
+        extra, more = _published(results, protocol, published, columns)
         columns, entries = [*columns, *extra], [*entries, *more]
-    seeds, titles = {}, {}
-    for method in results.methods:
-        have, want = len(results.of(method)), results.planned(method)
-        seeds[method] = str(have) if have == want else f"{have} of {want}"
-        titles[method] = results.title(method) + ("" if have == want else " †")
+    titles, seeds = row_texts(results)
     number = str(results.experiment.get("table") or "Table 1")
     return Table(
-        name="table1" if protocol in wording.MAIN else f"table1_{protocol}",
+        name=stem(number) if protocol in wording.MAIN else f"{stem(number)}_{protocol}",
         number=number if protocol in wording.MAIN else f"{number} ({protocol} protocol)",
         caption=wording.caption(results, protocol),
         protocol=protocol,
@@ -163,27 +167,44 @@ def results_table(results: Results, protocol: str, published: Published | None =
         methods=results.methods,
         titles=titles,
         seeds=seeds,
-        frame=_frame(entries, results.methods, columns),
+        frame=tidy(entries, results.methods, columns),
         notes=wording.footnotes(results, protocol) + (published.notes() if published is not None else []),
+        experiment=results.name,
     )
+
+
+def stem(number: str) -> str:
+    """A table's number as a file stem: "Table 4" is "table4"."""
+    return "".join(letter for letter in number.lower() if letter.isascii() and letter.isalnum()) or "table1"
+
+
+def row_texts(results: Results) -> tuple[dict[str, str], dict[str, str]]:
+    """Row key to the name shown (with † where seeds are missing), and to "3" or "2 of 3"."""
+    titles, seeds = {}, {}
+    for method in results.methods:
+        have, want = len(results.of(method)), results.planned(method)
+        seeds[method] = str(have) if have == want else f"{have} of {want}"
+        titles[method] = results.title(method) + ("" if have == want else " †")
+    return titles, seeds
 
 
 def columns_of(results: Results, protocol: str) -> list[Column]:
     """Metrics of the protocol, Delta_b against each baseline of the experiment, parameters."""
     columns = [
         Column(
-            f"{m['task']}.{m['key']}", m["task"].capitalize(), m["title"], m["unit"], m["better"], m["digits"]
+            f"{m['task']}.{m['key']}",
+            m["task"].replace("_", " ").capitalize(),
+            m["title"],
+            m["unit"],
+            m["better"],
+            m["digits"],
         )
         for m in results.first["metrics"]
         if m["protocol"] == protocol
     ]
-    for baseline in results.report.get("baselines") or []:
-        if baseline in results.methods:
-            columns.append(
-                Column(
-                    f"delta.{baseline}", "Δ_b", f"vs {results.title(baseline)}", "%", "higher", DELTA_DIGITS
-                )
-            )
+    for baseline in results.baselines:
+        title = f"vs {results.title(baseline)}"
+        columns.append(Column(f"delta.{baseline}", "Δ_b", title, "%", "higher", DELTA_DIGITS))
     return [*columns, Column("parameters", "Trained", "Params", "M", "", 3)]
 
 
@@ -199,17 +220,25 @@ def _column(results: Results, protocol: str, column: Column) -> list[Entry]:
             points, reason = metric_points(results, method, column.id, protocol)
         if not results.of(method):
             reason = "no finished run"
-        entries.append(_entry(method, column, points, reason))
+        entries.append(entry_of(method, column, points, reason, fixed=column.id == f"delta.{method}"))
+    return ranked(entries, column)
+
+
+def ranked(entries: Sequence[Entry], column: Column) -> list[Entry]:
+    """Mark the best and the second of a column, by the numbers as they are shown."""
     shown = [None if e.mean is None else float(e.shown) for e in entries]
     ranks = rank(shown, column.better) if column.better else [0] * len(entries)
     return [replace(e, rank=r) for e, r in zip(entries, ranks, strict=True)]
 
 
-def _entry(method: str, column: Column, points: Sequence[Point], reason: str) -> Entry:
+def entry_of(
+    method: str, column: Column, points: Sequence[Point], reason: str, *, fixed: bool = False
+) -> Entry:
+    """Summarise a row's runs in one column; `fixed` values have no spread (a baseline against itself)."""
     if not points:
         return Entry(method, column.id, None, None, None, "n/a", "", 0, reason)
     interval = t_interval([point.value for point in points])
-    several = len(points) > 1 and column.id not in ("parameters", f"delta.{method}")
+    several = len(points) > 1 and column.id != "parameters" and not fixed
     return Entry(
         method,
         column.id,
@@ -225,25 +254,28 @@ def _entry(method: str, column: Column, points: Sequence[Point], reason: str) ->
 
 
 def _published(
-    results: Results, published: Published, measured: Sequence[Column]
+    results: Results, protocol: str, published: Published, measured: Sequence[Column]
 ) -> tuple[list[Column], list[Entry]]:
     columns, entries = [], []
     named = published.columns(measured)
     for column in (column for column in measured if column.id in named):
         columns.append(replace(column, id=f"published.{column.id}", group="Published", better=""))
         columns.append(Column(f"evidence.{column.id}", "Published", "Evidence", "", "", 0))
+        columns.append(Column(f"verdict.{column.id}", "Published", "Verdict", "", "", 0))
         for method in results.methods:
-            value, evidence = published.value(method, column)
-            reason = "" if value else "no published value could be verified"
+            judged = judge(results, method, column, protocol, published)
+            reason = "" if judged.printed else "no published value could be verified"
             for key, text in (
-                (f"published.{column.id}", value or "not known"),
-                (f"evidence.{column.id}", evidence),
+                (f"published.{column.id}", judged.printed or "not known"),
+                (f"evidence.{column.id}", judged.evidence),
+                (f"verdict.{column.id}", judged.word),
             ):
-                entries.append(Entry(method, key, None, None, None, text, "", 0, reason))
+                entries.append(Entry(method, key, None, None, None, text, "", 0, judged.why or reason))
     return columns, entries
 
 
-def _frame(entries: Sequence[Entry], methods: Sequence[str], columns: Sequence[Column]) -> pd.DataFrame:
+def tidy(entries: Sequence[Entry], methods: Sequence[str], columns: Sequence[Column]) -> pd.DataFrame:
+    """Entries as a frame, row by row and from left to right."""
     rows = {method: i for i, method in enumerate(methods)}
     places = {column.id: i for i, column in enumerate(columns)}
     ordered = sorted(entries, key=lambda e: (rows[e.method], places[e.column]))

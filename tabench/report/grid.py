@@ -112,7 +112,8 @@ def read_grid(results: Results) -> Grid | None:
 
     The runs of the lowest seed that every method of the grid has finished are shown.
     """
-    methods = [m for m in results.report.get("grid") or [] if results.of(m)]
+    named = (results.row(str(name)) for name in results.report.get("grid") or [])
+    methods = [row for row in named if row is not None and results.of(row)]
     shared = set.intersection(*({c.seed or 0 for c in results.of(m)} for m in methods)) if methods else set()
     if not shared:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from tabench.report.frames import Entry, Table
@@ -25,6 +26,7 @@ _ESCAPES: Mapping[str, str] = {
     "°": r"$^\circ$",
     "×": r"$\times$",
     "Δ": r"$\Delta$",
+    "λ": r"$\lambda$",
     "−": r"$-$",
     "≤": r"$\leq$",
     "≥": r"$\geq$",
@@ -61,18 +63,19 @@ def latex(table: Table) -> str:
     columns = table.columns
     lines = [
         "% Needs \\usepackage{booktabs,graphicx}.",
-        r"\begin{table*}[t]",
+        r"\begin{table*}[htbp]",
         r"\centering",
         rf"\caption{{{escape_latex(table.caption)}{_warning(table)}}}",
-        rf"\label{{tab:{table.name}}}",
-        r"\resizebox{\linewidth}{!}{%",
+        rf"\label{{tab:{table.label}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # shrinks, never enlarges
+        r"\setlength{\tabcolsep}{4pt}%",
         rf"\begin{{tabular}}{{l{'r' * len(columns)}r}}",
         r"\toprule",
         _line(
             ["", *(rf"\multicolumn{{{len(g)}}}{{c}}{{{escape_latex(name)}}}" for name, g in table.groups), ""]
         ),
         _rules(table),
-        _line(["Method", *(escape_latex(column.heading) for column in columns), "Seeds"]),
+        _line(["Method", *(_heading(column.heading) for column in columns), "Seeds"]),
         r"\midrule",
     ]
     for method in table.methods:
@@ -95,7 +98,7 @@ def figure(stem: str, caption: str, label: str) -> str:
     """A ``figure*`` float of a picture beside the tables folder."""
     return "\n".join(
         [
-            r"\begin{figure*}[t]",
+            r"\begin{figure*}[htbp]",
             r"\centering",
             rf"\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{{../figures/{stem}.pdf}}",
             rf"\caption{{{escape_latex(caption)}}}",
@@ -114,13 +117,21 @@ def preview(names: Sequence[str]) -> str:
             r"\usepackage[T1]{fontenc}",
             r"\usepackage{lmodern}",
             r"\usepackage[a4paper,landscape,margin=15mm]{geometry}",
-            r"\usepackage{booktabs,graphicx}",
+            r"\usepackage{array,booktabs,graphicx}",
             r"\begin{document}",
             *(rf"\input{{{name}}}" for name in names),
             r"\end{document}",
             "",
         ]
     )
+
+
+def _heading(text: str) -> str:
+    """A column's heading in short lines: long ones would widen the table until it is shrunk too far."""
+    bound = text.replace(" ↑", "\u00a0↑").replace(" ↓", "\u00a0↓")  # an arrow stays with its word
+    lines = textwrap.wrap(bound, 12, break_long_words=False, break_on_hyphens=False)
+    inside = r"\\".join(escape_latex(line) for line in lines)
+    return rf"\shortstack[r]{{{inside}}}" if len(lines) > 1 else inside
 
 
 def _warning(table: Table) -> str:

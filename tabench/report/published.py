@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import pandas as pd
 
+from tabench.catalog import DATASETS, TASKS
 from tabench.errors import SpecError
+from tabench.registry import nearest
+from tabench.report.printed import near_metric, plain, printed_metric, wrong_unit
 from tabench.report.reading import Results
+from tabench.stats.verdict import default_tolerance
 
 COLUMNS = ("paper", "table", "dataset", "setting", "method", "metric", "value", "evidence", "source")
+OPTIONAL = ("tolerance",)
+EVIDENCE = ("primary", "secondary")  # read in the paper or its code; quoted by somebody else
+BENCHMARKS = ("nyuv2", "cityscapes", "pascal_context")
 # Names that papers give to methods of this package (the successor calls TA-LoRA "ToRA").
 ALIASES = {"tora": "ta-lora", "talora": "ta-lora"}
 
@@ -22,6 +31,25 @@ class _Measured(Protocol):
     def id(self) -> str: ...
     @property
     def title(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Value:
+    """One published value of a method of this package.
+
+    Attributes:
+        printed: As printed.
+        tolerance: Largest difference that counts as agreement, in the metric's unit.
+        given: Whether the file gives that tolerance; otherwise the default rule does.
+        evidence: "primary" or "secondary".
+        place: Paper, table and setting, one text.
+    """
+
+    printed: str
+    tolerance: float
+    given: bool
+    evidence: str
+    place: str
 
 
 @dataclass(frozen=True)
@@ -40,22 +68,34 @@ class Published:
         """Only the rows of one dataset."""
         return Published(self.frame[self.frame["dataset"] == dataset], self.source)
 
-    def columns(self, measured: Sequence[_Measured]) -> list[str]:
-        """Ids of measured columns that at least one row speaks about, in table order."""
-        return [c.id for c in measured if any(_same(metric, c) for metric in self.frame["metric"])]
+    def ours(self) -> Published:
+        """Only the rows of methods that the experiment has."""
+        return Published(self.frame[self.frame["row"] != ""], self.source)
 
-    def value(self, method: str, column: _Measured) -> tuple[str, str]:
-        """A method's published value as printed and its evidence; ("", "") where none is known."""
-        speaks = self.frame["metric"].map(lambda metric: _same(str(metric), column))
-        mine = self.frame[(self.frame["row"] == method) & speaks]
+    def others(self) -> Published:
+        """Only the rows of other models."""
+        return Published(self.frame[self.frame["row"] == ""], self.source)
+
+    def columns(self, measured: Sequence[_Measured]) -> list[str]:
+        """Ids of measured columns that at least one row of an own method speaks about, in table order."""
+        return [c.id for c in measured if any(_same(metric, c) for metric in self.ours().frame["metric"])]
+
+    def find(self, method: str, column: _Measured) -> Value | None:
+        """A method's published value; the first of the file if there are several, None if there is none."""
+        mine = self.frame[self.frame["row"] == method]
+        mine = mine[[_same(str(metric), column) for metric in mine["metric"]]]
         if mine.empty:
-            return "", ""
-        return str(mine["value"].iloc[0]), str(mine["evidence"].iloc[0])
+            return None
+        row = mine.iloc[0]
+        given = str(row["tolerance"])
+        tolerance = float(given) if given else default_tolerance(str(row["value"]))
+        place = f"{row['paper']}, {row['table']} ({row['setting']})"
+        return Value(str(row["value"]), tolerance, bool(given), str(row["evidence"]), place)
 
     def notes(self) -> list[str]:
-        """Where the values come from, one line a source."""
+        """Where the values of own methods come from, one line a source."""
         lines = []
-        for (paper, source, evidence), rows in self.frame.groupby(
+        for (paper, source, evidence), rows in self.ours().frame.groupby(
             ["paper", "source", "evidence"], sort=False
         ):
             names = ", ".join(
@@ -75,7 +115,7 @@ def read_published(results: Results, path: Path | None = None) -> Published | No
         path: The file itself, where the caller knows it.
 
     Raises:
-        SpecError: The file lacks a column.
+        SpecError: A column is missing or a row cannot be used; names the file, the line and what to write.
     """
     name = results.report.get("published")
     if path is None and name:
@@ -83,20 +123,115 @@ def read_published(results: Results, path: Path | None = None) -> Published | No
         path = next((place / str(name) for place in places if (place / str(name)).is_file()), None)
     if path is None or not path.is_file():
         return None
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    missing = [column for column in COLUMNS if column not in frame.columns]
-    if missing:
-        raise SpecError(
-            f"column '{missing[0]}' is missing", where=str(path), hint=f"columns: {', '.join(COLUMNS)}"
-        )
-    known = {_plain(text): m for m in results.methods for text in (m, results.title(m))} | ALIASES
-    frame["row"] = [known.get(_plain(method.rpartition("+")[2]), "") for method in frame["method"]]
+    frame = pd.DataFrame(read_rows(path), columns=[*COLUMNS, *OPTIONAL])
+    known = {plain(text): m for m in results.methods for text in (m, results.title(m))} | ALIASES
+    frame["row"] = [known.get(plain(method.rpartition("+")[2]), "") for method in frame["method"]]
     return Published(frame, path.name)
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The checked rows of a file of published values, blanks around every entry removed.
+
+    Raises:
+        SpecError: See `read_published`.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            _check_columns(reader.fieldnames or [], path)
+            rows, seen = [], dict[tuple[str, ...], int]()
+            for found in reader:
+                where = f"{path}, line {reader.line_num}"
+                row = {key: _entry(found, key, where) for key in (*COLUMNS, *OPTIONAL)}
+                _check(row, where)
+                same = tuple(row[key] for key in ("paper", "table", "dataset", "setting", "method", "metric"))
+                if same in seen:
+                    raise SpecError(
+                        f"{row['method']}, {row['metric']} stands in line {seen[same]} already",
+                        where=where,
+                        hint="remove one of the two lines, or tell them apart by their setting",
+                    )
+                seen[same] = reader.line_num
+                rows.append(row)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SpecError(f"not a CSV file in UTF-8: {error}", where=str(path)) from error
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+    return rows
+
+
+def _check_columns(names: Sequence[str], path: Path) -> None:
+    known = (*COLUMNS, *OPTIONAL)
+    columns = f"columns: {', '.join(COLUMNS)} and, if you like, {', '.join(OPTIONAL)}"
+    for name in names:
+        if name not in known:
+            close = nearest(name, known)
+            raise SpecError(
+                f"unknown column '{name}'",
+                where=f"{path}, line 1",
+                hint=f"did you mean '{close}'?" if close else columns,
+            )
+    for name in COLUMNS:
+        if name not in names:
+            raise SpecError(f"column '{name}' is missing", where=f"{path}, line 1", hint=columns)
+
+
+def _entry(found: Mapping[str | None, str | None], key: str, where: str) -> str:
+    if None in found:
+        raise SpecError(
+            "more entries than columns", where=where, hint='put an entry with a comma in quotes: "a, b"'
+        )
+    text = found.get(key)
+    if text is None and key not in OPTIONAL:
+        raise SpecError(f"fewer entries than columns: no '{key}'", where=where, hint="add the missing commas")
+    return (text or "").strip()
+
+
+def _check(row: Mapping[str, str], where: str) -> None:
+    for key in ("paper", "dataset", "method", "metric", "value", "source"):
+        if not row[key]:
+            raise SpecError(f"'{key}' is empty", where=where, hint="a value without it cannot be traced")
+    datasets = sorted({*BENCHMARKS, *DATASETS.names()})
+    if row["dataset"] not in datasets:
+        close = nearest(row["dataset"], datasets)
+        hint = f"did you mean '{close}'?" if close else f"known datasets: {', '.join(datasets)}"
+        raise SpecError(f"unknown dataset '{row['dataset']}'", where=where, hint=hint)
+    metric = printed_metric(row["metric"])
+    if metric is None and row["metric"].partition(".")[0] not in TASKS.names():  # "task.key" of any task
+        raise SpecError(f"unknown metric '{row['metric']}'", where=where, hint=near_metric(row["metric"]))
+    value = _number(row["value"], "value", where)
+    if metric is not None and (why := wrong_unit(value, metric, row["dataset"])):
+        raise SpecError(f"{row['metric']} = {row['value']} is in the wrong unit", where=where, hint=why)
+    if row["tolerance"] and _number(row["tolerance"], "tolerance", where) < 0:
+        raise SpecError(
+            f"tolerance {row['tolerance']} is negative",
+            where=where,
+            hint="write 0 or more, or leave it empty",
+        )
+    if row["evidence"] not in EVIDENCE:
+        raise SpecError(
+            f"evidence '{row['evidence']}' is neither primary nor secondary",
+            where=where,
+            hint="primary: you read it in the paper or its code; secondary: somebody else quotes it",
+        )
+
+
+def _number(text: str, key: str, where: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise SpecError(
+            f"{key} '{text}' is not a number", where=where, hint="write digits with a decimal point: 52.1"
+        )
+    return number
+
+
 def _same(metric: str, column: _Measured) -> bool:
-    return _plain(metric) in (_plain(column.title), _plain(column.id.rpartition(".")[2]))
-
-
-def _plain(text: str) -> str:
-    return "".join(letter for letter in text.lower() if letter.isalnum())
+    """Whether a printed name, or the column's own, means a measured column ("depth.abs_err")."""
+    task, _, key = column.id.rpartition(".")
+    if metric == column.id:
+        return True
+    found = printed_metric(metric)
+    return found is not None and task in found.tasks and key in found.keys

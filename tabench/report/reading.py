@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
+from tabench.report import variants
 from tabench.store.encoding import read_json
 from tabench.store.layout import CellFolder, ExperimentFolder
 from tabench.store.record import load_record
@@ -90,22 +90,56 @@ class Results:
         """Row keys in the order of the experiment."""
         return list(dict.fromkeys(cell.method for cell in self.cells))
 
+    @cached_property
+    def baselines(self) -> list[str]:
+        """Row keys that Delta_b is taken against."""
+        rows = (self.row(str(name)) for name in self.report.get("baselines") or [])
+        return [row for row in rows if row is not None]
+
+    def row(self, name: str) -> str | None:
+        """The row that an experiment means by a method's name: of its variants, the one listed first."""
+        if name in self.methods:
+            return name
+        rows = {cell.id: cell.method for cell in self.cells if self.family(cell.method) == name}
+        listed = (rows[cell_id] for cell_id in self.experiment.get("cells") or {} if cell_id in rows)
+        return next(listed, next(iter(rows.values()), None))
+
+    @cached_property
+    def _by_method(self) -> dict[str, list[CellResult]]:
+        found: dict[str, list[CellResult]] = {}
+        for cell in sorted(self.done, key=lambda c: (c.seed or 0, c.id)):
+            found.setdefault(cell.method, []).append(cell)
+        return found
+
     def of(self, method: str) -> list[CellResult]:
         """Finished cells of a method, by seed."""
-        return sorted((c for c in self.done if c.method == method), key=lambda c: (c.seed or 0, c.id))
+        return self._by_method.get(method, [])
 
     def planned(self, method: str) -> int:
         """Number of cells a method has in the experiment, finished or not."""
         return sum(cell.method == method for cell in self.cells)
 
     def title(self, method: str) -> str:
-        """A method's name in tables, for example "LoRA-STL"; a variant keeps what tells it apart."""
+        """A row's name in tables, for example "LoRA-STL" or "LoRA-STL r=8".
+
+        Where all rows are variants of one method, only what tells them apart is left.
+        """
         name, _, variant = method.partition(" ")
+        if variant and self._one_family:
+            return variant
         try:
             title = METHODS.get(name).title
         except SpecError:
             title = name
-        return f"{title} {variant}".strip()
+        return variants.title(title, variant)
+
+    @cached_property
+    def _one_family(self) -> bool:
+        return len({self.family(method) for method in self.methods}) == 1
+
+    def family(self, method: str) -> str:
+        """The registry name of a row's method, without its variant."""
+        return method.partition(" ")[0]
 
 
 def read_results(results_dir: Path, experiment: str) -> Results:
@@ -119,7 +153,7 @@ def read_results(results_dir: Path, experiment: str) -> Results:
     labels = {str(name): str(label) for name, label in dict(plan.get("cells") or {}).items()}
     found = [cell.cell_id for cell in place.cells() if cell.state() == "done"]
     ids = list(labels) or found
-    cells = _with_variants([_cell(place.cell(name), labels.get(name, name)) for name in ids])
+    cells = _with_variants([_cell(place.cell(name), labels.get(name, "")) for name in ids])
     strangers = [name for name in found if name not in ids]
     results = Results(experiment, results_dir, plan, cells, strangers)
     if not results.done:
@@ -135,9 +169,10 @@ def _cell(place: CellFolder, label: str) -> CellResult:
     state = place.state()
     record = load_record(place.record).model_dump(mode="json") if state == "done" else {}
     if record:
-        label = record["label"]
+        label = label or record["label"]
         method, seed = record["cell"]["method"]["name"], record["cell"]["seed"]
     else:
+        label = label or place.cell_id
         method, seed = _split(label)
     return CellResult(
         place.cell_id,
@@ -154,31 +189,36 @@ def _cell(place: CellFolder, label: str) -> CellResult:
 
 
 def _split(label: str) -> tuple[str, int | None]:
-    """Method and seed of a cell's label."""
+    """Method and seed of a cell's label; a variant in the label is read by `_with_variants`."""
     method, _, seed = label.rpartition(" s")
-    return (method, int(seed)) if method and seed.isdigit() else (label, None)
+    return (method.partition(" (")[0], int(seed)) if method and seed.isdigit() else (label, None)
 
 
 def _with_variants(cells: list[CellResult]) -> list[CellResult]:
-    """Split a method whose cells differ in more than the seed into rows named by the difference."""
-    settings = {cell.id: _flat(cell.record["cell"]) for cell in cells if cell.record}
-    out = []
+    """Split a method whose cells differ in more than the seed into rows, ordered by the difference.
+
+    A cell without a record is told by its label: it joins the row of a finished cell with the same
+    label but for the seed, or makes a row of its own.
+    """
+    settings = {cell.id: variants.flat(cell.record["cell"]) for cell in cells if cell.record}
+    families: dict[str, list[CellResult]] = {}
     for cell in cells:
-        kin = [settings[c.id] for c in cells if c.method == cell.method and c.id in settings]
-        differing = sorted({key for s in kin for key in s if any(o.get(key) != s[key] for o in kin)})
-        if cell.id in settings and differing:
-            mine = settings[cell.id]
-            variant = ", ".join(f"{key.rpartition('.')[2]}={mine.get(key)}" for key in differing)
-            cell = replace(cell, method=f"{cell.method} ({variant})")
-        out.append(cell)
+        families.setdefault(cell.method, []).append(cell)
+    out = []
+    for kin in families.values():
+        known = {cell.label.rpartition(" s")[0]: settings[cell.id] for cell in kin if cell.id in settings}
+        for cell in kin:
+            stem = cell.label.rpartition(" s")[0]
+            if cell.id not in settings and (stem in known or "(" in stem):
+                settings[cell.id] = known.get(stem) or variants.from_label(stem)
+        told = [cell for cell in kin if cell.id in settings]
+        keys = variants.differing([settings[cell.id] for cell in told if cell.record])
+        keys = keys or variants.differing([settings[cell.id] for cell in told])
+        if keys:
+            told.sort(key=lambda cell: variants.order(settings[cell.id], keys))
+            rows = {cell.id: f"{cell.method} {variants.name(settings[cell.id], keys)}" for cell in told}
+            kin = [replace(cell, method=rows[cell.id]) for cell in told] + [
+                c for c in kin if c.id not in rows
+            ]
+        out += kin
     return out
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, item in value.items():
-        if isinstance(item, Mapping):
-            flat.update(_flat(item, f"{prefix}{key}."))
-        elif prefix or key != "seed":
-            flat[f"{prefix}{key}"] = item
-    return flat

@@ -46,7 +46,9 @@ def parameter_points(results: Results, method: str) -> list[Point]:
     return [_point(cell, cell.record["parameters"]["trained"] / 1e6) for cell in results.of(method)]
 
 
-def deltas(results: Results, method: str, baseline: str, protocol: str) -> tuple[list[Point], str]:
+def deltas(
+    results: Results, method: str, baseline: str, protocol: str, variant: str = "libmtl"
+) -> tuple[list[Point], str]:
     """Delta_b in percent, each run against the baseline's run of the same seed."""
     by_seed = {cell.seed: cell for cell in results.of(baseline)}
     directions = {
@@ -63,7 +65,7 @@ def deltas(results: Results, method: str, baseline: str, protocol: str) -> tuple
         if absent:
             undefined.update(absent)
             continue
-        change = delta_b(_nested(mine), _nested(theirs), directions)
+        change = delta_b(_nested(mine), _nested(theirs), directions, variant)
         if math.isnan(change):
             undefined.add("a change from 0")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,16 +10,23 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tabench.report import curves, grid, latex, plain, style, wording
+from tabench.report import curves, grid, latex, paper_figures, plain, style, summary, wording
+from tabench.report.definitions import definitions_table
+from tabench.report.extras import Extras
 from tabench.report.frames import Table, results_table
 from tabench.report.grid_figure import draw_grid
-from tabench.report.page import Picture, page
+from tabench.report.page import page
 from tabench.report.published import read_published
 from tabench.report.reading import Results, read_results
+from tabench.report.run_page import RunPages
+from tabench.report.sections import Content, Picture, shown
 from tabench.report.tradeoff import draw_tradeoff, has_tradeoff
+from tabench.report.variant_figure import CAPTION, draw_sizes, has_sizes
 from tabench.store.atomic import write_bytes
+from tabench.store.encoding import dumps
 
 PROTOCOLS = ("paper", "pascal", "pixel")  # the first that a run has is the main one
+_CELL_PAGE = re.compile(r"[0-9a-f]{16}\.html")
 
 
 @dataclass(frozen=True)
@@ -30,15 +38,21 @@ class Drawing:
 
 
 def render(
-    results_dir: Path, experiment: str, out_dir: Path, *, published_file: Path | None = None
+    results_dir: Path,
+    experiment: str,
+    out_dir: Path,
+    *,
+    published_file: Path | None = None,
+    overview: bool = False,
 ) -> list[Path]:
     """Render an experiment's report.
 
     Args:
         results_dir: Folder that holds ``<experiment>/<cell id>/record.json``.
         experiment: Name of the experiment.
-        out_dir: Gets ``index.html`` (one self-contained file), ``tables/`` and ``figures/``.
+        out_dir: Gets ``index.html`` (one self-contained file), ``runs/``, ``tables/`` and ``figures/``.
         published_file: CSV of published values; by default the one that the experiment names.
+        overview: Whether pages link to an overview one folder above `out_dir`.
 
     Returns:
         The files written, ``index.html`` first.
@@ -50,33 +64,51 @@ def render(
     published = read_published(results, published_file)
     comparable = published.of_dataset(results.first["data"]["name"]) if published else None
     beside = comparable if results.profile == "paper" else None
+    apart = published.others() if published and beside else published
+    extras = Extras(results, published)
     present = [p for p in PROTOCOLS if any(m["protocol"] == p for m in results.first["metrics"])]
     tables = [results_table(results, protocol, beside) for protocol in present]
+    definitions = definitions_table(results, present)
     qualitative = grid.read_grid(results)
     figures = _drawings(results, tables, qualitative)
-    pictures = {
-        stem: Picture(drawing.caption, style.looks(drawing.draw))
-        for stem, drawing in figures.items()
-        if stem != "figure4"  # the grid stands on the page as real images
-    }
+    # the grid stands on the page as real images
+    drawn = {stem: style.drawn(d.draw, page=stem != "figure4") for stem, d in figures.items()}
+    pictures = {stem: Picture(figures[stem].caption, files.svg) for stem, files in drawn.items() if files.svg}
+    content = Content(results, tables, qualitative, pictures, apart, definitions, extras)
+    sections, names = shown(content)
+    written = [*tables, *([definitions] if definitions is not None else [])]
+    stems = [*(table.name for table in written), *(sheet.name for sheet in extras.sheets() if sheet.fits)]
+    inputs = [*stems, *(f"figure_{stem}" for stem in figures)]
     files: dict[str, str | bytes] = {
-        "index.html": page(results, tables, qualitative, pictures, None if beside else published),
-        "tables/preview.tex": latex.preview([*(t.name for t in tables), *(f"figure_{s}" for s in figures)]),
+        "index.html": page(content, sections, names, overview=overview),
+        "tables/preview.tex": latex.preview(inputs),
+        **extras.files(),
+        summary.FILE: dumps(summary.summarise(results, tables, sections, inputs).model_dump(mode="json")),
     }
-    for table in tables:
+    for table in written:
         files[f"tables/{table.name}.tex"] = latex.latex(table)
         files[f"tables/{table.name}.csv"] = plain.csv(table)
         files[f"tables/{table.name}.md"] = plain.markdown(table)
     for stem, drawing in figures.items():
-        drawn = style.files(drawing.draw)
-        files[f"tables/figure_{stem}.tex"] = latex.figure(stem, drawing.caption, stem)
-        files[f"figures/{stem}.png"] = drawn.png
-        files[f"figures/{stem}.pdf"] = drawn.pdf
-    return [_write(out_dir / name, content) for name, content in files.items()]
+        label = f"{results.name}-{stem}"
+        files[f"tables/figure_{stem}.tex"] = latex.figure(stem, drawing.caption, label)
+        files[f"figures/{stem}.png"] = drawn[stem].png
+        files[f"figures/{stem}.pdf"] = drawn[stem].pdf
+    whole = [_write(out_dir / name, content) for name, content in files.items()]
+    return whole + _write_runs(RunPages(results, overview), out_dir / "runs")
+
+
+def _write_runs(pages: RunPages, folder: Path) -> list[Path]:
+    """Write every run's page and remove the ones of cells that the experiment no longer has."""
+    written = [_write(folder / f"{cell_id}.html", html) for cell_id, html in pages.pages()]
+    for path in set(folder.glob("*.html")) - set(written):
+        if _CELL_PAGE.fullmatch(path.name):
+            path.unlink()
+    return written
 
 
 def _write(path: Path, content: str | bytes) -> Path:
-    write_bytes(path, content.encode() if isinstance(content, str) else content)
+    write_bytes(path, content.encode() if isinstance(content, str) else content, durable=False)
     return path
 
 
@@ -99,11 +131,15 @@ def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | No
         found["curves_loss"] = Drawing(
             f"Training loss of each task. {curves.BAND}", partial(curves.draw_losses, results, losses)
         )
-    if has_tradeoff(table):
+    if has_sizes(results, table):
+        found["sizes"] = Drawing(CAPTION, partial(draw_sizes, results, table))
+    elif has_tradeoff(table):
         found["tradeoff"] = Drawing(
             "Relative improvement Δ_b against trained parameters; small points are runs, large markers means "
             "over seeds.",
             partial(draw_tradeoff, results, table),
         )
+    for stem, (caption, draw) in paper_figures.drawings(results, table.protocol).items():
+        found[stem] = Drawing(caption, draw)
     warning = wording.short_warning(results)
     return {stem: replace(d, caption=f"{warning} {d.caption}".strip()) for stem, d in found.items()}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 matplotlib.use("Agg")
 
@@ -33,55 +36,78 @@ _MARKERS = {
 }
 _INK, _FAINT = "#1f2328", "#d9dcdf"
 _DARK = {_INK: "#e6e4df", _FAINT: "#3a3d42"}
+_LONG = re.compile(rb"([1-9]\d*\.\d\d)\d+")  # numbers below 1 keep their digits: they may be scales
 
 Draw = Callable[[], Figure]
 
 
 def colours(methods: Sequence[str]) -> dict[str, Any]:
     """Row key to colour; the same in every figure."""
-    others = [method for method in methods if method not in _COLOURS]
+    others = [method for method in methods if method not in _COLOURS]  # variants and strangers
     extra = dict(zip(others, sns.color_palette("husl", len(others)), strict=True))
     return {method: _COLOURS.get(method, extra.get(method)) for method in methods}
 
 
 def marker(method: str) -> str:
     """Marker of a method, so that colour is never the only difference."""
-    return _MARKERS.get(method, "v")
+    return _MARKERS.get(method.partition(" ")[0], "v")
+
+
+def log_millions(axes: Axes) -> None:
+    """A logarithmic axis of trained parameters."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("trained parameters (millions, log scale)")
+
+
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """Columns of a legend below a figure of a width in inches: as many of the longest name as fit."""
+    longest = 0.55 + 0.075 * max(map(len, labels), default=1)  # handle and gaps; letters of 8.5 points
+    return max(1, min(7, len(labels), int(width / longest)))
 
 
 @dataclass(frozen=True)
-class Files:
-    """A figure for papers."""
+class Drawn:
+    """A figure as files.
+
+    Attributes:
+        png: For slides.
+        pdf: For papers.
+        svg: For pages, on a transparent ground; ink and lines follow the page's light or dark colours.
+    """
 
     png: bytes
     pdf: bytes
+    svg: bytes
 
 
-@dataclass(frozen=True)
-class Looks:
-    """A figure for the page, as SVG on a transparent ground."""
+def drawn(draw: Draw, *, page: bool = True) -> Drawn:
+    """Draw a figure once and save it in every format; equal records give equal bytes.
 
-    light: bytes
-    dark: bytes
-
-
-def files(draw: Draw) -> Files:
-    """Draw a figure as PNG and PDF; equal records give equal bytes."""
+    Args:
+        draw: Makes the figure.
+        page: Whether a page shows it; without, its SVG is empty.
+    """
     with matplotlib.rc_context(_settings()):
         figure = draw()
         png = _saved(figure, "png", {"Software": None})
         figure.set_layout_engine("none")  # the first drawing has laid it out
-        return Files(png, _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None}))
+        pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+        facts = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        svg = _saved(figure, "svg", facts) if page else b""
+    return Drawn(png, pdf, _adaptive(svg))
 
 
-def looks(draw: Draw) -> Looks:
-    """Draw a figure as SVG; the dark look is the same drawing with ink and lines exchanged."""
-    with matplotlib.rc_context(_settings()):
-        light = _saved(draw(), "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
-    dark = light
-    for colour, other in _DARK.items():
-        dark = dark.replace(colour.encode(), other.encode())
-    return Looks(light, dark)
+def _adaptive(svg: bytes) -> bytes:
+    """Shorten coordinates to a hundredth of a point and let ink and lines follow the colour scheme."""
+    light = ";".join(f"--c{i}:{colour}" for i, colour in enumerate(_DARK))
+    dark = ";".join(f"--c{i}:{colour}" for i, colour in enumerate(_DARK.values()))
+    for i, colour in enumerate(_DARK):
+        svg = svg.replace(colour.encode(), f"var(--c{i})".encode())
+    rules = f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    return _LONG.sub(rb"\1", svg).replace(b"<defs>", rules.encode() + b"<defs>", 1)
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from tabench.report import style
 from tabench.report.frames import Column, Table
 from tabench.report.reading import Results
+
+CROWD = 50  # runs of a method from which on their points are drawn as one image
 
 
 def has_tradeoff(table: Table) -> bool:
@@ -24,7 +25,13 @@ def draw_tradeoff(results: Results, table: Table) -> Figure:
         _panel(axes, results, table, column.id)
         axes.set_title(f"Δ_b {column.title} (%) ↑".replace("Δ_b", "$\\Delta_b$"))
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), columnspacing=1.4)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=style.legend_columns(labels, figure.get_figwidth()),
+        columnspacing=1.4,
+    )
     return figure
 
 
@@ -40,11 +47,8 @@ def _panel(axes: Axes, results: Results, table: Table, column: str) -> None:
         if entry.mean is None or size.mean is None or not entry.points:
             continue
         values = [point.value for point in entry.points]
-        axes.scatter([size.mean] * len(values), values, s=9, color=colours[method], alpha=0.55, linewidth=0)
+        axes.scatter([size.mean] * len(values), values, s=9, color=colours[method], alpha=0.55, linewidth=0,
+                     rasterized=len(values) > CROWD)  # fmt: skip
         axes.scatter([size.mean], [entry.mean], s=58, color=colours[method], marker=style.marker(method),
                      label=results.title(method), edgecolor="white", linewidth=0.6, zorder=3)  # fmt: skip
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("trained parameters (millions, log scale)")
+    style.log_millions(axes)

@@ -35,9 +35,11 @@ SELECTIONS = {
     ),
 }
 
+PAIRED = "Baseline and method are paired by seed."
+
 DELTA = (
     "Δ_b (LibMTL's formula): relative improvement over the baseline in percent, metrics averaged inside a "
-    "task first, then tasks; positive is better. Baseline and method are paired by seed."
+    f"task first, then tasks; positive is better. {PAIRED}"
 )
 
 

@@ -7,6 +7,7 @@ import datetime
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from tabench.engine.device import choose_device, forward_sizes
@@ -14,8 +15,10 @@ from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedEr
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import capture, usable_cores
 from tabench.runs.compute import compute, keep_weights
+from tabench.runs.energy import gpu_energy_j
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.memory import peak_memory, reset_peak_memory
+from tabench.runs.meter import Meter
 from tabench.store.adoption import adopt
 from tabench.store.atomic import write_json
 from tabench.store.claim import Claim, ClaimedError
@@ -115,6 +118,7 @@ class _Diary:
         self.listener = listener
         self.attempt = 1
         self.run: dict[str, Any] = {}
+        self.meter = Meter(job.cell.train.batch_size, {})
         self._before: dict[str, float] = {}
         self._started = time.monotonic()
         self._evaluating = 0.0
@@ -130,6 +134,12 @@ class _Diary:
         self._before["wall_s"] = _journalled_seconds(self.folder)
         self.run.setdefault("started", _now())
         self.run.setdefault("resumed_from_step", [])
+        self.meter = Meter(
+            self.job.cell.train.batch_size,
+            self.run.get("cost") or {},
+            whole=len(earlier) == int(self.run.get("attempts") or 0),
+            energy=partial(_energy_j, self.options.device),
+        )
         reset_peak_memory()
         self.tell("start", {"attempt": self.attempt, "label": self.job.label})
 
@@ -139,6 +149,8 @@ class _Diary:
             self.run["resumed_from_step"].append(facts["step"])
         if event in ("eval", "final"):
             self._evaluating += float(facts["seconds"])
+        with contextlib.suppress(Exception):  # no run is lost for want of its costs
+            self.meter.hear(event, facts)
         if event not in SHOWN_ONLY:
             with contextlib.suppress(StoreError):  # a full disk: the record, not its journal, decides
                 self.folder.journal(event, **facts)
@@ -154,13 +166,15 @@ class _Diary:
         self.run |= {
             "finished": _now(),
             "wall_s": self.wall_s(),
-            "train_s": round(self._before["train_s"] + here - self._evaluating, 3),
+            "train_s": round(self._before["train_s"] + here - self._evaluating - self.meter.measuring, 3),
             "eval_s": round(self._before["eval_s"] + self._evaluating, 3),
             **peak_memory(),
             "attempts": self.attempt,
             "threads": self.options.threads or usable_cores(),
             "environment": capture(),
         }
+        with contextlib.suppress(Exception):
+            self.run["cost"] = self.meter.cost()
         with contextlib.suppress(Exception):  # a device that does not exist is the failure itself
             self.run["device"] = _device_name(str(choose_device(self.options.device)))
             self.run["micro_batch"] = forward_sizes(self.job.cell, self.options.micro_batch)[0]
@@ -176,6 +190,12 @@ def _journalled_seconds(folder: CellFolder) -> float:
             begin = float(event["t"])
         last = float(event["t"])
     return total + (last - begin if begin is not None else 0.0)
+
+
+def _energy_j(device: str) -> float | None:
+    with contextlib.suppress(Exception):  # a device that does not exist is the run's failure, not the meter's
+        return gpu_energy_j(choose_device(device))
+    return None
 
 
 def _device_name(device: str) -> str:

@@ -17,12 +17,14 @@ from tabench.engine.checkpoint import FINISHED, Keeper, Named, fill
 from tabench.engine.device import choose_device, forward_sizes
 from tabench.engine.evaluate import Result, curve_entries, evaluate
 from tabench.engine.loop import Setting, train_unit, trained_parameters
+from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
 from tabench.engine.optim import steps_per_epoch, total_steps
 from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
 from tabench.engine.state import State
 from tabench.engine.unit import Unit, units_of
 from tabench.methods.parameters import Counts, count, summed
+from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
 from tabench.sam.checkpoint import load_checkpoint
 from tabench.spec.cell import Cell
@@ -66,6 +68,7 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
     device = choose_device(options.device)
     micro, together = forward_sizes(cell, options.micro_batch)
     digest = hashlib.sha256()
+    companions = Companions(cell, folder, reported, device, emit)
     done: list[_Done] = []
     for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
         setting = Setting(
@@ -82,7 +85,8 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
             emit,
             should_stop,
         )
-        done.append(_run_unit(setting, weights, folder, digest))
+        done.append(_run_unit(setting, weights, folder, digest, companions))
+    companions.write(weights, truth)
     return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
 
 
@@ -105,7 +109,11 @@ def keep_weights(folder: CellFolder) -> None:
 
 
 def _run_unit(
-    setting: Setting, weights: Mapping[str, torch.Tensor], folder: CellFolder, digest: Any
+    setting: Setting,
+    weights: Mapping[str, torch.Tensor],
+    folder: CellFolder,
+    digest: Any,
+    companions: Companions,
 ) -> _Done:
     cell, unit, split = setting.cell, setting.unit, setting.evaluated
     model = build_unit(cell, unit, weights).to(setting.device)
@@ -138,7 +146,9 @@ def _run_unit(
     pictures = save_pictures(
         model, unit, setting.tasks, split, cell.evaluation.pictures, setting.device, folder.pictures
     )
+    companions.visit(unit.name, model)
     _digest(trained, unit.name, digest)
+    setting.emit("cost", measure_unit(model, setting))
     return _Done(unit, state, results, count(model), pictures, epoch)
 
 

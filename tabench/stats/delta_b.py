@@ -1,7 +1,8 @@
-"""Delta_b: the average relative improvement over a baseline, in percent, higher is better.
+"""Delta_b: the average relative improvement over a baseline, in percent.
 
 Lines of work compute different things under this name, so every variant is named and
-versioned, and a report prints which one it used.
+versioned, and a report prints which one it used. Higher is better, except where a variant
+says otherwise.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Variant:
         formula: The definition, one line.
         source: Where it is used.
         one_metric: Takes the first metric of each task instead of the mean over its metrics.
+        better: "higher" or "lower": the direction in which a method is better.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Variant:
     formula: str
     source: str
     one_metric: bool
+    better: str = "higher"
 
 
 VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
@@ -54,6 +57,15 @@ VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
             "Vandenhende et al., MTLoRA",
             one_metric=True,
         ),
+        # only the sign is taken over: whether they average inside a task first is not known here
+        "flipped": Variant(
+            "flipped",
+            1,
+            "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (N_tm - B_tm) / B_tm, w = 1 where higher is better",
+            "the sign convention of Nash-MTL and FAMO",
+            one_metric=False,
+            better="lower",
+        ),
     }
 )
 
@@ -68,8 +80,9 @@ def delta_b(method: Values, baseline: Values, directions: Directions, variant: s
         variant: A name in `VARIANTS`.
 
     Returns:
-        Percent, positive where the method is better. NaN if a value is NaN or a baseline's
-        value is 0, where no relative change is defined.
+        Percent, positive where the method is better (negative with a variant whose `better` is
+        "lower"). NaN if a value is NaN or a baseline's value is 0, where no relative change is
+        defined.
 
     Raises:
         SpecError: An unknown variant or direction, no metric, or a metric one of the two lacks.
@@ -91,4 +104,5 @@ def delta_b(method: Values, baseline: Values, directions: Directions, variant: s
         changes.setdefault(task, []).append(-change if better == "higher" else change)
     if VARIANTS[variant].one_metric:
         changes = {task: values[:1] for task, values in changes.items()}
-    return 100 * math.fsum(math.fsum(v) / len(v) for v in changes.values()) / len(changes)
+    sign = 100 if VARIANTS[variant].better == "higher" else -100
+    return sign * math.fsum(math.fsum(v) / len(v) for v in changes.values()) / len(changes)

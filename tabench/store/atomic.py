@@ -21,10 +21,16 @@ _HINTS = {
 }
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
+def write_bytes(path: str | Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file whole: a temporary file beside it, fsync, rename, fsync of the folder.
 
     Missing folders are made. Whoever reads the path sees the old content or the new one.
+
+    Args:
+        path: Where it goes.
+        data: The content.
+        durable: Wait for the disk. Files that can be made again go without: thousands of them take
+            minutes to sync.
 
     Raises:
         StoreError: The path cannot be written; the message says why. Nothing is left behind.
@@ -37,12 +43,14 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
 
 
 def write_json(path: str | Path, value: object) -> None:

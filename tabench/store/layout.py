@@ -90,6 +90,10 @@ class ExperimentFolder:
         """Folder of inputs and coloured targets, shared by all cells on the same data."""
         return self.path / "truth" / fingerprint[:12]
 
+    def sam_mask(self, fingerprint: str, image_id: str, sha256: str, level: int) -> Path:
+        """One of the promptable SAM's masks of an image, for the weights of this sha256."""
+        return self.truth(fingerprint) / f"{file_stem(image_id)}.sam_masks.{sha256[:12]}.{level}.png"
+
     def truth_picture(self, fingerprint: str, image_id: str, what: str) -> Path:
         """A picture of an image: `what` is "input" or a task's name."""
         return self.truth(fingerprint) / f"{file_stem(image_id)}.{what}.png"
@@ -129,6 +133,16 @@ class CellFolder:
         return self.path / "run.json"
 
     @property
+    def factors(self) -> Path:
+        """Analysis of the trained updates; absent for methods without a stacked update."""
+        return self.path / "factors.json"
+
+    @property
+    def architecture(self) -> Path:
+        """Shapes and counts of the cell's models, for drawings."""
+        return self.path / "architecture.json"
+
+    @property
     def journal_file(self) -> Path:
         """Events, one JSON object a line."""
         return self.path / "journal.jsonl"
@@ -152,6 +166,10 @@ class CellFolder:
     def pictures(self) -> Path:
         """Folder of predictions and error maps."""
         return self.path / "pictures"
+
+    def channel(self, image_id: str, task: str, index: int) -> Path:
+        """A raw output channel as a grey thumbnail; there for one image at most."""
+        return self.pictures / f"channels.{file_stem(image_id)}.{task}.{index}.png"
 
     def picture(self, image_id: str, task: str, kind: Literal["pred", "error"]) -> Path:
         """A coloured prediction (RGB) or an error map (8-bit grey, 255 = worst)."""

@@ -64,6 +64,8 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
     assert record["curves"]["train"][-1]["step"] == 2
     assert run["attempts"] == 1
     assert run["threads"] == 1
+    assert run["cost"]["train_flops"] > run["cost"]["inference_flops"] > 0
+    assert run["cost"]["problems"] == []
     for picture in record["pictures"]:
         for names in picture["files"].values():
             assert (first / "pictures" / names["pred"]).is_file()
@@ -151,6 +153,8 @@ def test_a_killed_run_and_a_stopped_run_end_in_the_same_record(
         (["run", *options("x", "--device=tpu0")], ["unknown device 'tpu0'"]),
         (["describe", "ta-lorra"], ["did you mean 'ta-lora'?"]),
         (["describe", "ta-lora", "--channels=13;1"], ["is not a list of numbers"]),
+        (["describe", "ta-lora", "--channels=a=13,a=1"], ["is not a list of numbers"]),
+        (["describe", "frozen", "--backbone=sam_vit_nano", "--figures=."], ["no diagram of 'frozen'"]),
         (["status", "nyuv2", "--results=nowhere"], ["no results of this experiment"]),
     ],
 )
@@ -203,6 +207,17 @@ def test_data_verify_names_a_wrong_file(home: Path, capsys: pytest.CaptureFixtur
     code, report = call_json(capsys, "data", "verify", "scenes", "--root=rooms")
     assert code == 1
     assert "0.npy" in report["problems"][0]
+
+
+def test_describe_draws_without_weights(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ["--backbone=sam_vit_nano", "--channels=segmentation=13,depth=1", f"--figures={tmp_path}"]
+    code, found = call_json(capsys, "describe", "ta-lora-cp", *options)
+    assert code == 0
+    assert found["architecture"]["models"]["all"]["tasks"] == {"segmentation": 13, "depth": 1}
+    assert [Path(path).name for path in found["figures"]] == [
+        "figure2.pdf", "figure2.png", "figure3.pdf", "figure3.png",
+    ]  # fmt: skip
+    assert all(Path(path).stat().st_size > 10_000 for path in found["figures"])
 
 
 def test_describe_counts_without_weights(capsys: pytest.CaptureFixture[str]) -> None:

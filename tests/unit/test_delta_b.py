@@ -54,6 +54,13 @@ def test_single_metric_is_libmtl_on_the_first_metrics(new: Flat, old: Flat) -> N
     )
 
 
+@given(FLAT, FLAT)
+def test_flipped_is_libmtl_with_the_other_sign(new: Flat, old: Flat) -> None:
+    flipped = delta_b(nested(new), nested(old), DIRECTIONS, "flipped")
+    assert flipped == pytest.approx(-delta_b(nested(new), nested(old), DIRECTIONS))
+    assert [v.name for v in VARIANTS.values() if v.better == "lower"] == ["flipped"]
+
+
 @given(FLAT)
 def test_a_baseline_does_not_improve_on_itself(values: Flat) -> None:
     assert delta_b(nested(values), nested(values), DIRECTIONS) == 0
@@ -63,9 +70,10 @@ def test_a_baseline_does_not_improve_on_itself(values: Flat) -> None:
 def test_ten_percent_better_everywhere_is_ten(variant: str) -> None:
     old = dict.fromkeys(DIRECTIONS, 50.0)
     new = {key: 55.0 if better == "higher" else 45.0 for key, better in DIRECTIONS.items()}
-    assert delta_b(nested(new), nested(old), DIRECTIONS, variant) == pytest.approx(10)
+    sign = 1 if VARIANTS[variant].better == "higher" else -1
+    assert delta_b(nested(new), nested(old), DIRECTIONS, variant) == pytest.approx(sign * 10)
     worse = {key: 45.0 if better == "higher" else 55.0 for key, better in DIRECTIONS.items()}
-    assert delta_b(nested(worse), nested(old), DIRECTIONS, variant) == pytest.approx(-10)
+    assert delta_b(nested(worse), nested(old), DIRECTIONS, variant) == pytest.approx(sign * -10)
 
 
 def test_metrics_are_averaged_inside_a_task_first() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tabench.stats.paired import bootstrap_mean, compare, holm, mean_over_seeds, wilcoxon
+from tabench.stats.paired import bootstrap_mean, compare, holm, mean_over_seeds, rank_biserial, wilcoxon
 
 P_VALUES = st.lists(st.floats(0, 1), max_size=8)
 
@@ -46,6 +46,36 @@ def test_bootstrap_agrees_with_scipy() -> None:
     width = reference.high - reference.low
     assert low == pytest.approx(reference.low, abs=0.05 * width)
     assert high == pytest.approx(reference.high, abs=0.05 * width)
+
+
+def test_the_bootstrap_and_its_p_value_agree_with_drawing_images_by_hand() -> None:
+    method, baseline = noisy(0.02, n=40)
+    result = compare(method, baseline)
+    differences = np.array([method[i] - baseline[i] for i in sorted(method)])  # type: ignore[operator]
+    generator = np.random.Generator(np.random.Philox(0))
+    means = differences[generator.integers(40, size=(10_000, 40))].mean(axis=1)
+    assert (result.low, result.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), rel=1e-9)
+    assert result.p_bootstrap == pytest.approx(2 * (1 + (means <= 0).sum()) / 10_001)
+    assert 0.01 < result.p_bootstrap < 1
+
+
+def test_a_p_value_is_never_zero_and_one_without_a_difference() -> None:
+    assert compare(*noisy(5.0)).p_bootstrap == pytest.approx(2 / 10_001)
+    assert compare({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 2.0}).p_bootstrap == 1.0
+
+
+def test_rank_biserial_by_hand() -> None:
+    # |differences| rank 1, 2, 3, 4: positive ranks sum to 7, negative to 3
+    assert rank_biserial(np.array([0.1, -0.5, 0.3, -0.2, 0.0]) * np.array([1, -1, -1, -1, 1])) == 0.4
+    assert rank_biserial(np.array([1.0, 2.0])) == 1.0
+    assert rank_biserial(np.zeros(3)) == 0.0
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=20))
+def test_the_effect_size_is_antisymmetric_and_bounded(differences: list[float]) -> None:
+    values = np.array(differences)
+    assert -1 <= rank_biserial(values) <= 1
+    assert rank_biserial(-values) == pytest.approx(-rank_biserial(values))
 
 
 def test_bootstrap_is_repeatable_and_follows_its_seed() -> None:

@@ -14,16 +14,18 @@ import pytest
 import report_fixtures as made
 
 from tabench.errors import StoreError
-from tabench.report import findings
+from tabench.report import findings, sections
 from tabench.report.frames import results_table
 from tabench.report.latex import latex
 from tabench.report.page import page
 from tabench.report.plain import markdown
 from tabench.report.published import read_published
 from tabench.report.reading import read_results
+from tabench.report.run_page import RunPages
 from tabench.report.site import render
 
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "published" / "nyuv2.csv"
+RUN_PAGE = re.compile(r"runs/[0-9a-f]{16}\.html")
 VOID = {"meta", "img", "br", "source", "link", "input"}
 
 
@@ -78,7 +80,13 @@ def small(root: Path, **changes: Any) -> Path:
 def bare_page(root: Path) -> str:
     """The page without figures, which take most of the time."""
     results = read_results(root, "nyuv2")
-    return page(results, [results_table(results, "paper")], None, {}, None)
+    content = sections.Content(results, [results_table(results, "paper")], None, {}, None, None)
+    return page(content, *sections.shown(content))
+
+
+def run_pages(root: Path) -> dict[str, str]:
+    """Every run's page by cell id."""
+    return dict(RunPages(read_results(root, "nyuv2")).pages())
 
 
 def test_the_page_is_one_file_without_network(html: str) -> None:
@@ -86,10 +94,25 @@ def test_the_page_is_one_file_without_network(html: str) -> None:
     for tag, attributes in page.tags:
         for name in ("src", "srcset", "href", "action", "data"):
             target = attributes.get(name)
-            assert target is None or target.startswith(("data:image/", "#")), (tag, name, target)
+            own = target is None or target.startswith(("data:image/", "#")) or RUN_PAGE.fullmatch(target)
+            assert own, (tag, name, target)
         assert tag != "link"
     assert "url(" not in html
-    assert len(html) < 5_000_000
+
+
+def test_run_pages_hold_what_they_show_and_link_to_files_that_are_there(demo: Path) -> None:
+    for path in (demo / "runs").glob("*.html"):
+        for tag, attributes in Page(path.read_text(encoding="utf-8")).tags:
+            assert str(attributes.get("src", "data:image/")).startswith("data:image/")
+            target = str(attributes.get("href", "#"))
+            assert target.startswith("#") or (path.parent / target.partition("#")[0]).is_file(), (tag, target)
+
+
+def test_the_report_stays_small(demo: Path) -> None:
+    pages = [path.read_text(encoding="utf-8") for path in demo.rglob("*.html")]
+    assert len(pages) == 1 + 21
+    assert sum(map(len, pages)) < 4_000_000
+    assert sum(len(re.sub(r'"data:image/[^"]*"', "", text)) for text in pages) < 1_048_576
 
 
 def test_every_link_and_popover_has_its_target_and_ids_are_unique(html: str) -> None:
@@ -100,7 +123,7 @@ def test_every_link_and_popover_has_its_target_and_ids_are_unique(html: str) -> 
     assert set(targets) <= set(page.ids)
     for method in made.METHODS:
         for seed in (0, 1, 2):
-            assert f"run-{made.cell_id(method, seed)}" in targets
+            assert f'href="runs/{made.cell_id(method, seed)}.html"' in html
 
 
 def test_tables_are_accessible(html: str) -> None:
@@ -111,15 +134,19 @@ def test_tables_are_accessible(html: str) -> None:
 
 
 def test_sections_stand_in_order(html: str) -> None:
-    ids = ["results", "pictures", "curves", "cost", "sure", "reproduced", "how", "runs"]
+    ids = ["results", "pictures", "curves", "delta-b", "cost", "sure", "reproduced", "how", "runs"]
     places = [html.index(f'<section id="{name}">') for name in ids]
     assert places == sorted(places)
 
 
 def test_every_table_figure_and_file_says_that_it_is_synthetic(demo: Path, html: str) -> None:
     assert "these are not the paper&#39;s data and not the paper&#39;s numbers" in html
-    captions = re.findall(r"<(?:fig)?caption>(.*?)</(?:fig)?caption>", html, re.DOTALL)
-    assert len(captions) > 25
+    pages = [html, *(path.read_text(encoding="utf-8") for path in (demo / "runs").glob("*.html"))]
+    captions = re.findall(r"<caption>(.*?)</caption>", "".join(pages), re.DOTALL)
+    captions += re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL)
+    assert len(captions) > 90
+    for text in pages[1:]:
+        assert "these are not the paper&#39;s data and not the paper&#39;s numbers" in text
     apart = [c for c in captions if "Synthetic scenes, not the paper&#39;s numbers" not in c]
     assert all("Published values" in c or "reference records" in c for c in apart)
     for path in (demo / "tables").glob("*.*"):
@@ -180,12 +207,15 @@ def test_failed_and_pending_runs_are_shown_with_their_reason(tmp_path: Path) -> 
         "step": 7,
     }
     made.write(folder / lost / "failure.json", failure)
-    html = bare_page(tmp_path / "r")
+    html, pages = bare_page(tmp_path / "r"), run_pages(tmp_path / "r")
     assert "2 of 4 runs done, 1 failed, 1 pending" in html
-    assert "&lt;b&gt;no memory&lt;/b&gt;" in html
-    assert "attempt 2, step 7" in html
-    assert "nan" not in re.findall(r"<td[^>]*>\s*(\w+)", html)
-    Page(html)
+    for text in (html, pages[lost]):
+        assert "&lt;b&gt;no memory&lt;/b&gt;" in text
+        assert "attempt 2, step 7" in text
+        assert "nan" not in re.findall(r"<td[^>]*>\s*(\w+)", text)
+        Page(text)
+    assert "<pre>Trace</pre>" in pages[lost]
+    assert "Not started." in pages[waiting]
 
 
 def test_hostile_names_stay_inert(tmp_path: Path) -> None:
@@ -195,11 +225,15 @@ def test_hostile_names_stay_inert(tmp_path: Path) -> None:
     )
     plan = json.loads((folder / "experiment.json").read_text()) | {"title": evil, "note": evil}
     made.write(folder / "experiment.json", plan)
+    home = folder / made.cell_id("ta-lora", 0)
+    made.write(home / "run.json", {"device": evil, "environment": {evil: [evil]}})
+    (home / "journal.jsonl").write_text(json.dumps({"t": 0, "event": evil, evil: evil}) + "\n")
     html = bare_page(tmp_path / "r")
-    assert html.count("<script>") == 1
-    assert "&lt;script&gt;alert(1)" in html
+    for text in (html, run_pages(tmp_path / "r")[home.name]):
+        assert text.count("<script>") == 1
+        assert "&lt;script&gt;alert(1)" in text
+        Page(text)
     assert "\\input{x}" not in latex(results_table(read_results(tmp_path / "r", "nyuv2"), "paper"))
-    Page(html)
 
 
 def test_reproduced_counts_identical_numbers(tmp_path: Path, html: str) -> None:

@@ -144,7 +144,7 @@ def test_cells_that_differ_in_more_than_the_seed_become_rows(tmp_path: Path) -> 
         plan["cells"][name] = "lora-hps s0"
     made.write(folder / "experiment.json", plan)
     results = read_results(tmp_path, "nyuv2")
-    assert [results.title(m) for m in results.methods[2:]] == ["LoRA-HPS (rank=4)", "LoRA-HPS (rank=8)"]
+    assert [results.title(m) for m in results.methods[2:]] == ["LoRA-HPS r=4", "LoRA-HPS r=8"]
 
 
 def test_records_of_other_cells_are_left_out_and_named(made_up_results: Path) -> None:

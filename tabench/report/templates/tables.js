@@ -1,6 +1,5 @@
-"use strict";
 // Sorting: a heading's button orders the rows below it; empty values stay last.
-for (const table of document.querySelectorAll("table.sortable")) {
+const sorting = (table) => {
   const body = table.tBodies[0];
   const headings = [...table.tHead.querySelectorAll("th")].filter((th) => th.scope === "col");
   const place = (heading) => {
@@ -32,22 +31,38 @@ for (const table of document.querySelectorAll("table.sortable")) {
       body.append(...rows);
     });
   }
-}
-// A link to a run opens it.
-const open = () => {
-  const id = decodeURIComponent(location.hash.slice(1));
-  const run = id && document.getElementById(id);
-  if (run instanceof HTMLDetailsElement) {
-    run.open = true;
-    run.scrollIntoView();
-  }
 };
-for (const link of document.querySelectorAll(".values a")) {
-  link.addEventListener("click", () => {
-    const card = link.closest("[popover]");
-    if (card && card.hidePopover) card.hidePopover();
-    setTimeout(open);
+// Filtering: rows stay that hold every word typed.
+const filtering = (table) => {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length < 4) return;
+  const label = document.createElement("label");
+  const field = document.createElement("input");
+  const count = document.createElement("output");
+  label.className = "filter";
+  field.type = "search";
+  count.setAttribute("aria-live", "polite");
+  label.append("Filter rows ", field, count);
+  const box = table.closest(".scroll") || table;
+  box.before(label);
+  const texts = rows.map((row) => row.textContent.toLowerCase().replace(/\s+/g, " "));
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let left = 0;
+    rows.forEach((row, at) => {
+      row.hidden = !words.every((word) => texts[at].includes(word));
+      left += row.hidden ? 0 : 1;
+    });
+    count.textContent = words.length ? ` ${left} of ${rows.length}` : "";
   });
-}
-addEventListener("hashchange", open);
-open();
+};
+addEventListener("DOMContentLoaded", () => {
+  for (const table of document.querySelectorAll("table.sortable")) {
+    filtering(table);
+    sorting(table);
+  }
+});
+addEventListener("click", (event) => {
+  const card = event.target.closest(".values a") && event.target.closest("[popover]");
+  if (card && card.hidePopover) card.hidePopover();
+});

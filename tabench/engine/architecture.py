@@ -1,0 +1,115 @@
+"""Shapes and counts of a built model, for drawings of it that need no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from tabench.methods.base import Method
+from tabench.methods.injection import AdaptedLinear
+from tabench.methods.parameters import count
+from tabench.sam.build import build_sam
+from tabench.sam.geometry import Backbone
+from tabench.sam.msam import MSam
+
+ARCHITECTURE_VERSION = 1
+
+
+def describe_model(model: MSam) -> dict[str, Any]:
+    """Describe one model, trained or on the meta device, as it was built.
+
+    Returns:
+        "tasks" (channels of each), "embeddings" (shapes), "parts" (parameters of each box of the drawing, by
+        what happens to them: "trained", "frozen", or "idle", in a trained part but never reached by a
+        gradient), "groups" (parameters as in the record) and "adapted" (one of the adapted layers).
+    """
+    return {
+        "tasks": dict(model.channels),
+        "embeddings": {task: list(rows.shape) for task, rows in model.no_mask.items()},
+        "parts": _parts(model),
+        "groups": dict(count(model)["groups"]),
+        "adapted": _adapted(model),
+    }
+
+
+def architecture(
+    method: Method, backbone: Backbone, models: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The content of architecture.json: a cell's models beside the SAM they come from.
+
+    Args:
+        method: How the models are adapted and shared.
+        backbone: SAM variant.
+        models: Name of each unit ("all", or a task) to what `describe_model` returned.
+    """
+    return {
+        "architecture_version": ARCHITECTURE_VERSION,
+        "method": {"name": method.name, "title": method.title, "sharing": method.sharing},
+        "backbone": {
+            "name": backbone.name,
+            "image_size": backbone.image_size,
+            "patch_size": backbone.patch_size,
+            "grid": backbone.grid,
+            "depth": backbone.depth,
+            "embed_dim": backbone.embed_dim,
+            "global_blocks": len(backbone.global_attn_indexes),
+            "window_size": backbone.window_size,
+            "out_chans": backbone.out_chans,
+        },
+        "sam": _sam(backbone),
+        "models": {name: dict(facts) for name, facts in models.items()},
+    }
+
+
+def _parts(model: MSam) -> dict[str, dict[str, int]]:
+    idle = tuple(f"{name}." for name in count(model)["idle_names"])
+    parts: dict[str, dict[str, int]] = {}
+    for name, parameter in model.named_parameters():
+        part = parts.setdefault(_part(name), {"trained": 0, "frozen": 0, "idle": 0})
+        state = "idle" if name.startswith(idle) else "trained" if parameter.requires_grad else "frozen"
+        part[state] += parameter.numel()
+    return parts
+
+
+def _part(name: str) -> str:
+    """The box of the drawing that a parameter stands in."""
+    words = name.split(".")
+    if words[0] == "image_encoder":
+        if "factors" in words:
+            return "adapters"
+        if words[1] == "blocks":
+            return "block_norms" if words[3] in ("norm1", "norm2") else "blocks"
+        return "neck" if words[1] == "neck" else "patch_embed"
+    return f"{words[0]}.{words[1]}" if words[0] in ("decoders", "no_mask") else words[0]
+
+
+def _adapted(model: MSam) -> dict[str, Any] | None:
+    """The adapted layers: they are all alike, so one is described, with how many there are."""
+    layers = [module for module in model.modules() if isinstance(module, AdaptedLinear)]
+    if not layers:
+        return None
+    layer = layers[0]
+    factors = dict(layer.factors.named_parameters())
+    return {
+        "layers": len(layers),
+        "inputs": layer.base.in_features,
+        "outputs": layer.base.out_features,
+        "updated": "".join("qkv"[index] for index in layer.chosen),
+        "scale": layer.scale,
+        "factors": {name: list(values.shape) for name, values in factors.items()},
+        "parameters": sum(values.numel() for values in factors.values()),
+    }
+
+
+def _sam(backbone: Backbone) -> dict[str, Any]:
+    """The promptable SAM of the same backbone."""
+    with torch.device("meta"):
+        sam = build_sam(backbone)
+    parts: dict[str, nn.Module] = dict(sam.named_children())
+    return {
+        "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()},
+        "masks": sam.mask_decoder.num_multimask_outputs,
+    }

@@ -1,0 +1,137 @@
+"""What a unit costs, measured by the run itself once it is trained: FLOPs, latency, stored bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from tabench.data.loading import evaluation_batches
+from tabench.engine.loop import Setting, trained_parameters
+from tabench.methods.regulariser import regulariser
+from tabench.sam.msam import MSam
+
+REPEATS: Final = 5  # timed forward passes, after one that warms up
+FEWEST: Final = 3  # so many where one pass is slow
+BUDGET: Final = 0.5  # seconds after which `FEWEST` are enough
+_COUNTED: dict[tuple[str, str], tuple[int, int]] = {}  # FLOPs do not depend on the seed
+Shape = Sequence[int]
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query, key, value))
+
+
+def _attention_backward(gradient: Shape, query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    return 2 * _attention(query, key, value)
+
+
+# The fused attention kernels, counted alike on every device: two matrix products forward, four backward.
+# Torch itself leaves out the CPU's in some versions, and counts what a kernel recomputes in others.
+_KERNELS = ("flash_attention", "efficient_attention", "cudnn_attention", "flash_attention_for_cpu")
+ATTENTION: Final = {
+    getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}{way}"): formula
+    for kernel in _KERNELS
+    for way, formula in (("", _attention), ("_backward", _attention_backward))
+}
+
+
+def measure_unit(model: MSam, setting: Setting) -> dict[str, Any]:
+    """Measure a trained unit on one image of the evaluated split.
+
+    Nothing here may cost a finished run: what cannot be measured is None, and "problems" says why.
+
+    Args:
+        model: The unit's model; left in evaluation mode.
+        setting: What it was trained with.
+
+    Returns:
+        "unit", "train_flops" and "inference_flops" (see `count_flops`), "latency_s" (seconds of
+        each repetition), "stored" (parameters kept), "weights_bytes" (their bytes), "seconds"
+        (what measuring took) and "problems".
+    """
+    started = time.perf_counter()
+    problems: list[str] = []
+
+    def attempt(what: str, measure: Callable[[], Any]) -> Any:
+        try:
+            return measure()
+        except Exception as error:
+            problems.append(f"{what}: {type(error).__name__}: {error}")
+            return None
+
+    key = setting.cell.model_dump_json(exclude={"seed"}), setting.unit.name
+    if key not in _COUNTED and (found := attempt("FLOPs", lambda: count_flops(model, setting))):
+        _COUNTED[key] = found
+    flops = _COUNTED.get(key, (None, None))
+    latency = attempt("latency", lambda: time_inference(model, setting))
+    trained = trained_parameters(model).values()
+    return {
+        "unit": setting.unit.name,
+        "train_flops": flops[0],
+        "inference_flops": flops[1],
+        "latency_s": latency,
+        "stored": sum(p.numel() for p in trained),
+        "weights_bytes": sum(p.numel() * p.element_size() for p in trained),
+        "seconds": round(time.perf_counter() - started, 4),
+        "problems": problems,
+    }
+
+
+def count_flops(model: MSam, setting: Setting) -> tuple[int, int]:
+    """FLOPs of one training step and of one inference, both of one image through the unit's tasks.
+
+    A multiplication with its addition is 2 FLOPs; element-wise work (activations, norms, losses, the
+    optimiser) is not counted. Attention counts as its matrix products, whichever kernel computes it.
+
+    Args:
+        model: The unit's model; left in evaluation mode and without gradients.
+        setting: Names the image, the method's regulariser and the device.
+
+    Returns:
+        Forward, backward and the regulariser's part of a step; the forward pass alone.
+    """
+    image = next(iter(evaluation_batches(setting.evaluated, 1))).image.to(setting.device)
+    size = (int(image.shape[-2]), int(image.shape[-1]))
+    with torch.random.fork_rng(devices=[]):
+        model.train()
+        with FlopCounterMode(display=False, custom_mapping=ATTENTION) as training:
+            outputs = model(image, size)
+            loss = torch.stack([output.sum() for output in outputs.values()]).sum()
+            if setting.cell.method.params.get("orthogonality"):
+                loss = loss + regulariser(model)
+            loss.backward()
+    model.zero_grad(set_to_none=True)
+    model.eval()
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=ATTENTION) as inference:
+        model(image, size)
+    return int(training.get_total_flops()), int(inference.get_total_flops())
+
+
+def time_inference(model: MSam, setting: Setting) -> list[float]:
+    """Seconds from an image (1, 3, H, W) on the device to the activated maps of all tasks, in fp32."""
+    batch = next(iter(evaluation_batches(setting.evaluated, 1)))
+    image, size = batch.image.to(setting.device), tuple(batch.image.shape[-2:])
+    model.eval()
+    seconds: list[float] = []
+    with torch.inference_mode():
+        for repetition in range(REPEATS + 1):
+            if len(seconds) >= FEWEST and sum(seconds) > BUDGET:
+                break
+            _synchronise(setting.device)
+            start = time.perf_counter()
+            outputs = model(image, size)
+            for name in setting.unit.tasks:
+                setting.tasks[name].activate(outputs[name].float())
+            _synchronise(setting.device)
+            if repetition:  # the first one warms up
+                seconds.append(round(time.perf_counter() - start, 6))
+    return seconds
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

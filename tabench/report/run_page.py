@@ -1,0 +1,160 @@
+"""The page of one run: everything that was recorded of it, behind every number it enters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from tabench import __version__
+from tabench.report import wording
+from tabench.report.circumstances import facts
+from tabench.report.extremes import Extremes, extremes
+from tabench.report.reading import CellResult, Json, Results
+from tabench.report.sparks import sparks
+from tabench.report.templating import environment, file_uri
+from tabench.store.layout import ExperimentFolder, file_stem
+
+EVENTS = 200  # the last events of a journal that a page shows
+KIN = 40  # other runs of the same row that a page links to
+_HEAD = (
+    "started",
+    "finished",
+    "wall_s",
+    "train_s",
+    "eval_s",
+    "device",
+    "threads",
+    "peak_rss_mb",
+    "peak_gpu_mb",
+)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A saved image in one task; a picture that was not saved is ""."""
+
+    task: str
+    truth: str
+    prediction: str
+    error: str
+    place: str
+
+
+@dataclass(frozen=True)
+class RunPages:
+    """The pages of all runs of an experiment.
+
+    Attributes:
+        results: What was run.
+        overview: Whether the overview of all experiments lies two folders up.
+    """
+
+    results: Results
+    overview: bool = False
+
+    def pages(self) -> Iterator[tuple[str, str]]:
+        """Cell id and page, one after the other: thousands of them are never held at once."""
+        cells = self.results.cells
+        for i, cell in enumerate(cells):
+            yield (
+                cell.id,
+                self._page(cell, cells[i - 1] if i else None, cells[i + 1] if i + 1 < len(cells) else None),
+            )
+
+    @cached_property
+    def _truth(self) -> dict[str, str]:
+        """Inline pictures of inputs and targets, shared by the runs on the same data."""
+        return {}
+
+    @cached_property
+    def _kin(self) -> dict[str, list[CellResult]]:
+        """Row key to its runs."""
+        kin: dict[str, list[CellResult]] = {}
+        for cell in self.results.cells:
+            kin.setdefault(cell.method, []).append(cell)
+        return kin
+
+    @cached_property
+    def _protocol(self) -> str:
+        return str(self.results.first["metrics"][0]["protocol"]) if self.results.first["metrics"] else ""
+
+    @cached_property
+    def _warnings(self) -> tuple[str, str]:
+        return wording.warning(self.results), wording.short_warning(self.results)
+
+    def _page(self, cell: CellResult, before: CellResult | None, after: CellResult | None) -> str:
+        record = cell.record
+        placed = extremes(record) if record else []
+        known = facts(cell.run)
+        warning, short_warning = self._warnings
+        return environment().get_template("run.html.j2").render(
+            results=self.results,
+            cell=cell,
+            title=self.results.title(cell.method),
+            kin=self._kin[cell.method][:KIN],
+            before=before,
+            after=after,
+            overview=self.overview,
+            warning=warning,
+            short_warning=short_warning,
+            protocols=list(dict.fromkeys(m["protocol"] for m in record["metrics"])) if record else [],
+            metrics=_metrics(record) if record else [],
+            sparks=sparks(record, self._protocol) if record else [],
+            spark_protocol=self._protocol,
+            extremes=placed,
+            images=[(p["id"], *self._shots(cell, p, placed)) for p in record["pictures"]] if record else [],
+            circumstances={key: known.pop(key) for key in _HEAD if key in known} | known,
+            journal=[_event(event) for event in cell.journal[-EVENTS:]],
+            left_out=max(0, len(cell.journal) - EVENTS),
+            version=__version__,
+        )  # fmt: skip
+
+    def _shots(self, cell: CellResult, picture: Json, placed: Sequence[Extremes]) -> tuple[str, list[Shot]]:
+        """The input picture and one shot a task."""
+        image, shots = str(picture["id"]), []
+        fingerprint = str(cell.record["data"]["fingerprint"])
+        for task, files in picture["files"].items():
+            found = next((e.of(image) for e in placed if e.task == task), None)
+            shots.append(
+                Shot(
+                    task,
+                    self._shared(fingerprint, image, task),
+                    file_uri(cell.folder / "pictures" / files["pred"]),
+                    file_uri(cell.folder / "pictures" / files["error"]),
+                    f"{found.texts[0]}, place {found.place} of {found.of}" if found else "",
+                )
+            )
+        return self._shared(fingerprint, image, "input"), shots
+
+    def _shared(self, fingerprint: str, image: str, what: str) -> str:
+        folder = ExperimentFolder(self.results.root, self.results.name).truth(fingerprint)
+        path = folder / f"{file_stem(image)}.{what}.png"
+        if str(path) not in self._truth:
+            self._truth[str(path)] = file_uri(path)
+        return self._truth[str(path)]
+
+
+def _metrics(record: Json) -> list[Json]:
+    """One row a metric: its names, its text in every protocol, and what the task said about it."""
+    rows: dict[tuple[str, str], Json] = {}
+    for m in record["metrics"]:
+        fresh = {
+            "task": m["task"],
+            "title": m["title"],
+            "unit": m["unit"],
+            "better": m["better"],
+            "in": {},
+            "notes": [],
+        }
+        row = rows.setdefault((m["task"], m["key"]), fresh)
+        text = wording.number(m["value"], m["digits"]) if m["value"] is not None else "n/a"
+        row["in"][m["protocol"]] = (text, m["version"])
+        row["notes"] += [f"{m['protocol']}: {note}" for note in m["notes"]]
+    return list(rows.values())
+
+
+def _event(event: Json) -> Json:
+    """A journal's line without the values that stand in the curves."""
+    rest = {key: value for key, value in event.items() if key not in ("t", "event", "values", "terms")}
+    return {"t": event.get("t"), "event": event.get("event", ""), "rest": rest}

@@ -1,0 +1,116 @@
+"""A run's costs, gathered from its own events: they end up in run.json under "cost"."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def _no_energy() -> float | None:
+    return None
+
+
+class Meter:
+    """Hears a run's events and adds up what they tell about cost.
+
+    Args:
+        batch_size: Images of an optimiser step.
+        earlier: The "cost" of run.json as an earlier attempt left it; empty for the first.
+        whole: Whether all earlier attempts wrote run.json. A killed one did not, and its energy is lost.
+        energy: Reads a running total in joules, None where nothing tells.
+        now: Reads a clock, seconds.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        earlier: Mapping[str, Any],
+        *,
+        whole: bool = True,
+        energy: Callable[[], float | None] = _no_energy,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.batch_size = batch_size
+        self.pace: dict[str, Json] = {unit: dict(seen) for unit, seen in earlier.get("pace", {}).items()}
+        self.units: list[Json] = []
+        self.measuring = 0.0
+        self._energy, self._before = energy, energy()
+        self._spent = float(earlier.get("energy_j") or 0.0) if whole else None
+        self._now = now
+        self._unit = ""
+        self._stepped = self._heard = now()
+        self._away = 0.0  # seconds since the last step that were not training
+        self._images = 0
+
+    def hear(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Take in an event; those that say nothing about cost are passed over."""
+        time_of = self._now()
+        if event == "step":
+            self._step(str(facts["unit"]), time_of)
+        elif event == "eval":
+            self._away += float(facts["seconds"])
+        elif event == "validation":  # it tells no time of its own, but the events around it do
+            self._away += time_of - self._heard
+        elif event == "evaluating":
+            self._images = int(facts["of"])
+        elif event == "final":
+            pace = self.pace.setdefault(str(facts["unit"]), {})
+            pace |= {"eval_images": self._images, "eval_s": round(float(facts["seconds"]), 4)}
+        elif event == "cost":
+            self.units.append(dict(facts))
+            self.measuring += float(facts["seconds"])
+        self._heard = time_of
+
+    def _step(self, unit: str, time_of: float) -> None:
+        if unit == self._unit:  # a unit's first step also reads, builds and warms up
+            pace = self.pace.setdefault(unit, {})
+            pace["train_images"] = pace.get("train_images", 0) + self.batch_size
+            pace["train_s"] = round(pace.get("train_s", 0.0) + time_of - self._stepped - self._away, 4)
+        self._unit, self._stepped, self._away = unit, time_of, 0.0
+
+    def cost(self) -> Json:
+        """The costs so far; what is not known is None.
+
+        "train_flops" and "inference_flops" are of one image through all models of the cell;
+        "latency_s" and "latency_spread_s" are median and range of its time through all of them, one
+        after the other; "train_images_per_s" and "eval_images_per_s" count an image once all models
+        have seen it; "energy_j" is of the GPU over all attempts.
+        """
+        complete = bool(self.units)
+        times = [unit["latency_s"] for unit in self.units if unit["latency_s"]]
+        latency = [sum(parts) for parts in zip(*times, strict=False)] if len(times) == len(self.units) else []
+        after = self._energy()
+        used = None
+        if None not in (self._before, after, self._spent):
+            used = round(float(self._spent or 0) + float(after or 0) - float(self._before or 0), 1)
+        return {
+            **{key: self._sum(key) for key in ("train_flops", "inference_flops", "stored", "weights_bytes")},
+            "models": len(self.units) if complete else None,
+            "latency_s": round(statistics.median(latency), 6) if latency else None,
+            "latency_spread_s": round(max(latency) - min(latency), 6) if latency else None,
+            "latency_repeats": len(latency),
+            "train_images_per_s": self._rate("train"),
+            "eval_images_per_s": self._rate("eval"),
+            "energy_j": used,
+            "measuring_s": round(self.measuring, 3),
+            "problems": [f"{unit['unit']}: {text}" for unit in self.units for text in unit["problems"]],
+            "pace": self.pace,
+        }
+
+    def _sum(self, key: str) -> int | None:
+        values = [unit[key] for unit in self.units]
+        return sum(values) if values and None not in values else None
+
+    def _rate(self, what: str) -> float | None:
+        """Images a second through all models, one after the other."""
+        seconds = 0.0
+        for unit in self.units:
+            pace = self.pace.get(unit["unit"], {})
+            if not pace.get(f"{what}_images") or not pace.get(f"{what}_s"):
+                return None
+            seconds += pace[f"{what}_s"] / pace[f"{what}_images"]
+        return round(1 / seconds, 3) if seconds else None

@@ -1,0 +1,118 @@
+"""Claims as data: what a paper, or a reader, says, and the test that decides it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from tabench.catalog import METHODS
+from tabench.errors import SpecError
+from tabench.spec.cell import Frozen, Scalar
+from tabench.spec.problems import spec_error
+
+Params = dict[str, Scalar]
+Test = Literal["improvement", "floor", "variants", "growth"]
+Source = Literal["P", "T", "readers", "ours"]
+
+
+class Claim(Frozen):
+    """One claim.
+
+    Attributes:
+        id: Short name, unique in the file.
+        text: The claim in own words.
+        source: "P" the paper's abstract, structure or captions; "T" third-party text quoting its
+            successor; "readers" a question that readers of the papers ask; "ours" this project's own.
+        where: What exactly the source supports.
+        experiments: Experiments whose runs decide it; none for "growth", which needs no run.
+        tables: Tables of the paper it belongs to.
+        test: "improvement": Delta_b of `method` over `against`; "floor": Delta_b of every other
+            method over `against`; "variants": Delta_b of the variant `params` of `method` over the
+            variants `against_params`, or of every other variant over the first where the direction is
+            "within"; "growth": growth of the adapter's parameters with one more task, by counting.
+        method: Registry name.
+        against: Registry name of the baseline ("improvement", "floor").
+        params: Hyper-parameters of the variant ("variants"); empty for the first in the experiment.
+        against_params: Alternatives, each a set of hyper-parameters, that make a variant the baseline.
+        direction: "above" or "within" the threshold.
+        threshold: Percent of Delta_b, or of the adapter's parameters for "growth".
+        fewer: Whether the method must also have fewer trained parameters than the baseline.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    text: Annotated[str, Field(min_length=1)]
+    source: Source
+    where: Annotated[str, Field(min_length=1)]
+    experiments: tuple[str, ...] = ()
+    tables: str = ""
+    test: Test
+    method: str = "ta-lora"
+    against: str = ""
+    params: Params = Field(default_factory=dict)
+    against_params: tuple[Params, ...] = ()
+    direction: Literal["above", "within"] = "above"
+    threshold: float = 0.0
+    fewer: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_decided(self) -> Self:
+        needs_runs = self.test != "growth"
+        if needs_runs != bool(self.experiments):
+            more = "names the experiments that decide it" if needs_runs else "needs no experiments"
+            raise ValueError(f"a claim with test '{self.test}' {more}")
+        if (self.test in ("improvement", "floor")) != bool(self.against):
+            wants = "needs" if not self.against else "cannot have"
+            raise ValueError(f"test '{self.test}' {wants} a baseline 'against'")
+        if (self.test == "variants" and self.direction == "above") != bool(self.against_params):
+            wants = "needs" if not self.against_params else "cannot have"
+            raise ValueError(f"test '{self.test}' with direction '{self.direction}' {wants} 'against_params'")
+        if self.direction == "within" and self.test not in ("variants", "growth"):
+            raise ValueError(f"test '{self.test}' has the direction 'above'")
+        if self.direction == "within" and self.threshold <= 0:
+            raise ValueError("direction 'within' needs a threshold above 0")
+        return self
+
+
+class ClaimsFile(Frozen):
+    """The content of claims.toml."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Self:
+        ids = [claim.id for claim in self.claims]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"the id '{twice[0]}' is given twice")
+        return self
+
+
+def load_claims(path: str | Path) -> tuple[Claim, ...]:
+    """Read and check a file of claims.
+
+    Raises:
+        SpecError: It cannot be read, is not TOML, has an unknown key or method, or a claim that no test
+            could decide; names file and key.
+    """
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except ValueError as error:
+        raise SpecError(f"not valid TOML: {error}", where=str(path)) from error
+    try:
+        file = ClaimsFile.model_validate(data)
+    except ValidationError as error:
+        raise spec_error(error, ClaimsFile, data, str(path)) from error
+    for index, claim in enumerate(file.claims):
+        for key, name in (("method", claim.method), ("against", claim.against)):
+            if name:
+                METHODS.entry(name, where=f"{path}: claims.{index}.{key}")
+        for params in (claim.params, *claim.against_params):
+            METHODS.get(claim.method).params(params, where=f"{path}: claims.{index} ('{claim.id}')")
+    return file.claims

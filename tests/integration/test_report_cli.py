@@ -1,0 +1,74 @@
+"""`tabench report`: one experiment, some, or all; where it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import report_fixtures as made
+
+from tabench.cli import main
+
+
+def call(*words: str) -> int:
+    try:
+        main(words)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two small experiments and one without a finished cell."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("first", "second", "open"):
+        home = made.write_results(
+            tmp_path / "results", name, seeds=(0,), methods=("lora-stl",), pictures=False
+        )
+        for path in home.glob("*/record.json"):
+            made.write(
+                path, json.loads(path.read_text()) | {"curves": {"train": [], "eval": []}, "pictures": []}
+            )
+    shutil.rmtree(tmp_path / "results" / "open" / made.cell_id("lora-stl", 0))
+    return tmp_path
+
+
+def test_without_a_name_everything_finished_is_rendered(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("report", "--json") == 0
+    printed = capsys.readouterr()
+    files = {Path(file) for file in json.loads(printed.out)["files"]}
+    assert {
+        Path("reports/first/index.html"),
+        Path("reports/second/index.html"),
+        Path("reports/index.html"),
+    } <= files
+    assert all(file.is_file() for file in files)
+    assert "open: no finished cell" in printed.err
+    assert "0 of 1 run done, 1 pending" in Path("reports/index.html").read_text(encoding="utf-8")
+
+
+def test_one_experiment_refreshes_the_overview(folder: Path) -> None:
+    assert call("report", "second") == 0
+    assert not Path("reports/first").exists()
+    overview = Path("reports/index.html").read_text(encoding="utf-8")
+    assert "second/index.html" in overview
+    assert "<b>first</b>" in overview
+
+
+def test_a_folder_elsewhere_stands_alone(folder: Path) -> None:
+    assert call("report", "first", "--out=elsewhere/page") == 0
+    assert not Path("elsewhere/index.html").exists()
+    assert not Path("reports").exists()
+    assert 'href="../index.html"' not in Path("elsewhere/page/index.html").read_text(encoding="utf-8")
+
+
+def test_one_folder_cannot_hold_several(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("report", "first", "second", "--out=both") == 2
+    assert "--out needs exactly one experiment" in capsys.readouterr().err
+    assert call("report", "--results=nothing") == 2
+    assert "no experiment with a finished cell" in capsys.readouterr().err

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabench.stats.mean_rank import mean_places, places
+
+COLUMN = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "expected"),
+    [
+        ([0.3, 0.1, 0.2], "lower", [3, 1, 2]),
+        ([0.3, 0.1, 0.2], "higher", [1, 3, 2]),
+        ([5.0, 5.0, 1.0], "higher", [1.5, 1.5, 3]),
+        ([2.0, 1.0, 2.0, 2.0], "lower", [3, 1, 3, 3]),
+        ([7.0], "lower", [1]),
+        ([], "lower", []),
+    ],
+)
+def test_by_hand(values: list[float], better: str, expected: list[float]) -> None:
+    assert places(values, better) == expected
+
+
+@given(COLUMN)
+def test_places_sum_to_those_without_ties_and_follow_the_values(values: list[float]) -> None:
+    taken = places(values, "lower")
+    assert sum(taken) == pytest.approx(len(values) * (len(values) + 1) / 2)
+    assert taken == places([-value for value in values], "higher")
+    for a, place_a in zip(values, taken, strict=True):
+        below = sum(value < a for value in values)
+        equal = values.count(a)
+        assert place_a == below + (equal + 1) / 2
+
+
+def test_mean_over_comparisons() -> None:
+    assert mean_places([{"a": 1, "b": 2}, {"b": 1.5, "a": 1.5}]) == {"a": 1.25, "b": 1.75}
+    assert mean_places([]) == {}
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    with pytest.raises(ValueError, match="'up'"):
+        places([1.0], "up")
+    with pytest.raises(ValueError, match="NaN"):
+        places([1.0, math.nan], "lower")
+    with pytest.raises(ValueError, match="same competitors"):
+        mean_places([{"a": 1}, {"b": 1}])

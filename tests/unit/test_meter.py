@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import pytest
+import torch
+
+from tabench.runs.energy import gpu_energy_j
+from tabench.runs.meter import Meter
+
+
+class Clock:
+    """Time that passes only where a test says so."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def unit(name: str, flops: int = 10, latency: list[float] | None = None) -> dict[str, Any]:
+    return {
+        "unit": name, "train_flops": 3 * flops, "inference_flops": flops,
+        "latency_s": latency or [0.1, 0.3, 0.2], "stored": 5, "weights_bytes": 20, "seconds": 0.5,
+        "problems": [],
+    }  # fmt: skip
+
+
+def train(meter: Meter, clock: Clock, name: str, steps: int, pace: float) -> None:
+    for _ in range(steps):
+        clock.time += pace
+        meter.hear("step", {"unit": name})
+
+
+def test_a_pace_leaves_out_the_first_step_and_evaluations() -> None:
+    clock = Clock()
+    meter = Meter(4, {}, now=clock)
+    clock.time += 50  # reading, building
+    train(meter, clock, "all", 6, 2.0)
+    clock.time += 30
+    meter.hear("eval", {"seconds": 30})
+    clock.time += 7
+    meter.hear("validation", {})
+    train(meter, clock, "all", 5, 2.0)
+    meter.hear("evaluating", {"of": 32})
+    meter.hear("final", {"unit": "all", "seconds": 8.0})
+    meter.hear("cost", unit("all"))
+    cost = meter.cost()
+    assert cost["train_images_per_s"] == 2.0
+    assert cost["eval_images_per_s"] == 4.0
+    assert meter.measuring == 0.5
+
+
+def test_one_model_a_task_is_summed() -> None:
+    clock = Clock()
+    meter = Meter(2, {}, now=clock)
+    for name, pace, latency in (("depth", 1.0, [1.0, 2.0, 3.0]), ("normals", 3.0, [1.0, 1.0, 1.0, 9.0])):
+        train(meter, clock, name, 3, pace)
+        meter.hear("evaluating", {"of": 10})
+        meter.hear("final", {"unit": name, "seconds": 5})
+        meter.hear("cost", unit(name, latency=latency))
+    cost = meter.cost()
+    assert (cost["models"], cost["train_flops"], cost["inference_flops"]) == (2, 60, 20)
+    assert (cost["stored"], cost["weights_bytes"]) == (10, 40)
+    assert (cost["latency_s"], cost["latency_spread_s"], cost["latency_repeats"]) == (3.0, 2.0, 3)
+    assert cost["train_images_per_s"] == 0.5  # 2 images take 1 s in one model and 3 s in the other
+    assert cost["eval_images_per_s"] == 1.0
+
+
+def test_a_later_attempt_goes_on_from_the_earlier_one() -> None:
+    clock = Clock()
+    first = Meter(2, {}, now=clock, energy=iter([100.0, 140.0]).__next__)
+    train(first, clock, "depth", 3, 1.0)
+    left = first.cost()
+    assert left["train_images_per_s"] is None  # nothing has been measured at the end of a unit yet
+    assert left["energy_j"] == 40.0
+    second = Meter(2, left, now=clock, energy=iter([500.0, 510.0]).__next__)
+    second.hear("evaluating", {"of": 4})
+    second.hear("final", {"unit": "depth", "seconds": 1})
+    second.hear("cost", unit("depth"))
+    cost = second.cost()
+    assert cost["train_images_per_s"] == 2.0
+    assert cost["energy_j"] == 50.0
+
+
+@pytest.mark.parametrize(
+    ("readings", "whole"), [([None, 3.0], True), ([3.0, None], True), ([1.0, 2.0], False)]
+)
+def test_energy_that_is_not_known_whole_is_not_told(readings: list[float | None], whole: bool) -> None:
+    meter = Meter(2, {}, whole=whole, energy=iter(readings).__next__)
+    assert meter.cost()["energy_j"] is None
+
+
+def test_what_one_model_could_not_measure_is_not_told_for_the_cell() -> None:
+    meter = Meter(2, {})
+    meter.hear("cost", unit("depth"))
+    meter.hear(
+        "cost", unit("normals") | {"train_flops": None, "latency_s": None, "problems": ["FLOPs: broken"]}
+    )
+    cost = meter.cost()
+    assert (cost["train_flops"], cost["latency_s"]) == (None, None)
+    assert cost["inference_flops"] == 20
+    assert cost["problems"] == ["normals: FLOPs: broken"]
+
+
+def test_nothing_heard_is_nothing_told() -> None:
+    cost = Meter(2, {}).cost()
+    told = {key: value for key, value in cost.items() if value not in (None, [], {})}
+    assert told == {"latency_repeats": 0, "measuring_s": 0.0}
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """A made-up management library and card; no real device is asked."""
+    library = types.SimpleNamespace(
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByUUID=lambda uuid: uuid,
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: {"GPU-12-ab": 2500}[handle],
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device: types.SimpleNamespace(uuid="12-ab")
+    )
+    return library
+
+
+def test_the_driver_counts_in_millijoules(card: types.SimpleNamespace) -> None:
+    assert gpu_energy_j(torch.device("cuda")) == 2.5
+    assert gpu_energy_j(torch.device("cpu")) is None
+
+
+def test_a_card_without_a_counter_does_not_tell(card: types.SimpleNamespace) -> None:
+    def refuse(handle: str) -> int:
+        raise RuntimeError("Not Supported")
+
+    card.nvmlDeviceGetTotalEnergyConsumption = refuse
+    assert gpu_energy_j(torch.device("cuda")) is None

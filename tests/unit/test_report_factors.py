@@ -1,0 +1,160 @@
+"""Learned factors in the report: read with care, averaged right, shown only where they exist."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import report_companions as beside
+import report_fixtures as made
+
+from tabench.errors import StoreError
+from tabench.report import paper_figures, similarity_figure, spectrum_figure
+from tabench.report.factor_table import factor_rows
+from tabench.report.factors import MethodFactors, kept, read_factors
+from tabench.report.frames import results_table
+from tabench.report.reading import Results, read_results
+from tabench.report.sections import Content, shown
+from tabench.report.templating import environment
+
+SEEDS = (0, 1)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    root = tmp_path_factory.mktemp("results")
+    beside.write_companions(made.write_results(root, seeds=SEEDS), SEEDS)
+    return read_results(root, "nyuv2")
+
+
+@pytest.fixture(scope="module")
+def factors(results: Results) -> dict[str, MethodFactors]:
+    return {part.method: part for part in read_factors(results)}
+
+
+def test_similarities_are_means_over_runs_then_layers(factors: dict[str, MethodFactors]) -> None:
+    assert list(factors) == ["ta-lora", "ta-lora-cp", "lora-stl"]
+    part = factors["ta-lora"]
+    written = [beside.factors("ta-lora", seed) for seed in SEEDS]
+    for index, matrix in enumerate(part.similarity("rows")):
+        expected = np.mean([file["layers"][index]["rows"] for file in written], axis=0)
+        assert matrix == pytest.approx(expected)
+    overall = np.mean([layer["rows"] for file in written for layer in file["layers"]], axis=0)
+    panel = similarity_figure.Panel("", part.tasks, part.similarity("rows"))
+    assert panel.mean == pytest.approx(overall)
+
+
+def test_layers_without_an_update_leave_holes_not_zeros(results: Results) -> None:
+    whole = read_factors(results)[0]
+    file = beside.factors("ta-lora", 0)
+    empty = {**file["layers"][0], "updates": [[None] * 3] * 3, "mode1": None, "mode2": None, "mode3": None}
+    broken = whole.files[0].model_validate({**file, "layers": [empty, file["layers"][1]]})
+    part = MethodFactors("ta-lora", [0], [broken])
+    first, second = part.similarity("updates")
+    assert np.isnan(first).all()
+    panel = similarity_figure.Panel("", part.tasks, [first, second])
+    assert panel.mean == pytest.approx(second)
+    assert len(part.spectra("mode1")) == 1
+    similarity_figure.draw_similarity([panel, similarity_figure.Panel("", part.tasks, [first])])
+
+
+def test_table_speaks_of_every_unfolding(factors: dict[str, MethodFactors]) -> None:
+    rows = {(row.method, row.mode): row for row in factor_rows(list(factors.values()))}
+    assert len(rows) == 9
+    row = rows["lora-stl", "inputs"]
+    ranks = [
+        layer["mode1"]["effective_rank"] for s in SEEDS for layer in beside.factors("lora-stl", s)["layers"]
+    ]
+    assert row.effective == pytest.approx((np.mean(ranks), min(ranks), max(ranks)))
+    assert (row.runs, row.possible, row.reference) == (2, 9, 4)
+    assert row.share is not None
+    assert row.separate is not None
+    assert row.separate[0] >= row.effective[0] - 1e-9
+    assert rows["ta-lora", "inputs"].share == pytest.approx((1, 1, 1), abs=1e-5)
+    assert rows["lora-stl", "tasks"].separate is None
+    assert rows["ta-lora", "inputs"].separate is None
+
+
+def test_energy_beyond_what_was_written_is_not_guessed(factors: dict[str, MethodFactors]) -> None:
+    spectrum = factors["lora-stl"].spectra("mode1")[0]
+    assert kept(spectrum, 100) == pytest.approx(1, abs=1e-5)
+    cut = spectrum.model_copy(update={"values": spectrum.values[:4]})
+    assert kept(cut, 4) == pytest.approx(sum(v**2 for v in spectrum.values[:4]))
+    assert kept(cut, 5) is None
+
+
+def test_captions_say_over_how_many_runs_and_layers(
+    results: Results, factors: dict[str, MethodFactors]
+) -> None:
+    parts = list(factors.values())
+    for text in (similarity_figure.caption(results, parts), spectrum_figure.caption(results, parts)):
+        assert "2 layers; TA-LoRA (Tucker): 2 runs, TA-LoRA (CP): 2 runs, LoRA-STL: 2 runs" in text
+    assert "LoRA-STL" not in similarity_figure.caption(results, parts[:1])
+    assert "LoRA-STL" not in spectrum_figure.caption(results, parts[:1])
+
+
+def test_many_variants_show_their_updates_and_say_what_is_left_out(
+    results: Results, factors: dict[str, MethodFactors]
+) -> None:
+    tucker = factors["ta-lora"]
+    few, many, most = ([tucker] * n for n in (4, 9, 11))
+    assert len(similarity_figure.panels(results, few)) == 8
+    assert [len(similarity_figure.panels(results, parts)) for parts in (many, most)] == [9, 9]
+    assert "Rows of U3" in similarity_figure.caption(results, few)
+    assert "Rows of U3" not in similarity_figure.caption(results, many)
+    assert "not drawn" not in similarity_figure.caption(results, many)
+    assert "2 further rows of the tables not drawn" in similarity_figure.caption(results, most)
+    assert "2 further rows of the tables not drawn" in similarity_figure.layers_caption(results, most)
+
+
+def sections_of(results: Results) -> tuple[dict[str, str], dict[str, object]]:
+    content = Content(results, [results_table(results, "paper")], None, {}, None, None)
+    found, names = shown(content)
+    return {section.id: section.heading for section in found}, names
+
+
+def test_the_page_has_the_table_where_there_are_factors(results: Results, tmp_path: Path) -> None:
+    sections, names = sections_of(results)
+    assert sections["factors"] == "What the factors learned"
+    assert "method" not in sections  # no picture was drawn
+    html = environment().get_template("factors.html.j2").render(names, results=results, short_warning="")
+    assert html.count("Energy within TA-LoRA") == 1
+    assert html.count('scope="row"') == 9
+    made.write_results(tmp_path, seeds=(0,), methods=("ta-lora", "lora-stl"), pictures=False)
+    without = read_results(tmp_path, "nyuv2")
+    assert "factors" not in sections_of(without)[0]
+    assert list(paper_figures.drawings(without, "paper")) == ["places"]
+
+
+def test_every_figure_is_there_with_all_files(results: Results) -> None:
+    found = paper_figures.drawings(results, "paper")
+    assert list(found) == [*paper_figures.METHOD, *paper_figures.FACTORS, "places"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda file: file | {"analysis_version": 2}, "analysis_version"),
+        (lambda file: file | {"kind": "<script>"}, "kind"),
+        (lambda file: file | {"more": 1}, "more"),
+        (lambda file: file | {"tasks": ["segmentation"]}, "not a 1 x 1 matrix"),
+        (lambda file: file | {"layers": [{}]}, "layers.0"),
+    ],
+)
+def test_a_damaged_file_is_named(
+    change: Callable[[dict[str, Any]], dict[str, Any]], said: str, tmp_path: Path
+) -> None:
+    folder = made.write_results(tmp_path, seeds=(0,), methods=("ta-lora",), pictures=False)
+    path = folder / made.cell_id("ta-lora", 0) / "factors.json"
+    path.write_text(json.dumps(change(beside.factors("ta-lora", 0))))
+    with pytest.raises(StoreError, match=said) as caught:
+        read_factors(read_results(tmp_path, "nyuv2"))
+    assert str(path) in str(caught.value)
+    assert "remove the file" in str(caught.value)
+    path.write_text("{")
+    with pytest.raises(StoreError, match="not whole JSON"):
+        read_factors(read_results(tmp_path, "nyuv2"))
