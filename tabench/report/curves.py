@@ -55,7 +55,9 @@ def draw_losses(results: Results, frame: pd.DataFrame) -> Figure:
         frame: What `loss_frame` returned.
     """
     tasks = results.first["cell"]["dataset"]["tasks"]
-    return _panels(results, frame, {task: f"{task.capitalize()} training loss ↓" for task in tasks})
+    return _panels(
+        results, frame, {task: f"{task.replace('_', ' ').capitalize()} training loss ↓" for task in tasks}
+    )
 
 
 def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure:
@@ -67,7 +69,7 @@ def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure
         protocol: "paper" or "pixel".
     """
     titles = {
-        f"{m['task']}.{m['key']}": f"{m['task'].capitalize()}: {m['title']}"
+        f"{m['task']}.{m['key']}": f"{m['task'].replace('_', ' ').capitalize()}: {m['title']}"
         f"{' (' + m['unit'] + ')' if m['unit'] else ''} {wording.ARROWS[m['better']]}"
         for m in results.first["metrics"]
         if m["protocol"] == protocol

@@ -92,7 +92,7 @@ class Table:
         name: File stem ("table1").
         number: What it is called ("Table 1").
         caption: One sentence.
-        protocol: "paper" or "pixel".
+        protocol: "paper", "pascal" or "pixel".
         warning: Why these are not the paper's numbers; "" if nothing speaks against it.
         columns: Columns from left to right.
         methods: Row keys from top to bottom.
@@ -147,7 +147,7 @@ def results_table(results: Results, protocol: str, published: Published | None =
 
     Args:
         results: What was run.
-        protocol: "paper" or "pixel".
+        protocol: "paper", "pascal" or "pixel".
         published: Values to print beside them; None where they are not comparable.
     """
     columns = columns_of(results, protocol)
@@ -158,8 +158,8 @@ def results_table(results: Results, protocol: str, published: Published | None =
     titles, seeds = row_texts(results)
     number = str(results.experiment.get("table") or "Table 1")
     return Table(
-        name=stem(number) if protocol == "paper" else f"{stem(number)}_{protocol}",
-        number=number if protocol == "paper" else f"{number} ({protocol} protocol)",
+        name=stem(number) if protocol in wording.MAIN else f"{stem(number)}_{protocol}",
+        number=number if protocol in wording.MAIN else f"{number} ({protocol} protocol)",
         caption=wording.caption(results, protocol),
         protocol=protocol,
         warning=wording.short_warning(results),
@@ -192,7 +192,12 @@ def columns_of(results: Results, protocol: str) -> list[Column]:
     """Metrics of the protocol, Delta_b against each baseline of the experiment, parameters."""
     columns = [
         Column(
-            f"{m['task']}.{m['key']}", m["task"].capitalize(), m["title"], m["unit"], m["better"], m["digits"]
+            f"{m['task']}.{m['key']}",
+            m["task"].replace("_", " ").capitalize(),
+            m["title"],
+            m["unit"],
+            m["better"],
+            m["digits"],
         )
         for m in results.first["metrics"]
         if m["protocol"] == protocol

@@ -28,7 +28,7 @@ def draw_grid(results: Results, grid: Grid) -> Figure:
     for i, row in enumerate(grid.rows):
         first = i == 0 or grid.rows[i - 1].image != row.image
         _show(axes[i, 0], grid.inputs.get(row.image) if first else None, None, missing=first)
-        axes[i, 0].set_ylabel(row.task.capitalize(), fontsize=8.5)
+        axes[i, 0].set_ylabel(row.task.replace("_", " ").capitalize(), fontsize=8.5)
         _show(axes[i, 1], row.truth, row.box)
         for j, method in enumerate(grid.methods):
             _show(axes[i, 2 + j], row.predictions.get(method), row.box)

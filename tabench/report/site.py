@@ -27,7 +27,7 @@ from tabench.report.variant_figure import CAPTION, draw_sizes, has_sizes
 from tabench.store.atomic import write_bytes
 from tabench.store.encoding import dumps
 
-PROTOCOLS = ("paper", "pixel")
+PROTOCOLS = ("paper", "pascal", "pixel")  # the first that a run has is the main one
 _CELL_PAGE = re.compile(r"[0-9a-f]{16}\.html")
 
 

@@ -31,11 +31,11 @@ def sparks(record: Json, protocol: str) -> list[Spark]:
     for step in record["curves"]["train"]:
         for term, value in step["terms"].items():
             if term in tasks and value is not None:
-                lines.setdefault(f"{str(term).capitalize()}: training loss ↓", []).append(
+                lines.setdefault(f"{str(term).replace('_', ' ').capitalize()}: training loss ↓", []).append(
                     (step["epoch"], value)
                 )
     titles = {
-        (m["task"], m["key"]): f"{m['task'].capitalize()}: {m['title']}"
+        (m["task"], m["key"]): f"{m['task'].replace('_', ' ').capitalize()}: {m['title']}"
         f"{' (' + m['unit'] + ')' if m['unit'] else ''} {wording.ARROWS[m['better']]}"
         for m in record["metrics"]
     }

@@ -1,7 +1,7 @@
 """What every registered dataset must do, whoever wrote it.
 
-A folder of each is made of a few ray-cast rooms. For a dataset whose layout is its own there is no
-such folder, and its battery is skipped.
+A small folder of each is made: of ray-cast rooms in the NYUv2 layout, of made-up files in that of PASCAL_MT.
+For a dataset whose layout is its own there is no such folder, and its battery is skipped.
 """
 
 from __future__ import annotations
@@ -10,17 +10,28 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pascal_folder
 import pytest
+from PIL import Image
 
 from tabench.catalog import DATASETS, TASKS
 from tabench.data.base import DatasetDef, Sample
 from tabench.data.loading import evaluation_batches
 from tabench.data.nyuv2 import NyuLayoutDataset
+from tabench.data.pascal import PascalContextDataset
+from tabench.data.pascal.layout import label_file
 from tabench.data.scenes import SCENES
 from tabench.errors import DataError, TabenchError
 
 TRAIN, VAL, HEIGHT, WIDTH = 5, 2, 24, 32
-TARGETS = {"label": (np.int64, ()), "depth": (np.float32, (1,)), "normal": (np.float32, (3,))}
+TARGETS = {
+    "label": (np.int64, ()),
+    "depth": (np.float32, (1,)),
+    "normal": (np.float32, (3,)),
+    "parts": (np.int64, ()),
+    "saliency": (np.int64, ()),
+    "edge": (np.int64, ()),
+}
 every_dataset = pytest.mark.parametrize("name", DATASETS.names())
 
 
@@ -32,12 +43,31 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def make(name: str, root: Path, seed: int = 0) -> DatasetDef:
     """The dataset, with a small folder of it at `root`."""
     dataset = DATASETS.get(name)
+    if isinstance(dataset, PascalContextDataset) and not dataset.synthetic:
+        pascal_folder.write_folder(root, TRAIN, VAL, seed)
+        return type("Small", (type(dataset),), {"size": (HEIGHT, WIDTH)})()  # 512x512 takes its time
     if not isinstance(dataset, NyuLayoutDataset):
         pytest.skip(f"'{name}' has a layout of its own: no small folder of it can be made here")
     SCENES.make(root, SCENES.recipe(seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH))
     if not dataset.synthetic:
         (root / "scenes.json").unlink()
     return dataset
+
+
+def a_label(dataset: DatasetDef, root: Path) -> Path:
+    """The label file of training image 3."""
+    if isinstance(dataset, PascalContextDataset):
+        return label_file(root, pascal_folder.name_of("train", 3))
+    return root / "train" / "label" / "3.npy"
+
+
+def spoil(path: Path) -> None:
+    """Write labels 99, of which no dataset has that many."""
+    if path.suffix == ".png":
+        with Image.open(path) as picture:
+            picture.point(lambda _: 99).save(path)
+    else:
+        np.save(path, np.full((HEIGHT, WIDTH), 99, np.float32))
 
 
 def same(one: Sample, other: Sample) -> bool:
@@ -130,8 +160,7 @@ def test_the_fingerprint_is_stable_and_tells_contents_apart(name: str, tmp_path:
     make(name, tmp_path / "other", seed=1)
     assert dataset.fingerprint(tmp_path / "other") != first
     if not dataset.synthetic:  # a synthetic one is known by its recipe; `verify` compares the contents
-        path = tmp_path / "copy" / "val" / "image" / "0.npy"
-        np.save(path, np.load(path)[::-1] * 0.5)
+        spoil(a_label(dataset, tmp_path / "copy"))
         assert dataset.fingerprint(tmp_path / "copy") != first
 
 
@@ -146,8 +175,8 @@ def test_verify_accepts_a_sound_folder_and_names_a_wrong_file(name: str, tmp_pat
     assert report.fingerprint == dataset.fingerprint(root)
     assert steps
     assert all(1 <= done <= total for done, total in steps)
-    wrong = root / "train" / "label" / "3.npy"
-    np.save(wrong, np.full((HEIGHT, WIDTH), 99, np.float32))
+    wrong = a_label(dataset, root)
+    spoil(wrong)
     report = dataset.verify(root)
     assert [str(wrong) in problem for problem in report.problems] == [True]
     assert report.fingerprint == ""
@@ -160,11 +189,12 @@ def test_verify_accepts_a_sound_folder_and_names_a_wrong_file(name: str, tmp_pat
 def test_what_is_missing_is_named(name: str, tmp_path: Path) -> None:
     root = tmp_path / "data"
     dataset = make(name, root)
-    (root / "train" / "depth" / "2.npy").unlink()
+    a_label(dataset, root).unlink()
     with pytest.raises(DataError) as caught:
         dataset.split(root, "train")
-    assert "train/2 lacks depth" in str(caught.value)
-    assert "train/2 lacks depth" in "\n".join(dataset.verify(root).problems)
+    lacks = "3 lacks label"
+    assert lacks in str(caught.value)
+    assert lacks in "\n".join(dataset.verify(root).problems)
     nowhere = tmp_path / "nowhere"
     for open_it in (dataset.fingerprint, lambda place: dataset.split(place, "train")):
         with pytest.raises(DataError) as caught:

@@ -19,6 +19,7 @@ from tabench.report import latex, plain
 from tabench.report.frames import Table, results_table
 from tabench.report.reading import read_results
 from tabench.report.scores import deltas
+from tabench.report.site import render
 
 
 @pytest.fixture
@@ -216,3 +217,17 @@ def test_latex_escapes_every_special_letter() -> None:
 def test_markdown_keeps_a_row_a_row() -> None:
     escaped = plain.escape_markdown("a|b\nc <i>")
     assert escaped == r"a\|b c \<i\>"
+
+
+def test_the_protocol_of_pascal_context_heads_the_table_of_its_dataset(made_up_results: Path) -> None:
+    before = table(made_up_results)
+    for path in (made_up_results / "nyuv2").glob("*/record.json"):
+        path.write_text(path.read_text().replace('"paper"', '"pascal"'))
+    renamed = table(made_up_results, "pascal")
+    assert (renamed.name, renamed.number) == (before.name, before.number)
+    assert "protocol" not in renamed.caption
+    assert renamed.entry("ta-lora", "segmentation.miou") == before.entry("ta-lora", "segmentation.miou")
+    (line,) = [note for note in renamed.notes if note.startswith("Protocol “pascal”")]
+    assert "counts as 0" in line
+    files = render(made_up_results, "nyuv2", made_up_results.parent / "report")
+    assert {"table1.tex", "table1_pixel.tex"} <= {path.name for path in files}
