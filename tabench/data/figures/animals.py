@@ -1,4 +1,4 @@
-"""Animals: four-legged ones of one plan with their own measures, and birds."""
+"""Four-legged animals: one plan, each kind with its own measures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tabench.data.figures.skeleton import SIDES, two_bones
-from tabench.data.figures.solids import Point, block, bone, ellipsoid, frame
+from tabench.data.figures.solids import bone, ellipsoid, frame
 from tabench.data.scenes.dice import Dice, Floats
 from tabench.data.scenes.materials import Material, material
 from tabench.data.scenes.palette import Colour, shade
@@ -60,24 +60,84 @@ _BROWNS: tuple[Colour, ...] = (
 )
 PLANS = {
     "dog": Plan(
-        "dog", (0.42, 0.65), 1.05, 0.215, 0.165, 0.32, 0.85, 0.115, 0.46, 0.085, 0.5, 0.7,
-        (*_BROWNS, (0.72, 0.55, 0.32)), ("fur", "fur", "patches"),
+        "dog",
+        (0.42, 0.65),
+        1.05,
+        0.215,
+        0.165,
+        0.32,
+        0.85,
+        0.115,
+        0.46,
+        0.085,
+        0.5,
+        0.7,
+        (*_BROWNS, (0.72, 0.55, 0.32)),
+        ("fur", "fur", "patches"),
     ),
     "cat": Plan(
-        "cat", (0.26, 0.31), 1.2, 0.21, 0.2, 0.22, 0.75, 0.13, 0.42, 0.075, 0.95, 0.9,
-        ((0.5, 0.45, 0.4), (0.75, 0.5, 0.28), (0.14, 0.13, 0.13), (0.85, 0.83, 0.8)), ("tabby", "tabby", "fur", "patches"),
+        "cat",
+        (0.26, 0.31),
+        1.2,
+        0.21,
+        0.2,
+        0.22,
+        0.75,
+        0.13,
+        0.42,
+        0.075,
+        0.95,
+        0.9,
+        ((0.5, 0.45, 0.4), (0.75, 0.5, 0.28), (0.14, 0.13, 0.13), (0.85, 0.83, 0.8)),
+        ("tabby", "tabby", "fur", "patches"),
     ),
     "horse": Plan(
-        "horse", (1.4, 1.65), 1.0, 0.19, 0.175, 0.46, 0.85, 0.095, 0.42, 0.072, 0.42, -1.2,
-        _BROWNS, ("fur", "fur", "fur", "patches"),
+        "horse",
+        (1.4, 1.65),
+        1.0,
+        0.19,
+        0.175,
+        0.46,
+        0.85,
+        0.095,
+        0.42,
+        0.072,
+        0.42,
+        -1.2,
+        _BROWNS,
+        ("fur", "fur", "fur", "patches"),
     ),
     "cow": Plan(
-        "cow", (1.25, 1.45), 1.12, 0.25, 0.235, 0.3, 0.3, 0.125, 0.4, 0.075, 0.5, -1.4,
-        ((0.16, 0.13, 0.12), (0.45, 0.26, 0.15), (0.30, 0.18, 0.12)), ("patches", "patches", "fur"),
+        "cow",
+        (1.25, 1.45),
+        1.12,
+        0.25,
+        0.235,
+        0.3,
+        0.3,
+        0.125,
+        0.4,
+        0.075,
+        0.5,
+        -1.4,
+        ((0.16, 0.13, 0.12), (0.45, 0.26, 0.15), (0.30, 0.18, 0.12)),
+        ("patches", "patches", "fur"),
     ),
     "sheep": Plan(
-        "sheep", (0.65, 0.8), 1.05, 0.29, 0.28, 0.22, 0.55, 0.14, 0.34, 0.055, 0.16, -1.0,
-        ((0.88, 0.85, 0.77), (0.80, 0.76, 0.68)), ("wool",),
+        "sheep",
+        (0.65, 0.8),
+        1.05,
+        0.29,
+        0.28,
+        0.22,
+        0.55,
+        0.14,
+        0.34,
+        0.055,
+        0.16,
+        -1.0,
+        ((0.88, 0.85, 0.77), (0.80, 0.76, 0.68)),
+        ("wool",),
     ),
 }
 
@@ -86,7 +146,9 @@ def animal(dice: Dice, kind: str, *, grazing: bool = False) -> Thing:
     """A standing or walking four-legged animal that faces +y."""
     plan = PLANS[kind]
     h = dice.uniform(*plan.height)
-    coat = material(dice, dice.pick(plan.patterns), shade(dice, plan.coats, 0.04), (0.9, 0.88, 0.84), scale=0.18 * h)
+    coat = material(
+        dice, dice.pick(plan.patterns), shade(dice, plan.coats, 0.04), (0.9, 0.88, 0.84), scale=0.18 * h
+    )
     thing = Thing(kind, 0.5 * h, plan.length * h + 0.5 * h, h * 1.3)
     fore, rear = 0.5 * plan.length * h, -0.5 * plan.length * h
     high = h * (1.0 - plan.chest)
@@ -102,7 +164,9 @@ def animal(dice: Dice, kind: str, *, grazing: bool = False) -> Thing:
     return thing
 
 
-def _legs(thing: Thing, dice: Dice, plan: Plan, h: float, shoulder: Floats, loin: Floats, coat: Material) -> None:
+def _legs(
+    thing: Thing, dice: Dice, plan: Plan, h: float, shoulder: Floats, loin: Floats, coat: Material
+) -> None:
     step = dice.pick((0.02, 0.05, 0.12)) * h
     dark = coat if plan.label in ("dog", "cat") else material(dice, "plain", (0.13, 0.11, 0.1))
     thin = 0.52 * plan.leg * h
@@ -116,12 +180,26 @@ def _legs(thing: Thing, dice: Dice, plan: Plan, h: float, shoulder: Floats, loin
             bend = np.array([0.0, 1.0 if knees > 0 else -1.0, 0.0])
             limb = two_bones(hip, paw, 0.5 * length, 0.52 * length, bend)
             wide = plan.leg * h * (1.25 if knees < 0 else 1.0)
-            bone(thing, limb.root, limb.middle, (wide, thin * 1.15), coat if plan.label != "sheep" else skin, knob=True)
+            bone(
+                thing,
+                limb.root,
+                limb.middle,
+                (wide, thin * 1.15),
+                coat if plan.label != "sheep" else skin,
+                knob=True,
+            )
             bone(thing, limb.middle, limb.end, (thin * 1.1, thin * 0.85), skin, knob=True)
-            ellipsoid(thing, limb.end + np.array([0.0, 0.03 * h, -0.025 * h]), (thin * 1.1, thin * 1.6, 0.035 * h), dark)
+            ellipsoid(
+                thing,
+                limb.end + np.array([0.0, 0.03 * h, -0.025 * h]),
+                (thin * 1.1, thin * 1.6, 0.035 * h),
+                dark,
+            )
 
 
-def _head(thing: Thing, dice: Dice, plan: Plan, h: float, shoulder: Floats, rise: float, coat: Material) -> None:
+def _head(
+    thing: Thing, dice: Dice, plan: Plan, h: float, shoulder: Floats, rise: float, coat: Material
+) -> None:
     base = shoulder + np.array([0.0, 0.4 * plan.chest * h, 0.35 * plan.chest * h])
     up = np.array([0.0, np.cos(rise), np.sin(rise)])
     poll = base + plan.neck * h * up
@@ -139,7 +217,9 @@ def _head(thing: Thing, dice: Dice, plan: Plan, h: float, shoulder: Floats, rise
     nose = skull + (0.42 if plan.label == "cat" else 0.66) * size * ahead - 0.1 * size * over
     bone(thing, skull, nose, (0.9 * broad * size, 0.5 * broad * size), bare, knob=True)
     black = material(dice, "plain", (0.07, 0.06, 0.06))
-    ellipsoid(thing, nose + 0.5 * broad * size * ahead + 0.03 * size * over, np.full(3, 0.22 * broad * size), black)
+    ellipsoid(
+        thing, nose + 0.5 * broad * size * ahead + 0.03 * size * over, np.full(3, 0.22 * broad * size), black
+    )
     for side in SIDES:
         right = np.array([side, 0.0, 0.0])
         eye = skull + 0.85 * broad * size * right + 0.16 * size * ahead + 0.3 * broad * size * over
@@ -148,7 +228,9 @@ def _head(thing: Thing, dice: Dice, plan: Plan, h: float, shoulder: Floats, rise
         _ear(thing, plan.label, foot, side, size, over, bare)
         if plan.label == "cow":
             pale = material(dice, "plain", (0.85, 0.8, 0.68))
-            bone(thing, foot, foot + 0.3 * size * (0.8 * right + 0.7 * over), (0.05 * size, 0.015 * size), pale)
+            bone(
+                thing, foot, foot + 0.3 * size * (0.8 * right + 0.7 * over), (0.05 * size, 0.015 * size), pale
+            )
     if plan.label == "horse":
         mane = material(dice, "fabric", shade(dice, _BROWNS[:4], 0.03))
         back = np.array([0.0, -np.sin(rise), np.cos(rise)])
@@ -156,15 +238,34 @@ def _head(thing: Thing, dice: Dice, plan: Plan, h: float, shoulder: Floats, rise
         bone(thing, start, end, (0.03 * h, 0.03 * h), mane, flat=2.2, knob=True)
 
 
-def _ear(thing: Thing, kind: str, foot: Floats, side: float, size: float, over: Floats, coat: Material) -> None:
+def _ear(
+    thing: Thing, kind: str, foot: Floats, side: float, size: float, over: Floats, coat: Material
+) -> None:
     right = np.array([side, 0.0, 0.0])
     if kind in ("cat", "horse"):
-        tip = foot + 0.3 * size * over + 0.05 * size * right
-        bone(thing, foot - 0.05 * size * over, tip, (0.12 * size if kind == "cat" else 0.07 * size, 0.01 * size), coat, flat=0.4)
+        tip = foot + (0.3 if kind == "cat" else 0.2) * size * over + 0.05 * size * right
+        bone(
+            thing,
+            foot - 0.05 * size * over,
+            tip,
+            (0.12 * size if kind == "cat" else 0.07 * size, 0.01 * size),
+            coat,
+            flat=0.4,
+        )
     elif kind == "dog":
-        ellipsoid(thing, foot + 0.08 * size * right - 0.14 * size * over, (0.06 * size, 0.11 * size, 0.2 * size), coat)
+        ellipsoid(
+            thing,
+            foot + 0.08 * size * right - 0.14 * size * over,
+            (0.06 * size, 0.11 * size, 0.2 * size),
+            coat,
+        )
     else:
-        ellipsoid(thing, foot + 0.16 * size * right - 0.1 * size * over, (0.17 * size, 0.05 * size, 0.08 * size), coat)
+        ellipsoid(
+            thing,
+            foot + 0.16 * size * right - 0.1 * size * over,
+            (0.17 * size, 0.05 * size, 0.08 * size),
+            coat,
+        )
 
 
 def _tail(thing: Thing, dice: Dice, plan: Plan, h: float, loin: Floats, coat: Material) -> None:
@@ -176,56 +277,3 @@ def _tail(thing: Thing, dice: Dice, plan: Plan, h: float, loin: Floats, coat: Ma
     hair = material(dice, "fabric", (0.14, 0.11, 0.1)) if plan.label == "horse" else coat
     bone(thing, root, middle, (thick, thick), hair, knob=True)
     bone(thing, middle, end, (thick, 0.5 * thick), hair, knob=True)
-
-
-FEATHERS: tuple[Colour, ...] = (
-    (0.16, 0.16, 0.18),
-    (0.90, 0.90, 0.90),
-    (0.35, 0.26, 0.18),
-    (0.25, 0.40, 0.65),
-    (0.75, 0.30, 0.18),
-    (0.55, 0.56, 0.60),
-)
-
-
-def bird(dice: Dice, *, flying: bool = False, scale: float = 1.0) -> Thing:
-    """A bird on its feet or with its wings spread; faces +y."""
-    s = dice.uniform(0.3, 0.55) * scale
-    thing = Thing("bird", 0.4 * s, s, 0.9 * s)
-    coat = material(dice, "fur", shade(dice, FEATHERS), scale=0.1)
-    wing = material(dice, "fur", shade(dice, FEATHERS), scale=0.1)
-    pale = material(dice, "plain", dice.pick(((0.9, 0.65, 0.2), (0.3, 0.28, 0.26), (0.85, 0.4, 0.15))))
-    body = np.array([0.0, 0.0, 0.45 * s])
-    tilt = 0.0 if flying else dice.uniform(0.3, 0.7)
-    ahead = np.array([0.0, np.cos(tilt), np.sin(tilt)])
-    over = np.array([0.0, -np.sin(tilt), np.cos(tilt)])
-    axes = frame(over)
-    ellipsoid(thing, body, (0.16 * s, 0.33 * s, 0.18 * s), coat, axes=axes)
-    head = body + 0.36 * s * ahead + 0.13 * s * np.array([0.0, 0.0, 1.0])
-    bone(thing, body + 0.2 * s * ahead, head, (0.12 * s, 0.08 * s), coat)
-    ellipsoid(thing, head, np.full(3, 0.105 * s), coat)
-    bone(thing, head + np.array([0.0, 0.08 * s, 0.0]), head + np.array([0.0, 0.24 * s, -0.02 * s]), (0.035 * s, 0.004 * s), pale)
-    for side in SIDES:
-        ellipsoid(thing, head + np.array([side * 0.08 * s, 0.05 * s, 0.025 * s]), np.full(3, 0.018 * s), material(dice, "plain", (0.03, 0.03, 0.03)))
-    tail = body - 0.3 * s * ahead
-    bone(thing, tail, tail - 0.34 * s * ahead, (0.09 * s, 0.13 * s), wing, flat=0.2)
-    if flying:
-        _spread(thing, dice, s, body, wing)
-        return thing
-    for side in SIDES:
-        ellipsoid(thing, body + np.array([side * 0.13 * s, 0.0, 0.0]) - 0.08 * s * ahead + 0.03 * s * over, (0.05 * s, 0.33 * s, 0.13 * s), wing, axes=axes)
-        knee: Point = (side * 0.07 * s, -0.02 * s, 0.3 * s)
-        bone(thing, knee, (side * 0.07 * s, 0.02 * s, 0.02 * s), (0.022 * s, 0.016 * s), pale)
-        ellipsoid(thing, (side * 0.07 * s, 0.06 * s, 0.015 * s), (0.045 * s, 0.08 * s, 0.015 * s), pale)
-    return thing
-
-
-def _spread(thing: Thing, dice: Dice, s: float, body: Floats, wing: Material) -> None:
-    beat = dice.uniform(-0.3, 0.6)
-    for side in SIDES:
-        root = body + np.array([side * 0.1 * s, 0.05 * s, 0.05 * s])
-        bend = root + 0.42 * s * np.array([side * np.cos(beat), 0.05, np.sin(beat)])
-        tip = bend + 0.6 * s * np.array([side * np.cos(beat * 0.4), -0.25, np.sin(beat * 0.4)])
-        for start, end, radii in ((root, bend, (0.19, 0.2)), (bend, tip, (0.2, 0.05))):
-            bone(thing, start, end, (radii[0] * s, radii[1] * s), wing, across=(0.0, 1.0, 0.0), flat=0.14, knob=True)
-    block(thing, body, (0.05 * s, 0.1 * s, 0.05 * s), wing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def mounted(dice: Dice, mount: Mount, body: Body | None = None, spread: float = 
 def _rim(thing: Thing, centre: Floats, radius: float, thick: float, skin: Material) -> None:
     angles = np.linspace(0.0, 2 * np.pi, _RIM + 1)
     ring = centre + radius * np.stack([0 * angles, np.cos(angles), np.sin(angles)], axis=-1)
-    for a, b in zip(ring[:-1], ring[1:], strict=True):
+    for a, b in pairwise(ring):
         bone(thing, a, b, (thick, thick), skin)
 
 
@@ -63,7 +64,10 @@ def bicycle(dice: Dice) -> Mount:
     """A city bicycle or a racer."""
     thing = Thing("bicycle", 0.55, 1.75, 1.05)
     paint = material(dice, "plain", shade(dice, PAINTS), gloss=0.5)
-    black, metal = material(dice, "plain", (0.09, 0.09, 0.09)), material(dice, "plain", (0.6, 0.6, 0.62), gloss=0.6)
+    black, metal = (
+        material(dice, "plain", (0.09, 0.09, 0.09)),
+        material(dice, "plain", (0.6, 0.6, 0.62), gloss=0.6),
+    )
     racer = dice.chance(0.4)
     r, base = 0.34, 1.04
     rear, front = np.array([0.0, -base / 2, r]), np.array([0.0, base / 2, r])
@@ -74,7 +78,7 @@ def bicycle(dice: Dice) -> Mount:
         _rim(thing, hub, r - 0.02, 0.021, black)
         for angle in np.linspace(0.3, np.pi + 0.3, 4, endpoint=False):
             spoke = (r - 0.03) * np.array([0.0, np.cos(angle), np.sin(angle)])
-            bone(thing, hub - spoke, hub + spoke, (0.004, 0.004), metal)
+            bone(thing, hub - spoke, hub + spoke, (0.005, 0.005), metal)
         wheel(thing, hub, 0.035, 0.09, metal)
     for a, b, thick in (
         (crank, saddle - np.array([0, 0, 0.08]), 0.019),
@@ -88,6 +92,7 @@ def bicycle(dice: Dice) -> Mount:
         bone(thing, rear + out, crank + 0.4 * out, (0.012, 0.012), paint)
         bone(thing, rear + out, saddle - np.array([0, 0, 0.14]), (0.011, 0.011), paint)
         bone(thing, front + out, low_head, (0.013, 0.015), paint)
+    bone(thing, saddle - np.array([0, -0.03, 0.16]), saddle, (0.015, 0.015), metal)
     ellipsoid(thing, saddle + np.array([0, 0.02, 0.0]), (0.075, 0.14, 0.03), black)
     high = 0.93 if racer else 1.04
     reach = 0.42 if racer else 0.3
@@ -113,7 +118,10 @@ def motorbike(dice: Dice) -> Mount:
     """A road motorbike."""
     thing = Thing("motorbike", 0.75, 2.1, 1.15)
     paint = material(dice, "plain", shade(dice, PAINTS), gloss=0.6)
-    black, metal = material(dice, "plain", (0.08, 0.08, 0.085)), material(dice, "plain", (0.62, 0.62, 0.64), gloss=0.7)
+    black, metal = (
+        material(dice, "plain", (0.08, 0.08, 0.085)),
+        material(dice, "plain", (0.62, 0.62, 0.64), gloss=0.7),
+    )
     r = 0.32
     rear, front = np.array([0.0, -0.7, r]), np.array([0.0, 0.72, r])
     for hub in (rear, front):
@@ -130,9 +138,21 @@ def motorbike(dice: Dice) -> Mount:
     for side in SIDES:
         out = np.array([side * 0.11, 0, 0])
         bone(thing, front + out, head + 0.8 * out, (0.03, 0.035), metal)
-    bone(thing, front + np.array([0, 0.0, 0.34]), front + np.array([0, 0.0, 0.36]), (0.1, 0.09), paint, flat=2.4)
+    bone(
+        thing,
+        front + np.array([0, 0.0, 0.34]),
+        front + np.array([0, 0.0, 0.36]),
+        (0.1, 0.09),
+        paint,
+        flat=2.4,
+    )
     ellipsoid(thing, head + np.array([0, 0.13, 0.02]), (0.13, 0.1, 0.12), paint)
-    ellipsoid(thing, head + np.array([0, 0.19, 0.02]), (0.1, 0.06, 0.09), material(dice, "plain", (0.95, 0.94, 0.88), gloss=0.8))
+    ellipsoid(
+        thing,
+        head + np.array([0, 0.19, 0.02]),
+        (0.1, 0.06, 0.09),
+        material(dice, "plain", (0.95, 0.94, 0.88), gloss=0.8),
+    )
     bar = np.array([0.0, 0.28, 1.05])
     bone(thing, head, bar, (0.03, 0.025), metal)
     grips = (np.array([-0.34, 0.2, 1.06]), np.array([0.34, 0.2, 1.06]))

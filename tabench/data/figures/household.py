@@ -13,7 +13,12 @@ from tabench.data.scenes.materials import material
 from tabench.data.scenes.palette import ACCENTS, Colour, shade
 from tabench.data.scenes.thing import Piece, Thing, Top
 
-_GLASSES: tuple[Colour, ...] = ((0.10, 0.28, 0.14), (0.30, 0.16, 0.07), (0.55, 0.70, 0.75), (0.75, 0.15, 0.12))
+_GLASSES: tuple[Colour, ...] = (
+    (0.10, 0.28, 0.14),
+    (0.30, 0.16, 0.07),
+    (0.55, 0.70, 0.75),
+    (0.75, 0.15, 0.12),
+)
 
 
 def bottle(dice: Dice, scale: float = 1.0) -> Thing:
@@ -21,12 +26,20 @@ def bottle(dice: Dice, scale: float = 1.0) -> Thing:
     height, r = dice.uniform(0.24, 0.34) * scale, dice.uniform(0.034, 0.046) * scale
     thing = Thing("bottle", 2 * r, 2 * r, height)
     glass = material(dice, "plain", shade(dice, _GLASSES), gloss=0.9)
-    paper = material(dice, dice.pick(("plain", "stripes")), shade(dice, ACCENTS), shade(dice, ACCENTS), scale=0.05)
+    paper = material(
+        dice, dice.pick(("plain", "stripes")), shade(dice, ACCENTS), shade(dice, ACCENTS), scale=0.05
+    )
     body = 0.58 * height
     bone(thing, (0, 0, 0), (0, 0, body), (r, r), glass)
     bone(thing, (0, 0, body), (0, 0, 0.76 * height), (r, 0.36 * r), glass)
     bone(thing, (0, 0, 0.74 * height), (0, 0, 0.95 * height), (0.36 * r, 0.33 * r), glass)
-    bone(thing, (0, 0, 0.93 * height), (0, 0, height), (0.42 * r, 0.42 * r), material(dice, "plain", shade(dice, ACCENTS)))
+    bone(
+        thing,
+        (0, 0, 0.93 * height),
+        (0, 0, height),
+        (0.42 * r, 0.42 * r),
+        material(dice, "plain", shade(dice, ACCENTS)),
+    )
     bone(thing, (0, 0, 0.14 * height), (0, 0, 0.44 * height), (1.03 * r, 1.03 * r), paper)
     return thing
 
@@ -42,7 +55,9 @@ def cup(dice: Dice) -> Thing:
 def potted_plant(dice: Dice, size: float) -> Thing:
     """A pot with blades, a bush or a little tree, `size` metres tall."""
     thing = Thing("pottedplant", 0.5 * size, 0.5 * size, size)
-    clay = material(dice, "plain", shade(dice, ((0.62, 0.34, 0.22), (0.9, 0.9, 0.88), (0.25, 0.3, 0.35))), gloss=0.2)
+    clay = material(
+        dice, "plain", shade(dice, ((0.62, 0.34, 0.22), (0.9, 0.9, 0.88), (0.25, 0.3, 0.35))), gloss=0.2
+    )
     green = material(dice, "foliage", (0.28, 0.48, 0.18), (0.08, 0.2, 0.06))
     soil = material(dice, "gravel", (0.2, 0.14, 0.1))
     pot = 0.3 * size
@@ -64,7 +79,13 @@ def potted_plant(dice: Dice, size: float) -> Thing:
     stem = pot
     if kind == 2:
         stem = 0.55 * size
-        bone(thing, (0, 0, pot), (0, 0, stem + 0.1 * size), (0.025 * size, 0.02 * size), material(dice, "wood", (0.4, 0.28, 0.18)))
+        bone(
+            thing,
+            (0, 0, pot),
+            (0, 0, stem + 0.1 * size),
+            (0.025 * size, 0.02 * size),
+            material(dice, "wood", (0.4, 0.28, 0.18)),
+        )
     for _ in range(8):
         x, y = dice.uniform(-0.13, 0.13) * size, dice.uniform(-0.13, 0.13) * size
         z = stem + dice.uniform(0.08, 0.8) * (0.88 * size - stem)
@@ -83,7 +104,9 @@ def top_of(piece: Piece) -> float:
     return float(piece.shape.centre[2] + piece.shape.half[2])
 
 
-def seated(dice: Dice, thing: Thing, level: float, x: float, y: float, group: str, table: float | None = None) -> None:
+def seated(
+    dice: Dice, thing: Thing, level: float, x: float, y: float, group: str, table: float | None = None
+) -> None:
     """Put a person on a seat of a thing."""
     body = sample_body(dice)
     sitter = person(dice, body, sit(dice, body, level, table=table))
@@ -145,7 +168,13 @@ def lay(dice: Dice, thing: Thing, top: Top, count: int) -> None:
     """Stand bottles, cups and a plant on a level surface of a thing."""
     for k in range(count):
         kind = dice.integer(0, 5)
-        small = bottle(dice) if kind <= 2 else cup(dice) if kind <= 4 else potted_plant(dice, dice.uniform(0.25, 0.4))
+        small = (
+            bottle(dice)
+            if kind <= 2
+            else cup(dice)
+            if kind <= 4
+            else potted_plant(dice, dice.uniform(0.25, 0.4))
+        )
         x = top.x + ((k + 0.5) / count - 0.5) * top.width + dice.uniform(-0.03, 0.03)
         y = top.y + dice.uniform(-0.5, 0.5) * top.depth
         thing.include(small, x, y, top.z, 0.0, f"laid{k}")

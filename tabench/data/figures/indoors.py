@@ -74,7 +74,14 @@ def office(stage: Stage) -> None:
     thing = Thing("table", 1.6, 1.6, 1.2)
     desk = seating.desk(dice)
     thing.include(desk, 0, -0.35, 0, 0, "desk")
-    thing.include(household.screen(dice, dice.uniform(0.5, 0.75)), dice.uniform(-0.3, 0.3), -0.5, desk.height, dice.uniform(-0.3, 0.3), "tv")
+    thing.include(
+        household.screen(dice, dice.uniform(0.5, 0.75)),
+        dice.uniform(-0.3, 0.3),
+        -0.5,
+        desk.height,
+        dice.uniform(-0.3, 0.3),
+        "tv",
+    )
     household.lay(dice, thing, Top(0, -0.25, desk.height, 0.9 * desk.width, 0.3), dice.integer(1, 3))
     seat = household.chair(dice, occupied=dice.chance(0.75), table=desk.height)
     thing.include(seat, dice.uniform(-0.2, 0.2), 0.42, 0.0, np.pi + dice.uniform(-0.3, 0.3), "seat")
@@ -158,7 +165,9 @@ def _background(stage: Stage) -> None:
     for _ in range(dice.integer(0, 2)):
         furnisher.along_wall(dice.pick(makers)())
     for _ in range(dice.integer(0, 3)):
-        furnisher.on_wall(fixtures.picture(dice, dice.uniform(0.3, 0.9), dice.uniform(0.3, 0.7)), dice.uniform(1.25, 1.6))
+        furnisher.on_wall(
+            fixtures.picture(dice, dice.uniform(0.3, 0.9), dice.uniform(0.3, 0.7)), dice.uniform(1.25, 1.6)
+        )
 
 
 PROGRAMMES = (living, living, dining, dining, office, portrait, portrait, still)

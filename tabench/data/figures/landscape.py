@@ -18,7 +18,13 @@ from tabench.data.scenes.thing import Thing
 WIDTH, DEPTH = 120.0, 100.0
 _EYE = (WIDTH / 2, 3.0)
 _SUN = 400.0  # metres to the sun: near enough for its light to be parallel
-BRICKS: tuple[Colour, ...] = ((0.62, 0.36, 0.27), (0.75, 0.68, 0.56), (0.82, 0.79, 0.74), (0.52, 0.45, 0.42), (0.7, 0.55, 0.45))
+BRICKS: tuple[Colour, ...] = (
+    (0.62, 0.36, 0.27),
+    (0.75, 0.68, 0.56),
+    (0.82, 0.79, 0.74),
+    (0.52, 0.45, 0.42),
+    (0.7, 0.55, 0.45),
+)
 
 
 def outdoors(dice: Dice, ground: Material, label: str, eye: tuple[float, float] = (0.9, 1.7)) -> Stage:
@@ -59,8 +65,8 @@ def _sun(scene: Scene, dice: Dice) -> None:
     if dice.chance(0.2):
         bearing = -bearing
     way = np.array([np.cos(bearing) * np.cos(rise), np.sin(bearing) * np.cos(rise), np.sin(rise)])
-    power = np.array([1.06, 1.0, dice.uniform(0.82, 0.95)]) * dice.pick((1.5, 1.5, 1.1, 0.35)) * _SUN**2
-    scene.lights.append(Light((np.array([*_EYE, 0.0]) + _SUN * way)[None], None, power))
+    power = np.array([1.06, 1.0, dice.uniform(0.82, 0.95)]) * dice.pick((1.7, 1.7, 1.2, 0.4))
+    scene.lights.append(Light((np.array([*_EYE, 0.0]) + _SUN * way)[None], None, power, distant=True))
 
 
 def tree(dice: Dice) -> Thing:
@@ -102,7 +108,10 @@ def house(dice: Dice) -> Thing:
 
 def fence(dice: Dice, width: float) -> Thing:
     """Posts and rails."""
-    thing, wood = Thing("fence", width, 0.12, 1.1), material(dice, "wood", shade(dice, ((0.5, 0.4, 0.3), (0.85, 0.84, 0.8))))
+    thing, wood = (
+        Thing("fence", width, 0.12, 1.1),
+        material(dice, "wood", shade(dice, ((0.5, 0.4, 0.3), (0.85, 0.84, 0.8)))),
+    )
     for x in np.arange(-width / 2, width / 2 + 0.1, 2.0):
         block(thing, (x, 0, 0.55), (0.06, 0.06, 0.55), wood)
     for z in (0.4, 0.9):

@@ -5,26 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from tabench.data.figures import household, landscape
-from tabench.data.figures.animals import animal, bird
+from tabench.data.figures.animals import animal
+from tabench.data.figures.birds import bird
 from tabench.data.figures.cycles import Mount, bicycle, motorbike, mounted
 from tabench.data.figures.indoors import upright
 from tabench.data.figures.people import sample_body
 from tabench.data.figures.solids import block
 from tabench.data.figures.stage import Stage
-from tabench.data.figures.vehicles import aeroplane, boat, bus, car, train
+from tabench.data.figures.vehicles import bus, car, train
+from tabench.data.figures.vessels import aeroplane, boat
 from tabench.data.scenes.dice import Dice
 from tabench.data.scenes.materials import Material, material
 from tabench.data.scenes.thing import Thing
 
 
 def _lawn(dice: Dice) -> Material:
-    light = dice.pick(((0.42, 0.52, 0.20), (0.50, 0.52, 0.26), (0.34, 0.48, 0.20)))
+    light = dice.pick(((0.40, 0.47, 0.23), (0.48, 0.48, 0.28), (0.33, 0.43, 0.21)))
     return material(dice, "grass", light, (0.15, 0.27, 0.08))
 
 
 def _asphalt(dice: Dice) -> Material:
     grey = dice.uniform(0.38, 0.52)
-    return material(dice, "gravel", (grey + 0.08, grey + 0.07, grey + 0.06), (grey - 0.1, grey - 0.1, grey - 0.09))
+    return material(
+        dice, "gravel", (grey + 0.08, grey + 0.07, grey + 0.06), (grey - 0.1, grey - 0.1, grey - 0.09)
+    )
 
 
 def _people(stage: Stage, count: int, near: float = 2.5, far: float = 9.0) -> None:
@@ -62,7 +66,12 @@ def street(dice: Dice) -> Stage:
         stage.place(bus(dice), 14.0, 24.0)
     far = dice.uniform(18.0, 34.0)
     walk = Thing("sidewalk", landscape.WIDTH, 4.0, 0.15)
-    block(walk, (0, 0, 0.07), (150.0, 2.5, 0.08), material(dice, "tiles", (0.66, 0.64, 0.6), (0.56, 0.55, 0.52), scale=0.6))
+    block(
+        walk,
+        (0, 0, 0.07),
+        (150.0, 2.5, 0.08),
+        material(dice, "tiles", (0.66, 0.64, 0.6), (0.56, 0.55, 0.52), scale=0.6),
+    )
     stage.scene.put(walk, landscape.WIDTH / 2, 3.0 + far - 2.0, 0, 0)
     landscape.row_of_houses(stage, far)
     landscape.trees(stage, dice.integer(0, 2), 14.0, 26.0)
@@ -123,19 +132,21 @@ def shore(dice: Dice) -> Stage:
 
 def station(dice: Dice) -> Stage:
     """A train at a platform with people waiting."""
-    stage = landscape.outdoors(dice, material(dice, "gravel", (0.55, 0.5, 0.45), (0.3, 0.27, 0.25)), "track", (1.6, 2.3))
+    stage = landscape.outdoors(
+        dice, material(dice, "gravel", (0.55, 0.5, 0.45), (0.3, 0.27, 0.25)), "track", (1.6, 2.3)
+    )
     side = dice.pick((-1.0, 1.0))
     turn = side * dice.uniform(0.25, 0.6)
     engine = train(dice)
     offset, ahead = side * -dice.uniform(2.6, 4.0), dice.uniform(7.0, 12.0) + 14.4
     x, y = landscape.WIDTH / 2 + offset, 3.0 + ahead
-    stage.scene.put(engine, x, y, 0.25, np.pi + turn * 0.25)
+    stage.scene.put(engine, x, y, 0.25, np.pi - turn * 0.25)
     stage.seen.append((-0.1 if offset < 0 else -0.5, 0.5 if offset < 0 else 0.1, ahead))
     walkway = Thing("platform", 5.0, 80.0, 0.9)
     slab = material(dice, "tiles", (0.7, 0.68, 0.65), (0.6, 0.58, 0.56), scale=0.5)
     block(walkway, (0, 0, 0.2), (3.0, 40.0, 0.25), slab)
     centre = landscape.WIDTH / 2 - np.sign(offset) * 1.4
-    stage.scene.put(walkway, float(centre), 42.0, 0.0, np.pi + turn * 0.25)
+    stage.scene.put(walkway, float(centre), 42.0, 0.0, np.pi - turn * 0.25)
     for _ in range(dice.integer(1, 3)):
         low, high = (-0.45, -0.02) if offset < 0 else (0.02, 0.45)
         _waiting(stage, low, high)
@@ -159,7 +170,9 @@ def _waiting(stage: Stage, low: float, high: float) -> None:
 def airfield(dice: Dice) -> Stage:
     """An aeroplane on the ground or in the air."""
     flying = dice.chance(0.35)
-    stage = landscape.outdoors(dice, _asphalt(dice) if dice.chance(0.6) else _lawn(dice), "runway" if dice.chance(0.6) else "grass")
+    stage = landscape.outdoors(
+        dice, _asphalt(dice) if dice.chance(0.6) else _lawn(dice), "runway" if dice.chance(0.6) else "grass"
+    )
     plane = aeroplane(dice)
     if flying:
         stage.focus(plane, dice.uniform(0.45, 0.8), dice.uniform(-2.8, 2.8), z=dice.uniform(6.0, 10.0))
@@ -185,7 +198,9 @@ def garden(dice: Dice) -> Stage:
     elif kind == 2:
         stage.focus(bird(dice), dice.uniform(0.25, 0.55), dice.uniform(-2.2, 2.2))
     elif kind == 3:
-        stage.focus(household.dining_group(dice, dice.integer(1, 3)), dice.uniform(0.6, 0.95), dice.uniform(-0.5, 0.5))
+        stage.focus(
+            household.dining_group(dice, dice.integer(1, 3)), dice.uniform(0.6, 0.95), dice.uniform(-0.5, 0.5)
+        )
     else:
         seat = household.chair(dice, occupied=True) if dice.chance(0.5) else upright(dice)
         stage.focus(seat, dice.uniform(0.6, 1.1), dice.uniform(-1.0, 1.0))

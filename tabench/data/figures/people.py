@@ -59,12 +59,14 @@ def sample_body(dice: Dice) -> Body:
     """A grown-up, or one time in seven a child."""
     if dice.chance(0.14):
         stature = dice.uniform(1.05, 1.4)
-        return Body(stature, dice.uniform(0.9, 1.1), 0.096 * stature, 0.05 * stature, 0.11 * dice.uniform(0.95, 1.0))
+        return Body(
+            stature, dice.uniform(0.9, 1.1), 0.096 * stature, 0.05 * stature, 0.11 * dice.uniform(0.95, 1.0)
+        )
     stature = dice.uniform(1.56, 1.9)
     return Body(
         stature,
         dice.uniform(0.88, 1.22),
-        dice.uniform(0.098, 0.112) * stature,
+        dice.uniform(0.093, 0.106) * stature,
         dice.uniform(0.050, 0.058) * stature,
         dice.uniform(0.064, 0.069) * stature,
     )
@@ -75,7 +77,9 @@ def sample_looks(dice: Dice) -> Looks:
     skin = material(dice, "plain", shade(dice, SKINS, 0.03), gloss=0.1)
     pattern = dice.pick(("fabric", "fabric", "fabric", "plain", "stripes", "plaid"))
     colours = ACCENTS + FABRICS
-    shirt = material(dice, pattern, shade(dice, colours), shade(dice, colours), scale=dice.uniform(0.05, 0.12))
+    shirt = material(
+        dice, pattern, shade(dice, colours), shade(dice, colours), scale=dice.uniform(0.05, 0.12)
+    )
     if pattern in ("fabric", "plain"):
         shirt = material(dice, pattern, shade(dice, colours))
     cloth = material(dice, "fabric", shade(dice, TROUSERS + FABRICS[:4]))
@@ -113,14 +117,30 @@ def _trunk(thing: Thing, body: Body, looks: Looks, bones: Joints) -> None:
         return np.asarray(bones.hips + share * h * bones.spine + front * h * bones.front)
 
     hip = body.hips + 0.034 * h * g
-    chest = body.shoulders - 0.008 * h
+    chest = body.shoulders - 0.002 * h
     waist = 0.5 * (hip + chest) * (0.86 + 0.16 * (g - 0.9))
     ellipsoid(thing, along(0.0), (hip, 0.062 * h * g, 0.068 * h), looks.trousers, label=label, axes=axes)
     bone(thing, along(0.0), along(0.105), (hip * 0.97, waist), looks.trousers, label=label, flat=0.68)
-    bone(thing, along(0.045), along(0.15), (waist * 1.06, waist), looks.shirt, label=label, flat=0.70 + 0.1 * (g - 1))
-    bone(thing, along(0.13), along(0.275), (waist, chest), looks.shirt, label=label, flat=0.66)
-    ellipsoid(thing, along(0.2, 0.006), (chest * 0.93, 0.064 * h * g, 0.085 * h), looks.shirt, label=label, axes=axes)
-    ellipsoid(thing, along(0.272), (chest * 1.02, 0.05 * h * g, 0.036 * h), looks.shirt, label=label, axes=axes)
+    bone(
+        thing,
+        along(0.045),
+        along(0.15),
+        (waist * 1.06, waist),
+        looks.shirt,
+        label=label,
+        flat=0.70 + 0.1 * (g - 1),
+    )
+    bone(thing, along(0.13), along(0.247), (waist, chest), looks.shirt, label=label, flat=0.62)
+    ellipsoid(
+        thing,
+        along(0.2, 0.006),
+        (chest * 0.92, 0.064 * h * g, 0.085 * h),
+        looks.shirt,
+        label=label,
+        axes=axes,
+    )
+    bone(thing, along(0.247), along(0.268), (chest, 0.82 * chest), looks.shirt, label=label, flat=0.6)
+    bone(thing, along(0.268), along(0.306), (0.82 * chest, 0.042 * h), looks.shirt, label=label, flat=0.62)
     neck = f"person{PART_MARK}neck"
     bone(thing, bones.neck, along(0.29 + 0.062, 0.008), (0.036 * h, 0.031 * h), looks.skin, label=neck)
 
@@ -139,7 +159,9 @@ def _head(thing: Thing, body: Body, looks: Looks, bones: Joints, pose: Pose) -> 
         return np.asarray(centre + r * (x * right + y * face + z * up))
 
     def part(name: str, where: Floats, half: tuple[float, float, float], skin: Material) -> None:
-        ellipsoid(thing, where, np.array(half) * r, skin, label=f"person{PART_MARK}{name}", axes=axes)
+        casts = name in ("head", "hair")  # features are too small for shadows of their own
+        label = f"person{PART_MARK}{name}"
+        ellipsoid(thing, where, np.array(half) * r, skin, label=label, axes=axes, casts=casts)
 
     part("head", at(0, -0.06, 0.14), (0.74, 0.9, 0.86), looks.skin)
     part("head", at(0, 0.12, -0.25), (0.62, 0.72, 0.74), looks.skin)
@@ -168,13 +190,31 @@ def _arm(thing: Thing, body: Body, looks: Looks, limb: Limb, mark: str) -> None:
     h, g = body.stature, 0.7 + 0.3 * body.girth
     upper, lower, hand = (f"person{PART_MARK}{mark}{name}" for name in ("uarm", "larm", "hand"))
     loose = 1.12 if looks.sleeve is looks.shirt else 1.0
-    ellipsoid(thing, limb.root, np.full(3, 0.034 * h * g * loose), looks.sleeve, label=upper)
-    bone(thing, limb.root, limb.middle, (0.032 * h * g * loose, 0.025 * h * g * loose), looks.sleeve, label=upper, knob=True)
+    ellipsoid(thing, limb.root, np.full(3, 0.030 * h * g * loose), looks.sleeve, label=upper)
+    bone(
+        thing,
+        limb.root,
+        limb.middle,
+        (0.032 * h * g * loose, 0.025 * h * g * loose),
+        looks.sleeve,
+        label=upper,
+        knob=True,
+    )
     full = 1.08 if looks.cuff is looks.shirt else 1.0
-    bone(thing, limb.middle, limb.end, (0.025 * h * g * full, 0.0175 * h * g * full), looks.cuff, label=lower, knob=True)
+    bone(
+        thing,
+        limb.middle,
+        limb.end,
+        (0.025 * h * g * full, 0.0175 * h * g * full),
+        looks.cuff,
+        label=lower,
+        knob=True,
+    )
     way = unit(limb.end - limb.middle)
     axes = frame(way, (1.0, 0.0, 0.0))
-    ellipsoid(thing, limb.end + 0.042 * h * way, (0.02 * h, 0.0135 * h, 0.05 * h), looks.skin, label=hand, axes=axes)
+    ellipsoid(
+        thing, limb.end + 0.042 * h * way, (0.02 * h, 0.0135 * h, 0.05 * h), looks.skin, label=hand, axes=axes
+    )
 
 
 def _leg(thing: Thing, body: Body, looks: Looks, limb: Limb, mark: str, side: float, pitch: float) -> None:
@@ -182,16 +222,21 @@ def _leg(thing: Thing, body: Body, looks: Looks, limb: Limb, mark: str, side: fl
     upper, lower, foot = (f"person{PART_MARK}{mark}{name}" for name in ("uleg", "lleg", "foot"))
     knee = 0.034 * h * g
     bone(thing, limb.root, limb.middle, (0.054 * h * g, knee), looks.trousers, label=upper, knob=True)
-    way = unit(limb.end - limb.middle)
     bare = looks.calf is looks.skin
     bulge = 0.034 * h * g * (0.95 if bare else 1.04)
     calf = limb.middle + 0.3 * (limb.end - limb.middle)
     thin = 0.021 * h * (1.0 if bare else 1.25)
     bone(thing, limb.middle, calf, (knee * (0.92 if bare else 1.0), bulge), looks.calf, label=lower)
     bone(thing, calf, limb.end, (bulge, thin), looks.calf, label=lower, knob=True)
-    del way
     toe = np.array([side * 0.22, np.cos(pitch), -np.sin(pitch)])
     axes = frame(np.array([0.0, np.sin(pitch), np.cos(pitch)]), np.cross(unit(toe), [0.0, 0.0, 1.0]))
     middle = limb.end + 0.045 * h * unit(toe) - 0.6 * body.ankle * axes[:, 2]
     ellipsoid(thing, middle, (0.027 * h, 0.076 * h, 0.43 * body.ankle), looks.shoe, label=foot, axes=axes)
-    ellipsoid(thing, limb.end - 0.3 * body.ankle * axes[:, 2], (0.026 * h, 0.034 * h, 0.7 * body.ankle), looks.shoe, label=foot, axes=axes)
+    ellipsoid(
+        thing,
+        limb.end - 0.3 * body.ankle * axes[:, 2],
+        (0.026 * h, 0.034 * h, 0.7 * body.ankle),
+        looks.shoe,
+        label=foot,
+        axes=axes,
+    )

@@ -77,7 +77,8 @@ def walk(dice: Dice, body: Body) -> Pose:
         angle = -1.5 * step
         bend = 0.1 if angle > 0 else 0.0
         hands.append(
-            at + _v(side * 0.04 * h, reach * np.sin(angle) + bend * h * 0.5, -reach * np.cos(angle) + bend * h)
+            at
+            + _v(side * 0.04 * h, reach * np.sin(angle) + bend * h * 0.5, -reach * np.cos(angle) + bend * h)
         )
     return Pose(
         hips,

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.figures.names import CONTEXT, IGNORE, PERSON, VOC_CLASSES, context_name, part_name, voc_class
+from tabench.data.figures.names import (
+    CONTEXT,
+    IGNORE,
+    PERSON,
+    VOC_CLASSES,
+    context_name,
+    part_name,
+    voc_class,
+)
 from tabench.data.figures.surfaces import PATTERNS
 from tabench.data.scenes.camera import intrinsics
 from tabench.data.scenes.dice import Dice, Floats
@@ -135,11 +143,9 @@ def salient(scene: Scene, numbers: npt.NDArray[np.int64]) -> list[int]:
     weight[area < _LEAST_AREA] = 0.0
     if weight.max() == 0.0:
         return []
-    away = {k: float(np.median(hits.depth[found == k])) for k in np.flatnonzero(weight)}
+    away = {int(k): float(np.median(hits.depth[found == k])) for k in np.flatnonzero(weight)}
     first = int(weight.argmax())
-    return [
-        int(k) for k in away if weight[k] >= _SHARE * weight[first] and away[k] <= _FURTHER * away[first]
-    ]
+    return [k for k in away if weight[k] >= _SHARE * weight[first] and away[k] <= _FURTHER * away[first]]
 
 
 def _objects(

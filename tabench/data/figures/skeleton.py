@@ -70,7 +70,7 @@ class Body:
     @property
     def trunk(self) -> float:
         """Hip joints to shoulder joints."""
-        return 0.29 * self.stature
+        return 0.266 * self.stature
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ def joints(body: Body, pose: Pose) -> Joints:
         arms.append(two_bones(shoulder, pose.hands[k], body.upper_arm, body.forearm, pose.elbows[k]))
         hip = pose.hips + side * body.hips * np.array([1.0, 0.0, 0.0])
         legs.append(two_bones(hip, pose.feet[k], body.thigh, body.shank, pose.knees[k]))
-    neck = top + 0.012 * body.stature * spine
+    neck = top + 0.036 * body.stature * spine
     return Joints(pose.hips, spine, front, neck, (arms[0], arms[1]), (legs[0], legs[1]))
 
 

@@ -87,9 +87,10 @@ def ellipsoid(
     label: str | None = None,
     group: str = "",
     axes: Floats | None = None,
+    casts: bool = True,
 ) -> None:
     """Add an ellipsoid by its centre and half axes in metres."""
-    _add(thing, BALL, centre, half, skin, label, group, axes, 1.0)
+    _add(thing, BALL, centre, half, skin, label, group, axes, 1.0, casts)
 
 
 def block(
@@ -111,7 +112,17 @@ def wheel(
     thing: Thing, centre: Point, radius: float, width: float, skin: Material, *, label: str | None = None
 ) -> None:
     """Add a disc that rolls along y, its axle along x."""
-    _add(thing, CYLINDER, centre, (radius, radius, width / 2), skin, label, "", frame((1, 0, 0), (0, 1, 0)), 1.0)
+    _add(
+        thing,
+        CYLINDER,
+        centre,
+        (radius, radius, width / 2),
+        skin,
+        label,
+        "",
+        frame((1, 0, 0), (0, 1, 0)),
+        1.0,
+    )
 
 
 def _add(
@@ -124,6 +135,7 @@ def _add(
     group: str,
     axes: Floats | None,
     taper: float,
+    casts: bool = True,
 ) -> None:
     shape = Shape(
         kind,
@@ -132,4 +144,4 @@ def _add(
         np.asarray(half, dtype=np.float64),
         taper,
     )
-    thing.pieces.append(Piece(shape, label or thing.label, skin, group))
+    thing.pieces.append(Piece(shape, label or thing.label, skin, group, casts))

@@ -47,10 +47,17 @@ class Stage:
     def distance(self, thing: Thing, fill: float, turn: float) -> float:
         """How far off a thing fills a share of the picture's height or width."""
         across = thing.width * abs(np.cos(turn)) + thing.depth * abs(np.sin(turn))
-        return max(_TALL * thing.height / fill, _WIDE * across / fill)
+        return float(max(_TALL * thing.height, _WIDE * across) / fill)
 
     def focus(
-        self, thing: Thing, fill: float, turn: float, *, aside: float = 0.25, limit: float = 60.0, z: float = 0.0
+        self,
+        thing: Thing,
+        fill: float,
+        turn: float,
+        *,
+        aside: float = 0.25,
+        limit: float = 60.0,
+        z: float = 0.0,
     ) -> float | None:
         """Place the subject and aim the camera at it; the first thing to be placed.
 
@@ -68,10 +75,10 @@ class Stage:
         wanted = self.distance(thing, fill, turn)
         near = 0.5 * (thing.depth * abs(np.cos(turn)) + thing.width * abs(np.sin(turn)))
         for attempt in range(_TRIES):
-            distance = max(min(wanted, limit) * (1.0 + 0.04 * attempt), near + 0.9)
+            distance = max(min(wanted, limit) * (1.0 + 0.04 * attempt), near + 0.6)
             if self._try(thing, distance, self.dice.uniform(-aside, aside), turn, z):
-                self._aim(z + thing.height, distance)
-                return distance
+                self._aim(z, thing.height, distance)
+                return float(distance)
         return None
 
     def place(
@@ -91,16 +98,19 @@ class Stage:
                 return True
         return False
 
-    def _aim(self, height: float, distance: float) -> None:
-        """Pitch the camera so that something of a height at a distance is in the picture."""
+    def _aim(self, foot: float, height: float, distance: float) -> None:
+        """Bring the camera down to what is low, and pitch it so that the subject is in the picture."""
         camera = self.scene.camera
-        middle = height * self.dice.uniform(0.42, 0.58)
+        position = camera.position.copy()
+        if foot < 1.0:
+            position[2] = min(position[2], foot + max(0.35, height * self.dice.uniform(1.1, 2.2)))
+        middle = foot + height * self.dice.uniform(0.42, 0.58)
         if _TALL * height / distance > 0.95:  # too large: rather the head than the feet
-            middle = height - 0.42 * distance / _TALL
+            middle = foot + height - 0.42 * distance / _TALL
         forward = camera.axes[:, 2]
         yaw = float(np.arctan2(forward[1], forward[0]))
-        pitch = float(np.arctan2(middle - camera.position[2], distance)) + self.dice.uniform(-0.05, 0.05)
-        self.scene.camera = Camera.looking(camera.position, yaw, pitch, self.dice.uniform(-0.03, 0.03))
+        pitch = float(np.arctan2(middle - position[2], distance)) + self.dice.uniform(-0.05, 0.05)
+        self.scene.camera = Camera.looking(position, yaw, pitch, self.dice.uniform(-0.03, 0.03))
 
     def _try(self, thing: Thing, distance: float, angle: float, turn: float, z: float) -> bool:
         gaze = float(np.arctan2(self.plan.gaze[1], self.plan.gaze[0])) + angle

@@ -40,7 +40,9 @@ def sky(m: Material, s: Spots) -> Floats:
 def grass(m: Material, s: Spots) -> Floats:
     """Blades over patches."""
     patches = value_noise(s.points / 1.7, m.seed)
-    return _blend(m, 0.15 + 0.5 * patches + 0.9 * _detail(s, 0.06, m.seed + 1) + 0.5 * _detail(s, 0.3, m.seed + 2))
+    return _blend(
+        m, 0.15 + 0.5 * patches + 0.9 * _detail(s, 0.06, m.seed + 1) + 0.5 * _detail(s, 0.3, m.seed + 2)
+    )
 
 
 def foliage(m: Material, s: Spots) -> Floats:
@@ -72,7 +74,10 @@ def facade(m: Material, s: Spots) -> Floats:
     pane = (np.abs(u - np.floor(u) - 0.5) < 0.22) & (np.abs(v - np.floor(v) - 0.52) < 0.26) & (face < 2)
     dirt = 0.15 * value_noise(s.points / 2.0, m.seed)
     wall = linear(m.colour) * (0.95 - dirt)[:, None]
-    glass = np.array([0.05, 0.065, 0.08]) + 0.08 * value_noise(np.stack([np.floor(u), np.floor(v), 0 * u], -1), m.seed)[:, None]
+    glass = (
+        np.array([0.05, 0.065, 0.08])
+        + 0.08 * value_noise(np.stack([np.floor(u), np.floor(v), 0 * u], -1), m.seed)[:, None]
+    )
     return np.where(pane[:, None], glass, wall)
 
 
@@ -93,13 +98,18 @@ def tabby(m: Material, s: Spots) -> Floats:
     along = int(np.argmax(s.half))
     wave = np.sin(s.points[:, along] * 170.0 + 5.0 * value_noise(s.points / 0.05, m.seed))
     dark = linear(m.colour) * 0.38
-    return np.asarray(linear(m.colour) + (np.clip(wave, 0, 1) * _fade(0.03, s.pixel) * 0.8)[:, None] * (dark - linear(m.colour)))
+    return np.asarray(
+        linear(m.colour)
+        + (np.clip(wave, 0, 1) * _fade(0.03, s.pixel) * 0.8)[:, None] * (dark - linear(m.colour))
+    )
 
 
 def wool(m: Material, s: Spots) -> Floats:
     """Curls."""
     curls = value_noise(s.points / 0.045, m.seed)
-    return np.asarray(linear(m.colour) * (0.72 + 0.4 * (0.5 + (curls - 0.5) * _fade(0.045, s.pixel)))[:, None])
+    return np.asarray(
+        linear(m.colour) * (0.72 + 0.4 * (0.5 + (curls - 0.5) * _fade(0.045, s.pixel)))[:, None]
+    )
 
 
 PATTERNS: dict[str, Pattern] = {
