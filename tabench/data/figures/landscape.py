@@ -53,7 +53,7 @@ def _sky(scene: Scene, dice: Dice) -> None:
     horizon = dice.pick(((0.80, 0.88, 0.95), (0.88, 0.88, 0.88), (0.95, 0.85, 0.75)))
     air = material(dice, "sky", horizon, zenith, scale=dice.uniform(0.25, 0.6), glow=SKY_GLOW)
     dome = Thing("sky", 0, 0, 0)
-    block(dome, (WIDTH / 2, DEPTH + 0.5, 60.0), (250.0, 0.5, 62.0), air)
+    block(dome, (WIDTH / 2, DEPTH + 0.5, 298.0), (800.0, 0.5, 300.0), air)
     for piece in dome.moved(0, 0, 0, 0):
         scene.pieces.append(piece)
         scene.instances.append(max(scene.instances, default=0) + 1)

@@ -89,7 +89,7 @@ def meadow(dice: Dice) -> Stage:
         stage.focus(animal(dice, kind, grazing=kind != "dog" and dice.chance(0.3)), fill, _sideways(dice))
     for _ in range(dice.integer(0, 3) if kind != "dog" else 0):
         stage.place(animal(dice, kind, grazing=dice.chance(0.5)), 4.0, 16.0)
-    _people(stage, dice.pick((0, 0, 1, 1, 2)))
+    _people(stage, dice.pick((0, 0, 0, 1, 2)))
     if dice.chance(0.2):
         stage.place(animal(dice, "dog"), 2.5, 8.0)
     if dice.chance(0.5):
@@ -230,4 +230,17 @@ def _rider(dice: Dice) -> Thing:
     return mounted(dice, mount, sample_body(dice), spread=0.9)
 
 
-PROGRAMMES = (street, street, street, meadow, meadow, shore, shore, station, airfield, garden, garden)
+PROGRAMMES = (
+    street,
+    street,
+    street,
+    meadow,
+    meadow,
+    meadow,
+    shore,
+    shore,
+    station,
+    airfield,
+    garden,
+    garden,
+)

@@ -29,7 +29,7 @@ def _detail(s: Spots, period: float, seed: int) -> Floats:
 
 def sky(m: Material, s: Spots) -> Floats:
     """From the horizon's colour to the zenith's, with clouds; `scale` is their share."""
-    height = np.clip((s.unit[:, 2] + 1.0) / 1.1, 0.0, 1.0)
+    height = np.clip((s.points[:, 2] + s.half[2]) / 110.0, 0.0, 1.0)
     blue = _blend(m, np.sqrt(height))
     q = s.points / np.array([26.0, 26.0, 9.0])
     cloud = 0.6 * value_noise(q, m.seed) + 0.4 * value_noise(q * 2.3, m.seed + 1)
