@@ -56,7 +56,7 @@ _BROWNS: tuple[Colour, ...] = (
     (0.28, 0.17, 0.11),
     (0.60, 0.42, 0.26),
     (0.15, 0.12, 0.11),
-    (0.80, 0.76, 0.70),
+    (0.72, 0.68, 0.62),
 )
 PLANS = {
     "dog": Plan(
@@ -88,7 +88,7 @@ PLANS = {
         0.075,
         0.95,
         0.9,
-        ((0.5, 0.45, 0.4), (0.75, 0.5, 0.28), (0.14, 0.13, 0.13), (0.85, 0.83, 0.8)),
+        ((0.5, 0.45, 0.4), (0.75, 0.5, 0.28), (0.14, 0.13, 0.13), (0.74, 0.72, 0.69)),
         ("tabby", "tabby", "fur", "patches"),
     ),
     "horse": Plan(
@@ -136,7 +136,7 @@ PLANS = {
         0.055,
         0.16,
         -1.0,
-        ((0.88, 0.85, 0.77), (0.80, 0.76, 0.68)),
+        ((0.78, 0.75, 0.68), (0.70, 0.66, 0.59)),
         ("wool",),
     ),
 }
@@ -147,7 +147,7 @@ def animal(dice: Dice, kind: str, *, grazing: bool = False) -> Thing:
     plan = PLANS[kind]
     h = dice.uniform(*plan.height)
     coat = material(
-        dice, dice.pick(plan.patterns), shade(dice, plan.coats, 0.04), (0.9, 0.88, 0.84), scale=0.18 * h
+        dice, dice.pick(plan.patterns), shade(dice, plan.coats, 0.04), (0.8, 0.78, 0.74), scale=0.18 * h
     )
     thing = Thing(kind, 0.5 * h, plan.length * h + 0.5 * h, h * 1.3)
     fore, rear = 0.5 * plan.length * h, -0.5 * plan.length * h

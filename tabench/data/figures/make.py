@@ -10,15 +10,20 @@ from tabench.data.scenes.scene import Scene
 GENERATOR = 1  # raised whenever any picture changes
 _WORLD, _SENSOR = 10, 11
 _INDOORS = 0.4
+_TRIED = 8
 
 
 def sample_scene(dice: Dice) -> Scene:
-    """A composed scene, indoors or outdoors."""
-    if dice.chance(_INDOORS):
-        stage = indoors.room(dice)
-        dice.pick(indoors.PROGRAMMES)(stage)
-        return stage.scene
-    return dice.pick(outdoor.PROGRAMMES)(dice).scene
+    """A composed scene, indoors or outdoors; one without room for its subject is drawn again."""
+    for _ in range(_TRIED):
+        if dice.chance(_INDOORS):
+            stage = indoors.room(dice)
+            dice.pick(indoors.PROGRAMMES)(stage)
+        else:
+            stage = dice.pick(outdoor.PROGRAMMES)(dice)
+        if stage.seen:
+            break
+    return stage.scene
 
 
 def make_figure(seed: int, split: str, index: int, height: int, width: int) -> Picture:

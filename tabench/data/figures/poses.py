@@ -69,7 +69,7 @@ def walk(dice: Dice, body: Body) -> Pose:
     feet, hands, toes = [], [], []
     for side in SIDES:
         step = side * ahead * swing
-        lift = 0.0 if step > 0 else 0.16 * swing
+        lift = 0.0 if step > 0 else 0.1 * float(np.sin(3.2 * swing))  # the heel up, the toes down
         feet.append(_v(side * body.hips * 0.8, step * h, body.ankle + lift * h))
         toes.append(0.0 if step > 0 else 3.2 * swing)
         at = shoulder(body, hips, lean, side)

@@ -96,7 +96,7 @@ def render(scene: Scene, dice: Dice, height: int, width: int) -> Picture:
     objects = _objects(scene, numbers, kinds, piece)
     semseg = kinds[piece]
     semseg[outline(numbers[piece])] = IGNORE
-    chosen = np.isin(numbers, salient(scene, numbers))
+    chosen = np.isin(scene.things, salient(scene)) & (numbers > 0)
     return Picture(
         image,
         semseg,
@@ -123,29 +123,38 @@ def outline(numbers: npt.NDArray[np.int64]) -> Mask:
     return edge
 
 
-def salient(scene: Scene, numbers: npt.NDArray[np.int64]) -> list[int]:
-    """The objects that stand out: large in the picture, or beside a large one.
+def salient(scene: Scene) -> list[int]:
+    """The things that stand out: large in the picture, or beside a large one as near.
 
-    An object's weight is its visible area, more in the middle of the picture than at its
-    rim (a factor of 1 to 1/2). It stands out if its weight is at least 30% of the heaviest
-    one's, it covers 1% of the picture, and it is not more than 1.6 times as far away as
-    the heaviest one. Where none covers 1%, nothing does. Decided on a view of fixed size.
+    Objects that belong together (a rider and the horse, people and the table they sit at) are
+    one thing. Its weight is the visible area of its objects, each pixel counted 1 in the middle of the
+    picture, falling to 1/2 in the corners. It stands out if it covers 1% of the picture, its
+    weight is at least 30% of the heaviest one's, and its median depth at most 1.6 times that of
+    the heaviest one. Where no thing covers 1%, none does. Decided on a view of fixed size.
+
+    Returns:
+        Numbers of the things, as the scene counts them.
     """
     height, width = _VIEW
     hits = trace(scene, height, width)
-    found = numbers[hits.piece]
+    named = object_numbers(scene) > 0
+    found = np.where(named, np.array(scene.things), -1)[hits.piece]
     v, u = np.mgrid[0:height, 0:width]
     radius = np.hypot((u + 0.5) / width - 0.5, (v + 0.5) / height - 0.5).ravel() / np.hypot(0.5, 0.5)
-    size = len(numbers) + 1
-    area = np.bincount(found, minlength=size) / found.size
-    weight = np.bincount(found, weights=1.0 - 0.5 * radius, minlength=size)
-    weight[0] = 0.0
-    weight[area < _LEAST_AREA] = 0.0
-    if weight.max() == 0.0:
+    weight, away = {}, {}
+    for thing in np.unique(found[found >= 0]):
+        own = found == thing
+        if own.mean() >= _LEAST_AREA:
+            weight[int(thing)] = float((1.0 - 0.5 * radius)[own].sum())
+            away[int(thing)] = float(np.median(hits.depth[own]))
+    if not weight:
         return []
-    away = {int(k): float(np.median(hits.depth[found == k])) for k in np.flatnonzero(weight)}
-    first = int(weight.argmax())
-    return [k for k in away if weight[k] >= _SHARE * weight[first] and away[k] <= _FURTHER * away[first]]
+    first = max(weight, key=lambda thing: weight[thing])
+    return [
+        thing
+        for thing in weight
+        if weight[thing] >= _SHARE * weight[first] and away[thing] <= _FURTHER * away[first]
+    ]
 
 
 def _objects(

@@ -75,7 +75,7 @@ class Stage:
         wanted = self.distance(thing, fill, turn)
         near = 0.5 * (thing.depth * abs(np.cos(turn)) + thing.width * abs(np.sin(turn)))
         for attempt in range(_TRIES):
-            distance = max(min(wanted, limit) * (1.0 + 0.04 * attempt), near + 0.6)
+            distance = max(min(wanted, limit), near + 0.6) * (1.0 + 0.04 * attempt)
             if self._try(thing, distance, self.dice.uniform(-aside, aside), turn, z):
                 self._aim(z, thing.height, distance)
                 return float(distance)
