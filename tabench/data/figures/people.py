@@ -189,13 +189,13 @@ def _head(thing: Thing, body: Body, looks: Looks, bones: Joints, pose: Pose) -> 
 def _arm(thing: Thing, body: Body, looks: Looks, limb: Limb, mark: str) -> None:
     h, g = body.stature, 0.7 + 0.3 * body.girth
     upper, lower, hand = (f"person{PART_MARK}{mark}{name}" for name in ("uarm", "larm", "hand"))
-    loose = 1.12 if looks.sleeve is looks.shirt else 1.0
-    ellipsoid(thing, limb.root, np.full(3, 0.030 * h * g * loose), looks.sleeve, label=upper)
+    loose = 1.08 if looks.sleeve is looks.shirt else 1.0
+    ellipsoid(thing, limb.root, np.full(3, 0.0285 * h * g * loose), looks.sleeve, label=upper)
     bone(
         thing,
         limb.root,
         limb.middle,
-        (0.032 * h * g * loose, 0.025 * h * g * loose),
+        (0.0295 * h * g * loose, 0.0245 * h * g * loose),
         looks.sleeve,
         label=upper,
         knob=True,
