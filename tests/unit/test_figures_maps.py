@@ -5,8 +5,9 @@ import pytest
 
 from tabench.data.figures import make_figure
 from tabench.data.figures.make import sample_scene
-from tabench.data.figures.names import CONTEXT, VOC_CLASSES, context_name, voc_class
+from tabench.data.figures.names import CONTEXT, context_name, voc_class
 from tabench.data.figures.render import object_numbers, outline, salient
+from tabench.data.pascal.classes import CLASSES_21
 from tabench.data.scenes.camera import intrinsics
 from tabench.data.scenes.dice import Dice, scene_key
 from tabench.data.scenes.render import trace
@@ -170,5 +171,5 @@ def test_most_classes_occur():
         labels = {piece.label for piece in scene.pieces}
         assert {context_name(label) for label in labels} <= set(CONTEXT)
         shown = np.unique(trace(scene, 18, 24).piece)
-        seen |= {VOC_CLASSES[voc_class(scene.pieces[k].label)] for k in shown}
-    assert seen == set(VOC_CLASSES)
+        seen |= {CLASSES_21[voc_class(scene.pieces[k].label)] for k in shown}
+    assert seen == set(CLASSES_21)

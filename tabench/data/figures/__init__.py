@@ -4,6 +4,7 @@ They stand in for PASCAL-Context where it is absent, with exact targets: VOC's 2
 of people, saliency, surface normals. They are not PASCAL, and numbers on them say nothing about it.
 """
 
+from tabench.data.figures.dataset import FIGURES, FiguresDataset
 from tabench.data.figures.make import make_figure
 
-__all__ = ["make_figure"]
+__all__ = ["FIGURES", "FiguresDataset", "make_figure"]

@@ -17,7 +17,7 @@ from tabench.data.recipe import Recipe
 # Another platform's rounding may move an edge by a pixel or a colour by a step, and its JPEG coder
 # may round otherwise; both pictures are compared as decoded.
 _DIFFERING_PIXELS = 0.02
-_TOLERANCE = {"image": 16, "semseg": 0, "parts": 0, "normals": 2, "saliency": 0, "context": 0}
+_TOLERANCE = {"image": 16, "label": 0, "parts": 0, "normal": 2, "saliency": 0, "context": 0}
 
 
 def differences(root: Path, recipe: Recipe, split: str, index: int) -> list[str]:

@@ -14,11 +14,11 @@ from scipy.io import loadmat
 from tabench.data.figures.make import make_figure
 from tabench.data.figures.matfile import annotation, label_map
 from tabench.data.figures.render import Picture
+from tabench.data.pascal.layout import LABEL_FOLDERS, PLACES, file_of, index_file, list_file
 from tabench.data.recipe import Recipe
 from tabench.store.atomic import write_bytes
 
 JPEG_QUALITY = 95
-KINDS = ("image", "semseg", "parts", "normals", "saliency", "context")
 
 
 def image_id(split: str, index: int) -> str:
@@ -28,14 +28,8 @@ def image_id(split: str, index: int) -> str:
 
 def files_of(root: Path, name: str) -> dict[str, Path]:
     """Paths of an image and its targets, by kind."""
-    return {
-        "image": root / "JPEGImages" / f"{name}.jpg",
-        "semseg": root / "semseg" / "VOC12" / f"{name}.png",
-        "parts": root / "human_parts" / f"{name}.mat",
-        "normals": root / "normals_distill" / f"{name}.png",
-        "saliency": root / "sal_distill" / f"{name}.png",
-        "context": root / "pascal-context" / "trainval" / f"{name}.mat",
-    }
+    label = root / LABEL_FOLDERS[0] / f"{name}.png"
+    return {"label": label, **{kind: file_of(root, kind, name) for kind in PLACES}}
 
 
 def write_figure(root: Path, recipe: Recipe, split: str, index: int) -> None:
@@ -53,9 +47,9 @@ def contents(name: str, picture: Picture) -> dict[str, bytes]:
     """The files of one image, by kind."""
     return {
         "image": _encoded(Image.fromarray(picture.image), "JPEG", quality=JPEG_QUALITY, subsampling=0),
-        "semseg": _encoded(_indexed(picture.semseg), "PNG"),
+        "label": _encoded(_indexed(picture.semseg), "PNG"),
         "parts": annotation(name, picture.objects),
-        "normals": _encoded(Image.fromarray(coded_normals(picture.normal)), "PNG"),
+        "normal": _encoded(Image.fromarray(coded_normals(picture.normal)), "PNG"),
         "saliency": _encoded(Image.fromarray(picture.saliency.astype(np.uint8) * 255), "PNG"),
         "context": label_map(picture.context),
     }
@@ -70,10 +64,10 @@ def write_sets(root: Path, recipe: Recipe) -> None:
     """Write the lists of the splits, and which classes each image's annotations hold."""
     for split, count in recipe.counts.items():
         names = [image_id(split, index) for index in range(count)]
-        write_bytes(root / "ImageSets" / "Context" / f"{split}.txt", ("\n".join(names) + "\n").encode())
+        write_bytes(list_file(root, split), ("\n".join(names) + "\n").encode())
         held = {name: annotated_classes(files_of(root, name)["parts"]) for name in names}
         lines = ",\n".join(f"\t{json.dumps(name)}: {json.dumps(classes)}" for name, classes in held.items())
-        write_bytes(root / "ImageSets" / "Parts" / f"{split}.txt", f"{{\n{lines}\n}}\n".encode())
+        write_bytes(index_file(root, split), f"{{\n{lines}\n}}\n".encode())
 
 
 def annotated_classes(path: Path) -> list[int]:

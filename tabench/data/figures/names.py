@@ -6,31 +6,9 @@ numbers of the label files follow from it.
 
 from __future__ import annotations
 
-VOC_CLASSES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-)
-IGNORE = 255
-PERSON = VOC_CLASSES.index("person")
+from tabench.data.pascal.classes import CLASSES_21
+
+IGNORE = 255  # as VOC stores it
 PART_MARK = "/"
 
 # Numbers of PASCAL-Context's 459 classes for those that occur here.
@@ -94,7 +72,7 @@ def voc_class(label: str) -> int:
     """VOC's number (0 = background) of a piece by its label."""
     name = context_name(label)
     name = "diningtable" if name == "table" else name
-    return VOC_CLASSES.index(name) if name in VOC_CLASSES else 0
+    return CLASSES_21.index(name) if name in CLASSES_21 else 0
 
 
 def part_name(label: str) -> str:

@@ -10,13 +10,12 @@ import numpy.typing as npt
 from tabench.data.figures.names import (
     CONTEXT,
     IGNORE,
-    PERSON,
-    VOC_CLASSES,
     context_name,
     part_name,
     voc_class,
 )
 from tabench.data.figures.surfaces import PATTERNS
+from tabench.data.pascal.classes import CLASSES_21, PERSON
 from tabench.data.scenes.camera import intrinsics
 from tabench.data.scenes.dice import Dice, Floats
 from tabench.data.scenes.render import colours, develop, trace
@@ -45,7 +44,7 @@ class FigureObject:
     @property
     def name(self) -> str:
         """Its class name."""
-        return VOC_CLASSES[self.number]
+        return CLASSES_21[self.number]
 
 
 @dataclass(frozen=True, eq=False)
