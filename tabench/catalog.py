@@ -90,6 +90,11 @@ DATASETS: Registry[DatasetDef] = Registry(
     [
         Entry("nyuv2", "tabench.data.nyuv2:NYUV2", "NYU Depth v2, 795/654 images of 288x384, 13 classes"),
         Entry(
+            "pascal_context",
+            "tabench.data.pascal:PASCAL_CONTEXT",
+            "PASCAL-Context (PASCAL_MT), 4998/5105 images at 512x512, 21 classes, person parts, saliency, normals, edges",
+        ),
+        Entry(
             "scenes",
             "tabench.data.scenes:SCENES",
             "synthetic ray-cast rooms in the NYUv2 layout (not NYUv2)",

@@ -23,7 +23,8 @@ class Sample:
         id: Stable name of the image, unique inside its split ("val/17").
         image: (3, H, W) float32 in 0..1.
         targets: "label" (H, W) int64 with -1 = ignore; "depth" (1, H, W) float32 metres,
-            0 = invalid; "normal" (3, H, W) float32 unit vectors, (0, 0, 0) = invalid.
+            0 = invalid; "normal" (3, H, W) float32 unit vectors, (0, 0, 0) = invalid; "parts", "saliency"
+            and "edge" (H, W) int64 with -1 = ignore.
     """
 
     id: str
@@ -84,6 +85,7 @@ class DatasetDef(ABC):
     task_channels: ClassVar[Mapping[str, int]]  # task name -> N_t
     splits: ClassVar[tuple[str, ...]]
     size: ClassVar[tuple[int, int]]  # published (H, W)
+    protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")  # how metrics are taken, the main one first
     download: ClassVar[str]  # where to get it and where to put it, for error messages
 
     def classes_of(self, task: str) -> tuple[str, ...]:

@@ -1,0 +1,184 @@
+"""PASCAL-Context as a dataset of five tasks, read from a folder in the layout of PASCAL_MT."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from tabench.data import draws
+from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
+from tabench.data.fingerprint import fingerprint_files
+from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PARTS_7, PERSON
+from tabench.data.pascal.layout import (
+    FOLDERS,
+    check_complete,
+    files_of,
+    index_file,
+    list_file,
+    read_index,
+    read_list,
+)
+from tabench.data.pascal.reading import read_sample, unless_empty
+from tabench.data.pascal.verify import verify_pascal
+from tabench.data.warp import draw_warp, warp
+from tabench.errors import SpecError
+from tabench.registry import nearest
+
+
+class PascalSplit(Split):
+    """Images of a list, read from disk on demand.
+
+    Args:
+        root: Folder of the dataset.
+        folder: "train" or "val", for the images' ids.
+        names: Names of the images, in order.
+        classes: Number of segmentation classes.
+        size: (H, W) that images and targets are resized to.
+        normal_classes: LabelMap classes that normals are kept on; None keeps all.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        folder: str,
+        names: Sequence[str],
+        classes: int,
+        size: tuple[int, int],
+        normal_classes: Collection[int] | None,
+    ) -> None:
+        self.root = root
+        self.folder = folder
+        self.names = list(names)
+        self.classes = classes
+        self.size = size
+        self.normal_classes = normal_classes
+        self._index = read_index(root, folder)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def ids(self) -> list[str]:
+        """Folder and name, for example "val/2008_000026"."""
+        return [f"{self.folder}/{name}" for name in self.names]
+
+    def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
+        """Read one image; see `Split.load`.
+
+        Raises:
+            DataError: A file is missing or holds wrong values.
+        """
+        name = self.names[index]
+        image, targets = read_sample(
+            self.root,
+            name,
+            self.classes,
+            self.size,
+            person=PERSON in self._index.get(name, [PERSON]),
+            normal_classes=self.normal_classes,
+        )
+        sample = Sample(f"{self.folder}/{name}", image, targets)
+        if draw is None:
+            return sample
+        drawn = warp(sample, draw_warp(seed=draw[0], epoch=draw[1], index=index))
+        parts = unless_empty(cast(npt.NDArray[np.int64], drawn.targets["parts"]))
+        return Sample(drawn.id, drawn.image, {**drawn.targets, "parts": parts})
+
+
+class PascalContextDataset(DatasetDef):
+    """Any folder in the layout of PASCAL_MT; the published one has 4998 training and 5105 validation images.
+
+    Splits: "train" and "val" are the two lists; "train-3998" and "train-1000" divide the training list 80/20
+    (another number of images likewise), to select on images that are not trained on.
+
+    Attributes:
+        normal_classes: LabelMap classes that normals are kept on: the field's rule. None, in a subclass,
+            keeps all valid normals.
+        published_counts: Images per list of the complete dataset; others give a warning.
+    """
+
+    name: ClassVar[str] = "pascal_context"
+    title: ClassVar[str] = "PASCAL-Context"
+    class_names: ClassVar[tuple[str, ...]] = CLASSES_21
+    task_channels: ClassVar[Mapping[str, int]] = {
+        "segmentation": 21,
+        "human_parts": 7,
+        "saliency": 1,  # one sigmoid channel, as in the field's code
+        "normals": 3,
+        "edges": 1,
+    }
+    splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-3998", "train-1000")
+    size: ClassVar[tuple[int, int]] = (512, 512)
+    protocols: ClassVar[tuple[str, ...]] = ("pascal", "pixel")
+    normal_classes: ClassVar[Collection[int] | None] = frozenset(NORMAL_CLASSES.values())
+    published_counts: ClassVar[Mapping[str, int]] = {"train": 4998, "val": 5105}
+    download: ClassVar[str] = (
+        "download PASCAL_MT.tgz, linked from the README of github.com/facebookresearch/astmt, and unpack it so "
+        "that ROOT/ImageSets/Context/train.txt exists"
+    )
+
+    def classes_of(self, task: str) -> tuple[str, ...]:
+        """Names of a task's classes; empty for tasks without classes."""
+        return PARTS_7 if task == "human_parts" else super().classes_of(task)
+
+    def target_size(self, root: Path) -> tuple[int, int]:
+        """(H, W) that images and targets of a folder are resized to."""
+        return self.size
+
+    def split(self, root: Path, name: str) -> PascalSplit:
+        """Open a split.
+
+        Raises:
+            DataError: Files are missing; the message names them.
+            SpecError: The dataset has no split of this name.
+        """
+        if name not in self.splits:
+            close = nearest(name, self.splits)
+            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.splits)}"
+            raise SpecError(f"dataset '{self.name}' has no split '{name}'", hint=hint)
+        folder = "val" if name == "val" else "train"
+        names = read_list(root, folder, hint=self.download)
+        check_complete(root, folder, names, hint=self.download)
+        if name in ("train-3998", "train-1000"):
+            kept = np.zeros(len(names), dtype=bool)
+            kept[draws.training_part(len(names))] = True
+            wanted = kept if name == "train-3998" else ~kept
+            names = [held for held, take in zip(names, wanted, strict=True) if take]
+        classes = len(self.class_names)
+        return PascalSplit(root, folder, names, classes, self.target_size(root), self.normal_classes)
+
+    def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
+        """Read every file and check it; see `verify_pascal`."""
+        report = verify_pascal(
+            root,
+            class_names=self.class_names,
+            published_counts=self.published_counts,
+            normal_classes=self.normal_classes,
+            hint=self.download,
+            progress=progress,
+        )
+        if not report.problems:
+            report.fingerprint = self.fingerprint(root, progress)
+        return report
+
+    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+        """sha256 over all files' names and contents, from the cache where it is still valid.
+
+        Raises:
+            DataError: The folder is incomplete or not in this layout.
+        """
+        files: list[Path] = []
+        for folder in FOLDERS:
+            names = read_list(root, folder, hint=self.download)
+            check_complete(root, folder, names, hint=self.download)
+            files += [list_file(root, folder)]
+            files += [index_file(root, folder)] if index_file(root, folder).is_file() else []
+            files += [path for name in names for path in files_of(root, name).values()]
+        return fingerprint_files(root, files, progress)
+
+
+PASCAL_CONTEXT = PascalContextDataset()

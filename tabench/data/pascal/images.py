@@ -1,0 +1,85 @@
+"""Reads JPEG and PNG files that nobody vouches for: wrong ones are an error that names the file."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tabench.errors import DataError
+
+MAX_PIXELS = 4096 * 4096  # VOC's images have at most 500x500; more is a wrong or a hostile file
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
+_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+def read_rgb(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
+    """Decode a JPEG photo.
+
+    Args:
+        path: The file.
+        size: (H, W) to resize to, bicubic and without keeping the aspect ratio; None keeps its size.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        DataError: Missing, truncated, corrupt, too large or not a JPEG file.
+    """
+    picture = _decode(path, "JPEG").convert("RGB")
+    if size is not None and picture.size != (size[1], size[0]):
+        picture = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    return np.array(picture, dtype=np.uint8)
+
+
+def read_indices(path: Path) -> npt.NDArray[np.uint8]:
+    """Decode a PNG of one number a pixel: palette indices (never their colours) or grey values.
+
+    Raises:
+        DataError: Missing, truncated, corrupt, too large, not a PNG file, or of colours.
+    """
+    picture = _decode(path, "PNG")
+    if picture.mode not in ("P", "L", "1"):
+        raise DataError(
+            f"a PNG of mode {picture.mode}, expected palette or grey (one number a pixel)", where=str(path)
+        )
+    return np.array(picture, dtype=np.uint8) * (255 if picture.mode == "1" else 1)
+
+
+def read_colours(path: Path) -> npt.NDArray[np.uint8]:
+    """Decode a PNG of three channels, (H, W, 3) uint8.
+
+    Raises:
+        DataError: Missing, truncated, corrupt, too large, not a PNG file, or not RGB.
+    """
+    picture = _decode(path, "PNG")
+    if picture.mode != "RGB":
+        raise DataError(f"a PNG of mode {picture.mode}, expected RGB", where=str(path))
+    return np.array(picture, dtype=np.uint8)
+
+
+def _decode(path: Path, kind: str) -> Image.Image:
+    try:
+        with Image.open(path, formats=(kind,)) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise DataError(
+                    f"{picture.width}x{picture.height} pixels, more than the {MAX_PIXELS} accepted",
+                    where=str(path),
+                    hint="this is not a file of the dataset",
+                )
+            picture.load()
+            return picture.copy()
+    except FileNotFoundError:
+        raise DataError("file not found", where=str(path)) from None
+    except _BOMB as error:
+        raise DataError(
+            f"not decoded: {error}", where=str(path), hint="this is not a file of the dataset"
+        ) from error
+    except _BROKEN as error:
+        raise DataError(
+            f"not a readable {kind} file: {error}", where=str(path), hint="unpack this file again"
+        ) from error

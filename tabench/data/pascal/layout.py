@@ -1,0 +1,130 @@
+"""Where PASCAL_MT keeps its files, and which images its lists name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tabench.errors import DataError
+
+FOLDERS = ("train", "val")
+NAME = re.compile(r"[0-9A-Za-z_-]+")
+VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
+SHOWN = 8  # entries a message lists before it counts the rest
+
+# kind -> (folder, suffix); the 21-class labels are looked for in two folders, see `label_file`
+PLACES = {
+    "image": ("JPEGImages", "jpg"),
+    "parts": ("human_parts", "mat"),
+    "normal": ("normals_distill", "png"),
+    "saliency": ("sal_distill", "png"),
+    "context": ("pascal-context/trainval", "mat"),
+}
+LABEL_FOLDERS = ("semseg/VOC12", "semseg/pascal-context")  # VOC's own labels win where both exist
+
+
+def file_of(root: Path, kind: str, name: str) -> Path:
+    """Path of one file of an image; kinds as in `PLACES`."""
+    folder, suffix = PLACES[kind]
+    return root / folder / f"{name}.{suffix}"
+
+
+def label_file(root: Path, name: str) -> Path:
+    """Path of an image's 21-class labels; where there are none, the path they would have."""
+    paths = [root / folder / f"{name}.png" for folder in LABEL_FOLDERS]
+    return next((path for path in paths if path.is_file()), paths[-1])
+
+
+def files_of(root: Path, name: str) -> dict[str, Path]:
+    """All six files of an image, by kind ("label" and the kinds of `PLACES`)."""
+    return {"label": label_file(root, name), **{kind: file_of(root, kind, name) for kind in PLACES}}
+
+
+def list_file(root: Path, folder: str) -> Path:
+    """The list of the images of "train" or "val"."""
+    return root / "ImageSets" / "Context" / f"{folder}.txt"
+
+
+def index_file(root: Path, folder: str) -> Path:
+    """The optional JSON index of the objects in the images of "train" or "val"."""
+    return root / "ImageSets" / "Parts" / f"{folder}.txt"
+
+
+def read_list(root: Path, folder: str, *, hint: str) -> list[str]:
+    """Names of the images of "train" or "val", in the list's order.
+
+    Raises:
+        DataError: The list is missing, empty, names an image twice or holds an impossible name.
+    """
+    path = list_file(root, folder)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise DataError("file not found", where=str(path), hint=hint) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"not a readable list: {error}", where=str(path), hint=hint) from error
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise DataError("the list names no image", where=str(path), hint=hint)
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise DataError(f"'{name[:40]}' is not an image's name", where=str(path), hint=hint)
+    if len(set(names)) != len(names):
+        twice = next(name for at, name in enumerate(names) if name in names[:at])
+        raise DataError(f"'{twice}' is listed twice", where=str(path), hint=hint)
+    return names
+
+
+def check_complete(root: Path, folder: str, names: Sequence[str], *, hint: str) -> None:
+    """Check that every image has its six files.
+
+    Raises:
+        DataError: Files are missing; the message says which image lacks what.
+    """
+    lacking = missing(root, names)
+    if lacking:
+        broken = [f"{folder}/{name} lacks {', '.join(kinds)}" for name, kinds in lacking.items()]
+        more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+        raise DataError(
+            f"{len(broken)} of {len(names)} images are incomplete: {'; '.join(broken[:SHOWN])}{more}",
+            where=str(root),
+            hint=f"these files are missing, the rest can stay: {hint}",
+        )
+
+
+def missing(root: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Images that lack files, with the kinds they lack."""
+    held = {kind: _stems(root / folder, suffix) for kind, (folder, suffix) in PLACES.items()}
+    held["label"] = set().union(*(_stems(root / folder, "png") for folder in LABEL_FOLDERS))
+    lacking = {name: [kind for kind in held if name not in held[kind]] for name in names}
+    return {name: kinds for name, kinds in lacking.items() if kinds}
+
+
+def _stems(folder: Path, suffix: str) -> set[str]:
+    return {path.stem for path in folder.glob(f"*.{suffix}")} if folder.is_dir() else set()
+
+
+def read_index(root: Path, folder: str) -> dict[str, list[int]]:
+    """Categories of the objects of each image, from the index; empty if there is no index.
+
+    The index only spares decoding annotations of images without a person.
+
+    Raises:
+        DataError: There is one, but it is not a JSON object of lists of numbers.
+    """
+    path = index_file(root, folder)
+    if not path.is_file():
+        return {}
+    hint = "delete it: it is optional"
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"not a readable JSON index: {error}", where=str(path), hint=hint) from error
+    fine = isinstance(held, dict) and all(
+        isinstance(row, list) and all(type(item) is int for item in row) for row in held.values()
+    )
+    if not fine:
+        raise DataError("not an index of object categories", where=str(path), hint=hint)
+    return dict(held)

@@ -1,0 +1,143 @@
+"""One image of PASCAL_MT with its five targets, at the size it is trained and evaluated at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tabench.data.base import Array
+from tabench.data.pascal.classes import NORMAL_CLASSES
+from tabench.data.pascal.images import read_colours, read_indices, read_rgb
+from tabench.data.pascal.layout import VERIFY, files_of
+from tabench.data.pascal.matlab import read_label_map, read_parts
+from tabench.data.transforms import resize_nearest, resize_normals
+from tabench.errors import DataError
+
+IGNORE, STORED_IGNORE = -1, 255
+SALIENT = 0.5  # of png / 255
+LENGTHS = (0.5, 1.5)  # of a stored normal; grey (length 0) and black (1.73) carry no direction
+
+Targets = dict[str, npt.NDArray[np.generic]]
+
+
+def read_sample(
+    root: Path,
+    name: str,
+    classes: int,
+    size: tuple[int, int],
+    *,
+    person: bool = True,
+    normal_classes: Collection[int] | None = frozenset(NORMAL_CLASSES.values()),
+) -> tuple[Array, Targets]:
+    """Read an image and its targets, resized to one size.
+
+    Image bicubic, labels nearest, normals bilinear and scaled back to unit length. Edges are drawn after
+    resizing, so that no line is broken by it.
+
+    Args:
+        root: Folder of the dataset.
+        name: The image's name.
+        classes: Number of segmentation classes.
+        size: (H, W) to resize to; the aspect ratio is not kept.
+        person: False if the index says that no person is in the image.
+        normal_classes: LabelMap classes that normals are kept on; None keeps all valid normals.
+
+    Returns:
+        The image (3, H, W) float32 in 0..1 and "label", "parts", "saliency", "edge" (H, W) int64 with
+        -1 = ignore, "normal" (3, H, W) float32 with (0, 0, 0) = invalid.
+
+    Raises:
+        DataError: A file is missing or wrong; names it.
+    """
+    files = files_of(root, name)
+    photo = read_rgb(files["image"])
+    shape = (photo.shape[0], photo.shape[1])
+    label = _same_size(files["label"], read_label(files["label"], classes), shape)
+    context = _same_size(files["context"], read_label_map(files["context"]), shape)
+    parts = read_parts(files["parts"], shape) if person else None
+    small = resize_nearest(context, *size)
+    normal = resize_normals(read_normals(files["normal"]), *size)
+    if normal_classes is not None:
+        normal *= np.isin(small, list(normal_classes))
+    picture = photo if shape == size else read_rgb(files["image"], size)
+    image = np.ascontiguousarray(np.moveaxis(picture, 2, 0), dtype=np.float32) / np.float32(255)
+    targets: Targets = {
+        "label": resize_nearest(label, *size),
+        "parts": unless_empty(resize_nearest(parts, *size)) if parts is not None else np.full(size, IGNORE),
+        "saliency": resize_nearest(read_saliency(files["saliency"]), *size),
+        "normal": normal,
+        "edge": boundaries(small),
+    }
+    return image, targets
+
+
+def read_label(path: Path, classes: int) -> npt.NDArray[np.int64]:
+    """21-class labels (H, W) with -1 where 255 is stored.
+
+    Raises:
+        DataError: Unreadable, or labels that are neither a class nor 255.
+    """
+    label = read_indices(path).astype(np.int64)
+    label[label == STORED_IGNORE] = IGNORE
+    outside = np.unique(label[label >= classes])
+    if outside.size:
+        listed = ", ".join(str(value) for value in outside[:8])
+        raise DataError(
+            f"labels {listed} outside 0..{classes - 1} (and 255 for ignore)", where=str(path), hint=VERIFY
+        )
+    return label
+
+
+def read_saliency(path: Path) -> npt.NDArray[np.int64]:
+    """1 where salient, 0 elsewhere, (H, W).
+
+    Raises:
+        DataError: Unreadable.
+    """
+    return (read_indices(path) / 255 > SALIENT).astype(np.int64)
+
+
+def read_normals(path: Path) -> Array:
+    """Unit normals (3, H, W); (0, 0, 0) where the stored vector has no direction.
+
+    Stored is 255 * (n + 1) / 2. The field's own augmentation turns x and y like the image's axes (x right, y
+    down) and mirrors x; whether z points away from the camera or to it, its code does not say, and no metric
+    depends on it.
+
+    Raises:
+        DataError: Unreadable.
+    """
+    stored = np.moveaxis(2 * read_colours(path).astype(np.float32) / 255 - 1, 2, 0)
+    length = np.linalg.norm(stored, axis=0)
+    valid = (length > LENGTHS[0]) & (length < LENGTHS[1])
+    return np.where(valid, stored / np.where(valid, length, 1), 0).astype(np.float32)
+
+
+def boundaries(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """1 where the pixel to the right or below has another label, 0 elsewhere, (H, W).
+
+    About one pixel wide by construction. The field thins the non-zero Laplacian of the labels instead: the same
+    lines up to one pixel.
+    """
+    edge = np.zeros(labels.shape, np.int64)
+    edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    edge[:-1] |= labels[:-1] != labels[1:]
+    return edge
+
+
+def unless_empty(parts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The parts, or all ignored where no part is left: an image without people trains and scores nothing."""
+    return parts if (parts > 0).any() else np.full_like(parts, IGNORE)
+
+
+def _same_size(path: Path, labels: npt.NDArray[np.int64], size: tuple[int, int]) -> npt.NDArray[np.int64]:
+    if labels.shape != size:
+        raise DataError(
+            f"{labels.shape[0]}x{labels.shape[1]} labels, its image is {size[0]}x{size[1]}",
+            where=str(path),
+            hint=VERIFY,
+        )
+    return labels
