@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -48,11 +49,11 @@ def decoded(kind: str, content: bytes) -> npt.NDArray[np.int64]:
     Annotations become one number a pixel: the object's class and its part.
     """
     if kind == "context":
-        return np.asarray(loadmat(io.BytesIO(content))["LabelMap"], dtype=np.int64)
+        return np.asarray(_variable(content, "LabelMap"), dtype=np.int64)
     if kind != "parts":
         with Image.open(io.BytesIO(content)) as image:
             return np.asarray(image, dtype=np.int64)
-    objects = loadmat(io.BytesIO(content))["anno"][0, 0]["objects"].ravel()
+    objects = _variable(content, "anno")[0, 0]["objects"].ravel()
     found: npt.NDArray[np.int64] = np.zeros((1, 1), dtype=np.int64)
     for item in objects:
         mask = item["mask"].astype(bool)
@@ -61,3 +62,8 @@ def decoded(kind: str, content: bytes) -> npt.NDArray[np.int64]:
             code = sum(ord(letter) * 31**k for k, letter in enumerate(str(part["part_name"][0])))
             found = np.where(part["mask"].astype(bool), 100 + code, found)
     return found
+
+
+def _variable(content: bytes, name: str) -> npt.NDArray[Any]:
+    held = loadmat(cast(Any, io.BytesIO(content)), variable_names=[name])  # its stubs know only paths
+    return np.asarray(held[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
     generator: ClassVar[int] = GENERATOR
     size: ClassVar[tuple[int, int]] = (96, 128)
     published_counts: ClassVar[Mapping[str, int]] = {}
+    normal_classes: ClassVar[Collection[int] | None] = None  # exact everywhere: none has to be left out
     download: ClassVar[str] = (
         "generate them: `tabench data make-scenes --dataset figures --root ROOT` (nothing is downloaded)"
     )

@@ -56,7 +56,7 @@ def contents(name: str, picture: Picture) -> dict[str, bytes]:
 
 
 def coded_normals(normal: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Unit vectors as bytes, (n + 1) / 2 * 255."""
+    """Unit vectors as bytes, (n + 1) / 2 * 255; no direction becomes grey, 128."""
     return np.rint((normal + 1.0) / 2.0 * 255.0).astype(np.uint8)
 
 

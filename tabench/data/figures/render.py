@@ -56,7 +56,8 @@ class Picture:
         semseg: (H, W) uint8, VOC's 21 classes, 255 along the objects' outlines.
         objects: The visible objects.
         saliency: (H, W) what stands out, see `salient`.
-        normal: (H, W, 3) float64 unit vectors facing the camera (x right, y down, z forward).
+        normal: (H, W, 3) float64 unit vectors facing the camera (x right, y down, z forward); the sky has
+            no surface, (0, 0, 0).
         depth: (H, W) metres along the optical axis.
         context: (H, W) uint16, PASCAL-Context's 459 classes.
     """
@@ -95,13 +96,15 @@ def render(scene: Scene, dice: Dice, height: int, width: int) -> Picture:
     objects = _objects(scene, numbers, kinds, piece)
     semseg = kinds[piece]
     semseg[outline(numbers[piece])] = IGNORE
+    normal = (hits.normals @ scene.camera.axes).reshape(height, width, 3)
+    normal[context[piece] == CONTEXT["sky"]] = 0.0
     chosen = np.isin(scene.things, salient(scene)) & (numbers > 0)
     return Picture(
         image,
         semseg,
         objects,
         chosen[piece],
-        (hits.normals @ scene.camera.axes).reshape(height, width, 3),
+        normal,
         hits.depth.reshape(height, width),
         context[piece],
     )
