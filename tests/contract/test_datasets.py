@@ -10,34 +10,75 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pascal_folder
 import pytest
 
 from tabench.catalog import DATASETS, TASKS
 from tabench.data.base import DatasetDef, Sample
 from tabench.data.loading import evaluation_batches
 from tabench.data.nyuv2 import NyuLayoutDataset
+from tabench.data.pascal import PASCAL_CONTEXT, PascalContextDataset
 from tabench.data.scenes import SCENES
 from tabench.errors import DataError, TabenchError
 
 TRAIN, VAL, HEIGHT, WIDTH = 5, 2, 24, 32
-TARGETS = {"label": (np.int64, ()), "depth": (np.float32, (1,)), "normal": (np.float32, (3,))}
+TARGETS = {
+    "label": (np.int64, ()),
+    "depth": (np.float32, (1,)),
+    "normal": (np.float32, (3,)),
+    "parts": (np.int64, ()),
+    "saliency": (np.int64, ()),
+    "edge": (np.int64, ()),
+}
 every_dataset = pytest.mark.parametrize("name", DATASETS.names())
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # the published size is only slower
+    monkeypatch.setattr(type(PASCAL_CONTEXT), "size", (HEIGHT, WIDTH))
 
 
 def make(name: str, root: Path, seed: int = 0) -> DatasetDef:
     """The dataset, with a small folder of it at `root`."""
     dataset = DATASETS.get(name)
+    if isinstance(dataset, PascalContextDataset):
+        sizes = {"train": TRAIN, "val": VAL, "height": HEIGHT, "width": WIDTH}
+        pascal_folder.make_folder(dataset, root, seed=seed, **sizes)
+        return dataset
     if not isinstance(dataset, NyuLayoutDataset):
         pytest.skip(f"'{name}' has a layout of its own: no small folder of it can be made here")
     SCENES.make(root, SCENES.recipe(seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH))
     if not dataset.synthetic:
         (root / "scenes.json").unlink()
     return dataset
+
+
+def spoil_label(dataset: DatasetDef, root: Path) -> Path:
+    """Store the label 99 for the fourth training image; returns the file."""
+    if isinstance(dataset, PascalContextDataset):
+        return pascal_folder.spoil_label(root)
+    path = root / "train" / "label" / "3.npy"
+    np.save(path, np.full((HEIGHT, WIDTH), 99, np.float32))
+    return path
+
+
+def drop_target(dataset: DatasetDef, root: Path) -> str:
+    """Remove one target of the third training image; returns the words that name it."""
+    if isinstance(dataset, PascalContextDataset):
+        return pascal_folder.drop_target(root)
+    (root / "train" / "depth" / "2.npy").unlink()
+    return "train/2 lacks depth"
+
+
+def change_image(dataset: DatasetDef, root: Path) -> None:
+    """Turn the first validation image upside down."""
+    if isinstance(dataset, PascalContextDataset):
+        pascal_folder.change_image(root)
+        return
+    path = root / "val" / "image" / "0.npy"
+    np.save(path, np.load(path)[::-1] * 0.5)
 
 
 def same(one: Sample, other: Sample) -> bool:
@@ -130,8 +171,7 @@ def test_the_fingerprint_is_stable_and_tells_contents_apart(name: str, tmp_path:
     make(name, tmp_path / "other", seed=1)
     assert dataset.fingerprint(tmp_path / "other") != first
     if not dataset.synthetic:  # a synthetic one is known by its recipe; `verify` compares the contents
-        path = tmp_path / "copy" / "val" / "image" / "0.npy"
-        np.save(path, np.load(path)[::-1] * 0.5)
+        change_image(dataset, tmp_path / "copy")
         assert dataset.fingerprint(tmp_path / "copy") != first
 
 
@@ -146,8 +186,7 @@ def test_verify_accepts_a_sound_folder_and_names_a_wrong_file(name: str, tmp_pat
     assert report.fingerprint == dataset.fingerprint(root)
     assert steps
     assert all(1 <= done <= total for done, total in steps)
-    wrong = root / "train" / "label" / "3.npy"
-    np.save(wrong, np.full((HEIGHT, WIDTH), 99, np.float32))
+    wrong = spoil_label(dataset, root)
     report = dataset.verify(root)
     assert [str(wrong) in problem for problem in report.problems] == [True]
     assert report.fingerprint == ""
@@ -160,11 +199,11 @@ def test_verify_accepts_a_sound_folder_and_names_a_wrong_file(name: str, tmp_pat
 def test_what_is_missing_is_named(name: str, tmp_path: Path) -> None:
     root = tmp_path / "data"
     dataset = make(name, root)
-    (root / "train" / "depth" / "2.npy").unlink()
+    words = drop_target(dataset, root)
     with pytest.raises(DataError) as caught:
         dataset.split(root, "train")
-    assert "train/2 lacks depth" in str(caught.value)
-    assert "train/2 lacks depth" in "\n".join(dataset.verify(root).problems)
+    assert words in str(caught.value)
+    assert words in "\n".join(dataset.verify(root).problems)
     nowhere = tmp_path / "nowhere"
     for open_it in (dataset.fingerprint, lambda place: dataset.split(place, "train")):
         with pytest.raises(DataError) as caught:
