@@ -105,23 +105,24 @@ def shore(dice: Dice) -> Stage:
     sea = material(dice, "water", blue, (0.62, 0.72, 0.80), gloss=0.25)
     stage = landscape.outdoors(dice, sea, "water", (1.4, 2.2))
     reach = dice.uniform(3.0, 8.0)
-    beach = Thing("sand", 0, 0, 0)
-    sand = material(dice, "gravel", (0.82, 0.74, 0.58), (0.66, 0.58, 0.44))
-    block(beach, (0, 0, 0.0), (200.0, reach, 0.06), sand)
-    stage.scene.put(beach, landscape.WIDTH / 2, 3.0, 0.0, dice.uniform(-0.1, 0.1))
     if dice.chance(0.5):
         vessel = boat(dice)
-        wanted = stage.distance(vessel, dice.uniform(0.4, 0.8), np.pi / 2)
-        stage.focus(vessel, dice.uniform(0.45, 0.85) if wanted > reach + 3 else 0.4, _sideways(dice))
+        away = stage.focus(vessel, dice.uniform(0.45, 0.85), _sideways(dice))
+        reach = min(reach, (away or 60.0) - 0.5 * vessel.depth - 0.5)  # the boat floats
     elif dice.chance(0.35):
         stage.focus(bird(dice), dice.uniform(0.2, 0.5), dice.uniform(-2.5, 2.5), z=0.06)
     else:
         stage.focus(upright(dice), dice.uniform(0.6, 1.0), dice.uniform(-1.5, 1.5), z=0.06)
-    for _ in range(dice.integer(0, 2)):
+    if reach > 0.0:
+        beach = Thing("sand", 0, 0, 0)
+        sand = material(dice, "gravel", (0.82, 0.74, 0.58), (0.66, 0.58, 0.44))
+        block(beach, (0, 0, 0.0), (200.0, reach, 0.06), sand)
+        stage.scene.put(beach, landscape.WIDTH / 2, 3.0, 0.0, 0.0)
+    for _ in range(dice.integer(0, 2) if reach > 2.5 else 0):
         stage.place(upright(dice), 2.2, reach, z=0.06)
     for _ in range(dice.integer(0, 2)):
-        stage.place(boat(dice), reach + 5.0, 40.0)
-    for _ in range(dice.integer(0, 2)):
+        stage.place(boat(dice), max(reach, 0.0) + 8.0, 40.0)
+    for _ in range(dice.integer(0, 2) if reach > 2.0 else 0):
         stage.place(bird(dice), 1.8, reach, z=0.06)
     if dice.chance(0.3):
         stage.place(bird(dice, flying=True, scale=1.6), 4.0, 10.0, z=dice.uniform(2.0, 4.0))
@@ -169,10 +170,9 @@ def _waiting(stage: Stage, low: float, high: float) -> None:
 
 def airfield(dice: Dice) -> Stage:
     """An aeroplane on the ground or in the air."""
-    flying = dice.chance(0.35)
-    stage = landscape.outdoors(
-        dice, _asphalt(dice) if dice.chance(0.6) else _lawn(dice), "runway" if dice.chance(0.6) else "grass"
-    )
+    flying, paved = dice.chance(0.35), dice.chance(0.6)
+    ground = _asphalt(dice) if paved else _lawn(dice)
+    stage = landscape.outdoors(dice, ground, "runway" if paved else "grass")
     plane = aeroplane(dice)
     if flying:
         stage.focus(plane, dice.uniform(0.45, 0.8), dice.uniform(-2.8, 2.8), z=dice.uniform(6.0, 10.0))

@@ -160,8 +160,3 @@ def ride(
         turn=dice.uniform(-0.3, 0.3),
         nod=dice.uniform(-0.1, 0.15) + 0.6 * lean,
     )
-
-
-def height_needed(pose: Pose, body: Body) -> float:
-    """How high a posed person reaches, in metres."""
-    return float(pose.hips[2] + 0.47 * body.stature * np.cos(pose.lean))
