@@ -81,6 +81,24 @@ TASKS: Registry[type[Task]] = Registry(
             "surface normals: mean and median angle, share below 11.25/22.5/30 degrees",
             meta={"version": 1, "needs": "normal"},
         ),
+        Entry(
+            "human_parts",
+            "tabench.tasks.human_parts:HumanParts",
+            "person parts: mIoU",
+            meta={"version": 1, "needs": "parts"},
+        ),
+        Entry(
+            "saliency",
+            "tabench.tasks.saliency:Saliency",
+            "salient pixels: mIoU and F at the best of 15 thresholds",
+            meta={"version": 1, "needs": "saliency"},
+        ),
+        Entry(
+            "edges",
+            "tabench.tasks.edges:Edges",
+            "boundaries of labels: F on exact pixels (not odsF)",
+            meta={"version": 1, "needs": "edge"},
+        ),
     ],
 )
 
@@ -92,7 +110,7 @@ DATASETS: Registry[DatasetDef] = Registry(
         Entry(
             "pascal_context",
             "tabench.data.pascal:PASCAL_CONTEXT",
-            "PASCAL-Context (PASCAL_MT), 4998/5105 images at 512x512, 21 classes, person parts, saliency, normals, edges",
+            "PASCAL-Context, 4998/5105 images at 512x512, 21 classes, person parts, saliency, normals",
         ),
         Entry(
             "scenes",

@@ -1,9 +1,9 @@
 """Joint augmentation of an image and its targets: flip, then rotation and scaling about the centre.
 
 The field's recipe for PASCAL-Context: flip with probability 0.5, rotation by up to 20 degrees, scale
-0.75..1.25; labels nearest, normals turned and mirrored with the image. Two choices are this project's: the image
-is sampled bilinearly, and what lies outside of it is black and carries no label (the field's code labels it
-background).
+0.75..1.25; labels nearest, normals turned and mirrored with the image. Two choices are this project's: the
+image is sampled bilinearly, and what lies outside of it is black and carries no label (the field's code takes
+it for background).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _nearest(
     at_row, at_column = np.floor(rows + 0.5).astype(np.intp), np.floor(columns + 0.5).astype(np.intp)
     inside = (at_row >= 0) & (at_row < height) & (at_column >= 0) & (at_column < width)
     taken = array[..., np.clip(at_row, 0, height - 1), np.clip(at_column, 0, width - 1)]
-    return np.where(inside, taken, np.asarray(outside, array.dtype))
+    return cast("npt.NDArray[Value]", np.where(inside, taken, np.asarray(outside, array.dtype)))
 
 
 def _bilinear(array: Array, rows: Coordinates, columns: Coordinates) -> Array:

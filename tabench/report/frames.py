@@ -91,7 +91,7 @@ class Table:
         name: File stem ("table1").
         number: What it is called ("Table 1").
         caption: One sentence.
-        protocol: "paper" or "pixel".
+        protocol: "paper", "pascal" or "pixel".
         warning: Why these are not the paper's numbers; "" if nothing speaks against it.
         columns: Columns from left to right.
         methods: Row keys from top to bottom.
@@ -139,7 +139,7 @@ def results_table(results: Results, protocol: str, published: Published | None =
 
     Args:
         results: What was run.
-        protocol: "paper" or "pixel".
+        protocol: "paper", "pascal" or "pixel".
         published: Values to print beside them; None where they are not comparable.
     """
     columns = columns_of(results, protocol)
@@ -154,8 +154,8 @@ def results_table(results: Results, protocol: str, published: Published | None =
         titles[method] = results.title(method) + ("" if have == want else " †")
     number = str(results.experiment.get("table") or "Table 1")
     return Table(
-        name="table1" if protocol == "paper" else f"table1_{protocol}",
-        number=number if protocol == "paper" else f"{number} ({protocol} protocol)",
+        name="table1" if protocol in wording.MAIN else f"table1_{protocol}",
+        number=number if protocol in wording.MAIN else f"{number} ({protocol} protocol)",
         caption=wording.caption(results, protocol),
         protocol=protocol,
         warning=wording.short_warning(results),

@@ -18,7 +18,7 @@ from tabench.report.reading import Results, read_results
 from tabench.report.tradeoff import draw_tradeoff, has_tradeoff
 from tabench.store.atomic import write_bytes
 
-PROTOCOLS = ("paper", "pixel")
+PROTOCOLS = ("paper", "pascal", "pixel")  # the first that a run has is the main one
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,18 @@ PROTOCOLS = {
         "each image's mean on valid pixels; normals as the mean over images of each image's value, so that "
         "“median” is a mean of medians."
     ),
+    "pascal": (
+        "as in the field's code for PASCAL-Context: segmentation and parts from one confusion matrix, a class "
+        "absent from both prediction and labels counts as 0; saliency as the largest, over 15 thresholds, of the "
+        "mean over images of the Jaccard index; normals once over all valid pixels."
+    ),
     "pixel": (
         "every value is taken once over all valid pixels of all evaluated images; classes absent from both "
         "prediction and labels are left out of mIoU."
     ),
 }
+
+MAIN = ("paper", "pascal")  # a dataset has one of these; its table needs no other name
 
 SELECTIONS = {
     "last": "the weights after the last epoch are evaluated; nothing is chosen by looking at results",
@@ -144,6 +151,6 @@ def footnotes(results: Results, protocol: str) -> list[str]:
 def caption(results: Results, protocol: str) -> str:
     """One sentence that names a results table."""
     title = str(results.experiment.get("title") or results.name)
-    which = "" if protocol == "paper" else f", {protocol} protocol"
+    which = "" if protocol in MAIN else f", {protocol} protocol"
     ways, backbone = counted(len(results.methods), "way"), results.first["backbone"]["name"]
     return f"{title}: {ways} of adapting {backbone}{which}."

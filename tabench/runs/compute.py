@@ -87,9 +87,12 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
-    """The cell's task objects by name, each with its class names."""
+    """The cell's task objects by name, each with its class names and the dataset's protocols."""
     pairs = zip(cell.dataset.tasks, cell.dataset.channels, strict=True)
-    return {name: TASKS.get(name)(channels, dataset.classes_of(name)) for name, channels in pairs}
+    tasks = {name: TASKS.get(name)(channels, dataset.classes_of(name)) for name, channels in pairs}
+    for task in tasks.values():
+        task.follow(dataset.protocols)
+    return tasks
 
 
 def keep_weights(folder: CellFolder) -> None:

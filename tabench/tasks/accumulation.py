@@ -9,11 +9,13 @@ from torch import Tensor
 
 from tabench.errors import DivergedError
 
+PROTOCOLS = ("paper", "pixel", "pascal")
+
 
 def check_protocol(protocol: str) -> None:
-    """Refuse protocols other than "paper" and "pixel" (ValueError)."""
-    if protocol not in ("paper", "pixel"):
-        raise ValueError(f"unknown protocol '{protocol}'; known: paper, pixel")
+    """Refuse protocols other than "paper", "pixel" and "pascal" (ValueError)."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"unknown protocol '{protocol}'; known: {', '.join(PROTOCOLS)}")
 
 
 def check_finite(prediction: Tensor, ids: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
-"""Averages of per-pixel values over an evaluation split, in both protocols.
+"""Averages of per-pixel values over an evaluation split, in every protocol.
 
 "paper": each metric is computed on every image and averaged over the images that have a
 valid pixel (the authors' code at batch size 1; its "median" is a mean of medians).
-"pixel": each metric is computed once over all valid pixels of the split.
+"pixel", and "pascal" likewise: each metric is computed once over all valid pixels of the split.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class PixelAverage(Evaluation):
     per image and added exactly (`math.fsum`).
 
     Args:
-        protocol: "paper" or "pixel".
+        protocol: "paper", "pixel" or "pascal".
         measure: Takes a prediction and a target, (C, H, W) float64 each, and returns for
             each metric its values on the valid pixels, 1-D (empty if there is none).
         keys: The metrics' keys, in order.
@@ -72,7 +72,7 @@ class PixelAverage(Evaluation):
         of_image = self._per_image[key]
         if key in self._medians:
             of_image[image_id] = float(np.median(values))
-            if self.protocol == "pixel":
+            if self.protocol != "paper":
                 self._stored[key].append(values.astype(np.float32))
         else:
             total = float(values.sum())

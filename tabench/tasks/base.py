@@ -64,17 +64,27 @@ class Task(ABC):
     Args:
         channels: Output channels N_t of the task's decoder.
         classes: Class names, for tasks that classify; empty otherwise.
+
+    Attributes:
+        needs: Kind of target it reads (see `Sample`).
+        supported: Protocols its metrics are defined in.
+        protocols: Protocols that are evaluated, the main one first; `follow` sets them for a dataset.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     needs: ClassVar[str]
-    protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")
+    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel")
+    protocols: tuple[str, ...] = ("paper", "pixel")
     metrics: ClassVar[tuple[MetricInfo, ...]]
 
     def __init__(self, channels: int, classes: Sequence[str] = ()) -> None:
         self.channels = channels
         self.classes = tuple(classes)
+
+    def follow(self, protocols: Sequence[str]) -> None:
+        """Evaluate in a dataset's protocols, those the task supports; if it supports none, in its own."""
+        self.protocols = tuple(p for p in protocols if p in self.supported) or self.protocols
 
     @abstractmethod
     def activate(self, raw: Tensor) -> Tensor:

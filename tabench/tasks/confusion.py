@@ -1,8 +1,9 @@
-"""Segmentation metrics from confusion matrices, in both protocols.
+"""Segmentation metrics from confusion matrices, in every protocol.
 
 One matrix is summed over the split. mIoU is the mean over classes of
 tp / (tp + fp + fn) on labelled pixels. A class absent from both prediction and target has no
-IoU: "paper" then has no mIoU (NaN, mean over ALL classes), "pixel" leaves the class out.
+IoU: "paper" then has no mIoU (NaN, mean over ALL classes), "pixel" leaves the class out, and "pascal" counts
+it as 0, by tp / max(tp + fp + fn, 1e-8) of the field's code for PASCAL-Context.
 """
 
 from __future__ import annotations
@@ -24,18 +25,26 @@ class ConfusionEvaluation(Evaluation):
     """Accumulates an exact confusion matrix (integers) and each image's two metrics.
 
     Args:
-        protocol: "paper" or "pixel".
+        protocol: "paper", "pixel" or "pascal".
         channels: Number of classes.
         classes: Class names for the notes; numbers are used if they are not `channels` many.
+        keys: Which of the two metrics are given.
     """
 
-    def __init__(self, protocol: str, channels: int, classes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        protocol: str,
+        channels: int,
+        classes: Sequence[str] = (),
+        keys: Sequence[str] = ("miou", "pacc"),
+    ) -> None:
         check_protocol(protocol)
         self.protocol = protocol
         self.matrix: Counts = np.zeros((channels, channels), dtype=np.int64)
         self._names = list(classes) if len(classes) == channels else [str(c) for c in range(channels)]
         self._seen: set[str] = set()
-        self._per_image: dict[str, dict[str, float]] = {"miou": {}, "pacc": {}}
+        self._labelled = 0
+        self._per_image: dict[str, dict[str, float]] = {key: {} for key in keys}
 
     def update(self, prediction: Tensor, target: Tensor, ids: Sequence[str]) -> None:
         """Add a batch: scores (B, C, H, W) and labels (B, H, W), -1 = ignore, on any device.
@@ -52,19 +61,27 @@ class ConfusionEvaluation(Evaluation):
             if not matrix.any():
                 continue
             self.matrix += matrix
-            self._per_image["miou"][image_id] = 100 * float(np.nanmean(class_ious(matrix)))
-            self._per_image["pacc"][image_id] = pixel_accuracy(matrix)
+            self._labelled += 1
+            if "miou" in self._per_image:
+                self._per_image["miou"][image_id] = 100 * float(np.nanmean(class_ious(matrix)))
+            if "pacc" in self._per_image:
+                self._per_image["pacc"][image_id] = pixel_accuracy(matrix)
 
     def compute(self) -> dict[str, float]:
         """Mean IoU and pixel accuracy, in percent; NaN if no pixel is labelled."""
         if not self.matrix.any():
-            return {"miou": math.nan, "pacc": math.nan}
+            return dict.fromkeys(self._per_image, math.nan)
+        values = {"miou": 100 * self._mean_iou(), "pacc": pixel_accuracy(self.matrix)}
+        return {key: values[key] for key in self._per_image}
+
+    def _mean_iou(self) -> float:
         ious = class_ious(self.matrix)
-        mean = float(np.mean(ious) if self.protocol == "paper" else np.nanmean(ious))
-        return {"miou": 100 * mean, "pacc": pixel_accuracy(self.matrix)}
+        if self.protocol == "pixel":
+            return float(np.nanmean(ious))
+        return float(np.mean(np.nan_to_num(ious) if self.protocol == "pascal" else ious))
 
     def per_image(self) -> dict[str, dict[str, float]]:
-        """Both metrics on each image's own matrix.
+        """The metrics on each image's own matrix.
 
         mIoU of an image is the mean over the classes in its prediction or target, whatever the
         protocol, since few images hold all classes.
@@ -74,13 +91,13 @@ class ConfusionEvaluation(Evaluation):
     def notes(self) -> list[str]:
         """Absent classes and what they did to mIoU; images without a label."""
         absent = [name for name, iou in zip(self._names, class_ious(self.matrix), strict=True) if iou != iou]
-        notes = skipped_note(len(self._seen) - len(self._per_image["pacc"]))
+        notes = skipped_note(len(self._seen) - self._labelled)
         if absent:
-            effect = (
-                "mIoU over all classes is undefined"
-                if self.protocol == "paper"
-                else f"mIoU is the mean over the other {len(self._names) - len(absent)}"
-            )
+            effect = {
+                "paper": "mIoU over all classes is undefined",
+                "pixel": f"mIoU is the mean over the other {len(self._names) - len(absent)}",
+                "pascal": "each counts as 0 in mIoU",
+            }[self.protocol]
             notes.append(
                 f"{len(absent)} of {len(self._names)} classes absent from prediction and target "
                 f"({', '.join(absent)}): {effect}"

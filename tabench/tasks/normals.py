@@ -22,6 +22,7 @@ class Normals(Task):
 
     name: ClassVar[str] = "normals"
     needs: ClassVar[str] = "normal"
+    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal")
     metrics: ClassVar[tuple[MetricInfo, ...]] = (
         MetricInfo("mean", "Mean angle", "deg", "lower"),
         MetricInfo("median", "Median angle", "deg", "lower"),
@@ -42,7 +43,8 @@ class Normals(Task):
 
     def evaluation(self, protocol: str) -> Evaluation:
         """Angles in degrees: mean, median, share (%) strictly below each threshold."""
-        return PixelAverage(protocol, _angle_values, [metric.key for metric in self.metrics], ("median",))
+        kind = _PascalAngles if protocol == "pascal" else PixelAverage
+        return kind(protocol, _angle_values, [metric.key for metric in self.metrics], ("median",))
 
     def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
         """(n + 1) / 2 as red, green, blue."""
@@ -61,6 +63,12 @@ class Normals(Task):
         angle = angles(prediction.astype(np.float64), target.astype(np.float64))
         error = np.minimum(angle / 90, 1)
         return np.where(valid_pixels(target), error, np.nan).astype(np.float32)
+
+
+class _PascalAngles(PixelAverage):
+    def notes(self) -> list[str]:
+        """As ever, and what the field calls the mean angle."""
+        return [*super().notes(), "papers on PASCAL-Context print the mean angle under the name “rmse”"]
 
 
 def angles(prediction: Values, target: Values) -> Values:

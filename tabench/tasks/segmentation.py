@@ -22,6 +22,7 @@ class Segmentation(Task):
 
     name: ClassVar[str] = "segmentation"
     needs: ClassVar[str] = "label"
+    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal")
     metrics: ClassVar[tuple[MetricInfo, ...]] = (
         MetricInfo("miou", "mIoU", "%", "higher"),
         MetricInfo("pacc", "Pixel acc.", "%", "higher"),
@@ -41,7 +42,8 @@ class Segmentation(Task):
 
     def evaluation(self, protocol: str) -> Evaluation:
         """See `ConfusionEvaluation`."""
-        return ConfusionEvaluation(protocol, self.channels, self.classes)
+        keys = [metric.key for metric in self.metrics]
+        return ConfusionEvaluation(protocol, self.channels, self.classes, keys)
 
     def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
         """Colour of the highest-scoring class."""

@@ -28,6 +28,12 @@ from tabench.data.warp import draw_warp, warp
 from tabench.errors import SpecError
 from tabench.registry import nearest
 
+CLASSES_OF = {
+    "human_parts": PARTS_7,
+    "saliency": ("not salient", "salient"),
+    "edges": ("no boundary", "boundary"),
+}
+
 
 class PascalSplit(Split):
     """Images of a list, read from disk on demand.
@@ -117,13 +123,13 @@ class PascalContextDataset(DatasetDef):
     normal_classes: ClassVar[Collection[int] | None] = frozenset(NORMAL_CLASSES.values())
     published_counts: ClassVar[Mapping[str, int]] = {"train": 4998, "val": 5105}
     download: ClassVar[str] = (
-        "download PASCAL_MT.tgz, linked from the README of github.com/facebookresearch/astmt, and unpack it so "
-        "that ROOT/ImageSets/Context/train.txt exists"
+        "download PASCAL_MT.tgz, linked from the README of github.com/facebookresearch/astmt, and unpack it "
+        "so that ROOT/ImageSets/Context/train.txt exists"
     )
 
     def classes_of(self, task: str) -> tuple[str, ...]:
         """Names of a task's classes; empty for tasks without classes."""
-        return PARTS_7 if task == "human_parts" else super().classes_of(task)
+        return CLASSES_OF.get(task) or super().classes_of(task)
 
     def target_size(self, root: Path) -> tuple[int, int]:
         """(H, W) that images and targets of a folder are resized to."""

@@ -119,8 +119,8 @@ def read_normals(path: Path) -> Array:
 def boundaries(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """1 where the pixel to the right or below has another label, 0 elsewhere, (H, W).
 
-    About one pixel wide by construction. The field thins the non-zero Laplacian of the labels instead: the same
-    lines up to one pixel.
+    About one pixel wide by construction. The field thins the non-zero Laplacian of the labels instead: the
+    same lines up to one pixel.
     """
     edge = np.zeros(labels.shape, np.int64)
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
