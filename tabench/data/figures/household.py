@@ -131,15 +131,25 @@ def sofa(dice: Dice, people: int, pet: Thing | None = None) -> Thing:
     thing = seating.sofa(dice, seats)
     level, depth = top_of(thing.pieces[4]), thing.depth
     pitch = float(thing.pieces[4].shape.half[0]) * 2
-    taken = list(range(seats))
+    free = [(place - (seats - 1) / 2) * pitch for place in range(seats)]
+    taken = []
     for k in range(people):
-        place = taken.pop(dice.integer(0, len(taken) - 1))
-        x = (place - (seats - 1) / 2) * pitch
-        seated(dice, thing, level, x, -depth / 2 + 0.47, f"sitter{k}")
-    if pet is not None and taken:
-        x = (dice.pick(taken) - (seats - 1) / 2) * pitch
-        thing.include(pet, x, 0.1, level, dice.uniform(-1.6, 1.6), "pet")
+        taken.append(free.pop(dice.integer(0, len(free) - 1)))
+        seated(dice, thing, level, taken[-1], -depth / 2 + 0.47, f"sitter{k}")
+    if pet is not None and free:
+        taken.append(dice.pick(free))
+        thing.include(pet, taken[-1], 0.1, level, dice.uniform(-1.6, 1.6), "pet")
+    thing.pieces = [
+        piece
+        for piece in thing.pieces
+        if not (piece.group.startswith("cushion") and _near(piece, taken, 0.5))
+    ]
     return thing
+
+
+def _near(piece: Piece, places: list[float], gap: float) -> bool:
+    """Whether a piece is closer along x than a gap to one of some places."""
+    return any(abs(float(piece.shape.centre[0]) - x) < gap for x in places)
 
 
 def dining_group(dice: Dice, people: int) -> Thing:

@@ -39,7 +39,7 @@ def room(dice: Dice) -> Stage:
 def living(stage: Stage) -> None:
     """A sofa, often with people and animals, a television, plants."""
     dice = stage.dice
-    pet = animal(dice, dice.pick(("cat", "cat", "dog"))) if dice.chance(0.35) else None
+    pet = animal(dice, "cat") if dice.chance(0.35) else None
     stage.focus(
         household.sofa(dice, dice.pick((0, 1, 1, 2)), pet), dice.uniform(0.6, 1.0), dice.uniform(-0.6, 0.6)
     )
