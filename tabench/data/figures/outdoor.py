@@ -31,7 +31,7 @@ def _asphalt(dice: Dice) -> Material:
     )
 
 
-def _people(stage: Stage, count: int, near: float = 2.5, far: float = 9.0) -> None:
+def _people(stage: Stage, count: int, near: float = 2.2, far: float = 7.0) -> None:
     for _ in range(count):
         stage.place(upright(stage.dice), near, far)
 
