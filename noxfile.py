@@ -13,6 +13,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 LOCK = "requirements.lock"
 CODE = ("tabench", "tests", "noxfile.py")
+EXPERIMENTS = ("nyuv2", "cityscapes", "pascal_context", "ranks", "orthogonality")  # Tables 1 to 5
 
 
 def install(session: nox.Session) -> None:
@@ -43,6 +44,13 @@ def reproduce_ranks(session: nox.Session) -> None:
 def reproduce_orthogonality(session: nox.Session) -> None:
     """Table 5: which factors the regulariser sees, and its weight."""
     reproduce(session, "orthogonality")
+
+
+@nox.session(name="reproduce-all")
+def reproduce_all(session: nox.Session) -> None:
+    """All five tables, one experiment after the other; cells that two tables need are run once."""
+    for experiment in EXPERIMENTS:
+        reproduce(session, experiment)
 
 
 @nox.session(name="report")

@@ -52,12 +52,17 @@ def start(*words: str) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for(process: subprocess.Popen[bytes], folder: Path, event: str) -> None:
-    """Wait until a cell of the folder has journalled an event."""
-    deadline = time.monotonic() + 60
+def events(folder: Path, event: str) -> int:
+    """How often the cells of a results folder have journalled an event."""
+    journals = folder.glob("nyuv2/*/journal.jsonl")
+    return sum(journal.read_text().count(f'"event": "{event}"') for journal in journals)
+
+
+def wait_for(process: subprocess.Popen[bytes], folder: Path, event: str, times: int = 1) -> None:
+    """Wait until the cells of a results folder have journalled an event so often."""
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        journals = list(folder.glob("nyuv2/*/journal.jsonl"))
-        if any(f'"event": "{event}"' in journal.read_text() for journal in journals):
+        if events(folder, event) >= times:
             return
         time.sleep(0.02)
     if process.poll() is None:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tabench.cli import bench, data, doctor, listing, planning, pretraining, running
+from tabench.cli import bench, data, doctor, listing, planning, preparing, pretraining, running
 from tabench.cli.app import app
 from tabench.cli.output import print_error
 from tabench.errors import TabenchError
 
-__all__ = ["app", "bench", "data", "doctor", "listing", "main", "planning", "pretraining", "running"]
+__all__ = [
+    "app",
+    "bench",
+    "data",
+    "doctor",
+    "listing",
+    "main",
+    "planning",
+    "preparing",
+    "pretraining",
+    "running",
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

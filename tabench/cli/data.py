@@ -1,4 +1,4 @@
-"""``tabench data``: check datasets and write synthetic ones."""
+"""``tabench data``: check datasets and write synthetic ones; `preparing` adds ``prepare``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tabench.cli.output import print_json, progress_bar
 from tabench.errors import SpecError
 
 data = typer.Typer(
-    help="Check datasets and write synthetic ones.",
+    help="Check datasets, prepare them from their archives, write synthetic ones.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

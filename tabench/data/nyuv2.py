@@ -148,7 +148,8 @@ class Nyuv2(NyuLayoutDataset):
     published_counts: ClassVar[Mapping[str, int]] = {"train": 795, "val": 654}
     download: ClassVar[str] = (
         "download the pre-processed NYUv2 (288x384, 13 classes) linked from the README of "
-        "github.com/lorenmt/mtan and unpack it so that ROOT/train/image/0.npy exists"
+        "github.com/lorenmt/mtan and unpack it so that ROOT/train/image/0.npy exists; "
+        "or build it from the dataset's own file: `tabench data prepare --help`"
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("", "plan", "run", "status", "bench", "pretrain")
+COMMANDS = ("", "plan", "run", "status", "bench", "pretrain", "data prepare")
 FOLDER = Path(__file__).parent / "help"
 
 
@@ -29,7 +29,7 @@ def help_text(command: str) -> str:
 
 
 def golden(command: str) -> Path:
-    return FOLDER / f"{command or 'tabench'}.txt"
+    return FOLDER / f"{command.replace(' ', '-') or 'tabench'}.txt"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import call, options, start, wait_for
+from commands import call, events, options, start, wait_for
 from tiny_run import make_cell, write_weights
 
 from tabench.runs.executor import Job, Options
@@ -76,8 +76,9 @@ def test_a_pool_that_is_killed_in_every_way_ends_in_the_records_of_an_inline_run
     process.communicate()
     assert gone(workers)
 
+    resumed = events(Path("pool"), "resume")
     process = start(*pool)
-    wait_for(process, Path("pool"), "resume")
+    wait_for(process, Path("pool"), "resume", resumed + 1)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode in (0, 130), output.decode()
@@ -90,9 +91,8 @@ def test_a_pool_that_is_killed_in_every_way_ends_in_the_records_of_an_inline_run
 @pytest.mark.slow
 def test_a_cell_whose_process_dies_again_and_again_fails_alone() -> None:
     process = start("run", *words("pool"), "--executor=pool", "--workers=1")
-    marked: list[Path] = []
-    for _ in range(2):
-        wait_for(process, Path("pool"), "checkpoint" if not marked else "resume")
+    for kind in ("checkpoint", "resume"):
+        wait_for(process, Path("pool"), kind)
         marked = [path.parent for path in Path("pool").glob("nyuv2/*/claim.json")]
         os.kill(cell_processes(process.pid)[0], signal.SIGKILL)
     output, _ = process.communicate(timeout=120)

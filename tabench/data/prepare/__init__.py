@@ -1,0 +1,29 @@
+"""Datasets from the archives that their owners give out: ``tabench data prepare``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from tabench.data.prepare.guide import GUIDES
+from tabench.data.prepare.request import Outcome, Request
+from tabench.errors import SpecError
+from tabench.registry import nearest
+
+__all__ = ["GUIDES", "Outcome", "Request", "prepare"]
+
+
+def prepare(name: str, request: Request) -> Outcome:
+    """Prepare a dataset; a call that was stopped is finished by making it again.
+
+    Raises:
+        SpecError: No such dataset can be prepared.
+        DataError: A source is missing, damaged, unsafe or not what it should be.
+        StoreError: The folder cannot be written, or the disk is too small.
+    """
+    guide = GUIDES.get(name)
+    if guide is None:
+        close = nearest(name, GUIDES)
+        hint = f"did you mean '{close}'?" if close else f"these can be prepared: {', '.join(GUIDES)}"
+        raise SpecError(f"no dataset '{name}' that can be prepared", hint=hint)
+    return cast(Outcome, import_module(guide.module).prepare(request))

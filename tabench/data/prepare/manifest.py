@@ -1,0 +1,176 @@
+"""prepare.json: from what, by what and how a folder was prepared; SHA256SUMS: every file in it.
+
+prepare.json is written before the first image, so a folder that was begun can only be finished
+with the same images by the same recipe; SHA256SUMS (``sha256sum -c SHA256SUMS``) comes last.
+A source may be replaced while the folder is unfinished (a damaged archive that was downloaded
+again); what it was before stays on record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+
+from tabench import __version__
+from tabench.data.prepare.outputs import Output
+from tabench.errors import DataError, StoreError
+from tabench.store.atomic import write_bytes, write_json
+from tabench.store.encoding import read_json
+
+FILE = "prepare.json"
+SUMS = "SHA256SUMS"
+FORMAT = 1
+SHOWN = 8
+COMPARED = ("format", "dataset", "recipe", "parameters", "images")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What decides the content of a prepared folder.
+
+    Attributes:
+        dataset: Name in the registry.
+        recipe: Version of the steps; another number means other output from the same sources.
+        parameters: Sizes, filters, maps and methods.
+        sources: As `sources.describe` gives them.
+        images: Names of the images in the order of their numbers.
+        earlier: Sources that an unfinished call read before these.
+    """
+
+    dataset: str
+    recipe: int
+    parameters: Mapping[str, object]
+    sources: Sequence[Mapping[str, object]]
+    images: Sequence[str]
+    earlier: Sequence[Sequence[Mapping[str, object]]] = ()
+
+    def content(self) -> dict[str, Any]:
+        """The JSON object, before anything is written."""
+        return {
+            "format": FORMAT,
+            "dataset": self.dataset,
+            "recipe": self.recipe,
+            "parameters": dict(self.parameters),
+            "images": hashlib.sha256("\n".join(self.images).encode()).hexdigest(),
+            "sources": [dict(source) for source in self.sources],
+            "earlier sources": [[dict(source) for source in sources] for sources in self.earlier],
+            "software": {
+                "tabench": __version__,
+                "numpy": np.__version__,
+                "pillow": PIL.__version__,
+                "h5py": version("h5py"),
+            },
+            "complete": False,
+        }
+
+
+def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest:
+    """Take a folder for this preparation, or continue one that was begun.
+
+    Args:
+        root: The folder; new, empty, or one that holds prepare.json of the same preparation.
+        manifest: What is about to be done.
+        in_place: The folder is the source itself, so it may hold other files.
+
+    Returns:
+        The manifest to finish with: this one, with the earlier sources of an unfinished folder.
+
+    Raises:
+        DataError: It holds another preparation (names the first difference) or other files.
+    """
+    path = root / FILE
+    wanted = manifest.content()
+    if path.exists():
+        held = _read(path)
+        for key in (*COMPARED, "sources") if held.get("complete") else COMPARED:
+            if held.get(key) != wanted[key]:
+                raise DataError(
+                    f"begun with another '{key}': {_brief(held.get(key))}; asked for {_brief(wanted[key])}",
+                    where=str(path),
+                    hint="give the same sources and options, choose another folder, or delete this one",
+                )
+        earlier = held.get("earlier sources", [])
+        if held.get("sources") != wanted["sources"]:
+            earlier = [*earlier, held.get("sources")]
+        manifest = replace(manifest, earlier=earlier)
+        if not held.get("complete"):
+            write_json(path, manifest.content())
+        return manifest
+    if root.exists() and not in_place and not (root.is_dir() and not any(root.iterdir())):
+        raise DataError(
+            "the path is taken by something that `tabench data prepare` did not write",
+            where=str(root),
+            hint="choose an empty or a new folder",
+        )
+    write_json(path, wanted)
+    return manifest
+
+
+def finish(root: Path, manifest: Manifest, counts: Mapping[str, int], outputs: Sequence[Output]) -> None:
+    """Write SHA256SUMS, then prepare.json with the counts and complete = true.
+
+    Raises:
+        DataError: A file that was kept is not what an earlier SHA256SUMS says.
+        StoreError: The folder cannot be written.
+    """
+    _compare(root, outputs)
+    lines = "".join(f"{item.sha256}  {item.name}\n" for item in sorted(outputs, key=lambda item: item.name))
+    write_bytes(root / SUMS, lines.encode())
+    content = manifest.content()
+    content["counts"] = dict(counts)
+    content["outputs"] = {
+        "files": len(outputs),
+        "bytes": sum(item.size for item in outputs),
+        "sums": SUMS,
+        "sha256": hashlib.sha256(lines.encode()).hexdigest(),
+    }
+    content["complete"] = True
+    write_json(root / FILE, content)
+
+
+def _compare(root: Path, outputs: Sequence[Output]) -> None:
+    """Kept files must be what they were when the folder was complete."""
+    path = root / SUMS
+    if not path.exists():
+        return
+    pairs = (line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    before = {name: digest for digest, name in pairs}
+    changed = [
+        output.name
+        for output in outputs
+        if not output.written and before.get(output.name, output.sha256) != output.sha256
+    ]
+    if changed:
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise DataError(
+            f"changed since the folder was complete: {', '.join(changed[:SHOWN])}{more}",
+            where=str(path),
+            hint="delete these files and give the same command again",
+        )
+
+
+def notes(manifest: Manifest) -> list[str]:
+    """What is worth knowing about a finished folder."""
+    if not manifest.earlier:
+        return []
+    return [f"some files may stem from sources that were replaced meanwhile: 'earlier sources' in {FILE}"]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        held = read_json(path, hint="delete it and start again in an empty folder")
+    except StoreError as error:
+        raise DataError(error.message, where=error.where, hint=error.hint) from error
+    return held if isinstance(held, dict) else {}
+
+
+def _brief(value: object, longest: int = 200) -> str:
+    text = str(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."

@@ -1,0 +1,115 @@
+"""Variables of MATLAB files: v5 through SciPy, v7.3 through HDF5. Neither runs anything.
+
+Only named variables are read, and their types are checked: a file from elsewhere may hold
+anything under any name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from tabench.errors import DataError
+
+LARGEST_V5 = 1 << 20  # split and class map have some kilobytes; these files are compressed
+AGAIN = "the file is cut off or damaged: download it again and compare its size with the site's"
+
+
+def read_v5(path: Path, names: tuple[str, ...], hint: str) -> dict[str, npt.NDArray[np.generic]]:
+    """Variables of a MATLAB v5 file; those that it lacks are left out.
+
+    Args:
+        path: The file.
+        names: Variables wanted.
+        hint: Where the file comes from, for messages.
+
+    Raises:
+        DataError: Missing, or not a v5 file.
+    """
+    import scipy.io
+
+    if not path.is_file():
+        raise DataError("no such file", where=str(path), hint=hint)
+    if path.stat().st_size > LARGEST_V5:
+        raise DataError(f"larger than {LARGEST_V5} bytes", where=str(path), hint=hint)
+    try:
+        held = scipy.io.loadmat(path, variable_names=list(names), appendmat=False)
+    except NotImplementedError:  # SciPy's word for v7.3
+        raise DataError("a MATLAB v7.3 file, expected the small v5 one", where=str(path), hint=hint) from None
+    except Exception as error:  # a damaged file ends in any of a dozen exceptions
+        raise DataError(f"not a whole MATLAB v5 file: {error}", where=str(path), hint=hint) from error
+    return {name: np.asarray(held[name]) for name in names if name in held}
+
+
+def whole_numbers(
+    array: npt.NDArray[np.generic] | None, name: str, path: Path, hint: str
+) -> npt.NDArray[np.int64]:
+    """A variable as a flat list of integers.
+
+    Raises:
+        DataError: It is not there, or holds something else.
+    """
+    if array is None:
+        raise DataError(f"variable '{name}' is missing", where=str(path), hint=hint)
+    if array.dtype.kind not in "uif" or not array.size:
+        raise DataError(f"'{name}' holds {array.dtype}, expected numbers", where=str(path), hint=hint)
+    values = array.astype(np.float64).ravel()
+    if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        raise DataError(f"'{name}' holds values that are not whole numbers", where=str(path), hint=hint)
+    return values.astype(np.int64)
+
+
+def open_v73(path: Path, hint: str) -> h5py.File:
+    """Open a MATLAB v7.3 (HDF5) file for reading.
+
+    Raises:
+        DataError: Missing, cut off, or not HDF5.
+    """
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise DataError("no such file", where=str(path), hint=hint) from None
+    except OSError as error:
+        raise DataError(
+            f"not a whole MATLAB v7.3 file: {error}", where=str(path), hint=f"{AGAIN}; {hint}"
+        ) from error
+
+
+def dataset_of(
+    file: h5py.File, name: str, shape: tuple[int | None, ...], kinds: str, path: Path
+) -> h5py.Dataset:
+    """A variable of a v7.3 file, its axes in the order of the file (the reverse of MATLAB's).
+
+    Args:
+        file: The open file.
+        name: Variable.
+        shape: Expected lengths; None accepts any.
+        kinds: How the NumPy type must begin: "f", "u1", "O".
+        path: The file's path, for messages.
+
+    Raises:
+        DataError: Missing, of another shape or type, or kept outside this file.
+    """
+    variable = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(variable, h5py.Dataset):
+        held = ", ".join(sorted(key for key in file if not key.startswith("#")))
+        raise DataError(
+            f"variable '{name}' is missing; it holds {held or 'nothing'}",
+            where=str(path),
+            hint="give nyu_depth_v2_labeled.mat, the labelled set (2.8 GB), not the raw one",
+        )
+    fits = len(shape) == len(variable.shape) and all(
+        wanted in (None, length) for wanted, length in zip(shape, variable.shape, strict=True)
+    )
+    if not fits or not variable.dtype.str[1:].startswith(kinds) or variable.external or variable.is_virtual:
+        expected = " x ".join("N" if length is None else str(length) for length in shape)
+        raise DataError(
+            f"variable '{name}' is {variable.shape} of {variable.dtype}, expected {expected} (in HDF5's "
+            "order), kept in this file",
+            where=str(path),
+            hint="give nyu_depth_v2_labeled.mat as it was downloaded",
+        )
+    return variable

@@ -1,0 +1,186 @@
+"""PASCAL-Context for several tasks: PASCAL_MT.tgz unpacked safely and checked against its split lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tabench.data.prepare.disk import require_space
+from tabench.data.prepare.guide import PASCAL
+from tabench.data.prepare.manifest import FILE, SUMS, Manifest, claim, finish, notes
+from tabench.data.prepare.members import HOSTILE, Budget
+from tabench.data.prepare.outputs import Output, existing_file, write_file
+from tabench.data.prepare.pascal_files import LISTS, check_complete, read_list
+from tabench.data.prepare.pool import run_all
+from tabench.data.prepare.request import Outcome, Request, count_notes, outcome_of
+from tabench.data.prepare.sources import describe
+from tabench.data.prepare.tarball import members
+from tabench.data.prepare.tree import FolderTree
+from tabench.errors import DataError, SpecError
+
+RECIPE = 1
+ARCHIVE = "PASCAL_MT.tgz"
+PUBLISHED = {"train": 4998, "val": 5105}
+LARGEST = 256 << 20  # one member, unpacked; the largest real ones are images
+
+
+@dataclass
+class Contents:
+    """What the archive or folder holds.
+
+    Attributes:
+        top: Path in front of the dataset's own folders ("PASCAL_MT/" or "").
+        sizes: File below `top` -> bytes.
+        links: File below `top` -> file below `top` that it is a link to.
+        ids: Image ids of each split.
+    """
+
+    top: str
+    sizes: dict[str, int]
+    links: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, list[str]] = field(default_factory=dict)
+
+
+def prepare(request: Request) -> Outcome:
+    """Write the dataset's own files below the root; see docs/data.md.
+
+    Raises:
+        DataError: The source is missing, damaged, unsafe, or lacks files.
+        SpecError: More or less than one source.
+        StoreError: The folder cannot be written, or the disk is too small.
+    """
+    if len(request.sources) != 1:
+        raise SpecError("pascal_context has one source", hint=PASCAL)
+    (source,) = request.sources
+    if source.is_dir() and (source / ARCHIVE).is_file():
+        source = source / ARCHIVE
+    if source.is_dir():
+        return _from_folder(request, source)
+    if not source.is_file():
+        raise DataError("no such file or folder", where=str(source), hint=PASCAL)
+    return _from_archive(request, source)
+
+
+def _from_archive(request: Request, source: Path) -> Outcome:
+    contents = _scan(source, request)
+    found = check_complete(contents.ids, {*contents.sizes, *contents.links}, str(source))
+    root = request.root
+    manifest = _manifest(contents, describe([(source, ())], request.progress))
+    require_space(root, sum(size for name, size in contents.sizes.items() if not _there(root, name, size)))
+    manifest = claim(root, manifest)
+    outputs: dict[str, Output] = {}
+    for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
+        name = _below(contents.top, member.name)
+        if name is None or member.link is not None:
+            continue
+        path = root / name
+        if not _there(root, name, member.size):
+            outputs[name] = write_file(root, path, member.read())
+        else:
+            outputs[name] = existing_file(root, path)
+    for name, target in contents.links.items():  # a link becomes a copy
+        outputs[name] = write_file(root, root / name, (root / target).read_bytes())
+    return _finish(request, manifest, contents, list(outputs.values()), found)
+
+
+def _scan(source: Path, request: Request) -> Contents:
+    """Read the whole archive once before anything is written, so that a bad one leaves no trace."""
+    sizes: dict[str, int] = {}
+    links: dict[str, str] = {}
+    lists: dict[str, bytes] = {}
+    for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
+        if member.link is not None:
+            links[member.name] = member.link
+            continue
+        sizes[member.name] = member.size
+        if member.name.endswith(tuple(LISTS.values())):
+            lists[member.name] = member.read()
+    dangling = next((name for name, target in links.items() if target not in sizes), None)
+    if dangling is not None:
+        raise DataError(
+            f"member {dangling!r} is a link to {links[dangling]!r}, which is no file of the archive",
+            where=str(source),
+            hint=HOSTILE,
+        )
+    top = _top(sizes, str(source))
+    below = {name: _below(top, name) for name in (*sizes, *links)}
+    contents = Contents(
+        top,
+        {short: size for name, size in sizes.items() if (short := below[name]) is not None},
+        {
+            short: target
+            for name, link in links.items()
+            if (short := below[name]) is not None and (target := below.get(link)) is not None
+        },
+    )
+    for split, name in LISTS.items():
+        contents.ids[split] = read_list(lists.get(top + name, b""), f"{source}/{top}{name}")
+    return contents
+
+
+def _from_folder(request: Request, source: Path) -> Outcome:
+    tree = FolderTree(source)
+    top = _top(tree.sizes, str(source))
+    own = {FILE, SUMS}  # of an earlier call on the same folder
+    sizes = {
+        short: size
+        for name, size in tree.sizes.items()
+        if (short := _below(top, name)) is not None and short not in own
+    }
+    contents = Contents(top, sizes)
+    for split, name in LISTS.items():
+        contents.ids[split] = read_list(tree.read(top + name), tree.place(top + name))
+    found = check_complete(contents.ids, sizes, str(source))
+    root, here = request.root, source / top
+    in_place = root.resolve() == here.resolve()
+    manifest = _manifest(contents, describe([(here, [here / name for name in sizes])], request.progress))
+    require_space(root, sum(size for name, size in sizes.items() if not _there(root, name, size)))
+    manifest = claim(root, manifest, in_place=in_place)
+
+    def copy(name: str) -> Output:
+        if in_place or _there(root, name, sizes[name]):
+            return existing_file(root, root / name)
+        return write_file(root, root / name, tree.read(top + name))
+
+    outputs = run_all(
+        copy, sorted(sizes), workers=request.workers, name=lambda name: name, progress=request.progress
+    )
+    return _finish(request, manifest, contents, outputs, found)
+
+
+def _finish(
+    request: Request, manifest: Manifest, contents: Contents, outputs: list[Output], found: list[str]
+) -> Outcome:
+    counts = {split: len(ids) for split, ids in contents.ids.items()}
+    finish(request.root, manifest, counts, outputs)
+    return outcome_of(counts, outputs, [*found, *notes(manifest), *count_notes(counts, PUBLISHED)])
+
+
+def _manifest(contents: Contents, sources: list[dict[str, object]]) -> Manifest:
+    parameters = {
+        "files": "as they are, below the root without the archive's own top folder",
+        "links": "copies" if contents.links else "none",
+    }
+    images = [f"{split} {name}" for split, ids in contents.ids.items() for name in ids]
+    return Manifest("pascal_context", RECIPE, parameters, sources, images)
+
+
+def _top(names: Mapping[str, int], where: str) -> str:
+    """What stands in front of ImageSets/Context/train.txt."""
+    tops = [name.removesuffix(LISTS["train"]) for name in names if name.endswith("/" + LISTS["train"])]
+    tops += [""] if LISTS["train"] in names else []
+    missing = [name for top in tops for name in LISTS.values() if top + name not in names]
+    if len(tops) != 1 or missing:
+        problem = f"{missing[0]} is missing" if missing else f"{len(tops)} folders with {LISTS['train']}"
+        raise DataError(problem, where=where, hint=PASCAL)
+    return tops[0]
+
+
+def _below(top: str, name: str) -> str | None:
+    return name.removeprefix(top) if name.startswith(top) else None
+
+
+def _there(root: Path, name: str, size: int) -> bool:
+    path = root / name
+    return path.is_file() and path.stat().st_size == size

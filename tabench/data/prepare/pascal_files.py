@@ -1,0 +1,72 @@
+"""Which files PASCAL-Context's split lists ask for, and which of them are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+
+from tabench.data.prepare.guide import PASCAL
+from tabench.errors import DataError
+
+LISTS = {split: f"ImageSets/Context/{split}.txt" for split in ("train", "val")}
+NEEDED: Mapping[str, Sequence[str]] = {  # target: where it may be; one of these must be there
+    "image": ("JPEGImages/{}.jpg",),
+    "segmentation": ("semseg/VOC12/{}.png", "semseg/pascal-context/{}.png"),
+    "human parts": ("human_parts/{}.mat",),
+    "saliency": ("sal_distill/{}.png",),
+    "normals": ("normals_distill/{}.png",),
+}
+EDGES = "pascal-context/trainval/{}.mat"  # the optional fifth task
+SHOWN = 8
+
+
+def read_list(content: bytes, where: str) -> list[str]:
+    """Image ids of a split list, one a line.
+
+    Raises:
+        DataError: Empty, not text, an id twice, or an id that is no plain name.
+    """
+    try:
+        ids = content.decode("ascii").split()
+    except UnicodeDecodeError:
+        ids = []
+    wrong = [name for name in ids if not all(letter.isalnum() or letter in "_-" for letter in name)]
+    if not ids or wrong or len(set(ids)) != len(ids):
+        problem = (
+            f"{wrong[0]!r} is no image id" if wrong else "an id is there twice" if ids else "no image ids"
+        )
+        raise DataError(problem, where=where, hint=PASCAL)
+    return ids
+
+
+def check_complete(ids: Mapping[str, Iterable[str]], names: Container[str], where: str) -> list[str]:
+    """Check that every listed image has its files.
+
+    Args:
+        ids: Image ids of each split.
+        names: Files that are there, relative to the dataset's folder.
+        where: The archive or folder, for messages.
+
+    Returns:
+        Notes: images without the optional edges.
+
+    Raises:
+        DataError: Files are missing; says how many of which kind, and names the first.
+    """
+    missing: list[str] = []
+    edgeless = 0
+    for split, listed in ids.items():
+        for name in listed:
+            for kind, places in NEEDED.items():
+                if not any(place.format(name) in names for place in places):
+                    missing.append(f"{split} {name}: {kind} ({' or '.join(places).format(*[name] * 2)})")
+            edgeless += EDGES.format(name) not in names
+    if missing:
+        more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise DataError(
+            f"{len(missing)} files that the split lists ask for are missing:\n  "
+            + "\n  ".join(missing[:SHOWN])
+            + more,
+            where=where,
+            hint=PASCAL,
+        )
+    return [f"{edgeless} images have no edge annotation ({EDGES})"] if edgeless else []

@@ -1,0 +1,139 @@
+"""Reading a tar archive (.tar, .tgz) from elsewhere, member by member, without trusting it.
+
+The archive is read as a stream from front to back. Nothing is left to `tarfile`'s own
+extraction: a member is a name that was checked and bytes that were counted.
+"""
+
+from __future__ import annotations
+
+import gzip
+import posixpath
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from tabench.data.prepare.members import HOSTILE, Budget, safe_name
+from tabench.errors import DataError
+
+AGAIN = "the archive is cut off or damaged: download it again and compare its size with the dataset's site"
+LARGEST_READ = 64 << 20  # asked for at once; only a forged header is larger
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of the archive, or a link to one.
+
+    Attributes:
+        name: Relative path with slashes.
+        size: Bytes; 0 for a link.
+        link: What a link points to, as a name of the same archive; None for a file.
+        read: Gives a file's content; valid until the next member is asked for.
+    """
+
+    name: str
+    size: int
+    link: str | None
+    read: Callable[[], bytes]
+
+
+class _Guard:
+    """The unpacked stream, closed to absurd requests and to archives that never end."""
+
+    def __init__(self, stream: BinaryIO, archive: str, most: int) -> None:
+        self.stream, self.archive, self.most = stream, archive, most
+
+    def read(self, size: int) -> bytes:
+        if size > LARGEST_READ:
+            raise DataError(f"a header of {size} bytes", where=self.archive, hint=HOSTILE)
+        data = self.stream.read(size)
+        self._check()
+        return data
+
+    def seek(self, position: int) -> int:
+        self._check(position)
+        return self.stream.seek(position)
+
+    def tell(self) -> int:
+        return self.stream.tell()
+
+    def _check(self, position: int | None = None) -> None:
+        if (self.stream.tell() if position is None else position) > self.most:
+            raise DataError(f"unpacks to more than {self.most} bytes", where=self.archive, hint=HOSTILE)
+
+
+def members(
+    path: Path, budget: Budget, progress: Callable[[int, int, str], None] | None = None
+) -> Iterator[Member]:
+    """Files and links of an archive, in its order; folders are passed over.
+
+    Args:
+        path: A .tar or .tgz file.
+        budget: Limits.
+        progress: Called with (packed bytes read, packed bytes in all, member).
+
+    Raises:
+        DataError: The archive is damaged, passes a limit, or has a member that is not a file of
+            it: absolute or climbing names, links out of it, devices. Names the member.
+    """
+    with _opened(path, budget) as (file, archive):
+        total = path.stat().st_size
+        for info in archive:
+            name = safe_name(info.name, str(path)).as_posix()
+            budget.add(info.name, info.size)
+            if progress is not None:
+                progress(file.tell(), total, name)
+            if info.isdir():
+                continue
+            if info.issym() or info.islnk():
+                yield Member(name, 0, _target(info, name, path), lambda: b"")
+            elif info.isfile() and not info.issparse():
+                yield Member(name, info.size, None, _reader(archive, info, path))
+            else:
+                raise DataError(
+                    f"member {info.name!r} is a device or another special file", where=str(path), hint=HOSTILE
+                )
+
+
+def _reader(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> Callable[[], bytes]:
+    def read() -> bytes:
+        stream = archive.extractfile(info)
+        data = stream.read() if stream is not None else b""
+        if len(data) != info.size:
+            raise DataError(f"member {info.name!r} is cut off", where=str(path), hint=AGAIN)
+        return data
+
+    return read
+
+
+def _target(info: tarfile.TarInfo, name: str, path: Path) -> str:
+    """A link's target as a name of the archive: symbolic ones are relative to their folder."""
+    start = posixpath.dirname(name) if info.issym() else ""
+    target = posixpath.normpath(posixpath.join(start, info.linkname))
+    if posixpath.isabs(target) or target.split("/")[0] == ".." or "\\" in info.linkname:
+        raise DataError(
+            f"member {info.name!r} is a link out of the archive, to {info.linkname!r}",
+            where=str(path),
+            hint=HOSTILE,
+        )
+    return target
+
+
+@contextmanager
+def _opened(path: Path, budget: Budget) -> Iterator[tuple[BinaryIO, tarfile.TarFile]]:
+    most = 2 * budget.limits[1] + (1 << 20)  # headers and padding beside the content
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+            guard = cast(BinaryIO, _Guard(stream, str(path), most))
+            with tarfile.open(fileobj=guard, mode="r:") as archive:
+                yield file, archive
+    except RecursionError as error:
+        raise DataError("headers inside headers", where=str(path), hint=HOSTILE) from error
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise DataError(f"not a whole tar archive: {error}", where=str(path), hint=AGAIN) from error

@@ -1,0 +1,133 @@
+"""Files of a source, read alike from a folder or straight out of a zip archive."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+from tabench.data.prepare.members import HOSTILE, Budget, safe_name
+from tabench.errors import DataError
+
+RATIO = 200  # unpacked over packed, for members above a megabyte
+AGAIN = "the archive is damaged: download it again and compare its size with the dataset's site"
+
+
+class FileTree(ABC):
+    """A named set of files.
+
+    Attributes:
+        path: The folder or archive.
+        sizes: Relative path with slashes -> bytes.
+    """
+
+    path: Path
+    sizes: Mapping[str, int]
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Content of one file.
+
+        Raises:
+            DataError: It cannot be read, or is damaged.
+        """
+
+    def place(self, name: str) -> str:
+        """How messages name a file of this tree."""
+        return f"{self.path}/{name}"
+
+    def close(self) -> None:  # noqa: B027 - a folder has nothing to close
+        """Give the archive's handle back."""
+
+
+class FolderTree(FileTree):
+    """Files below a folder; links that the user made inside it are followed, each folder once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        sizes = {}
+        visited: set[str] = set()
+        for folder, inner, files in os.walk(path, followlinks=True):
+            visited.add(os.path.realpath(folder))
+            inner[:] = sorted(name for name in inner if os.path.realpath(f"{folder}/{name}") not in visited)
+            for file in files:
+                found = Path(folder) / file
+                if found.is_file():
+                    sizes[found.relative_to(path).as_posix()] = found.stat().st_size
+        self.sizes = sizes
+
+    def read(self, name: str) -> bytes:
+        """Content of one file; see `FileTree.read`."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}", where=self.place(name)) from error
+
+
+class ZipTree(FileTree):
+    """Members of a zip archive. Every name and size is checked before anything is read.
+
+    Raises:
+        DataError: Not a zip archive, or a member that is unsafe (names it).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.archive = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"not a whole zip archive: {error}", where=str(path), hint=AGAIN) from error
+        budget = Budget(str(path))
+        members: dict[str, zipfile.ZipInfo] = {}
+        for info in self.archive.infolist():
+            name = safe_name(info.filename, str(path)).as_posix()
+            budget.add(info.filename, info.file_size)
+            if info.is_dir():
+                continue
+            problem = _zip_problem(info, known=name in members)
+            if problem:
+                raise DataError(f"member {info.filename!r} {problem}", where=str(path), hint=HOSTILE)
+            members[name] = info
+        self.members = members
+        self.sizes = {name: info.file_size for name, info in members.items()}
+
+    def read(self, name: str) -> bytes:
+        """Content of one member, its checksum compared; see `FileTree.read`."""
+        try:
+            return self.archive.read(self.members[name])
+        except (OSError, EOFError, RuntimeError, NotImplementedError) as error:
+            raise DataError(f"cannot be unpacked: {error}", where=self.place(name), hint=AGAIN) from error
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"damaged: {error}", where=self.place(name), hint=AGAIN) from error
+
+    def close(self) -> None:
+        """Close the archive."""
+        self.archive.close()
+
+
+def _zip_problem(info: zipfile.ZipInfo, *, known: bool) -> str | None:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        return "is a link or a device, not a file"
+    if info.flag_bits & 1:
+        return "is encrypted"
+    if info.file_size > 1 << 20 and info.file_size > RATIO * max(info.compress_size, 1):
+        return f"unpacks to {info.file_size} bytes from {info.compress_size}"
+    return "is there twice" if known else None
+
+
+def open_tree(path: Path) -> FileTree:
+    """A folder or a zip archive as a tree.
+
+    Raises:
+        DataError: Neither, or not there.
+    """
+    if path.is_dir():
+        return FolderTree(path)
+    if not path.exists():
+        raise DataError("no such file or folder", where=str(path), hint="check the path given with --from")
+    return ZipTree(path)

@@ -1,0 +1,88 @@
+"""``tabench data prepare`` as it is called, and on a real frame."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from tabench.cli import app, main
+from tabench.data.prepare.normals import NYU_CAMERA, normals_from_depth
+
+BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "real"
+REAL = Path(os.environ.get("TABENCH_REAL") or BESIDE) / "nyuv2" / "frames"
+
+
+def pascal(folder: Path) -> Path:
+    files = {}
+    for split, name in (("train", "2008_000002"), ("val", "2010_000003")):
+        files[f"ImageSets/Context/{split}.txt"] = f"{name}\n"
+        for place in ("JPEGImages/{}.jpg", "semseg/VOC12/{}.png", "human_parts/{}.mat"):
+            files[place.format(name)] = "x"
+        for place in ("sal_distill/{}.png", "normals_distill/{}.png", "pascal-context/trainval/{}.mat"):
+            files[place.format(name)] = "x"
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_a_call_and_its_json(tmp_path):
+    source, root = pascal(tmp_path / "in"), tmp_path / "out"
+    call = ["data", "prepare", "pascal_context", "--from", str(source), "--root", str(root)]
+    first = CliRunner().invoke(app, call)
+    assert first.exit_code == 0
+    assert "train 1, val 1; 14 files written, 0 were there, " in first.stdout
+    assert "note: train: 1 images, published are 4998" in first.stdout
+    assert f"tabench data verify pascal_context --root {root}" in first.stdout
+    again = CliRunner().invoke(app, [*call, "--json", "--workers", "2"])
+    held = json.loads(again.stdout)
+    assert (held["written"], held["kept"], held["counts"]) == (0, 14, {"train": 1, "val": 1})
+
+
+def test_help_teaches_every_dataset():
+    text = " ".join(
+        CliRunner().invoke(app, ["data", "prepare", "--help"], env={"COLUMNS": "100"}).stdout.split()
+    )
+    for word in (
+        "nyu_depth_v2_labeled.mat",
+        "classMapping40.mat",
+        "splits.mat",
+        "disparity_trainvaltest.zip",
+    ):
+        assert word in text
+    for word in ("PASCAL_MT.tgz", "5.1 GB", "{train,val}/{image,label,depth,normal}/N.npy", "65535"):
+        assert word in text
+
+
+def test_errors_are_one_message_and_exit_code_2(tmp_path, capsys):
+    call = ["data", "prepare", "nyuv2", "--from", str(tmp_path / "raw.mat"), "--root", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as caught:
+        main(call)
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert "raw.mat: no such file" in error
+    assert "Labeled dataset (~2.8 GB)" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(
+    not REAL.is_dir(), reason="no real frames: set TABENCH_REAL, or put them in ../shared/real"
+)
+def test_normals_of_a_real_frame_agree_with_the_published_ones():
+    depth = np.asarray(Image.open(REAL / "0433_depth.png")).astype(float) / 5000
+    stored = np.asarray(Image.open(REAL / "0433_normal.png")).astype(float)
+    published = stored / 127.5 - 1
+    published /= np.linalg.norm(published, axis=-1, keepdims=True)
+    rows, cols = np.arange(0, 480, 4), np.arange(0, 640, 4)
+    found = normals_from_depth(depth, NYU_CAMERA, rows, cols)
+    stored, published = stored[::4, ::4], published[::4, ::4]
+    valid = (stored != 0).any(-1) & (found != 0).any(-1)
+    assert valid.mean() > 0.6
+    angle = np.degrees(np.arccos(np.clip((found * published).sum(-1)[valid], -1, 1)))
+    assert np.median(angle) < 3  # 2.1 over all pixels
+    assert (angle < 11.25).mean() > 0.9

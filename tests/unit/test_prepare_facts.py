@@ -1,0 +1,141 @@
+"""The facts that preparation builds in: the split, the class maps, the resampling."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from prepare_sources import NAMES, TO_13, cells, write_class_map, write_splits
+
+from tabench.data.nyuv2 import CLASSES_13
+from tabench.data.prepare.cityscapes_labels import CATEGORIES, SCORED, map_labels
+from tabench.data.prepare.nyu_classes import FROM_40, read_class_map
+from tabench.data.prepare.nyu_classes import map_labels as map_nyu
+from tabench.data.prepare.nyu_split import public_split, read_split
+from tabench.data.prepare.resize import nearest_pixels, resize_image, resize_nearest
+from tabench.errors import DataError
+
+# The 40 classes in their order, and which of the 13 each belongs to, typed from the published table.
+# fmt: off
+CLASSES_40 = [
+    "wall:wall", "floor:floor", "cabinet:furniture", "bed:bed", "chair:chair", "sofa:sofa", "table:table",
+    "door:wall", "window:window", "bookshelf:furniture", "picture:picture", "counter:furniture",
+    "blinds:window", "desk:table", "shelves:furniture", "curtain:window", "dresser:furniture",
+    "pillow:objects", "mirror:objects", "floor_mat:floor", "clothes:objects", "ceiling:ceiling",
+    "books:books", "refrigerator:furniture", "television:tv", "paper:objects", "towel:objects",
+    "shower_curtain:objects", "box:objects", "whiteboard:objects", "person:objects",
+    "night_stand:furniture", "toilet:objects", "sink:objects", "lamp:objects", "bathtub:objects",
+    "bag:objects", "otherstructure:objects", "otherfurniture:furniture", "otherprop:objects",
+]
+# fmt: on
+
+
+def test_the_public_split():
+    split = public_split()
+    assert {name: len(numbers) for name, numbers in split.items()} == {"train": 795, "val": 654}
+    assert sorted([*split["train"], *split["val"]]) == list(range(1449))
+    assert split["val"][:10].tolist() == [0, 1, 8, 13, 14, 15, 16, 17, 20, 27]
+    assert split["train"][:5].tolist() == [2, 3, 4, 5, 6]
+    text = ",".join(map(str, split["val"].tolist()))  # of the list as it was published
+    assert hashlib.sha256(text.encode()).hexdigest() == (
+        "51083af7e37cf9e6ee8bc9022fd3ebe82029c9b57a65b8a2ed5ed31d3540faa1"
+    )
+
+
+def test_forty_classes_to_thirteen():
+    expected = [CLASSES_13.index(line.split(":")[1]) + 1 for line in CLASSES_40]
+    assert list(FROM_40) == expected
+    assert set(FROM_40) == set(range(1, 14))
+
+
+def test_class_map_of_a_file(tmp_path):
+    classes = read_class_map(write_class_map(tmp_path / "m.mat"), NAMES)
+    assert classes.tolist() == [-1, *TO_13]
+    labels = np.array([[0, 1], [4, 5]])
+    np.testing.assert_array_equal(map_nyu(labels, classes, "x"), [[-1, TO_13[0]], [TO_13[3], TO_13[4]]])
+    with pytest.raises(DataError, match=r"label 6 is outside the map's 0\.\.5") as caught:
+        map_nyu(np.array([[6]]), classes, "image 7")
+    assert "image 7" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mapClass": None}, "'mapClass' is missing"),
+        ({"mapClass": np.array([[1, 2, 3]])}, "maps 3 names, the labelled set has 5"),
+        ({"mapClass": np.array([[1, 2, 5, 41, 22]])}, r"holds 41, expected 1\.\.40"),
+        ({"mapClass": np.array([[0, 2, 5, 4, 22]])}, "holds 0, expected"),
+        ({"mapClass": np.array([[1.5, 2, 5, 4, 22]])}, "not whole numbers"),
+        ({"mapClass": cells(NAMES)}, "expected numbers"),
+        (
+            {"allClassName": cells([*NAMES[:2], "sofa", *NAMES[3:]])},
+            "3 is 'sofa', the labelled set has 'chair'",
+        ),
+    ],
+)
+def test_wrong_class_maps(tmp_path, change, message):
+    path = write_class_map(tmp_path / "m.mat", **change)
+    with pytest.raises(DataError, match=message) as caught:
+        read_class_map(path, NAMES)
+    assert str(path) in str(caught.value)
+    assert "classMapping40.mat" in str(caught.value)
+
+
+def test_class_maps_that_are_none(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read_class_map(tmp_path / "none.mat", NAMES)
+    (tmp_path / "text.mat").write_text("not a mat file" * 50)
+    with pytest.raises(DataError, match="not a whole MATLAB v5 file"):
+        read_class_map(tmp_path / "text.mat", NAMES)
+    (tmp_path / "large.mat").write_bytes(b"\0" * (1 << 21))
+    with pytest.raises(DataError, match=r"large\.mat: larger than 1048576 bytes"):
+        read_class_map(tmp_path / "large.mat", NAMES)
+    whole = write_class_map(tmp_path / "m.mat").read_bytes()
+    (tmp_path / "cut.mat").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"cut\.mat"):
+        read_class_map(tmp_path / "cut.mat", NAMES)
+
+
+def test_splits_files(tmp_path):
+    split = read_split(write_splits(tmp_path / "s.mat", [4, 1], [3]), images=4)
+    assert {name: numbers.tolist() for name, numbers in split.items()} == {"train": [0, 3], "val": [2]}
+    with pytest.raises(DataError, match=r"has image 5, there are 1\.\.4"):
+        read_split(write_splits(tmp_path / "s.mat", [1], [5]), images=4)
+    with pytest.raises(DataError, match="in the split twice"):
+        read_split(write_splits(tmp_path / "s.mat", [1, 2], [2]), images=4)
+    with pytest.raises(DataError, match="'trainNdxs' is missing"):
+        read_split(write_class_map(tmp_path / "m.mat"), images=4)
+
+
+def test_cityscapes_table():
+    assert sorted(train_id for train_id, _ in SCORED.values()) == list(range(19))
+    per_category = {name: sum(category == name for _, category in SCORED.values()) for name in CATEGORIES}
+    assert list(per_category.values()) == [2, 3, 3, 2, 1, 2, 6]
+    seven, nineteen = map_labels(np.arange(34)[None], "x")
+    ignored = [0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30]
+    assert np.flatnonzero(seven[0] == -1).tolist() == ignored
+    assert np.flatnonzero(nineteen[0] == -1).tolist() == ignored
+    assert (seven[0, 23], nineteen[0, 23]) == (4, 10)  # sky
+    assert (seven[0, 33], nineteen[0, 33]) == (6, 18)  # bicycle
+    with pytest.raises(DataError, match=r"label id 34 is outside CityScapes' 0\.\.33"):
+        map_labels(np.array([[34]]), "x")
+
+
+@pytest.mark.parametrize(("size", "wanted"), [((480, 640), (288, 384)), ((1024, 2048), (128, 256))])
+def test_nearest_is_pillows(size, wanted):
+    array = np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8)
+    expected = Image.fromarray(array).resize(wanted[::-1], Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(resize_nearest(array, wanted), np.asarray(expected))
+    assert nearest_pixels(size[0], wanted[0])[-1] < size[0]
+
+
+def test_image_is_antialiased_as_by_torch():
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None].double()
+    expected = torch.nn.functional.interpolate(tensor, (288, 384), mode="bilinear", antialias=True)
+    found = resize_image(image, (288, 384))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found * 255, expected[0].permute(1, 2, 0).numpy(), atol=1.01)
+    flat = np.full((30, 40, 3), 7, np.uint8)
+    np.testing.assert_array_equal(resize_image(flat, (10, 10)), np.float32(7) / np.float32(255))

@@ -1,0 +1,251 @@
+"""What every preparation shares: zips, the record of what was done, the disk, the threads."""
+
+import hashlib
+import json
+import shutil
+import stat
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prepare_sources import write_city_zips, write_tree, write_zip
+
+from tabench.data.prepare import GUIDES, Request, prepare
+from tabench.data.prepare.disk import SPARE, readable, require_space
+from tabench.data.prepare.members import safe_name
+from tabench.data.prepare.pool import MOST_WRONG, run_all
+from tabench.data.prepare.sources import describe
+from tabench.data.prepare.tree import FolderTree, ZipTree
+from tabench.errors import DataError, SpecError, StoreError
+
+
+@given(st.lists(st.sampled_from(["..", ".", "/", "a", "b c", "\\", "C:", "\0", "é"])).map("".join))
+def test_a_safe_name_stays_inside(name):
+    outside = name.startswith("/") or ".." in name.split("/")
+    try:
+        path = safe_name(name, "x.zip")
+    except DataError:
+        path = None
+    if outside:
+        assert path is None
+    elif path is not None:
+        assert Path("/target", path).resolve().is_relative_to("/target")
+
+
+@pytest.mark.parametrize("name", ["/abs.png", "../up.png", "a/../../up.png", "a\\b.png", "C:x.png"])
+def test_zip_members_that_point_outside(tmp_path, name):
+    path = write_zip(tmp_path / "in.zip", {"good.png": b"x"})
+    with zipfile.ZipFile(path, "a") as archive:
+        entry = zipfile.ZipInfo(name)
+        entry.filename = name  # as written by somebody who means it
+        archive.writestr(entry, b"x")
+    with pytest.raises(DataError) as caught:
+        ZipTree(path)
+    assert repr(name) in str(caught.value)
+    assert "nothing was unpacked" in str(caught.value)
+
+
+def test_zip_members_that_are_no_files(tmp_path):
+    for mode, word in ((stat.S_IFLNK, "link"), (stat.S_IFCHR, "device")):
+        path = tmp_path / f"{word}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            entry = zipfile.ZipInfo("leftImg8bit/train/x/x_leftImg8bit.png")
+            entry.external_attr = (mode | 0o777) << 16
+            archive.writestr(entry, b"/etc/passwd")
+        with pytest.raises(DataError, match="is a link or a device"):
+            ZipTree(path)
+
+
+def test_zip_bombs_and_doubles(tmp_path):
+    path = write_zip(tmp_path / "bomb.zip", {"zeros": b"\0" * (8 << 20)})
+    with pytest.raises(DataError, match=r"'zeros' unpacks to 8388608 bytes from \d+"):
+        ZipTree(path)
+    path = write_zip(tmp_path / "twice.zip", {"a": b"1"})
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("a", b"2")
+    with pytest.raises(DataError, match="is there twice"):
+        ZipTree(path)
+
+
+def test_a_zip_that_is_encrypted_or_none(tmp_path):
+    data = bytearray(write_zip(tmp_path / "in.zip", {"a": b"1"}).read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "locked.zip").write_bytes(bytes(data))
+    with pytest.raises(DataError, match="is encrypted"):
+        ZipTree(tmp_path / "locked.zip")
+    (tmp_path / "none.zip").write_bytes(b"PK but no")
+    with pytest.raises(DataError, match="not a whole zip archive") as caught:
+        ZipTree(tmp_path / "none.zip")
+    assert "download it again" in str(caught.value)
+
+
+def test_trees_read_alike(tmp_path):
+    files = {"a.txt": b"1", "b/c.txt": b"22"}
+    folder = FolderTree(write_tree(tmp_path / "folder", files))
+    archive = ZipTree(write_zip(tmp_path / "in.zip", files))
+    assert folder.sizes == archive.sizes == {"a.txt": 1, "b/c.txt": 2}
+    assert folder.read("b/c.txt") == archive.read("b/c.txt") == b"22"
+    archive.close()
+
+
+def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path):
+    write_tree(tmp_path / "disk", {"gtFine/a.txt": b"1"})
+    folder = write_tree(tmp_path / "folder", {"b.txt": b"2"})
+    (folder / "gtFine").symlink_to(tmp_path / "disk" / "gtFine")
+    (folder / "circle").symlink_to(folder)
+    assert FolderTree(folder).sizes == {"b.txt": 1, "gtFine/a.txt": 1}
+
+
+def test_sources_are_described_by_their_bytes(tmp_path):
+    folder = write_tree(tmp_path / "set", {"b/x": b"123", "a": b"4", "unused": b"5"})
+    seen = []
+    found = describe(
+        [(folder, [folder / "b" / "x", folder / "a"]), (folder / "unused", [])],
+        lambda done, total, what: seen.append((done, total)),
+    )
+    lines = "".join(
+        f"{name}\0{hashlib.sha256(data).hexdigest()}\n" for name, data in (("a", b"4"), ("b/x", b"123"))
+    )
+    assert found == [
+        {"name": "set/", "files": 2, "bytes": 4, "sha256": hashlib.sha256(lines.encode()).hexdigest()},
+        {"name": "unused", "bytes": 1, "sha256": hashlib.sha256(b"5").hexdigest()},
+    ]
+    assert seen == [(3, 5), (4, 5), (5, 5)]
+    with pytest.raises(DataError, match="cannot be read"):
+        describe([(tmp_path / "none", [])])
+
+
+@pytest.fixture(scope="module")
+def zips(tmp_path_factory):
+    return write_city_zips(tmp_path_factory.mktemp("zips"))
+
+
+@pytest.fixture
+def root(tmp_path, zips):
+    prepare("cityscapes", Request((zips,), tmp_path / "out"))
+    return tmp_path / "out"
+
+
+def test_sums_are_those_of_the_files(root):
+    lines = (root / "SHA256SUMS").read_text().splitlines()
+    named = dict(reversed(line.split("  ")) for line in lines)
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*.npy")}
+    assert named == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    held = json.loads((root / "prepare.json").read_text())
+    assert held["outputs"]["bytes"] == sum(path.stat().st_size for path in files.values())
+    assert held["outputs"]["sha256"] == hashlib.sha256((root / "SHA256SUMS").read_bytes()).hexdigest()
+
+
+def test_complete_files_are_kept_and_missing_ones_written(root, zips):
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*.npy")}
+    gone = root / "train" / "depth" / "1.npy"
+    gone.unlink()
+    sums = (root / "SHA256SUMS").read_text()
+    outcome = prepare("cityscapes", Request((zips,), root))
+    assert (outcome.written, outcome.kept) == (1, 14)
+    assert {path: path.read_bytes() for path in before} == {path: data for path, (_, data) in before.items()}
+    assert all(path.stat().st_mtime_ns == time for path, (time, _) in before.items() if path != gone)
+    assert (root / "SHA256SUMS").read_text() == sums
+
+
+def test_a_changed_file_is_told_and_mended(root, zips):
+    sums = (root / "SHA256SUMS").read_text()
+    path = root / "val" / "label_19" / "0.npy"
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
+    with pytest.raises(DataError, match=r"changed since the folder was complete: val/label_19/0\.npy"):
+        prepare("cityscapes", Request((zips,), root))
+    assert (root / "SHA256SUMS").read_text() == sums
+    path.unlink()
+    assert prepare("cityscapes", Request((zips,), root)).written == 1
+    assert (root / "SHA256SUMS").read_text() == sums
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("parameters", {"size": [1, 1]}), ("recipe", 99), ("dataset", "x")]
+)
+def test_another_preparation_is_refused(root, zips, key, value):
+    held = json.loads((root / "prepare.json").read_text())
+    (root / "prepare.json").write_text(json.dumps({**held, key: value}))
+    with pytest.raises(DataError, match=f"begun with another '{key}'"):
+        prepare("cityscapes", Request((zips,), root))
+
+
+def test_foreign_folders_and_torn_records(tmp_path, root, zips):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="did not write"):
+        prepare("cityscapes", Request((zips,), tmp_path / "mine"))
+    (root / "prepare.json").write_text("{")
+    with pytest.raises(DataError, match=r"prepare\.json: not whole JSON"):
+        prepare("cityscapes", Request((zips,), root))
+
+
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path, zips, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    needed = 3 * (7 * 128 * 256 * 4 + 5 * 128)  # three images: 3 + 1 + 1 + 1 + 1 channels, five headers
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed + SPARE - 1))
+    with pytest.raises(StoreError, match=r"2\.8 MB are still to be written, 69\.9 MB are free"):
+        prepare("cityscapes", Request((zips,), tmp_path / "a" / "b"))
+    assert not (tmp_path / "a").exists()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed + SPARE))
+    outcome = prepare("cityscapes", Request((zips,), tmp_path / "a" / "b"))
+    assert outcome.bytes == needed
+
+
+def test_sizes_as_said():
+    assert [readable(n) for n in (7, 1500, 2_800_000, 5_140_000_000)] == ["7 B", "1.5 kB", "2.8 MB", "5.1 GB"]
+    require_space(Path("/"), 0)
+
+
+def test_threads_keep_the_order_and_run_together():
+    meeting = threading.Barrier(3, timeout=20)
+
+    def work(number):
+        if number < 3:
+            meeting.wait()
+        return number * number
+
+    seen = []
+    found = run_all(
+        work, range(20), workers=3, name=str, progress=lambda done, total, what: seen.append((done, total))
+    )
+    assert found == [n * n for n in range(20)]
+    assert seen == [(n, 20) for n in range(1, 21)]
+
+
+def test_many_wrong_ones_stop_the_rest():
+    tried = []
+
+    def work(number):
+        tried.append(number)
+        raise DataError("bad", where=f"image {number}", hint="mend it")
+
+    with pytest.raises(DataError, match="cannot be used") as caught:
+        run_all(work, range(1000), workers=2, name=str)
+    assert len(tried) < MOST_WRONG + 8
+    assert "image 0: bad" in str(caught.value)
+    assert "image 7: bad" in str(caught.value)
+    assert "image 8: bad" not in str(caught.value)
+    assert "mend it" in str(caught.value)
+
+
+def test_a_failing_disk_stops_at_once():
+    tried = []
+
+    def work(number):
+        tried.append(number)
+        raise StoreError("the disk is full")
+
+    with pytest.raises(StoreError, match="full"):
+        run_all(work, range(1000), workers=2, name=str)
+    assert len(tried) < 10
+
+
+def test_unknown_datasets(tmp_path):
+    with pytest.raises(SpecError, match="no dataset 'cityscape'") as caught:
+        prepare("cityscape", Request((tmp_path,), tmp_path / "out"))
+    assert "did you mean 'cityscapes'?" in str(caught.value)
+    assert set(GUIDES) == {"nyuv2", "cityscapes", "pascal_context"}
