@@ -46,6 +46,12 @@ def reproduce_orthogonality(session: nox.Session) -> None:
     reproduce(session, "orthogonality")
 
 
+@nox.session(name="reproduce-pascal-context")
+def reproduce_pascal_context(session: nox.Session) -> None:
+    """Train seven methods x three seeds on PASCAL-Context (or its embedded demo) and write its report."""
+    reproduce(session, "pascal_context")
+
+
 @nox.session(name="reproduce-all")
 def reproduce_all(session: nox.Session) -> None:
     """All five tables, one experiment after the other; cells that two tables need are run once."""

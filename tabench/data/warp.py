@@ -95,8 +95,9 @@ def _nearest(
     height, width = array.shape[-2:]
     at_row, at_column = np.floor(rows + 0.5).astype(np.intp), np.floor(columns + 0.5).astype(np.intp)
     inside = (at_row >= 0) & (at_row < height) & (at_column >= 0) & (at_column < width)
-    taken = array[..., np.clip(at_row, 0, height - 1), np.clip(at_column, 0, width - 1)]
-    return cast("npt.NDArray[Value]", np.where(inside, taken, np.asarray(outside, array.dtype)))
+    taken: npt.NDArray[Value] = array[..., np.clip(at_row, 0, height - 1), np.clip(at_column, 0, width - 1)]
+    taken[..., ~inside] = outside
+    return taken
 
 
 def _bilinear(array: Array, rows: Coordinates, columns: Coordinates) -> Array:
@@ -109,7 +110,8 @@ def _bilinear(array: Array, rows: Coordinates, columns: Coordinates) -> Array:
     down, right = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
     above = padded[:, top, left] * (1 - right) + padded[:, top, left + 1] * right
     below = padded[:, top + 1, left] * (1 - right) + padded[:, top + 1, left + 1] * right
-    return np.clip(above * (1 - down) + below * down, array.min(), array.max()).astype(np.float32)
+    mixed: Array = above * (1 - down) + below * down
+    return np.clip(mixed, min(array.min(), 0), max(array.max(), 0))  # rounding may step outside
 
 
 def _normals(normal: Array, rows: Coordinates, columns: Coordinates, degrees: float) -> Array:

@@ -16,9 +16,9 @@ PROTOCOLS = {
         "“median” is a mean of medians."
     ),
     "pascal": (
-        "as in the field's code for PASCAL-Context: segmentation and parts from one confusion matrix, a class "
-        "absent from both prediction and labels counts as 0; saliency as the largest, over 15 thresholds, of the "
-        "mean over images of the Jaccard index; normals once over all valid pixels."
+        "as in the field's code for PASCAL-Context: segmentation and parts from one confusion matrix, where "
+        "a class absent from both prediction and labels counts as 0; saliency as the largest, over 15 "
+        "thresholds, of the mean over images of the Jaccard index; normals once over all valid pixels."
     ),
     "pixel": (
         "every value is taken once over all valid pixels of all evaluated images; classes absent from both "

@@ -23,8 +23,8 @@ class OverlapEvaluation(Evaluation):
 
     "max_iou" is the largest, over the thresholds, of the split's Jaccard index, "max_f" that of
     2 P R / (P + R); one threshold serves the whole split. Not pooled, the index, P and R are means over the
-    images (an image without a positive pixel and without a prediction has the index 1); pooled, they come from
-    the counts of all images together.
+    images (an image without a positive pixel and without a prediction has the index 1); pooled, they come
+    from the counts of all images together.
 
     Args:
         thresholds: Probabilities; a pixel is predicted where it is strictly above.

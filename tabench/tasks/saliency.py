@@ -18,8 +18,8 @@ class Saliency(BinaryTask):
     """Is the pixel salient; one sigmoid channel.
 
     The field's convention (Vandenhende, MTLoRA): in "pascal" and "paper" the Jaccard index is averaged over
-    images at each of 15 thresholds and the largest average is printed as mIoU; "pixel" takes the index over all
-    pixels.
+    images at each of 15 thresholds and the largest average is printed as mIoU; "pixel" takes the index over
+    all pixels.
     """
 
     name: ClassVar[str] = "saliency"

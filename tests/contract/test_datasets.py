@@ -1,7 +1,8 @@
 """What every registered dataset must do, whoever wrote it.
 
-A folder of each is made of a few ray-cast rooms. For a dataset whose layout is its own there is no
-such folder, and its battery is skipped.
+A small folder of each is made: the synthetic ones by their generators, ray-cast rooms for the NYUv2 layout,
+made-up files for that of PASCAL_MT.
+For a dataset whose layout is its own there is no such folder, and its battery is skipped.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from pathlib import Path
 import numpy as np
 import pascal_folder
 import pytest
+from PIL import Image
 
 from tabench.catalog import DATASETS, TASKS
 from tabench.data.base import DatasetDef, Sample
+from tabench.data.figures import FIGURES
+from tabench.data.figures import folder as figures_folder
 from tabench.data.loading import evaluation_batches
 from tabench.data.nyuv2 import NyuLayoutDataset
-from tabench.data.pascal import PASCAL_CONTEXT, PascalContextDataset
+from tabench.data.pascal import PascalContextDataset
+from tabench.data.pascal.layout import label_file
 from tabench.data.scenes import SCENES
 from tabench.errors import DataError, TabenchError
 
@@ -36,17 +41,17 @@ every_dataset = pytest.mark.parametrize("name", DATASETS.names())
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    # the published size is only slower
-    monkeypatch.setattr(type(PASCAL_CONTEXT), "size", (HEIGHT, WIDTH))
 
 
 def make(name: str, root: Path, seed: int = 0) -> DatasetDef:
     """The dataset, with a small folder of it at `root`."""
     dataset = DATASETS.get(name)
-    if isinstance(dataset, PascalContextDataset):
-        sizes = {"train": TRAIN, "val": VAL, "height": HEIGHT, "width": WIDTH}
-        pascal_folder.make_folder(dataset, root, seed=seed, **sizes)
+    if dataset is FIGURES:
+        FIGURES.make(root, FIGURES.recipe(seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH))
         return dataset
+    if isinstance(dataset, PascalContextDataset) and not dataset.synthetic:
+        pascal_folder.write_folder(root, TRAIN, VAL, seed)
+        return type("Small", (type(dataset),), {"size": (HEIGHT, WIDTH)})()  # 512x512 takes its time
     if not isinstance(dataset, NyuLayoutDataset):
         pytest.skip(f"'{name}' has a layout of its own: no small folder of it can be made here")
     SCENES.make(root, SCENES.recipe(seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH))
@@ -55,30 +60,22 @@ def make(name: str, root: Path, seed: int = 0) -> DatasetDef:
     return dataset
 
 
-def spoil_label(dataset: DatasetDef, root: Path) -> Path:
-    """Store the label 99 for the fourth training image; returns the file."""
+def a_label(dataset: DatasetDef, root: Path) -> Path:
+    """The label file of training image 3."""
+    if dataset is FIGURES:
+        return label_file(root, figures_folder.image_id("train", 3))
     if isinstance(dataset, PascalContextDataset):
-        return pascal_folder.spoil_label(root)
-    path = root / "train" / "label" / "3.npy"
-    np.save(path, np.full((HEIGHT, WIDTH), 99, np.float32))
-    return path
+        return label_file(root, pascal_folder.name_of("train", 3))
+    return root / "train" / "label" / "3.npy"
 
 
-def drop_target(dataset: DatasetDef, root: Path) -> str:
-    """Remove one target of the third training image; returns the words that name it."""
-    if isinstance(dataset, PascalContextDataset):
-        return pascal_folder.drop_target(root)
-    (root / "train" / "depth" / "2.npy").unlink()
-    return "train/2 lacks depth"
-
-
-def change_image(dataset: DatasetDef, root: Path) -> None:
-    """Turn the first validation image upside down."""
-    if isinstance(dataset, PascalContextDataset):
-        pascal_folder.change_image(root)
-        return
-    path = root / "val" / "image" / "0.npy"
-    np.save(path, np.load(path)[::-1] * 0.5)
+def spoil(path: Path) -> None:
+    """Write labels 99, of which no dataset has that many."""
+    if path.suffix == ".png":
+        with Image.open(path) as picture:
+            picture.point(lambda _: 99).save(path)
+    else:
+        np.save(path, np.full((HEIGHT, WIDTH), 99, np.float32))
 
 
 def same(one: Sample, other: Sample) -> bool:
@@ -171,7 +168,7 @@ def test_the_fingerprint_is_stable_and_tells_contents_apart(name: str, tmp_path:
     make(name, tmp_path / "other", seed=1)
     assert dataset.fingerprint(tmp_path / "other") != first
     if not dataset.synthetic:  # a synthetic one is known by its recipe; `verify` compares the contents
-        change_image(dataset, tmp_path / "copy")
+        spoil(a_label(dataset, tmp_path / "copy"))
         assert dataset.fingerprint(tmp_path / "copy") != first
 
 
@@ -186,7 +183,8 @@ def test_verify_accepts_a_sound_folder_and_names_a_wrong_file(name: str, tmp_pat
     assert report.fingerprint == dataset.fingerprint(root)
     assert steps
     assert all(1 <= done <= total for done, total in steps)
-    wrong = spoil_label(dataset, root)
+    wrong = a_label(dataset, root)
+    spoil(wrong)
     report = dataset.verify(root)
     assert [str(wrong) in problem for problem in report.problems] == [True]
     assert report.fingerprint == ""
@@ -199,11 +197,12 @@ def test_verify_accepts_a_sound_folder_and_names_a_wrong_file(name: str, tmp_pat
 def test_what_is_missing_is_named(name: str, tmp_path: Path) -> None:
     root = tmp_path / "data"
     dataset = make(name, root)
-    words = drop_target(dataset, root)
+    a_label(dataset, root).unlink()
     with pytest.raises(DataError) as caught:
         dataset.split(root, "train")
-    assert words in str(caught.value)
-    assert words in "\n".join(dataset.verify(root).problems)
+    lacks = "3 lacks label"
+    assert lacks in str(caught.value)
+    assert lacks in "\n".join(dataset.verify(root).problems)
     nowhere = tmp_path / "nowhere"
     for open_it in (dataset.fingerprint, lambda place: dataset.split(place, "train")):
         with pytest.raises(DataError) as caught:

@@ -15,13 +15,23 @@ from tabench.tasks.base import Task
 SIZE = (12, 16)
 IMAGES = 4
 IDS = [f"val/{number}" for number in range(IMAGES + 1)]  # one more for an image put beside them
-CHANNELS = {"label": 5, "depth": 1, "normal": 3}  # for tasks that no dataset gives a number of channels
+CLASSED, BINARY = ("label", "parts"), ("saliency", "edge")  # kinds of integer targets with -1 = ignore
+CHANNELS = {
+    "label": 5,
+    "parts": 4,
+    "depth": 1,
+    "normal": 3,
+    "saliency": 1,
+    "edge": 1,
+}  # for tasks that no dataset gives a number of channels
 every_task = pytest.mark.parametrize("name", TASKS.names())
-both_protocols = pytest.mark.parametrize("protocol", ["paper", "pixel"])
+every_protocol = pytest.mark.parametrize("protocol", ["paper", "pixel", "pascal"])
 
 
-def make(name: str) -> Task:
+def make(name: str, protocol: str = "paper") -> Task:
     kind = TASKS.get(name)
+    if protocol not in kind.supported:
+        pytest.skip(f"'{name}' has no metric in the protocol '{protocol}'")
     if kind.needs not in CHANNELS:
         pytest.skip(f"no made-up target of the kind '{kind.needs}'")
     counts = [DATASETS.get(dataset).task_channels.get(name) for dataset in DATASETS.names()]
@@ -33,8 +43,8 @@ def target_of(task: Task, valid: float = 0.8) -> Tensor:
     """Targets of IMAGES images; a pixel has one with probability `valid`."""
     rng = np.random.default_rng(0)
     nothing = rng.random((IMAGES, *SIZE)) >= valid
-    if task.needs == "label":
-        label = rng.integers(0, task.channels, (IMAGES, *SIZE))
+    if task.needs in CLASSED + BINARY:
+        label = rng.integers(0, 2 if task.needs in BINARY else task.channels, (IMAGES, *SIZE))
         label[nothing] = -1
         return torch.from_numpy(label)
     target = rng.normal(size=(IMAGES, CHANNELS[task.needs], *SIZE)).astype(np.float32)
@@ -48,7 +58,7 @@ def target_of(task: Task, valid: float = 0.8) -> Tensor:
 
 def labelled(task: Task, target: Tensor) -> Tensor:
     """(B, H, W) mask of the pixels that have a target."""
-    return target != -1 if task.needs == "label" else target.abs().sum(dim=1) > 0
+    return target != -1 if task.needs in CLASSED + BINARY else target.abs().sum(dim=1) > 0
 
 
 def raw_of(task: Task, seed: int = 1) -> Tensor:
@@ -87,8 +97,13 @@ def test_the_registry_says_what_the_class_says(name: str) -> None:
     assert len({metric.key for metric in kind.metrics}) == len(kind.metrics) > 0
     assert {metric.better for metric in kind.metrics} <= {"higher", "lower"}
     assert {metric.unit for metric in kind.metrics} <= {"%", "m", "deg", ""}
-    assert {"paper", "pixel"} >= set(kind.protocols)
     assert kind.protocols
+    assert set(kind.protocols) <= set(kind.supported)
+    task = make(name)
+    task.follow(("pascal", "pixel"))
+    assert task.protocols == tuple(p for p in ("pascal", "pixel") if p in kind.supported)
+    task.follow(("of another package",))
+    assert task.protocols
 
 
 @every_task
@@ -127,9 +142,9 @@ def test_the_loss_sees_labelled_pixels_alone_and_falls(name: str) -> None:
 
 
 @every_task
-@both_protocols
+@every_protocol
 def test_every_declared_metric_is_computed_and_points_the_right_way(name: str, protocol: str) -> None:
-    task = make(name)
+    task = make(name, protocol)
     target = target_of(task)
     at_random = measure(task, raw_of(task), target, protocol)
     right = measure(task, fitted(task, target), target, protocol)
@@ -143,18 +158,18 @@ def test_every_declared_metric_is_computed_and_points_the_right_way(name: str, p
 
 
 @every_task
-@both_protocols
+@every_protocol
 def test_nothing_labelled_gives_no_number(name: str, protocol: str) -> None:
-    task = make(name)
+    task = make(name, protocol)
     nothing = measure(task, raw_of(task), target_of(task, valid=0.0), protocol)
     assert set(nothing) == {metric.key for metric in task.metrics}
     assert all(math.isnan(value) for value in nothing.values())
 
 
 @every_task
-@both_protocols
+@every_protocol
 def test_an_image_without_a_label_changes_no_number_but_is_noted(name: str, protocol: str) -> None:
-    task = make(name)
+    task = make(name, protocol)
     target, raw = target_of(task), raw_of(task)
     empty = target_of(task, valid=0.0)[:1]
     assert measure(task, torch.cat([raw, raw[:1]]), torch.cat([target, empty]), protocol) == measure(
@@ -167,18 +182,18 @@ def test_an_image_without_a_label_changes_no_number_but_is_noted(name: str, prot
 
 
 @every_task
-@both_protocols
+@every_protocol
 @pytest.mark.parametrize("batch", [1, 3])
 def test_the_batch_size_changes_no_number(name: str, protocol: str, batch: int) -> None:
-    task = make(name)
+    task = make(name, protocol)
     target, raw = target_of(task), raw_of(task)
     assert measure(task, raw, target, protocol, batch) == measure(task, raw, target, protocol)
 
 
 @every_task
-@both_protocols
+@every_protocol
 def test_each_image_has_its_own_values(name: str, protocol: str) -> None:
-    task = make(name)
+    task = make(name, protocol)
     target, prediction = target_of(task), task.activate(raw_of(task))
     evaluation = task.evaluation(protocol)
     evaluation.update(prediction, target, IDS[:IMAGES])
