@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tabench.data.figures import make_figure
+from tabench.data.figures.deck import DECK, dealt
 from tabench.data.figures.make import sample_scene
 from tabench.data.figures.names import CONTEXT, context_name, voc_class
 from tabench.data.figures.render import object_numbers, outline, salient
 from tabench.data.pascal.classes import CLASSES_21
 from tabench.data.scenes.camera import intrinsics
-from tabench.data.scenes.dice import Dice, scene_key
 from tabench.data.scenes.render import trace
 
 SEVEN = {"head", "torso", "upper arm", "lower arm", "upper leg", "lower leg"}
@@ -90,7 +90,7 @@ def test_salient_things_are_whole_objects(pictures):
 def test_the_heaviest_thing_is_salient_and_far_ones_are_not():
     checked = 0
     for i in range(15):
-        scene = sample_scene(Dice(2, *scene_key("val", i), 10))
+        scene = sample_scene(2, "val", i)
         hits, numbers = trace(scene, 72, 96), object_numbers(scene)
         found = np.where(numbers > 0, scene.things, -1)[hits.piece]
         rows, columns = np.divmod(np.arange(found.size), 96)
@@ -165,12 +165,19 @@ def test_outline_is_on_the_borders_alone():
     assert not wide[:150].any()
 
 
-def test_most_classes_occur():
+def test_a_few_images_show_every_class():
     seen = set()
-    for i in range(150):
-        scene = sample_scene(Dice(0, *scene_key("train", i), 10))
+    for i in range(2 * len(DECK)):
+        scene = sample_scene(0, "val", i)
         labels = {piece.label for piece in scene.pieces}
         assert {context_name(label) for label in labels} <= set(CONTEXT)
         shown = np.unique(trace(scene, 18, 24).piece)
         seen |= {CLASSES_21[voc_class(scene.pieces[k].label)] for k in shown}
     assert seen == set(CLASSES_21)
+
+
+def test_each_subject_is_dealt_once_a_run():
+    for split in ("train", "val"):
+        runs = [[dealt(3, split, r * len(DECK) + k) for k in range(len(DECK))] for r in range(3)]
+        assert all(sorted(map(id, run)) == sorted(map(id, DECK)) for run in runs)
+        assert runs[0] != runs[1] != runs[2]

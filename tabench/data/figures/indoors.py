@@ -36,9 +36,9 @@ def room(dice: Dice) -> Stage:
     return stage
 
 
-def living(stage: Stage) -> None:
+def living(dice: Dice) -> Stage:
     """A sofa, often with people and animals, a television, plants."""
-    dice = stage.dice
+    stage = room(dice)
     pet = animal(dice, "cat") if dice.chance(0.35) else None
     stage.focus(
         household.sofa(dice, dice.pick((0, 1, 1, 2)), pet), dice.uniform(0.6, 1.0), dice.uniform(-0.6, 0.6)
@@ -55,22 +55,24 @@ def living(stage: Stage) -> None:
         stage.place(animal(dice, dice.pick(("cat", "dog"))), 1.4, 3.5)
     _greenery(stage, 0.5)
     _background(stage)
+    return stage
 
 
-def dining(stage: Stage) -> None:
+def dining(dice: Dice) -> Stage:
     """A laid table with chairs and people around it."""
-    dice = stage.dice
+    stage = room(dice)
     group = household.dining_group(dice, dice.pick((0, 1, 2, 2, 3)))
     stage.focus(group, dice.uniform(0.65, 1.0), dice.uniform(-0.5, 0.5))
     if dice.chance(0.3):
         stage.place(upright(dice), 2.0, 5.0)
     _greenery(stage, 0.4)
     _background(stage)
+    return stage
 
 
-def office(stage: Stage) -> None:
+def office(dice: Dice) -> Stage:
     """A desk with a screen, and someone before it."""
-    dice = stage.dice
+    stage = room(dice)
     thing = Thing("table", 1.6, 1.6, 1.2)
     desk = seating.desk(dice)
     thing.include(desk, 0, -0.35, 0, 0, "desk")
@@ -92,11 +94,12 @@ def office(stage: Stage) -> None:
         stage.place(household.chair(dice, occupied=False), 1.5, 4.0)
     _greenery(stage, 0.5)
     _background(stage)
+    return stage
 
 
-def portrait(stage: Stage) -> None:
+def portrait(dice: Dice) -> Stage:
     """One to three people close to the camera, standing or on chairs."""
-    dice = stage.dice
+    stage = room(dice)
     first = upright(dice) if dice.chance(0.6) else household.chair(dice, occupied=True)
     stage.focus(first, dice.uniform(0.75, 1.35), dice.uniform(-0.8, 0.8))
     for _ in range(dice.integer(0, 2)):
@@ -106,20 +109,20 @@ def portrait(stage: Stage) -> None:
         stage.place(household.dining_group(dice, 0), 2.2, 4.5)
     _greenery(stage, 0.4)
     _background(stage)
+    return stage
 
 
-def still(stage: Stage) -> None:
-    """A room without people: chairs, bottles, plants, screens, an animal."""
-    dice = stage.dice
-    kind = dice.integer(0, 3)
-    if kind == 0:
+def still(dice: Dice, subject: str) -> Stage:
+    """A room without people around a "table", a "pet" or a "seat"."""
+    stage = room(dice)
+    if subject == "table":
         table = seating.table(dice, dice.uniform(0.7, 1.1), dice.uniform(0.6, 0.8), 0.74)
         household.lay(dice, table, Top(0, 0, 0.74, 0.75 * table.width, 0.3), dice.integer(3, 5))
         table.height = 1.0
         stage.focus(table, dice.uniform(0.75, 1.2), dice.uniform(-0.5, 0.5))
-    elif kind == 1:
-        stage.focus(animal(dice, dice.pick(("cat", "dog"))), dice.uniform(0.3, 0.6), dice.uniform(-2.0, 2.0))
-    elif kind == 2:
+    elif subject == "pet":
+        stage.focus(animal(dice, "cat"), dice.uniform(0.3, 0.6), dice.uniform(-2.0, 2.0))
+    elif dice.chance(0.4):
         stage.focus(household.potted_plant(dice, dice.uniform(0.8, 1.3)), dice.uniform(0.5, 0.8), 0.0)
     else:
         stage.focus(household.chair(dice, occupied=False), dice.uniform(0.4, 0.7), dice.uniform(-2.5, 2.5))
@@ -131,6 +134,7 @@ def still(stage: Stage) -> None:
         stage.place(household.sofa(dice, 0), 2.5, 5.0, turn=dice.uniform(-0.7, 0.7))
     _greenery(stage, 0.6)
     _background(stage)
+    return stage
 
 
 def upright(dice: Dice) -> Thing:
@@ -168,6 +172,3 @@ def _background(stage: Stage) -> None:
         furnisher.on_wall(
             fixtures.picture(dice, dice.uniform(0.3, 0.9), dice.uniform(0.3, 0.7)), dice.uniform(1.25, 1.6)
         )
-
-
-PROGRAMMES = (living, living, dining, dining, office, portrait, portrait, still)

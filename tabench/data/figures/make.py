@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from tabench.data.figures import indoors, outdoor
+from tabench.data.figures.deck import dealt
 from tabench.data.figures.render import Picture, render
 from tabench.data.scenes.dice import Dice, scene_key
 from tabench.data.scenes.scene import Scene
 
 GENERATOR = 1  # raised whenever any picture changes
 _WORLD, _SENSOR = 10, 11
-_INDOORS = 0.4
 _TRIED = 8
 
 
-def sample_scene(dice: Dice) -> Scene:
-    """A composed scene, indoors or outdoors; one without room for its subject is drawn again."""
+def sample_scene(seed: int, split: str, index: int) -> Scene:
+    """The scene of an image; one without room for its subject is drawn again.
+
+    Raises:
+        DataError: The split is unknown or the index is negative.
+    """
+    dice = Dice(seed, *scene_key(split, index), _WORLD)
+    subject = dealt(seed, split, index)
     for _ in range(_TRIED):
-        if dice.chance(_INDOORS):
-            stage = indoors.room(dice)
-            dice.pick(indoors.PROGRAMMES)(stage)
-        else:
-            stage = dice.pick(outdoor.PROGRAMMES)(dice)
+        stage = subject(dice)
         if stage.seen:
             break
     return stage.scene
@@ -41,6 +42,5 @@ def make_figure(seed: int, split: str, index: int, height: int, width: int) -> P
     Raises:
         DataError: The split is unknown or the index is negative.
     """
-    key = scene_key(split, index)
-    scene = sample_scene(Dice(seed, *key, _WORLD))
-    return render(scene, Dice(seed, *key, _SENSOR), height, width)
+    sensor = Dice(seed, *scene_key(split, index), _SENSOR)
+    return render(sample_scene(seed, split, index), sensor, height, width)

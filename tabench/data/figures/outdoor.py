@@ -41,17 +41,16 @@ def _sideways(dice: Dice) -> float:
     return dice.pick((-1.0, 1.0)) * dice.uniform(0.5, 2.5)
 
 
-def street(dice: Dice) -> Stage:
-    """Traffic and passers-by before houses."""
+def street(dice: Dice, subject: str) -> Stage:
+    """Traffic before houses: a "car", "bus", "bicycle" or "motorbike", or else passers-by."""
     stage = landscape.outdoors(dice, _asphalt(dice), "road")
-    kind = dice.integer(0, 5)
     fill = dice.uniform(0.55, 0.95)
-    if kind == 0:
+    if subject == "car":
         stage.focus(car(dice), fill, _sideways(dice))
-    elif kind == 1:
+    elif subject == "bus":
         stage.focus(bus(dice), fill, dice.pick((-1.0, 1.0)) * dice.uniform(0.3, 1.3))
-    elif kind in (2, 3):
-        mount = bicycle(dice) if kind == 2 else motorbike(dice)
+    elif subject in ("bicycle", "motorbike"):
+        mount = bicycle(dice) if subject == "bicycle" else motorbike(dice)
         thing = mounted(dice, mount) if dice.chance(0.7) else mount.thing
         stage.focus(thing, fill, _sideways(dice))
     else:
@@ -78,16 +77,15 @@ def street(dice: Dice) -> Stage:
     return stage
 
 
-def meadow(dice: Dice) -> Stage:
-    """Grazing or ridden animals, walkers."""
+def meadow(dice: Dice, kind: str) -> Stage:
+    """Grazing or ridden animals of a kind, walkers."""
     stage = landscape.outdoors(dice, _lawn(dice), "grass")
-    kind = dice.pick(("horse", "horse", "cow", "cow", "sheep", "sheep", "dog"))
     fill = dice.uniform(0.5, 0.9)
     if kind == "horse" and dice.chance(0.5):
         stage.focus(_rider(dice), fill, _sideways(dice))
     else:
-        stage.focus(animal(dice, kind, grazing=kind != "dog" and dice.chance(0.3)), fill, _sideways(dice))
-    for _ in range(dice.integer(0, 3) if kind != "dog" else 0):
+        stage.focus(animal(dice, kind, grazing=dice.chance(0.3)), fill, _sideways(dice))
+    for _ in range(dice.integer(0, 3)):
         stage.place(animal(dice, kind, grazing=dice.chance(0.5)), 4.0, 16.0)
     _people(stage, dice.pick((0, 0, 0, 1, 2)))
     if dice.chance(0.2):
@@ -99,13 +97,13 @@ def meadow(dice: Dice) -> Stage:
     return stage
 
 
-def shore(dice: Dice) -> Stage:
-    """Boats on the water, people and birds before them on the sand."""
+def shore(dice: Dice, subject: str) -> Stage:
+    """A "boat" on the water, or else people and birds before it on the sand."""
     blue = dice.pick(((0.16, 0.28, 0.38), (0.18, 0.32, 0.34), (0.30, 0.36, 0.40)))
     sea = material(dice, "water", blue, (0.62, 0.72, 0.80), gloss=0.25)
     stage = landscape.outdoors(dice, sea, "water", (1.4, 2.2))
     reach = dice.uniform(3.0, 8.0)
-    if dice.chance(0.5):
+    if subject == "boat":
         vessel = boat(dice)
         away = stage.focus(vessel, dice.uniform(0.45, 0.85), _sideways(dice))
         reach = min(reach, (away or 60.0) - 0.5 * vessel.depth - 0.5)  # the boat floats
@@ -187,17 +185,14 @@ def airfield(dice: Dice) -> Stage:
     return stage
 
 
-def garden(dice: Dice) -> Stage:
-    """A lawn before a house: pets, birds, chairs, plants, a laid table."""
+def garden(dice: Dice, subject: str) -> Stage:
+    """A lawn before a house: a "dog" or a "bird", or else people, standing or at a laid table."""
     stage = landscape.outdoors(dice, _lawn(dice), "grass")
-    kind = dice.integer(0, 5)
-    if kind == 0:
+    if subject == "dog":
         stage.focus(animal(dice, "dog"), dice.uniform(0.35, 0.7), dice.uniform(-2.2, 2.2))
-    elif kind == 1:
-        stage.focus(animal(dice, "cat"), dice.uniform(0.3, 0.6), dice.uniform(-2.2, 2.2))
-    elif kind == 2:
+    elif subject == "bird":
         stage.focus(bird(dice), dice.uniform(0.25, 0.55), dice.uniform(-2.2, 2.2))
-    elif kind == 3:
+    elif dice.chance(0.4):
         stage.focus(
             household.dining_group(dice, dice.integer(1, 3)), dice.uniform(0.6, 0.95), dice.uniform(-0.5, 0.5)
         )
@@ -228,19 +223,3 @@ def _rider(dice: Dice) -> Thing:
     rests = (np.array([-0.36, 0.1, back - 0.72]), np.array([0.36, 0.1, back - 0.72]))
     mount = Mount(horse, np.array([0.0, 0.02, back - 0.04]), grips, rests, dice.uniform(-0.05, 0.15))
     return mounted(dice, mount, sample_body(dice), spread=0.9)
-
-
-PROGRAMMES = (
-    street,
-    street,
-    street,
-    meadow,
-    meadow,
-    meadow,
-    shore,
-    shore,
-    station,
-    airfield,
-    garden,
-    garden,
-)
