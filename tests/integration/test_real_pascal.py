@@ -1,0 +1,206 @@
+"""Reader, metrics, training and pictures on real VOC photos with real labels, where they are at hand.
+
+The frames have one kind of label each (21 classes, PASCAL-Context's or person parts); the folder built here gives
+the others as ignored or constant, in the formats of PASCAL_MT.
+"""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pascal_folder as made
+import pytest
+import torch
+from PIL import Image
+from tiny_run import write_weights
+
+from tabench.catalog import METHODS, TASKS
+from tabench.data.loading import batches, evaluation_batches
+from tabench.data.pascal import PascalContextDataset
+from tabench.data.pascal.classes import CLASSES_21, PARTS_7
+from tabench.data.warp import Warp, warp
+from tabench.engine.loop import Setting, train
+from tabench.engine.model import build_unit
+from tabench.engine.unit import units_of
+from tabench.runs.compute import make_tasks
+from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+
+BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "real"
+FRAMES = Path(os.environ.get("TABENCH_REAL") or BESIDE) / "pascal"
+PART_OF = {1: "head", 2: "torso", 3: "luarm", 4: "rlarm", 5: "luleg", 6: "rlleg"}
+
+pytestmark = pytest.mark.skipif(
+    not (FRAMES / "meta.json").is_file(),
+    reason="no real frames: set TABENCH_REAL, or put them in ../shared/real",
+)
+
+
+class Small(PascalContextDataset):
+    """PASCAL-Context at a size that two cores train on in seconds."""
+
+    size = (96, 128)
+
+
+DATASET = Small()
+
+
+def frames():
+    return json.loads((FRAMES / "meta.json").read_text())["frames"]
+
+
+def stored(name):
+    with Image.open(FRAMES / "frames" / f"{name}_label.png") as picture:
+        return np.array(picture)
+
+
+def write_frame(root, name, task):
+    target = root / "JPEGImages" / f"{name}.jpg"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes((FRAMES / "frames" / f"{name}_rgb.jpg").read_bytes())
+    held = stored(name)
+    size = held.shape
+    label = held if task in ("voc", "voc_labelme") else np.full(size, 255, np.uint8)
+    made.save_png(root / "semseg" / "VOC12" / f"{name}.png", label, palette=True)
+    # the 60 classes are numbered anew in that set: their lines are real, their names are not those of the 459
+    context = np.where(held == 255, 0, held) if task == "context" else np.full(size, 440)
+    made.save_label_map(root / "pascal-context" / "trainval" / f"{name}.mat", context)
+    objects = [("sofa", 18, np.ones(size, bool), [])]
+    if task == "person":
+        parts = [(PART_OF[n], held == n) for n in range(1, 7)]
+        objects.append(("person", 15, held > 0, parts))
+    made.save_anno(root / "human_parts" / f"{name}.mat", name, objects)
+    salient = (held > 0) & (held < 255) if task != "context" else np.zeros(size, bool)
+    made.save_png(root / "sal_distill" / f"{name}.png", np.where(salient, 255, 0).astype(np.uint8))
+    tilted = np.broadcast_to(np.uint8([128, 54, 23]), (*size, 3))
+    made.save_png(root / "normals_distill" / f"{name}.png", np.ascontiguousarray(tilted))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real")
+    lists = {"train": [], "val": []}
+    seen = {}
+    for name, frame in frames().items():
+        write_frame(folder, name, frame["task"])
+        seen[frame["task"]] = seen.get(frame["task"], 0) + 1
+        lists["val" if seen[frame["task"]] == 1 else "train"].append(name)
+    made.write_lists(folder, lists)
+    return folder
+
+
+def test_verify_reads_all_of_them(root):
+    report = DATASET.verify(root)
+    assert report.problems == []
+    assert report.counts == {"train": 11, "val": 4}
+    assert report.facts["images with people"] == 4
+    assert report.facts["images without a valid pixel"] == {"label": 8, "parts": 11, "normal": 4}
+    assert report.facts["part pixels"]["torso"] > report.facts["part pixels"]["lower arm"] > 0
+    assert 0.002 < report.facts["edge share"] < 0.05
+
+
+def test_real_labels_come_through_the_loader_pixel_by_pixel(root):
+    for folder in ("train", "val"):
+        split = DATASET.split(root, folder)
+        for index, name in enumerate(split.names):
+            held, task = stored(name).astype(np.int64), frames()[name]["task"]
+            split.size = held.shape
+            targets = split.load(index).targets
+            assert split.load(index).image.shape[1:] == held.shape
+            held[held == 255] = -1
+            if task == "person":
+                clean = held.copy()
+                clean[held == -1] = 0  # a PASCAL-Part annotation knows no ignored pixels
+                assert np.array_equal(targets["parts"], clean)
+            elif task != "context":
+                assert np.array_equal(targets["label"], held)
+                assert (targets["parts"] == -1).all()
+
+
+@pytest.mark.parametrize("name", DATASET.task_channels)
+@pytest.mark.parametrize("protocol", ["pascal", "pixel"])
+def test_missing_targets_turn_no_number_into_nan(root, name, protocol):
+    channels = DATASET.task_channels[name]
+    task = TASKS.get(name)(channels, DATASET.classes_of(name))
+    noise, perfect = task.evaluation(protocol), task.evaluation(protocol)
+    generator = torch.Generator().manual_seed(0)
+    for batch in evaluation_batches(DATASET.split(root, "val"), 3):
+        target = batch.targets[task.needs]
+        raw = torch.randn(len(batch.ids), channels, 96, 128, generator=generator, requires_grad=True)
+        loss = task.loss(raw, target)
+        loss.backward()
+        assert math.isfinite(loss.item())
+        assert torch.isfinite(raw.grad).all()
+        noise.update(task.activate(raw), target, batch.ids)
+        perfect.update(truth(task, target), target, batch.ids)
+    values = noise.compute()
+    assert all(math.isfinite(value) for value in values.values())
+    if protocol == "pixel":
+        best = {metric.key: 100 if metric.better == "higher" else 0 for metric in task.metrics}
+        assert perfect.compute() == pytest.approx(best, abs=0.05)
+    if name in ("human_parts", "segmentation", "normals"):
+        assert any("without a valid pixel" in note for note in noise.notes())
+
+
+def truth(task, target):
+    if task.needs == "normal":
+        return target
+    if task.channels == 1:
+        return (target[:, None] == 1).float()
+    return torch.nn.functional.one_hot(target.clamp(min=0), task.channels).movedim(-1, 1).float()
+
+
+def test_two_training_steps_change_every_tasks_decoder(root, tmp_path):
+    tasks = ("segmentation", "human_parts", "saliency", "normals")
+    cell = Cell(
+        dataset=DatasetPart(
+            name="pascal_context",
+            fingerprint="x",
+            tasks=tasks,
+            channels=tuple(DATASET.task_channels[task] for task in tasks),
+        ),
+        backbone=BackbonePart(name="sam_vit_nano", checkpoint="x", pixel_norm="sam"),
+        method=MethodPart(name="ta-lora", params=METHODS.get("ta-lora").params({})),
+        train=TrainPart(epochs=1, batch_size=6, task_weights=dict.fromkeys(tasks, 1)),
+        evaluation=EvaluationPart(pictures=0),
+        seed=0,
+    )
+    unit = units_of(cell, METHODS.get("ta-lora").sharing)[0]
+    model = build_unit(cell, unit, write_weights(tmp_path / "nano.safetensors"))
+    before = {name: value.clone() for name, value in model.named_parameters() if value.requires_grad}
+    made_tasks = make_tasks(cell, DATASET)
+    assert all(task.protocols == ("pascal", "pixel") for task in made_tasks.values())
+    setting = Setting(
+        cell=cell, unit=unit, tasks=made_tasks, train=DATASET.split(root, "train"), reported=DATASET.split(root, "val")
+    )
+    result = train(setting, model)
+    assert result is not None
+    moved = [name for name, value in model.named_parameters() if name in before and not value.equal(before[name])]
+    for number in range(len(tasks)):
+        assert any(f"decoders.{number}." in name or f"decoders.{tasks[number]}." in name for name in moved)
+
+
+def test_pictures_show_the_labels(root):
+    split = DATASET.split(root, "val")
+    person = next(i for i, name in enumerate(split.names) if frames()[name]["task"] == "person")
+    sample = split.load(person)
+    task = TASKS.get("human_parts")(7, PARTS_7)
+    picture = task.colour_target(sample.targets["parts"])
+    legend = {tuple(colour): name for name, colour in task.legend().items()}
+    shown = {legend[tuple(colour)] for colour in np.unique(picture.reshape(-1, 3), axis=0).tolist()}
+    assert shown == {PARTS_7[n] for n in np.unique(sample.targets["parts"])}
+    assert {"head", "torso"} <= shown
+    turned = warp(sample, Warp(True, 15, 0.8))
+    assert (TASKS.get("human_parts")(7).colour_target(turned.targets["parts"])[0, 0] == 0).all()
+    assert len(CLASSES_21) == 21
+
+
+def test_augmented_batches_hold_the_contract(root):
+    for batch in batches(DATASET.split(root, "train"), seed=0, epoch=0, batch_size=4, augment=True):
+        assert batch.image.shape[1:] == (3, 96, 128)
+        assert 0 <= float(batch.image.min()) <= float(batch.image.max()) <= 1
+        length = batch.targets["normal"].norm(dim=1)
+        assert bool(((length == 0) | ((length - 1).abs() < 1e-4)).all())
+        for kind, most in (("label", 20), ("parts", 6), ("saliency", 1), ("edge", 1)):
+            assert -1 <= int(batch.targets[kind].min()) <= int(batch.targets[kind].max()) <= most
