@@ -117,6 +117,11 @@ DATASETS: Registry[DatasetDef] = Registry(
             "tabench.data.scenes:SCENES",
             "synthetic ray-cast rooms in the NYUv2 layout (not NYUv2)",
         ),
+        Entry(
+            "figures",
+            "tabench.data.figures:FIGURES",
+            "synthetic figures: ray-cast people among objects in the PASCAL-Context layout (not PASCAL)",
+        ),
     ],
 )
 

@@ -1,6 +1,7 @@
 """What every registered dataset must do, whoever wrote it.
 
-A small folder of each is made: of ray-cast rooms in the NYUv2 layout, of made-up files in that of PASCAL_MT.
+A small folder of each is made: the synthetic ones by their generators, ray-cast rooms for the NYUv2 layout,
+made-up files for that of PASCAL_MT.
 For a dataset whose layout is its own there is no such folder, and its battery is skipped.
 """
 
@@ -16,6 +17,8 @@ from PIL import Image
 
 from tabench.catalog import DATASETS, TASKS
 from tabench.data.base import DatasetDef, Sample
+from tabench.data.figures import FIGURES
+from tabench.data.figures import folder as figures_folder
 from tabench.data.loading import evaluation_batches
 from tabench.data.nyuv2 import NyuLayoutDataset
 from tabench.data.pascal import PascalContextDataset
@@ -43,6 +46,9 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def make(name: str, root: Path, seed: int = 0) -> DatasetDef:
     """The dataset, with a small folder of it at `root`."""
     dataset = DATASETS.get(name)
+    if dataset is FIGURES:
+        FIGURES.make(root, FIGURES.recipe(seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH))
+        return dataset
     if isinstance(dataset, PascalContextDataset) and not dataset.synthetic:
         pascal_folder.write_folder(root, TRAIN, VAL, seed)
         return type("Small", (type(dataset),), {"size": (HEIGHT, WIDTH)})()  # 512x512 takes its time
@@ -56,6 +62,8 @@ def make(name: str, root: Path, seed: int = 0) -> DatasetDef:
 
 def a_label(dataset: DatasetDef, root: Path) -> Path:
     """The label file of training image 3."""
+    if dataset is FIGURES:
+        return label_file(root, figures_folder.image_id("train", 3))
     if isinstance(dataset, PascalContextDataset):
         return label_file(root, pascal_folder.name_of("train", 3))
     return root / "train" / "label" / "3.npy"

@@ -13,9 +13,13 @@ def rays(n=200):
     return origins, rng.normal(size=(n, 3)) * [0.15, 0.1, 0.15] + [0.0, 1.0, 0.0]
 
 
-def implicit(kind, unit):
-    """1 on the surface, less inside, more outside."""
+def implicit(kind, unit, taper=1.0):
+    """1 on the surface, less inside, more outside; tapering solids narrow towards z = 1."""
     flat = np.abs(unit[:, 2])
+    if taper != 1.0:
+        narrower = unit[:, 2] * (taper - 1) / 2 + (taper + 1) / 2
+        across = np.abs(unit[:, :2]).max(-1) if kind == BOX else np.hypot(unit[:, 0], unit[:, 1])
+        return 1.0 + np.maximum(across - narrower, flat - 1.0)
     if kind == BOX:
         return np.abs(unit).max(-1)
     if kind == BALL:
@@ -23,17 +27,31 @@ def implicit(kind, unit):
     return np.maximum(np.hypot(unit[:, 0], unit[:, 1]), flat)
 
 
-@pytest.mark.parametrize("kind", [BOX, BALL, CYLINDER])
-def test_entry_is_the_first_point_on_the_surface(kind):
-    shape = Shape(kind, np.array([0.1, 0.2, -0.1]), yaw_matrix(0.7), np.array([0.5, 0.9, 0.7]))
+SOLIDS = [
+    (BOX, 1.0),
+    (BALL, 1.0),
+    (CYLINDER, 1.0),
+    (BOX, 0.4),
+    (CYLINDER, 0.4),
+    (BOX, 0.02),
+    (CYLINDER, 0.02),
+]
+# the longest axis along z, upright, lying towards the rays, and away from them
+AXES = [yaw_matrix(0.7), yaw_matrix(0.7)[:, [1, 2, 0]], -yaw_matrix(0.2)[:, [0, 2, 1]]]
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize(("kind", "taper"), SOLIDS)
+def test_entry_is_the_first_point_on_the_surface(kind, taper, axes):
+    shape = Shape(kind, np.array([0.1, 0.2, -0.1]), axes, np.array([0.5, 0.9, 0.7]), taper)
     origins, directions = rays()
     t = entry(shape, origins, directions)
     hit = np.isfinite(t)
-    assert 30 < hit.sum() < 190
+    assert 20 < hit.sum() < 190
 
     def level(at):
         points = origins + directions * np.asarray(at)[:, None]
-        return implicit(kind, (points - shape.centre) @ shape.axes / shape.half)
+        return implicit(kind, (points - shape.centre) @ shape.axes / shape.half, taper)
 
     np.testing.assert_allclose(level(np.where(hit, t, 0))[hit], 1.0, atol=1e-9)
     # dense reference: march along each ray and see whether it is ever inside
@@ -54,21 +72,25 @@ def test_misses():
     assert np.isinf([behind[0], within[0], beside[0]]).all()
 
 
-@pytest.mark.parametrize("kind", [BOX, BALL, CYLINDER])
-def test_normals_are_gradients(kind):
-    shape = Shape(kind, np.zeros(3), np.eye(3), np.array([0.5, 0.9, 0.7]))
+@pytest.mark.parametrize("axes", [np.eye(3), *AXES])
+@pytest.mark.parametrize(("kind", "taper"), SOLIDS)
+def test_normals_are_gradients(kind, taper, axes):
+    shape = Shape(kind, np.zeros(3), axes, np.array([0.5, 0.9, 0.7]), taper)
     origins, directions = rays()
     t = entry(shape, origins, directions)
     hit = np.isfinite(t)
-    points = (origins + directions * np.where(hit, t, 0)[:, None])[hit]
+    points = (origins + directions * np.where(hit, t, 0)[:, None])[hit] @ axes
     normals = local_normals(
-        np.full(len(points), kind), points / shape.half, np.broadcast_to(shape.half, points.shape)
+        np.full(len(points), kind),
+        points / shape.half,
+        np.broadcast_to(shape.half, points.shape),
+        np.full(len(points), taper),
     )
     step = 1e-6
     gradient = np.stack(
         [
-            implicit(kind, (points + step * axis) / shape.half)
-            - implicit(kind, (points - step * axis) / shape.half)
+            implicit(kind, (points + step * axis) / shape.half, taper)
+            - implicit(kind, (points - step * axis) / shape.half, taper)
             for axis in np.eye(3)
         ],
         axis=-1,

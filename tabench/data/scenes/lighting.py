@@ -117,7 +117,9 @@ def _arriving(light: Light, source: Floats, points: Floats, normals: Floats) -> 
     way = source - points
     square = np.maximum(dot(way, way), 1e-6)
     to_light = way / np.sqrt(square)[:, None]
-    strength = np.maximum(dot(to_light, normals), 0.0) / (square + 0.6)
+    strength = np.maximum(dot(to_light, normals), 0.0)
+    if not light.distant:
+        strength = strength / (square + 0.6)
     if light.normal is not None:
         strength = strength * np.maximum(-(to_light @ light.normal), 0.0)
     return strength, to_light

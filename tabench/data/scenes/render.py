@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from tabench.data.nyuv2 import CLASSES_13
 from tabench.data.scenes.camera import intrinsics
 from tabench.data.scenes.dice import Dice, Floats
 from tabench.data.scenes.lighting import ambient, direct
-from tabench.data.scenes.patterns import PATTERNS, Spots
+from tabench.data.scenes.patterns import PATTERNS, Pattern, Spots
 from tabench.data.scenes.scene import Scene
 from tabench.data.scenes.shapes import entry, local_normals
 
@@ -60,11 +61,14 @@ def trace(scene: Scene, height: int, width: int) -> Hits:
     kinds = np.array([s.kind for s in shapes])[index]
     centres = np.stack([s.centre for s in shapes])[index]
     unit = np.einsum("ni,nij->nj", points - centres, axes) / halves
-    local = local_normals(kinds, unit, halves)
+    tapers = np.array([s.taper for s in shapes])[index]
+    local = local_normals(kinds, unit, halves, tapers)
     return Hits(flat, index, points, np.einsum("nij,nj->ni", axes, local), unit, local)
 
 
-def colours(scene: Scene, hits: Hits, rays: Floats, focal: float) -> Floats:
+def colours(
+    scene: Scene, hits: Hits, rays: Floats, focal: float, patterns: Mapping[str, Pattern] = PATTERNS
+) -> Floats:
     """Linear light that reaches the camera (n, 3)."""
     view = -rays / np.linalg.norm(rays, axis=-1, keepdims=True)
     slant = np.maximum((view * hits.normals).sum(-1), 0.15)
@@ -77,7 +81,7 @@ def colours(scene: Scene, hits: Hits, rays: Floats, focal: float) -> Floats:
         item = scene.pieces[k]
         half = item.shape.half
         spots = Spots(hits.unit[rows] * half, hits.unit[rows], hits.local[rows], pixel[rows], half)
-        albedo[rows] = PATTERNS[item.material.pattern](item.material, spots)
+        albedo[rows] = patterns[item.material.pattern](item.material, spots)
         gloss[rows], glow[rows] = item.material.gloss, item.material.glow
     diffuse, highlight = direct(scene, hits.points, hits.normals, view, gloss)
     scattered = scene.scatter * ambient(scene, hits.points, hits.normals)

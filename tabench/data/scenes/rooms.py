@@ -34,10 +34,10 @@ def sample_room(dice: Dice) -> tuple[Scene, FloorPlan]:
     for part in shell(dice, width, depth, height):
         scene.put(part, 0.0, 0.0, 0.0, 0.0)
     furnisher = Furnisher(dice, scene, plan)
-    _openings(furnisher)
+    openings(furnisher)
     dice.pick(PROGRAMMES)(furnisher)
     _decorate(furnisher)
-    _ceiling(furnisher)
+    ceiling(furnisher)
     return scene, plan
 
 
@@ -57,7 +57,8 @@ def _camera(dice: Dice, width: float, depth: float) -> tuple[Camera, FloorPlan]:
     return camera, FloorPlan(width, depth, (x, y), (float(c), float(s)))
 
 
-def _openings(f: Furnisher) -> None:
+def openings(f: Furnisher) -> None:
+    """Windows that light the room, and perhaps a door."""
     dice = f.dice
     for _ in range(dice.pick((1, 1, 2, 2, 0))):
         pane = fixtures.window(dice, dice.uniform(0.7, 1.9), dice.uniform(0.9, 1.4))
@@ -77,7 +78,8 @@ def _openings(f: Furnisher) -> None:
         f.on_wall(fixtures.door(dice), 0.0, seen=dice.chance(0.6))
 
 
-def _ceiling(f: Furnisher) -> None:
+def ceiling(f: Furnisher) -> None:
+    """The lamp under the ceiling."""
     dice, (width, depth, height) = f.dice, f.scene.size
     lamp = fixtures.ceiling_lamp(dice)
     x, y = width * dice.uniform(0.4, 0.6), depth * dice.uniform(0.4, 0.6)

@@ -17,11 +17,13 @@ class Light:
         points: (k, 3) positions it shines from, in equal shares.
         normal: (3,) direction a window faces; None shines everywhere.
         power: (3,) linear colour times strength.
+        distant: Whether it is too far off, as the sun, to lose strength on the way.
     """
 
     points: Floats
     normal: Floats | None
     power: Floats
+    distant: bool = False
 
 
 @dataclass

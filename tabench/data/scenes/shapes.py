@@ -1,19 +1,21 @@
 """Primitives and their intersection with rays.
 
 A shape is an affine image of a unit solid: the cube [-1, 1]^3, the unit ball, or the
-cylinder of radius 1 around z in -1..1. Rays are moved into that frame, where the ray
-parameter stays what it was.
+cylinder of radius 1 around z in -1..1; cubes and cylinders may taper towards z = 1. Rays
+are moved into that frame, where the ray parameter stays what it was.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from tabench.data.scenes.dice import Floats
 
 BOX, BALL, CYLINDER = 0, 1, 2
+Tapers = TypeVar("Tapers", float, Floats)
 _TINY = 1e-12
 
 
@@ -26,12 +28,14 @@ class Shape:
         centre: (3,) metres.
         axes: (3, 3), local axes as columns, orthonormal.
         half: (3,) half extents in metres along the local axes.
+        taper: Width of a box or cylinder at its upper end as a share of that at its lower, 0 < taper <= 1.
     """
 
     kind: int
     centre: Floats
     axes: Floats
     half: Floats
+    taper: float = 1.0
 
     def corners(self) -> Floats:
         """(8, 3) corners of the bounding box."""
@@ -40,7 +44,7 @@ class Shape:
 
     def moved(self, turn: Floats, shift: Floats) -> Shape:
         """The shape after p -> turn @ p + shift."""
-        return Shape(self.kind, turn @ self.centre + shift, turn @ self.axes, self.half)
+        return Shape(self.kind, turn @ self.centre + shift, turn @ self.axes, self.half, self.taper)
 
 
 def dot(a: Floats, b: Floats) -> Floats:
@@ -69,10 +73,12 @@ def entry(shape: Shape, origins: Floats, directions: Floats) -> Floats:
     scale = shape.axes / shape.half
     o = (origins - shape.centre) @ scale
     d = directions @ scale
-    if shape.kind == BOX:
-        near, far = _slabs(o, d)
-    elif shape.kind == BALL:
+    if shape.kind == BALL:
         near, far = _quadratic(dot(d, d), dot(o, d), dot(o, o) - 1.0)
+    elif shape.taper != 1.0:
+        near, far = (_frustum if shape.kind == BOX else _cone)(o, d, *_slope(shape.taper))
+    elif shape.kind == BOX:
+        near, far = _slabs(o, d)
     else:
         o2, d2 = o[..., :2], d[..., :2]
         near, far = _quadratic(dot(d2, d2), dot(o2, d2), dot(o2, o2) - 1.0)
@@ -98,24 +104,65 @@ def _quadratic(a: Floats, b: Floats, c: Floats) -> tuple[Floats, Floats]:
     return np.where(miss, np.inf, (-b - root) / a), np.where(miss, -np.inf, (-b + root) / a)
 
 
-def local_normals(kinds: Floats, points: Floats, halves: Floats) -> Floats:
+def _slope(taper: Tapers) -> tuple[Tapers, Tapers]:
+    """Width at z = 0 and its growth with z of a unit solid that tapers from 1 to `taper`."""
+    return (taper + 1.0) / 2.0, (taper - 1.0) / 2.0
+
+
+def _frustum(o: Floats, d: Floats, middle: float, growth: float) -> tuple[Floats, Floats]:
+    near, far = _slabs(o[..., 2:], d[..., 2:])
+    for axis in (0, 1):
+        for sign in (-1.0, 1.0):
+            level = sign * o[..., axis] - middle - growth * o[..., 2]
+            rate = sign * d[..., axis] - growth * d[..., 2]
+            rate = np.where(np.abs(rate) < _TINY, _TINY, rate)
+            at = -level / rate
+            near = np.where(rate < 0.0, np.maximum(near, at), near)
+            far = np.where(rate > 0.0, np.minimum(far, at), far)
+    return near, far
+
+
+def _cone(o: Floats, d: Floats, middle: float, growth: float) -> tuple[Floats, Floats]:
+    o2, d2 = o[..., :2], d[..., :2]
+    radius, rate = middle + growth * o[..., 2], growth * d[..., 2]
+    a, b, c = dot(d2, d2) - rate * rate, dot(o2, d2) - radius * rate, dot(o2, o2) - radius * radius
+    near, far = _quadratic(a, b, c)
+    # a ray steeper than the side is inside one half of the double cone before or after all its roots
+    steep = a < _TINY
+    flat = np.where(steep & (a > -_TINY), -_TINY, a)
+    root = np.sqrt(np.maximum(b * b - flat * c, 0.0))
+    first, last = (-b + root) / flat, (-b - root) / flat
+    narrowing = rate < 0.0
+    near = np.where(steep, np.where(narrowing, -np.inf, last), near)
+    far = np.where(steep, np.where(narrowing, first, np.inf), far)
+    caps_near, caps_far = _slabs(o[..., 2:], d[..., 2:])
+    return np.maximum(near, caps_near), np.minimum(far, caps_far)
+
+
+def local_normals(kinds: Floats, points: Floats, halves: Floats, tapers: Floats | None = None) -> Floats:
     """Outward unit normals in the shapes' frames.
 
     Args:
         kinds: (n,) kind of the shape each point lies on.
         points: (n, 3) in unit coordinates of that shape.
         halves: (n, 3) its half extents.
+        tapers: (n,) its taper; None where nothing tapers.
 
     Returns:
         (n, 3) unit vectors.
     """
-    face = np.abs(points).argmax(-1)
+    middle, growth = _slope(np.ones(len(points)) if tapers is None else tapers)
+    lean = np.zeros_like(points)
+    lean[:, 2] = -growth
+    width = np.maximum(middle + growth * points[:, 2], _TINY)
+    scaled = points / np.stack([width, width, np.ones_like(width)], axis=-1)
+    face = np.abs(scaled).argmax(-1)
     rows = np.arange(len(points))
     flat = np.zeros_like(points)
-    flat[rows, face] = np.sign(points[rows, face])
-    radius = np.hypot(points[:, 0], points[:, 1])
-    cap = np.abs(points[:, 2]) >= radius
-    side = points * np.array([1.0, 1.0, 0.0])
+    flat[rows, face] = np.sign(scaled[rows, face])
+    flat += lean * (face < 2)[:, None]
+    cap = np.abs(points[:, 2]) >= np.hypot(scaled[:, 0], scaled[:, 1])
+    side = scaled * np.array([1.0, 1.0, 0.0]) + lean
     lid = np.zeros_like(points)
     lid[:, 2] = np.sign(points[:, 2])
     tube = np.where(cap[:, None], lid, side)

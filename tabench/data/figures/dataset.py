@@ -1,0 +1,80 @@
+"""Generated figures as a dataset: read by PASCAL-Context's reader, known by their recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from tabench.data.base import Progress, VerifyReport
+from tabench.data.figures.check import differences
+from tabench.data.figures.folder import files_of, image_id, write_figure, write_sets
+from tabench.data.figures.make import GENERATOR
+from tabench.data.pascal.dataset import PascalContextDataset, PascalSplit
+from tabench.data.recipe import Recipe
+from tabench.data.synthetic import SyntheticDataset
+from tabench.errors import DataError
+
+
+class FiguresDataset(SyntheticDataset, PascalContextDataset):
+    """Procedural people, animals, vehicles and furniture in the PASCAL_MT layout, with its tasks."""
+
+    name: ClassVar[str] = "figures"
+    title: ClassVar[str] = "Synthetic figures"
+    stands_for: ClassVar[str] = "pascal_context"
+    generator: ClassVar[int] = GENERATOR
+    size: ClassVar[tuple[int, int]] = (96, 128)
+    published_counts: ClassVar[Mapping[str, int]] = {}
+    normal_classes: ClassVar[Collection[int] | None] = None  # exact everywhere: none has to be left out
+    download: ClassVar[str] = (
+        "generate them: `tabench data make-scenes --dataset figures --root ROOT` (nothing is downloaded)"
+    )
+
+    def write_image(self, root: Path, recipe: Recipe, folder: str, index: int) -> None:
+        """Render a picture into its six files; see `SyntheticDataset.write_image`."""
+        write_figure(root, recipe, folder, index)
+
+    def write_lists(self, root: Path, recipe: Recipe) -> None:
+        """Write the lists of the splits."""
+        write_sets(root, recipe)
+
+    def target_size(self, root: Path) -> tuple[int, int]:
+        """(H, W) of a folder's recipe: images are read at the size they were rendered at."""
+        recipe = self.readable(root)
+        return recipe.height, recipe.width
+
+    def split(self, root: Path, name: str) -> PascalSplit:
+        """Open a split.
+
+        Raises:
+            DataError: Nothing was generated here, or fewer images than the recipe says.
+            SpecError: There is no split of this name.
+        """
+        self.check_counts(root, lambda folder: _images(root, folder))
+        return super().split(root, name)
+
+    def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
+        """Check every file, the counts against the recipe, and two images against the renderer."""
+        try:
+            recipe = self.readable(root)
+        except DataError as error:
+            return VerifyReport(root, problems=[f"{error.where}: {error.message}"])
+        report = super().verify(root, progress)
+        for folder, expected in recipe.counts.items():
+            found = _images(root, folder)
+            if found != expected:
+                report.problems.append(f"{root}: {found} images of {folder}, the recipe says {expected}")
+        if not report.problems:
+            report.problems += differences(root, recipe, "train", 0)
+            report.problems += differences(root, recipe, "val", recipe.val - 1)
+        report.facts["recipe"] = recipe.to_json()
+        report.fingerprint = "" if report.problems else self.recipe_fingerprint(recipe)
+        return report
+
+
+def _images(root: Path, folder: str) -> int:
+    """Pictures of a split in a folder."""
+    return sum(1 for _ in files_of(root, image_id(folder, 0))["image"].parent.glob(f"{folder}_*.jpg"))
+
+
+FIGURES = FiguresDataset()
