@@ -23,7 +23,8 @@ class Sample:
         id: Stable name of the image, unique inside its split ("val/17").
         image: (3, H, W) float32 in 0..1.
         targets: "label" (H, W) int64 with -1 = ignore; "depth" (1, H, W) float32 metres,
-            0 = invalid; "normal" (3, H, W) float32 unit vectors, (0, 0, 0) = invalid.
+            0 = invalid; "disparity" (1, H, W) float32 without a unit, 0 = invalid; "normal"
+            (3, H, W) float32 unit vectors, (0, 0, 0) = invalid.
     """
 
     id: str
