@@ -1,8 +1,8 @@
 """CityScapes as pre-processed for mtan and LibMTL: 7, 19 or 2 classes and disparity.
 
-What the layout keeps in `depth/` is not metres: it is the disparity of the dataset's own stereo matcher, rescaled
-to 0..0.4922, with many pixels (sky, reflections, what one camera does not see) left at 0. Here it
-is a target of its own kind, "disparity".
+What the layout keeps in `depth/` is not metres: it is the disparity of the dataset's own stereo
+matcher, rescaled to 0..0.4922, with many pixels (sky, reflections, what one camera does not see)
+left at 0. Here it is a target of its own kind, "disparity".
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class Cityscapes(CityscapesLayoutDataset):
     size: ClassVar[tuple[int, int]] = (128, 256)
     published_counts: ClassVar[Mapping[str, int]] = {"train": 2975, "val": 500}
     download: ClassVar[str] = (
-        "download the pre-processed CityScapes (128x256) linked from the READMEs of github.com/lorenmt/mtan and "
-        "github.com/median-research-group/LibMTL and unpack it so that ROOT/train/image/0.npy exists, with the "
-        "7 classes in label_7 or label"
+        "download the pre-processed CityScapes (128x256) linked from the READMEs of github.com/lorenmt/mtan "
+        "and github.com/median-research-group/LibMTL and unpack it so that ROOT/train/image/0.npy exists, "
+        "with the 7 classes in label_7 or label"
     )
 
 
@@ -112,8 +112,8 @@ class Cityscapes2(Cityscapes):
     task_channels: ClassVar[Mapping[str, int]] = {"segmentation": 2, "disparity": 1}
     label_folders: ClassVar[tuple[str, ...]] = ("label_2",)
     download: ClassVar[str] = (
-        "put the two-class labels (0, 1; -1 = ignore) in ROOT/train/label_2 and ROOT/val/label_2; they are not "
-        "derived from label_7, since no source states which classes are merged"
+        "put the two-class labels (0, 1; -1 = ignore) in ROOT/train/label_2 and ROOT/val/label_2; they are "
+        "not derived from label_7, since no source states which classes are merged"
     )
 
 

@@ -28,9 +28,7 @@ VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dat
 SHOWN = 8  # entries a message lists before it counts the rest
 
 
-def list_images(
-    root: Path, folder: str, *, hint: str, folders: Mapping[str, str] = NYU_FOLDERS
-) -> list[int]:
+def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str] = NYU_FOLDERS) -> list[int]:
     """Numbers of the images of "train" or "val", ascending; each has a file in every folder.
 
     Args:

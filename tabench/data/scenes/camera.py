@@ -51,9 +51,7 @@ class Camera:
     lens: Lens = NYU_LENS
 
     @staticmethod
-    def looking(
-        position: Floats, yaw: float, pitch: float, roll: float, lens: Lens = NYU_LENS
-    ) -> Camera:
+    def looking(position: Floats, yaw: float, pitch: float, roll: float, lens: Lens = NYU_LENS) -> Camera:
         """A camera by angles in radians: yaw from +x, pitch up, roll clockwise."""
         forward = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
         right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
