@@ -93,7 +93,7 @@ class DatasetDef(ABC):
 
     @abstractmethod
     def split(self, root: Path, name: str) -> Split:
-        """Open a split ("train", "val", "train-636", "train-159").
+        """Open a split ("train", "val", or a part of the training images such as "train-159").
 
         Raises:
             DataError: Files are missing; the message names them.

@@ -28,6 +28,6 @@ class Disparity(Distance):
     )
     shown: ClassVar[tuple[float, float]] = (0.0, 0.3)
     remarks: ClassVar[tuple[str, ...]] = (
-        "disparity is rescaled and has no unit; its relative error is the raw ratio |p - d| / d, which far "
-        "pixels (d near 0) dominate: not comparable with the relative error of depth on NYUv2",
+        "the values are rescaled and have no unit, and the relative error is the raw ratio |p - d| / d, "
+        "which far pixels (d near 0) dominate: not comparable with the relative error of depth on NYUv2",
     )

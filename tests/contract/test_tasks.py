@@ -15,7 +15,12 @@ from tabench.tasks.base import Task
 SIZE = (12, 16)
 IMAGES = 4
 IDS = [f"val/{number}" for number in range(IMAGES + 1)]  # one more for an image put beside them
-CHANNELS = {"label": 5, "depth": 1, "normal": 3}  # for tasks that no dataset gives a number of channels
+CHANNELS = {
+    "label": 5,
+    "depth": 1,
+    "disparity": 1,
+    "normal": 3,
+}  # for tasks that no dataset gives a number of channels
 every_task = pytest.mark.parametrize("name", TASKS.names())
 both_protocols = pytest.mark.parametrize("protocol", ["paper", "pixel"])
 
