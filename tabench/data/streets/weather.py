@@ -81,7 +81,7 @@ def lit(scene: Scene, weather: Weather, hits: Hits, seen: Surface) -> Floats:
     open_sky[level[covered]] *= 0.45
     near_ground = 1.0 - 0.35 * np.exp(-np.maximum(hits.points[:, 2], 0.0) / 0.35) * (1.0 - np.abs(up))
     ambient = (0.35 + 0.65 * open_sky) * near_ground
-    mirrored = 0.35 * seen.gloss * (1.0 - np.maximum(dot(seen.view, hits.normals), 0.0)) ** 2
+    mirrored = 0.22 * seen.gloss * (1.0 - np.maximum(dot(seen.view, hits.normals), 0.0)) ** 2
     light = seen.albedo * (direct[:, None] * weather.power + ambient[:, None] * weather.sky)
     light += seen.albedo * seen.glow[:, None]
     return light + 0.5 * shine[:, None] * weather.power + mirrored[:, None] * weather.horizon
