@@ -34,6 +34,12 @@ def reproduce_nyuv2(session: nox.Session) -> None:
     reproduce(session, "nyuv2")
 
 
+@nox.session(name="reproduce-cityscapes")
+def reproduce_cityscapes(session: nox.Session) -> None:
+    """Train seven methods x three seeds on CityScapes (or its embedded demo) and write reports/cityscapes."""
+    reproduce(session, "cityscapes")
+
+
 @nox.session(name="reproduce-ranks")
 def reproduce_ranks(session: nox.Session) -> None:
     """Table 4: ranks of Tucker, CP and LoRA against quality and parameters."""

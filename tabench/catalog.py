@@ -76,6 +76,12 @@ TASKS: Registry[type[Task]] = Registry(
             meta={"version": 1, "needs": "depth"},
         ),
         Entry(
+            "disparity",
+            "tabench.tasks.disparity:Disparity",
+            "rescaled disparity (CityScapes): absolute error and its raw ratio",
+            meta={"version": 1, "needs": "disparity"},
+        ),
+        Entry(
             "normals",
             "tabench.tasks.normals:Normals",
             "surface normals: mean and median angle, share below 11.25/22.5/30 degrees",
@@ -121,6 +127,26 @@ DATASETS: Registry[DatasetDef] = Registry(
             "figures",
             "tabench.data.figures:FIGURES",
             "synthetic figures: ray-cast people among objects in the PASCAL-Context layout (not PASCAL)",
+        ),
+        Entry(
+            "cityscapes",
+            "tabench.data.cityscapes:CITYSCAPES",
+            "CityScapes, 2975/500 images of 128x256, 7 classes, disparity",
+        ),
+        Entry(
+            "cityscapes-19",
+            "tabench.data.cityscapes:CITYSCAPES_19",
+            "CityScapes with 19 classes (label_19)",
+        ),
+        Entry(
+            "cityscapes-2",
+            "tabench.data.cityscapes:CITYSCAPES_2",
+            "CityScapes with 2 classes (label_2)",
+        ),
+        Entry(
+            "streets",
+            "tabench.data.streets:STREETS",
+            "synthetic ray-cast streets in the CityScapes layout (not CityScapes)",
         ),
     ],
 )

@@ -23,8 +23,9 @@ class Sample:
         id: Stable name of the image, unique inside its split ("val/17").
         image: (3, H, W) float32 in 0..1.
         targets: "label" (H, W) int64 with -1 = ignore; "depth" (1, H, W) float32 metres,
-            0 = invalid; "normal" (3, H, W) float32 unit vectors, (0, 0, 0) = invalid; "parts", "saliency"
-            and "edge" (H, W) int64 with -1 = ignore.
+            0 = invalid; "disparity" (1, H, W) float32 without a unit, 0 = invalid; "normal"
+            (3, H, W) float32 unit vectors, (0, 0, 0) = invalid; "parts", "saliency" and "edge"
+            (H, W) int64 with -1 = ignore.
     """
 
     id: str
@@ -94,7 +95,7 @@ class DatasetDef(ABC):
 
     @abstractmethod
     def split(self, root: Path, name: str) -> Split:
-        """Open a split ("train", "val", "train-636", "train-159").
+        """Open a split ("train", "val", or a part of the training images such as "train-159").
 
         Raises:
             DataError: Files are missing; the message names them.

@@ -1,7 +1,8 @@
-"""The NYUv2 folder layout: root/{train,val}/{image,label,depth,normal}/{i}.npy.
+"""Folders of arrays as mtan lays them out: root/{train,val}/FOLDER/{i}.npy, a folder for each kind of array.
 
-Files are read memory-mapped and never unpickled. Floats may be of any width, labels
-may be floats; every array is checked before it is used, and an error names its file.
+A kind says what an array is ("image", "label", "depth", "disparity", "normal"); its folder is named after
+it unless a dataset says otherwise. Files are read memory-mapped and never unpickled. Floats may
+be of any width, labels may be floats; every array is checked before it is used, and an error names its file.
 """
 
 from __future__ import annotations
@@ -19,30 +20,38 @@ from tabench.store.atomic import write_bytes
 
 FOLDERS = ("train", "val")
 KINDS = ("image", "label", "depth", "normal")
+NYU_FOLDERS = {kind: kind for kind in KINDS}
+CHANNELS = {"image": 3, "depth": 1, "disparity": 1, "normal": 3}  # last axis; a label has none
 NUMBER = re.compile(r"0|[1-9][0-9]*")
 IGNORE = -1
 VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 SHOWN = 8  # entries a message lists before it counts the rest
 
 
-def list_images(root: Path, folder: str, *, hint: str) -> list[int]:
-    """Numbers of the images of one folder, ascending; each has all four files.
+def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str] = NYU_FOLDERS) -> list[int]:
+    """Numbers of the images of "train" or "val", ascending; each has a file in every folder.
+
+    Args:
+        root: Folder that holds train/ and val/.
+        folder: "train" or "val".
+        hint: Where the data comes from, for messages.
+        folders: Each kind's folder name.
 
     Raises:
         DataError: The folder is missing or empty, or images lack files; the message
             names which image lacks what.
     """
     found: dict[str, set[int]] = {}
-    for kind in KINDS:
-        path = root / folder / kind
+    for name in folders.values():
+        path = root / folder / name
         if not path.is_dir():
             raise DataError("folder not found", where=str(path), hint=hint)
-        found[kind] = {int(file.stem) for file in path.glob("*.npy") if NUMBER.fullmatch(file.stem)}
+        found[name] = {int(file.stem) for file in path.glob("*.npy") if NUMBER.fullmatch(file.stem)}
     everything = sorted(set().union(*found.values()))
     if not everything:
         raise DataError("no image here (expected 0.npy, 1.npy, ...)", where=str(root / folder), hint=hint)
-    lacking = {i: [kind for kind in KINDS if i not in found[kind]] for i in everything}
-    broken = [f"{folder}/{i} lacks {', '.join(kinds)}" for i, kinds in lacking.items() if kinds]
+    lacking = {i: [name for name in found if i not in found[name]] for i in everything}
+    broken = [f"{folder}/{i} lacks {', '.join(names)}" for i, names in lacking.items() if names]
     if broken:
         more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
         raise DataError(
@@ -53,9 +62,9 @@ def list_images(root: Path, folder: str, *, hint: str) -> list[int]:
     return everything
 
 
-def file_of(root: Path, folder: str, kind: str, number: int) -> Path:
-    """Path of one array."""
-    return root / folder / kind / f"{number}.npy"
+def file_of(root: Path, folder: str, name: str, number: int) -> Path:
+    """Path of one array; `name` is its kind's folder."""
+    return root / folder / name / f"{number}.npy"
 
 
 def write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
@@ -96,9 +105,8 @@ def fault(kind: str, array: npt.NDArray[np.generic], classes: int) -> str | None
         if array.dtype.kind not in "fiu":
             return f"dtype {array.dtype}, expected integers or floats"
         return _label_fault(np.asarray(array), classes)
-    depth_of = {"image": 3, "depth": 1, "normal": 3}[kind]
-    if array.ndim != 3 or array.shape[2] != depth_of or 0 in array.shape:
-        return f"shape {array.shape}, expected (H, W, {depth_of})"
+    if array.ndim != 3 or array.shape[2] != CHANNELS[kind] or 0 in array.shape:
+        return f"shape {array.shape}, expected (H, W, {CHANNELS[kind]})"
     if array.dtype.kind != "f":
         scale = "; divide 0..255 images by 255" if kind == "image" else ""
         return f"dtype {array.dtype}, expected a float type{scale}"
@@ -109,8 +117,9 @@ def fault(kind: str, array: npt.NDArray[np.generic], classes: int) -> str | None
     low, high = float(values.min()), float(values.max())
     if kind == "image" and (low < -1e-3 or high > 1 + 1e-3):
         return f"values in {low:.4g}..{high:.4g}, expected 0..1"
-    if kind == "depth" and low < 0:
-        return f"negative depth {low:.4g} m (0 marks invalid pixels)"
+    if kind in ("depth", "disparity") and low < 0:
+        unit = " m" if kind == "depth" else ""
+        return f"negative {kind} {low:.4g}{unit} (0 marks invalid pixels)"
     return None
 
 
@@ -130,7 +139,8 @@ def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
     """Read, check and convert one array.
 
     Returns:
-        "image" and "normal" (3, H, W) float32, "depth" (1, H, W) float32, "label" (H, W) int64.
+        "image" and "normal" (3, H, W) float32, "depth" and "disparity" (1, H, W) float32, "label" (H, W)
+        int64.
 
     Raises:
         DataError: Unreadable, or of the wrong shape, dtype or range; names the file.
@@ -144,13 +154,17 @@ def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
     return np.ascontiguousarray(np.moveaxis(stored, 2, 0), dtype=np.float32)
 
 
-def read_image(root: Path, folder: str, number: int, classes: int) -> dict[str, npt.NDArray[np.generic]]:
-    """Read the four arrays of one image.
+def read_image(
+    root: Path, folder: str, number: int, classes: int, folders: Mapping[str, str] = NYU_FOLDERS
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Read the arrays of one image, by kind.
 
     Raises:
         DataError: As `read_array`, or the arrays differ in height and width.
     """
-    arrays = {kind: read_array(file_of(root, folder, kind, number), kind, classes) for kind in KINDS}
+    arrays = {
+        kind: read_array(file_of(root, folder, name, number), kind, classes) for kind, name in folders.items()
+    }
     sizes = {kind: array.shape[-2:] for kind, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         raise DataError(size_fault(sizes), where=f"{root / folder}, image {number}")

@@ -23,7 +23,8 @@ class Batch(NamedTuple):
         ids: Image ids.
         indices: Positions in the split.
         image: (B, 3, H, W) float32 in 0..1.
-        targets: "label" (B, H, W) int64, "depth" (B, 1, H, W) and "normal" (B, 3, H, W) float32.
+        targets: "label" (B, H, W) int64, "depth" or "disparity" (B, 1, H, W) and "normal" (B, 3, H, W)
+            float32.
     """
 
     ids: tuple[str, ...]

@@ -2,10 +2,11 @@
 
 The authors' recipe for NYUv2 and CityScapes: zoom by a factor from {1, 1.2, 1.5}
 (image and normals bilinear, labels and depth nearest, depth divided by the factor), then
-a flip with probability 0.5 that negates the normals' x. What the recipe leaves open is
-chosen here: pixel centres are aligned for every target; an interpolated normal is
-valid where its nearest source pixel is, and is scaled back to unit length, so invalid
-(0, 0, 0) neighbours neither turn nor shorten it.
+a flip with probability 0.5 that negates the normals' x. CityScapes' disparity is divided as
+well, as the released code does, though a camera that zooms in sees more of it, not less.
+What the recipe leaves open is chosen here: pixel centres are aligned for every target; an
+interpolated normal is valid where its nearest source pixel is, and is scaled back to unit
+length, so invalid (0, 0, 0) neighbours neither turn nor shorten it.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _zoom(
         part = array[crop]
         if kind == "normal":
             zoomed[kind] = resize_normals(cast(Array, part), height, width)
-        elif kind == "depth":
+        elif kind in ("depth", "disparity"):
             zoomed[kind] = resize_nearest(cast(Array, part), height, width) / np.float32(transform.factor)
         else:
             zoomed[kind] = resize_nearest(part, height, width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tabench.catalog import METHODS
+from tabench.catalog import DATASETS, METHODS
 from tabench.errors import SpecError
 from tabench.registry import nearest
 from tabench.spec.cell import (
@@ -78,7 +78,7 @@ def expand(
         raise SpecError(
             f"'{dataset.eval_split}' is the reported split: nothing may be selected on it",
             where=f"{where}.evaluation.val_split",
-            hint='train on "train-636" and select on "train-159"',
+            hint=_holdout_hint(dataset.name),
         )
     rows = [_method(name, {}, settings, f"{where}.methods.{name}") for name in experiment.axes.methods]
     for number, row in enumerate(settings.variants):
@@ -99,6 +99,11 @@ def expand(
     cells = list({cell.id: cell for cell in every}.values())  # a variant may be what another row is already
     cells = select_cells(cells, select)
     return shard_cells(cells, shard) if shard is not None else cells
+
+
+def _holdout_hint(dataset: str) -> str:
+    parts = [name for name in DATASETS.get(dataset).splits if name not in ("train", "val")]
+    return f'train on "{parts[0]}" and select on "{parts[1]}"' if len(parts) > 1 else "leave it out"
 
 
 def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:

@@ -34,15 +34,22 @@ class PixelAverage(Evaluation):
         keys: The metrics' keys, in order.
         medians: Metrics that are the median of their values (mean of the two middle ones if
             their number is even); the others are the mean.
+        remarks: Notes that every reader of these values needs.
     """
 
     def __init__(
-        self, protocol: str, measure: Measure, keys: Sequence[str], medians: Collection[str] = ()
+        self,
+        protocol: str,
+        measure: Measure,
+        keys: Sequence[str],
+        medians: Collection[str] = (),
+        remarks: Sequence[str] = (),
     ) -> None:
         check_protocol(protocol)
         self.protocol = protocol
         self._measure = measure
         self._medians = frozenset(medians)
+        self._remarks = list(remarks)
         self._seen: set[str] = set()
         self._per_image: dict[str, dict[str, float]] = {key: {} for key in keys}
         self._sums: dict[str, list[float]] = {key: [] for key in keys}
@@ -96,9 +103,9 @@ class PixelAverage(Evaluation):
         return {key: dict(held) for key, held in self._per_image.items()}
 
     def notes(self) -> list[str]:
-        """How many images had no valid pixel."""
+        """The remarks, and how many images had no valid pixel."""
         measured = next(iter(self._per_image.values()))
-        return skipped_note(len(self._seen) - len(measured))
+        return [*self._remarks, *skipped_note(len(self._seen) - len(measured))]
 
 
 def as_float64(tensor: Tensor) -> Values:
@@ -108,7 +115,7 @@ def as_float64(tensor: Tensor) -> Values:
 
 
 def valid_pixels(target: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
-    """(H, W) mask of a (C, H, W) depth or normal target: its channels do not sum to 0.
+    """(H, W) mask of a (C, H, W) depth, disparity or normal target: its channels do not sum to 0.
 
     The rule of the authors' code; it also drops the rare normal whose three components
     cancel out exactly (``tabench data verify`` counts them).

@@ -1,12 +1,13 @@
 """What every registered dataset must do, whoever wrote it.
 
-A small folder of each is made: the synthetic ones by their generators, ray-cast rooms for the NYUv2 layout,
-made-up files for that of PASCAL_MT.
-For a dataset whose layout is its own there is no such folder, and its battery is skipped.
+A small folder of each is made: the synthetic ones by their generators, ray-cast images for datasets of
+arrays, made-up files for the layout of PASCAL_MT. For another package's dataset there is no such folder,
+and its battery is skipped.
 """
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,20 +17,21 @@ import pytest
 from PIL import Image
 
 from tabench.catalog import DATASETS, TASKS
+from tabench.data.array_dataset import ArrayDataset
 from tabench.data.base import DatasetDef, Sample
 from tabench.data.figures import FIGURES
 from tabench.data.figures import folder as figures_folder
 from tabench.data.loading import evaluation_batches
-from tabench.data.nyuv2 import NyuLayoutDataset
 from tabench.data.pascal import PascalContextDataset
 from tabench.data.pascal.layout import label_file
-from tabench.data.scenes import SCENES
+from tabench.data.synthetic_arrays import SyntheticArrayDataset
 from tabench.errors import DataError, TabenchError
 
 TRAIN, VAL, HEIGHT, WIDTH = 5, 2, 24, 32
 TARGETS = {
     "label": (np.int64, ()),
     "depth": (np.float32, (1,)),
+    "disparity": (np.float32, (1,)),
     "normal": (np.float32, (3,)),
     "parts": (np.int64, ()),
     "saliency": (np.int64, ()),
@@ -38,9 +40,25 @@ TARGETS = {
 every_dataset = pytest.mark.parametrize("name", DATASETS.names())
 
 
+_originals = Path()  # rendered once, copied for every test
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _keep_originals(tmp_path_factory: pytest.TempPathFactory) -> None:
+    global _originals
+    _originals = tmp_path_factory.mktemp("originals")
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def twin_of(dataset: ArrayDataset) -> SyntheticArrayDataset | None:
+    """A synthetic dataset whose images have the same kinds of arrays: itself, if it is one."""
+    every = [dataset, *(DATASETS.get(name) for name in DATASETS.names())]
+    twins = (one for one in every if isinstance(one, SyntheticArrayDataset) and one.kinds == dataset.kinds)
+    return next(twins, None)
 
 
 def make(name: str, root: Path, seed: int = 0) -> DatasetDef:
@@ -52,11 +70,18 @@ def make(name: str, root: Path, seed: int = 0) -> DatasetDef:
     if isinstance(dataset, PascalContextDataset) and not dataset.synthetic:
         pascal_folder.write_folder(root, TRAIN, VAL, seed)
         return type("Small", (type(dataset),), {"size": (HEIGHT, WIDTH)})()  # 512x512 takes its time
-    if not isinstance(dataset, NyuLayoutDataset):
+    twin = twin_of(dataset) if isinstance(dataset, ArrayDataset) else None
+    if twin is None or not isinstance(dataset, ArrayDataset):
         pytest.skip(f"'{name}' has a layout of its own: no small folder of it can be made here")
-    SCENES.make(root, SCENES.recipe(seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH))
-    if not dataset.synthetic:
-        (root / "scenes.json").unlink()
+    original = _originals / f"{twin.name}-{seed}"
+    twin.make(original, twin.recipe(seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH))
+    shutil.copytree(original, root, dirs_exist_ok=True)
+    if dataset is not twin:
+        (root / twin.recipe_file).unlink()
+        stored, wanted = twin.folders(root), dataset.folders(root / "nothing here yet")
+        for kind, folder in ((kind, folder) for kind in wanted for folder in ("train", "val")):
+            (root / folder / stored[kind]).rename(root / folder / wanted[kind])
+        fewer_classes(dataset, root)
     return dataset
 
 
@@ -66,7 +91,8 @@ def a_label(dataset: DatasetDef, root: Path) -> Path:
         return label_file(root, figures_folder.image_id("train", 3))
     if isinstance(dataset, PascalContextDataset):
         return label_file(root, pascal_folder.name_of("train", 3))
-    return root / "train" / "label" / "3.npy"
+    assert isinstance(dataset, ArrayDataset)
+    return root / "train" / dataset.folders(root)["label"] / "3.npy"
 
 
 def spoil(path: Path) -> None:
@@ -76,6 +102,12 @@ def spoil(path: Path) -> None:
             picture.point(lambda _: 99).save(path)
     else:
         np.save(path, np.full((HEIGHT, WIDTH), 99, np.float32))
+
+
+def fewer_classes(dataset: ArrayDataset, root: Path) -> None:
+    """Bring the labels down to the classes that the dataset has."""
+    for path in root.glob(f"*/{dataset.folders(root)['label']}/*.npy"):
+        np.save(path, np.minimum(np.load(path), len(dataset.class_names) - 1))
 
 
 def same(one: Sample, other: Sample) -> bool:
@@ -93,8 +125,8 @@ def check_sample(sample: Sample, classes: int) -> None:
         assert array.dtype == dtype, kind
     if "label" in sample.targets:
         assert set(np.unique(sample.targets["label"])) <= set(range(-1, classes))
-    if "depth" in sample.targets:
-        assert (np.asarray(sample.targets["depth"]) >= 0).all()
+    for kind in {"depth", "disparity"} & set(sample.targets):
+        assert (np.asarray(sample.targets[kind]) >= 0).all()
     if "normal" in sample.targets:
         length = np.linalg.norm(np.asarray(sample.targets["normal"], dtype=np.float64), axis=0)
         assert (np.isclose(length, 1, atol=1e-3) | (length == 0)).all()

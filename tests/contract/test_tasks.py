@@ -20,6 +20,7 @@ CHANNELS = {
     "label": 5,
     "parts": 4,
     "depth": 1,
+    "disparity": 1,
     "normal": 3,
     "saliency": 1,
     "edge": 1,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,10 @@ import spec_samples as samples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabench.catalog import METHODS
+from tabench.catalog import DATASETS, METHODS
 from tabench.errors import SpecError
 from tabench.spec.cell import Cell
-from tabench.spec.expand import expand, labels
+from tabench.spec.expand import _holdout_hint, expand, labels
 from tabench.spec.experiment import Experiment
 from tabench.spec.selection import parse_shard, select_cells, shard_cells
 
@@ -87,6 +88,15 @@ def test_what_is_set_is_what_the_cells_hold(epochs: int, lr: float, seeds: list[
 def test_what_cannot_be_resolved_is_refused(tmp_path: Path, option: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         samples.cells(tmp_path, option)
+
+
+@pytest.mark.parametrize("name", DATASETS.names())
+def test_the_parts_to_train_and_select_on_are_the_datasets_own(name: str) -> None:
+    named = set(re.findall(r'"(.+?)"', _holdout_hint(name)))
+    assert named <= set(DATASETS.get(name).splits) - {"train", "val"}
+    assert named == {"nyuv2": {"train-636", "train-159"}, "cityscapes": {"train-fit", "train-select"}}.get(
+        name, named
+    )
 
 
 def test_a_task_the_dataset_lacks_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from tabench.data.nyuv2 import CLASSES_13
 from tabench.tasks.colours import class_palette
 from tabench.tasks.depth import Depth
+from tabench.tasks.disparity import Disparity
 from tabench.tasks.normals import Normals
 from tabench.tasks.segmentation import Segmentation
 
@@ -78,6 +79,17 @@ def test_depth_pictures_use_one_range_for_all():
     np.testing.assert_allclose(task.error_map(prediction, target), [[np.nan, 0, 0.25, 1, 1]])
 
 
+def test_disparity_pictures_span_the_stored_range():
+    target = np.array([[[0, 0.15, 0.3, 0.4922]]], np.float32)
+    truth = Disparity(1).colour_target(target)[0].tolist()
+    assert truth[0] == [0, 0, 0]
+    assert truth[2] == truth[3] == [253, 231, 37]
+    assert truth[1] not in (truth[0], truth[2])
+    np.testing.assert_allclose(
+        Disparity(1).error_map(target + 0.15, target), [[np.nan, 1, 0.5, 0.15 / 0.4922]], rtol=1e-5
+    )
+
+
 def test_depth_colours_are_perceptually_ordered():
     ramp = np.linspace(0, 10, 64, dtype=np.float32)[None, None]
     lightness = lab(Depth(1).colour_prediction(ramp)[0].astype(float), "normal")[:, 0]
@@ -99,7 +111,7 @@ def test_normal_pictures():
     np.testing.assert_allclose(task.error_map(-prediction, target)[0, 0], 1)
 
 
-@pytest.mark.parametrize(("kind", "channels"), [(Segmentation, 13), (Depth, 1), (Normals, 3)])
+@pytest.mark.parametrize(("kind", "channels"), [(Segmentation, 13), (Depth, 1), (Disparity, 1), (Normals, 3)])
 def test_pictures_of_arbitrary_predictions_are_rgb_and_errors_in_0_to_1(kind, channels):
     task = kind(channels)
     rng = np.random.default_rng(0)

@@ -7,10 +7,12 @@ from torch.nn import functional as F
 
 from tabench.catalog import TASKS
 from tabench.tasks.depth import Depth
+from tabench.tasks.disparity import Disparity
+from tabench.tasks.distance import Distance
 from tabench.tasks.normals import EPSILON, Normals
 from tabench.tasks.segmentation import Segmentation
 
-TASK_SHAPES = [(Segmentation, 5), (Depth, 1), (Normals, 3)]
+TASK_SHAPES = [(Segmentation, 5), (Depth, 1), (Disparity, 1), (Normals, 3)]
 
 
 def target_of(task, seed=0, images=2, size=(4, 5)):
@@ -47,7 +49,9 @@ def dense_loss(task, raw, target):
                     t = target[b, :, y, x].double()
                     if float(t.sum()) == 0:
                         continue
-                    total = total + ((v - t).abs().sum() if isinstance(task, Depth) else 1 - v @ t / v.norm())
+                    total = total + (
+                        (v - t).abs().sum() if isinstance(task, Distance) else 1 - v @ t / v.norm()
+                    )
                 valid += 1
     return total / valid
 

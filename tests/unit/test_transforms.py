@@ -176,3 +176,14 @@ def test_zoomed_plane_keeps_metric_consistency():
     """A wall at distance z seen 1.5 times larger is a wall at z / 1.5."""
     sample = Sample("x", np.zeros((3, 9, 9), np.float32), {"depth": np.full((1, 9, 9), 3.0, np.float32)})
     np.testing.assert_allclose(augment(sample, Transform(1.5, 1, 2)).targets["depth"], 2.0)
+
+
+def test_disparity_is_zoomed_and_divided_as_depth_is():
+    """The released code treats both alike, though a nearer point has the larger disparity."""
+    values = np.random.default_rng(0).uniform(0, 0.49, (1, 12, 18)).astype(np.float32)
+    values[:, :4] = 0
+    sample = Sample("x", np.zeros((3, 12, 18), np.float32), {"depth": values, "disparity": values})
+    for transform in (Transform(1.2, 1, 2), Transform(1.5, 0, 3, flip=True), Transform(flip=True)):
+        targets = augment(sample, transform).targets
+        np.testing.assert_array_equal(targets["disparity"], targets["depth"])
+    assert float(augment(sample, Transform(1.5, 4, 4)).targets["disparity"].max()) <= 0.49 / 1.5

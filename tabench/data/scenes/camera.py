@@ -1,4 +1,4 @@
-"""The camera: NYUv2's intrinsics at any size, and where it stands in the room."""
+"""The camera: its lens (NYUv2's unless told otherwise) at any size, and where it stands."""
 
 from __future__ import annotations
 
@@ -8,14 +8,32 @@ import numpy as np
 
 from tabench.data.scenes.dice import Floats
 
-_NYU = (518.8579, 519.46961, 325.58245, 253.73617)  # fx, fy, cx, cy at 480 x 640
 _NEAR = 0.05
 
 
-def intrinsics(height: int, width: int) -> tuple[float, float, float, float]:
-    """(fx, fy, cx, cy) in pixels of NYUv2's colour camera, scaled to a size."""
-    fx, fy, cx, cy = _NYU
-    return fx * width / 640, fy * height / 480, cx * width / 640, cy * height / 480
+@dataclass(frozen=True)
+class Lens:
+    """Focal lengths and centre in pixels, for pictures of one size."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    height: int
+    width: int
+
+
+NYU_LENS = Lens(518.8579, 519.46961, 325.58245, 253.73617, 480, 640)  # the colour camera's calibration
+
+
+def intrinsics(height: int, width: int, lens: Lens = NYU_LENS) -> tuple[float, float, float, float]:
+    """(fx, fy, cx, cy) in pixels of a lens, scaled to a size."""
+    return (
+        lens.fx * width / lens.width,
+        lens.fy * height / lens.height,
+        lens.cx * width / lens.width,
+        lens.cy * height / lens.height,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,23 +43,26 @@ class Camera:
     Attributes:
         position: (3,) metres.
         axes: (3, 3), columns: right, down, forward.
+        lens: What it sees with.
     """
 
     position: Floats
     axes: Floats
+    lens: Lens = NYU_LENS
 
     @staticmethod
-    def looking(position: Floats, yaw: float, pitch: float, roll: float) -> Camera:
+    def looking(position: Floats, yaw: float, pitch: float, roll: float, lens: Lens = NYU_LENS) -> Camera:
         """A camera by angles in radians: yaw from +x, pitch up, roll clockwise."""
         forward = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
         right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
         down = np.cross(forward, right)
         c, s = np.cos(roll), np.sin(roll)
-        return Camera(position, np.stack([c * right + s * down, c * down - s * right, forward], axis=1))
+        axes = np.stack([c * right + s * down, c * down - s * right, forward], axis=1)
+        return Camera(position, axes, lens)
 
     def rays(self, height: int, width: int) -> Floats:
         """(H, W, 3) ray directions in the room; their parameter is z-depth in metres."""
-        fx, fy, cx, cy = intrinsics(height, width)
+        fx, fy, cx, cy = intrinsics(height, width, self.lens)
         v, u = np.mgrid[0:height, 0:width]
         local = np.stack([(u - cx) / fx, (v - cy) / fy, np.ones((height, width))], axis=-1)
         return np.asarray(local @ self.axes.T, dtype=np.float64)
@@ -54,7 +75,7 @@ class Camera:
             return None
         if z.min() <= _NEAR:
             return slice(0, height), slice(0, width)
-        fx, fy, cx, cy = intrinsics(height, width)
+        fx, fy, cx, cy = intrinsics(height, width, self.lens)
         u, v = fx * local[:, 0] / z + cx, fy * local[:, 1] / z + cy
         left, right = max(int(np.floor(u.min())), 0), min(int(np.ceil(u.max())) + 1, width)
         top, bottom = max(int(np.floor(v.min())), 0), min(int(np.ceil(v.max())) + 1, height)

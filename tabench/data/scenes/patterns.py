@@ -37,21 +37,24 @@ class Spots:
 Pattern = Callable[[Material, Spots], Floats]
 
 
-def _mix(m: Material, weight: Floats) -> Floats:
+def blend(m: Material, weight: Floats) -> Floats:
+    """Linear colours between the first (weight 0) and the second."""
     a, b = linear(m.colour), linear(m.second)
     return a + weight[:, None] * (b - a)
 
 
-def _fade(period: float, pixel: Floats) -> Floats:
+def fade_out(period: float, pixel: Floats) -> Floats:
+    """1 where a detail of this size in metres is drawn, 0 where a pixel covers it."""
     return np.clip(1.5 - 2.0 * pixel / period, 0.0, 1.0)
 
 
-def _cells(x: Floats, y: Floats, seed: int) -> Floats:
+def cell_values(x: Floats, y: Floats, seed: int) -> Floats:
+    """A number in [0, 1) for each cell of a unit lattice."""
     whole = np.stack([np.floor(x), np.floor(y), np.zeros_like(x)], axis=-1).astype(np.int64)
     return lattice_hash(whole, seed)
 
 
-def _flat(s: Spots) -> tuple[Floats, Floats]:
+def along_face(s: Spots) -> tuple[Floats, Floats]:
     """Two coordinates along the face a point lies on."""
     face = np.abs(s.normals).argmax(-1)
     u = np.where(face == 0, s.points[:, 1], s.points[:, 0])
@@ -61,19 +64,19 @@ def _flat(s: Spots) -> tuple[Floats, Floats]:
 
 def plain(m: Material, s: Spots) -> Floats:
     """Paint with faint blotches."""
-    return _mix(m, 0.12 * value_noise(s.points / 0.4, m.seed))
+    return blend(m, 0.12 * value_noise(s.points / 0.4, m.seed))
 
 
 def carpet(m: Material, s: Spots) -> Floats:
     """Pile: fine noise over slow blotches."""
-    fine = 0.5 + (value_noise(s.points / 0.02, m.seed) - 0.5) * _fade(0.02, s.pixel)
-    return _mix(m, 0.6 * fine + 0.4 * value_noise(s.points / 0.5, m.seed + 1))
+    fine = 0.5 + (value_noise(s.points / 0.02, m.seed) - 0.5) * fade_out(0.02, s.pixel)
+    return blend(m, 0.6 * fine + 0.4 * value_noise(s.points / 0.5, m.seed + 1))
 
 
 def fabric(m: Material, s: Spots) -> Floats:
     """Soft folds and a weave."""
-    weave = 0.5 + (value_noise(s.points / 0.015, m.seed) - 0.5) * _fade(0.015, s.pixel)
-    return _mix(m, 0.45 * value_noise(s.points / 0.15, m.seed + 1) + 0.35 * weave)
+    weave = 0.5 + (value_noise(s.points / 0.015, m.seed) - 0.5) * fade_out(0.015, s.pixel)
+    return blend(m, 0.45 * value_noise(s.points / 0.15, m.seed + 1) + 0.35 * weave)
 
 
 def wood(m: Material, s: Spots) -> Floats:
@@ -82,55 +85,55 @@ def wood(m: Material, s: Spots) -> Floats:
     stretch[int(np.argmax(s.half))] = 1 / 0.6
     q = s.points * stretch
     rings = 0.5 + 0.5 * np.sin(6.0 * value_noise(q * 0.4, m.seed) + 2.5 * q.sum(-1) * 0.15)
-    return _mix(m, 0.5 * rings + 0.5 * (0.5 + (value_noise(q, m.seed + 1) - 0.5) * _fade(0.03, s.pixel)))
+    return blend(m, 0.5 * rings + 0.5 * (0.5 + (value_noise(q, m.seed + 1) - 0.5) * fade_out(0.03, s.pixel)))
 
 
 def planks(m: Material, s: Spots) -> Floats:
     """Floor boards, each of its own tone, with dark joints."""
     width = m.scale
     row = np.floor(s.points[:, 1] / width)
-    shift = _cells(row, row * 0, m.seed) * 1.2
+    shift = cell_values(row, row * 0, m.seed) * 1.2
     along = (s.points[:, 0] + shift) / (width * 9)
-    tone = _cells(row, along, m.seed + 1)
+    tone = cell_values(row, along, m.seed + 1)
     across = np.abs(s.points[:, 1] / width - row - 0.5) * 2
-    joint = (across > 0.94) * _fade(width * 0.3, s.pixel)
+    joint = (across > 0.94) * fade_out(width * 0.3, s.pixel)
     grain = value_noise(s.points * np.array([1.5, 25.0, 1.0]), m.seed + 2)
-    weight = 0.5 + (0.55 * tone + 0.35 * grain - 0.45) * _fade(width, s.pixel)
-    return _mix(m, weight) * (1.0 - 0.5 * joint)[:, None]
+    weight = 0.5 + (0.55 * tone + 0.35 * grain - 0.45) * fade_out(width, s.pixel)
+    return blend(m, weight) * (1.0 - 0.5 * joint)[:, None]
 
 
 def tiles(m: Material, s: Spots) -> Floats:
     """A chequerboard with joints."""
-    u, v = _flat(s)
+    u, v = along_face(s)
     u, v = u / m.scale, v / m.scale
     odd = (np.floor(u) + np.floor(v)) % 2
     edge = np.maximum(np.abs(u - np.floor(u) - 0.5), np.abs(v - np.floor(v) - 0.5)) > 0.48
-    fade = _fade(m.scale, s.pixel)
-    colour = _mix(m, 0.5 + (odd - 0.5) * fade + 0.1 * (value_noise(s.points / 0.2, m.seed) - 0.5))
+    fade = fade_out(m.scale, s.pixel)
+    colour = blend(m, 0.5 + (odd - 0.5) * fade + 0.1 * (value_noise(s.points / 0.2, m.seed) - 0.5))
     return colour * (1.0 - 0.25 * edge * fade)[:, None]
 
 
 def stripes(m: Material, s: Spots) -> Floats:
     """Upright stripes of wallpaper or cloth."""
-    u, _ = _flat(s)
+    u, _ = along_face(s)
     wave = np.clip(0.5 + 2.0 * np.sin(2 * np.pi * u / m.scale), 0, 1)
-    return _mix(m, 0.5 + (wave - 0.5) * _fade(m.scale * 0.5, s.pixel))
+    return blend(m, 0.5 + (wave - 0.5) * fade_out(m.scale * 0.5, s.pixel))
 
 
 def plaid(m: Material, s: Spots) -> Floats:
     """Crossing bands of cloth."""
-    u, v = _flat(s)
+    u, v = along_face(s)
     a = (np.sin(2 * np.pi * u / m.scale) > 0.3) * 0.5
     b = (np.sin(2 * np.pi * v / m.scale) > 0.3) * 0.5
-    return _mix(m, 0.35 + (a + b - 0.35) * _fade(m.scale * 0.5, s.pixel))
+    return blend(m, 0.35 + (a + b - 0.35) * fade_out(m.scale * 0.5, s.pixel))
 
 
 def dots(m: Material, s: Spots) -> Floats:
     """Dots on a square lattice."""
-    u, v = _flat(s)
+    u, v = along_face(s)
     u, v = u / m.scale, v / m.scale
     near = np.hypot(u - np.floor(u) - 0.5, v - np.floor(v) - 0.5) < 0.3
-    return _mix(m, 0.28 + (near - 0.28) * _fade(m.scale * 0.6, s.pixel))
+    return blend(m, 0.28 + (near - 0.28) * fade_out(m.scale * 0.6, s.pixel))
 
 
 def spines(m: Material, s: Spots) -> Floats:
@@ -138,13 +141,13 @@ def spines(m: Material, s: Spots) -> Floats:
     slot = s.points[:, 0] / m.scale
     slot = slot + 0.35 * np.sin(slot * 1.7)
     whole = np.floor(slot)
-    tint = np.stack([_cells(whole, whole * 0 + k, m.seed) for k in range(3)], axis=-1)
-    colour = (0.08 + 0.62 * tint**1.5) * (0.4 + 0.9 * _cells(whole, whole * 0 + 3, m.seed))[:, None]
+    tint = np.stack([cell_values(whole, whole * 0 + k, m.seed) for k in range(3)], axis=-1)
+    colour = (0.08 + 0.62 * tint**1.5) * (0.4 + 0.9 * cell_values(whole, whole * 0 + 3, m.seed))[:, None]
     gap = np.abs(slot - whole - 0.5) > 0.44
-    title = (np.abs(s.unit[:, 2] - 0.35) < 0.12) & (_cells(whole, whole * 0 + 4, m.seed) > 0.5) & ~gap
+    title = (np.abs(s.unit[:, 2] - 0.35) < 0.12) & (cell_values(whole, whole * 0 + 4, m.seed) > 0.5) & ~gap
     colour = np.where(title[:, None], 0.6, colour) * (1.0 - 0.7 * gap)[:, None]
     paper = (s.normals[:, 2] > 0.7)[:, None]
-    fade = _fade(m.scale, s.pixel)[:, None]
+    fade = fade_out(m.scale, s.pixel)[:, None]
     return np.where(paper, 0.55, 0.16 + (colour - 0.16) * fade)
 
 
@@ -159,10 +162,10 @@ def painting(m: Material, s: Spots) -> Floats:
         return np.where((y > hill)[:, None], sky, linear(m.colour) * (0.5 + speckle))
     if style == 1:
         u, v = x * 2.2 + 5, y * 1.7 + 5
-        tint = np.stack([_cells(u, v, m.seed + k) for k in range(3)], axis=-1)
-        return 0.5 * tint + 0.5 * _mix(m, tint[:, 0])
+        tint = np.stack([cell_values(u, v, m.seed + k) for k in range(3)], axis=-1)
+        return 0.5 * tint + 0.5 * blend(m, tint[:, 0])
     wave = 0.5 + 0.5 * np.sin(9 * np.hypot(x - 0.2, y + 0.1) + 4 * value_noise(s.unit * 2, m.seed))
-    return _mix(m, wave)
+    return blend(m, wave)
 
 
 def outdoors(m: Material, s: Spots) -> Floats:

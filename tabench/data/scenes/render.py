@@ -66,10 +66,27 @@ def trace(scene: Scene, height: int, width: int) -> Hits:
     return Hits(flat, index, points, np.einsum("nij,nj->ni", axes, local), unit, local)
 
 
-def colours(
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """What each pixel's ray meets, as light sees it; arrays of n = H * W rows.
+
+    Attributes:
+        view: (n, 3) unit directions to the camera.
+        albedo: (n, 3) linear colours.
+        gloss: (n,) weight of the highlight.
+        glow: (n,) light given off, as a multiple of the colour.
+    """
+
+    view: Floats
+    albedo: Floats
+    gloss: Floats
+    glow: Floats
+
+
+def surface(
     scene: Scene, hits: Hits, rays: Floats, focal: float, patterns: Mapping[str, Pattern] = PATTERNS
-) -> Floats:
-    """Linear light that reaches the camera (n, 3)."""
+) -> Surface:
+    """Evaluate the materials where the rays (n, 3) hit; `focal` in pixels tells detail from noise."""
     view = -rays / np.linalg.norm(rays, axis=-1, keepdims=True)
     slant = np.maximum((view * hits.normals).sum(-1), 0.15)
     pixel = hits.depth / focal / slant
@@ -83,9 +100,17 @@ def colours(
         spots = Spots(hits.unit[rows] * half, hits.unit[rows], hits.local[rows], pixel[rows], half)
         albedo[rows] = patterns[item.material.pattern](item.material, spots)
         gloss[rows], glow[rows] = item.material.gloss, item.material.glow
-    diffuse, highlight = direct(scene, hits.points, hits.normals, view, gloss)
+    return Surface(view, albedo, gloss, glow)
+
+
+def colours(
+    scene: Scene, hits: Hits, rays: Floats, focal: float, patterns: Mapping[str, Pattern] = PATTERNS
+) -> Floats:
+    """Linear light that reaches the camera (n, 3)."""
+    seen = surface(scene, hits, rays, focal, patterns)
+    diffuse, highlight = direct(scene, hits.points, hits.normals, seen.view, seen.gloss)
     scattered = scene.scatter * ambient(scene, hits.points, hits.normals)
-    return albedo * (diffuse + scattered[:, None] + glow[:, None]) + 0.25 * highlight
+    return seen.albedo * (diffuse + scattered[:, None] + seen.glow[:, None]) + 0.25 * highlight
 
 
 def develop(light: Floats, dice: Dice) -> npt.NDArray[np.float32]:

@@ -1,0 +1,133 @@
+"""Datasets that are folders of arrays: a folder for each kind, a file for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, cast
+
+import numpy as np
+
+from tabench.data import draws
+from tabench.data.base import Array, DatasetDef, Progress, Sample, Split, VerifyReport
+from tabench.data.fingerprint import fingerprint_files
+from tabench.data.layout import FOLDERS, file_of, list_images, read_image
+from tabench.data.transforms import augment, draw_transform
+from tabench.data.verify import verify_layout
+from tabench.errors import SpecError
+from tabench.registry import nearest
+
+
+class ArraySplit(Split):
+    """Images of one folder, read from disk on demand.
+
+    Args:
+        root: Folder that holds train/ and val/.
+        folder: "train" or "val".
+        numbers: File numbers, in order.
+        classes: Number of classes; labels outside -1..classes-1 are an error.
+        folders: Folder name of each kind of array.
+    """
+
+    def __init__(
+        self, root: Path, folder: str, numbers: Sequence[int], classes: int, folders: Mapping[str, str]
+    ) -> None:
+        self.root = root
+        self.folder = folder
+        self.numbers = list(numbers)
+        self.classes = classes
+        self.folders = dict(folders)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def ids(self) -> list[str]:
+        """Folder and file number, for example "val/17"."""
+        return [f"{self.folder}/{number}" for number in self.numbers]
+
+    def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
+        """Read one image; see `Split.load`.
+
+        Raises:
+            DataError: A file is missing or holds wrong values.
+        """
+        number = self.numbers[index]
+        arrays = read_image(self.root, self.folder, number, self.classes, self.folders)
+        image = cast(Array, arrays.pop("image"))
+        sample = Sample(f"{self.folder}/{number}", image, arrays)
+        if draw is None:
+            return sample
+        height, width = image.shape[1:]
+        return augment(sample, draw_transform(height, width, seed=draw[0], epoch=draw[1], index=index))
+
+
+class ArrayDataset(DatasetDef):
+    """Any dataset in such folders; subclasses name the kinds of arrays, the classes and the tasks.
+
+    Splits: "train" and "val" are the two folders; the two parts of `holdout` divide the
+    training folder 80/20, as `draws.training_part` draws it.
+
+    Attributes:
+        kinds: What an image has: "image" and its targets, in the order they are checked.
+        holdout: Names of the part to train on and the part to select on.
+        published_counts: Images per folder of the complete dataset; others give a warning.
+    """
+
+    kinds: ClassVar[tuple[str, ...]]
+    holdout: ClassVar[tuple[str, str]]
+    published_counts: ClassVar[Mapping[str, int]] = {}
+
+    def folders(self, root: Path) -> dict[str, str]:
+        """Folder name of each kind, below train/ and val/."""
+        return {kind: kind for kind in self.kinds}
+
+    def split(self, root: Path, name: str) -> ArraySplit:
+        """Open a split.
+
+        Raises:
+            DataError: Files are missing; the message names them.
+            SpecError: The dataset has no split of this name.
+        """
+        if name not in self.splits:
+            close = nearest(name, self.splits)
+            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.splits)}"
+            raise SpecError(f"dataset '{self.name}' has no split '{name}'", hint=hint)
+        folder, folders = "val" if name == "val" else "train", self.folders(root)
+        numbers = list_images(root, folder, hint=self.download, folders=folders)
+        if name in self.holdout:
+            kept = np.zeros(len(numbers), dtype=bool)
+            kept[draws.training_part(len(numbers))] = True
+            wanted = kept if name == self.holdout[0] else ~kept
+            numbers = [number for number, take in zip(numbers, wanted, strict=True) if take]
+        return ArraySplit(root, folder, numbers, len(self.class_names), folders)
+
+    def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
+        """Read every file and check it; see `verify_layout`."""
+        report = verify_layout(
+            root,
+            folders=self.folders(root),
+            class_names=self.class_names,
+            published_counts=self.published_counts,
+            published_size=self.size,
+            hint=self.download,
+            progress=progress,
+        )
+        if not report.problems:
+            report.fingerprint = self.fingerprint(root, progress)
+        return report
+
+    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+        """sha256 over all files' names and contents, from the cache where it is still valid.
+
+        Raises:
+            DataError: The folder is incomplete or not in this layout.
+        """
+        folders = self.folders(root)
+        files = [
+            file_of(root, folder, name, number)
+            for folder in FOLDERS
+            for number in list_images(root, folder, hint=self.download, folders=folders)
+            for name in folders.values()
+        ]
+        return fingerprint_files(root, files, progress)

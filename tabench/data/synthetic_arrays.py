@@ -1,0 +1,98 @@
+"""Generated datasets whose images are folders of arrays."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tabench.data.array_dataset import ArrayDataset, ArraySplit
+from tabench.data.base import Progress, VerifyReport
+from tabench.data.layout import file_of, write_array
+from tabench.data.recipe import Recipe
+from tabench.data.synthetic import SyntheticDataset
+from tabench.data.verify import verify_layout
+from tabench.errors import DataError
+
+# Another platform's rounding may move an edge by a pixel or a colour by a step.
+_DIFFERING_PIXELS = 0.01
+
+
+class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
+    """A generated dataset that is read as arrays; subclasses also derive from the real reader.
+
+    Attributes:
+        tolerance: For each kind, how far a stored value may be from the rendered one.
+    """
+
+    tolerance: ClassVar[Mapping[str, float]]
+
+    @abstractmethod
+    def make_arrays(self, recipe: Recipe, folder: str, index: int) -> Mapping[str, npt.NDArray[np.generic]]:
+        """Render one image of "train" or "val": the stored array of each kind."""
+
+    def write_image(self, root: Path, recipe: Recipe, folder: str, index: int) -> None:
+        """Render an image into its arrays; see `SyntheticDataset.write_image`."""
+        paths = {kind: file_of(root, folder, name, index) for kind, name in self.folders(root).items()}
+        if not all(path.exists() for path in paths.values()):
+            arrays = self.make_arrays(recipe, folder, index)
+            for kind, path in paths.items():
+                write_array(path, arrays[kind])
+
+    def split(self, root: Path, name: str) -> ArraySplit:
+        """Open a split.
+
+        Raises:
+            DataError: Nothing was generated here, or fewer images than the recipe says.
+            SpecError: There is no split of this name.
+        """
+        self.check_counts(root, lambda folder: len(ArrayDataset.split(self, root, folder)))
+        return super().split(root, name)
+
+    def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
+        """Check every file, the counts against the recipe, and two images against the renderer."""
+        try:
+            recipe = self.readable(root)
+        except DataError as error:
+            return VerifyReport(root, problems=[f"{error.where}: {error.message}"])
+        report = verify_layout(
+            root,
+            folders=self.folders(root),
+            class_names=self.class_names,
+            published_counts={},
+            published_size=(recipe.height, recipe.width),
+            hint=self.download,
+            progress=progress,
+        )
+        for folder, expected in recipe.counts.items():
+            found = report.counts.get(folder, 0)
+            if found != expected:
+                report.problems.append(f"{root / folder}: {found} images, the recipe says {expected}")
+        if not report.problems:
+            report.problems += self._differences(root, recipe, "train", 0)
+            report.problems += self._differences(root, recipe, "val", recipe.val - 1)
+        report.facts["recipe"] = recipe.to_json()
+        if not report.problems:
+            report.fingerprint = self.recipe_fingerprint(recipe)
+        return report
+
+    def _differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
+        """One line for each stored array that is not what the renderer makes."""
+        arrays = self.make_arrays(recipe, folder, index)
+        problems = []
+        for kind, name in self.folders(root).items():
+            path = file_of(root, folder, name, index)
+            stored = np.load(path, allow_pickle=False).astype(np.float64)
+            fresh = arrays[kind].astype(np.float64)
+            if stored.shape != fresh.shape:
+                problems.append(f"{path}: shape {stored.shape}, the recipe renders {fresh.shape}")
+                continue
+            apart = np.abs(stored - fresh) > self.tolerance[kind]
+            share = float((apart.any(axis=2) if apart.ndim == 3 else apart).mean())
+            if share > _DIFFERING_PIXELS:
+                problems.append(f"{path}: {100 * share:.1f}% of the pixels are not what the recipe renders")
+        return problems

@@ -1,0 +1,153 @@
+"""Reader, metrics, training and pictures on real street photographs, where they are at hand.
+
+They are CamVid frames with CityScapes' 7 categories and without any disparity, so the second task
+meets images without a single valid pixel. Found through TABENCH_REAL or in ../shared/real.
+"""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tabench.catalog import METHODS, TASKS
+from tabench.data.cityscapes import CITYSCAPES, CLASSES_7
+from tabench.data.loading import batches, evaluation_batches
+from tabench.engine.checkpoint import Keeper
+from tabench.engine.evaluate import evaluate
+from tabench.engine.loop import Setting, train_unit
+from tabench.engine.model import build_unit
+from tabench.engine.pictures import save_pictures
+from tabench.engine.unit import units_of
+from tabench.sam.checkpoint import load_checkpoint
+from tabench.sam.geometry import VIT_NANO
+from tabench.sam.locate import find_checkpoint
+from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+
+BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "real"
+FRAMES = Path(os.environ.get("TABENCH_REAL") or BESIDE)
+TASK_NAMES = tuple(CITYSCAPES.task_channels)
+
+pytestmark = pytest.mark.skipif(
+    not (FRAMES / "to_npy.py").is_file(),
+    reason="no real frames: set TABENCH_REAL, or put them in ../shared/real",
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("streets")
+    command = [sys.executable, str(FRAMES / "to_npy.py"), str(FRAMES / "camvid"), str(folder)]
+    options = ["--size", "128", "256", "--map7"]
+    subprocess.run([*command, *options], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return {name: TASKS.get(name)(count, CLASSES_7) for name, count in CITYSCAPES.task_channels.items()}
+
+
+def test_verify_finds_no_problem_and_says_that_no_disparity_is_there(root):
+    report = CITYSCAPES.verify(root)
+    assert report.problems == []
+    assert report.counts == {"train": 24, "val": 12}
+    assert report.facts["sizes"] == {"128x256": 36}
+    assert report.facts["images without a valid pixel"] == {"label": 0, "disparity": 36}
+    assert report.facts["disparity range"] is None
+    assert report.facts["class share"]["flat"] > 0.2
+    assert len(report.fingerprint) == 64
+
+
+def test_every_frame_reads_and_augments_to_the_contract(root):
+    for batch in batches(CITYSCAPES.split(root, "train"), seed=0, epoch=0, batch_size=6, augment=True):
+        assert batch.image.shape[1:] == (3, 128, 256)
+        assert 0 <= float(batch.image.min()) <= float(batch.image.max()) <= 1
+        assert -1 <= int(batch.targets["label"].min()) <= int(batch.targets["label"].max()) <= 6
+        assert batch.targets["disparity"].shape[1:] == (1, 128, 256)
+        assert not batch.targets["disparity"].any()
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_losses_stay_finite_and_metrics_have_no_number_only_where_nothing_is_valid(root, tasks, split):
+    generator = torch.Generator().manual_seed(0)
+    meters = {
+        (name, protocol): task.evaluation(protocol)
+        for name, task in tasks.items()
+        for protocol in task.protocols
+    }
+    for batch in evaluation_batches(CITYSCAPES.split(root, split), 4):
+        for name, task in tasks.items():
+            target = batch.targets[task.needs]
+            raw = torch.randn(
+                len(batch.ids), task.channels, 128, 256, generator=generator, requires_grad=True
+            )
+            loss = task.loss(raw, target)
+            loss.backward()
+            assert math.isfinite(loss.item())
+            assert torch.isfinite(raw.grad).all()
+            assert (loss.item() == 0) == (name == "disparity")
+            for protocol in task.protocols:
+                meters[name, protocol].update(task.activate(raw), target, batch.ids)
+    count = len(CITYSCAPES.split(root, split))
+    for protocol in ("paper", "pixel"):
+        assert all(0 < value < 100 for value in meters["segmentation", protocol].compute().values())
+        disparity = meters["disparity", protocol]
+        assert all(math.isnan(value) for value in disparity.compute().values())
+        assert all(images == {} for images in disparity.per_image().values())
+        assert f"images without a valid pixel, left out: {count}" in disparity.notes()
+
+
+def test_two_steps_of_training_an_evaluation_and_pictures(root, tasks, tmp_path):
+    torch.set_num_threads(1)
+    cell = Cell(
+        dataset=DatasetPart(name="cityscapes", fingerprint="x", tasks=TASK_NAMES, channels=(7, 1)),
+        backbone=BackbonePart(name="sam_vit_nano", checkpoint="x", pixel_norm="sam"),
+        method=MethodPart(name="ta-lora", params=METHODS.get("ta-lora").params({"ranks": (4, 4, 2)})),
+        train=TrainPart(
+            epochs=1, batch_size=2, max_steps=2, task_weights={"segmentation": 1, "disparity": 1}
+        ),
+        evaluation=EvaluationPart(pictures=2),
+        seed=0,
+    )
+    (unit,) = units_of(cell, METHODS.get("ta-lora").sharing)
+    model = build_unit(cell, unit, load_checkpoint(VIT_NANO, find_checkpoint(VIT_NANO)))
+    losses = []
+    setting = Setting(
+        cell,
+        unit,
+        tasks,
+        CITYSCAPES.split(root, "train"),
+        CITYSCAPES.split(root, "val"),
+        emit=lambda event, facts: losses.append(facts["loss"]) if event == "step" else None,
+    )
+    state = train_unit(model, setting, Keeper(tmp_path / "checkpoints"))
+    assert state.step == len(losses) == 2
+    assert all(math.isfinite(loss) for loss in losses)
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+    for result in evaluate(
+        model, unit, tasks, CITYSCAPES.split(root, "val"), torch.device("cpu"), batch_size=4
+    ):
+        if result.task == "disparity":
+            assert set(result.values.values()) == {None}
+            assert result.per_image == {"abs_err": {}, "rel_err": {}}
+        else:
+            assert all(value is None or 0 < value < 100 for value in result.values.values())
+            assert all(len(images) == 12 for images in result.per_image.values())
+
+    entries = save_pictures(
+        model, unit, tasks, CITYSCAPES.split(root, "val"), 2, torch.device("cpu"), tmp_path / "pictures"
+    )
+    assert len(entries) == 2
+    for entry in entries:
+        for name in TASK_NAMES:
+            seen = np.asarray(Image.open(tmp_path / "pictures" / entry["files"][name]["pred"]))
+            error = np.asarray(Image.open(tmp_path / "pictures" / entry["files"][name]["error"]))
+            assert seen.shape[:2] == error.shape[:2] == (128, 256)
+            assert error.any() == (name == "segmentation")
