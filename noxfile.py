@@ -97,6 +97,13 @@ def bench_report(session: nox.Session) -> None:
     session.run("python", "tests/scale/report_speed.py", *session.posargs)
 
 
+@nox.session(name="scale")
+def scale(session: nox.Session) -> None:
+    """Time `plan` and `status` on 2,000 made-up cells; `-- --cells 20000 --images 16 --limit 3` for more."""
+    install(session)
+    session.run("python", "tests/scale.py", *session.posargs)
+
+
 @nox.session(name="pretrain-nano")
 def pretrain_nano(session: nox.Session) -> None:
     """Pretrain sam_vit_nano again from its recipe (17 minutes on one busy core)."""

@@ -25,8 +25,13 @@ def file_stem(image_id: str) -> str:
     return image_id.replace("/", "_")
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of an experiment or a cell."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _checked(name: str, what: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise StoreError(f"'{name}' cannot be the name of {what}", hint="use letters, digits, '.', '_', '-'")
     return name
 
@@ -83,7 +88,8 @@ class ExperimentFolder:
         """Folders of cells that are there, by id."""
         if not self.path.is_dir():
             return []
-        found = (self.cell(path.name) for path in sorted(self.path.iterdir()) if path.is_dir())
+        names = (path.name for path in sorted(self.path.iterdir()) if is_name(path.name) and path.is_dir())
+        found = (self.cell(name) for name in names)
         return [cell for cell in found if cell.state() != "pending"]
 
     def truth(self, fingerprint: str) -> Path:
