@@ -82,9 +82,7 @@ def main() -> None:
         )  # fmt: skip
         content = big_record(given.images, epochs=200)
         write_cells(results, cells, content, int(len(cells) * given.done))
-        print(
-            f"{len(cells)} cells, {given.done:.0%} done, records of {len(json.dumps(content)) / 1e3:.0f} kB"
-        )
+        say(f"{len(cells)} cells, {given.done:.0%} done, records of {len(json.dumps(content)) / 1e3:.0f} kB")
         time.sleep(2.1)  # files that changed just now are not remembered
         times = {}
         for turn in ("cold", "warm", "warm again"):
