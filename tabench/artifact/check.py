@@ -6,6 +6,7 @@ import hashlib
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from tabench.artifact.archive import SUMS, is_safe
 from tabench.errors import StoreError
+from tabench.store.index import INDEX_FILE
 from tabench.store.record import Record
 
 LARGEST_RECORD = 1 << 28  # bytes; larger ones are not read as records
@@ -51,7 +53,7 @@ def check_artifact(path: Path) -> Checked:
         else:
             with zipfile.ZipFile(path) as archive:
                 _check(_Zip(archive), str(path), found)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise StoreError(
             f"cannot be read as an artifact: {error}", where=str(path), hint="fetch or export it again"
         ) from error
@@ -70,7 +72,7 @@ class _Folder:
             name = entry.relative_to(self.path).as_posix()
             if entry.is_symlink():
                 yield name, "is a link"
-            elif not entry.is_dir():
+            elif not entry.is_dir() and entry.name != INDEX_FILE:  # which `plan` and `status` derive
                 yield name, "" if entry.is_file() else "is no plain file"
 
     def open(self, name: str) -> IO[bytes]:
@@ -151,7 +153,7 @@ def _hashed(source: _Folder | _Zip, name: str, expected: str, found: Checked) ->
                 size += len(block)
                 if wanted and size <= LARGEST_RECORD:
                     kept.append(block)
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, zlib.error, EOFError):
         found.problems.append(f"{name}: is damaged")
         return None
     if digest.hexdigest() != expected:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +47,7 @@ class ExperimentFacts:
         done: Cell id to label of cells with a valid record.
         failed: Cell id to why, of cells whose last attempt failed.
         missing: Labels of cells that have neither.
+        under_way: Labels of those that have begun: they are packed as if they had not.
         synthetic: Whether the data are synthetic.
         data: Title of the data.
         fingerprint: Identity of the data.
@@ -73,6 +73,7 @@ class ExperimentFacts:
     done: dict[str, str]
     failed: dict[str, str]
     missing: list[str]
+    under_way: list[str]
     synthetic: bool
     data: str
     fingerprint: str
@@ -112,7 +113,6 @@ def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: 
     ids = _ids(results, spec)
     named = [cell for cell in results.done if cell.id in ids]
     example = min(named or results.done, key=lambda cell: (cell.run.get("wall_s") or float("inf"), cell.id))
-    states = Counter(cell.state for cell in results.cells)
     return ExperimentFacts(
         name=name,
         title=str(results.experiment.get("title") or name),
@@ -122,7 +122,8 @@ def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: 
         planned=len(results.cells),
         done={cell.id: cell.label for cell in results.done},
         failed={c.id: _first_line(c.failure.get("message")) for c in results.cells if c.state == "failed"},
-        missing=[c.label for c in results.cells if c.state not in ("done", "failed")] if states else [],
+        missing=[c.label for c in results.cells if c.state not in ("done", "failed")],
+        under_way=[c.label for c in results.cells if c.state in ("partial", "running")],
         synthetic=bool(first["data"]["synthetic"]),
         data=str(first["data"]["title"]),
         fingerprint=str(first["data"]["fingerprint"]),

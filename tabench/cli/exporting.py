@@ -76,6 +76,9 @@ def artifact(
     for e in packed.experiments:
         made_up = " (synthetic data)" if e.synthetic else ""
         typer.echo(f"{e.name}: {len(e.done)} of {e.planned} cells, profile {e.profile}{made_up}")
+        if e.under_way:
+            typer.secho("note: ", fg="yellow", nl=False)
+            typer.echo(f"under way, packed as not run: {', '.join(e.under_way)}")
     for name in stale:
         typer.secho("note: ", fg="yellow", nl=False)
         typer.echo(f"reports/{name} is older than its records -> tabench report {name}, then export again")
