@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tabench.errors import StoreError, TabenchError
+from tabench.errors import EvaluationFailedError, StoreError, TabenchError
 from tabench.store.atomic import append_line, write_json
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
@@ -240,6 +240,8 @@ class CellFolder:
 
 def failure_kind(error: BaseException) -> str:
     """The word a failure is recorded under: a TabenchError's own, or what Python and torch raise."""
+    if isinstance(error, EvaluationFailedError):
+        return failure_kind(error.cause)
     if isinstance(error, TabenchError):
         return error.kind
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
