@@ -149,7 +149,7 @@ def _run_unit(
             model, unit, setting.tasks, split, cell.evaluation.pictures, setting.device, folder.pictures
         )
         companions.visit(unit.name, model)
-    _digest(trained, unit.name, digest)
+    add_digest(trained, unit.name, digest)
     with _evaluating(unit.name):
         setting.emit("cost", measure_unit(model, setting))
     return _Done(unit, state, results, count(model), pictures, epoch)
@@ -170,7 +170,8 @@ def _evaluating(unit: str) -> Iterator[None]:
         raise EvaluationFailedError(unit, error) from error
 
 
-def _digest(trained: Named, unit: str, digest: Any) -> None:
+def add_digest(trained: Named, unit: str, digest: Any) -> None:
+    """Add a unit's trained parameters to a cell's running sha256."""
     for name in sorted(trained):
         values = trained[name].detach().cpu().contiguous()
         digest.update(f"{unit}/{name}{tuple(values.shape)}{values.dtype}".encode())
