@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +106,11 @@ def _of_results(folder: Path, prefix: str, results: Path) -> Iterator[Member]:
 
 
 def _of_spec(spec: Path) -> Iterator[Member]:
-    """An experiment file and what lies beside it for it: published values and claims."""
+    """An experiment file, the file it is based on, and what lies beside it: published values and claims."""
     yield Member(f"experiments/{spec.name}", spec)
+    base = tomllib.loads(spec.read_text(encoding="utf-8")).get("base")
+    if isinstance(base, str):
+        yield Member(f"experiments/{base}", spec.parent / base)
     yield from _of_folder(spec.parent / "published", "experiments/published")
     yield from _of_folder(spec.parent / "claims", "experiments/claims")
     for path in sorted(spec.parent.glob("claims*.*")):

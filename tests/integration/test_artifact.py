@@ -145,6 +145,13 @@ def test_the_same_results_give_the_same_bytes(
     assert (said["records"], said["older_reports"]) == (6, [])
 
 
+def test_the_file_that_an_experiment_is_based_on_comes_along(tmp_path: Path) -> None:
+    write_results(tmp_path, name="ranks", seeds=(0,), methods=METHODS, pictures=False)
+    packed = contents(tmp_path, {"ranks": ROOT / "experiments" / "ranks.toml"}, tmp_path / "none")
+    names = {member.name for member in packed.members}
+    assert {"experiments/ranks.toml", "experiments/nyuv2.toml"} <= names
+
+
 def test_nothing_to_pack_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("export", "artifact", f"--results={tmp_path}") == 2
     assert "no experiment with a finished cell" in capsys.readouterr().err
