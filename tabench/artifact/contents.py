@@ -77,6 +77,18 @@ def contents(
     return Contents(sorted(members.values(), key=lambda m: m.name), facts)
 
 
+def names_this_machine(members: Sequence[Member], folders: Sequence[Path]) -> list[str]:
+    """Text members of results that hold a path of some folders, to be looked at before a blind review."""
+    needles = [str(folder).encode() for folder in folders if len(folder.parts) > 1]
+    found = []
+    for member in members:
+        if member.name.startswith("results/") and member.name.endswith((".json", ".jsonl")):
+            with member.open() as file:
+                if any(needle in line for line in file for needle in needles):
+                    found.append(member.name)
+    return found
+
+
 def _environments(here: dict[str, Any], facts: Sequence[ExperimentFacts]) -> dict[str, Any]:
     return {
         "written_on": here,

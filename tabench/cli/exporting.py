@@ -48,7 +48,7 @@ def artifact(
     """
     from tabench.artifact.archive import write_artifact
     from tabench.artifact.check import check_artifact
-    from tabench.artifact.contents import contents
+    from tabench.artifact.contents import contents, names_this_machine
     from tabench.provenance.checksum import sha256_file
 
     names = [experiment_name(text) for text in experiments or _all(results)]
@@ -62,6 +62,7 @@ def artifact(
             "; ".join(checked.problems[:3]), where=str(out), hint="a file changed meanwhile: again"
         )
     stale = [e.name for e in packed.experiments if e.reported and _stale(results / e.name, reports / e.name)]
+    telling = names_this_machine(packed.members, [Path.home(), Path.cwd()])
     facts = {
         "out": str(out),
         "sha256": sha256_file(out) if out.is_file() else None,
@@ -69,6 +70,7 @@ def artifact(
         "records": checked.records,
         "experiments": [e.name for e in packed.experiments],
         "older_reports": stale,
+        "name_this_machine": telling,
     }
     if as_json:
         print_json(facts)
@@ -82,6 +84,9 @@ def artifact(
     for name in stale:
         typer.secho("note: ", fg="yellow", nl=False)
         typer.echo(f"reports/{name} is older than its records -> tabench report {name}, then export again")
+    if telling:
+        typer.secho("note: ", fg="yellow", nl=False)
+        typer.echo(f"{len(telling)} file(s) name folders of this machine, for example {telling[0]}")
     typer.echo(f"{out}: {facts['files']} files, {checked.records} records, checked")
     if facts["sha256"]:
         typer.echo(f"sha256 {facts['sha256']}")

@@ -49,7 +49,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = json.loads((folder / "experiment.json").read_text())
     about["cells"] |= {cell_id("frozen", 0): "frozen s0", cell_id("frozen", 1): "frozen s1"}
     write(folder / "experiment.json", about)
-    CellFolder(home / "results", "nyuv2", cell_id("frozen", 0)).write_failure(OSError("disk gone"), attempt=1)
+    gone = OSError(f"{Path.cwd() / 'data'}: disk gone")
+    CellFolder(home / "results", "nyuv2", cell_id("frozen", 0)).write_failure(gone, attempt=1)
     write(folder / cell_id("ta-lora", 0) / "claim.json", {})
     write(folder / cell_id("full-hps", 0) / "checkpoint" / "all" / "00000001" / "state.json", {})
     write(folder / cell_id("ta-lora", 0) / "weights-all.safetensors", "large")
@@ -143,6 +144,7 @@ def test_the_same_results_give_the_same_bytes(
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (home / "b.zip").read_bytes() == packed.read_bytes()
     assert (said["records"], said["older_reports"]) == (6, [])
+    assert said["name_this_machine"] == [f"results/nyuv2/{cell_id('frozen', 0)}/failure.json"]
 
 
 def test_the_file_that_an_experiment_is_based_on_comes_along(tmp_path: Path) -> None:
