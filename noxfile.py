@@ -103,7 +103,7 @@ def bench_report(session: nox.Session) -> None:
 def artifact(session: nox.Session) -> None:
     """Pack the shipped records, unpack them elsewhere, install only what reports need, compare the tables."""
     install(session)
-    place = Path(session.create_tmp()) / "artifact"
+    place = Path(session.create_tmp()).resolve() / "artifact"
     shutil.rmtree(place, ignore_errors=True)
     reports, packed, here = place / "reports", place / "artifact.zip", place / "unpacked"
     reference = ("nyuv2", "--results", "results/reference")
