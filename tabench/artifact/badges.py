@@ -45,12 +45,14 @@ class Archive:
         names: Names of all members.
         citation: Text of CITATION.cff.
         pinned: Distributions in requirements-report.txt.
+        commit: Commit of the sources, "+" with uncommitted changes; "" outside a checkout.
         experiments: The packed experiments.
     """
 
     names: frozenset[str]
     citation: str
     pinned: int
+    commit: str
     experiments: tuple[ExperimentFacts, ...]
 
     def count(self, prefix: str, suffix: str = "") -> int:
@@ -100,6 +102,11 @@ def _functional(archive: Archive) -> Badge:
         if e.spec is not None:
             consistent.append(
                 f"{e.name}: {e.named} of these ids come out of experiments/{e.spec.name} as it is"
+            )
+        if e.commits:
+            consistent.append(
+                f"{e.name}: made at {', '.join(e.commits)}; "
+                f"the sources here are of {archive.commit or 'unknown'}"
             )
         complete.append(f"{e.name}: {len(e.done)} of {e.planned} cells have a record, {len(e.failed)} failed")
         if e.missing:

@@ -69,10 +69,12 @@ def contents(
     }
     names = frozenset({*members, *made, "README.md", "BADGES.md"})
     citation = (root / "CITATION.cff").read_text(encoding="utf-8")
-    archive = Archive(names, citation, sum(not line.startswith(" ") for line in lock.splitlines()), facts)
     git = environment["git"] or {"commit": "", "dirty": False}
-    commit = f"{git['commit']}{' with uncommitted changes' if git['dirty'] else ''}"
-    made |= {"README.md": readme(archive, commit), "BADGES.md": badge_page(archive)}
+    commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
+    archive = Archive(
+        names, citation, sum(not line.startswith(" ") for line in lock.splitlines()), commit, facts
+    )
+    made |= {"README.md": readme(archive), "BADGES.md": badge_page(archive)}
     members |= {name: Member(name, text.encode()) for name, text in made.items()}
     return Contents(sorted(members.values(), key=lambda m: m.name), facts)
 

@@ -13,7 +13,7 @@ from tabench.artifact.badges import Archive, badges
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def readme(archive: Archive, commit: str) -> str:
+def readme(archive: Archive) -> str:
     """The page that leads a stranger from checking to running a cell again."""
     return (
         _environment()
@@ -21,7 +21,7 @@ def readme(archive: Archive, commit: str) -> str:
         .render(
             experiments=archive.experiments,
             version=__version__,
-            commit=commit,
+            commit=archive.commit,
             pinned=archive.pinned,
             reference=archive.count("results/reference/") > 0,
             reported=any(e.reported for e in archive.experiments),

@@ -114,6 +114,7 @@ def test_the_badges_say_what_is_there_and_what_is_not(packed: Path) -> None:
         "- **A DOI or another permanent identifier**: no evidence",
         "nyuv2: 6 records whose id is the sha256 of their own cell",
         "nyuv2: 0 of these ids come out of experiments/nyuv2.toml as it is",
+        "nyuv2: made at 1234abcd; the sources here are of ",
         "nyuv2: 6 of 8 cells have a record, 1 failed",
         "[ ] nyuv2: not run: frozen s1",
         "- **By another team**: no evidence",
