@@ -123,11 +123,11 @@ def artifact(session: nox.Session) -> None:
             session.error(f"{table.name} came out differently without torch")
 
 
-@nox.session(name="scale")
-def scale(session: nox.Session) -> None:
+@nox.session(name="bench-plan")
+def bench_plan(session: nox.Session) -> None:
     """Time `plan` and `status` on 2,000 made-up cells; `-- --cells 20000 --images 16 --limit 3` for more."""
     install(session)
-    session.run("python", "tests/scale.py", *session.posargs)
+    session.run("python", "tests/scale/plan_speed.py", *session.posargs)
 
 
 @nox.session(name="pretrain-nano")

@@ -1,4 +1,4 @@
-"""How long `tabench plan` and `tabench status` take on thousands of finished cells; run by `nox -s scale`.
+"""How long `plan` and `status` take on thousands of finished cells; run by `nox -s bench-plan`.
 
 The records are made up in the shape of a long run (200 epochs, hundreds of images), so that their size is
 that of real ones.
@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from report_fixtures import record, run_facts
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMAND = "import sys; from tabench.cli import main; main(sys.argv[1:])"
 
 
