@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -107,6 +109,37 @@ def bench_report(session: nox.Session) -> None:
     """Render a report from 2,002 made-up runs; fails above 20 s of processor time or 1 GB."""
     install(session)
     session.run("python", "tests/scale/report_speed.py", *session.posargs)
+
+
+@nox.session(name="artifact")
+def artifact(session: nox.Session) -> None:
+    """Pack the shipped records, unpack them elsewhere, install only what reports need, compare the tables."""
+    install(session)
+    place = Path(session.create_tmp()).resolve() / "artifact"
+    shutil.rmtree(place, ignore_errors=True)
+    reports, packed, here = place / "reports", place / "artifact.zip", place / "unpacked"
+    reference = ("nyuv2", "--results", "results/reference")
+    session.run("tabench", "report", *reference, "--out", str(reports / "nyuv2"))
+    session.run("tabench", "export", "artifact", *reference, "--reports", str(reports), "--out", str(packed))
+    session.run("python", "-m", "zipfile", "-e", str(packed), str(here))
+    session.run("python", "-m", "venv", str(place / "venv"))
+    python = str(place / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    with session.chdir(here):
+        pins = ("--require-hashes", "-r", "requirements-report.txt")
+        session.run(python, "-m", "pip", "install", "--quiet", *pins, external=True)
+        run = (python, "-B", "-m", "tabench")
+        session.run(*run, "export", "check", ".", external=True)
+        session.run(*run, "report", "nyuv2", "--results", "results", "--out", "../again", external=True)
+    for table in sorted((reports / "nyuv2" / "tables").iterdir()):
+        if table.read_bytes() != (place / "again" / "tables" / table.name).read_bytes():
+            session.error(f"{table.name} came out differently without torch")
+
+
+@nox.session(name="bench-plan")
+def bench_plan(session: nox.Session) -> None:
+    """Time `plan` and `status` on 2,000 made-up cells; `-- --cells 20000 --images 16 --limit 3` for more."""
+    install(session)
+    session.run("python", "tests/scale/plan_speed.py", *session.posargs)
 
 
 @nox.session(name="pretrain-nano")

@@ -86,6 +86,27 @@ class MemoryExhaustedError(TabenchError):
     kind = "out-of-memory"
 
 
+class EvaluationFailedError(TabenchError):
+    """A unit is trained and kept, but evaluating it raised.
+
+    Args:
+        unit: The unit's name; "all" if the cell has one only.
+        cause: What was raised; it decides what the failure is recorded under.
+    """
+
+    def __init__(self, unit: str, cause: Exception) -> None:
+        text = cause.message if isinstance(cause, TabenchError) else f"{type(cause).__name__}: {cause}"
+        place = cause.where if isinstance(cause, TabenchError) else None
+        what = f"{place}: {text}" if place else " ".join(text.split())
+        whole = unit == "all"
+        super().__init__(
+            f"{'' if whole else f'{unit} '}trained; evaluation failed: {what}; "
+            f"run again to {'evaluate only' if whole else f'evaluate {unit} only and go on'}",
+            hint=cause.hint if isinstance(cause, TabenchError) else None,
+        )
+        self.cause = cause
+
+
 class InterruptedRunError(TabenchError):
     """A run was asked to stop (Ctrl-C, SIGTERM); it can be resumed."""
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tabench.cli import bench, data, doctor, listing, planning, preparing, pretraining, running
+from tabench.cli import (
+    bench,
+    data,
+    doctor,
+    evaluating,
+    exporting,
+    listing,
+    planning,
+    preparing,
+    pretraining,
+    running,
+)
 from tabench.cli.app import app
 from tabench.cli.output import print_error
 from tabench.errors import TabenchError
@@ -15,6 +26,8 @@ __all__ = [
     "bench",
     "data",
     "doctor",
+    "evaluating",
+    "exporting",
     "listing",
     "main",
     "planning",

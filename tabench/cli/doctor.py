@@ -3,72 +3,76 @@
 from __future__ import annotations
 
 import os
-import shutil
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import print_json
+from tabench.cli.planning import RESULTS
 from tabench.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from tabench.provenance.finding import Finding
 
 COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
-@app.command()
-def doctor(as_json: options.JsonOption = False) -> None:
-    """Check what decides whether runs work and repeat: torch, devices, weights, data, disk."""
-    from tabench.provenance.determinism import findings
-    from tabench.provenance.environment import capture
+@app.command(epilog="Examples:\n\n  tabench doctor\n\n  tabench doctor --results /scratch/results --json")
+def doctor(results: options.ResultsOption = RESULTS, as_json: options.JsonOption = False) -> None:
+    """Check what decides whether runs work and repeat: torch, devices, weights, data, disks.
 
-    lines: list[tuple[str, str, str]] = [(f.level, f.message, f.hint) for f in findings()]
-    lines += [*_weights(), _data(), _disk()]
+    Files are written to the results folder and the cache for a moment. Exit code 1 if there is a problem.
+    """
+    from tabench.provenance.determinism import findings, forced_findings
+    from tabench.provenance.environment import capture
+    from tabench.provenance.filesystem import folder_findings
+    from tabench.provenance.machine import machine_findings
+    from tabench.runs.cache import cache_root
+
+    found = [
+        *machine_findings(),
+        *findings(),
+        *forced_findings(),
+        *folder_findings(results, "results folder"),
+        *folder_findings(cache_root(), "cache"),
+        *_weights(),
+        _data(),
+    ]
     if as_json:
-        rows = [{"level": level, "message": message, "hint": hint} for level, message, hint in lines]
-        print_json({"findings": rows, "environment": capture()})
+        print_json({"findings": [asdict(f) for f in found], "environment": capture()})
     else:
-        for level, message, hint in lines:
-            typer.secho(f"{level:8}", fg=COLOURS[level], nl=False)
-            typer.echo(f"{message}{f' -> {hint}' if hint else ''}")
-    if any(level == "problem" for level, _, _ in lines):
+        for f in found:
+            typer.secho(f"{f.level:8}", fg=COLOURS[f.level], nl=False)
+            typer.echo(f"{f.message}{f' -> {f.hint}' if f.hint else ''}")
+    if any(f.level == "problem" for f in found):
         raise typer.Exit(1)
 
 
-def _weights() -> list[tuple[str, str, str]]:
+def _weights() -> list[Finding]:
     from tabench.catalog import BACKBONES
+    from tabench.provenance.finding import Finding
     from tabench.runs.weights import find_weights
 
-    lines = []
+    found = []
     for name in BACKBONES.names():
         try:
-            lines.append(("ok", f"weights of {name}: {find_weights(BACKBONES.get(name), None).path}", ""))
+            found.append(Finding("ok", f"weights of {name}: {find_weights(BACKBONES.get(name), None).path}"))
         except CheckpointError as error:
-            lines.append(("note", error.message, error.hint or ""))
-    return lines
+            found.append(Finding("note", error.message, error.hint or ""))
+    return found
 
 
-def _data() -> tuple[str, str, str]:
+def _data() -> Finding:
+    from tabench.provenance.finding import Finding
+
     folder = os.environ.get("TABENCH_DATA")
     if not folder:
-        return (
-            "note",
-            "TABENCH_DATA is not set",
-            "set it to the folder that holds nyuv2/, or give --data-root",
-        )
+        hint = "set it to the folder that holds nyuv2/, or give --data-root"
+        return Finding("note", "TABENCH_DATA is not set", hint)
     if not Path(folder).is_dir():
-        return ("problem", f"TABENCH_DATA={folder} is no folder", "correct or unset it")
-    return ("ok", f"TABENCH_DATA={folder}", "")
-
-
-def _disk() -> tuple[str, str, str]:
-    from tabench.runs.estimate import size
-
-    free = shutil.disk_usage(Path.cwd()).free
-    if free < 2e9:
-        return (
-            "problem",
-            f"{size(free)} free on this disk",
-            "full fine-tuning of SAM needs tens of gigabytes",
-        )
-    return ("ok", f"{size(free)} free on this disk", "")
+        return Finding("problem", f"TABENCH_DATA={folder} is no folder", "correct or unset it")
+    return Finding("ok", f"TABENCH_DATA={folder}")

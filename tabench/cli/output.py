@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from tabench.data.base import Progress
 
+MANY = 200  # rows from which on a table is printed without rich
 STATE_STYLES = {
     "done": "green",
     "failed": "red",
@@ -34,11 +34,17 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(value: object) -> None:
     """Print a value as JSON for a script."""
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    from tabench.store.encoding import dumps
+
+    typer.echo(dumps(value), nl=False)
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, state: int | None = None) -> None:
     """Print a table; column `state` is coloured by its word."""
+    rows = list(rows)
+    if len(rows) > MANY:
+        _print_many([list(heads), *map(list, rows)], state)
+        return
     from rich.table import Table
     from rich.text import Text
 
@@ -52,6 +58,18 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, state: i
     if not screen.is_terminal:
         screen.width = max(screen.width, 160)  # a log has no edge to wrap at
     screen.print(table)
+
+
+def _print_many(rows: list[list[str]], state: int | None) -> None:
+    """The same table, without wrapping long texts: rich needs half a millisecond a row."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        if state is not None and row[state] in STATE_STYLES:
+            cells[state] = typer.style(cells[state], fg=STATE_STYLES[row[state]])
+        lines.append(" ".join(cells).rstrip())
+    typer.echo("\n".join(lines))
 
 
 def print_error(error: TabenchError) -> None:

@@ -13,6 +13,7 @@ from tabench.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from tabench.runs.plan import Plan
+    from tabench.store.index import Known
     from tabench.store.layout import CellFolder
 
 RESULTS = Path("results")
@@ -130,11 +131,16 @@ def status(
     as_json: options.JsonOption = False,
 ) -> None:
     """Print the state of every cell as the last run left it: done, failed, partial, running or pending."""
+    from tabench.store.index import read_index
     from tabench.store.layout import ExperimentFolder
 
     folder = ExperimentFolder(results, experiment_name(experiment))
     content = folder.read_experiment()
-    rows = [_row(folder.cell(cell_id), label) for cell_id, label in content["cells"].items()]
+    index = read_index(results, folder.experiment)
+    rows = [
+        _row(index.cells.get(cell_id), folder.cell(cell_id), label)
+        for cell_id, label in content["cells"].items()
+    ]
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["state"]] = counts.get(row["state"], 0) + 1
@@ -164,20 +170,20 @@ def experiment_name(text: str) -> str:
     return load_experiment(path).name
 
 
-def _row(folder: CellFolder, label: str) -> dict[str, Any]:
+def _row(known: Known | None, folder: CellFolder, label: str) -> dict[str, Any]:
     from tabench.runs.estimate import duration
-    from tabench.store.encoding import read_json
 
-    state, detail = folder.state(), ""
+    state, detail = known.state if known else "pending", ""
     row: dict[str, Any] = {"id": folder.cell_id, "label": label, "state": state}
-    if state == "done" and folder.run.is_file():
-        row["wall_s"] = read_json(folder.run).get("wall_s")
-        detail = f"took {duration(row['wall_s'])}" if row["wall_s"] is not None else ""
+    if known is None:
+        return {**row, "detail": detail}
+    if state == "done":
+        row["wall_s"], row["finished"] = known.wall_s, known.finished
+        detail = known.problem or (f"took {duration(known.wall_s)}" if known.wall_s is not None else "")
     elif state == "failed":
-        failure = folder.read_failure()
-        row["kind"], row["message"] = failure.get("kind"), failure.get("message")
-        detail = f"{row['kind']}: {str(row['message']).splitlines()[0]}"
-    elif state in ("running", "partial"):
+        row["kind"], row["message"] = known.kind, known.message
+        detail = known.problem or f"{known.kind}: {known.message.partition(chr(10))[0]}"
+    else:
         last = next((e for e in reversed(folder.read_journal()) if "step" in e), None)
         if last is not None:
             row["step"] = last["step"]

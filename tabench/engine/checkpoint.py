@@ -65,7 +65,7 @@ class Keeper:
                 save_file(_plain(state.best_weights), writing / "best.safetensors")
             if not state.finished:
                 save_file(_moments(trained, optimizer), writing / "optimizer.safetensors")
-            (writing / "state.json").write_text(json.dumps(state.to_json(), sort_keys=True))
+            (writing / "state.json").write_text(json.dumps(state.to_json()))
             for path in [*writing.iterdir(), writing]:
                 _flush(path)
             writing.rename(final)

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+
+from tabench.provenance.finding import Finding
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 _WORKSPACES = (":4096:8", ":16:8")  # the two that cuBLAS documents as deterministic
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of ``tabench doctor``.
-
-    Attributes:
-        level: "ok", "note" (nothing to do) or "problem".
-        message: What was found.
-        hint: What to do about a problem.
-    """
-
-    level: Literal["ok", "note", "problem"]
-    message: str
-    hint: str = ""
 
 
 def set_determinism(seed: int, threads: int = 0) -> None:
@@ -42,7 +28,8 @@ def set_determinism(seed: int, threads: int = 0) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
+    # use_deterministic_algorithms(True) without loading torch's compiler, which takes seconds and is not used
+    torch.set_deterministic_debug_mode("error")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
@@ -66,11 +53,7 @@ def findings() -> list[Finding]:
     found.append(
         Finding("note", "equal numbers need an equal thread count: it is kept in run.json as `threads`")
     )
-    if torch.cuda.is_available():
-        names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-        found.append(Finding("ok", f"CUDA {torch.version.cuda}: {names}"))
-    else:
-        found.append(Finding("note", "no CUDA device: everything runs on the CPU"))
+    found += [_blas(), _cuda()]
     workspace = os.environ.get(_WORKSPACE)
     if workspace is None or workspace in _WORKSPACES:
         found.append(Finding("ok", f"{_WORKSPACE} is {workspace or f'free: runs set {_WORKSPACES[0]}'}"))
@@ -89,3 +72,80 @@ def findings() -> list[Finding]:
             )
         )
     return found
+
+
+def forced_findings() -> list[Finding]:
+    """Whether the switches of `set_determinism` are in force, read back and tried. Sets them."""
+    import torch
+
+    set_determinism(0)
+    switches = {
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "only errors, no warnings": not torch.is_deterministic_algorithms_warn_only_enabled(),
+        "unset memory is filled": bool(torch.empty(8).isnan().all()),
+        "no cuDNN benchmark": not torch.backends.cudnn.benchmark,
+        "no TF32 in cuDNN": not torch.backends.cudnn.allow_tf32,
+        "no TF32 in matrix products": torch.get_float32_matmul_precision() == "highest",
+    }
+    off = [name for name, holds in switches.items() if not holds]
+    if off:
+        hint = "another package changes torch's switches: import it after tabench, or not at all"
+        return [Finding("problem", f"not in force: {', '.join(off)}", hint)]
+    return [Finding("ok", f"in force: {', '.join(switches)}"), _repeats()]
+
+
+def _repeats() -> Finding:
+    """The same small product and its gradient, twice."""
+    import torch
+
+    results = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        left, right = torch.randn(64, 256, requires_grad=True), torch.randn(256, 64)
+        torch.autograd.backward((left @ right).square().sum())
+        results.append(left.grad)
+    if torch.equal(*results):  # type: ignore[arg-type]
+        return Finding("ok", "the same product and gradient came out twice, bit by bit")
+    hint = "set MKL_CBWR=COMPATIBLE, or use one thread: --threads 1"
+    return Finding("problem", "the same product and gradient came out differently", hint)
+
+
+def _blas() -> Finding:
+    """Which libraries add up: their sums differ in the last digits."""
+    import numpy as np
+    import torch
+
+    config = torch.__config__.show()
+    name = config.partition("BLAS_INFO=")[2].partition(",")[0] or "unknown"
+    usage = config.partition("CPU capability usage: ")[2].partition("\n")[0] or "unknown"
+    numpy_config = np.show_config(mode="dicts")
+    numpys = numpy_config["Build Dependencies"]["blas"]["name"] if numpy_config else "unknown"
+    variable = os.environ.get("MKL_CBWR")
+    more = f", MKL_CBWR={variable}" if variable else ""
+    return Finding("ok", f"BLAS: torch {name} with {usage}, numpy {numpys}{more}")
+
+
+def _cuda() -> Finding:
+    import torch
+
+    driver = Path("/proc/driver/nvidia/version")
+    try:
+        lines = driver.read_text(encoding="utf-8").splitlines()
+        kernel = next((word for word in lines[0].split() if word[0].isdigit() and "." in word), "unknown")
+    except (OSError, IndexError):
+        kernel = ""
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+        cudnn: object = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        return Finding(
+            "ok", f"CUDA {torch.version.cuda}, cuDNN {cudnn}, driver {kernel or 'unknown'}: {names}"
+        )
+    if kernel and torch.version.cuda is None:
+        hint = "install a CUDA build of torch and torchvision"
+        return Finding("problem", f"driver {kernel} is there, but torch is built for the CPU", hint)
+    if kernel:
+        hint = "update the driver, check nvidia-smi, or unset CUDA_VISIBLE_DEVICES"
+        return Finding(
+            "problem", f"driver {kernel} is there, but CUDA {torch.version.cuda} finds no device", hint
+        )
+    return Finding("note", "no CUDA device: everything runs on the CPU")

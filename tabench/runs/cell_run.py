@@ -168,7 +168,7 @@ class _Diary:
             "wall_s": self.wall_s(),
             "train_s": round(self._before["train_s"] + here - self._evaluating - self.meter.measuring, 3),
             "eval_s": round(self._before["eval_s"] + self._evaluating, 3),
-            **peak_memory(),
+            **{key: max(value, float(self.run.get(key) or 0.0)) for key, value in peak_memory().items()},
             "attempts": self.attempt,
             "threads": self.options.threads or usable_cores(),
             "environment": capture(),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from tabench.engine.optim import steps_per_epoch, total_steps
 from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
 from tabench.engine.state import State
 from tabench.engine.unit import Unit, units_of
+from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
@@ -86,8 +88,9 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
             should_stop,
         )
         done.append(_run_unit(setting, weights, folder, digest, companions))
-    companions.write(weights, truth)
-    return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
+    with _evaluating("all"):
+        companions.write(weights, truth)
+        return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
@@ -129,30 +132,49 @@ def _run_unit(
     def progress(count: int, total: int) -> None:
         setting.emit("evaluating", {"unit": unit.name, "images": count, "of": total})
 
-    results = evaluate(
-        model,
-        unit,
-        setting.tasks,
-        split,
-        setting.device,
-        batch_size=setting.eval_batch,
-        progress=progress,
-        should_stop=setting.should_stop,
-    )
+    with _evaluating(unit.name):
+        results = evaluate(
+            model,
+            unit,
+            setting.tasks,
+            split,
+            setting.device,
+            batch_size=setting.eval_batch,
+            progress=progress,
+            should_stop=setting.should_stop,
+        )
     setting.emit(
         "final",
         {"unit": unit.name, "seconds": time.monotonic() - started, "values": curve_entries(results, epoch)},
     )
-    pictures = save_pictures(
-        model, unit, setting.tasks, split, cell.evaluation.pictures, setting.device, folder.pictures
-    )
-    companions.visit(unit.name, model)
-    _digest(trained, unit.name, digest)
-    setting.emit("cost", measure_unit(model, setting))
+    with _evaluating(unit.name):
+        pictures = save_pictures(
+            model, unit, setting.tasks, split, cell.evaluation.pictures, setting.device, folder.pictures
+        )
+        companions.visit(unit.name, model)
+    add_digest(trained, unit.name, digest)
+    with _evaluating(unit.name):
+        setting.emit("cost", measure_unit(model, setting))
     return _Done(unit, state, results, count(model), pictures, epoch)
 
 
-def _digest(trained: Named, unit: str, digest: Any) -> None:
+@contextmanager
+def _evaluating(unit: str) -> Iterator[None]:
+    """Say of an error inside the block that training is done and kept.
+
+    Raises:
+        EvaluationFailedError: The block raised something other than an interruption.
+    """
+    try:
+        yield
+    except InterruptedRunError:
+        raise
+    except Exception as error:
+        raise EvaluationFailedError(unit, error) from error
+
+
+def add_digest(trained: Named, unit: str, digest: Any) -> None:
+    """Add a unit's trained parameters to a cell's running sha256."""
     for name in sorted(trained):
         values = trained[name].detach().cpu().contiguous()
         digest.update(f"{unit}/{name}{tuple(values.shape)}{values.dtype}".encode())

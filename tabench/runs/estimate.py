@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
 from tabench.runs.cost import cell_flops, flops_per_second
 from tabench.spec.cell import Cell
+from tabench.store.index import Known, cell_of, settings_of
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,57 @@ class Finished:
     """A finished run that others are estimated from.
 
     Attributes:
-        cell: Its cell.
+        settings: Its cell without the seed, as `settings_of` writes it.
+        method: Its method's name.
         wall_s: Seconds from start to record, all attempts.
     """
 
-    cell: Cell
+    settings: str
+    method: str
     wall_s: float
+
+    @classmethod
+    def of(cls, cell: Cell, wall_s: float) -> Self:
+        """A run of a cell."""
+        return cls(settings_of(cell), cell.method.name, wall_s)
+
+
+class Experience:
+    """Finished runs, sorted once so that thousands of cells can be estimated from them.
+
+    Args:
+        finished: The runs.
+    """
+
+    def __init__(self, finished: Iterable[Finished]) -> None:
+        self._walls: dict[str, list[float]] = {}
+        self._settings: dict[str, dict[str, None]] = {}  # method to settings, each once, in order
+        self._rates: dict[tuple[str, int, int], dict[str, list[float]]] = {}
+        for run in finished:
+            self._walls.setdefault(run.settings, []).append(run.wall_s)
+            self._settings.setdefault(run.method, {})[run.settings] = None
+
+    @classmethod
+    def from_index(cls, cells: Iterable[Known]) -> Self:
+        """The runs of an index whose time is known."""
+        return cls(Finished(k.settings, k.method, k.wall_s) for k in cells if k.settings and k.wall_s)
+
+    def walls(self, cell: Cell) -> list[float]:
+        """Seconds of the runs that differ from a cell in the seed at most."""
+        return self._walls.get(settings_of(cell), []) if self._walls else []
+
+    def rates(self, cell: Cell, train_images: int, eval_images: int) -> list[float]:
+        """Seconds per FLOP of the runs with a cell's method and backbone."""
+        key = (cell.method.name, train_images, eval_images)
+        if key not in self._rates:
+            found: dict[str, list[float]] = {}
+            for settings in self._settings.get(cell.method.name, ()):
+                run = cell_of(settings, 0)
+                work = cell_flops(run, train_images, eval_images)
+                if work:
+                    found.setdefault(run.backbone.name, []).extend(w / work for w in self._walls[settings])
+            self._rates[key] = found
+        return self._rates[key].get(cell.backbone.name, [])
 
 
 @dataclass(frozen=True)
@@ -42,7 +88,7 @@ class Estimate:
 
 def estimate(
     cell: Cell,
-    finished: Iterable[Finished],
+    experience: Experience,
     reference: Mapping[str, float],
     *,
     train_images: int,
@@ -53,34 +99,27 @@ def estimate(
 
     Args:
         cell: What would run.
-        finished: Finished runs in the results folder.
+        experience: Finished runs in the results folder.
         reference: Cell id to seconds of the shipped reference runs.
         train_images: Images of the training split; 0 where not known yet.
         eval_images: Images of the reported split.
         device: The `--device` option.
     """
-    runs = list(finished)
-    same = [run.wall_s for run in runs if _apart_from_seed(run.cell) == _apart_from_seed(cell)]
+    same = experience.walls(cell)
     if same:
         return Estimate(statistics.median(same), "measured", f"median of {len(same)} finished run(s) of it")
     if cell.id in reference:
         return Estimate(reference[cell.id], "reference", "the shipped reference run of this cell")
     work = cell_flops(cell, train_images, eval_images)
-    alike = [
-        run.wall_s * work / cell_flops(run.cell, train_images, eval_images)
-        for run in runs
-        if run.cell.method.name == cell.method.name and run.cell.backbone.name == cell.backbone.name
-    ]
-    if alike and work:
+    rates = experience.rates(cell, train_images, eval_images)
+    if rates and work:
         return Estimate(
-            statistics.median(alike), "scaled", f"from {len(alike)} run(s) of {cell.method.name} by FLOPs"
+            work * statistics.median(rates),
+            "scaled",
+            f"from {len(rates)} run(s) of {cell.method.name} by FLOPs",
         )
     rate, name = flops_per_second(device)
     return Estimate(work / rate, "rough", f"{work:.2g} FLOP at an assumed {name}")
-
-
-def _apart_from_seed(cell: Cell) -> dict[str, Any]:
-    return cell.model_dump(mode="json", exclude={"seed"})
 
 
 def duration(seconds: float) -> str:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tabench.catalog import DATASETS
-from tabench.errors import StoreError, TabenchError
+from tabench.catalog import DATASETS, METHODS
 from tabench.runs.cost import checkpoint_bytes
-from tabench.runs.estimate import Estimate, Finished, estimate
+from tabench.runs.estimate import Estimate, Experience, estimate
 from tabench.runs.executor import Job
 from tabench.runs.resolve import Resolution, Sources, resolve
 from tabench.spec.cell import Cell
 from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import Experiment
 from tabench.spec.overrides import override
+from tabench.spec.selection import select_cells, shard_cells
 from tabench.store.adoption import finished_elsewhere
-from tabench.store.index import read_runs
-from tabench.store.layout import CellFolder, CellState, ExperimentFolder
-from tabench.store.record import Record, load_record
+from tabench.store.index import Index, Known, read_index
+from tabench.store.layout import CellFolder, CellState
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 PICTURE_BYTES = 40_000  # an input or a prediction with its error map, per image and task
@@ -119,7 +118,7 @@ class Plan:
 
 
 def make_plan(experiment: Experiment, request: Request) -> Plan:
-    """Expand an experiment and look at what is there already; changes nothing.
+    """Expand an experiment and look at what is there already; changes no result.
 
     Raises:
         SpecError: A name or an option that cannot be used.
@@ -128,24 +127,26 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
     place = resolve(experiment, request.profile, request.sources)
     changed = override(experiment, place.profile, place.overrides)
     every = expand(experiment, place.profile, place.resolved, place.overrides)
-    chosen = expand(experiment, place.profile, place.resolved, place.overrides, request.select, request.shard)
+    chosen = select_cells(every, request.select)
+    chosen = shard_cells(chosen, request.shard) if request.shard is not None else chosen
     names = labels(every)
-    records = _records(request.results, experiment.name)
-    earlier = [record for record in records if record.cell_id not in names]
-    finished = _finished(request.results, experiment.name, records)
+    index = read_index(request.results, experiment.name)
+    experience, earlier = Experience.from_index(index.recorded), _by_method_and_seed(index, names)
     reference = _reference(experiment.name)
     counts = _counts(place)
     planned = []
     for cell in chosen:
         folder = CellFolder(request.results, experiment.name, cell.id)
-        state = folder.state()
+        known = index.cells.get(cell.id)
+        state = known.state if known else "pending"
         todo = state != "done"
+        twin = finished_elsewhere(folder) if todo else None
         cost = (
             Estimate(0.0, "adopted", "the record of another experiment here")
-            if todo and finished_elsewhere(folder)
+            if twin is not None
             else estimate(
                 cell,
-                finished,
+                experience,
                 reference,
                 train_images=counts[0],
                 eval_images=counts[1],
@@ -156,29 +157,18 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         )
         pictures = cell.evaluation.pictures * len(cell.dataset.tasks) * PICTURE_BYTES
         disk = checkpoint_bytes(cell) + pictures if todo else 0
-        planned.append(PlannedCell(cell, state, _why(folder, state, cell, earlier), cost, disk))
+        why = _why(folder, known, cell, earlier, twin)
+        planned.append(PlannedCell(cell, state, why, cost, disk))
     return Plan(changed, place, planned, names)
 
 
-def _records(results: Path, name: str) -> list[Record]:
-    """Every readable record; a torn one is the report's business, not the plan's."""
-    found = []
-    for folder in ExperimentFolder(results, name).cells():
-        try:
-            if folder.record.is_file():
-                found.append(load_record(folder.record))
-        except StoreError:
-            continue
+def _by_method_and_seed(index: Index, names: Mapping[str, str]) -> dict[tuple[str, int], Known]:
+    """The first record of each method and seed that the experiment does not have, to name what changed."""
+    found: dict[tuple[str, int], Known] = {}
+    for known in index.recorded:
+        if known.cell_id not in names:
+            found.setdefault((known.method, known.seed), known)
     return found
-
-
-def _finished(results: Path, name: str, records: list[Record]) -> list[Finished]:
-    runs = read_runs(results, name)
-    return [
-        Finished(record.cell, float(runs[record.cell_id]["wall_s"]))
-        for record in records
-        if runs.get(record.cell_id, {}).get("wall_s")
-    ]
 
 
 def _reference(name: str) -> dict[str, float]:
@@ -199,30 +189,37 @@ def _counts(place: Resolution) -> tuple[int, int]:
     return len(train), len(reported)
 
 
-def _why(folder: CellFolder, state: CellState, cell: Cell, earlier: list[Record]) -> str:
-    try:
-        if state == "done":
-            return "record exists"
-        if state == "running":
-            return "another process runs it"
-        if state == "failed":
-            failure = folder.read_failure()
-            first = str(failure.get("message", "")).splitlines()[:1]
-            return f"failed before ({failure.get('kind')}): {''.join(first)}"
-    except TabenchError as error:
-        return f"unreadable: {error.message}"
-    if state == "partial":
-        steps = [path.name for path in sorted(folder.checkpoint.glob("*/*")) if path.name.isdigit()]
-        units = [path.parent.name for path in sorted(folder.checkpoint.glob("*/finished"))]
-        done = f"{', '.join(units)} finished; " if units and "all" not in units else ""
-        return f"resumes: {done}at step {int(steps[-1])}" if steps else f"resumes: {done}next unit"
-    twin = finished_elsewhere(folder)
-    if twin is not None:
-        return f"done in {twin.experiment}: will be taken from there"
-    for record in earlier:
-        if record.cell.method.name == cell.method.name and record.cell.seed == cell.seed:
-            return "changed: " + ", ".join(difference(record.cell, cell)[:3])
-    return "never run"
+def _why(
+    folder: CellFolder,
+    known: Known | None,
+    cell: Cell,
+    earlier: dict[tuple[str, int], Known],
+    twin: CellFolder | None,
+) -> str:
+    if known is None:
+        if twin is not None:
+            return f"done in {twin.experiment}: will be taken from there"
+        other = earlier.get((cell.method.name, cell.seed))
+        return "changed: " + ", ".join(difference(other.cell(), cell)[:3]) if other else "never run"
+    if known.state == "done":
+        return f"record exists, but {known.problem}" if known.problem else "record exists"
+    if known.state == "running":
+        return "another process runs it"
+    if known.state == "failed":
+        first = known.message.partition("\n")[0]
+        return f"failed before ({known.kind}): {first}" if first else f"failed before; {known.problem}"
+    return f"resumes: {_position(folder, cell)}"
+
+
+def _position(folder: CellFolder, cell: Cell) -> str:
+    """How far the checkpoints of a cell are."""
+    steps = [path.name for path in sorted(folder.checkpoint.glob("*/*")) if path.name.isdigit()]
+    units = [path.parent.name for path in sorted(folder.checkpoint.glob("*/finished"))]
+    wanted = len(cell.dataset.tasks) if METHODS.get(cell.method.name).sharing == "per-task" else 1
+    if len(units) == wanted:
+        return "trained; only the evaluation is left"
+    done = f"{', '.join(units)} finished; " if units else ""
+    return f"{done}at step {int(steps[-1])}" if steps else f"{done}next unit"
 
 
 def difference(old: Cell, new: Cell) -> list[str]:

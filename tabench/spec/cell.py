@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -171,10 +172,16 @@ class Cell(Frozen):
             self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False
         )
 
-    @property
+    @cached_property
     def id(self) -> str:
         """First 16 hex digits of the sha256 of the canonical JSON."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+
+    def __copy__(self) -> Self:
+        """A copy without the cached id, so that a changed copy has its own."""
+        copied = super().__copy__()
+        copied.__dict__.pop("id", None)
+        return copied
 
     @property
     def label(self) -> str:

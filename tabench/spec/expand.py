@@ -138,11 +138,15 @@ def _method(name: str, changes: Params, settings: Profile, where: str) -> Method
 def labels(cells: Iterable[Cell]) -> dict[str, str]:
     """Cell id to a short name; rows of one method are told apart by the hyper-parameters that differ."""
     cells = list(cells)
+    params: dict[str, dict[str, set[object]]] = {}  # method to key to the values it has
+    for cell in cells:
+        kin = params.setdefault(cell.method.name, {})
+        for key, value in cell.method.params.items():
+            kin.setdefault(key, set()).add(value)
     named = {}
     for cell in cells:
-        kin = [other.method.params for other in cells if other.method.name == cell.method.name]
         mine = cell.method.params
-        differing = [key for key in mine if any(params.get(key) != mine[key] for params in kin)]
+        differing = [key for key in mine if len(params[cell.method.name][key]) > 1]
         shown = ", ".join(f"{key}={_plain(mine[key])}" for key in differing)
         variant = f" ({shown})" if shown else ""
         named[cell.id] = f"{cell.method.name}{variant} s{cell.seed}"

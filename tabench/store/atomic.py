@@ -36,7 +36,7 @@ def write_bytes(path: str | Path, data: bytes, *, durable: bool = True) -> None:
         StoreError: The path cannot be written; the message says why. Nothing is left behind.
     """
     path = Path(path)
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
@@ -73,7 +73,7 @@ def append_line(path: str | Path, line: str) -> None:
     if "\n" in line:
         raise ValueError("one line at a time")
     path = Path(path)
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
             if file.tell():
@@ -86,7 +86,12 @@ def append_line(path: str | Path, line: str) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn an operating system's error inside the block into one message that names the path.
+
+    Raises:
+        StoreError: The block raised an OSError.
+    """
     try:
         yield
     except OSError as error:

@@ -1,13 +1,159 @@
-"""All records of an experiment at once."""
+"""All cells of an experiment at once."""
 
 from __future__ import annotations
 
+import json
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
+from tabench.errors import StoreError
+from tabench.spec.cell import Cell
 from tabench.store.encoding import read_json
-from tabench.store.layout import CellFolder, CellState, ExperimentFolder
-from tabench.store.record import Record, load_record
+from tabench.store.layout import CellFolder, CellState, ExperimentFolder, is_name
+from tabench.store.memo import Facts, Memo
+from tabench.store.record import RECORD_VERSION, Record, load_record
+
+INDEX_FILE = ".index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What planning needs to know of a cell that has files.
+
+    Attributes:
+        cell_id: Name of its folder.
+        state: What its files say.
+        settings: The cell's JSON without the seed, keys sorted; "" unless a record can be read.
+        method: Method name; "" unless a record can be read.
+        seed: Seed; -1 unless a record can be read.
+        wall_s: Seconds of its run; None where not known.
+        finished: End of its run, ISO 8601; "" where not known.
+        kind: Why it failed, as in failure.json; "" unless failed.
+        message: The failure's message; "" unless failed.
+        problem: What is wrong with a file of it; "" if nothing is.
+    """
+
+    cell_id: str
+    state: CellState
+    settings: str = ""
+    method: str = ""
+    seed: int = -1
+    wall_s: float | None = None
+    finished: str = ""
+    kind: str = ""
+    message: str = ""
+    problem: str = ""
+
+    def cell(self) -> Cell:
+        """The cell of the record; only if `settings` is not empty."""
+        return cell_of(self.settings, self.seed)
+
+
+@dataclass(frozen=True)
+class Index:
+    """The cells of an experiment's folder.
+
+    Attributes:
+        cells: Cell id to what is known, by id; pending cells are left out.
+    """
+
+    cells: dict[str, Known] = field(default_factory=dict)
+
+    def state(self, cell_id: str) -> CellState:
+        """State of a cell; "pending" without files."""
+        known = self.cells.get(cell_id)
+        return known.state if known else "pending"
+
+    @property
+    def recorded(self) -> list[Known]:
+        """Cells whose record can be read."""
+        return [known for known in self.cells.values() if known.settings]
+
+
+def settings_of(cell: Cell) -> str:
+    """A cell's JSON without the seed, keys sorted: equal for cells that differ in the seed alone."""
+    return json.dumps(cell.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
+
+
+def cell_of(settings: str, seed: int) -> Cell:
+    """The inverse of `settings_of`."""
+    return Cell.model_validate({**json.loads(settings), "seed": seed})
+
+
+def read_index(results_dir: str | Path, experiment: str) -> Index:
+    """What is known of every cell, the same as a read of all files.
+
+    What was read is remembered in `INDEX_FILE` (see `Memo`), so thousands of cells cost a look at their
+    folders. Records are read for their cell only; `load_record` checks the rest.
+
+    Raises:
+        StoreError: A file is there but cannot be read.
+    """
+    root = Path(results_dir)
+    folder = ExperimentFolder(root, experiment).path
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if is_name(entry.name) and entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return Index()
+    except OSError as error:
+        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(folder)) from error
+    memo = Memo(folder / INDEX_FILE)
+    found = (_known(memo, root, experiment, name) for name in names)
+    index = Index({known.cell_id: known for known in found if known.state != "pending"})
+    memo.save()
+    return index
+
+
+def _known(memo: Memo, root: Path, experiment: str, name: str) -> Known:
+    record = memo.facts(f"{name}/record.json", _record_facts)
+    if record is None:
+        state = CellFolder(root, experiment, name).state()
+        if state == "failed":
+            failure = memo.facts(f"{name}/failure.json", _failure_facts) or {}
+            return Known(name, state, **failure)
+        if state != "done":  # else the record came just now: it will be seen the next time
+            return Known(name, state)
+        record = memo.facts(f"{name}/record.json", _record_facts) or {}
+    run = memo.facts(f"{name}/run.json", _run_facts) or {}
+    return Known(name, "done", **{**run, **record})
+
+
+def _record_facts(content: bytes) -> Facts:
+    try:
+        record = from_json(content)
+        if record["record_version"] != RECORD_VERSION:
+            return {"problem": f"record.json has version {record['record_version']}, not {RECORD_VERSION}"}
+        cell = Cell.model_validate(record["cell"])
+        if cell.id != record["cell_id"]:
+            return {"problem": f"record.json names cell {record['cell_id']} but holds {cell.id}"}
+    except (ValueError, KeyError, TypeError):
+        return {"problem": "record.json is damaged"}
+    return {"settings": settings_of(cell), "method": cell.method.name, "seed": cell.seed}
+
+
+def _run_facts(content: bytes) -> Facts:
+    try:
+        run = from_json(content)
+        wall = run.get("wall_s")
+        return {
+            "wall_s": None if wall is None else float(wall),
+            "finished": str(run.get("finished") or ""),
+        }
+    except (ValueError, TypeError, AttributeError):
+        return {"problem": "run.json is damaged"}
+
+
+def _failure_facts(content: bytes) -> Facts:
+    try:
+        failure = from_json(content)
+        return {"kind": str(failure.get("kind")), "message": str(failure.get("message"))}
+    except (ValueError, AttributeError):
+        return {"problem": "failure.json is damaged"}
 
 
 def read_records(results_dir: str | Path, experiment: str) -> list[Record]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tabench.errors import StoreError, TabenchError
+from tabench.errors import EvaluationFailedError, StoreError, TabenchError
 from tabench.store.atomic import append_line, write_json
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
@@ -25,8 +25,13 @@ def file_stem(image_id: str) -> str:
     return image_id.replace("/", "_")
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of an experiment or a cell."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _checked(name: str, what: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise StoreError(f"'{name}' cannot be the name of {what}", hint="use letters, digits, '.', '_', '-'")
     return name
 
@@ -83,7 +88,8 @@ class ExperimentFolder:
         """Folders of cells that are there, by id."""
         if not self.path.is_dir():
             return []
-        found = (self.cell(path.name) for path in sorted(self.path.iterdir()) if path.is_dir())
+        names = (path.name for path in sorted(self.path.iterdir()) if is_name(path.name) and path.is_dir())
+        found = (self.cell(name) for name in names)
         return [cell for cell in found if cell.state() != "pending"]
 
     def truth(self, fingerprint: str) -> Path:
@@ -234,6 +240,8 @@ class CellFolder:
 
 def failure_kind(error: BaseException) -> str:
     """The word a failure is recorded under: a TabenchError's own, or what Python and torch raise."""
+    if isinstance(error, EvaluationFailedError):
+        return failure_kind(error.cause)
     if isinstance(error, TabenchError):
         return error.kind
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -18,11 +18,23 @@ LAYERS = [
     {"methods", "sam", "data", "tasks"},
     {"engine"},
     {"runs", "report"},
-    {"cli"},
+    {"artifact"},
+    {"cli", "__main__"},
 ]
 STRANGERS = [{"methods", "sam", "data", "tasks"}, {"runs", "report"}]  # do not know one another
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
-TORCH_FREE = ("errors", "registry", "catalog", "spec", "store", "stats", "provenance", "report", "runs.plan")
+TORCH_FREE = (
+    "errors",
+    "registry",
+    "catalog",
+    "spec",
+    "store",
+    "stats",
+    "provenance",
+    "report",
+    "artifact",
+    "runs.plan",
+)
 HEAVY = ("torch", "torchvision", "segment_anything", "tensorly", "torchmetrics")
 
 

@@ -1,0 +1,1 @@
+"""Packing results with all that a stranger needs to check them. No torch."""

@@ -1,0 +1,176 @@
+"""Checking an artifact before anything of it is used; nothing is unpacked or run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from tabench.artifact.archive import SUMS, is_safe
+from tabench.errors import StoreError
+from tabench.store.index import INDEX_FILE
+from tabench.store.record import Record
+
+LARGEST_RECORD = 1 << 28  # bytes; larger ones are not read as records
+_BLOCK = 1 << 20
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+_RECORD = re.compile(r"results/(?:reference/)?[^/]+/([^/]+)/record\.json")
+
+
+@dataclass
+class Checked:
+    """What a check found.
+
+    Attributes:
+        files: Files with a right sum.
+        records: Records that are valid.
+        problems: Everything else, one sentence each; empty means whole and unchanged.
+    """
+
+    files: int = 0
+    records: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def check_artifact(path: Path) -> Checked:
+    """Check names, sums and records of a zip or an unpacked folder.
+
+    Raises:
+        StoreError: It cannot be read, is no zip, or has no list of sums.
+    """
+    found = Checked()
+    try:
+        if path.is_dir():
+            _check(_Folder(path), str(path), found)
+        else:
+            with zipfile.ZipFile(path) as archive:
+                _check(_Zip(archive), str(path), found)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise StoreError(
+            f"cannot be read as an artifact: {error}", where=str(path), hint="fetch or export it again"
+        ) from error
+    return found
+
+
+class _Folder:
+    """Members of an unpacked artifact."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Names, each with what forbids to read it."""
+        for entry in sorted(self.path.rglob("*")):
+            name = entry.relative_to(self.path).as_posix()
+            if entry.is_symlink():
+                yield name, "is a link"
+            elif not entry.is_dir() and entry.name != INDEX_FILE:  # which `plan` and `status` derive
+                yield name, "" if entry.is_file() else "is no plain file"
+
+    def open(self, name: str) -> IO[bytes]:
+        """Content of a member."""
+        return (self.path / name).open("rb")
+
+
+class _Zip:
+    """Members of a packed artifact."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Names, each with what forbids to read it."""
+        for info in self.archive.infolist():
+            mode = info.external_attr >> 16
+            plain = stat.S_ISREG(mode) or not stat.S_IFMT(mode)
+            if not info.is_dir():
+                yield info.orig_filename, "" if plain else "is no plain file"
+
+    def open(self, name: str) -> IO[bytes]:
+        """Content of a member; zipfile never gives more than the size it declares."""
+        return self.archive.open(name)
+
+
+def _check(source: _Folder | _Zip, where: str, found: Checked) -> None:
+    readable: dict[str, None] = {}
+    for name, obstacle in source.names():
+        shown = ascii(name)[1:-1]
+        if not is_safe(name):
+            found.problems.append(f"{shown}: its name leads out of the folder or is not portable")
+        elif obstacle:
+            found.problems.append(f"{shown}: {obstacle}")
+        elif name in readable:
+            found.problems.append(f"{shown}: is there twice")
+        else:
+            readable[name] = None
+    if SUMS not in readable:
+        raise StoreError(f"has no {SUMS}", where=where, hint="it is not an artifact of `tabench export`")
+    sums = _sums(source, found)
+    for name in sums:
+        if name not in readable:
+            found.problems.append(f"{ascii(name)[1:-1]}: is listed but missing")
+    for name in readable:
+        if name == SUMS:
+            continue
+        if name not in sums:
+            found.problems.append(f"{name}: is not listed in {SUMS}")
+            continue
+        content = _hashed(source, name, sums[name], found)
+        match = _RECORD.fullmatch(name)
+        if content is not None and match is not None:
+            _check_record(name, match[1], content, found)
+
+
+def _sums(source: _Folder | _Zip, found: Checked) -> dict[str, str]:
+    sums = {}
+    with source.open(SUMS) as file:
+        for raw in file:
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            match = _LINE.fullmatch(line)
+            if match is None:
+                found.problems.append(f"{SUMS}: a line is no sum: {line[:80]!a}")
+            else:
+                sums[match[2]] = match[1]
+    return sums
+
+
+def _hashed(source: _Folder | _Zip, name: str, expected: str, found: Checked) -> bytes | None:
+    """Compare a member's sum; gives the content of records back."""
+    digest, kept, size = hashlib.sha256(), [], 0
+    wanted = _RECORD.fullmatch(name) is not None
+    try:
+        with source.open(name) as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                size += len(block)
+                if wanted and size <= LARGEST_RECORD:
+                    kept.append(block)
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        found.problems.append(f"{name}: is damaged")
+        return None
+    if digest.hexdigest() != expected:
+        found.problems.append(f"{name}: has changed (its sha256 is not the listed one)")
+        return None
+    found.files += 1
+    return b"".join(kept) if wanted else None
+
+
+def _check_record(name: str, cell_id: str, content: bytes, found: Checked) -> None:
+    try:
+        record = Record.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        found.problems.append(f"{name}: no valid record: {first['msg']}")
+        return
+    if record.cell_id != cell_id:
+        found.problems.append(f"{name}: holds the record of cell {record.cell_id}")
+    else:
+        found.records += 1

@@ -1,0 +1,152 @@
+"""Which files an artifact holds."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tabench.artifact.archive import Member
+from tabench.artifact.badges import Archive
+from tabench.artifact.facts import ExperimentFacts, experiment_facts
+from tabench.artifact.pages import badge_page, readme
+from tabench.artifact.requirements import cut_lock
+from tabench.errors import StoreError
+from tabench.provenance.environment import capture
+from tabench.store.encoding import dumps
+from tabench.store.index import read_index
+
+ROOT = Path(__file__).parents[2]
+FROM_ROOT = ("LICENSE", "CITATION.cff", "requirements.lock", "pyproject.toml")
+LEFT_OUT = ("checkpoint", "__pycache__")  # folders
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All members of an artifact, and what is known of its experiments."""
+
+    members: list[Member]
+    experiments: tuple[ExperimentFacts, ...]
+
+
+def contents(
+    results: Path, specs: Mapping[str, Path | None], reports: Path, *, root: Path = ROOT
+) -> Contents:
+    """Gather the members of an artifact.
+
+    Args:
+        results: The results folder.
+        specs: Experiment name to its file, or None where there is none.
+        reports: Folder of rendered reports, one folder an experiment.
+        root: The checkout that LICENSE, lock and sources are taken from.
+
+    Raises:
+        StoreError: An experiment has no finished cell, a record is not valid, or the checkout lacks a file.
+    """
+    members = {m.name: m for m in _of_root(root)}
+    for name, spec in specs.items():
+        folder = Path(results) / name
+        members |= {m.name: m for m in _of_results(folder, f"results/{name}", results)}
+        reference = Path(results) / "reference" / name
+        if reference.is_dir():
+            inside = _of_results(reference, f"results/reference/{name}", Path(results) / "reference")
+            members |= {m.name: m for m in inside}
+        members |= {m.name: m for m in _of_folder(reports / name, f"reports/{name}")}
+        if spec is not None:
+            members |= {m.name: m for m in _of_spec(spec)}
+    facts = tuple(
+        experiment_facts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
+        for name, spec in specs.items()
+    )
+    environment = capture()
+    lock = cut_lock(root / "requirements.lock")
+    made: dict[str, str] = {
+        "requirements-report.txt": lock,
+        "ENVIRONMENT.json": dumps(_environments(environment, facts)),
+    }
+    names = frozenset({*members, *made, "README.md", "BADGES.md"})
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    git = environment["git"] or {"commit": "", "dirty": False}
+    commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
+    archive = Archive(
+        names, citation, sum(not line.startswith(" ") for line in lock.splitlines()), commit, facts
+    )
+    made |= {"README.md": readme(archive), "BADGES.md": badge_page(archive)}
+    members |= {name: Member(name, text.encode()) for name, text in made.items()}
+    return Contents(sorted(members.values(), key=lambda m: m.name), facts)
+
+
+def names_this_machine(members: Sequence[Member], folders: Sequence[Path]) -> list[str]:
+    """Text members of results that hold a path of some folders, to be looked at before a blind review."""
+    needles = [str(folder).encode() for folder in folders if len(folder.parts) > 1]
+    found = []
+    for member in members:
+        if member.name.startswith("results/") and member.name.endswith((".json", ".jsonl")):
+            with member.open() as file:
+                if any(needle in line for line in file for needle in needles):
+                    found.append(member.name)
+    return found
+
+
+def _environments(here: dict[str, Any], facts: Sequence[ExperimentFacts]) -> dict[str, Any]:
+    return {
+        "written_on": here,
+        "runs": {e.name: {"commits": e.commits, "environments": e.environments} for e in facts},
+    }
+
+
+def _of_root(root: Path) -> Iterator[Member]:
+    for name in FROM_ROOT:
+        if not (root / name).is_file():
+            hint = "run the command from a checkout of tabench (pip install -e .), which has all of them"
+            raise StoreError(f"lacks {name}", where=str(root), hint=hint)
+        yield Member(name, root / name)
+    yield from _of_folder(root / "tabench", "tabench")
+    yield from (m for m in _of_folder(root / "docs", "docs") if m.name.endswith(".md"))
+
+
+def _of_results(folder: Path, prefix: str, results: Path) -> Iterator[Member]:
+    """An experiment's finished and failed cells, its pictures of the truth, and its description."""
+    index = read_index(results, folder.name)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.is_dir():
+            if path.name == "truth" or index.state(path.name) in ("done", "failed"):
+                yield from _of_folder(path, f"{prefix}/{path.name}")
+        elif not _hidden(path.name):
+            yield Member(f"{prefix}/{path.name}", path)
+
+
+def _of_spec(spec: Path) -> Iterator[Member]:
+    """An experiment file, the file it is based on, and what lies beside it: published values and claims."""
+    yield Member(f"experiments/{spec.name}", spec)
+    base = tomllib.loads(spec.read_text(encoding="utf-8")).get("base")
+    if isinstance(base, str):
+        yield Member(f"experiments/{base}", spec.parent / base)
+    yield from _of_folder(spec.parent / "published", "experiments/published")
+    yield from _of_folder(spec.parent / "claims", "experiments/claims")
+    for path in sorted(spec.parent.glob("claims*.*")):
+        if path.is_file():
+            yield Member(f"experiments/{path.name}", path)
+
+
+def _of_folder(folder: Path, prefix: str) -> Iterator[Member]:
+    """All files below a folder but checkpoints, trained weights, claims of processes and hidden files."""
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        for name in folders:
+            if (here / name).is_symlink():
+                hint = "an artifact holds files only: put the folder itself there"
+                raise StoreError("is a link to a folder", where=str(here / name), hint=hint)
+        folders[:] = sorted(name for name in folders if name not in LEFT_OUT and not _hidden(name))
+        for name in sorted(files):
+            if not _hidden(name) and (here / name).is_file():
+                inside = (here / name).relative_to(folder).as_posix()
+                yield Member(f"{prefix}/{inside}", here / name)
+
+
+def _hidden(name: str) -> bool:
+    weights = name.startswith("weights-") and name.endswith(".safetensors")
+    return weights or name.startswith(".") or name == "claim.json" or name.endswith((".pyc", ".tmp"))

@@ -1,0 +1,215 @@
+"""What is known of an experiment that is packed: the ground of README and badges."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tabench.errors import StoreError, TabenchError
+from tabench.report.reading import Results, read_results
+from tabench.report.reproduction import reproduced
+from tabench.spec.cell import Cell
+from tabench.spec.expand import Resolved, expand
+from tabench.spec.experiment import load_experiment
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How the runs compare with the shipped reference runs of the same cells.
+
+    Attributes:
+        cells: Cells compared.
+        numbers: Metric values compared.
+        identical: How many of them are equal.
+        weights: Cells whose trained weights are equal bit by bit.
+    """
+
+    cells: int
+    numbers: int
+    identical: int
+    weights: int
+
+
+@dataclass(frozen=True)
+class ExperimentFacts:
+    """One packed experiment.
+
+    Attributes:
+        name: Its name.
+        title: Its title.
+        profile: Profile that was run.
+        note: The profile's note.
+        spec: The experiment file, None if there is none.
+        planned: Cells of the experiment.
+        done: Cell id to label of cells with a valid record.
+        failed: Cell id to why, of cells whose last attempt failed.
+        missing: Labels of cells that have neither.
+        under_way: Labels of those that have begun: they are packed as if they had not.
+        synthetic: Whether the data are synthetic.
+        data: Title of the data.
+        fingerprint: Identity of the data.
+        backbone: Name and note of the pretrained weights.
+        seeds: Seeds with records.
+        machines: Distinct "device, CPU, platform" of the runs.
+        environments: Distinct environments of the runs.
+        commits: Commits the runs were made from; a "+" marks uncommitted changes.
+        named: Done cells that the experiment file expands to as it is, without options.
+        example: Id of the cheapest of them (else of the cheapest done cell), to be run again.
+        run: Circumstances of the example's run.
+        compared: Comparison with the reference runs; None without them.
+        published: Rows of published values of this dataset, and how many of them say where they stand.
+        reported: Whether a rendered report is packed.
+    """
+
+    name: str
+    title: str
+    profile: str
+    note: str
+    spec: Path | None
+    planned: int
+    done: dict[str, str]
+    failed: dict[str, str]
+    missing: list[str]
+    under_way: list[str]
+    synthetic: bool
+    data: str
+    fingerprint: str
+    backbone: str
+    seeds: list[int]
+    machines: list[str]
+    environments: list[dict[str, Any]]
+    commits: list[str]
+    named: int
+    example: str
+    run: dict[str, Any]
+    compared: Compared | None
+    published: int
+    reported: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether the example's id comes out of the experiment file as it is."""
+        return self.named > 0
+
+
+def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: bool) -> ExperimentFacts:
+    """Read an experiment's results and sum up what is there.
+
+    Args:
+        results_dir: The results folder.
+        name: The experiment.
+        spec: Its file, if it is at hand.
+        reported: Whether a rendered report is packed.
+
+    Raises:
+        StoreError: A record is not valid, or no cell has finished.
+    """
+    results = read_results(results_dir, name)
+    first = results.first
+    done = {cell.id: cell for cell in results.done}
+    ids = _ids(results, spec)
+    named = [cell for cell in results.done if cell.id in ids]
+    example = min(named or results.done, key=lambda cell: (cell.run.get("wall_s") or float("inf"), cell.id))
+    return ExperimentFacts(
+        name=name,
+        title=str(results.experiment.get("title") or name),
+        profile=results.profile,
+        note=str(results.experiment.get("note") or ""),
+        spec=spec,
+        planned=len(results.cells),
+        done={cell.id: cell.label for cell in results.done},
+        failed={c.id: _first_line(c.failure.get("message")) for c in results.cells if c.state == "failed"},
+        missing=[c.label for c in results.cells if c.state not in ("done", "failed")],
+        under_way=[c.label for c in results.cells if c.state in ("partial", "running")],
+        synthetic=bool(first["data"]["synthetic"]),
+        data=str(first["data"]["title"]),
+        fingerprint=str(first["data"]["fingerprint"]),
+        backbone=f"{first['backbone']['name']} ({first['backbone']['note']})",
+        seeds=sorted({cell.record["cell"]["seed"] for cell in done.values()}),
+        machines=sorted({_machine(cell.run) for cell in done.values() if cell.run}),
+        environments=_environments(results),
+        commits=sorted({_commit(cell.run) for cell in done.values()} - {""}),
+        named=len(named),
+        example=example.id,
+        run=example.run,
+        compared=_compared(results),
+        published=_published(results, spec),
+        reported=reported,
+    )
+
+
+def _ids(results: Results, spec: Path | None) -> set[str]:
+    """Ids that the experiment file expands to on the data and weights of the records."""
+    if spec is None:
+        return set()
+    found: set[str] = set()
+    inputs = {json.dumps([c.record["cell"][k] for k in ("dataset", "backbone", "evaluation")], sort_keys=True)
+              for c in results.done}  # fmt: skip
+    for text in sorted(inputs):
+        dataset, backbone, evaluation = json.loads(text)
+        resolved = Resolved(
+            dataset_name=dataset["name"],
+            fingerprint=dataset["fingerprint"],
+            channels=dict(zip(dataset["tasks"], dataset["channels"], strict=True)),
+            checkpoint_sha256=backbone["checkpoint"],
+            protocols=evaluation["protocols"],
+        )
+        try:
+            cells: list[Cell] = expand(load_experiment(spec), results.profile, resolved)
+        except TabenchError:  # run with options that the file does not hold
+            continue
+        found |= {cell.id for cell in cells}
+    return found
+
+
+def _machine(run: dict[str, Any]) -> str:
+    environment = run.get("environment") or {}
+    return ", ".join(
+        str(part) for part in (run.get("device"), environment.get("cpu"), environment.get("platform")) if part
+    )
+
+
+def _environments(results: Results) -> list[dict[str, Any]]:
+    """Each distinct environment once, without the commit, which `commits` holds."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in results.done:
+        environment = {k: v for k, v in (cell.run.get("environment") or {}).items() if k != "git"}
+        if environment:
+            key = json.dumps(environment, sort_keys=True)
+            held = found.setdefault(key, {"cells": [], **environment})
+            held["cells"].append(cell.id)
+    return [found[key] for key in sorted(found)]
+
+
+def _commit(run: dict[str, Any]) -> str:
+    git = (run.get("environment") or {}).get("git") or {}
+    return f"{git.get('commit', '')}{'+' if git.get('dirty') else ''}"
+
+
+def _compared(results: Results) -> Compared | None:
+    rows = reproduced(results)
+    if not rows:
+        return None
+    totals = {key: sum(getattr(row, key) for row in rows) for key in Compared.__dataclass_fields__}
+    return Compared(**totals)
+
+
+def _published(results: Results, spec: Path | None) -> int:
+    """Published values of the records' dataset that are at hand."""
+    name = results.report.get("published")
+    path = spec.parent / str(name) if spec is not None and name else None
+    if path is None or not path.is_file():
+        return 0
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot be read: {error}", where=str(path)) from error
+    return sum(row.get("dataset") == results.first["data"]["name"] for row in rows)
+
+
+def _first_line(text: object) -> str:
+    return str(text or "unknown").partition("\n")[0]

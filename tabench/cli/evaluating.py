@@ -1,0 +1,105 @@
+"""``tabench evaluate``: new records from kept weights."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tabench.cli import options
+from tabench.cli.app import app
+from tabench.cli.output import console, print_json
+from tabench.cli.planning import RESULTS
+
+EXAMPLES = "\n\n".join(
+    [
+        "Examples:",
+        "  tabench run nyuv2 --keep-weights                       train once, keep what was trained",
+        "  tabench evaluate nyuv2 --set evaluation.pictures=12    other pictures, the same weights",
+        "Works where a cell differs from a finished one in its evaluation alone: pictures, curves, or a",
+        "newer version of a task's metrics. The record is the one that training again would give.",
+    ]
+)
+
+
+@app.command(epilog=EXAMPLES)
+def evaluate(
+    experiment: options.ExperimentArgument,
+    profile: options.ProfileOption = None,
+    overrides: options.SetOption = None,
+    select: options.SelectOption = None,
+    shard: options.ShardOption = None,
+    data_root: options.DataRootOption = None,
+    checkpoint: options.CheckpointOption = None,
+    results: options.ResultsOption = RESULTS,
+    device: options.DeviceOption = "auto",
+    threads: Annotated[
+        int, typer.Option(min=0, rich_help_panel=options.HOW, help="CPU threads; 0 = all usable cores.")
+    ] = 0,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Evaluate cells without a record from weights that finished cells kept; trains nothing."""
+    from tabench.catalog import EXECUTORS
+    from tabench.runs.executor import Job, Options
+    from tabench.runs.live import view_of
+    from tabench.runs.plan import make_plan
+    from tabench.runs.reuse import find_source, put_weights
+    from tabench.spec.experiment import load_experiment
+    from tabench.store.index import read_index
+    from tabench.store.layout import CellFolder, ExperimentFolder
+
+    plan = make_plan(
+        load_experiment(options.find_experiment(experiment)),
+        options.request(
+            profile=profile,
+            data_root=data_root,
+            checkpoint=checkpoint,
+            overrides=overrides,
+            select=select,
+            shard=shard,
+            results=results,
+            device=device,
+        ),
+    )
+    name = plan.experiment.name
+    index = read_index(results, name)
+    jobs: list[Job] = []
+    rows = []
+    for job in plan.jobs():
+        source = find_source(job.cell, index, results, name)
+        row = {"id": job.cell.id, "label": job.label, "state": "left", "message": "", "weights_from": ""}
+        if isinstance(source, str):
+            row["message"] = source
+        else:
+            put_weights(source, job.cell, CellFolder(results, name, job.cell.id))
+            row["weights_from"] = source.record.cell_id
+            jobs.append(job)
+        rows.append(row)
+    outcomes = []
+    if jobs:
+        ExperimentFolder(results, name).write_experiment(plan.experiment_json())
+        with view_of(jobs, console(stderr=True)) as view:
+            outcomes = EXECUTORS.get("inline")().run(jobs, Options(results, device, threads), view)
+    ended = {outcome.job.cell.id: outcome for outcome in outcomes}
+    for row in rows:
+        if row["id"] in ended:
+            row["state"], row["message"] = ended[row["id"]].state, ended[row["id"]].message
+    if as_json:
+        print_json({"experiment": name, "profile": plan.resolution.profile, "cells": rows})
+    else:
+        _print(rows)
+    if any(outcome.state == "interrupted" for outcome in outcomes):
+        raise typer.Exit(130)
+    if any(row["state"] not in ("done", "left") for row in rows):
+        raise typer.Exit(1)
+
+
+def _print(rows: list[dict[str, str]]) -> None:
+    if not rows:
+        typer.echo("every selected cell has a record already")
+    for row in rows:
+        typer.echo(f"{row['id']}  {row['label']}: ", nl=False)
+        if row["weights_from"]:
+            typer.echo(f"{row['state']}, weights of {row['weights_from']} {row['message']}".rstrip())
+        else:
+            typer.echo(f"not evaluated: {row['message']}")

@@ -1,0 +1,125 @@
+"""Facts taken from files, remembered between processes: a derived file that may be deleted at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+from tabench import __version__
+from tabench.errors import StoreError
+from tabench.store.atomic import write_bytes
+
+Facts = dict[str, Any]
+MEMO_VERSION = 1
+LONG = 200  # letters of a text that is kept once for all files
+SETTLED_NS = 2_000_000_000  # a file changed later than this before it was read may change again unseen
+
+
+class Memo:
+    """Remembers what was read from files, by relative path, size and times of change.
+
+    A file is read again when its size, modification time or change time differ from the remembered ones,
+    and always when it had changed less than `SETTLED_NS` before it was read: coarse clocks of file systems
+    may give two writes the same time. So every answer equals a fresh read; two processes that save
+    at once only lose one another's savings.
+
+    Args:
+        path: Where it is kept; need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folder = str(path.parent)
+        self._held, self._texts = _load(path)
+        self._kept: dict[str, list[Any]] = {}
+        self._changed = False
+
+    def facts(self, name: str, extract: Callable[[bytes], Facts]) -> Facts | None:
+        """What `extract` makes of a file's content; None if there is no such file.
+
+        Args:
+            name: Path relative to the memo's folder, with "/".
+            extract: Content to texts, numbers and None; must not raise on damaged content.
+
+        Raises:
+            StoreError: The file is there but cannot be read.
+        """
+        path = f"{self._folder}/{name}"
+        try:
+            stamp = _stamp(os.stat(path))  # noqa: PTH116 - as below
+            held = self._held.get(name)
+            if held is not None and held[0] == stamp:
+                facts = {key: self._texts[v[0]] if isinstance(v, list) else v for key, v in held[1].items()}
+                self._kept[name] = [stamp, facts]
+                return facts
+            began = time.time_ns()
+            with open(path, "rb") as file:  # noqa: PTH123 - half the time of a Path, for thousands of files
+                stamp = _stamp(os.fstat(file.fileno()))
+                content = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot be read: {error.strerror or error}", where=path) from error
+        facts = extract(content)
+        if abs(began - stamp[1]) > SETTLED_NS:
+            self._kept[name] = [stamp, facts]
+            self._changed = True
+        return facts
+
+    def save(self) -> None:
+        """Keep what was asked for since the memo was opened, whole or not at all; nothing else is kept.
+
+        A folder that cannot be written only costs reading again.
+        """
+        if self._changed or self._held.keys() != self._kept.keys():
+            texts: dict[str, int] = {}
+            files = {name: [stamp, _packed(facts, texts)] for name, (stamp, facts) in self._kept.items()}
+            content = {"version": _version(), "texts": list(texts), "files": files}
+            with contextlib.suppress(StoreError):
+                write_bytes(self.path, json.dumps(content, separators=(",", ":")).encode())
+
+
+def _stamp(stat: os.stat_result) -> list[int]:
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _version() -> str:
+    return f"{MEMO_VERSION}/{__version__}"
+
+
+def _packed(facts: Facts, texts: dict[str, int]) -> Facts:
+    """Facts with long texts, which many files share, as [position in `texts`]."""
+    return {
+        key: [texts.setdefault(value, len(texts))] if isinstance(value, str) and len(value) > LONG else value
+        for key, value in facts.items()
+    }
+
+
+def _load(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
+    """Entries and long texts of a memo; a missing, torn or foreign one counts as empty."""
+    try:
+        content = from_json(path.read_bytes())
+        if content["version"] == _version():
+            files, texts = dict(content["files"]), list(content["texts"])
+            if all(_sound(entry, len(texts)) for entry in files.values()):
+                return files, texts
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return {}, []
+
+
+def _sound(entry: object, texts: int) -> bool:
+    if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], dict)):
+        return False
+    return all(
+        len(value) == 1 and type(value[0]) is int and 0 <= value[0] < texts
+        for value in entry[1].values()
+        if isinstance(value, list)
+    )
