@@ -93,12 +93,13 @@ def drawn(draw: Draw, *, page: bool = True) -> Drawn:
     with matplotlib.rc_context(_settings()):
         figure = draw()
         figure.draw_without_rendering()  # lays it out, once for all formats
+        # saving sets the engine that it found once more, and None means what the settings say
         with matplotlib.rc_context({"figure.constrained_layout.use": False}):
             figure.set_layout_engine(None)
-        png = _saved(figure, "png", {"Software": None})
-        pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
-        facts = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        svg = _saved(figure, "svg", facts) if page else b""
+            png = _saved(figure, "png", {"Software": None})
+            pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+            facts = {"Date": None, "Creator": None, "Format": None, "Type": None}
+            svg = _saved(figure, "svg", facts) if page else b""
     return Drawn(png, pdf, _adaptive(svg))
 
 

@@ -90,7 +90,7 @@ def is_live(path: Path) -> bool:
     holder = _read(path)
     if holder is not None and holder.get("host") == socket.gethostname():
         pid = holder.get("pid")
-        return isinstance(pid, int) and _alive(pid) and holder.get("started") == _started(pid)
+        return isinstance(pid, int) and alive(pid) and holder.get("started") == _started(pid)
     return silent < SILENT_SECONDS
 
 
@@ -106,23 +106,29 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of this host runs; one that is dead and not yet waited for does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    return _stat(pid)[:1] != ["Z"]  # dead, but nobody has asked how it ended
 
 
 def _started(pid: int) -> str:
     """Start time of a process in clock ticks since boot, so that a reused pid is noticed; "" off Linux."""
+    return "".join(_stat(pid)[19:20])
+
+
+def _stat(pid: int) -> list[str]:
+    """What Linux says of a process, from its state on; empty off Linux."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
+        return []
+    return stat.rpartition(")")[2].split()
 
 
 @contextlib.contextmanager

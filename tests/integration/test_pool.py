@@ -14,6 +14,7 @@ from tiny_run import make_cell, write_weights
 
 from tabench.runs.executor import Job, Options
 from tabench.runs.pool import worker_places, worthwhile
+from tabench.store.claim import alive
 
 METHODS = "--select=method=lora-hps,lora-stl,frozen"
 
@@ -46,19 +47,13 @@ def cell_processes(pid: int) -> list[int]:
 
 
 def gone(pids: list[int]) -> bool:
+    """Whether all of them end; dead ones that nobody waits for count."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        if not any(Path(f"/proc/{pid}").exists() and not _zombie(pid) for pid in pids):
+        if not any(alive(pid) for pid in pids):
             return True
         time.sleep(0.05)
     return False
-
-
-def _zombie(pid: int) -> bool:
-    try:
-        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
 
 
 @pytest.mark.slow

@@ -50,7 +50,12 @@ def expected_of(angles):
 
 
 ANGLES = st.lists(
-    st.lists(st.one_of(st.just(math.nan), st.integers(1, 179).map(float)), min_size=4, max_size=4),
+    # not 30: whether a rounded angle lies below a threshold that it equals is nobody's to say
+    st.lists(
+        st.one_of(st.just(math.nan), st.integers(1, 179).filter(lambda a: a != 30).map(float)),
+        min_size=4,
+        max_size=4,
+    ),
     min_size=1,
     max_size=4,
 )

@@ -72,6 +72,18 @@ def test_a_killed_process_loses_its_claim(tmp_path: Path) -> None:
         assert is_live(path)
 
 
+def test_a_dead_process_that_nobody_waits_for_holds_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "claim.json")], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and stays in the table
+    assert not is_live(tmp_path / "claim.json")
+    process.communicate()
+
+
 def test_a_reused_pid_is_another_process(tmp_path: Path) -> None:
     path = tmp_path / "claim.json"
     path.write_text(json.dumps({**claim._identity(), "started": "1"}))
