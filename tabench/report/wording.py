@@ -11,9 +11,9 @@ ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 PROTOCOLS = {
     "paper": (
         "segmentation from one confusion matrix over all evaluated images, averaged over all classes "
-        "(undefined if a class is absent from both prediction and labels); depth as the mean over images of "
-        "each image's mean on valid pixels; normals as the mean over images of each image's value, so that "
-        "“median” is a mean of medians."
+        "(undefined if a class is absent from both prediction and labels); depth and disparity as the mean "
+        "over images of each image's mean on valid pixels; normals as the mean over images of each image's "
+        "value, so that “median” is a mean of medians."
     ),
     "pascal": (
         "as in the field's code for PASCAL-Context: segmentation and parts from one confusion matrix, where "

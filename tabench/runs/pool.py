@@ -22,6 +22,8 @@ from tabench.sam.geometry import SMALL_IMAGE
 from tabench.store.layout import CellFolder
 
 ATTEMPTS = 2  # of a cell whose process died; what the cell itself raises is not tried again
+# glibc gives large blocks back to the system and faults them in again: a twelfth of a small model's step
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 LOOK_SECONDS = 0.5  # how often a stop is noticed while nothing happens
 
 
@@ -143,7 +145,7 @@ def worker_places(options: Options, jobs: int) -> list[dict[str, str]]:
     gpus = _gpus(options.device)
     wanted = options.workers or len(gpus) or usable_cores()
     count = max(1, min(wanted, jobs))
-    share = {"OMP_NUM_THREADS": str(options.threads or max(1, usable_cores() // count))}
+    share = {"OMP_NUM_THREADS": str(options.threads or max(1, usable_cores() // count)), **KEEP_MEMORY}
     return [share | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i in range(count)]
 
 

@@ -126,7 +126,7 @@ class EvaluationRule(Frozen):
     @model_validator(mode="after")
     def _selection_has_its_split(self) -> Self:
         if self.selection == "best-val" and not self.val_split:
-            raise ValueError('selection "best-val" needs val_split, for example "train-159"')
+            raise ValueError('selection "best-val" needs val_split: "train-159", "train-select"')
         if self.selection == "last" and self.val_split:
             raise ValueError('val_split is only read with selection "best-val"')
         return self

@@ -64,7 +64,7 @@ def prepare(request: Request) -> Outcome:
 
 def _from_archive(request: Request, source: Path) -> Outcome:
     contents = _scan(source, request)
-    found = check_complete(contents.ids, {*contents.sizes, *contents.links}, str(source))
+    check_complete(contents.ids, {*contents.sizes, *contents.links}, str(source))
     root = request.root
     manifest = _manifest(contents, describe([(source, ())], request.progress))
     require_space(root, sum(size for name, size in contents.sizes.items() if not _there(root, name, size)))
@@ -81,7 +81,7 @@ def _from_archive(request: Request, source: Path) -> Outcome:
             outputs[name] = existing_file(root, path)
     for name, target in contents.links.items():  # a link becomes a copy
         outputs[name] = write_file(root, root / name, (root / target).read_bytes())
-    return _finish(request, manifest, contents, list(outputs.values()), found)
+    return _finish(request, manifest, contents, list(outputs.values()))
 
 
 def _scan(source: Path, request: Request) -> Contents:
@@ -131,7 +131,7 @@ def _from_folder(request: Request, source: Path) -> Outcome:
     contents = Contents(top, sizes)
     for split, name in LISTS.items():
         contents.ids[split] = read_list(tree.read(top + name), tree.place(top + name))
-    found = check_complete(contents.ids, sizes, str(source))
+    check_complete(contents.ids, sizes, str(source))
     root, here = request.root, source / top
     in_place = root.resolve() == here.resolve()
     manifest = _manifest(contents, describe([(here, [here / name for name in sizes])], request.progress))
@@ -146,15 +146,13 @@ def _from_folder(request: Request, source: Path) -> Outcome:
     outputs = run_all(
         copy, sorted(sizes), workers=request.workers, name=lambda name: name, progress=request.progress
     )
-    return _finish(request, manifest, contents, outputs, found)
+    return _finish(request, manifest, contents, outputs)
 
 
-def _finish(
-    request: Request, manifest: Manifest, contents: Contents, outputs: list[Output], found: list[str]
-) -> Outcome:
+def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: list[Output]) -> Outcome:
     counts = {split: len(ids) for split, ids in contents.ids.items()}
     finish(request.root, manifest, counts, outputs)
-    return outcome_of(counts, outputs, [*found, *notes(manifest), *count_notes(counts, PUBLISHED)])
+    return outcome_of(counts, outputs, [*notes(manifest), *count_notes(counts, PUBLISHED)])
 
 
 def _manifest(contents: Contents, sources: list[dict[str, object]]) -> Manifest:
