@@ -30,9 +30,18 @@ THIRTEEN = (
 GOLDEN = 0.618034  # hue step of generated colours: neighbours in the list are far apart
 
 
-def class_palette(count: int) -> RGB:
-    """(count, 3) colours: the thirteen fixed ones, then generated ones that are all different."""
-    return np.array(_palette(count), dtype=np.uint8).reshape(count, 3)
+BACKGROUND = (96, 96, 96)  # a class of its own, but not one to look at
+
+
+def class_palette(count: int, *, background: bool = False) -> RGB:
+    """(count, 3) colours: the thirteen fixed ones, then generated ones that are all different.
+
+    Args:
+        count: Number of classes.
+        background: Whether class 0 is the background: it is grey, and the colours start at class 1.
+    """
+    chosen = (BACKGROUND, *_palette(count - 1)) if background else _palette(count)
+    return np.array(chosen, dtype=np.uint8).reshape(count, 3)
 
 
 @cache

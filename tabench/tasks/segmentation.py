@@ -45,14 +45,18 @@ class Segmentation(Task):
         keys = [metric.key for metric in self.metrics]
         return ConfusionEvaluation(protocol, self.channels, self.classes, keys)
 
+    @property
+    def _palette(self) -> RGB:
+        return class_palette(self.channels, background=self.classes[:1] == ("background",))
+
     def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
         """Colour of the highest-scoring class."""
-        return class_palette(self.channels)[prediction.argmax(axis=0)]
+        return self._palette[prediction.argmax(axis=0)]
 
     def colour_target(self, target: npt.NDArray[np.generic]) -> RGB:
         """Colour of the label; unlabelled pixels are black."""
         labels = target.astype(np.int64)
-        picture = class_palette(self.channels)[np.maximum(labels, 0)]
+        picture = self._palette[np.maximum(labels, 0)]
         picture[labels == IGNORE] = 0
         return picture
 
@@ -66,7 +70,7 @@ class Segmentation(Task):
 
     def legend(self) -> Mapping[str, tuple[int, int, int]]:
         """Class name to colour."""
-        palette = class_palette(self.channels)
+        palette = self._palette
         return {
             name: (int(r), int(g), int(b))
             for name, (r, g, b) in zip(self.classes, palette.tolist(), strict=False)

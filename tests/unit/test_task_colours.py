@@ -127,3 +127,10 @@ def test_pictures_of_arbitrary_predictions_are_rgb_and_errors_in_0_to_1(kind, ch
     assert np.nanmin(error) >= 0
     assert np.nanmax(error) <= 1
     np.testing.assert_array_equal(target, before)
+
+
+def test_the_background_is_grey_and_moves_the_others_up():
+    palette = class_palette(21, background=True)
+    assert palette[0].tolist() == [96, 96, 96]
+    np.testing.assert_array_equal(palette[1:], class_palette(20))
+    assert len({tuple(colour) for colour in palette.tolist()}) == 21
