@@ -101,12 +101,13 @@ def test_a_cell_whose_process_dies_again_and_again_fails_alone() -> None:
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tabench.runs.pool.usable_cores", lambda: 8)
     place = Options(Path("results"), device="cpu")
-    assert worker_places(place, 3) == [{"OMP_NUM_THREADS": "2"}] * 3
-    assert worker_places(place, 20) == [{"OMP_NUM_THREADS": "1"}] * 8
-    assert (
-        worker_places(Options(Path("results"), device="cpu", workers=2, threads=3), 20)
-        == [{"OMP_NUM_THREADS": "3"}] * 2
-    )
+
+    def threads(how: Options, jobs: int) -> list[str]:
+        return [environment["OMP_NUM_THREADS"] for environment in worker_places(how, jobs)]
+
+    assert threads(place, 3) == ["2"] * 3
+    assert threads(place, 20) == ["1"] * 8
+    assert threads(Options(Path("results"), device="cpu", workers=2, threads=3), 20) == ["3"] * 2
 
 
 def test_small_models_go_side_by_side_and_large_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
