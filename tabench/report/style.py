@@ -107,7 +107,7 @@ def drawn(draw: Draw, *, page: bool = True) -> Drawn:
 
 
 def _small(png: bytes) -> bytes:
-    """The picture without transparency, and with a palette where 256 colours look the same: a third the size."""
+    """Without transparency, and with a palette where 256 colours look the same: a third of the size."""
     with Image.open(io.BytesIO(png)) as opened:
         whole = opened.convert("RGB")
     few = whole.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
