@@ -22,7 +22,7 @@ from tabench.sam.geometry import SMALL_IMAGE
 from tabench.store.layout import CellFolder
 
 ATTEMPTS = 2  # of a cell whose process died; what the cell itself raises is not tried again
-# glibc gives large blocks back to the system and faults them in again: a twelfth of a small model's step
+# glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 LOOK_SECONDS = 0.5  # how often a stop is noticed while nothing happens
 

@@ -8,7 +8,7 @@ from tabench.data.scenes.dice import Floats
 from tabench.data.scenes.materials import Material, linear
 from tabench.data.scenes.noise import value_noise
 from tabench.data.scenes.patterns import PATTERNS as ROOM_PATTERNS
-from tabench.data.scenes.patterns import Pattern, Spots
+from tabench.data.scenes.patterns import Pattern, Spots, fade_out
 
 SKY_GLOW = 50.0  # the sky shines by itself: its albedo is this much darker, so no shadow falls on it
 
@@ -18,13 +18,9 @@ def _blend(m: Material, weight: Floats) -> Floats:
     return np.asarray(a + np.clip(weight, 0.0, 1.0)[:, None] * (b - a))
 
 
-def _fade(period: float, pixel: Floats) -> Floats:
-    return np.clip(1.5 - 2.0 * pixel / period, 0.0, 1.0)
-
-
 def _detail(s: Spots, period: float, seed: int) -> Floats:
     """Noise around 0 in -0.5..0.5, gone where a pixel is larger than its period."""
-    return np.asarray((value_noise(s.points / period, seed) - 0.5) * _fade(period, s.pixel))
+    return np.asarray((value_noise(s.points / period, seed) - 0.5) * fade_out(period, s.pixel))
 
 
 def sky(m: Material, s: Spots) -> Floats:
@@ -60,8 +56,8 @@ def gravel(m: Material, s: Spots) -> Floats:
 def water(m: Material, s: Spots) -> Floats:
     """Ripples, longer than they are deep, mirroring the sky more with distance."""
     q = s.points * np.array([0.7, 2.2, 1.0])
-    waves = 0.5 + (value_noise(q, m.seed) - 0.5) * _fade(1.2, s.pixel)
-    fine = (value_noise(q * 4.0, m.seed + 1) - 0.5) * _fade(0.25, s.pixel)
+    waves = 0.5 + (value_noise(q, m.seed) - 0.5) * fade_out(1.2, s.pixel)
+    fine = (value_noise(q * 4.0, m.seed + 1) - 0.5) * fade_out(0.25, s.pixel)
     far = np.clip((s.unit[:, 1] + 1.0) * 0.5, 0.0, 1.0)
     return _blend(m, 0.15 + 0.4 * waves + 0.5 * fine + 0.45 * far)
 
@@ -100,7 +96,7 @@ def tabby(m: Material, s: Spots) -> Floats:
     dark = linear(m.colour) * 0.38
     return np.asarray(
         linear(m.colour)
-        + (np.clip(wave, 0, 1) * _fade(0.03, s.pixel) * 0.8)[:, None] * (dark - linear(m.colour))
+        + (np.clip(wave, 0, 1) * fade_out(0.03, s.pixel) * 0.8)[:, None] * (dark - linear(m.colour))
     )
 
 
@@ -108,7 +104,7 @@ def wool(m: Material, s: Spots) -> Floats:
     """Curls."""
     curls = value_noise(s.points / 0.045, m.seed)
     return np.asarray(
-        linear(m.colour) * (0.72 + 0.4 * (0.5 + (curls - 0.5) * _fade(0.045, s.pixel)))[:, None]
+        linear(m.colour) * (0.72 + 0.4 * (0.5 + (curls - 0.5) * fade_out(0.045, s.pixel)))[:, None]
     )
 
 
