@@ -25,6 +25,7 @@ from tabench.sam.geometry import Backbone
 from tabench.sam.resampling import restore
 
 PixelNorm = Literal["none", "sam"]
+Path = Literal["fast", "plain"]
 _FREQUENCIES = "positional_encoding_gaussian_matrix"
 
 
@@ -49,6 +50,7 @@ class MSam(nn.Module):
         image_encoder: The encoder; methods adapt it in place.
         no_mask: Task name to its embedding (N_t, C).
         decoders: Task name to its `MaskDecoder`.
+        path: "fast", or "plain" for the reference formulation (`tabench.sam.plain`).
     """
 
     pixel_mean: Tensor
@@ -64,6 +66,7 @@ class MSam(nn.Module):
             raise SpecError(f"unknown pixel_norm '{pixel_norm}'", hint='use "none" or "sam"')
         self.backbone = backbone
         self.channels = dict(channels)
+        self.path: Path = "fast"
         self.image_encoder: ImageEncoderViT = build_image_encoder(backbone)
         self.pe_layer = build_position_encoding(backbone)
         self.no_mask = nn.ParameterDict(
@@ -172,6 +175,10 @@ class MSam(nn.Module):
                 raise SpecError(
                     f"this model has no task '{name}'", hint=f"it has: {', '.join(self.channels)}"
                 )
+        if self.path == "plain":
+            from tabench.sam.plain import plain_forward
+
+            return plain_forward(self, images, out_size, names)
         inputs, inner = self.prepare(images)
         embeddings = self.encode(inputs, names)
         dense_pe = self.dense_pe()

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tabench.sam.build import build_mask_decoder
-from tabench.sam.decoding import decode, decode_plain
+from tabench.sam.decoding import decode
 from tabench.sam.geometry import VIT_B
+from tabench.sam.plain import decode_plain
 from tabench.sam.resampling import restore
 
 pytestmark = [

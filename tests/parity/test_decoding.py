@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from tabench.sam.build import build_mask_decoder
-from tabench.sam.decoding import decode, decode_plain, freeze_idle
+from tabench.sam.decoding import decode, freeze_idle
 from tabench.sam.geometry import VIT_B, VIT_NANO, Backbone
+from tabench.sam.plain import decode_plain
 
 
 def both_ways(backbone: Backbone, images: int, channels: int, dtype: torch.dtype) -> list[list[Tensor]]:

@@ -11,8 +11,9 @@ from tabench.catalog import METHODS
 from tabench.methods import lora, ta_lora
 from tabench.methods.merging import merged_encoder
 from tabench.sam.build import build_image_encoder, build_sam
-from tabench.sam.decoding import decode, decode_plain
+from tabench.sam.decoding import decode
 from tabench.sam.msam import MSam
+from tabench.sam.plain import decode_plain
 
 CHANNELS = {"first": 3, "second": 1, "third": 2}
 SIZE = (24, 32)

@@ -1,0 +1,137 @@
+"""The fast path against the plain one: all methods, one to four tasks, outputs and every gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from plain_msam import geometry, randomise
+from plain_msam import plain_forward as oracle
+from torch import Tensor
+
+from tabench.catalog import METHODS
+from tabench.engine.model import parametrisation
+from tabench.errors import SpecError
+from tabench.methods.base import Value
+from tabench.methods.injection import AdaptedLinear
+from tabench.sam.msam import MSam
+from tabench.sam.plain import dense_updates
+
+CHANNELS = {"first": 3, "second": 1, "third": 2, "fourth": 1}
+SMALL: dict[str, Value] = {"rank": 3, "ranks": (3, 4, 2), "dropout": 0.0}
+SIZE, OUT = (24, 32), (12, 20)
+ADAPTED = ["ta-lora", "ta-lora-cp", "lora-stl", "lora-hps"]
+
+
+def make(method: str, tasks: int = 3, dtype: torch.dtype = torch.float64, **params: Value) -> MSam:
+    """A model with nothing at its initial value; every method is given all the tasks."""
+    torch.manual_seed(0)
+    entry = METHODS.get(method)
+    model = MSam(geometry(), dict(list(CHANNELS.items())[:tasks]))
+    small = {key: value for key, value in {**SMALL, **params}.items() if key in entry.defaults}
+    parametrisation(entry)(model.image_encoder, tasks, entry.params(small))
+    model.to(dtype)
+    randomise(model)
+    return model
+
+
+def images_of(batch: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.rand(batch, 3, *SIZE, generator=torch.Generator().manual_seed(1), dtype=dtype)
+
+
+def outputs_and_gradients(model: MSam, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Outputs, and the gradient of a sum in which every output element has a weight of its own."""
+    outputs = model(images, OUT)
+    generator = torch.Generator().manual_seed(7)
+    loss = torch.stack(
+        [
+            (value.tanh() * torch.randn(value.shape, generator=generator, dtype=value.dtype)).sum()
+            for value in outputs.values()
+        ]
+    ).sum()
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    return outputs, dict(zip(named, torch.autograd.grad(loss, list(named.values())), strict=True))
+
+
+def both(model: MSam, images: Tensor) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    found = []
+    for path in ("fast", "plain"):
+        model.path = path  # type: ignore[assignment]
+        found.append(outputs_and_gradients(model, images))
+    return found
+
+
+def deviation(mine: Tensor, reference: Tensor) -> float:
+    """Largest difference, over the largest value of the reference.
+
+    Some gradients are 0 (a key's bias leaves the softmax alone), so the value counts as 0.01 at least.
+    """
+    return float(((mine - reference).abs().max() / reference.abs().max().clamp_min(1e-2)).detach())
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("tasks", [1, 2, 3, 4])
+@pytest.mark.parametrize("method", METHODS.names())
+def test_double_precision(method: str, tasks: int, batch: int) -> None:
+    (mine, my_gradients), (plain, gradients) = both(make(method, tasks), images_of(batch))
+    assert list(mine) == list(plain) == list(CHANNELS)[:tasks]
+    for task, value in plain.items():
+        assert value.shape == (batch, CHANNELS[task], *OUT)
+        assert deviation(mine[task], value) < 1e-10, task
+    for name, gradient in gradients.items():
+        assert deviation(my_gradients[name], gradient) < 1e-10, name
+
+
+@pytest.mark.parametrize("tasks", [1, 4])
+@pytest.mark.parametrize("method", METHODS.names())
+def test_single_precision(method: str, tasks: int) -> None:
+    model = make(method, tasks, torch.float32)
+    (mine, my_gradients), (plain, gradients) = both(model, images_of(3, torch.float32))
+    for task, value in plain.items():
+        assert deviation(mine[task], value) < 1e-4, task
+    for name, gradient in gradients.items():
+        assert deviation(my_gradients[name], gradient) < 1e-3, name
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_the_plain_path_is_the_written_formulas(method: str) -> None:
+    model = make(method)
+    model.path = "plain"
+    got, expected = model(images_of(2), OUT), oracle(model, images_of(2), OUT)
+    for task, value in expected.items():
+        torch.testing.assert_close(got[task], value, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("targets", ["q", "v", "qv", "kv"])
+@pytest.mark.parametrize("method", ADAPTED)
+def test_updates_of_some_of_q_k_and_v(method: str, targets: str) -> None:
+    (mine, my_gradients), (plain, gradients) = both(make(method, targets=targets), images_of(2))
+    for task, value in plain.items():
+        assert deviation(mine[task], value) < 1e-10, task
+    for name, gradient in gradients.items():
+        assert deviation(my_gradients[name], gradient) < 1e-10, name
+
+
+@pytest.mark.parametrize("method", ["ta-lora", "lora-hps", "full-hps"])
+def test_some_of_the_tasks_in_another_order(method: str) -> None:
+    model = make(method, 4)
+    model.path = "plain"
+    everything = model(images_of(2), OUT)
+    some = model(images_of(2), OUT, tasks=["third", "first"])
+    assert list(some) == ["third", "first"]
+    for task, value in some.items():
+        torch.testing.assert_close(value, everything[task], rtol=1e-12, atol=1e-12)
+    with pytest.raises(SpecError, match="fifth"):
+        model(images_of(1), OUT, tasks=["fifth"])
+
+
+def test_the_factored_layers_are_back_afterwards_even_after_an_error() -> None:
+    model = make("ta-lora")
+    before = [block.attn.qkv for block in model.image_encoder.blocks]
+    with dense_updates(model.image_encoder) as layers:
+        assert [block.attn.qkv for block in model.image_encoder.blocks] == layers
+    assert [block.attn.qkv for block in model.image_encoder.blocks] == before
+    model.path = "plain"
+    with pytest.raises(RuntimeError, match="greater than 0"):
+        model(images_of(1), (0, 0))
+    assert [block.attn.qkv for block in model.image_encoder.blocks] == before
+    assert all(isinstance(layer, AdaptedLinear) for layer in before)
