@@ -14,6 +14,7 @@ import tensorly as tl
 import torch
 from tensorly.decomposition import parafac, tucker
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Factors(nn.Module, ABC):
@@ -24,6 +25,22 @@ class Factors(nn.Module, ABC):
         """Draw the factors anew from torch's global generator, such that dW = 0."""
 
     @abstractmethod
+    def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
+        """All of the update but its last product, which every task shares.
+
+        Args:
+            x: (len(tasks), M, d), the rows of each task; (1, M, d) where all tasks have the same.
+            tasks: Which slice each leading index uses.
+            scale: A factor of the result.
+
+        Returns:
+            (len(tasks), M, q), or (1, M, q) of factors that do not tell tasks apart.
+        """
+
+    @abstractmethod
+    def outputs(self) -> Tensor:
+        """The matrix (k, q) of the last product."""
+
     def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
         """Apply the update.
 
@@ -34,6 +51,7 @@ class Factors(nn.Module, ABC):
         Returns:
             x[i] dW[:, :, tasks[i]], (len(tasks), M, k).
         """
+        return F.linear(self.narrow(x, tasks), self.outputs())
 
     @abstractmethod
     def dense(self) -> Tensor:
@@ -62,9 +80,13 @@ class LoRAFactors(Factors):
         nn.init.kaiming_uniform_(self.A, a=5**0.5)
         nn.init.zeros_(self.B)
 
-    def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
-        """See `Factors.forward`; the slice is the same for every task."""
-        return x @ self.A.T @ self.B.T
+    def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
+        """See `Factors.narrow`; the slice is the same for every task."""
+        return F.linear(x, scale * self.A)
+
+    def outputs(self) -> Tensor:
+        """See `Factors.outputs`."""
+        return self.B
 
     def dense(self) -> Tensor:
         """See `Factors.dense`; T = 1."""
@@ -108,10 +130,14 @@ class TuckerFactors(Factors):
         for factor in (self.U1, self.U2, self.U3):
             nn.init.normal_(factor)
 
-    def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
-        """See `Factors.forward`: ((x U1) C_t) U2^T with C_t = sum_j U3[t, j] G[:, :, j]."""
-        cores = torch.einsum("pqv,tv->tpq", self.G, self.U3[list(tasks)])
-        return (x @ self.U1) @ cores @ self.U2.T
+    def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
+        """See `Factors.narrow`: (x U1) C_t with C_t = sum_j U3[t, j] G[:, :, j]."""
+        cores = torch.einsum("pqv,tv->tpq", self.G, scale * self.U3[list(tasks)])
+        return (x @ self.U1) @ cores
+
+    def outputs(self) -> Tensor:
+        """See `Factors.outputs`: U2."""
+        return self.U2
 
     def dense(self) -> Tensor:
         """See `Factors.dense`."""
@@ -161,10 +187,14 @@ class CPFactors(Factors):
         for factor in (self.A, self.B, self.C):
             nn.init.normal_(factor)
 
-    def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
-        """See `Factors.forward`: ((x A) * w * c_t) B^T."""
-        cores = self.w * self.C[list(tasks)]
-        return (x @ self.A * cores[:, None, :]) @ self.B.T
+    def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
+        """See `Factors.narrow`: (x A) * w * c_t."""
+        cores = scale * self.w * self.C[list(tasks)]
+        return x @ self.A * cores[:, None, :]
+
+    def outputs(self) -> Tensor:
+        """See `Factors.outputs`: B."""
+        return self.B
 
     def dense(self) -> Tensor:
         """See `Factors.dense`."""

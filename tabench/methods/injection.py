@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tabench.errors import SpecError
 from tabench.methods.base import Value
@@ -72,10 +73,24 @@ class AdaptedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return W0 x + b + s * update(x), (T*M..., k) from (T*M..., d)."""
-        tasks = self.fold.tasks
-        folded = self.dropout(x).reshape(len(tasks), -1, x.shape[-1])
-        update = self.scale * self.factors(folded, tasks).reshape(*x.shape[:-1], -1)
-        return self._add(self.base(x), update)
+        tasks = len(self.fold.tasks)
+        return self._add(self.base(x), self._update(x.reshape(tasks, -1, x.shape[-1])))
+
+    def spread(self, x: Tensor) -> Tensor:
+        """Return the same for an input that all tasks share, (T*B, ..., k) from (B, ..., d): W0 x is made once."""
+        tasks = len(self.fold.tasks)
+        rows = x.reshape(1, -1, x.shape[-1])
+        if self.training and self.dropout.p:
+            rows = rows.expand(tasks, -1, -1)  # every task draws its own mask
+        whole = self.base(x)[None].expand(tasks, *[-1] * x.dim())
+        return self._add(whole, self._update(rows)).flatten(0, 1)
+
+    def _update(self, rows: Tensor) -> Tensor:
+        """The scaled update (T, M, k) of rows (T or 1, M, d), in fp32 whatever the autocast."""
+        dtype = self.factors.outputs().dtype
+        with torch.autocast(rows.device.type, enabled=False):
+            inner = self.factors.narrow(self.dropout(rows).to(dtype), self.fold.tasks, self.scale)
+            return F.linear(inner, self.factors.outputs())
 
     def merged(self, task: int) -> nn.Linear:
         """The plain layer of one task, W0 + s * dW[:, :, t]^T."""
@@ -95,6 +110,7 @@ class AdaptedLinear(nn.Module):
 
     def _add(self, whole: Tensor, update: Tensor) -> Tensor:
         """Add the update to the chosen blocks of the last axis."""
+        update = update.reshape(*whole.shape[:-1], -1).to(whole.dtype)
         if len(self.chosen) == self.parts:
             return whole + update
         blocks = list(whole.chunk(self.parts, dim=-1))

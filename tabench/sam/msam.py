@@ -21,6 +21,7 @@ from tabench.sam.build import (
     build_position_encoding,
 )
 from tabench.sam.decoding import decode, freeze_idle
+from tabench.sam.encoding import encode
 from tabench.sam.geometry import Backbone
 from tabench.sam.resampling import restore
 
@@ -143,14 +144,12 @@ class MSam(nn.Module):
         once and all tasks read one embedding.
         """
         encoder = self.image_encoder
-        tokens = encoder.patch_embed(inputs) + encoder.pos_embed
         fold: TaskFold | None = getattr(encoder, "task_fold", None)
         if fold is None:
-            embedding = _blocks_and_neck(encoder, tokens)
-            return dict.fromkeys(tasks, embedding)
+            return dict.fromkeys(tasks, encode(encoder, inputs))
         order = list(self.channels)
         with fold.select([order.index(task) for task in tasks]):
-            folded = _blocks_and_neck(encoder, tokens.repeat(len(tasks), 1, 1, 1))
+            folded = encode(encoder, inputs, len(tasks))
         return dict(zip(tasks, folded.unflatten(0, (len(tasks), -1)), strict=True))
 
     def forward(
@@ -190,12 +189,6 @@ class MSam(nn.Module):
             )
             for task in names
         }
-
-
-def _blocks_and_neck(encoder: ImageEncoderViT, tokens: Tensor) -> Tensor:
-    for block in encoder.blocks:
-        tokens = block(tokens)
-    return encoder.neck(tokens.permute(0, 3, 1, 2))
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,0 +1,143 @@
+"""SAM's attention with decomposed relative positions, without the whole N x N matrix.
+
+A query's score of a key is `scale * q.k + rel_h[key's row] + rel_w[key's column]`, where the two relative terms
+are products of the query with a table (segment_anything/modeling/image_encoder.py, add_decomposed_rel_pos).
+
+- On the CPU slabs of the matrix that fit the cache are made, used and, where they are many, made again for the
+  backward pass: `_Slabs`.
+- On other devices the two terms become dimensions of queries and keys, [scale * q, rel_h, rel_w] . [k, one-hot
+  of the row, one-hot of the column], so that torch's fused kernels apply: `_fused`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SLAB: Final = 1 << 18  # scores made at a time: 1 MiB in fp32, a core's second-level cache
+KEPT: Final = 1 << 22  # scores of one call that are kept for the backward pass instead of made again
+_ALIGNED: Final = 8  # fused kernels want head dimensions that are multiples of this
+Part = tuple[slice, slice]
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, Tensor], grid: tuple[int, int]) -> Tensor:
+    """Attention of every token of a grid to every token of it.
+
+    Args:
+        q: Queries (G, N, d), one matrix a head, window and image; N = H * W, rows first.
+        k: Keys (G, N, d).
+        v: Values (G, N, d).
+        tables: Relative positions of rows (2H - 1, d) and columns (2W - 1, d), as SAM stores them.
+        grid: (H, W).
+
+    Returns:
+        (G, N, d).
+    """
+    rel_h, rel_w = _relative(q, tables, grid)
+    if q.device.type == "cpu":
+        found: Tensor = _Slabs.apply(q, k, v, rel_h, rel_w)
+        return found
+    return _fused(q, k, v, rel_h, rel_w)
+
+
+def _relative(q: Tensor, tables: tuple[Tensor, Tensor], grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The relative terms (G, N, H) and (G, N, W) of each query."""
+    rows, columns = (table[_offsets(size, table.device)] for table, size in zip(tables, grid, strict=True))
+    lattice = q.unflatten(1, grid)
+    rel_h = torch.einsum("ghwc,hkc->ghwk", lattice, rows)
+    rel_w = torch.einsum("ghwc,wkc->ghwk", lattice, columns)
+    return rel_h.flatten(1, 2), rel_w.flatten(1, 2)
+
+
+@lru_cache(maxsize=16)
+def _offsets(size: int, device: torch.device) -> Tensor:
+    """Index of query i's offset to key j in a table of 2 * size - 1 offsets, (size, size)."""
+    with torch.inference_mode(False):
+        place = torch.arange(size, device=device)
+        return place[:, None] - place[None, :] + size - 1
+
+
+class _Slabs(torch.autograd.Function):
+    """softmax(scale * q k^T + rel_h + rel_w) v in slabs; see `attend` for the arguments."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
+        keep = any(ctx.needs_input_grad) and q.shape[0] * q.shape[1] ** 2 <= KEPT
+        kept = []
+        out = torch.empty_like(v)
+        for g, n in _slabs(q):
+            weights = _weights(q[g, n], k[g], rel_h[g, n], rel_w[g, n])
+            out[g, n] = weights @ v[g]
+            if keep:
+                kept.append(weights)
+        ctx.save_for_backward(q, k, v, rel_h, rel_w, *kept)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        q, k, v, rel_h, rel_w, *kept = ctx.saved_tensors
+        scale = q.shape[-1] ** -0.5
+        dq, dk, dv, drel_h, drel_w = (torch.empty_like(t) for t in (q, k, v, rel_h, rel_w))
+        for index, (g, n) in enumerate(_slabs(q)):
+            weights = kept[index] if kept else _weights(q[g, n], k[g], rel_h[g, n], rel_w[g, n])
+            slope = gradients[0][g, n]
+            change = slope @ v[g].mT
+            change = torch._softmax_backward_data(change, weights, -1, weights.dtype)
+            lattice = change.unflatten(-1, (rel_h.shape[-1], rel_w.shape[-1]))
+            drel_h[g, n], drel_w[g, n] = lattice.sum(-1), lattice.sum(-2)
+            dq[g, n] = change @ k[g]
+            if n.start == 0:
+                dk[g], dv[g] = change.mT @ q[g, n], weights.mT @ slope
+            else:
+                dk[g] += change.mT @ q[g, n]
+                dv[g] += weights.mT @ slope
+        return dq.mul_(scale), dk.mul_(scale), dv, drel_h, drel_w
+
+
+def _weights(q: Tensor, k: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
+    """Rows of attention weights (g, n, N) of some queries (g, n, d), summed up in fp32 or better."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.mT
+    lattice = scores.unflatten(-1, (rel_h.shape[-1], rel_w.shape[-1]))
+    lattice += rel_h[..., None]
+    lattice += rel_w[..., None, :]
+    exact = torch.promote_types(scores.dtype, torch.float32)
+    return scores.softmax(dim=-1, dtype=exact).to(scores.dtype)
+
+
+def _slabs(q: Tensor) -> Iterator[Part]:
+    """Cut G matrices of N x N scores into slabs: some whole matrices, or some rows of one."""
+    matrices, tokens = q.shape[:2]
+    whole = SLAB // tokens**2
+    if whole:
+        for first in range(0, matrices, whole):
+            yield slice(first, first + whole), slice(0, tokens)
+        return
+    rows = max(1, SLAB // tokens)
+    for matrix in range(matrices):
+        for first in range(0, tokens, rows):
+            yield slice(matrix, matrix + 1), slice(first, first + rows)
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
+    """The same by torch's fused kernels, the relative terms folded into the head dimension."""
+    height, width, dim = rel_h.shape[-1], rel_w.shape[-1], q.shape[-1]
+    pad = -(dim + height + width) % _ALIGNED
+    query = F.pad(torch.cat([q * dim**-0.5, rel_h.to(q), rel_w.to(q)], dim=-1), (0, pad))
+    places = F.pad(_one_hot(height, width, k.device).to(k.dtype), (0, pad))
+    key = torch.cat([k, places.expand(len(k), -1, -1)], dim=-1)
+    value = F.pad(v, (0, query.shape[-1] - dim))  # flash kernels want equal head dimensions
+    found = F.scaled_dot_product_attention(query[None], key[None], value[None], scale=1.0)
+    return found[0, ..., :dim]
+
+
+@lru_cache(maxsize=16)
+def _one_hot(height: int, width: int, device: torch.device) -> Tensor:
+    """Each token's row and column as one-hot vectors, (H * W, H + W)."""
+    with torch.inference_mode(False):
+        rows = torch.eye(height, device=device).repeat_interleave(width, dim=0)
+        return torch.cat([rows, torch.eye(width, device=device).repeat(height, 1)], dim=-1)

@@ -1,0 +1,130 @@
+"""The image encoder's forward pass for all tasks at once.
+
+`encode` computes what SAM's own forward pass with each task's weights does, up to rounding, with less work:
+
+- What comes before the first adapter (patches, positions, the first norm and its W0 product) is the same for all
+  tasks and done once.
+- SAM pads a grid to whole windows with zeros after the norm. Queries, keys and values of such a token are the
+  bias alone, so the products only see real tokens, and the bias is put where the padding is.
+- Attention never makes its whole matrix of scores (`attention`).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, cast, runtime_checkable
+
+import torch
+from segment_anything.modeling import ImageEncoderViT
+from segment_anything.modeling.common import LayerNorm2d
+from segment_anything.modeling.image_encoder import Attention, Block
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from tabench.sam.attention import attend
+
+_Neck = tuple[nn.Conv2d, LayerNorm2d, nn.Conv2d, LayerNorm2d]
+
+
+@runtime_checkable
+class TaskAware(Protocol):
+    """An adapted layer that tells tasks apart."""
+
+    def spread(self, x: Tensor) -> Tensor:
+        """Every task's output (T*B, ..., k), task-major, for an input (B, ..., d) that all tasks share."""
+        ...
+
+
+def encode(encoder: ImageEncoderViT, inputs: Tensor, tasks: int = 1, *, recompute: bool = False) -> Tensor:
+    """Image embeddings of all tasks.
+
+    Args:
+        encoder: A SAM image encoder, adapted or not; an adapted `attn.qkv` sees the tasks' rows as one batch,
+            task-major.
+        inputs: (B, 3, S, S).
+        tasks: Tasks T that the adapters tell apart; 1 for an encoder that does not.
+        recompute: Keep only the blocks' inputs for the backward pass and compute the rest again (activation
+            checkpointing): less memory, about a third more time.
+
+    Returns:
+        (T*B, C, h, w), task-major.
+    """
+    tokens = encoder.patch_embed(inputs) + encoder.pos_embed
+    if tasks > 1 and not isinstance(encoder.blocks[0].attn.qkv, TaskAware):
+        tokens, tasks = tokens.repeat(tasks, 1, 1, 1), 1
+    for block in encoder.blocks:
+        if recompute and torch.is_grad_enabled():
+            tokens = checkpoint(forward_block, block, tokens, tasks, use_reentrant=False)
+        else:
+            tokens = forward_block(block, tokens, tasks)
+        tasks = 1  # from here on every task has its rows
+    return _neck(encoder.neck, tokens)
+
+
+def forward_block(block: Block, tokens: Tensor, tasks: int) -> Tensor:
+    """One transformer block.
+
+    Args:
+        block: SAM's block, its `attn.qkv` adapted or not.
+        tokens: (B, H, W, C).
+        tasks: How many tasks' rows come out for each row that goes in.
+
+    Returns:
+        (tasks * B, H, W, C).
+    """
+    attention = block.attn
+    normed = block.norm1(tokens)
+    qkv = attention.qkv(normed) if tasks == 1 else attention.qkv.spread(normed)
+    mixed = attention.proj(_attention(attention, qkv, block.window_size))
+    tokens = (tokens + mixed.unflatten(0, (tasks, -1))).flatten(0, 1)
+    change: Tensor = block.mlp(block.norm2(tokens))
+    return tokens + change
+
+
+def _attention(attention: Attention, qkv: Tensor, window: int) -> Tensor:
+    """Attention before its last projection, over the whole grid or in windows (0: the whole grid).
+
+    Args:
+        attention: Its heads, tables and bias.
+        qkv: Queries, keys and values of the real tokens (F, H, W, 3C).
+        window: Side of a window.
+
+    Returns:
+        (F, H, W, C).
+    """
+    rows, height, width, _ = qkv.shape
+    size = (window, window) if window else (height, width)
+    if window:
+        qkv = _padded(qkv, _bias(attention.qkv), -height % window, -width % window)
+    down, across = qkv.shape[1] // size[0], qkv.shape[2] // size[1]
+    heads = attention.num_heads
+    parts = qkv.reshape(rows, down, size[0], across, size[1], 3, heads, -1)
+    q, k, v = parts.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(3, -1, size[0] * size[1], parts.shape[-1]).unbind()
+    mixed = attend(q, k, v, (attention.rel_pos_h, attention.rel_pos_w), size)
+    mixed = mixed.reshape(rows, down, across, heads, *size, -1).permute(0, 1, 4, 2, 5, 3, 6)
+    return mixed.reshape(rows, down * size[0], across * size[1], -1)[:, :height, :width]
+
+
+def _padded(qkv: Tensor, bias: Tensor, below: int, right: int) -> Tensor:
+    """Add rows and columns of tokens whose input is 0."""
+    if right:
+        qkv = torch.cat([qkv, bias.to(qkv.dtype).expand(*qkv.shape[:2], right, -1)], dim=2)
+    if below:
+        qkv = torch.cat([qkv, bias.to(qkv.dtype).expand(len(qkv), below, qkv.shape[2], -1)], dim=1)
+    return qkv
+
+
+def _bias(layer: nn.Module) -> Tensor:
+    return cast(Tensor, getattr(layer, "base", layer).bias)
+
+
+def _neck(neck: nn.Sequential, tokens: Tensor) -> Tensor:
+    """SAM's neck on tokens (B, H, W, C), its 1 x 1 convolution as a product; (B, outputs, H, W)."""
+    narrow, first, mix, second = cast(_Neck, tuple(neck))
+    x = _norm(first, F.linear(tokens, narrow.weight.flatten(1)))
+    x = mix(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    return _norm(second, x).permute(0, 3, 1, 2)
+
+
+def _norm(norm: LayerNorm2d, tokens: Tensor) -> Tensor:
+    return F.layer_norm(tokens, tokens.shape[-1:], norm.weight, norm.bias, norm.eps)
