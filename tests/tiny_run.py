@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from tabench.catalog import METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
 from tabench.data.scenes import SCENES
-from tabench.engine.loop import Setting
 from tabench.engine.model import build_unit
+from tabench.engine.setting import Setting
 from tabench.engine.unit import Unit, units_of
 from tabench.sam.build import build_sam
 from tabench.sam.geometry import VIT_NANO

@@ -67,6 +67,30 @@ def run(
             help="Images per forward pass: less memory, same effective batch. 0 = chosen by the input size.",
         ),
     ] = 0,
+    tasks_apart: Annotated[
+        bool,
+        typer.Option(
+            "--tasks-apart",
+            rich_help_panel=options.HOW,
+            help="One task after the other in a step: a T-th of the memory. Always so at 1024 pixels.",
+        ),
+    ] = False,
+    recompute: Annotated[
+        bool,
+        typer.Option(
+            "--recompute",
+            rich_help_panel=options.HOW,
+            help="Activation checkpointing in the encoder: less memory, about a third more time.",
+        ),
+    ] = False,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            rich_help_panel=options.HOW,
+            help="Encoder blocks through torch.compile; the first step is slow.",
+        ),
+    ] = False,
     checkpoint_every: Annotated[
         float, typer.Option(min=0, rich_help_panel=options.HOW, help="Seconds between checkpoints.")
     ] = 60.0,
@@ -105,7 +129,18 @@ def run(
         print_plan(plan)
     outcomes: list[Outcome] = []
     jobs = plan.jobs()
-    how = Options(results, device, threads, micro_batch, checkpoint_every, keep_weights, workers)
+    how = Options(
+        results,
+        device,
+        threads,
+        micro_batch,
+        tasks_apart,
+        recompute,
+        compiled,
+        checkpoint_every,
+        keep_weights,
+        workers,
+    )
     if jobs:
         _check_inputs(plan, device)
         ExperimentFolder(results, plan.experiment.name).write_experiment(plan.experiment_json())

@@ -23,9 +23,11 @@ import torch
 from tabench.catalog import BACKBONES, METHODS, TASKS
 from tabench.data.loading import Batch
 from tabench.data.nyuv2 import NYUV2
-from tabench.engine.loop import Setting, accumulate, trained_parameters
+from tabench.engine.gradients import accumulate
+from tabench.engine.loop import trained_parameters
 from tabench.engine.model import build_unit
 from tabench.engine.optim import build_optimizer
+from tabench.engine.setting import Setting
 from tabench.engine.unit import units_of
 from tabench.errors import TabenchError
 from tabench.sam.build import build_sam

@@ -1,13 +1,10 @@
-"""Where a cell is computed, and how many images share a forward pass."""
+"""Where a cell is computed."""
 
 from __future__ import annotations
 
 import torch
 
-from tabench.catalog import BACKBONES
 from tabench.errors import SpecError
-from tabench.sam.geometry import SMALL_IMAGE
-from tabench.spec.cell import Cell
 
 
 def choose_device(name: str) -> torch.device:
@@ -30,14 +27,3 @@ def choose_device(name: str) -> torch.device:
             f"'{name}' asked for, {count} CUDA device(s) found", where="--device", hint="--device auto"
         )
     return device
-
-
-def forward_sizes(cell: Cell, micro_batch: int) -> tuple[int, int]:
-    """Images per forward pass in training and in evaluation.
-
-    `micro_batch` 0 chooses: the whole batch for small inputs, one image for SAM's 1024 pixels.
-    """
-    small = BACKBONES.get(cell.backbone.name).image_size <= SMALL_IMAGE
-    batch = cell.train.batch_size
-    chosen = min(micro_batch or (batch if small else 1), batch)
-    return chosen, batch if small else 1

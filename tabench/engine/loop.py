@@ -1,74 +1,25 @@
-"""The training loop of one unit, top to bottom.
-
-An optimiser step sees `batch_size` images. Each task's loss is taken per image and averaged over the
-images, as with the recipe's 4 processes of batch 1; how many images share a forward pass
-(`micro_batch`) changes memory, not the meaning. The regulariser enters once a step.
-"""
+"""The training loop of one unit, top to bottom; what a step's gradient is stands in `gradients`."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import torch
-from torch import Tensor
 
-from tabench.data.base import Split
-from tabench.data.loading import Batch, batches
+from tabench.data.loading import batches
 from tabench.engine.checkpoint import Keeper, Named
 from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
+from tabench.engine.gradients import image_losses, step_gradient
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr, steps_per_epoch, total_steps
+from tabench.engine.setting import Setting
 from tabench.engine.state import State
-from tabench.engine.unit import Unit, derive_seed
 from tabench.errors import DivergedError, InterruptedRunError
-from tabench.methods.regulariser import regulariser
 from tabench.sam.msam import MSam
-from tabench.spec.cell import Cell
-from tabench.tasks.base import Task
 
 EPOCH_SECONDS = 5.0  # least time since the last checkpoint for one at the end of an epoch
 PREFETCH = 2  # batches read ahead
-
-
-def _silent(event: str, facts: Mapping[str, Any]) -> None:
-    """Tell nobody."""
-
-
-@dataclass
-class Setting:
-    """What a unit is trained with.
-
-    Attributes:
-        cell: The recipe.
-        unit: Which tasks, with which weights.
-        tasks: The task objects by name.
-        train: Split trained on.
-        evaluated: Split reported on, for the curves.
-        validation: Split that picks the best epoch; None with selection "last".
-        device: Where the model is.
-        micro_batch: Images per forward pass; 0 = the whole batch.
-        eval_batch: Images per forward pass in evaluations.
-        checkpoint_seconds: Time between two checkpoints inside an epoch.
-        emit: Told of every event (name, facts).
-        should_stop: Asked after every step; True ends the run at a checkpoint.
-    """
-
-    cell: Cell
-    unit: Unit
-    tasks: Mapping[str, Task]
-    train: Split
-    evaluated: Split
-    validation: Split | None = None
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    micro_batch: int = 0
-    eval_batch: int = 1
-    checkpoint_seconds: float = 60.0
-    emit: Callable[[str, Mapping[str, Any]], None] = _silent
-    should_stop: Callable[[], bool] = lambda: False
 
 
 def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
@@ -105,9 +56,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
         for batch in rest:
             lr = recipe.lr * lr_factor(state.step, total, recipe.warmup)
             set_lr(optimizer, lr)
-            torch.manual_seed(derive_seed(unit.seed, "dropout", state.step))
-            optimizer.zero_grad(set_to_none=True)
-            terms = accumulate(model, setting, batch, state.step)
+            terms = step_gradient(model, setting, batch, state.step)
             optimizer.step()
             state.step += 1
             state.add(terms)
@@ -157,59 +106,6 @@ def trained_parameters(model: MSam) -> Named:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def accumulate(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[str, float]:
-    """Add the gradient of one effective batch, micro-batch by micro-batch.
-
-    Returns:
-        The total loss ("loss"), the mean loss of each task, and "regulariser" if the method has one
-        (before its weight).
-
-    Raises:
-        DivergedError: A loss is not finite.
-    """
-    count = len(batch.ids)
-    size = setting.micro_batch or count
-    terms = dict.fromkeys(setting.unit.tasks, 0.0)
-    for first in range(0, count, size):
-        part = slice(first, first + size)
-        targets = {kind: target[part] for kind, target in batch.targets.items()}
-        losses = image_losses(model, setting, batch.image[part], targets)
-        total = (
-            torch.stack([setting.unit.weights[t] * loss.sum() for t, loss in losses.items()]).sum() / count
-        )
-        _check_loss(total, step, batch.ids[part])
-        total.backward()
-        for task, loss in losses.items():
-            terms[task] += float(loss.detach().sum()) / count
-    terms["loss"] = sum(setting.unit.weights[task] * terms[task] for task in setting.unit.tasks)
-    weight = float(setting.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
-    if weight:
-        penalty = regulariser(model)
-        _check_loss(penalty, step, batch.ids)
-        if penalty.requires_grad:
-            (weight * penalty).backward()
-        terms["regulariser"] = float(penalty.detach())
-        terms["loss"] += weight * terms["regulariser"]
-    return terms
-
-
-def image_losses(
-    model: MSam, setting: Setting, images: Tensor, targets: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Loss of every task on every image, (B,) each, in fp32 whatever the autocast."""
-    device, bf16 = setting.device, setting.cell.train.precision == "bf16"
-    height, width = images.shape[-2:]
-    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        outputs = model(images.to(device, non_blocking=True), (height, width))
-    found: dict[str, Tensor] = {}
-    for name in setting.unit.tasks:
-        task, raw = setting.tasks[name], outputs[name].float()
-        target = targets[task.needs].to(device, non_blocking=True)
-        one_by_one = zip(raw.split(1), target.split(1), strict=True)
-        found[name] = torch.stack([task.loss(r, t) for r, t in one_by_one])
-    return found
-
-
 def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, last: bool) -> None:
     """Evaluate for the curves and keep the best weights, where the cell asks for it."""
     part = setting.cell.evaluation
@@ -223,7 +119,7 @@ def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, la
             setting.tasks,
             setting.evaluated,
             setting.device,
-            batch_size=setting.eval_batch,
+            batch_size=setting.passes.evaluated,
         )
         entries = curve_entries(found, epoch)
         state.eval_curve.extend(entries)
@@ -237,16 +133,6 @@ def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, la
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss
             state.best_weights = {n: p.detach().clone() for n, p in trained_parameters(model).items()}
-
-
-def _check_loss(loss: Tensor, step: int, ids: Sequence[str]) -> None:
-    if not torch.isfinite(loss):
-        raise DivergedError(
-            f"the loss is {float(loss.detach())} at step {step} (images {', '.join(ids)})",
-            step=step,
-            ids=ids,
-            hint="lower train.lr, or check these images with `tabench data verify`",
-        )
 
 
 def _check_weights(trained: Named, step: int) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from tabench.data.loading import evaluation_batches
-from tabench.engine.loop import Setting, trained_parameters
+from tabench.engine.loop import trained_parameters
+from tabench.engine.setting import Setting
 from tabench.methods.regulariser import regulariser
 from tabench.sam.msam import MSam
 

@@ -77,7 +77,7 @@ class AdaptedLinear(nn.Module):
         return self._add(self.base(x), self._update(x.reshape(tasks, -1, x.shape[-1])))
 
     def spread(self, x: Tensor) -> Tensor:
-        """Return the same for an input that all tasks share, (T*B, ..., k) from (B, ..., d): W0 x is made once."""
+        """Return the same, (T*B, ..., k), of an input (B, ..., d) that all tasks share: W0 x is made once."""
         tasks = len(self.fold.tasks)
         rows = x.reshape(1, -1, x.shape[-1])
         if self.training and self.dropout.p:

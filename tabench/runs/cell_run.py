@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from tabench.engine.device import choose_device, forward_sizes
+from tabench.engine.device import choose_device
+from tabench.engine.passes import out_of_memory
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import capture, usable_cores
@@ -98,10 +99,10 @@ def _tidy(folder: CellFolder) -> None:
 def _explained(error: Exception) -> Exception:
     """Memory errors of torch and of the host as one kind, with what helps."""
     text = str(error)
-    if failure_kind(error) == "out-of-memory" or "can't allocate memory" in text:
+    if out_of_memory(error):
         found = MemoryExhaustedError(
             text.splitlines()[0] if text else "out of memory",
-            hint="give --micro-batch 1: it needs less memory and keeps the effective batch",
+            hint="the step's passes were made as small as they get: a smaller backbone, or more memory",
         )
         found.__cause__ = error
         return found
@@ -147,6 +148,11 @@ class _Diary:
         """Journal an event, unless there are too many of it, and tell the listener."""
         if event == "resume":
             self.run["resumed_from_step"].append(facts["step"])
+        if event == "passes":
+            self.run["passes"] = dict(facts)
+        if event == "memory":
+            self.run["passes"] |= {key: value for key, value in facts.items() if key in self.run["passes"]}
+            self.run.setdefault("memory", []).append(dict(facts))
         if event in ("eval", "final"):
             self._evaluating += float(facts["seconds"])
         with contextlib.suppress(Exception):  # no run is lost for want of its costs
@@ -177,7 +183,6 @@ class _Diary:
             self.run["cost"] = self.meter.cost()
         with contextlib.suppress(Exception):  # a device that does not exist is the failure itself
             self.run["device"] = _device_name(str(choose_device(self.options.device)))
-            self.run["micro_batch"] = forward_sizes(self.job.cell, self.options.micro_batch)[0]
         write_json(self.folder.run, self.run)
 
 

@@ -15,13 +15,15 @@ import torch
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
 from tabench.engine.checkpoint import FINISHED, Keeper, Named, fill
-from tabench.engine.device import choose_device, forward_sizes
+from tabench.engine.device import choose_device
 from tabench.engine.evaluate import Result, curve_entries, evaluate
-from tabench.engine.loop import Setting, train_unit, trained_parameters
+from tabench.engine.loop import train_unit, trained_parameters
 from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
 from tabench.engine.optim import steps_per_epoch, total_steps
+from tabench.engine.passes import Passes, choose_passes
 from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
+from tabench.engine.setting import Setting
 from tabench.engine.state import State
 from tabench.engine.unit import Unit, units_of
 from tabench.errors import EvaluationFailedError, InterruptedRunError
@@ -68,7 +70,14 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.fingerprint)
     save_truth(tasks, reported, cell.evaluation.pictures, truth)
     device = choose_device(options.device)
-    micro, together = forward_sizes(cell, options.micro_batch)
+    wanted = Passes(
+        images=options.micro_batch,
+        apart=options.tasks_apart,
+        recompute=options.recompute,
+        compiled=options.compiled,
+    )
+    passes = choose_passes(cell, wanted)
+    emit("passes", passes.facts())
     digest = hashlib.sha256()
     companions = Companions(cell, folder, reported, device, emit)
     done: list[_Done] = []
@@ -81,8 +90,7 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
             reported,
             validation,
             device,
-            micro,
-            together,
+            passes,
             options.checkpoint_seconds,
             emit,
             should_stop,
@@ -139,7 +147,7 @@ def _run_unit(
             setting.tasks,
             split,
             setting.device,
-            batch_size=setting.eval_batch,
+            batch_size=setting.passes.evaluated,
             progress=progress,
             should_stop=setting.should_stop,
         )

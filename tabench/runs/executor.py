@@ -40,6 +40,9 @@ class Options:
         device: "auto", "cpu", "cuda" or "cuda:1".
         threads: CPU threads of torch; 0 = all cores.
         micro_batch: Images per forward pass; 0 = chosen by the backbone's image size.
+        tasks_apart: One task after the other in a step; False = chosen by the backbone's image size.
+        recompute: Activation checkpointing in the encoder.
+        compiled: Encoder blocks through torch.compile.
         checkpoint_seconds: Time between two checkpoints inside an epoch.
         keep_weights: Keep the trained parameters of finished cells.
         workers: Cells at a time, for executors that run several; 0 = chosen by cores or GPUs.
@@ -49,6 +52,9 @@ class Options:
     device: str = "auto"
     threads: int = 0
     micro_batch: int = 0
+    tasks_apart: bool = False
+    recompute: bool = False
+    compiled: bool = False
     checkpoint_seconds: float = 60.0
     keep_weights: bool = False
     workers: int = 0

@@ -1,12 +1,13 @@
 """SAM's attention with decomposed relative positions, without the whole N x N matrix.
 
-A query's score of a key is `scale * q.k + rel_h[key's row] + rel_w[key's column]`, where the two relative terms
-are products of the query with a table (segment_anything/modeling/image_encoder.py, add_decomposed_rel_pos).
+A query's score of a key is `scale * q.k + rel_h[key's row] + rel_w[key's column]`, where the two relative
+terms are products of the query with a table (segment_anything/modeling/image_encoder.py,
+add_decomposed_rel_pos).
 
-- On the CPU slabs of the matrix that fit the cache are made, used and, where they are many, made again for the
-  backward pass: `_Slabs`.
-- On other devices the two terms become dimensions of queries and keys, [scale * q, rel_h, rel_w] . [k, one-hot
-  of the row, one-hot of the column], so that torch's fused kernels apply: `_fused`.
+- On the CPU slabs of the matrix that fit the cache are made, used and, where they are many, made again for
+  the backward pass: `_Slabs`.
+- On other devices the two terms become dimensions of queries and keys, [scale * q, rel_h, rel_w] . [k,
+  one-hot of the row, one-hot of the column], so that torch's fused kernels apply: `_fused`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
@@ -52,6 +53,8 @@ class MSam(nn.Module):
         no_mask: Task name to its embedding (N_t, C).
         decoders: Task name to its `MaskDecoder`.
         path: "fast", or "plain" for the reference formulation (`tabench.sam.plain`).
+        recompute: Activation checkpointing in the encoder's blocks (`encode`).
+        compiled: Encoder blocks through torch.compile, which takes its time at the first pass.
     """
 
     pixel_mean: Tensor
@@ -68,6 +71,7 @@ class MSam(nn.Module):
         self.backbone = backbone
         self.channels = dict(channels)
         self.path: Path = "fast"
+        self.recompute = self.compiled = False
         self.image_encoder: ImageEncoderViT = build_image_encoder(backbone)
         self.pe_layer = build_position_encoding(backbone)
         self.no_mask = nn.ParameterDict(
@@ -85,6 +89,11 @@ class MSam(nn.Module):
         std = PIXEL_STD if pixel_norm == "sam" else (1.0, 1.0, 1.0)
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1) / scale, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1) / scale, persistent=False)
+
+    @property
+    def task_aware(self) -> bool:
+        """Whether the encoder gives each task its own embedding."""
+        return hasattr(self.image_encoder, "task_fold")
 
     def load_sam(self, state: Mapping[str, Tensor]) -> None:
         """Start from SAM's weights: every decoder from its decoder, every row from `no_mask_embed`.
@@ -143,13 +152,13 @@ class MSam(nn.Module):
         the patch and position embedding, which are the same for all; otherwise the encoder runs
         once and all tasks read one embedding.
         """
-        encoder = self.image_encoder
-        fold: TaskFold | None = getattr(encoder, "task_fold", None)
+        fold: TaskFold | None = getattr(self.image_encoder, "task_fold", None)
+        run = partial(encode, self.image_encoder, inputs, recompute=self.recompute, compiled=self.compiled)
         if fold is None:
-            return dict.fromkeys(tasks, encode(encoder, inputs))
+            return dict.fromkeys(tasks, run())
         order = list(self.channels)
         with fold.select([order.index(task) for task in tasks]):
-            folded = encode(encoder, inputs, len(tasks))
+            folded = run(tasks=len(tasks))
         return dict(zip(tasks, folded.unflatten(0, (len(tasks), -1)), strict=True))
 
     def forward(
@@ -180,15 +189,19 @@ class MSam(nn.Module):
             return plain_forward(self, images, out_size, names)
         inputs, inner = self.prepare(images)
         embeddings = self.encode(inputs, names)
-        dense_pe = self.dense_pe()
-        return {
-            task: self.restore(
-                decode(self.decoders[task], embeddings[task], self.no_mask[task], dense_pe),
-                inner,
-                out_size,
-            )
-            for task in names
-        }
+        return {task: self.read(task, embeddings[task], inner, out_size) for task in names}
+
+    def read(self, task: str, embedding: Tensor, inner: tuple[int, int], out_size: tuple[int, int]) -> Tensor:
+        """Raw channels of one task (B, N_t, height, width) from its image embedding.
+
+        Args:
+            task: Task name.
+            embedding: (B, C, h, w).
+            inner: (height, width) of the image inside the input, as `prepare` returns it.
+            out_size: (height, width) of the result.
+        """
+        masks = decode(self.decoders[task], embedding, self.no_mask[task], self.dense_pe())
+        return self.restore(masks, inner, out_size)
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

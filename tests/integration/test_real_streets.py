@@ -20,9 +20,10 @@ from tabench.data.cityscapes import CITYSCAPES, CLASSES_7
 from tabench.data.loading import batches, evaluation_batches
 from tabench.engine.checkpoint import Keeper
 from tabench.engine.evaluate import evaluate
-from tabench.engine.loop import Setting, train_unit
+from tabench.engine.loop import train_unit
 from tabench.engine.model import build_unit
 from tabench.engine.pictures import save_pictures
+from tabench.engine.setting import Setting
 from tabench.engine.unit import units_of
 from tabench.sam.checkpoint import load_checkpoint
 from tabench.sam.geometry import VIT_NANO

@@ -12,7 +12,10 @@ from tiny_run import make_cell, make_setting, make_unit, write_scenes, write_wei
 from tabench.data.loading import batches
 from tabench.data.scenes.dataset import SCENES
 from tabench.engine.checkpoint import Keeper
-from tabench.engine.loop import Setting, accumulate, train_unit, trained_parameters
+from tabench.engine.gradients import accumulate
+from tabench.engine.loop import train_unit, trained_parameters
+from tabench.engine.passes import Passes
+from tabench.engine.setting import Setting
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 from tabench.methods.regulariser import regulariser
@@ -55,7 +58,7 @@ def test_micro_batches_give_the_full_batch_gradient(root: Path, weights: dict[st
     model.double().train()
     gradients, losses = [], []
     for micro in (0, 3):
-        setting = make_setting(cell, unit, SCENES, root, micro_batch=micro)
+        setting = make_setting(cell, unit, SCENES, root, passes=Passes(images=micro))
         batch = _first_batch(setting, 4)
         batch = batch._replace(image=batch.image.double())
         model.zero_grad(set_to_none=True)
@@ -74,7 +77,7 @@ def test_the_loss_is_the_weighted_mean_over_images_plus_the_regulariser_once(
 ) -> None:
     cell = make_cell("ta-lora", params__dropout=0.0, params__ranks=(4, 4, 2), params__orthogonality=0.5)
     unit, model = make_unit(cell, weights)
-    setting = make_setting(cell, unit, SCENES, root, micro_batch=1)
+    setting = make_setting(cell, unit, SCENES, root, passes=Passes(images=1))
     batch = _first_batch(setting, 4)
     model.train()
     terms = accumulate(model, setting, batch, 0)

@@ -1,0 +1,160 @@
+"""The gradient of one optimiser step.
+
+A step sees `batch_size` images. Each task's loss is taken per image and averaged over the images, as with
+the recipe's 4 processes of batch 1; how the work is cut into passes (`Passes`) changes memory, not the
+meaning. The regulariser enters once a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from tabench.data.loading import Batch
+from tabench.engine.passes import out_of_memory
+from tabench.engine.setting import Setting
+from tabench.engine.unit import derive_seed
+from tabench.errors import DivergedError
+from tabench.methods.regulariser import regulariser
+from tabench.sam.msam import MSam
+
+Losses = dict[str, Tensor]
+
+
+def step_gradient(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[str, float]:
+    """Set the parameters' gradients to those of one effective batch, in smaller passes where memory runs out.
+
+    Returns:
+        See `accumulate`.
+
+    Raises:
+        DivergedError: A loss is not finite.
+        MemoryError: Memory ran out (or torch's own error), and the passes cannot be made smaller.
+    """
+    while True:
+        model.zero_grad(set_to_none=True)
+        torch.manual_seed(derive_seed(setting.unit.seed, "dropout", step))
+        try:
+            return accumulate(model, setting, batch, step)
+        except (MemoryError, RuntimeError) as error:
+            smaller = setting.passes.smaller(len(batch.ids)) if out_of_memory(error) else None
+            if smaller is None:
+                raise
+        # outside the handler, whose traceback still holds the step's tensors
+        setting.passes = smaller
+        setting.emit("memory", {"unit": setting.unit.name, "step": step, **smaller.facts()})
+        model.zero_grad(set_to_none=True)
+        if setting.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def accumulate(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[str, float]:
+    """Add the gradient of one effective batch, pass by pass.
+
+    Returns:
+        The total loss ("loss"), the mean loss of each task, and "regulariser" if the method has one
+        (before its weight).
+
+    Raises:
+        DivergedError: A loss is not finite.
+    """
+    count, weights = len(batch.ids), setting.unit.weights
+    size = setting.passes.images or count
+    model.recompute, model.compiled = setting.passes.recompute, setting.passes.compiled
+    sums: dict[str, list[Tensor]] = {task: [] for task in setting.unit.tasks}
+    for first in range(0, count, size):
+        part = slice(first, first + size)
+        targets = {kind: target[part] for kind, target in batch.targets.items()}
+        way = losses_apart if setting.passes.apart else losses_together
+        for losses in way(model, setting, batch.image[part], targets):
+            total = torch.stack([weights[task] * loss.sum() for task, loss in losses.items()]).sum() / count
+            _check_loss(total, step, batch.ids[part])
+            total.backward()
+            for task, loss in losses.items():
+                sums[task].append(loss.detach().sum())
+    terms = {task: float(torch.stack(found).sum()) / count for task, found in sums.items()}
+    terms["loss"] = sum(weights[task] * terms[task] for task in setting.unit.tasks)
+    weight = float(setting.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
+    if weight:
+        penalty = regulariser(model)
+        _check_loss(penalty, step, batch.ids)
+        if penalty.requires_grad:
+            (weight * penalty).backward()
+        terms["regulariser"] = float(penalty.detach())
+        terms["loss"] += weight * terms["regulariser"]
+    return terms
+
+
+def image_losses(model: MSam, setting: Setting, images: Tensor, targets: Mapping[str, Tensor]) -> Losses:
+    """Loss of every task on every image, (B,) each, in fp32 whatever the autocast."""
+    (losses,) = losses_together(model, setting, images, targets)
+    return losses
+
+
+def losses_together(
+    model: MSam, setting: Setting, images: Tensor, targets: Mapping[str, Tensor]
+) -> Iterator[Losses]:
+    """The losses of all tasks from one forward pass; see `image_losses`."""
+    images, size = _to_device(images, setting), _size(images)
+    with _autocast(setting):
+        outputs = model(images, size)
+    yield {name: _loss(name, outputs[name], setting, targets) for name in setting.unit.tasks}
+
+
+def losses_apart(
+    model: MSam, setting: Setting, images: Tensor, targets: Mapping[str, Tensor]
+) -> Iterator[Losses]:
+    """The losses of one task after the other; a task's graph ends with its backward pass.
+
+    The caller calls `backward` on each before it asks for the next. Where all tasks read one embedding, their
+    gradients on it are summed and its own backward pass runs once, after the last.
+    """
+    images, size = _to_device(images, setting), _size(images)
+    if model.path == "plain" or model.task_aware:
+        for name in setting.unit.tasks:
+            with _autocast(setting):
+                outputs = model(images, size, [name])
+            yield {name: _loss(name, outputs.pop(name), setting, targets)}
+        return
+    with _autocast(setting):
+        inputs, inner = model.prepare(images)
+        embedding = model.encode(inputs, setting.unit.tasks)[setting.unit.tasks[0]]
+    leaf = embedding.detach().requires_grad_(embedding.requires_grad)
+    for name in setting.unit.tasks:
+        with _autocast(setting):
+            output = model.read(name, leaf, inner, size)
+        yield {name: _loss(name, output, setting, targets)}
+    if leaf.grad is not None:
+        embedding.backward(leaf.grad)
+
+
+def _loss(name: str, output: Tensor, setting: Setting, targets: Mapping[str, Tensor]) -> Tensor:
+    task, raw = setting.tasks[name], output.float()
+    target = targets[task.needs].to(setting.device, non_blocking=True)
+    one_by_one = zip(raw.split(1), target.split(1), strict=True)
+    return torch.stack([task.loss(r, t) for r, t in one_by_one])
+
+
+def _to_device(images: Tensor, setting: Setting) -> Tensor:
+    return images.to(setting.device, non_blocking=True)
+
+
+def _size(images: Tensor) -> tuple[int, int]:
+    return int(images.shape[-2]), int(images.shape[-1])
+
+
+def _autocast(setting: Setting) -> torch.autocast:
+    bf16 = setting.cell.train.precision == "bf16"
+    return torch.autocast(setting.device.type, torch.bfloat16, enabled=bf16)
+
+
+def _check_loss(loss: Tensor, step: int, ids: Sequence[str]) -> None:
+    if not torch.isfinite(loss):
+        raise DivergedError(
+            f"the loss is {float(loss.detach())} at step {step} (images {', '.join(ids)})",
+            step=step,
+            ids=ids,
+            hint="lower train.lr, or check these images with `tabench data verify`",
+        )

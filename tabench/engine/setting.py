@@ -1,0 +1,50 @@
+"""What a unit is trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from tabench.data.base import Split
+from tabench.engine.passes import Passes
+from tabench.engine.unit import Unit
+from tabench.spec.cell import Cell
+from tabench.tasks.base import Task
+
+
+def _silent(event: str, facts: Mapping[str, Any]) -> None:
+    """Tell nobody."""
+
+
+@dataclass
+class Setting:
+    """What a unit is trained with.
+
+    Attributes:
+        cell: The recipe.
+        unit: Which tasks, with which weights.
+        tasks: The task objects by name.
+        train: Split trained on.
+        evaluated: Split reported on, for the curves.
+        validation: Split that picks the best epoch; None with selection "last".
+        device: Where the model is.
+        passes: How steps and evaluations are cut; training makes it smaller where memory runs out.
+        checkpoint_seconds: Time between two checkpoints inside an epoch.
+        emit: Told of every event (name, facts).
+        should_stop: Asked after every step; True ends the run at a checkpoint.
+    """
+
+    cell: Cell
+    unit: Unit
+    tasks: Mapping[str, Task]
+    train: Split
+    evaluated: Split
+    validation: Split | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    passes: Passes = field(default_factory=Passes)
+    checkpoint_seconds: float = 60.0
+    emit: Callable[[str, Mapping[str, Any]], None] = _silent
+    should_stop: Callable[[], bool] = lambda: False
