@@ -131,7 +131,7 @@ def losses_apart(
 
 
 def _loss(name: str, output: Tensor, setting: Setting, targets: Mapping[str, Tensor]) -> Tensor:
-    task, raw = setting.tasks[name], output.float()
+    task, raw = setting.tasks[name], output.to(torch.promote_types(output.dtype, torch.float32))
     target = targets[task.needs].to(setting.device, non_blocking=True)
     one_by_one = zip(raw.split(1), target.split(1), strict=True)
     return torch.stack([task.loss(r, t) for r, t in one_by_one])

@@ -60,6 +60,8 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
             optimizer.step()
             state.step += 1
             state.add(terms)
+            if state.step == resumed_at + 1:  # the one that warms up, or compiles
+                emit("first-step", {"unit": unit.name, "seconds": round(time.monotonic() - started, 3)})
             pace = (time.monotonic() - started) / (state.step - resumed_at)
             emit(
                 "step",

@@ -150,6 +150,8 @@ class _Diary:
             self.run["resumed_from_step"].append(facts["step"])
         if event == "passes":
             self.run["passes"] = dict(facts)
+        if event == "first-step":
+            self.run.setdefault("first_step_s", {})[facts["unit"]] = facts["seconds"]
         if event == "memory":
             self.run["passes"] |= {key: value for key, value in facts.items() if key in self.run["passes"]}
             self.run.setdefault("memory", []).append(dict(facts))

@@ -41,8 +41,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, Tensor], grid:
     """
     rel_h, rel_w = _relative(q, tables, grid)
     if q.device.type == "cpu":
-        found: Tensor = _Slabs.apply(q, k, v, rel_h, rel_w)
-        return found
+        return _in_slabs(q, k, v, rel_h, rel_w)
     return _fused(q, k, v, rel_h, rel_w)
 
 
@@ -61,6 +60,12 @@ def _offsets(size: int, device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         place = torch.arange(size, device=device)
         return place[:, None] - place[None, :] + size - 1
+
+
+@torch.compiler.disable  # unrolled, its loops would take minutes to compile
+def _in_slabs(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
+    found: Tensor = _Slabs.apply(q, k, v, rel_h, rel_w)
+    return found
 
 
 class _Slabs(torch.autograd.Function):

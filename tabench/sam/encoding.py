@@ -2,8 +2,8 @@
 
 `encode` computes what SAM's own forward pass with each task's weights does, up to rounding, with less work:
 
-- What comes before the first adapter (patches, positions, the first norm and its W0 product) is the same for all
-  tasks and done once.
+- What comes before the first adapter (patches, positions, the first norm and its W0 product) is the same for
+  all tasks and done once.
 - SAM pads a grid to whole windows with zeros after the norm. Queries, keys and values of such a token are the
   bias alone, so the products only see real tokens, and the bias is put where the padding is.
 - Attention never makes its whole matrix of scores (`attention`).
@@ -11,7 +11,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import Protocol, cast, runtime_checkable
 
@@ -29,8 +30,8 @@ _Neck = tuple[nn.Conv2d, LayerNorm2d, nn.Conv2d, LayerNorm2d]
 
 
 @runtime_checkable
-class TaskAware(Protocol):
-    """An adapted layer that tells tasks apart."""
+class Spreading(Protocol):
+    """An adapted layer that can start from an input that all tasks share."""
 
     def spread(self, x: Tensor) -> Tensor:
         """Every task's output (T*B, ..., k), task-major, for an input (B, ..., d) that all tasks share."""
@@ -40,7 +41,7 @@ class TaskAware(Protocol):
 def encode(
     encoder: ImageEncoderViT,
     inputs: Tensor,
-    tasks: int = 1,
+    tasks: Sequence[int] | None = None,
     *,
     recompute: bool = False,
     compiled: bool = False,
@@ -48,10 +49,10 @@ def encode(
     """Image embeddings of all tasks.
 
     Args:
-        encoder: A SAM image encoder, adapted or not; an adapted `attn.qkv` sees the tasks' rows as one batch,
-            task-major.
+        encoder: A SAM image encoder, adapted or not.
         inputs: (B, 3, S, S).
-        tasks: Tasks T that the adapters tell apart; 1 for an encoder that does not.
+        tasks: Indices of the T tasks wanted, for an encoder that tells tasks apart: its `task_fold` hears of
+            them, and its layers see their rows as one batch, task-major. None: one embedding for all.
         recompute: Keep only the blocks' inputs for the backward pass and compute the rest again (activation
             checkpointing): less memory, about a third more time.
         compiled: Run the blocks through torch.compile.
@@ -59,16 +60,22 @@ def encode(
     Returns:
         (T*B, C, h, w), task-major.
     """
+    forward = _compiled() if compiled else forward_block
+
+    def run(block: Block, tokens: Tensor, copies: int) -> Tensor:
+        with nullcontext() if tasks is None else encoder.task_fold.select(tasks):  # when computed again, too
+            return forward(block, tokens, copies)
+
     tokens = encoder.patch_embed(inputs) + encoder.pos_embed
-    if tasks > 1 and not isinstance(encoder.blocks[0].attn.qkv, TaskAware):
-        tokens, tasks = tokens.repeat(tasks, 1, 1, 1), 1
-    run = _compiled() if compiled else forward_block
+    copies = 1 if tasks is None else len(tasks)
+    if copies > 1 and not isinstance(encoder.blocks[0].attn.qkv, Spreading):
+        tokens, copies = tokens.repeat(copies, 1, 1, 1), 1
     for block in encoder.blocks:
         if recompute and torch.is_grad_enabled():
-            tokens = checkpoint(run, block, tokens, tasks, use_reentrant=False)
+            tokens = checkpoint(run, block, tokens, copies, use_reentrant=False)
         else:
-            tokens = run(block, tokens, tasks)
-        tasks = 1  # from here on every task has its rows
+            tokens = run(block, tokens, copies)
+        copies = 1  # from here on every task has its rows
     return _neck(encoder.neck, tokens)
 
 
@@ -78,22 +85,22 @@ def _compiled() -> Callable[[Block, Tensor, int], Tensor]:
     return torch.compile(forward_block, dynamic=False)
 
 
-def forward_block(block: Block, tokens: Tensor, tasks: int) -> Tensor:
+def forward_block(block: Block, tokens: Tensor, copies: int) -> Tensor:
     """One transformer block.
 
     Args:
         block: SAM's block, its `attn.qkv` adapted or not.
         tokens: (B, H, W, C).
-        tasks: How many tasks' rows come out for each row that goes in.
+        copies: Rows that come out, one a task, for each row that goes in.
 
     Returns:
-        (tasks * B, H, W, C).
+        (copies * B, H, W, C).
     """
     attention = block.attn
     normed = block.norm1(tokens)
-    qkv = attention.qkv(normed) if tasks == 1 else attention.qkv.spread(normed)
+    qkv = attention.qkv(normed) if copies == 1 else attention.qkv.spread(normed)
     mixed = attention.proj(_attention(attention, qkv, block.window_size))
-    tokens = (tokens + mixed.unflatten(0, (tasks, -1))).flatten(0, 1)
+    tokens = (tokens + mixed.unflatten(0, (copies, -1))).flatten(0, 1)
     change: Tensor = block.mlp(block.norm2(tokens))
     return tokens + change
 

@@ -152,13 +152,11 @@ class MSam(nn.Module):
         the patch and position embedding, which are the same for all; otherwise the encoder runs
         once and all tasks read one embedding.
         """
-        fold: TaskFold | None = getattr(self.image_encoder, "task_fold", None)
         run = partial(encode, self.image_encoder, inputs, recompute=self.recompute, compiled=self.compiled)
-        if fold is None:
+        if not self.task_aware:
             return dict.fromkeys(tasks, run())
         order = list(self.channels)
-        with fold.select([order.index(task) for task in tasks]):
-            folded = run(tasks=len(tasks))
+        folded = run(tasks=[order.index(task) for task in tasks])
         return dict(zip(tasks, folded.unflatten(0, (len(tasks), -1)), strict=True))
 
     def forward(

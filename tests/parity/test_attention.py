@@ -1,0 +1,73 @@
+"""Attention in slabs and by fused kernels against SAM's own: outputs and gradients in double precision."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from segment_anything.modeling.image_encoder import add_decomposed_rel_pos
+from torch import Tensor
+
+from tabench.sam import attention
+from tabench.sam.attention import attend
+
+
+def sams_own(q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, Tensor], grid: tuple[int, int]) -> Tensor:
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    return add_decomposed_rel_pos(scores, q, *tables, grid, grid).softmax(dim=-1) @ v
+
+
+def made(grid: tuple[int, int], matrices: int = 3, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    torch.manual_seed(0)
+    tokens, dim = grid[0] * grid[1], 5
+    sizes = [(matrices, tokens, dim)] * 3 + [(2 * side - 1, dim) for side in grid]
+    return [torch.randn(size, dtype=dtype, requires_grad=True) for size in sizes]
+
+
+def found(way: object, tensors: list[Tensor], grid: tuple[int, int]) -> list[Tensor]:
+    q, k, v, *tables = tensors
+    out = way(q, k, v, tuple(tables), grid)  # type: ignore[operator]
+    weights = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
+    return [out, *torch.autograd.grad((out.tanh() * weights).sum(), tensors)]
+
+
+def fused(q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, Tensor], grid: tuple[int, int]) -> Tensor:
+    return attention._fused(q, k, v, *attention._relative(q, tables, grid))
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (3, 5), (1, 7)], ids=str)
+@pytest.mark.parametrize("kept", [0, 1 << 22], ids=["made-again", "kept"])
+@pytest.mark.parametrize("slab", [1, 40, 300, 1 << 18], ids=["a-row", "some-rows", "some-matrices", "all"])
+def test_slabs(grid: tuple[int, int], kept: int, slab: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "SLAB", slab)
+    monkeypatch.setattr(attention, "KEPT", kept)
+    tensors = made(grid)
+    for mine, theirs in zip(found(attend, tensors, grid), found(sams_own, tensors, grid), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (3, 5)], ids=str)
+def test_fused_kernels(grid: tuple[int, int]) -> None:
+    tensors = made(grid)
+    for mine, theirs in zip(found(fused, tensors, grid), found(sams_own, tensors, grid), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_frozen_inputs_get_no_gradient() -> None:
+    q, k, v, *tables = (t.detach() for t in made((4, 4)))
+    v.requires_grad_()
+    out = attend(q, k, v, (tables[0], tables[1]), (4, 4))
+    (slope,) = torch.autograd.grad(out.sum(), [v])
+    # all weights of a query sum to 1, and every query asks once
+    torch.testing.assert_close(slope.sum(), torch.tensor(float(v.numel()), dtype=torch.float64))
+
+
+def test_half_precision_sums_its_softmax_in_single() -> None:
+    grid = (8, 8)
+    exact = found(sams_own, made(grid, dtype=torch.float32), grid)[0]
+    half = attend(
+        *(t.detach().bfloat16() for t in made(grid, dtype=torch.float32)[:3]),
+        tuple(t.detach().bfloat16() for t in made(grid, dtype=torch.float32)[3:]),  # type: ignore[arg-type]
+        grid,
+    )
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), exact, rtol=5e-2, atol=5e-2)
