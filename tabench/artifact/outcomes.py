@@ -13,7 +13,8 @@ AGREES = ("match", "within interval")
 
 def published_numbers(experiments: Sequence[ExperimentFacts]) -> tuple[list[str], list[str]]:
     """What agrees with a published number, and what does not, is missing or says nothing about one."""
-    agrees, lacks = [], []
+    agrees: list[str] = []
+    lacks: list[str] = []
     for e in experiments:
         if e.obstacle:
             lacks.append(f"{e.name}: no verdict: {e.obstacle}{f'; {NEVER}' if e.synthetic else ''}")
@@ -21,9 +22,8 @@ def published_numbers(experiments: Sequence[ExperimentFacts]) -> tuple[list[str]
             lacks.append(f"{e.name}: no published value of its methods could be verified")
         else:
             for row in e.judged:
-                line = (
-                    f"{e.name}: {row.method}, {row.column}: {row.word}; published {row.printed} ({row.place})"
-                )
+                said = f"{row.method}, {row.column}: {row.word}"
+                line = f"{e.name}: {said}; published {row.printed} ({row.place})"
                 (agrees if row.found.word in AGREES else lacks).append(line)
     return agrees, lacks
 

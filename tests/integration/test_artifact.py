@@ -88,6 +88,35 @@ def test_a_stranger_renders_the_same_tables_without_torch(packed: Path, home: Pa
     assert call("export", "check", str(tmp_path / "here")) == 1
 
 
+def test_each_damage_is_named_with_what_to_do(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(tmp_path)
+    record = tmp_path / "results" / "nyuv2" / cell_id("ta-lora", 0) / "record.json"
+    better = json.loads(record.read_text())
+    better["metrics"][0]["value"] += 1
+    write(record, better)
+    (tmp_path / "CITATION.cff").unlink()
+    (tmp_path / "tabench" / "report" / "extra.py").write_text("print()")
+    (tmp_path / "experiments" / "secret").symlink_to("/etc/passwd")
+    with (tmp_path / "SHA256SUMS").open("a") as file:
+        file.write(f"{'0' * 64}  ../outside\n")
+    capsys.readouterr()
+    assert call("export", "check", str(tmp_path)) == 1
+    *lines, last = capsys.readouterr().out.splitlines()
+    told = {line.removeprefix("wrong: ").partition(": ")[0]: line.partition(" -> ")[2] for line in lines}
+    again = "take the file, or all of the artifact, again from where it was published"
+    assert told == {
+        record.relative_to(tmp_path).as_posix(): again,
+        "CITATION.cff": again,
+        "tabench/report/extra.py": "it is no part of the artifact: remove it",
+        "experiments/secret": "remove it; if it is missing then, take the file itself again",
+        "SHA256SUMS": again,
+    }
+    assert last.endswith("5 problem(s)")
+
+
 def test_what_is_packed_and_what_is_left_out(packed: Path) -> None:
     with zipfile.ZipFile(packed) as archive:
         names = set(archive.namelist())
