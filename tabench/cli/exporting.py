@@ -10,7 +10,7 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import print_json, progress_bar
-from tabench.cli.planning import RESULTS, experiment_name
+from tabench.cli.planning import experiment_name
 from tabench.errors import SpecError, StoreError
 
 export = typer.Typer(
@@ -35,7 +35,7 @@ def artifact(
     out: Annotated[Path, typer.Option(metavar="FILE.zip|DIR", help="What is written.")] = Path(
         "artifact.zip"
     ),
-    results: options.ResultsOption = RESULTS,
+    results: options.ResultsOption = options.RESULTS,
     reports: Annotated[
         Path, typer.Option(metavar="DIR", help="Rendered reports; packed where they are there.")
     ] = Path("reports"),
