@@ -53,7 +53,7 @@ class CityscapesLayoutDataset(ArrayDataset):
 
     kinds: ClassVar[tuple[str, ...]] = ("image", "label", "disparity")
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-fit", "train-select")
-    holdout: ClassVar[tuple[str, str]] = ("train-fit", "train-select")
+    holdout: ClassVar[tuple[str, ...]] = ("train-fit", "train-select")
     label_folders: ClassVar[tuple[str, ...]]
 
     def folders(self, root: Path) -> dict[str, str]:

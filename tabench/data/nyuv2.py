@@ -37,7 +37,7 @@ class NyuLayoutDataset(ArrayDataset):
     class_names: ClassVar[tuple[str, ...]] = CLASSES_13
     task_channels: ClassVar[Mapping[str, int]] = {"segmentation": 13, "depth": 1, "normals": 3}
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-636", "train-159")
-    holdout: ClassVar[tuple[str, str]] = ("train-636", "train-159")
+    holdout: ClassVar[tuple[str, ...]] = ("train-636", "train-159")
 
 
 class Nyuv2(NyuLayoutDataset):
