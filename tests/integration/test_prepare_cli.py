@@ -10,6 +10,7 @@ from real_frames import FRAMES, needs
 from typer.testing import CliRunner
 
 from tabench.cli import app, main
+from tabench.data.prepare import GUIDES
 from tabench.data.prepare.normals import NYU_CAMERA, normals_from_depth
 
 REAL = FRAMES / "nyuv2" / "frames"
@@ -67,6 +68,18 @@ def test_errors_are_one_message_and_exit_code_2(tmp_path, capsys):
     assert "raw.mat: no such file" in error
     assert "Labeled dataset (~2.8 GB)" in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_a_missing_dataset_tells_a_command_that_makes_it(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = GUIDES[name].command
+    with pytest.raises(SystemExit):
+        main(["plan", name, "--profile=paper"])
+    assert f"`{command}`" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(command.split()[1:])  # understood as it stands; only the source is not there
+    assert f"{GUIDES[name].given}: no such file" in capsys.readouterr().err
 
 
 @needs("nyuv2/frames")

@@ -23,6 +23,7 @@ from tabench.data.pascal.layout import (
 )
 from tabench.data.pascal.reading import read_sample, unless_empty
 from tabench.data.pascal.verify import verify_pascal
+from tabench.data.prepare.guide import GUIDES
 from tabench.data.warp import draw_warp, warp
 
 CLASSES_OF = {
@@ -122,7 +123,7 @@ class PascalContextDataset(DatasetDef):
     published_counts: ClassVar[Mapping[str, int]] = {"train": 4998, "val": 5105}
     download: ClassVar[str] = (
         "download PASCAL_MT.tgz, linked from the README of github.com/facebookresearch/astmt, and unpack it "
-        "so that ROOT/ImageSets/Context/train.txt exists"
+        f"so that ROOT/ImageSets/Context/train.txt exists: `{GUIDES['pascal_context'].command}`"
     )
 
     def classes_of(self, task: str) -> tuple[str, ...]:
