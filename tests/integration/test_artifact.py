@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -47,6 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     folder = write_results(home / "results", seeds=(0, 1), methods=METHODS, pictures=False)
     about = json.loads((folder / "experiment.json").read_text())
+    write_results(home / "results", name="cityscapes", seeds=(0, 1), methods=METHODS)
     about["cells"] |= {cell_id("frozen", 0): "frozen s0", cell_id("frozen", 1): "frozen s1"}
     write(folder / "experiment.json", about)
     gone = OSError(f"{Path.cwd() / 'data'}: disk gone")
@@ -63,7 +64,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed(home: Path) -> Path:
     words = [f"--results={home / 'results'}", f"--reports={home / 'reports'}", f"--out={home / 'a.zip'}"]
-    assert call("export", "artifact", *words) == 0
+    assert call("export", "artifact", "nyuv2", *words) == 0
     return home / "a.zip"
 
 
@@ -126,8 +127,11 @@ def test_what_is_packed_and_what_is_left_out(packed: Path) -> None:
               "tabench/report/templates/index.html.j2",
               "experiments/nyuv2.toml", "experiments/published/nyuv2.csv", "reports/nyuv2/tables/table1.csv",
               f"{cell}/record.json", f"{cell}/run.json", f"{cell}/journal.jsonl",
-              f"results/nyuv2/{cell_id('frozen', 0)}/failure.json"}  # fmt: skip
+              f"results/nyuv2/{cell_id('frozen', 0)}/failure.json", "experiments/published/claims.toml",
+              "results/cityscapes/experiment.json"}  # fmt: skip
     assert wanted <= names
+    beside = {PurePosixPath(n).name for n in names if n.startswith("results/cityscapes/")}
+    assert beside == {"experiment.json", "record.json", "run.json"}, "claims need no more of a neighbour"
     assert not {n for n in names if "checkpoint/" in n or "claim.json" in n or "weights-" in n or "/." in n}
     assert not {n for n in names if cell_id("full-hps", 0) in n}, "a cell that is under way"
 
@@ -148,6 +152,8 @@ def test_the_badges_say_what_is_there_and_what_is_not(packed: Path) -> None:
         "[ ] nyuv2: not run: frozen s1",
         "- **By another team**: no evidence",
         "ran on synthetic data, which says nothing about published numbers",
+        "nyuv2: no verdict: synthetic data; runs of a demo never get a verdict against the paper",
+        "Undecided: synthetic data (nyuv2 and cityscapes) says nothing about the claim itself",
     ):
         assert line in page
     readme = read(packed, "README.md")
@@ -169,11 +175,13 @@ def test_the_same_results_give_the_same_bytes(
     home: Path, packed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [f"--results={home / 'results'}", f"--reports={home / 'reports'}", f"--out={home / 'b.zip'}"]
-    capsys.readouterr()
+    assert call("export", "artifact", *words, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["experiments"] == ["cityscapes", "nyuv2"]
+    (home / "b.zip").unlink()
     assert call("export", "artifact", "nyuv2", *words, "--json") == 0
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (home / "b.zip").read_bytes() == packed.read_bytes()
-    assert (said["records"], said["older_reports"]) == (6, [])
+    assert (said["records"], said["beside"], said["older_reports"]) == (12, ["cityscapes"], [])
     assert said["name_this_machine"] == [f"results/nyuv2/{cell_id('frozen', 0)}/failure.json"]
 
 
