@@ -1,4 +1,4 @@
-"""What every generated dataset keeps to: resumed to the byte, mixed with nothing else, known by its recipe."""
+"""What every generated dataset keeps to: resumed to the byte, mixed with nothing else, known by a recipe."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_stopped_run_is_finished_and_nothing_redone(name: str, made: Path, tmp
     with pytest.raises(KeyboardInterrupt):
         make(name, tmp_path / "part", stop)
     assert seen == [(1, 5, "train/0"), (2, 5, "train/1")]
-    with pytest.raises(DataError, match="the recipe says 3|folder not found"):
+    with pytest.raises(DataError, match=r"the recipe says 3|folder not found"):
         of(name).split(tmp_path / "part", "train")
     kept, lost = (tmp_path / "part" / file for file in FILES[name])
     before = kept.stat().st_mtime_ns
