@@ -37,5 +37,5 @@ def main_claims(assessed: Sequence[Assessed]) -> tuple[list[str], list[str]]:
         else:
             lacks.append(f"{item.claim.text} {item.word.capitalize()}: {item.reason}.")
     if any(finding.demo for item in assessed for finding in item.findings):
-        lacks.append(f"runs on the real data: {NEVER}, a claim that only they speak about stays undecided")
+        lacks.append(f"{NEVER}: a claim needs real runs of every experiment it names")
     return supported, lacks
