@@ -152,7 +152,7 @@ def _sums(source: _Folder | _Zip, found: Checked) -> dict[str, str]:
                 found.wrong(SUMS, f"lists {match[2][:80]!a} twice", _AGAIN)
             else:
                 sums[match[2]] = match[1]
-            if len(raw) == LONGEST_LINE:  # no list of names; what follows may have any length
+            if not raw.endswith(b"\n"):  # the end, or no list of names: what follows may have any length
                 break
     return sums
 
