@@ -157,6 +157,18 @@ def write_results(
     return folder
 
 
+def as_if_real(folder: Path) -> Path:
+    """Turn made-up demo records into made-up records on the real data, so that a claim can be decided."""
+    for path in folder.glob("*/record.json"):
+        record = json.loads(path.read_text())
+        record["data"] |= {"name": "nyuv2", "title": "NYUv2", "synthetic": False}
+        record["backbone"]["name"] = "vit_l"
+        path.write_text(json.dumps(record))
+    plan = json.loads((folder / "experiment.json").read_text())
+    (folder / "experiment.json").write_text(json.dumps(plan | {"profile": "paper"}))
+    return folder
+
+
 def _flat(image: str) -> str:
     return image.replace("/", "_")
 

@@ -6,11 +6,12 @@ Badges are awarded by a committee. This only says what in the archive speaks for
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tabench.artifact.facts import ExperimentFacts
-
-NONE = "no evidence"
+from tabench.artifact.outcomes import main_claims, published_numbers
+from tabench.report.claims import Assessed
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Archive:
         pinned: Distributions in requirements-report.txt.
         commit: Commit of the sources, "+" with uncommitted changes; "" outside a checkout.
         experiments: The packed experiments.
+        beside: Names of experiments of which only records are packed, because the claims speak of them.
+        claims: The claims, each with what the packed runs say.
     """
 
     names: frozenset[str]
@@ -54,6 +57,8 @@ class Archive:
     pinned: int
     commit: str
     experiments: tuple[ExperimentFacts, ...]
+    beside: tuple[str, ...] = ()
+    claims: Sequence[Assessed] = ()
 
     def count(self, prefix: str, suffix: str = "") -> int:
         """Members whose name begins and ends so."""
@@ -186,6 +191,10 @@ def _reproduced(archive: Archive) -> Badge:
         "machine"
         for e in archive.experiments
     ]
+    agrees, differs = published_numbers(archive.experiments)
+    supported, open_ = main_claims(archive.claims)
+    if not archive.claims:
+        open_.append("no file of claims is packed")
     return Badge(
         "Results Reproduced",
         "Others than the authors obtained the main results with the authors' artifacts.",
@@ -197,6 +206,8 @@ def _reproduced(archive: Archive) -> Badge:
             ),
             Point("The same cells, run again", tuple(again), tuple(lacks)),
             Point("Repeated under other seeds (by the same hands)", tuple(spread)),
+            Point("The published numbers, within their tolerance", tuple(agrees), tuple(differs)),
+            Point("The main claims, each by its test (docs/claims.md)", tuple(supported), tuple(open_)),
         ),
     )
 

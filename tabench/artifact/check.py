@@ -20,9 +20,14 @@ from tabench.store.index import INDEX_FILE
 from tabench.store.record import Record
 
 LARGEST_RECORD = 1 << 28  # bytes; larger ones are not read as records
+LONGEST_LINE = 1 << 13  # bytes of SHA256SUMS
 _BLOCK = 1 << 20
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _RECORD = re.compile(r"results/(?:reference/)?[^/]+/([^/]+)/record\.json")
+_AGAIN = "take the file, or all of the artifact, again from where it was published"
+_REFUSE = "unpack none of it and fetch the artifact again from where it was published"
+_STRAY = "it is no part of the artifact: remove it"
+_ASK = "the sums do not tell: ask its authors, or run the cell again"
 
 
 @dataclass
@@ -32,12 +37,16 @@ class Checked:
     Attributes:
         files: Files with a right sum.
         records: Records that are valid.
-        problems: Everything else, one sentence each; empty means whole and unchanged.
+        problems: Everything else, each with its file and what to do; empty means whole and unchanged.
     """
 
     files: int = 0
     records: int = 0
     problems: list[str] = field(default_factory=list)
+
+    def wrong(self, name: str, what: str, hint: str) -> None:
+        """Note a problem; control characters of a hostile name are never printed."""
+        self.problems.append(f"{ascii(name)[1:-1]}: {what} -> {hint}")
 
 
 def check_artifact(path: Path) -> Checked:
@@ -102,26 +111,26 @@ class _Zip:
 def _check(source: _Folder | _Zip, where: str, found: Checked) -> None:
     readable: dict[str, None] = {}
     for name, obstacle in source.names():
-        shown = ascii(name)[1:-1]
         if not is_safe(name):
-            found.problems.append(f"{shown}: its name leads out of the folder or is not portable")
+            hint = _REFUSE if isinstance(source, _Zip) else _STRAY
+            found.wrong(name, "its name leads out of the folder or is not portable", hint)
         elif obstacle:
-            found.problems.append(f"{shown}: {obstacle}")
+            found.wrong(name, obstacle, "remove it; if it is missing then, take the file itself again")
         elif name in readable:
-            found.problems.append(f"{shown}: is there twice")
+            found.wrong(name, "is there twice", _REFUSE)
         else:
             readable[name] = None
     if SUMS not in readable:
-        raise StoreError(f"has no {SUMS}", where=where, hint="it is not an artifact of `tabench export`")
+        raise StoreError(f"has no {SUMS}", where=where, hint=f"{_AGAIN}; without it nothing can be checked")
     sums = _sums(source, found)
     for name in sums:
-        if name not in readable:
-            found.problems.append(f"{ascii(name)[1:-1]}: is listed but missing")
+        if name not in readable and is_safe(name):
+            found.wrong(name, "is listed but missing", _AGAIN)
     for name in readable:
         if name == SUMS:
             continue
         if name not in sums:
-            found.problems.append(f"{name}: is not listed in {SUMS}")
+            found.wrong(name, f"is not listed in {SUMS}", _STRAY)
             continue
         content = _hashed(source, name, sums[name], found)
         match = _RECORD.fullmatch(name)
@@ -132,13 +141,19 @@ def _check(source: _Folder | _Zip, where: str, found: Checked) -> None:
 def _sums(source: _Folder | _Zip, found: Checked) -> dict[str, str]:
     sums = {}
     with source.open(SUMS) as file:
-        for raw in file:
+        while raw := file.readline(LONGEST_LINE):
             line = raw.decode("utf-8", "replace").rstrip("\n")
             match = _LINE.fullmatch(line)
             if match is None:
-                found.problems.append(f"{SUMS}: a line is no sum: {line[:80]!a}")
+                found.wrong(SUMS, f"a line is no sum: {line[:80]!a}", _AGAIN)
+            elif not is_safe(match[2]):
+                found.wrong(SUMS, f"lists {match[2][:80]!a}, which leads out of the folder", _AGAIN)
+            elif match[2] in sums:
+                found.wrong(SUMS, f"lists {match[2][:80]!a} twice", _AGAIN)
             else:
                 sums[match[2]] = match[1]
+            if not raw.endswith(b"\n"):  # the end, or no list of names: what follows may have any length
+                break
     return sums
 
 
@@ -154,10 +169,10 @@ def _hashed(source: _Folder | _Zip, name: str, expected: str, found: Checked) ->
                 if wanted and size <= LARGEST_RECORD:
                     kept.append(block)
     except (zipfile.BadZipFile, zlib.error, EOFError):
-        found.problems.append(f"{name}: is damaged")
+        found.wrong(name, "is damaged", _AGAIN)
         return None
     if digest.hexdigest() != expected:
-        found.problems.append(f"{name}: has changed (its sha256 is not the listed one)")
+        found.wrong(name, "has changed (its sha256 is not the listed one)", _AGAIN)
         return None
     found.files += 1
     return b"".join(kept) if wanted else None
@@ -168,9 +183,9 @@ def _check_record(name: str, cell_id: str, content: bytes, found: Checked) -> No
         record = Record.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        found.problems.append(f"{name}: no valid record: {first['msg']}")
+        found.wrong(name, f"no valid record: {first['msg']}", _ASK)
         return
     if record.cell_id != cell_id:
-        found.problems.append(f"{name}: holds the record of cell {record.cell_id}")
+        found.wrong(name, f"holds the record of cell {record.cell_id}", _ASK)
     else:
         found.records += 1

@@ -11,11 +11,14 @@ from typing import Any
 
 from tabench.artifact.archive import Member
 from tabench.artifact.badges import Archive
+from tabench.artifact.claimed import claimed
 from tabench.artifact.facts import ExperimentFacts, experiment_facts
 from tabench.artifact.pages import badge_page, readme
 from tabench.artifact.requirements import cut_lock
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
+from tabench.report.claims import FILE
+from tabench.report.reading import Results
 from tabench.store.encoding import dumps
 from tabench.store.index import read_index
 
@@ -26,10 +29,17 @@ LEFT_OUT = ("checkpoint", "__pycache__")  # folders
 
 @dataclass(frozen=True)
 class Contents:
-    """All members of an artifact, and what is known of its experiments."""
+    """All members of an artifact, and what is known of its experiments.
+
+    Attributes:
+        members: The files.
+        experiments: The packed experiments.
+        beside: Names of experiments of which only records are packed, because the claims speak of them.
+    """
 
     members: list[Member]
     experiments: tuple[ExperimentFacts, ...]
+    beside: tuple[str, ...]
 
 
 def contents(
@@ -45,7 +55,9 @@ def contents(
 
     Raises:
         StoreError: An experiment has no finished cell, a record is not valid, or the checkout lacks a file.
+        SpecError: A file of claims or of published values cannot be used.
     """
+    claims = claimed(results, specs)
     members = {m.name: m for m in _of_root(root)}
     for name, spec in specs.items():
         folder = Path(results) / name
@@ -57,6 +69,11 @@ def contents(
         members |= {m.name: m for m in _of_folder(reports / name, f"reports/{name}")}
         if spec is not None:
             members |= {m.name: m for m in _of_spec(spec)}
+    if claims.file is not None:
+        name = f"experiments/{FILE.as_posix()}"
+        members[name] = Member(name, claims.file)
+    for runs in claims.beside:
+        members |= {m.name: m for m in _of_neighbour(runs)}
     facts = tuple(
         experiment_facts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
         for name, spec in specs.items()
@@ -71,12 +88,12 @@ def contents(
     citation = (root / "CITATION.cff").read_text(encoding="utf-8")
     git = environment["git"] or {"commit": "", "dirty": False}
     commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
-    archive = Archive(
-        names, citation, sum(not line.startswith(" ") for line in lock.splitlines()), commit, facts
-    )
+    pinned = sum(not line.startswith(" ") for line in lock.splitlines())
+    beside = tuple(runs.name for runs in claims.beside)
+    archive = Archive(names, citation, pinned, commit, facts, beside, claims.assessed)
     made |= {"README.md": readme(archive), "BADGES.md": badge_page(archive)}
     members |= {name: Member(name, text.encode()) for name, text in made.items()}
-    return Contents(sorted(members.values(), key=lambda m: m.name), facts)
+    return Contents(sorted(members.values(), key=lambda m: m.name), facts, beside)
 
 
 def names_this_machine(members: Sequence[Member], folders: Sequence[Path]) -> list[str]:
@@ -117,6 +134,16 @@ def _of_results(folder: Path, prefix: str, results: Path) -> Iterator[Member]:
                 yield from _of_folder(path, f"{prefix}/{path.name}")
         elif not _hidden(path.name):
             yield Member(f"{prefix}/{path.name}", path)
+
+
+def _of_neighbour(runs: Results) -> Iterator[Member]:
+    """What claims read of an experiment that is not packed itself: its plan and its finished records."""
+    prefix = f"results/{runs.name}"
+    yield Member(f"{prefix}/experiment.json", runs.root / runs.name / "experiment.json")
+    for cell in runs.done:
+        for path in (cell.folder / "record.json", cell.folder / "run.json"):
+            if path.is_file():
+                yield Member(f"{prefix}/{cell.id}/{path.name}", path)
 
 
 def _of_spec(spec: Path) -> Iterator[Member]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tabench.errors import StoreError, TabenchError
+from tabench.errors import TabenchError
+from tabench.report.judgement import Judgement, obstacle
+from tabench.report.published import read_published
 from tabench.report.reading import Results, read_results
 from tabench.report.reproduction import reproduced
+from tabench.report.verdicts import verdicts
 from tabench.spec.cell import Cell
 from tabench.spec.expand import Resolved, expand
 from tabench.spec.experiment import load_experiment
@@ -60,7 +63,9 @@ class ExperimentFacts:
         example: Id of the cheapest of them (else of the cheapest done cell), to be run again.
         run: Circumstances of the example's run.
         compared: Comparison with the reference runs; None without them.
-        published: Rows of published values of this dataset, and how many of them say where they stand.
+        published: Rows of published values of this dataset, of any model.
+        judged: The published values of the methods that were run, each against its runs.
+        obstacle: Why no published value can be judged by these runs ("synthetic data"), or "".
         reported: Whether a rendered report is packed.
     """
 
@@ -87,6 +92,8 @@ class ExperimentFacts:
     run: dict[str, Any]
     compared: Compared | None
     published: int
+    judged: Sequence[Judgement]
+    obstacle: str
     reported: bool
 
     @property
@@ -108,6 +115,7 @@ def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: 
         StoreError: A record is not valid, or no cell has finished.
     """
     results = read_results(results_dir, name)
+    published, judged = _published(results, spec)
     first = results.first
     done = {cell.id: cell for cell in results.done}
     ids = _ids(results, spec)
@@ -136,7 +144,9 @@ def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: 
         example=example.id,
         run=example.run,
         compared=_compared(results),
-        published=_published(results, spec),
+        published=published,
+        judged=judged,
+        obstacle=obstacle(results),
         reported=reported,
     )
 
@@ -197,18 +207,15 @@ def _compared(results: Results) -> Compared | None:
     return Compared(**totals)
 
 
-def _published(results: Results, spec: Path | None) -> int:
-    """Published values of the records' dataset that are at hand."""
+def _published(results: Results, spec: Path | None) -> tuple[int, list[Judgement]]:
+    """Number of published values of the records' dataset, and those of its methods, judged."""
     name = results.report.get("published")
-    path = spec.parent / str(name) if spec is not None and name else None
-    if path is None or not path.is_file():
-        return 0
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot be read: {error}", where=str(path)) from error
-    return sum(row.get("dataset") == results.first["data"]["name"] for row in rows)
+    found = read_published(results, spec.parent / str(name)) if spec is not None and name else None
+    if found is None:
+        return 0, []
+    judged = verdicts(results, found)
+    rows = [row for row in judged.rows if row.printed] if judged is not None else []
+    return len(found.of_dataset(results.first["data"]["name"]).frame), rows
 
 
 def _first_line(text: object) -> str:

@@ -23,6 +23,7 @@ def readme(archive: Archive) -> str:
             version=__version__,
             commit=archive.commit,
             pinned=archive.pinned,
+            beside=archive.beside,
             reference=archive.count("results/reference/") > 0,
             reported=any(e.reported for e in archive.experiments),
         )

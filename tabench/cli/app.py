@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tabench import __version__
 
@@ -21,8 +22,23 @@ EXAMPLES = "\n\n".join(
     ]
 )
 
+# the order of work; a command that is missing here comes last
+ORDER = ("plan", "run", "status", "report", "evaluate", "data", "export", "list", "describe", "bench",
+         "pretrain", "doctor")  # fmt: skip
+
+
+class InOrder(TyperGroup):
+    """Lists commands in the order of work, whichever module was imported first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands."""
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
 app = typer.Typer(
     name="tabench",
+    cls=InOrder,
     help="Does adapting SAM to several dense tasks work, and can it be reproduced?",
     epilog=EXAMPLES,
     no_args_is_help=True,

@@ -12,7 +12,6 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import print_json
-from tabench.cli.planning import RESULTS
 from tabench.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
 @app.command(epilog="Examples:\n\n  tabench doctor\n\n  tabench doctor --results /scratch/results --json")
-def doctor(results: options.ResultsOption = RESULTS, as_json: options.JsonOption = False) -> None:
+def doctor(results: options.ResultsOption = options.RESULTS, as_json: options.JsonOption = False) -> None:
     """Check what decides whether runs work and repeat: torch, devices, weights, data, disks.
 
     Files are written to the results folder and the cache for a moment. Exit code 1 if there is a problem.

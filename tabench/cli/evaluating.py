@@ -9,7 +9,6 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import console, print_json
-from tabench.cli.planning import RESULTS
 
 EXAMPLES = "\n\n".join(
     [
@@ -23,15 +22,9 @@ EXAMPLES = "\n\n".join(
 
 
 @app.command(epilog=EXAMPLES)
+@options.asking
 def evaluate(
-    experiment: options.ExperimentArgument,
-    profile: options.ProfileOption = None,
-    overrides: options.SetOption = None,
-    select: options.SelectOption = None,
-    shard: options.ShardOption = None,
-    data_root: options.DataRootOption = None,
-    checkpoint: options.CheckpointOption = None,
-    results: options.ResultsOption = RESULTS,
+    asked: options.Asked,
     device: options.DeviceOption = "auto",
     threads: Annotated[
         int, typer.Option(min=0, rich_help_panel=options.HOW, help="CPU threads; 0 = all usable cores.")
@@ -42,26 +35,12 @@ def evaluate(
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Job, Options
     from tabench.runs.live import view_of
-    from tabench.runs.plan import make_plan
     from tabench.runs.reuse import find_source, put_weights
-    from tabench.spec.experiment import load_experiment
     from tabench.store.index import read_index
     from tabench.store.layout import CellFolder, ExperimentFolder
 
-    plan = make_plan(
-        load_experiment(options.find_experiment(experiment)),
-        options.request(
-            profile=profile,
-            data_root=data_root,
-            checkpoint=checkpoint,
-            overrides=overrides,
-            select=select,
-            shard=shard,
-            results=results,
-            device=device,
-        ),
-    )
-    name = plan.experiment.name
+    plan = asked.plan(device)
+    results, name = asked.results, plan.experiment.name
     index = read_index(results, name)
     jobs: list[Job] = []
     rows = []

@@ -10,7 +10,7 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import print_json, progress_bar
-from tabench.cli.planning import RESULTS, experiment_name
+from tabench.cli.planning import experiment_name
 from tabench.errors import SpecError, StoreError
 
 export = typer.Typer(
@@ -35,7 +35,7 @@ def artifact(
     out: Annotated[Path, typer.Option(metavar="FILE.zip|DIR", help="What is written.")] = Path(
         "artifact.zip"
     ),
-    results: options.ResultsOption = RESULTS,
+    results: options.ResultsOption = options.RESULTS,
     reports: Annotated[
         Path, typer.Option(metavar="DIR", help="Rendered reports; packed where they are there.")
     ] = Path("reports"),
@@ -69,6 +69,7 @@ def artifact(
         "files": checked.files + 1,
         "records": checked.records,
         "experiments": [e.name for e in packed.experiments],
+        "beside": list(packed.beside),
         "older_reports": stale,
         "name_this_machine": telling,
     }
@@ -81,6 +82,8 @@ def artifact(
         if e.under_way:
             typer.secho("note: ", fg="yellow", nl=False)
             typer.echo(f"under way, packed as not run: {', '.join(e.under_way)}")
+    if packed.beside:
+        typer.echo(f"records of {', '.join(packed.beside)}, which the claims speak of too")
     for name in stale:
         typer.secho("note: ", fg="yellow", nl=False)
         typer.echo(f"reports/{name} is older than its records -> tabench report {name}, then export again")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +15,9 @@ from tabench.errors import SpecError
 from tabench.registry import nearest
 
 if TYPE_CHECKING:
-    from tabench.runs.plan import Request
+    from tabench.runs.plan import Plan
 
+RESULTS = Path("results")
 WHAT, WHERE, HOW = "What runs", "Where things are", "How it runs"
 
 ExperimentArgument = Annotated[
@@ -97,20 +102,50 @@ def find_experiment(text: str) -> Path:
     raise SpecError(f"no experiment '{text}'", hint=hint)
 
 
-def request(
-    *,
-    profile: str | None,
-    data_root: Path | None,
-    checkpoint: Path | None,
-    overrides: list[str] | None,
-    select: list[str] | None,
-    shard: str | None,
-    results: Path,
-    device: str,
-) -> Request:
-    """The shared options as a plan's request."""
-    from tabench.runs.plan import Request
-    from tabench.runs.resolve import Sources
+@dataclass(frozen=True)
+class Asked:
+    """The options that choose an experiment's cells, their data and weights, and where results are kept.
 
-    sources = Sources(data_root, checkpoint, tuple(overrides or ()))
-    return Request(profile, sources, tuple(select or ()), shard, results, device)
+    Attributes:
+        experiment: A file or a name; see `find_experiment`.
+        profile: Profile of the file; None chooses.
+        overrides: "KEY=VALUE" changes of the profile.
+        select: "KEY=A,B" filters of cells.
+        shard: "I/N".
+        data_root: Folder of the data.
+        checkpoint: File of SAM's weights.
+        results: The results folder.
+    """
+
+    experiment: ExperimentArgument
+    profile: ProfileOption = None
+    overrides: SetOption = None
+    select: SelectOption = None
+    shard: ShardOption = None
+    data_root: DataRootOption = None
+    checkpoint: CheckpointOption = None
+    results: ResultsOption = RESULTS
+
+    def plan(self, device: str) -> Plan:
+        """What these options ask for, planned for a device."""
+        from tabench.runs.plan import Request, make_plan
+        from tabench.runs.resolve import Sources
+        from tabench.spec.experiment import load_experiment
+
+        sources = Sources(self.data_root, self.checkpoint, tuple(self.overrides or ()))
+        wanted = Request(self.profile, sources, tuple(self.select or ()), self.shard, self.results, device)
+        return make_plan(load_experiment(find_experiment(self.experiment)), wanted)
+
+
+def asking(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, whose first parameter is an `Asked`, the single options of it on the command line."""
+    shared = inspect.signature(Asked, eval_str=True).parameters
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+
+    @functools.wraps(command)
+    def spread(**given: Any) -> None:
+        asked = Asked(**{name: given.pop(name) for name in shared})
+        command(asked, **given)
+
+    spread.__signature__ = inspect.Signature([*shared.values(), *own])  # type: ignore[attr-defined]
+    return spread

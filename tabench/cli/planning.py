@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tabench.store.index import Known
     from tabench.store.layout import CellFolder
 
-RESULTS = Path("results")
 PLAN_EXAMPLES = "\n\n".join(
     [
         "Examples:",
@@ -28,37 +27,16 @@ PLAN_EXAMPLES = "\n\n".join(
 
 
 @app.command(epilog=PLAN_EXAMPLES)
+@options.asking
 def plan(
-    experiment: options.ExperimentArgument,
-    profile: options.ProfileOption = None,
-    overrides: options.SetOption = None,
-    select: options.SelectOption = None,
-    shard: options.ShardOption = None,
-    data_root: options.DataRootOption = None,
-    checkpoint: options.CheckpointOption = None,
-    results: options.ResultsOption = RESULTS,
+    asked: options.Asked,
     device: options.DeviceOption = "auto",
     as_json: options.JsonOption = False,
 ) -> None:
     """Print every cell of an experiment: its state, why it would run, its time and disk. Changes nothing."""
-    from tabench.runs.plan import make_plan
-    from tabench.spec.experiment import load_experiment
-
-    found = make_plan(
-        load_experiment(options.find_experiment(experiment)),
-        options.request(
-            profile=profile,
-            data_root=data_root,
-            checkpoint=checkpoint,
-            overrides=overrides,
-            select=select,
-            shard=shard,
-            results=results,
-            device=device,
-        ),
-    )
+    found = asked.plan(device)
     if as_json:
-        print_json(plan_json(found, results))
+        print_json(plan_json(found, asked.results))
     else:
         print_plan(found)
 
@@ -127,7 +105,7 @@ def plan_json(plan: Plan, results: Path) -> dict[str, Any]:
 @app.command(epilog="Examples:\n\n  tabench status nyuv2\n\n  tabench status nyuv2 --json | jq .counts")
 def status(
     experiment: options.ExperimentArgument,
-    results: options.ResultsOption = RESULTS,
+    results: options.ResultsOption = options.RESULTS,
     as_json: options.JsonOption = False,
 ) -> None:
     """Print the state of every cell as the last run left it: done, failed, partial, running or pending."""

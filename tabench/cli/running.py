@@ -10,7 +10,7 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import console, print_json, progress_bar
-from tabench.cli.planning import RESULTS, experiment_name, plan_json, print_plan
+from tabench.cli.planning import experiment_name, plan_json, print_plan
 from tabench.errors import SpecError, StoreError
 
 if TYPE_CHECKING:
@@ -31,15 +31,9 @@ EXAMPLES = "\n\n".join(
 
 
 @app.command(epilog=EXAMPLES)
+@options.asking
 def run(
-    experiment: options.ExperimentArgument,
-    profile: options.ProfileOption = None,
-    overrides: options.SetOption = None,
-    select: options.SelectOption = None,
-    shard: options.ShardOption = None,
-    data_root: options.DataRootOption = None,
-    checkpoint: options.CheckpointOption = None,
-    results: options.ResultsOption = RESULTS,
+    asked: options.Asked,
     executor: Annotated[
         str,
         typer.Option(
@@ -106,25 +100,12 @@ def run(
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Options
     from tabench.runs.live import view_of
-    from tabench.runs.plan import make_plan
-    from tabench.spec.experiment import load_experiment
     from tabench.store.layout import ExperimentFolder
 
     if executor != "auto":
         EXECUTORS.entry(executor, where="--executor")
-    plan = make_plan(
-        load_experiment(options.find_experiment(experiment)),
-        options.request(
-            profile=profile,
-            data_root=data_root,
-            checkpoint=checkpoint,
-            overrides=overrides,
-            select=select,
-            shard=shard,
-            results=results,
-            device=device,
-        ),
-    )
+    plan = asked.plan(device)
+    results = asked.results
     if not as_json:
         print_plan(plan)
     outcomes: list[Outcome] = []
@@ -189,7 +170,7 @@ def report(
         Path | None,
         typer.Option(metavar="DIR", help="Where one experiment is written. Default: reports/NAME."),
     ] = None,
-    results: options.ResultsOption = RESULTS,
+    results: options.ResultsOption = options.RESULTS,
     as_json: options.JsonOption = False,
 ) -> None:
     """Render finished cells: pages, tables (LaTeX, CSV, Markdown), figures, and an overview of it all."""

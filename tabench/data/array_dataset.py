@@ -6,16 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
-import numpy as np
-
-from tabench.data import draws
 from tabench.data.base import Array, DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
 from tabench.data.layout import FOLDERS, file_of, list_images, read_image
 from tabench.data.transforms import augment, draw_transform
 from tabench.data.verify import verify_layout
-from tabench.errors import SpecError
-from tabench.registry import nearest
 
 
 class ArraySplit(Split):
@@ -65,17 +60,14 @@ class ArraySplit(Split):
 class ArrayDataset(DatasetDef):
     """Any dataset in such folders; subclasses name the kinds of arrays, the classes and the tasks.
 
-    Splits: "train" and "val" are the two folders; the two parts of `holdout` divide the
-    training folder 80/20, as `draws.training_part` draws it.
+    Splits: "train" and "val" are the two folders; the two parts of `holdout` divide the training folder.
 
     Attributes:
         kinds: What an image has: "image" and its targets, in the order they are checked.
-        holdout: Names of the part to train on and the part to select on.
         published_counts: Images per folder of the complete dataset; others give a warning.
     """
 
     kinds: ClassVar[tuple[str, ...]]
-    holdout: ClassVar[tuple[str, str]]
     published_counts: ClassVar[Mapping[str, int]] = {}
 
     def folders(self, root: Path) -> dict[str, str]:
@@ -89,18 +81,9 @@ class ArrayDataset(DatasetDef):
             DataError: Files are missing; the message names them.
             SpecError: The dataset has no split of this name.
         """
-        if name not in self.splits:
-            close = nearest(name, self.splits)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.splits)}"
-            raise SpecError(f"dataset '{self.name}' has no split '{name}'", hint=hint)
-        folder, folders = "val" if name == "val" else "train", self.folders(root)
+        folder, folders = self.folder_of(name), self.folders(root)
         numbers = list_images(root, folder, hint=self.download, folders=folders)
-        if name in self.holdout:
-            kept = np.zeros(len(numbers), dtype=bool)
-            kept[draws.training_part(len(numbers))] = True
-            wanted = kept if name == self.holdout[0] else ~kept
-            numbers = [number for number, take in zip(numbers, wanted, strict=True) if take]
-        return ArraySplit(root, folder, numbers, len(self.class_names), folders)
+        return ArraySplit(root, folder, self.part(name, numbers), len(self.class_names), folders)
 
     def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
         """Read every file and check it; see `verify_layout`."""

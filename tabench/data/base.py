@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data import draws
+from tabench.errors import SpecError
+from tabench.registry import nearest
+
+Entry = TypeVar("Entry")
 Array = npt.NDArray[np.float32]
 Progress = Callable[[int, int, str], None]  # done, total, what
 
@@ -85,6 +90,7 @@ class DatasetDef(ABC):
     class_names: ClassVar[tuple[str, ...]]
     task_channels: ClassVar[Mapping[str, int]]  # task name -> N_t
     splits: ClassVar[tuple[str, ...]]
+    holdout: ClassVar[tuple[str, ...]] = ()  # the two parts of the training images: to train and to select on
     size: ClassVar[tuple[int, int]]  # published (H, W)
     protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")  # how metrics are taken, the main one first
     download: ClassVar[str]  # where to get it and where to put it, for error messages
@@ -92,6 +98,30 @@ class DatasetDef(ABC):
     def classes_of(self, task: str) -> tuple[str, ...]:
         """Names of a task's classes, in the order of its labels; empty for tasks without classes."""
         return self.class_names if task == "segmentation" else ()
+
+    def folder_of(self, split: str) -> str:
+        """The folder or list, "train" or "val", that a split's images come from.
+
+        Raises:
+            SpecError: The dataset has no split of this name.
+        """
+        if split not in self.splits:
+            close = nearest(split, self.splits)
+            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.splits)}"
+            raise SpecError(f"dataset '{self.name}' has no split '{split}'", hint=hint)
+        return "val" if split == "val" else "train"
+
+    def part(self, split: str, entries: Sequence[Entry]) -> list[Entry]:
+        """Those of a folder's entries, in order, that a split holds: all, or one part of the holdout.
+
+        The training images are divided 80/20 as `draws.training_part` draws it.
+        """
+        if split not in self.holdout:
+            return list(entries)
+        kept = np.zeros(len(entries), dtype=bool)
+        kept[draws.training_part(len(entries))] = True
+        wanted = kept if split == self.holdout[0] else ~kept
+        return [entry for entry, take in zip(entries, wanted, strict=True) if take]
 
     @abstractmethod
     def split(self, root: Path, name: str) -> Split:

@@ -14,6 +14,7 @@ from typing import ClassVar
 from tabench.data.array_dataset import ArrayDataset
 from tabench.data.base import Progress, VerifyReport
 from tabench.data.layout import FOLDERS
+from tabench.data.prepare.guide import GUIDES
 
 CLASSES_7 = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
 CLASSES_19 = (
@@ -39,6 +40,7 @@ CLASSES_19 = (
 )
 MOST_DISPARITY = 0.4922
 _ROUNDING = 1e-4  # the published maximum has four digits
+FROM_ARCHIVES = f"or build it from the dataset's own archives: `{GUIDES['cityscapes'].command}`"
 
 
 class CityscapesLayoutDataset(ArrayDataset):
@@ -53,7 +55,7 @@ class CityscapesLayoutDataset(ArrayDataset):
 
     kinds: ClassVar[tuple[str, ...]] = ("image", "label", "disparity")
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-fit", "train-select")
-    holdout: ClassVar[tuple[str, str]] = ("train-fit", "train-select")
+    holdout: ClassVar[tuple[str, ...]] = ("train-fit", "train-select")
     label_folders: ClassVar[tuple[str, ...]]
 
     def folders(self, root: Path) -> dict[str, str]:
@@ -85,7 +87,7 @@ class Cityscapes(CityscapesLayoutDataset):
     download: ClassVar[str] = (
         "download the pre-processed CityScapes (128x256) linked from the READMEs of github.com/lorenmt/mtan "
         "and github.com/median-research-group/LibMTL and unpack it so that ROOT/train/image/0.npy exists, "
-        "with the 7 classes in label_7 or label"
+        f"with the 7 classes in label_7 or label; {FROM_ARCHIVES}"
     )
 
 
@@ -99,7 +101,8 @@ class Cityscapes19(Cityscapes):
     label_folders: ClassVar[tuple[str, ...]] = ("label_19",)
     download: ClassVar[str] = (
         "download the pre-processed CityScapes (128x256) linked from the README of github.com/lorenmt/mtan "
-        "and unpack it so that ROOT/train/image/0.npy and ROOT/train/label_19/0.npy exist"
+        "and unpack it so that ROOT/train/image/0.npy and ROOT/train/label_19/0.npy exist; "
+        f"{FROM_ARCHIVES}, which has label_19"
     )
 
 
@@ -113,7 +116,8 @@ class Cityscapes2(Cityscapes):
     label_folders: ClassVar[tuple[str, ...]] = ("label_2",)
     download: ClassVar[str] = (
         "put the two-class labels (0, 1; -1 = ignore) in ROOT/train/label_2 and ROOT/val/label_2; they are "
-        "not derived from label_7, since no source states which classes are merged"
+        "not derived from label_7, since no source states which classes are merged. All but them is written "
+        f"by `{GUIDES['cityscapes'].command}`"
     )
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tabench.data.array_dataset import ArrayDataset
 from tabench.data.layout import KINDS
+from tabench.data.prepare.guide import GUIDES
 
 CLASSES_13 = (
     "bed",
@@ -37,7 +38,7 @@ class NyuLayoutDataset(ArrayDataset):
     class_names: ClassVar[tuple[str, ...]] = CLASSES_13
     task_channels: ClassVar[Mapping[str, int]] = {"segmentation": 13, "depth": 1, "normals": 3}
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-636", "train-159")
-    holdout: ClassVar[tuple[str, str]] = ("train-636", "train-159")
+    holdout: ClassVar[tuple[str, ...]] = ("train-636", "train-159")
 
 
 class Nyuv2(NyuLayoutDataset):
@@ -50,7 +51,7 @@ class Nyuv2(NyuLayoutDataset):
     download: ClassVar[str] = (
         "download the pre-processed NYUv2 (288x384, 13 classes) linked from the README of "
         "github.com/lorenmt/mtan and unpack it so that ROOT/train/image/0.npy exists; "
-        "or build it from the dataset's own file: `tabench data prepare --help`"
+        f"or build it from the dataset's own file: `{GUIDES['nyuv2'].command}`"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from tabench.data.base import DatasetDef, Progress
+from tabench.data.base import DatasetDef, Progress, VerifyReport
 from tabench.data.recipe import Recipe, read_recipe
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
@@ -35,6 +35,14 @@ class SyntheticDataset(DatasetDef):
     @abstractmethod
     def write_image(self, root: Path, recipe: Recipe, folder: str, index: int) -> None:
         """Write all files of an image of "train" or "val", each whole; a complete image is left alone."""
+
+    @abstractmethod
+    def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
+        """Check every file as the real dataset's verification does."""
+
+    @abstractmethod
+    def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
+        """One line for each stored file of an image that is not what the generator makes."""
 
     def write_lists(self, root: Path, recipe: Recipe) -> None:
         """Write what the layout needs besides the images (split lists); nothing by default."""
@@ -80,6 +88,24 @@ class SyntheticDataset(DatasetDef):
                     where=str(root / folder),
                     hint="call the generator with the same recipe again: it makes the missing ones",
                 )
+
+    def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
+        """Check every file, the counts against the recipe, and two images against the generator."""
+        try:
+            recipe = self.readable(root)
+        except DataError as error:
+            return VerifyReport(root, problems=[f"{error.where}: {error.message}"])
+        report = self.read_all(root, recipe, progress)
+        for folder, expected in recipe.counts.items():
+            found = report.counts.get(folder, 0)
+            if found != expected:
+                report.problems.append(f"{root}: {folder} has {found} images, the recipe says {expected}")
+        if not report.problems:
+            report.problems += self.differences(root, recipe, "train", 0)
+            report.problems += self.differences(root, recipe, "val", recipe.val - 1)
+        report.facts["recipe"] = recipe.to_json()
+        report.fingerprint = "" if report.problems else self.recipe_fingerprint(recipe)
+        return report
 
     def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
         """Fingerprint of the recipe, the same on any machine.

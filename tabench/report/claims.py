@@ -67,20 +67,30 @@ def claims(results: Results, path: Path | None = None) -> list[Assessed] | None:
     Raises:
         SpecError: The file of claims cannot be used.
     """
-    if path is None:
-        places = (Path("experiments"), results.root.parent / "experiments")
-        path = next((place / FILE for place in places if (place / FILE).is_file()), None)
+    path = path or claims_file(results.root)
     if path is None:
         return None
     found = load_claims(path)
-    runs = {results.name: results}
-    for name in {name for claim in found for name in claim.experiments} - {results.name}:
+    runs = {results.name: results, **neighbours(results, found)}
+    return [assess(claim, runs) for claim in found]
+
+
+def claims_file(results_dir: Path) -> Path | None:
+    """The file of claims in ``experiments`` here, else beside a results folder; None without one."""
+    places = (Path("experiments"), results_dir.parent / "experiments")
+    return next((place / FILE for place in places if (place / FILE).is_file()), None)
+
+
+def neighbours(results: Results, found: Sequence[Claim]) -> dict[str, Results]:
+    """Other experiments in the same results folder that some claims name, as far as they have runs."""
+    runs = {}
+    for name in sorted({name for claim in found for name in claim.experiments} - {results.name}):
         if (results.root / name).is_dir():
             try:
                 runs[name] = read_results(results.root, name)
             except StoreError:  # a neighbour that is not finished or damaged is told as not run
                 continue
-    return [assess(claim, runs) for claim in found]
+    return runs
 
 
 def assess(claim: Claim, runs: Mapping[str, Results]) -> Assessed:

@@ -101,14 +101,7 @@ def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Fi
                 _line(axes, mine, results.title(method), colours[method], style.marker(method))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlabel("epoch")
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=style.legend_columns(labels, 9.6),
-        columnspacing=1.4,
-    )
+    style.legend_below(figure)
     return figure
 
 

@@ -71,6 +71,13 @@ def legend_columns(labels: Sequence[str], width: float) -> int:
     return max(1, min(7, len(labels), int(width / longest)))
 
 
+def legend_below(figure: Figure) -> None:
+    """One legend below a figure, of what its first panel names."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    columns = legend_columns(labels, figure.get_figwidth())
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.4)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A figure as files.

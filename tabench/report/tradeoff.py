@@ -24,14 +24,7 @@ def draw_tradeoff(results: Results, table: Table) -> Figure:
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         _panel(axes, results, table, column.id)
         axes.set_title(f"Δ_b {column.title} (%) ↑".replace("Δ_b", "$\\Delta_b$"))
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=style.legend_columns(labels, figure.get_figwidth()),
-        columnspacing=1.4,
-    )
+    style.legend_below(figure)
     return figure
 
 

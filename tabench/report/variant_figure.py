@@ -28,14 +28,7 @@ def draw_sizes(results: Results, table: Table) -> Figure:
     figure = Figure(figsize=(4.8 * len(columns) if len(columns) < 3 else 10.5, 3.6))
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         _panel(axes, results, table, column)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=style.legend_columns(labels, figure.get_figwidth()),
-        columnspacing=1.4,
-    )
+    style.legend_below(figure)
     return figure
 
 

@@ -94,11 +94,12 @@ class ExperimentFolder:
 
     def truth(self, fingerprint: str) -> Path:
         """Folder of inputs and coloured targets, shared by all cells on the same data."""
-        return self.path / "truth" / fingerprint[:12]
+        return self.path / "truth" / _checked(fingerprint[:12], "data")
 
     def sam_mask(self, fingerprint: str, image_id: str, sha256: str, level: int) -> Path:
         """One of the promptable SAM's masks of an image, for the weights of this sha256."""
-        return self.truth(fingerprint) / f"{file_stem(image_id)}.sam_masks.{sha256[:12]}.{level}.png"
+        weights = _checked(sha256[:12], "weights")
+        return self.truth(fingerprint) / f"{file_stem(image_id)}.sam_masks.{weights}.{level}.png"
 
     def truth_picture(self, fingerprint: str, image_id: str, what: str) -> Path:
         """A picture of an image: `what` is "input" or a task's name."""

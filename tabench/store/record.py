@@ -17,6 +17,7 @@ from tabench.store.atomic import write_json
 
 RECORD_VERSION = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[^/\\:]*[^/\\:.][^/\\:]*$")]  # stays in its folder
 RGB = tuple[int, int, int]
 
 
@@ -125,8 +126,8 @@ class Selection(Part):
 class PictureFiles(Part):
     """Files under the cell's pictures/."""
 
-    pred: str
-    error: str
+    pred: FileName
+    error: FileName
 
 
 class Picture(Part):

@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tabench.tasks.base import RGB, Task
-
-IGNORE = -1
+from tabench.tasks.colours import IGNORE, class_colours
 
 
 class BinaryTask(Task):
@@ -58,10 +57,7 @@ class BinaryTask(Task):
 
     def colour_target(self, target: npt.NDArray[np.generic]) -> RGB:
         """One of the two colours; unlabelled pixels are black."""
-        labels = target.astype(np.int64)
-        picture = np.array(self.colours, np.uint8)[np.maximum(labels, 0)]
-        picture[labels == IGNORE] = 0
-        return picture
+        return class_colours(target, np.array(self.colours, np.uint8))
 
     def error_map(
         self, prediction: npt.NDArray[np.float32], target: npt.NDArray[np.generic]

@@ -27,6 +27,7 @@ THIRTEEN = (
     (255, 191, 255),
     (128, 255, 212),
 )
+IGNORE = -1  # label of pixels without a class
 GOLDEN = 0.618034  # hue step of generated colours: neighbours in the list are far apart
 
 
@@ -57,6 +58,14 @@ def _palette(count: int) -> tuple[tuple[int, int, int], ...]:
             colours.append(colour)
         step += 1
     return tuple(colours)
+
+
+def class_colours(labels: npt.NDArray[np.generic], palette: RGB) -> RGB:
+    """Colours (H, W, 3) of labels (H, W); unlabelled pixels are black."""
+    known = labels.astype(np.int64)
+    picture: RGB = palette[np.maximum(known, 0)]
+    picture[known == IGNORE] = 0
+    return picture
 
 
 @cache

@@ -11,10 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task
-from tabench.tasks.colours import class_palette
+from tabench.tasks.colours import IGNORE, class_colours, class_palette
 from tabench.tasks.confusion import ConfusionEvaluation
-
-IGNORE = -1
 
 
 class Segmentation(Task):
@@ -55,10 +53,7 @@ class Segmentation(Task):
 
     def colour_target(self, target: npt.NDArray[np.generic]) -> RGB:
         """Colour of the label; unlabelled pixels are black."""
-        labels = target.astype(np.int64)
-        picture = self._palette[np.maximum(labels, 0)]
-        picture[labels == IGNORE] = 0
-        return picture
+        return class_colours(target, self._palette)
 
     def error_map(
         self, prediction: npt.NDArray[np.float32], target: npt.NDArray[np.generic]

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -47,6 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     folder = write_results(home / "results", seeds=(0, 1), methods=METHODS, pictures=False)
     about = json.loads((folder / "experiment.json").read_text())
+    write_results(home / "results", name="cityscapes", seeds=(0, 1), methods=METHODS)
     about["cells"] |= {cell_id("frozen", 0): "frozen s0", cell_id("frozen", 1): "frozen s1"}
     write(folder / "experiment.json", about)
     gone = OSError(f"{Path.cwd() / 'data'}: disk gone")
@@ -63,7 +64,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed(home: Path) -> Path:
     words = [f"--results={home / 'results'}", f"--reports={home / 'reports'}", f"--out={home / 'a.zip'}"]
-    assert call("export", "artifact", *words) == 0
+    assert call("export", "artifact", "nyuv2", *words) == 0
     return home / "a.zip"
 
 
@@ -88,6 +89,35 @@ def test_a_stranger_renders_the_same_tables_without_torch(packed: Path, home: Pa
     assert call("export", "check", str(tmp_path / "here")) == 1
 
 
+def test_each_damage_is_named_with_what_to_do(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(tmp_path)
+    record = tmp_path / "results" / "nyuv2" / cell_id("ta-lora", 0) / "record.json"
+    better = json.loads(record.read_text())
+    better["metrics"][0]["value"] += 1
+    write(record, better)
+    (tmp_path / "CITATION.cff").unlink()
+    (tmp_path / "tabench" / "report" / "extra.py").write_text("print()")
+    (tmp_path / "experiments" / "secret").symlink_to("/etc/passwd")
+    with (tmp_path / "SHA256SUMS").open("a") as file:
+        file.write(f"{'0' * 64}  ../outside\n")
+    capsys.readouterr()
+    assert call("export", "check", str(tmp_path)) == 1
+    *lines, last = capsys.readouterr().out.splitlines()
+    told = {line.removeprefix("wrong: ").partition(": ")[0]: line.partition(" -> ")[2] for line in lines}
+    again = "take the file, or all of the artifact, again from where it was published"
+    assert told == {
+        record.relative_to(tmp_path).as_posix(): again,
+        "CITATION.cff": again,
+        "tabench/report/extra.py": "it is no part of the artifact: remove it",
+        "experiments/secret": "remove it; if it is missing then, take the file itself again",
+        "SHA256SUMS": again,
+    }
+    assert last.endswith("5 problem(s)")
+
+
 def test_what_is_packed_and_what_is_left_out(packed: Path) -> None:
     with zipfile.ZipFile(packed) as archive:
         names = set(archive.namelist())
@@ -97,8 +127,11 @@ def test_what_is_packed_and_what_is_left_out(packed: Path) -> None:
               "tabench/report/templates/index.html.j2",
               "experiments/nyuv2.toml", "experiments/published/nyuv2.csv", "reports/nyuv2/tables/table1.csv",
               f"{cell}/record.json", f"{cell}/run.json", f"{cell}/journal.jsonl",
-              f"results/nyuv2/{cell_id('frozen', 0)}/failure.json"}  # fmt: skip
+              f"results/nyuv2/{cell_id('frozen', 0)}/failure.json", "experiments/published/claims.toml",
+              "results/cityscapes/experiment.json"}  # fmt: skip
     assert wanted <= names
+    beside = {PurePosixPath(n).name for n in names if n.startswith("results/cityscapes/")}
+    assert beside == {"experiment.json", "record.json", "run.json"}, "claims need no more of a neighbour"
     assert not {n for n in names if "checkpoint/" in n or "claim.json" in n or "weights-" in n or "/." in n}
     assert not {n for n in names if cell_id("full-hps", 0) in n}, "a cell that is under way"
 
@@ -119,6 +152,8 @@ def test_the_badges_say_what_is_there_and_what_is_not(packed: Path) -> None:
         "[ ] nyuv2: not run: frozen s1",
         "- **By another team**: no evidence",
         "ran on synthetic data, which says nothing about published numbers",
+        "nyuv2: no verdict: synthetic data; runs of a demo never get a verdict against the paper",
+        "Undecided: synthetic data (nyuv2 and cityscapes) says nothing about the claim itself",
     ):
         assert line in page
     readme = read(packed, "README.md")
@@ -140,11 +175,13 @@ def test_the_same_results_give_the_same_bytes(
     home: Path, packed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [f"--results={home / 'results'}", f"--reports={home / 'reports'}", f"--out={home / 'b.zip'}"]
-    capsys.readouterr()
+    assert call("export", "artifact", *words, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["experiments"] == ["cityscapes", "nyuv2"]
+    (home / "b.zip").unlink()
     assert call("export", "artifact", "nyuv2", *words, "--json") == 0
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (home / "b.zip").read_bytes() == packed.read_bytes()
-    assert (said["records"], said["older_reports"]) == (6, [])
+    assert (said["records"], said["beside"], said["older_reports"]) == (12, ["cityscapes"], [])
     assert said["name_this_machine"] == [f"results/nyuv2/{cell_id('frozen', 0)}/failure.json"]
 
 

@@ -1,19 +1,19 @@
 """``tabench data prepare`` as it is called, and on a real frame."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from real_frames import FRAMES, needs
 from typer.testing import CliRunner
 
 from tabench.cli import app, main
+from tabench.data.prepare import GUIDES
 from tabench.data.prepare.normals import NYU_CAMERA, normals_from_depth
 
-BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "real"
-REAL = Path(os.environ.get("TABENCH_REAL") or BESIDE) / "nyuv2" / "frames"
+REAL = FRAMES / "nyuv2" / "frames"
 
 
 def pascal(folder: Path) -> Path:
@@ -70,9 +70,19 @@ def test_errors_are_one_message_and_exit_code_2(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(
-    not REAL.is_dir(), reason="no real frames: set TABENCH_REAL, or put them in ../shared/real"
-)
+@pytest.mark.parametrize("name", GUIDES)
+def test_a_missing_dataset_tells_a_command_that_makes_it(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = GUIDES[name].command
+    with pytest.raises(SystemExit):
+        main(["plan", name, "--profile=paper"])
+    assert f"`{command}`" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(command.split()[1:])  # understood as it stands; only the source is not there
+    assert f"{GUIDES[name].given}: no such file" in capsys.readouterr().err
+
+
+@needs("nyuv2/frames")
 def test_normals_of_a_real_frame_agree_with_the_published_ones():
     depth = np.asarray(Image.open(REAL / "0433_depth.png")).astype(float) / 5000
     stored = np.asarray(Image.open(REAL / "0433_normal.png")).astype(float)

@@ -1,38 +1,21 @@
-"""Reader, metrics and pictures on real NYU Depth v2 frames, where they are at hand.
-
-The frames are found through TABENCH_REAL or in ../shared/real beside the repository.
-"""
+"""Reader, metrics and pictures on real NYU Depth v2 frames, where they are at hand."""
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from real_frames import as_arrays, best, needs, noise, one_hot
 
 from tabench.catalog import TASKS
-from tabench.data.loading import batches, evaluation_batches
+from tabench.data.loading import batches
 from tabench.data.nyuv2 import NYUV2
 
-BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "real"
-FRAMES = Path(os.environ.get("TABENCH_REAL") or BESIDE)
-
-pytestmark = pytest.mark.skipif(
-    not (FRAMES / "to_npy.py").is_file(),
-    reason="no real frames: set TABENCH_REAL, or put them in ../shared/real",
-)
+pytestmark = needs("to_npy.py")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("real")
-    command = [sys.executable, str(FRAMES / "to_npy.py"), str(FRAMES / "nyuv2"), str(folder)]
-    options = ["--size", "96", "128", "--derive-normals"]
-    subprocess.run([*command, *options], check=True, capture_output=True)
-    return folder
+    return as_arrays("nyuv2", tmp_path_factory.mktemp("real"), "--size", "96", "128", "--derive-normals")
 
 
 def test_verify_finds_no_problem_and_says_what_is_missing(root):
@@ -62,28 +45,14 @@ def test_every_frame_reads_and_augments_to_the_contract(root):
 def test_missing_targets_turn_no_number_into_nan(root, name, split):
     channels = NYUV2.task_channels[name]
     task = TASKS.get(name)(channels, NYUV2.class_names)
-    evaluation = task.evaluation("pixel")
-    perfect = task.evaluation("pixel")
-    generator = torch.Generator().manual_seed(0)
-    for batch in evaluation_batches(NYUV2.split(root, split), 3):
-        target = batch.targets[task.needs]
-        raw = torch.randn(len(batch.ids), channels, 96, 128, generator=generator, requires_grad=True)
-        loss = task.loss(raw, target)
-        loss.backward()
-        assert math.isfinite(loss.item())
-        assert torch.isfinite(raw.grad).all()
-        evaluation.update(task.activate(raw), target, batch.ids)
-        perfect.update(_truth(name, target, channels), target, batch.ids)
+    evaluation, perfect = task.evaluation("pixel"), task.evaluation("pixel")
+    for prediction, target, ids, _ in noise(task, NYUV2.split(root, split)):
+        evaluation.update(prediction, target, ids)
+        truth = one_hot(target, channels) if name == "segmentation" else target
+        perfect.update(truth, target, ids)
     assert all(math.isfinite(value) for value in evaluation.compute().values())
-    best = {metric.key: 100 if metric.better == "higher" else 0 for metric in task.metrics}
-    assert perfect.compute() == pytest.approx(best, abs=0.05)
+    assert perfect.compute() == pytest.approx(best(task), abs=0.05)
     assert any("without a valid pixel" in note for note in evaluation.notes())
-
-
-def _truth(name, target, channels):
-    if name != "segmentation":
-        return target
-    return torch.nn.functional.one_hot(target.clamp(min=0), channels).movedim(-1, 1).float()
 
 
 def test_normals_face_the_camera_and_pictures_show_them(root):

@@ -6,18 +6,17 @@ gives the others as ignored or constant, in the formats of PASCAL_MT.
 
 import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pascal_folder as made
 import pytest
-import torch
 from PIL import Image
+from real_frames import FRAMES as REAL
+from real_frames import best, needs, noise, one_hot
 from tiny_run import write_weights
 
 from tabench.catalog import METHODS, TASKS
-from tabench.data.loading import batches, evaluation_batches
+from tabench.data.loading import batches
 from tabench.data.pascal import PascalContextDataset
 from tabench.data.pascal.classes import NORMAL_CLASSES, PARTS_7
 from tabench.data.warp import Warp, warp
@@ -29,15 +28,11 @@ from tabench.engine.unit import units_of
 from tabench.runs.compute import make_tasks
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 
-BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "real"
-FRAMES = Path(os.environ.get("TABENCH_REAL") or BESIDE) / "pascal"
+FRAMES = REAL / "pascal"
 OTHERS = np.array([0] + [n for n in range(1, 460) if n not in NORMAL_CLASSES.values()])
 PART_OF = {1: "head", 2: "torso", 3: "luarm", 4: "rlarm", 5: "luleg", 6: "rlleg"}
 
-pytestmark = pytest.mark.skipif(
-    not (FRAMES / "meta.json").is_file(),
-    reason="no real frames: set TABENCH_REAL, or put them in ../shared/real",
-)
+pytestmark = needs("pascal/meta.json")
 
 
 class Small(PascalContextDataset):
@@ -126,24 +121,16 @@ def test_real_labels_come_through_the_loader_pixel_by_pixel(root):
 def test_missing_targets_turn_no_number_into_nan(root, name, protocol):
     channels = DATASET.task_channels[name]
     task = TASKS.get(name)(channels, DATASET.classes_of(name))
-    noise, perfect = task.evaluation(protocol), task.evaluation(protocol)
-    generator = torch.Generator().manual_seed(0)
-    for batch in evaluation_batches(DATASET.split(root, "val"), 3):
-        target = batch.targets[task.needs]
-        raw = torch.randn(len(batch.ids), channels, 96, 128, generator=generator, requires_grad=True)
-        loss = task.loss(raw, target)
-        loss.backward()
-        assert math.isfinite(loss.item())
-        assert torch.isfinite(raw.grad).all()
-        noise.update(task.activate(raw), target, batch.ids)
-        perfect.update(truth(task, target), target, batch.ids)
-    values = noise.compute()
+    random, perfect = task.evaluation(protocol), task.evaluation(protocol)
+    for prediction, target, ids, _ in noise(task, DATASET.split(root, "val")):
+        random.update(prediction, target, ids)
+        perfect.update(truth(task, target), target, ids)
+    values = random.compute()
     assert all(math.isfinite(value) for value in values.values())
     if protocol == "pixel":
-        best = {metric.key: 100 if metric.better == "higher" else 0 for metric in task.metrics}
-        assert perfect.compute() == pytest.approx(best, abs=0.05)
+        assert perfect.compute() == pytest.approx(best(task), abs=0.05)
     if name in ("human_parts", "segmentation", "normals"):
-        assert any("without a valid pixel" in note for note in noise.notes())
+        assert any("without a valid pixel" in note for note in random.notes())
 
 
 def truth(task, target):
@@ -151,7 +138,7 @@ def truth(task, target):
         return target
     if task.channels == 1:
         return (target[:, None] == 1).float()
-    return torch.nn.functional.one_hot(target.clamp(min=0), task.channels).movedim(-1, 1).float()
+    return one_hot(target, task.channels)
 
 
 def test_two_training_steps_change_every_tasks_decoder(root, tmp_path):

@@ -1,23 +1,20 @@
 """Reader, metrics, training and pictures on real street photographs, where they are at hand.
 
 They are CamVid frames with CityScapes' 7 categories and without any disparity, so the second task
-meets images without a single valid pixel. Found through TABENCH_REAL or in ../shared/real.
+meets images without a single valid pixel.
 """
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from real_frames import as_arrays, needs, noise
 
 from tabench.catalog import METHODS, TASKS
 from tabench.data.cityscapes import CITYSCAPES, CLASSES_7
-from tabench.data.loading import batches, evaluation_batches
+from tabench.data.loading import batches
 from tabench.engine.checkpoint import Keeper
 from tabench.engine.evaluate import evaluate
 from tabench.engine.loop import train_unit
@@ -30,23 +27,14 @@ from tabench.sam.geometry import VIT_NANO
 from tabench.sam.locate import find_checkpoint
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 
-BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "real"
-FRAMES = Path(os.environ.get("TABENCH_REAL") or BESIDE)
 TASK_NAMES = tuple(CITYSCAPES.task_channels)
 
-pytestmark = pytest.mark.skipif(
-    not (FRAMES / "to_npy.py").is_file(),
-    reason="no real frames: set TABENCH_REAL, or put them in ../shared/real",
-)
+pytestmark = needs("to_npy.py")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("streets")
-    command = [sys.executable, str(FRAMES / "to_npy.py"), str(FRAMES / "camvid"), str(folder)]
-    options = ["--size", "128", "256", "--map7"]
-    subprocess.run([*command, *options], check=True, capture_output=True)
-    return folder
+    return as_arrays("camvid", tmp_path_factory.mktemp("streets"), "--size", "128", "256", "--map7")
 
 
 @pytest.fixture(scope="module")
@@ -76,25 +64,16 @@ def test_every_frame_reads_and_augments_to_the_contract(root):
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_losses_stay_finite_and_metrics_have_no_number_only_where_nothing_is_valid(root, tasks, split):
-    generator = torch.Generator().manual_seed(0)
     meters = {
         (name, protocol): task.evaluation(protocol)
         for name, task in tasks.items()
         for protocol in task.protocols
     }
-    for batch in evaluation_batches(CITYSCAPES.split(root, split), 4):
-        for name, task in tasks.items():
-            target = batch.targets[task.needs]
-            raw = torch.randn(
-                len(batch.ids), task.channels, 128, 256, generator=generator, requires_grad=True
-            )
-            loss = task.loss(raw, target)
-            loss.backward()
-            assert math.isfinite(loss.item())
-            assert torch.isfinite(raw.grad).all()
-            assert (loss.item() == 0) == (name == "disparity")
+    for name, task in tasks.items():
+        for prediction, target, ids, loss in noise(task, CITYSCAPES.split(root, split), 4):
+            assert (loss == 0) == (name == "disparity")
             for protocol in task.protocols:
-                meters[name, protocol].update(task.activate(raw), target, batch.ids)
+                meters[name, protocol].update(prediction, target, ids)
     count = len(CITYSCAPES.split(root, split))
     for protocol in ("paper", "pixel"):
         assert all(0 < value < 100 for value in meters["segmentation", protocol].compute().values())

@@ -126,7 +126,13 @@ def problems(files: dict[str, bytes], extra: list[tuple[zipfile.ZipInfo | str, b
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "a.zip"
         path.write_bytes(packed(entries))
-        return check_artifact(path).problems
+        return said(check_artifact(path).problems)
+
+
+def said(problems: list[str]) -> list[str]:
+    """What is wrong, without what to do about it, which each must say."""
+    assert all(line.partition(" -> ")[2] for line in problems)
+    return [line.partition(" -> ")[0] for line in problems]
 
 
 def test_a_whole_archive_passes() -> None:
@@ -139,6 +145,21 @@ def test_every_change_is_found() -> None:
     ]
     assert problems(MEMBERS, listed={**MEMBERS, "c": b""}) == ["c: is listed but missing"]
     assert problems(MEMBERS, [("c", b"")]) == ["c: is not listed in SHA256SUMS"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"deadbeef  b.txt\n", "a line is no sum: 'deadbeef  b.txt'"),
+        (b"0" * 64 + b"  ../../etc/passwd\n", "lists '../../etc/passwd', which leads out of the folder"),
+        (b"0" * 64 + b"  b.txt\n", "lists 'b.txt' twice"),
+        (b"0" * (64 << 20), f"a line is no sum: '{'0' * 80}'"),
+    ],
+    ids=["no-sum", "outside", "twice", "endless"],
+)
+def test_a_list_of_sums_that_is_none_is_told(line: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(packed([*MEMBERS.items(), (SUMS, sums(MEMBERS) + line)]))
+    assert said(check_artifact(tmp_path / "a.zip").problems) == [f"SHA256SUMS: {message}"]
 
 
 def test_hostile_names_and_links_are_found() -> None:
@@ -157,7 +178,7 @@ def test_links_in_an_unpacked_folder_are_found(tmp_path: Path) -> None:
     out = write_artifact(members(), tmp_path / "artifact")
     (out / "secret").symlink_to("/etc/passwd")
     (out / "results" / "nyuv2" / ".index.json").write_text("{}")  # left by `plan`: derived, not packed
-    assert check_artifact(out).problems == ["secret: is a link"]
+    assert said(check_artifact(out).problems) == ["secret: is a link"]
 
 
 def test_records_are_checked_with_the_sums() -> None:

@@ -69,8 +69,9 @@ def test_other_class_counts_read_their_own_folder_and_nothing_else(tmp_path, dat
 
 
 def test_without_label_2_the_two_classes_are_refused_not_invented(tmp_path):
-    with pytest.raises(DataError, match="not derived from label_7"):
+    with pytest.raises(DataError, match="not derived from label_7") as caught:
         CITYSCAPES_2.split(write_streets(tmp_path), "val")
+    assert "`tabench data prepare cityscapes --from FOLDER --root ROOT`" in str(caught.value)
 
 
 @pytest.mark.parametrize(

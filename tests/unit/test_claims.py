@@ -26,18 +26,6 @@ against = "lora-hps"
 """
 
 
-def real(folder: Path) -> Path:
-    """Turn made-up demo records into made-up records on the real data, so that a claim can be decided."""
-    for path in folder.glob("*/record.json"):
-        record = json.loads(path.read_text())
-        record["data"] |= {"name": "nyuv2", "title": "NYUv2", "synthetic": False}
-        record["backbone"]["name"] = "vit_l"
-        path.write_text(json.dumps(record))
-    plan = json.loads((folder / "experiment.json").read_text())
-    (folder / "experiment.json").write_text(json.dumps(plan | {"profile": "paper"}))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("demo")
@@ -48,7 +36,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("paper")
-    real(made.write_results(root, pictures=False))
+    made.as_if_real(made.write_results(root, pictures=False))
     return read_results(root, "nyuv2")
 
 
@@ -117,14 +105,16 @@ def test_the_floor_is_about_every_method(paper: Results) -> None:
 
 
 def test_two_seeds_are_too_few(tmp_path: Path) -> None:
-    real(made.write_results(tmp_path, seeds=(0, 1), pictures=False, methods=("ta-lora", "lora-hps")))
+    made.as_if_real(
+        made.write_results(tmp_path, seeds=(0, 1), pictures=False, methods=("ta-lora", "lora-hps"))
+    )
     found = find(read_results(tmp_path, "nyuv2"))
     assert found.word == "undecided"
     assert "needs 3 seeds, has 2" in found.reason
 
 
 def test_a_baseline_that_was_not_run(tmp_path: Path) -> None:
-    real(made.write_results(tmp_path, seeds=(0,), pictures=False, methods=("ta-lora",)))
+    made.as_if_real(made.write_results(tmp_path, seeds=(0,), pictures=False, methods=("ta-lora",)))
     found = find(read_results(tmp_path, "nyuv2"))
     assert found.word == "undecided"
     assert "lora-hps not run" in found.reason.lower()

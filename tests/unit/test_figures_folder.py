@@ -1,8 +1,6 @@
-"""Folders of figures: PASCAL_MT's layout, resume, refusal, verification, fingerprint."""
+"""Folders of figures: PASCAL_MT's layout and verification."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from tabench.data.figures.folder import voc_palette
 from tabench.data.figures.names import CONTEXT
 from tabench.data.pascal.classes import PART_INDEX
 from tabench.data.recipe import Recipe
-from tabench.errors import DataError
 
 SIZES = {"seed": 5, "train": 3, "val": 2, "height": 24, "width": 32}
 FILES = {
@@ -143,43 +140,6 @@ def test_the_palette_is_vocs():
     assert len({tuple(colour) for colour in colours.tolist()}) == 256
 
 
-def test_a_stopped_run_is_finished_and_nothing_redone(tmp_path, made):
-    seen = []
-
-    def stop(done, total, what):
-        seen.append((done, total, what))
-        if done == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "part", **SIZES, progress=stop)
-    assert seen == [(1, 5, "train/0"), (2, 5, "train/1")]
-    with pytest.raises(DataError, match="2 images, the recipe says 3"):
-        FIGURES.split(tmp_path / "part", "train")
-    kept = tmp_path / "part" / "JPEGImages" / "train_000000.jpg"
-    before = kept.stat().st_mtime_ns
-    (tmp_path / "part" / "human_parts" / "train_000001.mat").unlink()
-    make(tmp_path / "part", **SIZES)
-    assert snapshot(tmp_path / "part") == snapshot(made)  # byte for byte, annotations too
-    assert kept.stat().st_mtime_ns == before
-
-
-@pytest.mark.parametrize("change", [{"seed": 6}, {"train": 4}, {"height": 32}])
-def test_another_recipe_is_refused(made, change):
-    before = snapshot(made)
-    with pytest.raises(DataError, match="another recipe") as caught:
-        make(made, **{**SIZES, **change})
-    assert "figures.json" in str(caught.value)
-    assert snapshot(made) == before
-
-
-def test_foreign_folder_is_refused(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(DataError, match="not generated figures"):
-        make(tmp_path, **SIZES)
-    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
-
-
 def test_verify_compares_with_the_renderer(root):
     assert DATASETS.get("figures") is FIGURES
     report = FIGURES.verify(root)
@@ -199,24 +159,3 @@ def test_parts_of_other_people_are_noticed(root):
     path = root / "human_parts" / "train_000000.mat"
     path.write_bytes((root / "human_parts" / "train_000001.mat").read_bytes())
     assert any(str(path) in line for line in FIGURES.verify(root).problems)
-
-
-def test_fingerprint_is_the_recipe():
-    assert FIGURES.recipe_fingerprint(Recipe(**SIZES)).startswith("figures-")
-    every = {FIGURES.recipe_fingerprint(Recipe(**{**SIZES, key: 40})) for key in SIZES}
-    assert len(every) == len(SIZES)
-
-
-def test_missing_and_old_recipes(tmp_path, root):
-    with pytest.raises(DataError, match="no figures have been generated"):
-        FIGURES.fingerprint(tmp_path / "none")
-    assert "no figures" in FIGURES.verify(tmp_path / "none").problems[0]
-    text = (root / "figures.json").read_text()
-    (root / "figures.json").write_text(text.replace('"generator":1', '"generator":99'))
-    with pytest.raises(DataError, match="generator 99"):
-        FIGURES.split(root, "train")
-
-
-def test_import_needs_no_torch():
-    code = "import sys, tabench.data.figures; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -78,6 +78,8 @@ WRONG = [
     ("per_image.ids", ["val/0"], "depth.abs_err has 2 values for 1 images"),
     ("weights_sha256", "abc", "weights_sha256: String should match"),
     ("cell.train.epochs", 0, "cell.train.epochs: Input should be greater"),
+    ("pictures.0.files.depth.pred", "../../key.png", "pictures.0.files.depth.pred: String should match"),
+    ("pictures.0.files.depth.error", "..", "pictures.0.files.depth.error: String should match"),
     ("record_version", 2, "record version 2 is newer than this tabench reads (1)"),
 ]
 

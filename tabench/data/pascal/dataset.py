@@ -9,7 +9,6 @@ from typing import ClassVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data import draws
 from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
 from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PARTS_7, PERSON
@@ -24,9 +23,8 @@ from tabench.data.pascal.layout import (
 )
 from tabench.data.pascal.reading import read_sample, unless_empty
 from tabench.data.pascal.verify import verify_pascal
+from tabench.data.prepare.guide import GUIDES
 from tabench.data.warp import draw_warp, warp
-from tabench.errors import SpecError
-from tabench.registry import nearest
 
 CLASSES_OF = {
     "human_parts": PARTS_7,
@@ -118,13 +116,14 @@ class PascalContextDataset(DatasetDef):
         "edges": 1,
     }
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-3998", "train-1000")
+    holdout: ClassVar[tuple[str, ...]] = ("train-3998", "train-1000")
     size: ClassVar[tuple[int, int]] = (512, 512)
     protocols: ClassVar[tuple[str, ...]] = ("pascal", "pixel")
     normal_classes: ClassVar[Collection[int] | None] = frozenset(NORMAL_CLASSES.values())
     published_counts: ClassVar[Mapping[str, int]] = {"train": 4998, "val": 5105}
     download: ClassVar[str] = (
         "download PASCAL_MT.tgz, linked from the README of github.com/facebookresearch/astmt, and unpack it "
-        "so that ROOT/ImageSets/Context/train.txt exists"
+        f"so that ROOT/ImageSets/Context/train.txt exists: `{GUIDES['pascal_context'].command}`"
     )
 
     def classes_of(self, task: str) -> tuple[str, ...]:
@@ -142,19 +141,10 @@ class PascalContextDataset(DatasetDef):
             DataError: Files are missing; the message names them.
             SpecError: The dataset has no split of this name.
         """
-        if name not in self.splits:
-            close = nearest(name, self.splits)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.splits)}"
-            raise SpecError(f"dataset '{self.name}' has no split '{name}'", hint=hint)
-        folder = "val" if name == "val" else "train"
+        folder = self.folder_of(name)
         names = read_list(root, folder, hint=self.download)
         check_complete(root, folder, names, hint=self.download)
-        if name in ("train-3998", "train-1000"):
-            kept = np.zeros(len(names), dtype=bool)
-            kept[draws.training_part(len(names))] = True
-            wanted = kept if name == "train-3998" else ~kept
-            names = [held for held, take in zip(names, wanted, strict=True) if take]
-        classes = len(self.class_names)
+        names, classes = self.part(name, names), len(self.class_names)
         return PascalSplit(root, folder, names, classes, self.target_size(root), self.normal_classes)
 
     def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:

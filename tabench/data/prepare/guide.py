@@ -36,6 +36,7 @@ class Guide:
     Attributes:
         name: Name in the registry.
         module: Module of this package whose `prepare` does it.
+        given: What --from is given in the simplest call.
         sources: Where the archives are kept and what to give; one sentence each.
         disk: Room for the sources and for what is written.
         writes: The files written.
@@ -43,9 +44,15 @@ class Guide:
 
     name: str
     module: str
+    given: str
     sources: tuple[str, ...]
     disk: str
     writes: str
+
+    @property
+    def command(self) -> str:
+        """The call that builds the dataset in a folder ROOT, for messages about a missing one."""
+        return f"tabench data prepare {self.name} --from {self.given} --root ROOT"
 
 
 GUIDES = {
@@ -54,6 +61,7 @@ GUIDES = {
         Guide(
             "nyuv2",
             "tabench.data.prepare.nyuv2",
+            "nyu_depth_v2_labeled.mat",
             (NYU_FILE, NYU_MAP, NYU_SPLIT),
             "2.8 GB for the source, 5.1 GB for what is written",
             "{train,val}/{image,label,depth,normal}/N.npy of 288x384: 13 classes, metres, and normals fitted "
@@ -62,6 +70,7 @@ GUIDES = {
         Guide(
             "cityscapes",
             "tabench.data.prepare.cityscapes",
+            "FOLDER",
             (CITYSCAPES,),
             "15 GB for the archives, which are read without unpacking, 3.2 GB for what is written",
             "{train,val}/{image,label,label_7,label_19,depth}/N.npy of 128x256: 7 categories (label is "
@@ -70,6 +79,7 @@ GUIDES = {
         Guide(
             "pascal_context",
             "tabench.data.prepare.pascal_context",
+            "PASCAL_MT.tgz",
             (PASCAL,),
             "the archive, and what it unpacks to (measured and compared with the free space first)",
             "the archive's own folders: JPEGImages, ImageSets, semseg, human_parts, normals_distill, "
