@@ -62,7 +62,8 @@ def _offsets(size: int, device: torch.device) -> Tensor:
         return place[:, None] - place[None, :] + size - 1
 
 
-@torch.compiler.disable  # unrolled, its loops would take minutes to compile
+# its loops, unrolled, would take minutes to compile
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _in_slabs(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
     found: Tensor = _Slabs.apply(q, k, v, rel_h, rel_w)
     return found
