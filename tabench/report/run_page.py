@@ -10,9 +10,10 @@ from tabench import __version__
 from tabench.report import wording
 from tabench.report.circumstances import facts
 from tabench.report.extremes import Extremes, extremes
+from tabench.report.pictures import Album
 from tabench.report.reading import CellResult, Json, Results
 from tabench.report.sparks import sparks
-from tabench.report.templating import environment, file_uri
+from tabench.report.templating import environment
 from tabench.store.layout import ExperimentFolder, file_stem
 
 EVENTS = 200  # the last events of a journal that a page shows
@@ -47,10 +48,12 @@ class RunPages:
 
     Attributes:
         results: What was run.
+        album: Takes the pictures that pages show.
         overview: Whether the overview of all experiments lies two folders up.
     """
 
     results: Results
+    album: Album
     overview: bool = False
 
     def pages(self) -> Iterator[tuple[str, str]]:
@@ -61,11 +64,6 @@ class RunPages:
                 cell.id,
                 self._page(cell, cells[i - 1] if i else None, cells[i + 1] if i + 1 < len(cells) else None),
             )
-
-    @cached_property
-    def _truth(self) -> dict[str, str]:
-        """Inline pictures of inputs and targets, shared by the runs on the same data."""
-        return {}
 
     @cached_property
     def _kin(self) -> dict[str, list[CellResult]]:
@@ -122,8 +120,8 @@ class RunPages:
                 Shot(
                     task,
                     self._shared(fingerprint, image, task),
-                    file_uri(folder / files["pred"]) if saved else "",
-                    file_uri(folder / files["error"]) if saved else "",
+                    self.album.link(folder / files["pred"]) if saved else "",
+                    self.album.link(folder / files["error"]) if saved else "",
                     f"{found.texts[0]}, place {found.place} of {found.of}" if found else "",
                 )
             )
@@ -131,10 +129,7 @@ class RunPages:
 
     def _shared(self, fingerprint: str, image: str, what: str) -> str:
         folder = ExperimentFolder(self.results.root, self.results.name).truth(fingerprint)
-        path = folder / f"{file_stem(image)}.{what}.png"
-        if str(path) not in self._truth:
-            self._truth[str(path)] = file_uri(path)
-        return self._truth[str(path)]
+        return self.album.link(folder / f"{file_stem(image)}.{what}.png")
 
 
 def _metrics(record: Json) -> list[Json]:

@@ -18,10 +18,12 @@ from tabench.report.extras import Extras
 from tabench.report.frames import Table, results_table
 from tabench.report.grid_figure import draw_grid
 from tabench.report.page import page
+from tabench.report.pictures import Album
 from tabench.report.published import read_published
 from tabench.report.reading import Results, read_results
 from tabench.report.run_page import RunPages
 from tabench.report.sections import Content, Picture, shown
+from tabench.report.templating import source
 from tabench.report.tradeoff import draw_tradeoff, has_tradeoff
 from tabench.report.variant_figure import CAPTION, draw_sizes, has_sizes
 from tabench.store.atomic import write_bytes
@@ -110,16 +112,20 @@ def render(
         files[f"figures/{stem}.png"] = drawn[stem].png
         files[f"figures/{stem}.pdf"] = drawn[stem].pdf
     whole = [_write(out_dir / name, content) for name, content in files.items()]
-    return whole + _write_runs(RunPages(results, overview), out_dir / "runs")
+    return whole + _write_runs(results, out_dir / "runs", overview=overview)
 
 
-def _write_runs(pages: RunPages, folder: Path) -> list[Path]:
-    """Write every run's page and remove the ones of cells that the experiment no longer has."""
-    written = [_write(folder / f"{cell_id}.html", html) for cell_id, html in pages.pages()]
+def _write_runs(results: Results, folder: Path, *, overview: bool) -> list[Path]:
+    """Write every run's page and what they share; remove what belongs to cells that are gone."""
+    album = Album(folder / "pictures")
+    pages = RunPages(results, album, overview).pages()
+    written = [_write(folder / f"{cell_id}.html", html) for cell_id, html in pages]
     for path in set(folder.glob("*.html")) - set(written):
         if _CELL_PAGE.fullmatch(path.name):
             path.unlink()
-    return written
+    album.sweep()
+    shared = [_write(folder / name, source(name)) for name in ("style.css", "theme.js")]
+    return written + shared + album.files
 
 
 def _write(path: Path, content: str | bytes) -> Path:

@@ -43,10 +43,10 @@ def sparks(record: Json, protocol: str) -> list[Spark]:
         title = titles.get((point["task"], point["key"]))
         if title and point["protocol"] == protocol and point["value"] is not None:
             lines.setdefault(title, []).append((point["epoch"], point["value"]))
-    return [Spark(title, _draw(title, sorted(points))) for title, points in lines.items()]
+    return [Spark(title, _draw(sorted(points))) for title, points in lines.items()]
 
 
-def _draw(title: str, points: Sequence[tuple[int, float]]) -> Markup:
+def _draw(points: Sequence[tuple[int, float]]) -> Markup:
     """A polyline between the lowest and the highest value, which stand at the left; style.css colours it."""
     first, last = points[0][0], points[-1][0]
     low, high = min(value for _, value in points), max(value for _, value in points)
@@ -70,6 +70,6 @@ def _draw(title: str, points: Sequence[tuple[int, float]]) -> Markup:
     ]
     if high > low:
         parts.append(f'<text x="{LEFT - 5}" y="{TOP + 6}">{high:.3g}</text>')
-    words = f"{title}, from {points[0][1]:.4g} to {points[-1][1]:.4g}"
-    head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{Markup.escape(words)}">'
+    words = f"from {points[0][1]:.4g} to {points[-1][1]:.4g}"  # of what, the caption says
+    head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">'
     return Markup(head + "".join(parts) + "</svg>")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image, ImageChops, ImageStat
+
+from tabench.report.vector import lean
 
 matplotlib.use("Agg")
 
@@ -39,7 +40,6 @@ _MARKERS = {
 _UNSEEN = 0.4  # mean difference of a channel, of 255, that nobody sees
 _INK, _FAINT = "#1f2328", "#d9dcdf"
 _DARK = {_INK: "#e6e4df", _FAINT: "#3a3d42"}
-_LONG = re.compile(rb"([1-9]\d*\.\d\d)\d+")  # numbers below 1 keep their digits: they may be scales
 
 Draw = Callable[[], Figure]
 
@@ -125,13 +125,13 @@ def _small(png: bytes) -> bytes:
 
 
 def _adaptive(svg: bytes) -> bytes:
-    """Shorten coordinates to a hundredth of a point and let ink and lines follow the colour scheme."""
+    """Let ink and lines follow the colour scheme, and write it shorter."""
     light = ";".join(f"--c{i}:{colour}" for i, colour in enumerate(_DARK))
     dark = ";".join(f"--c{i}:{colour}" for i, colour in enumerate(_DARK.values()))
     for i, colour in enumerate(_DARK):
         svg = svg.replace(colour.encode(), f"var(--c{i})".encode())
     rules = f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
-    return _LONG.sub(rb"\1", svg).replace(b"<defs>", rules.encode() + b"<defs>", 1)
+    return lean(svg.decode().replace("<defs>", f"{rules}<defs>", 1)).encode()
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import base64
-import io
+import hashlib
+import html
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 import jinja2
+from jinja2.ext import Extension
 from markupsafe import Markup
 from PIL import Image
 
 from tabench.report import grid, wording
+from tabench.report.pictures import data_uri, packed
 from tabench.store.encoding import dumps
 
 TEMPLATES = Path(__file__).parent / "templates"
-MAX_WIDTH = 320  # pixels of a picture on a page; the figures folder has it in full
-SMALL = 3_000  # bytes up to which a picture stays a PNG
 
 
 @cache
@@ -29,6 +30,7 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=[_Unindented],
     )
     found.filters |= {
         "rich": rich,
@@ -36,16 +38,15 @@ def environment() -> jinja2.Environment:
         "picture_uri": picture_uri,
         "duration": wording.duration,
         "number": wording.number,
-        "pretty": dumps,
+        "pretty": pretty,
         "slug": slug,
         "clock": clock,
         "minus": minus,
+        "shortest": "{:.8g}".format,
     }
-    found.globals |= {
-        "css": _source("style.css"),
-        "theme_js": _source("theme.js"),
-        "table_js": _source("tables.js"),
-    }
+    scripts = {"theme_js": source("theme.js"), "table_js": source("tables.js")}
+    found.globals |= {"css": source("style.css"), **scripts}
+    found.globals["script_sums"] = " ".join(_sum(script) for script in scripts.values())
     return found
 
 
@@ -69,44 +70,35 @@ def slug(text: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else f"-{ord(c):x}-" for c in text)
 
 
-def svg_uri(data: bytes) -> str:
-    """A drawing as an inline image."""
-    return _uri(data, "image/svg+xml")
+def svg_uri(data: bytes) -> Markup:
+    """A drawing as an inline image, for an attribute in double quotes; text is shorter than base64."""
+    text = data.decode().replace("%", "%25").replace("#", "%23").replace("&", "&amp;").replace('"', "'")
+    return Markup(f"data:image/svg+xml,{text}")
 
 
 def picture_uri(pixels: grid.Pixels) -> str:
     """Pixels (H, W, 3) as an inline image."""
-    return _picture_uri(Image.fromarray(pixels))
+    return data_uri(packed(Image.fromarray(pixels)), "webp")
 
 
-def file_uri(path: Path) -> str:
-    """A picture's file as an inline image; "" if there is none."""
-    if not path.is_file():
-        return ""
-    if path.stat().st_size <= SMALL and path.suffix == ".png":
-        return _uri(path.read_bytes(), "image/png")
-    with Image.open(path) as opened:
-        return _picture_uri(opened.convert("RGB"))
+def pretty(value: object) -> Markup:
+    """JSON for an element's text, where quotation marks need no escape."""
+    return Markup(html.escape(dumps(value), quote=False))
 
 
-def _picture_uri(image: Image.Image) -> str:
-    """PNG where that is small (flat colours), WebP otherwise."""
-    if image.width > MAX_WIDTH:
-        image = image.resize((MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)), Image.Resampling.BOX)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    if buffer.tell() <= SMALL:
-        return _uri(buffer.getvalue(), "image/png")
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=85, method=4)
-    return _uri(buffer.getvalue(), "image/webp")
+def _sum(script: Markup) -> str:
+    """What a page's policy calls a script of its own; no other one runs."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def _uri(data: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+class _Unindented(Extension):
+    """Leaves the indentation of templates out of pages; texts of records are not touched."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        return "\n".join(line.lstrip() for line in source.split("\n"))
 
 
-def _source(name: str) -> Markup:
-    """A style sheet or script, without indentation: every page carries it."""
+def source(name: str) -> Markup:
+    """A style sheet or script, without indentation and lines of comment: every page carries it."""
     lines = (TEMPLATES / name).read_text(encoding="utf-8").splitlines()
-    return Markup("\n".join(line.strip() for line in lines))
+    return Markup("\n".join(s for line in lines if (s := line.strip()) and not s.startswith("//")))

@@ -11,6 +11,7 @@ import report_fixtures as made
 
 from tabench.report import extremes, sparks
 from tabench.report.page import LISTED
+from tabench.report.pictures import Album
 from tabench.report.reading import read_results
 from tabench.report.run_page import RunPages
 from tabench.report.site import render
@@ -19,7 +20,9 @@ METHOD, SEED = "ta-lora", 0
 
 
 def run_page(root: Path) -> str:
-    return dict(RunPages(read_results(root, "nyuv2")).pages())[made.cell_id(METHOD, SEED)]
+    return dict(RunPages(read_results(root, "nyuv2"), Album(root / "out" / "pictures")).pages())[
+        made.cell_id(METHOD, SEED)
+    ]
 
 
 @pytest.fixture
@@ -88,13 +91,14 @@ def test_pages_of_cells_that_are_gone_are_removed(folder: Path, tmp_path: Path) 
     for path in folder.glob("*/record.json"):
         made.write(path, json.loads(path.read_text()) | {"curves": {"train": [], "eval": []}, "pictures": []})
     out = tmp_path / "out"
-    stale, kept = out / "runs" / f"{'0' * 16}.html", out / "runs" / "notes.html"
-    stale.parent.mkdir(parents=True)
-    stale.write_text("old")
-    kept.write_text("mine")
+    (out / "runs" / "pictures").mkdir(parents=True)
+    stale = [out / "runs" / f"{'0' * 16}.html", out / "runs" / "pictures" / f"{'0' * 16}.webp"]
+    kept = [out / "runs" / "notes.html", out / "runs" / "pictures" / "mine.webp"]
+    for path in (*stale, *kept):
+        path.write_text("mine")
     render(folder.parent, "nyuv2", out)
-    assert not stale.exists()
-    assert kept.read_text() == "mine"
+    assert not [path for path in stale if path.exists()]
+    assert [path.read_text() for path in kept] == ["mine", "mine"]
 
 
 def test_a_number_of_many_runs_lists_some_and_counts_the_rest(tmp_path: Path) -> None:
@@ -104,6 +108,6 @@ def test_a_number_of_many_runs_lists_some_and_counts_the_rest(tmp_path: Path) ->
     html = bare_page(tmp_path)
     card = re.search(r"<div popover[^>]*>.*?</div>", html, re.DOTALL)
     assert card is not None
-    assert card[0].count("<li>seed") == LISTED
+    assert card[0].count("<li><a") == LISTED
     assert "and 3 more" in card[0]
     assert html.count('<tr id="run-') == LISTED + 3
