@@ -19,7 +19,7 @@ from tabench.errors import StoreError
 from tabench.store.atomic import explained
 
 SUMS = "SHA256SUMS"
-PACKED_ALREADY = (".png", ".pdf", ".safetensors")  # nothing is gained by packing them again
+PACKED_ALREADY = (".png", ".webp", ".pdf", ".safetensors")  # nothing is gained by packing them again
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _BLOCK = 1 << 20
 Progress = Callable[[int, int, str], None]  # done, total, what

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from tabench import __version__
 from tabench.report import wording
 from tabench.report.circumstances import facts
-from tabench.report.extremes import Extremes, extremes
+from tabench.report.extremes import extremes
 from tabench.report.pictures import Album
 from tabench.report.reading import CellResult, Json, Results
+from tabench.report.run_pictures import RunPictures
 from tabench.report.sparks import sparks
 from tabench.report.templating import environment
-from tabench.store.layout import ExperimentFolder, file_stem
 
 EVENTS = 200  # the last events of a journal that a page shows
 KIN = 40  # other runs of the same row that a page links to
@@ -29,17 +29,6 @@ _HEAD = (
     "peak_rss_mb",
     "peak_gpu_mb",
 )
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A saved image in one task; a picture that was not saved is ""."""
-
-    task: str
-    truth: str
-    prediction: str
-    error: str
-    place: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +73,7 @@ class RunPages:
     def _page(self, cell: CellResult, before: CellResult | None, after: CellResult | None) -> str:
         record = cell.record
         placed = extremes(record) if record else []
+        pictures = RunPictures(self.results, self.album, cell)
         known = facts(cell.run)
         warning, short_warning = self._warnings
         return environment().get_template("run.html.j2").render(
@@ -100,36 +90,13 @@ class RunPages:
             metrics=_metrics(record) if record else [],
             sparks=sparks(record, self._protocol) if record else [],
             spark_protocol=self._protocol,
-            extremes=placed,
-            images=[(p["id"], *self._shots(cell, p, placed)) for p in record["pictures"]] if record else [],
+            extremes=[pictures.ends(task) for task in placed],
+            images=pictures.images(placed) if record else [],
             circumstances={key: known.pop(key) for key in _HEAD if key in known} | known,
             journal=[_event(event) for event in cell.journal[-EVENTS:]],
             left_out=max(0, len(cell.journal) - EVENTS),
             version=__version__,
         )  # fmt: skip
-
-    def _shots(self, cell: CellResult, picture: Json, placed: Sequence[Extremes]) -> tuple[str, list[Shot]]:
-        """The input picture and one shot a task."""
-        image, shots = str(picture["id"]), []
-        folder = cell.folder / "pictures"
-        saved = folder.is_dir()  # one look instead of one a picture
-        fingerprint = str(cell.record["data"]["fingerprint"])
-        for task, files in picture["files"].items():
-            found = next((e.of(image) for e in placed if e.task == task), None)
-            shots.append(
-                Shot(
-                    task,
-                    self._shared(fingerprint, image, task),
-                    self.album.link(folder / files["pred"]) if saved else "",
-                    self.album.link(folder / files["error"]) if saved else "",
-                    f"{found.texts[0]}, place {found.place} of {found.of}" if found else "",
-                )
-            )
-        return self._shared(fingerprint, image, "input"), shots
-
-    def _shared(self, fingerprint: str, image: str, what: str) -> str:
-        folder = ExperimentFolder(self.results.root, self.results.name).truth(fingerprint)
-        return self.album.link(folder / f"{file_stem(image)}.{what}.png")
 
 
 def _metrics(record: Json) -> list[Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,7 @@ def environment() -> jinja2.Environment:
     found.filters |= {
         "rich": rich,
         "svg_uri": svg_uri,
+        "svg_width": svg_width,
         "picture_uri": picture_uri,
         "duration": wording.duration,
         "number": wording.number,
@@ -74,6 +76,12 @@ def svg_uri(data: bytes) -> Markup:
     """A drawing as an inline image, for an attribute in double quotes; text is shorter than base64."""
     text = data.decode().replace("%", "%25").replace("#", "%23").replace("&", "&amp;").replace('"', "'")
     return Markup(f"data:image/svg+xml,{text}")
+
+
+def svg_width(data: bytes) -> int:
+    """Pixels across in which a drawing's letters are as large as a page's small print."""
+    found = re.search(rb'<svg width="([\d.]+)pt"', data)
+    return round(float(found[1]) * 4 / 3 * 1.25) if found else 1150
 
 
 def picture_uri(pixels: grid.Pixels) -> str:

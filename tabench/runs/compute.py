@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from tabench.data.base import DatasetDef, Split
 from tabench.engine.checkpoint import FINISHED, Keeper, Named, fill
 from tabench.engine.device import choose_device
 from tabench.engine.evaluate import Result, curve_entries, evaluate
+from tabench.engine.extremes import save_extremes
 from tabench.engine.loop import train_unit, trained_parameters
 from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
@@ -95,7 +97,7 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
             emit,
             should_stop,
         )
-        done.append(_run_unit(setting, weights, folder, digest, companions))
+        done.append(_run_unit(setting, weights, folder, truth, digest, companions))
     with _evaluating("all"):
         companions.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
@@ -123,6 +125,7 @@ def _run_unit(
     setting: Setting,
     weights: Mapping[str, torch.Tensor],
     folder: CellFolder,
+    truth: Path,
     digest: Any,
     companions: Companions,
 ) -> _Done:
@@ -159,6 +162,9 @@ def _run_unit(
         pictures = save_pictures(
             model, unit, setting.tasks, split, cell.evaluation.pictures, setting.device, folder.pictures
         )
+        if cell.evaluation.pictures:
+            places = (folder.pictures, truth)
+            save_extremes(model, unit, setting.tasks, split, results, setting.device, *places)
         companions.visit(unit.name, model)
     add_digest(trained, unit.name, digest)
     with _evaluating(unit.name):

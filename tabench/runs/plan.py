@@ -155,7 +155,8 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
             if todo
             else None
         )
-        pictures = cell.evaluation.pictures * len(cell.dataset.tasks) * PICTURE_BYTES
+        kept = cell.evaluation.pictures and cell.evaluation.pictures + 2  # a task's best and worst image too
+        pictures = kept * len(cell.dataset.tasks) * PICTURE_BYTES
         disk = checkpoint_bytes(cell) + pictures if todo else 0
         why = _why(folder, known, cell, earlier, twin)
         planned.append(PlannedCell(cell, state, why, cost, disk))
