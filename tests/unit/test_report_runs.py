@@ -62,8 +62,34 @@ def test_a_page_shows_every_metric_of_every_protocol(folder: Path) -> None:
         assert f"<td>{metric['value']:.{metric['digits']}f} " in html
     assert "weight_decay" in html
     assert "Example CPU" in html
-    assert html.count('alt="prediction of') == 9
+    assert len(re.findall(r'alt="prediction of \w+"', html)) == 9
     assert f'href="{made.cell_id(METHOD, 1)}.html"' in html
+
+
+def test_the_best_and_worst_images_show_their_pictures_where_they_were_kept(folder: Path) -> None:
+    home = folder / made.cell_id(METHOD, SEED) / "pictures"
+    depth = next(e for e in extremes.extremes(made.record(METHOD, SEED)) if e.task == "depth")
+    best = depth.ends[0].image
+    html = run_page(folder.parent)
+    assert "None of these was kept as a picture" in html
+    assert f'alt="prediction of {best}, depth"' not in html
+    source = next(home.glob("*.depth.pred.png"))
+    (home / f"{best.replace('/', '_')}.depth.pred.png").write_bytes(source.read_bytes())
+    html = run_page(folder.parent)
+    shown = re.search(rf'<img src="(pictures/[0-9a-f]{{16}}.webp)" alt="prediction of {best}, depth">', html)
+    assert shown is not None
+    assert (folder.parent / "out" / shown[1]).is_file()
+
+
+def test_a_picture_that_many_pages_show_is_one_file(folder: Path, tmp_path: Path) -> None:
+    album = Album(tmp_path / "pictures")
+    pages = dict(RunPages(read_results(folder.parent, "nyuv2"), album).pages())
+    inputs = [set(re.findall(r'src="([^"]*)" alt="Image ', page)) for page in pages.values()]
+    shown = [found for found in inputs if found]
+    assert len(shown) > 1
+    assert all(found == shown[0] for found in shown)
+    assert len(shown[0]) == 3
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {p.name for p in album.files}
 
 
 def test_a_curve_says_where_it_starts_and_ends() -> None:
