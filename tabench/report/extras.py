@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tabench.report import cost, sheet, wording
+from tabench.report import cost, sheet, sheet_latex, wording
 from tabench.report.claims import RULE as CLAIM_RULE
 from tabench.report.claims import Assessed, claim_sheet, claims
 from tabench.report.published import Published
@@ -74,7 +74,7 @@ class Extras:
 
     def files(self) -> dict[str, str]:
         """File name under the report's folder to content."""
-        formats = {"tex": sheet.latex, "csv": sheet.csv, "md": sheet.markdown}
+        formats = {"tex": sheet_latex.latex, "csv": sheet.csv, "md": sheet.markdown}
         return {
             f"tables/{table.name}.{ending}": write(table)
             for table in self.sheets()

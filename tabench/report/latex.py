@@ -75,7 +75,7 @@ def latex(table: Table) -> str:
             ["", *(rf"\multicolumn{{{len(g)}}}{{c}}{{{escape_latex(name)}}}" for name, g in table.groups), ""]
         ),
         _rules(table),
-        _line(["Method", *(_heading(column.heading) for column in columns), "Seeds"]),
+        _line(["Method", *(heading(column.heading) for column in columns), "Seeds"]),
         r"\midrule",
     ]
     for method in table.methods:
@@ -95,12 +95,15 @@ def latex(table: Table) -> str:
 
 
 def figure(stem: str, caption: str, label: str) -> str:
-    """A ``figure*`` float of a picture beside the tables folder."""
+    """A ``figure*`` float of a picture beside the tables folder; shrunk where it must be, never enlarged."""
+    file = f"../figures/{stem}.pdf"
     return "\n".join(
         [
             r"\begin{figure*}[htbp]",
             r"\centering",
-            rf"\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{{../figures/{stem}.pdf}}",
+            rf"\sbox0{{\includegraphics{{{file}}}}}%",  # its own size is the largest it gets
+            r"\includegraphics[width=\ifdim\wd0>\linewidth\linewidth\else\wd0\fi,"
+            rf"height=.8\textheight,keepaspectratio]{{{file}}}",
             rf"\caption{{{escape_latex(caption)}}}",
             rf"\label{{fig:{label}}}",
             r"\end{figure*}",
@@ -126,12 +129,17 @@ def preview(names: Sequence[str]) -> str:
     )
 
 
-def _heading(text: str) -> str:
-    """A column's heading in short lines: long ones would widen the table until it is shrunk too far."""
+def heading(text: str, side: str = "r") -> str:
+    """A column's heading in short lines: long ones would widen the table until it is shrunk too far.
+
+    Args:
+        text: The heading.
+        side: "l" or "r", as the column below it.
+    """
     bound = text.replace(" ↑", "\u00a0↑").replace(" ↓", "\u00a0↓")  # an arrow stays with its word
     lines = textwrap.wrap(bound, 12, break_long_words=False, break_on_hyphens=False)
     inside = r"\\".join(escape_latex(line) for line in lines)
-    return rf"\shortstack[r]{{{inside}}}" if len(lines) > 1 else inside
+    return rf"\shortstack[{side}]{{{inside}}}" if len(lines) > 1 else inside
 
 
 def _warning(table: Table) -> str:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import csv as csv_module
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tabench.report.latex import escape_latex
 from tabench.report.plain import escape_markdown
-
-_NEGATIVE = re.compile(r"(?<![\w.-])-(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -41,35 +37,6 @@ class Sheet:
     experiment: str = ""
 
 
-def latex(sheet: Sheet) -> str:
-    """A ``table*`` float; needs the packages booktabs, array and graphicx."""
-    kinds = "".join(
-        rf">{{\raggedright\arraybackslash}}p{{{sheet.prose[i]:g}cm}}" if i in sheet.prose else "l"
-        for i in range(len(sheet.headings))
-    )
-    notes = r"\\ ".join(escape_latex(note) for note in sheet.notes)
-    return "\n".join(
-        [
-            "% Needs \\usepackage{array,booktabs,graphicx}.",
-            r"\begin{table*}[tbp]",
-            r"\centering",
-            rf"\caption{{{escape_latex(sheet.caption)}}}",
-            rf"\label{{tab:{sheet.experiment}{'-' if sheet.experiment else ''}{sheet.name}}}",
-            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-            rf"\begin{{tabular}}{{{kinds}}}",
-            r"\toprule",
-            _line(sheet.headings),
-            r"\midrule",
-            *(_line(row) for row in sheet.rows),
-            r"\bottomrule",
-            r"\end{tabular}}",
-            *([rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {notes}}}"] if notes else []),
-            r"\end{table*}",
-            "",
-        ]
-    )
-
-
 def markdown(sheet: Sheet) -> str:
     """GitHub-flavoured Markdown."""
     rows = [sheet.headings, [":--"] * len(sheet.headings), *sheet.rows]
@@ -90,7 +57,3 @@ def csv(sheet: Sheet) -> str:
     writer.writerow(sheet.headings)
     writer.writerows(sheet.rows)
     return file.getvalue()
-
-
-def _line(cells: Sequence[str]) -> str:
-    return " & ".join(escape_latex(_NEGATIVE.sub("−", cell)) for cell in cells) + r" \\"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import report_fixtures as made
 
-from tabench.report import cost, sheet
+from tabench.report import cost, sheet, sheet_latex
 from tabench.report.extras import Extras
 from tabench.report.frames import results_table
 from tabench.report.page import page
@@ -181,12 +181,12 @@ def test_every_sheet_prints_the_same_texts_in_every_format(demo: Results) -> Non
         assert head == list(table.headings)
         assert rows == [list(row) for row in table.rows]
         assert sheet.markdown(table).count("\n| ") == len(table.rows) + 2
-        assert sheet.latex(table).count(r" \\") >= len(table.rows) + 1
+        assert sheet_latex.latex(table).count(r" \\") >= len(table.rows) + 1
 
 
 def test_a_sheet_is_inert_in_latex_and_markdown() -> None:
     table = Sheet("t", "T", r"50% \input{x}", ["a_b"], [["-1.5 $x$ | <script>"]], ["note #1"], prose={0: 3})
-    tex, text = sheet.latex(table), sheet.markdown(table)
+    tex, text = sheet_latex.latex(table), sheet.markdown(table)
     assert r"\input{x}" not in tex
     assert r"$-$1.5 \$x\$" in tex
     assert r"\|" in text
