@@ -46,7 +46,7 @@ def latex(sheet: Sheet) -> str:
             r"\toprule",
             head,
             r"\midrule",
-            *_body(rows, kept, prose=bool(sheet.prose)),
+            *_body(rows, kept, apart=0 in sheet.prose),
             r"\bottomrule",
             r"\end{tabular}}",
         ]
@@ -100,13 +100,13 @@ def _fresh(row: Sequence[str], above: Sequence[str]) -> list[str]:
     return ["" if i < same else text for i, text in enumerate(row)]
 
 
-def _body(rows: Sequence[Sequence[str]], kept: Sequence[int], *, prose: bool) -> list[str]:
-    """The rows; where they hold sentences, a gap stands above each that begins something new."""
+def _body(rows: Sequence[Sequence[str]], kept: Sequence[int], *, apart: bool) -> list[str]:
+    """The rows; with `apart`, a gap stands above each that begins something new."""
     lines: list[str] = []
     above: Sequence[str] | None = None
     for row in rows:
         shown = list(row) if above is None else _fresh(row, above)
-        if above is not None and shown[0] and prose:
+        if above is not None and shown[0] and apart:
             lines.append(r"\addlinespace")
         lines.append(_row([escape_latex(_NEGATIVE.sub("−", shown[i])) for i in kept]))
         above = row
