@@ -29,7 +29,7 @@ from tabench.report.site import render
 
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "published" / "nyuv2.csv"
 RUN_PAGE = re.compile(r"runs/[0-9a-f]{16}\.html")
-VOID = {"meta", "img", "br", "source", "link", "input"}
+VOID = {"meta", "img", "br", "wbr", "source", "link", "input"}
 
 
 class Page(HTMLParser):
