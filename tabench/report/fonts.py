@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from fontTools import subset
 
-# They say how to combine and to place letters, which Matplotlib has done where it writes each one. Reading
-# them takes longer than drawing the figure does.
-_LAYOUT = ["GSUB", "GPOS", "GDEF", "MATH", "JSTF", "kern"]
-
-
-class _Options(subset.Options):  # type: ignore[misc]
-    """What is left out of a font, beside what Matplotlib leaves out."""
-
-    def __init__(self, **given: object) -> None:
-        super().__init__(**given)
-        self.drop_tables = [*self.drop_tables, *_LAYOUT]
+# They say how letters combine and where they go, which Matplotlib has decided when it writes each one.
+# Reading them takes as long as drawing the figure.
+_LAYOUT = ("GDEF", "GPOS", "GSUB", "JSTF", "MATH", "kern")
 
 
 @contextmanager
 def lean_fonts() -> Iterator[None]:
-    """Embed fonts without their layout tables while the block runs; letters look the same."""
-    options = subset.Options
-    subset.Options = _Options
+    """Load fonts for embedding without their layout tables while the block runs; letters look the same."""
+    load = subset.load_font
+
+    def without_layout(*given: Any, **named: Any) -> Any:
+        font = load(*given, **named)
+        for tag in _LAYOUT:
+            if tag in font:
+                del font[tag]
+        return font
+
+    subset.load_font = without_layout
     try:
         yield
     finally:
-        subset.Options = options
+        subset.load_font = load
