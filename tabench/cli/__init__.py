@@ -40,7 +40,7 @@ __all__ = [
     "running",
 ]
 
-BRIEF = ("describe", "doctor", "list", "plan", "report", "status")  # end before collecting cycles pays
+BRIEF = ("describe", "doctor", "list", "plan", "status")  # end before collecting cycles pays
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -174,7 +174,10 @@ def report(
     as_json: options.JsonOption = False,
 ) -> None:
     """Render finished cells: pages, tables (LaTeX, CSV, Markdown), figures, and an overview of it all."""
-    from tabench.report.overview import experiments
+    from tabench.report.collector import uncollected
+
+    with uncollected():  # loads all that draws and tests
+        from tabench.report.overview import experiments
     from tabench.store.index import read_states
     from tabench.store.layout import ExperimentFolder
 
