@@ -123,8 +123,8 @@ def _rasterised(figure: Figure) -> Image.Image:
     """A figure's pixels, which need not be packed and unpacked on their way to `_small`."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
 
 
 def _small(whole: Image.Image) -> bytes:
