@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +23,7 @@ from tabench.cli import (
 from tabench.cli.app import app
 from tabench.cli.output import print_error
 from tabench.errors import TabenchError
+from tabench.report.collector import uncollected
 
 __all__ = [
     "app",
@@ -36,6 +40,8 @@ __all__ = [
     "running",
 ]
 
+BRIEF = ("describe", "doctor", "list", "plan", "status")  # end before collecting cycles pays
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``tabench``; ends the process.
@@ -45,8 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words  # wherever it is written
+    words = [word for word in words if word != "--debug"]
+    atexit.register(gc.freeze)  # looking through torch's modules once more takes longer than `plan` does
+    pause = uncollected() if words and words[0] in BRIEF else contextlib.nullcontext()
     try:
-        app([word for word in words if word != "--debug"], prog_name="tabench")
+        with pause:
+            app(words, prog_name="tabench")
     except TabenchError as error:
         if debug:
             raise

@@ -146,7 +146,7 @@ def run(
         _summary(outcomes)
     if report and not interrupted:
         name = plan.experiment.name
-        _report(name, results, REPORTS / name, plan.experiment.published, as_json)
+        _report(results, {name: REPORTS / name}, {name: plan.experiment.published}, as_json)
     if interrupted:
         typer.echo("interrupted: give the same command again to resume", err=True)
         raise typer.Exit(130)
@@ -174,7 +174,10 @@ def report(
     as_json: options.JsonOption = False,
 ) -> None:
     """Render finished cells: pages, tables (LaTeX, CSV, Markdown), figures, and an overview of it all."""
-    from tabench.report.overview import experiments
+    from tabench.report.collector import uncollected
+
+    with uncollected():  # loads all that draws and tests
+        from tabench.report.overview import experiments
     from tabench.store.index import read_states
     from tabench.store.layout import ExperimentFolder
 
@@ -192,10 +195,8 @@ def report(
             raise StoreError(
                 "no experiment with a finished cell", where=str(results), hint="run one first: tabench run"
             )
-    files = []
-    for text in names:
-        name = experiment_name(text)
-        files += _report(name, results, out or REPORTS / name, _published(text), as_json)
+    found = {name: _published(text) for text in names for name in [experiment_name(text)]}
+    files = _report(results, {name: out or REPORTS / name for name in found}, found, as_json)
     if as_json:
         print_json({"files": [str(file) for file in files]})
 
@@ -210,17 +211,25 @@ def _published(experiment: str) -> Path | None:
         return None  # results without their file
 
 
-def _report(name: str, results: Path, out: Path, published: Path | None, as_json: bool) -> list[Path]:
-    """Render one experiment; the overview above it is refreshed where the page lies in reports/."""
+def _report(
+    results: Path, places: dict[str, Path], published: dict[str, Path | None], as_json: bool
+) -> list[Path]:
+    """Render experiments, by name; the overview above them is refreshed where a page lies in reports/."""
+    from tabench.provenance.environment import usable_cores
     from tabench.report.overview import render_overview
-    from tabench.report.site import render
+    from tabench.report.several import Page, write_all
 
-    with_published = published if published is not None and published.is_file() else None
-    inside = out.resolve().parent == REPORTS.resolve()
-    files = render(results, name, out, published_file=with_published, overview=inside)
-    if not as_json:
-        typer.echo(f"report: {files[0]} ({len(files)} files)")
-    return files + (render_overview(results, REPORTS) if inside else [])
+    pages = []
+    for name, out in places.items():
+        values = published[name]
+        inside = out.resolve().parent == REPORTS.resolve()
+        pages.append(Page(results, name, out, values if values and values.is_file() else None, inside))
+    files = []
+    for page, written in zip(pages, write_all(pages, usable_cores()), strict=True):
+        if not as_json:
+            typer.echo(f"report: {written[0]} ({len(written)} files)")
+        files += written + (render_overview(results, REPORTS) if page.overview else [])
+    return files
 
 
 def _executor(name: str, jobs: list[Job], how: Options) -> Executor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Any
 
@@ -20,31 +20,23 @@ BAND = "Lines are means over seeds, bands reach from the lowest to the highest s
 def loss_frame(results: Results) -> pd.DataFrame:
     """Training loss of each task: columns panel, method, seed, epoch, value."""
     tasks = results.first["cell"]["dataset"]["tasks"]
-    lines = [
-        {"panel": term, "method": cell.method, "seed": cell.seed, "epoch": step["epoch"], "value": value}
+    return _mean_per_epoch(
+        (term, cell.method, cell.seed, step["epoch"], value)
         for cell in results.done
         for step in cell.record["curves"]["train"]
         for term, value in step["terms"].items()
         if term in tasks and value is not None
-    ]
-    return _mean_per_epoch(lines)
+    )
 
 
 def metric_frame(results: Results, protocol: str) -> pd.DataFrame:
     """Metrics on the evaluation split: columns panel ("task.key"), method, seed, epoch, value."""
-    lines = [
-        {
-            "panel": f"{point['task']}.{point['key']}",
-            "method": cell.method,
-            "seed": cell.seed,
-            "epoch": point["epoch"],
-            "value": point["value"],
-        }
+    return _mean_per_epoch(
+        (f"{point['task']}.{point['key']}", cell.method, cell.seed, point["epoch"], point["value"])
         for cell in results.done
         for point in cell.record["curves"]["eval"]
         if point["protocol"] == protocol and point["value"] is not None
-    ]
-    return _mean_per_epoch(lines)
+    )
 
 
 def draw_losses(results: Results, frame: pd.DataFrame) -> Figure:
@@ -77,14 +69,16 @@ def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure
     return _panels(results, frame, titles)
 
 
-def _mean_per_epoch(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(lines, columns=["panel", "method", "seed", "epoch", "value"])
+def _mean_per_epoch(lines: Iterable[tuple[object, ...]]) -> pd.DataFrame:
+    frame = pd.DataFrame(list(lines), columns=["panel", "method", "seed", "epoch", "value"])
     keys = ["panel", "method", "seed", "epoch"]
     return frame.groupby(keys, sort=False)["value"].mean().reset_index()
 
 
 def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Figure:
-    present = [panel for panel in titles if (frame["panel"] == panel).any()]
+    over_seeds = frame.groupby(["panel", "method", "epoch"])["value"].agg(["mean", "min", "max"])
+    lines = dict(list(over_seeds.groupby(["panel", "method"])))
+    present = [panel for panel in titles if any((panel, method) in lines for method in results.methods)]
     columns = 3 if len(present) > 2 else len(present)
     rows = -(-len(present) // columns)
     figure = Figure(figsize=(9.6, 2.35 * rows + 0.5))
@@ -96,8 +90,8 @@ def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Fi
             continue
         axes.set_title(titles[panel])
         for method in results.methods:
-            mine = frame[(frame["panel"] == panel) & (frame["method"] == method)]
-            if not mine.empty:
+            if (panel, method) in lines:
+                mine = lines[panel, method].droplevel(["panel", "method"])
                 _line(axes, mine, results.title(method), colours[method], style.marker(method))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlabel("epoch")
@@ -105,10 +99,10 @@ def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Fi
     return figure
 
 
-def _line(axes: Axes, frame: pd.DataFrame, label: str, colour: Any, mark: str) -> None:
-    over_seeds = frame.groupby("epoch")["value"]
-    mean, low, high = over_seeds.mean(), over_seeds.min(), over_seeds.max()
-    epochs = mean.index.to_numpy()
-    axes.fill_between(epochs, low.to_numpy(), high.to_numpy(), color=colour, alpha=0.16, linewidth=0)
-    axes.plot(epochs, mean.to_numpy(), color=colour, label=label, marker=mark, markersize=3,
+def _line(axes: Axes, over_seeds: pd.DataFrame, label: str, colour: Any, mark: str) -> None:
+    """Draw a method: columns mean, min and max by epoch."""
+    epochs = over_seeds.index.to_numpy()
+    mean, low, high = (over_seeds[name].to_numpy() for name in ("mean", "min", "max"))
+    axes.fill_between(epochs, low, high, color=colour, alpha=0.16, linewidth=0)
+    axes.plot(epochs, mean, color=colour, label=label, marker=mark, markersize=3,
               markevery=max(1, len(epochs) // 8))  # fmt: skip

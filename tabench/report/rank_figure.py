@@ -39,11 +39,16 @@ def read_places(results: Results, protocol: str) -> Places | None:
     methods = [method for method in results.methods if results.of(method)]
     wanted = [m for m in results.first["metrics"] if m["protocol"] == protocol]
     seeds = sorted({cell.seed for cell in results.done if cell.seed is not None})
+    values = {
+        (method, cell.seed): cell.values.get(protocol, {})
+        for method in methods
+        for cell in reversed(results.of(method))  # of two with a seed, the first counts
+    }
     comparisons, metrics, used, left_out = [], [], [], 0
     for metric in wanted:
         name = f"{metric['task']}.{metric['key']}"
         for seed in seeds:
-            row = [_value(results, method, seed, name, protocol) for method in methods]
+            row = [values.get((method, seed), {}).get(name) for method in methods]
             present = [round(value, metric["digits"]) for value in row if value is not None]
             if len(present) < len(methods):
                 left_out += 1
@@ -114,12 +119,3 @@ def _swarm(place: float, row: float, count: int) -> tuple[list[float], list[floa
         x.append(place + 0.055 * (column - (columns - 1) / 2))
         y.append(row + _STEP * (level - (high - 1) / 2))
     return x, y
-
-
-def _value(results: Results, method: str, seed: int, name: str, protocol: str) -> float | None:
-    for cell in results.of(method):
-        if cell.seed == seed:
-            for metric in cell.record["metrics"]:
-                if metric["protocol"] == protocol and f"{metric['task']}.{metric['key']}" == name:
-                    return None if metric["value"] is None else float(metric["value"])
-    return None

@@ -54,6 +54,15 @@ class CellResult:
             found.setdefault(m["protocol"], {})[f"{m['task']}.{m['key']}"] = m["value"]
         return found
 
+    @cached_property
+    def nested(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Protocol to task to key to value, without undefined ones."""
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for m in self.record["metrics"] if self.record else []:
+            if m["value"] is not None:
+                found.setdefault(m["protocol"], {}).setdefault(m["task"], {})[m["key"]] = m["value"]
+        return found
+
 
 @dataclass(frozen=True)
 class Results:

@@ -54,6 +54,7 @@ def deltas(
     directions = {
         (m["task"], m["key"]): str(m["better"]) for m in results.first["metrics"] if m["protocol"] == protocol
     }
+    names = [f"{task}.{key}" for task, key in directions]
     points, missing, undefined = [], [], set()
     for cell in results.of(method):
         other = by_seed.get(cell.seed)
@@ -61,11 +62,11 @@ def deltas(
             missing.append(str(cell.seed))
             continue
         mine, theirs = _values(cell, protocol), _values(other, protocol)
-        absent = [f"{t}.{k}" for t, k in directions if None in (mine.get(f"{t}.{k}"), theirs.get(f"{t}.{k}"))]
+        absent = [name for name in names if mine.get(name) is None or theirs.get(name) is None]
         if absent:
             undefined.update(absent)
             continue
-        change = delta_b(_nested(mine), _nested(theirs), directions, variant)
+        change = delta_b(cell.nested.get(protocol, {}), other.nested.get(protocol, {}), directions, variant)
         if math.isnan(change):
             undefined.add("a change from 0")
         else:
@@ -84,11 +85,3 @@ def _point(cell: CellResult, value: float) -> Point:
 
 def _values(cell: CellResult, protocol: str) -> Mapping[str, Any]:
     return cell.values.get(protocol, {})
-
-
-def _nested(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    nested: dict[str, dict[str, float]] = {}
-    for name, value in values.items():
-        task, _, key = name.partition(".")
-        nested.setdefault(task, {})[key] = value
-    return nested

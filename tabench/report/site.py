@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tabench.report import curves, grid, latex, paper_figures, plain, style, summary, wording
+from tabench.report.collector import uncollected
 from tabench.report.definitions import definitions_table
 from tabench.report.extras import Extras
 from tabench.report.frames import Table, results_table
@@ -41,19 +40,7 @@ class Drawing:
     draw: Callable[[], Figure]
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Pause the collector of cycles, which would walk millions of record values again and again."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
-@_uncollected()
+@uncollected()
 def render(
     results_dir: Path,
     experiment: str,

@@ -6,8 +6,9 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel
 from pydantic_core import from_json
 
 from tabench.errors import StoreError
@@ -123,17 +124,34 @@ def _known(memo: Memo, root: Path, experiment: str, name: str) -> Known:
     return Known(name, "done", **{**run, **record})
 
 
+class _Head(BaseModel):
+    """The keys of a record that planning needs; what else it holds is parsed, but never made objects of."""
+
+    record_version: Literal[1]
+    cell_id: str
+    cell: Cell
+
+
 def _record_facts(content: bytes) -> Facts:
     try:
-        record = from_json(content)
-        if record["record_version"] != RECORD_VERSION:
-            return {"problem": f"record.json has version {record['record_version']}, not {RECORD_VERSION}"}
-        cell = Cell.model_validate(record["cell"])
-        if cell.id != record["cell_id"]:
-            return {"problem": f"record.json names cell {record['cell_id']} but holds {cell.id}"}
-    except (ValueError, KeyError, TypeError):
-        return {"problem": "record.json is damaged"}
+        head = _Head.model_validate_json(content)
+    except ValueError:
+        return {"problem": _problem(content)}
+    cell = head.cell
+    if cell.id != head.cell_id:
+        return {"problem": f"record.json names cell {head.cell_id} but holds {cell.id}"}
     return {"settings": settings_of(cell), "method": cell.method.name, "seed": cell.seed}
+
+
+def _problem(content: bytes) -> str:
+    """What is wrong with a record whose head is not valid."""
+    try:
+        version = from_json(content)["record_version"]
+    except (ValueError, KeyError, TypeError):
+        version = RECORD_VERSION
+    if version != RECORD_VERSION:
+        return f"record.json has version {version}, not {RECORD_VERSION}"
+    return "record.json is damaged"
 
 
 def _run_facts(content: bytes) -> Facts:
