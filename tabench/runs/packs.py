@@ -34,7 +34,8 @@ class Opener:
         root: Its folder.
         fingerprint: Of its contents.
         wanted: True packs whatever it takes, False never; None packs what takes at most `SHARE` of the disk.
-        emit: Told "pack" with "split", "state" ("building", "built", "left out"), "bytes" and "message".
+        emit: Told "pack" with "split", "state" ("building", "built", "left out"), "bytes", "seconds" that it
+            took, and "message".
         should_stop: Asked after every image.
     """
 
@@ -92,7 +93,7 @@ class Opener:
         why = f"instead of one that cannot be used: {fault}" if fault else ""
         self._tell(source.split, "building", why, size)
         build_pack(folder, source, split, self._watch)
-        self._tell(source.split, "built", f"took {time.monotonic() - started:.1f} s", size)
+        self._tell(source.split, "built", size=size, seconds=time.monotonic() - started)
 
     def _watch(self, done: int, total: int, _: str) -> None:
         if self.should_stop():
@@ -100,8 +101,15 @@ class Opener:
                 f"stopped after packing {done} of {total} images", hint="run the same command again"
             )
 
-    def _tell(self, name: str, state: str, message: str, size: int = 0) -> None:
-        self.emit("pack", {"split": name, "state": state, "bytes": size, "message": message})
+    def _tell(self, name: str, state: str, message: str = "", size: int = 0, seconds: float = 0.0) -> None:
+        facts = {
+            "split": name,
+            "state": state,
+            "bytes": size,
+            "seconds": round(seconds, 3),
+            "message": message,
+        }
+        self.emit("pack", facts)
 
     def _state(self, split: Split) -> str:
         """Names, sizes and times of a generated dataset's files: its fingerprint knows its recipe alone."""

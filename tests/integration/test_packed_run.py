@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,10 @@ def test_the_record_is_the_same(method: str, tmp_path: Path, monkeypatch: pytest
         options = Options(results, "cpu", threads=1, pack=pack)
         assert run_cell(job, options, events.append, lambda: False).state == "done"
         records.append(CellFolder(results, "nyuv2", cell.id).record.read_bytes())
+        built = sum(event.facts["seconds"] for event in events if event.kind == "pack")
+        facts = json.loads(CellFolder(results, "nyuv2", cell.id).run.read_text())
+        assert (built > 0) == bool(pack)
+        assert facts["train_s"] + facts["eval_s"] + built <= facts["wall_s"] + 0.01
         packed = [event.facts["split"] for event in events if event.kind == "pack"]
         assert packed == (["train"] * 2 + ["val"] * 2 + ["train-159"] * 2 if pack else [])
     assert records[0] == records[1] == records[2]
