@@ -150,3 +150,14 @@ def test_medians_equal_numpys(rows):
     for value, row in zip(found.tolist(), rows, strict=True):
         if row:
             assert value == pytest.approx(float(np.median(row)), rel=1e-15)
+
+
+@pytest.mark.parametrize("place", [False, True])
+def test_the_first_of_equal_scores_wins(place, monkeypatch):
+    monkeypatch.setattr(confusion, "measured_there", lambda prediction: place)
+    task = TASKS.get("segmentation")(5)
+    prediction = torch.zeros(1, 5, 4, 6)
+    prediction[:, :2] = -1  # classes 2, 3 and 4 are equal
+    meter = task.evaluation("pixel")
+    meter.update(prediction, torch.full((1, 4, 6), 2), ["0"])
+    assert meter.compute()["pacc"] == 100
