@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from tabench.data.codec import Form, Values, forms_of
 VERSION = 1  # of this layout
 READER = 1  # raised whenever reading any dataset gives other values than before
 MANIFEST = "manifest.json"
+RESIDENT = 2**24  # bytes of a pack that stay mapped in a process
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,9 @@ class PackedSplit(Split):
         self.augmentation = split.augmentation
         self.size = size
         self._ids = split.ids
+        self._maps = [held for array in arrays.values() if (held := _map_of(array)) is not None]
+        self._each = size // max(len(split), 1)
+        self._resident = 0
         self._arrays = dict(arrays)
         self._forms = dict(forms)
 
@@ -103,6 +108,7 @@ class PackedSplit(Split):
 
     def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
         """One image out of the pack; see `Split.load`. Its targets may be read-only parts of the files."""
+        self._let_go()
         arrays = {kind: self._forms[kind].decode(array[index]) for kind, array in self._arrays.items()}
         image = np.require(cast(Array, arrays.pop("image")), requirements="W")  # torch warns of others
         sample = Sample(self._ids[index], image, arrays)
@@ -114,6 +120,17 @@ class PackedSplit(Split):
     def sources(self, index: int) -> list[Path]:
         """As the source's."""
         return self.split.sources(index)
+
+    def _let_go(self) -> None:
+        """Give pages back now and then, or a process' peak memory would tell the size of the pack.
+
+        They stay in the page cache; an array that still shows them gets them back from there.
+        """
+        self._resident += self._each
+        if self._resident > RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
+            for held in self._maps:
+                held.madvise(mmap.MADV_DONTNEED)
+            self._resident = 0
 
 
 def manifest_of(source: Source, ids: Sequence[str], arrays: Mapping[str, Packed]) -> dict[str, object]:
@@ -183,6 +200,13 @@ def check_pack(folder: Path, progress: Progress | None = None) -> int:
         if progress is not None:
             progress(done, len(files), f"hash {path.name}")
     return sum(packed.bytes for packed in files.values())
+
+
+def _map_of(array: object) -> mmap.mmap | None:
+    """What an array's memory is mapped by."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array if isinstance(array, mmap.mmap) else None
 
 
 def _read_manifest(folder: Path) -> tuple[dict[str, object], dict[str, Packed]]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from nyu_folder import image_arrays, save, write_folder
 
+from tabench.data import pack
 from tabench.data.base import Split
 from tabench.data.codec import forms_of
 from tabench.data.nyuv2 import NYUV2
@@ -209,6 +210,32 @@ def test_many_builders_at_once_leave_one_sound_pack(tmp_path, split):
     check_pack(place)
     assert_same_bits(opened(place, split), split)
     assert [path.name for path in (tmp_path / "packs").iterdir()] == ["pack"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").is_file(), reason="counts pages as Linux tells them")
+def test_a_process_keeps_few_pages_of_a_pack(tmp_path, monkeypatch):
+    split = NYUV2.split(write_folder(tmp_path / "data", train=12, height=128, width=128), "train")
+    build_pack(tmp_path / "pack", SOURCE, split)
+    for resident, most in ((2**40, None), (2**20, 2**21)):
+        monkeypatch.setattr(pack, "RESIDENT", resident)
+        packed = opened(tmp_path / "pack", split)
+        first = packed.load(0)
+        assert_same_bits(packed, split)
+        mapped = mapped_bytes(tmp_path / "pack")
+        assert mapped > 0.9 * packed.size if most is None else mapped < most
+        assert first.targets["normal"].tobytes() == split.load(0).targets["normal"].tobytes()
+        del packed, first
+
+
+def mapped_bytes(folder: Path) -> int:
+    """Resident bytes of a folder's files in this process."""
+    total, ours = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(" ")[0]:
+            ours = str(folder) in line
+        elif ours and line.startswith("Rss:"):
+            total += 1024 * int(line.split()[1])
+    return total
 
 
 def test_an_open_pack_outlives_its_replacement(folder, split):

@@ -188,7 +188,9 @@ print([split.load(index).id for index in range(len(split))])
     command = [sys.executable, "-c", code, str(bench.root)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     expected = str([f"train/{number}" for number in range(4)])
-    assert [(process.communicate()[0].strip(), process.returncode) for process in running] == [(expected, 0)] * 3
+    assert [(process.communicate()[0].strip(), process.returncode) for process in running] == [
+        (expected, 0)
+    ] * 3
     assert [path.name for path in folder_of().parent.iterdir()] == ["train"]
     assert check_packs("nyuv2", "abc")[1] == []
     assert isinstance(bench.open(), PackedSplit)
