@@ -141,6 +141,13 @@ def bench_plan(session: nox.Session) -> None:
     session.run("python", "tests/scale/plan_speed.py", *session.posargs)
 
 
+@nox.session(name="bench-data")
+def bench_data(session: nox.Session) -> None:
+    """Time reading, augmenting and scoring an image; `-- --small` for the demo's sizes."""
+    install(session)
+    session.run("python", "tests/scale/data_speed.py", *session.posargs)
+
+
 @nox.session(name="pretrain-nano")
 def pretrain_nano(session: nox.Session) -> None:
     """Pretrain sam_vit_nano again from its recipe (17 minutes on one busy core)."""

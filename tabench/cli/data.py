@@ -29,10 +29,13 @@ def verify(
 ) -> None:
     """Read every file of a dataset and name the wrong ones. Exit code 1 if there are any."""
     from tabench.catalog import DATASETS
+    from tabench.runs.packs import check_packs
 
     dataset = DATASETS.get(name)
     with progress_bar(f"verifying {name}") as progress:
         found = dataset.verify(root, progress)
+        packs, removed = check_packs(name, found.fingerprint, progress) if found.fingerprint else ([], [])
+    found.warnings += removed
     if as_json:
         content = {
             "root": str(found.root),
@@ -41,6 +44,7 @@ def verify(
             "warnings": found.warnings,
             "facts": found.facts,
             "fingerprint": found.fingerprint,
+            "packs": packs,
         }
         print_json(content)
     else:
@@ -59,6 +63,8 @@ def verify(
         typer.echo(f"{counts}; {len(found.problems)} problem(s)")
         if found.fingerprint:
             typer.echo(f"fingerprint {found.fingerprint}")
+        for line in packs:
+            typer.echo(line)
     if found.problems:
         raise typer.Exit(1)
 

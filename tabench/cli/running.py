@@ -91,6 +91,14 @@ def run(
     keep_weights: Annotated[
         bool, typer.Option("--keep-weights", rich_help_panel=options.HOW, help="Keep trained parameters.")
     ] = False,
+    pack: Annotated[
+        bool | None,
+        typer.Option(
+            "--pack/--no-pack",
+            rich_help_panel=options.HOW,
+            help="Read images from a packed copy in the cache. Default: where it takes little of the disk.",
+        ),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report", rich_help_panel=options.HOW, help="Write reports/NAME afterwards.")
     ] = False,
@@ -121,6 +129,7 @@ def run(
         checkpoint_every,
         keep_weights,
         workers,
+        pack,
     )
     if jobs:
         _check_inputs(plan, device)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
+from tabench.data.augmentation import ZoomFlip
 from tabench.data.base import Array, DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
 from tabench.data.layout import FOLDERS, file_of, list_images, read_image
-from tabench.data.transforms import augment, draw_transform
 from tabench.data.verify import verify_layout
 
 
@@ -23,6 +23,8 @@ class ArraySplit(Split):
         classes: Number of classes; labels outside -1..classes-1 are an error.
         folders: Folder name of each kind of array.
     """
+
+    augmentation = ZoomFlip()
 
     def __init__(
         self, root: Path, folder: str, numbers: Sequence[int], classes: int, folders: Mapping[str, str]
@@ -51,10 +53,11 @@ class ArraySplit(Split):
         arrays = read_image(self.root, self.folder, number, self.classes, self.folders)
         image = cast(Array, arrays.pop("image"))
         sample = Sample(f"{self.folder}/{number}", image, arrays)
-        if draw is None:
-            return sample
-        height, width = image.shape[1:]
-        return augment(sample, draw_transform(height, width, seed=draw[0], epoch=draw[1], index=index))
+        return sample if draw is None else self.augmentation.one(sample, *draw, index)
+
+    def sources(self, index: int) -> list[Path]:
+        """A file of each kind."""
+        return [file_of(self.root, self.folder, name, self.numbers[index]) for name in self.folders.values()]
 
 
 class ArrayDataset(DatasetDef):

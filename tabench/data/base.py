@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ import numpy.typing as npt
 from tabench.data import draws
 from tabench.errors import SpecError
 from tabench.registry import nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Entry = TypeVar("Entry")
 Array = npt.NDArray[np.float32]
@@ -59,8 +62,31 @@ class VerifyReport:
     fingerprint: str = ""
 
 
+class Augmentation(ABC):
+    """Draws keyed by (seed, epoch, index), applied to an image or to a batch with the same outcome."""
+
+    @abstractmethod
+    def one(self, sample: Sample, seed: int, epoch: int, index: int) -> Sample:
+        """Augment the sample at position `index` of its split."""
+
+    @abstractmethod
+    def batch(
+        self, image: Tensor, targets: Mapping[str, Tensor], seed: int, epoch: int, indices: Sequence[int]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Augment (B, 3, H, W) images and their targets on the device they are on.
+
+        Targets that are not interpolated equal those of `one`; the others do up to rounding.
+        """
+
+
 class Split(ABC):
-    """A readable part of a dataset, for example "train" or "val"."""
+    """A readable part of a dataset, for example "train" or "val".
+
+    Attributes:
+        augmentation: What `load` applies when it is given a draw; None where only `load` knows.
+    """
+
+    augmentation: Augmentation | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -79,6 +105,10 @@ class Split(ABC):
             draw: (seed, epoch) to augment with draws keyed by (seed, epoch, index);
                 None reads the image as it is.
         """
+
+    def sources(self, index: int) -> list[Path]:
+        """Files that one image is read from; empty where they are not known, and nothing may be cached."""
+        return []
 
 
 class DatasetDef(ABC):

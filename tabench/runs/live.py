@@ -86,6 +86,8 @@ class LiveTable:
             row[1], row[5] = "running", f"evaluates {facts['images']}/{facts['of']}"
         elif event.kind == "start":
             row[1], row[5] = "running", "loads"
+        elif event.kind == "pack" and facts["state"] == "building":
+            row[1], row[5] = "running", f"packs {facts['split']}"
         elif event.kind == "done":
             row[1], row[5] = "done", f"took {duration(float(facts['wall_s']))}"
         elif event.kind in ("failed", "interrupted"):
@@ -133,6 +135,10 @@ class PlainLines:
             return progress_text(facts)
         if event.kind == "start":
             return "starts" if facts["attempt"] == 1 else f"starts, attempt {facts['attempt']}"
+        if event.kind == "pack":
+            size = f", {facts['bytes'] / 1e6:.0f} MB" if facts["bytes"] else ""
+            why = f" ({facts['message']})" if facts["message"] else ""
+            return f"pack of {facts['split']} {facts['state']}{size}{why}"
         if event.kind == "resume":
             return f"resumes {facts['unit']} at step {facts['step']}"
         if event.kind == "done":

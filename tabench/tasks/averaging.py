@@ -9,16 +9,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from tabench.tasks.accumulation import check_finite, check_protocol, claim_id, skipped_note
 from tabench.tasks.base import Evaluation
+from tabench.tasks.pending import Pending, measured_there
 
 Values = npt.NDArray[np.float64]
 Measure = Callable[[Values, Values], dict[str, Values]]
+MeasureThere = Callable[[Tensor, Tensor], tuple[dict[str, Tensor], Tensor]]
+KEPT_THERE = 2**28  # bytes of values on a device after which they are fetched
+
+
+@dataclass
+class _Measured:
+    """What all protocols read their values from.
+
+    Attributes:
+        per_image: Metric key to {image id: value}.
+        sums: Of each metric that is a mean, each image's sum.
+        stored: Of each metric that is a median, the images' values, if a protocol wants them.
+        seen: Ids of all images.
+        pixels: Valid pixels of all images.
+        storing: Whether a protocol wants the values of medians.
+        pending: Numbers still on a device.
+        there: Values of medians still on a device, infinite where not valid.
+    """
+
+    per_image: dict[str, dict[str, float]]
+    sums: dict[str, list[float]]
+    # float32 halves the memory of an exact median over a whole split (6e-6 degrees of rounding)
+    stored: dict[str, list[npt.NDArray[np.float32]]]
+    seen: set[str] = field(default_factory=set)
+    pixels: int = 0
+    storing: bool = False
+    pending: Pending = field(default_factory=Pending)
+    there: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
 class PixelAverage(Evaluation):
@@ -35,6 +66,9 @@ class PixelAverage(Evaluation):
         medians: Metrics that are the median of their values (mean of the two middle ones if
             their number is even); the others are the mean.
         remarks: Notes that every reader of these values needs.
+        there: The same measure for a batch on a CUDA device: takes (B, C, H, W) float64 each and returns
+            for each metric its values (B, H, W), and the mask (B, H, W) of valid pixels. Sums may differ from
+            those of `measure` by rounding. None measures on the CPU.
     """
 
     def __init__(
@@ -44,68 +78,135 @@ class PixelAverage(Evaluation):
         keys: Sequence[str],
         medians: Collection[str] = (),
         remarks: Sequence[str] = (),
+        there: MeasureThere | None = None,
     ) -> None:
         check_protocol(protocol)
         self.protocol = protocol
         self._measure = measure
+        self._there = there
         self._medians = frozenset(medians)
         self._remarks = list(remarks)
-        self._seen: set[str] = set()
-        self._per_image: dict[str, dict[str, float]] = {key: {} for key in keys}
-        self._sums: dict[str, list[float]] = {key: [] for key in keys}
-        self._pixels = 0
-        # float32 halves the memory of an exact median over a whole split (6e-6 degrees of rounding)
-        self._stored: dict[str, list[npt.NDArray[np.float32]]] = {key: [] for key in keys}
+        self._held = _Measured({k: {} for k in keys}, {k: [] for k in keys}, {k: [] for k in keys})
+        self._held.storing = protocol != "paper"
+
+    def follow(self, other: Evaluation) -> bool:
+        """Read the other's values, where both measure alike; see `Evaluation.follow`."""
+        if not isinstance(other, PixelAverage) or other._held.seen:
+            return False
+        mine, theirs = ((e._measure, e._there, e._medians, list(e._held.per_image)) for e in (self, other))
+        if mine != theirs:
+            return False
+        other._held.storing |= self._held.storing
+        self._held = other._held
+        return True
 
     def update(self, prediction: Tensor, target: Tensor, ids: Sequence[str]) -> None:
         """Add a batch: prediction and target (B, C, H, W), on any device.
 
         Raises:
-            DivergedError: A prediction is not finite.
+            DivergedError: A prediction is not finite (on a CUDA device: raised with the results).
             ValueError: An image id comes twice.
         """
+        if self._there is not None and measured_there(prediction):
+            self._update_there(self._there, prediction.detach(), target, ids)
+            return
         check_finite(prediction, ids)
         for image_id, p, t in zip(ids, prediction.detach(), target, strict=True):
-            claim_id(self._seen, image_id)
+            claim_id(self._held.seen, image_id)
             measured = self._measure(as_float64(p), as_float64(t))
             pixels = next(iter(measured.values())).size
             if not pixels:
                 continue
-            self._pixels += pixels
+            self._held.pixels += pixels
             for key, values in measured.items():
                 self._add(key, image_id, values)
 
     def _add(self, key: str, image_id: str, values: Values) -> None:
-        of_image = self._per_image[key]
+        of_image = self._held.per_image[key]
         if key in self._medians:
             of_image[image_id] = float(np.median(values))
-            if self.protocol != "paper":
-                self._stored[key].append(values.astype(np.float32))
+            if self._held.storing:
+                self._held.stored[key].append(values.astype(np.float32))
         else:
             total = float(values.sum())
             of_image[image_id] = total / values.size
-            self._sums[key].append(total)
+            self._held.sums[key].append(total)
+
+    def _update_there(
+        self, measure: MeasureThere, prediction: Tensor, target: Tensor, ids: Sequence[str]
+    ) -> None:
+        for image_id in ids:
+            claim_id(self._held.seen, image_id)
+        found, valid = measure(prediction.double(), target.double())
+        pixels = valid.flatten(1).sum(dim=1)
+        columns = [pixels.double()]
+        for key in self._held.per_image:
+            if key in self._medians:
+                values = found[key].where(valid, math.inf).flatten(1)
+                columns.append(medians(values, pixels))
+                if self._held.storing:
+                    self._store_there(key, values.float())
+            else:
+                columns.append(found[key].where(valid, 0.0).flatten(1).sum(dim=1))
+        self._held.pending.add(ids, prediction, torch.stack(columns, dim=1))
+
+    def _store_there(self, key: str, values: Tensor) -> None:
+        held = self._held.there.setdefault(key, [])
+        held.append(values.flatten())
+        if sum(part.nbytes for part in held) > KEPT_THERE:
+            self._fetch(key)
+
+    def _fetch(self, key: str) -> None:
+        held = self._held.there.pop(key)
+        values = torch.cat(held).cpu().numpy()
+        self._held.stored[key].append(values[np.isfinite(values)])
+
+    def _settle(self) -> None:
+        """Fetch what is still on a device."""
+        held = self._held
+        for key in list(held.there):
+            self._fetch(key)
+        for image_id, (pixels, *row) in held.pending.take():
+            if not pixels:
+                continue
+            held.pixels += int(pixels)
+            for key, value in zip(held.per_image, row, strict=True):
+                if key in self._medians:
+                    held.per_image[key][image_id] = float(value)
+                else:
+                    held.per_image[key][image_id] = float(value / pixels)
+                    held.sums[key].append(float(value))
 
     def compute(self) -> dict[str, float]:
         """Metric key to value; NaN if no image had a valid pixel."""
-        return {key: self._value(key) if self._pixels else math.nan for key in self._per_image}
+        self._settle()
+        return {key: self._value(key) if self._held.pixels else math.nan for key in self._held.per_image}
 
     def _value(self, key: str) -> float:
         if self.protocol == "paper":
-            held = self._per_image[key]
+            held = self._held.per_image[key]
             return math.fsum(held.values()) / len(held)
         if key in self._medians:
-            return float(np.median(np.concatenate(self._stored[key]), overwrite_input=True))
-        return math.fsum(self._sums[key]) / self._pixels
+            return float(np.median(np.concatenate(self._held.stored[key]), overwrite_input=True))
+        return math.fsum(self._held.sums[key]) / self._held.pixels
 
     def per_image(self) -> dict[str, dict[str, float]]:
         """Each metric on each image alone; images without a valid pixel are left out."""
-        return {key: dict(held) for key, held in self._per_image.items()}
+        self._settle()
+        return {key: dict(held) for key, held in self._held.per_image.items()}
 
     def notes(self) -> list[str]:
         """The remarks, and how many images had no valid pixel."""
-        measured = next(iter(self._per_image.values()))
-        return [*self._remarks, *skipped_note(len(self._seen) - len(measured))]
+        self._settle()
+        measured = next(iter(self._held.per_image.values()))
+        return [*self._remarks, *skipped_note(len(self._held.seen) - len(measured))]
+
+
+def medians(values: Tensor, counts: Tensor) -> Tensor:
+    """Median (B,) of each row's finite values; values (B, N) are infinite but for counts (B,) of them."""
+    ascending = values.sort(dim=1).values
+    middle = torch.stack([(counts - 1) // 2, counts // 2], dim=1).clamp(0, values.shape[1] - 1)
+    return ascending.gather(1, middle).mean(dim=1)
 
 
 def as_float64(tensor: Tensor) -> Values:
@@ -122,3 +223,11 @@ def valid_pixels(target: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     """
     mask: npt.NDArray[np.bool_] = target.astype(np.float32).sum(axis=0) != 0
     return mask
+
+
+def valid_there(target: Tensor) -> Tensor:
+    """`valid_pixels` of a batch (B, C, H, W) on any device, (B, H, W)."""
+    first, *others = target.float().unbind(1)
+    for channel in others:  # in NumPy's order: a sum that cancels out does so on every device
+        first = first + channel
+    return first != 0

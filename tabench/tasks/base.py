@@ -39,11 +39,23 @@ class MetricInfo:
 
 
 class Evaluation(ABC):
-    """Accumulates one task's metrics in one protocol over an evaluation split."""
+    """Accumulates one task's metrics in one protocol over an evaluation split.
+
+    What is measured on a CUDA device may stay there until a result is asked for: `update` then waits for
+    nothing, and errors about a prediction come with the result.
+    """
 
     @abstractmethod
     def update(self, prediction: Tensor, target: Tensor, ids: Sequence[str]) -> None:
         """Add a batch of activated predictions (B, C, H, W) and its target."""
+
+    def follow(self, other: Evaluation) -> bool:
+        """Take over what `other` measures, of this task in another protocol, instead of being updated.
+
+        Returns:
+            False where the two measure different things: both are then to be updated.
+        """
+        return False
 
     @abstractmethod
     def compute(self) -> dict[str, float]:

@@ -10,15 +10,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from tabench.tasks.accumulation import check_finite, check_protocol, claim_id, skipped_note
 from tabench.tasks.base import Evaluation
+from tabench.tasks.pending import Pending, measured_there
 
 Counts = npt.NDArray[np.int64]
+
+
+@dataclass
+class _Measured:
+    """What all protocols read their values from.
+
+    Attributes:
+        matrix: (C, C) counts of all images.
+        per_image: Metric key to {image id: value}.
+        seen: Ids of all images.
+        labelled: Images with a labelled pixel.
+        pending: Matrices still on a device.
+    """
+
+    matrix: Counts
+    per_image: dict[str, dict[str, float]]
+    seen: set[str] = field(default_factory=set)
+    labelled: int = 0
+    pending: Pending = field(default_factory=Pending)
 
 
 class ConfusionEvaluation(Evaluation):
@@ -40,42 +62,65 @@ class ConfusionEvaluation(Evaluation):
     ) -> None:
         check_protocol(protocol)
         self.protocol = protocol
-        self.matrix: Counts = np.zeros((channels, channels), dtype=np.int64)
+        self._held = _Measured(np.zeros((channels, channels), dtype=np.int64), {key: {} for key in keys})
         self._names = list(classes) if len(classes) == channels else [str(c) for c in range(channels)]
-        self._seen: set[str] = set()
-        self._labelled = 0
-        self._per_image: dict[str, dict[str, float]] = {key: {} for key in keys}
+
+    def follow(self, other: Evaluation) -> bool:
+        """Read the other's counts, where both count alike; see `Evaluation.follow`."""
+        if not isinstance(other, ConfusionEvaluation) or other._held.seen:
+            return False
+        mine, theirs = ((e._held.matrix.shape, list(e._held.per_image)) for e in (self, other))
+        if mine != theirs:
+            return False
+        self._held = other._held
+        return True
 
     def update(self, prediction: Tensor, target: Tensor, ids: Sequence[str]) -> None:
         """Add a batch: scores (B, C, H, W) and labels (B, H, W), -1 = ignore, on any device.
 
         Raises:
-            DivergedError: A prediction is not finite.
+            DivergedError: A prediction is not finite (on a CUDA device: raised with the results).
             ValueError: An image id comes twice.
         """
+        channels = len(self._held.matrix)
+        if measured_there(prediction):
+            for image_id in ids:
+                claim_id(self._held.seen, image_id)
+            counts = confusion_there(prediction.detach().argmax(dim=1), target, channels)
+            self._held.pending.add(ids, prediction, counts.flatten(1))
+            return
         check_finite(prediction, ids)
-        guesses = prediction.detach().argmax(dim=1).cpu().numpy()
+        guesses = prediction.detach().max(dim=1).indices.cpu().numpy()  # argmax, three times as fast
         for image_id, guess, label in zip(ids, guesses, target.cpu().numpy(), strict=True):
-            claim_id(self._seen, image_id)
-            matrix = confusion(guess, label, len(self.matrix))
-            if not matrix.any():
-                continue
-            self.matrix += matrix
-            self._labelled += 1
-            if "miou" in self._per_image:
-                self._per_image["miou"][image_id] = 100 * float(np.nanmean(class_ious(matrix)))
-            if "pacc" in self._per_image:
-                self._per_image["pacc"][image_id] = pixel_accuracy(matrix)
+            claim_id(self._held.seen, image_id)
+            self._add(image_id, confusion(guess, label, channels))
+
+    def _add(self, image_id: str, matrix: Counts) -> None:
+        if not matrix.any():
+            return
+        held = self._held
+        held.matrix += matrix
+        held.labelled += 1
+        if "miou" in held.per_image:
+            held.per_image["miou"][image_id] = 100 * float(np.nanmean(class_ious(matrix)))
+        if "pacc" in held.per_image:
+            held.per_image["pacc"][image_id] = pixel_accuracy(matrix)
+
+    def _settle(self) -> None:
+        """Fetch what is still on a device."""
+        for image_id, row in self._held.pending.take():
+            self._add(image_id, row.astype(np.int64).reshape(self._held.matrix.shape))
 
     def compute(self) -> dict[str, float]:
         """Mean IoU and pixel accuracy, in percent; NaN if no pixel is labelled."""
-        if not self.matrix.any():
-            return dict.fromkeys(self._per_image, math.nan)
-        values = {"miou": 100 * self._mean_iou(), "pacc": pixel_accuracy(self.matrix)}
-        return {key: values[key] for key in self._per_image}
+        self._settle()
+        if not self._held.matrix.any():
+            return dict.fromkeys(self._held.per_image, math.nan)
+        values = {"miou": 100 * self._mean_iou(), "pacc": pixel_accuracy(self._held.matrix)}
+        return {key: values[key] for key in self._held.per_image}
 
     def _mean_iou(self) -> float:
-        ious = class_ious(self.matrix)
+        ious = class_ious(self._held.matrix)
         if self.protocol == "pixel":
             return float(np.nanmean(ious))
         return float(np.mean(np.nan_to_num(ious) if self.protocol == "pascal" else ious))
@@ -86,12 +131,15 @@ class ConfusionEvaluation(Evaluation):
         mIoU of an image is the mean over the classes in its prediction or target, whatever the
         protocol, since few images hold all classes.
         """
-        return {key: dict(held) for key, held in self._per_image.items()}
+        self._settle()
+        return {key: dict(held) for key, held in self._held.per_image.items()}
 
     def notes(self) -> list[str]:
         """Absent classes and what they did to mIoU; images without a label."""
-        absent = [name for name, iou in zip(self._names, class_ious(self.matrix), strict=True) if iou != iou]
-        notes = skipped_note(len(self._seen) - self._labelled)
+        self._settle()
+        ious = class_ious(self._held.matrix)
+        absent = [name for name, iou in zip(self._names, ious, strict=True) if iou != iou]
+        notes = skipped_note(len(self._held.seen) - self._held.labelled)
         if absent:
             effect = {
                 "paper": "mIoU over all classes is undefined",
@@ -111,6 +159,15 @@ def confusion(guess: npt.NDArray[np.int64], label: npt.NDArray[np.int64], channe
     pairs = label[labelled] * channels + guess[labelled]
     counts: Counts = np.bincount(pairs, minlength=channels * channels).reshape(channels, channels)
     return counts
+
+
+def confusion_there(guess: Tensor, label: Tensor, channels: int) -> Tensor:
+    """`confusion` of a batch (B, H, W) on any device, (B, C, C), without a loop over it or a wait."""
+    # products of 0 and 1 summed in float32: exact up to 2**24 pixels, and in no order that could matter
+    classes = torch.arange(channels, device=label.device)[:, None]
+    true = (label.flatten(1)[:, None] == classes).float()
+    predicted = (guess.flatten(1)[:, None] == classes).float()
+    return true @ predicted.transpose(1, 2)
 
 
 def class_ious(matrix: Counts) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tabench.tasks.averaging import PixelAverage, Values, valid_pixels
+from tabench.tasks.averaging import PixelAverage, Values, valid_pixels, valid_there
 from tabench.tasks.base import RGB, Evaluation, Task
 from tabench.tasks.colours import depth_colours
 
@@ -38,7 +38,7 @@ class Distance(Task):
     def evaluation(self, protocol: str) -> Evaluation:
         """Mean of |p - d| and |p - d| / d over valid pixels; see `PixelAverage`."""
         keys = [metric.key for metric in self.metrics]
-        return PixelAverage(protocol, _errors, keys, remarks=self.remarks)
+        return PixelAverage(protocol, _errors, keys, remarks=self.remarks, there=_errors_there)
 
     def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
         """Viridis over the fixed range `shown`: dark is low."""
@@ -65,3 +65,10 @@ def _errors(prediction: Values, target: Values) -> dict[str, Values]:
     truth = target[0][valid]
     absolute = np.abs(prediction[0][valid] - truth)
     return {"abs_err": absolute, "rel_err": absolute / truth}
+
+
+def _errors_there(prediction: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """`_errors` of a batch on its device."""
+    truth = target[:, 0]
+    absolute = (prediction[:, 0] - truth).abs()
+    return {"abs_err": absolute, "rel_err": absolute / truth}, valid_there(target)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.nn import functional as F
 
-from tabench.tasks.averaging import PixelAverage, Values, valid_pixels
+from tabench.tasks.averaging import PixelAverage, Values, valid_pixels, valid_there
 from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task
 from tabench.tasks.colours import normal_colours
 
@@ -44,7 +44,8 @@ class Normals(Task):
     def evaluation(self, protocol: str) -> Evaluation:
         """Angles in degrees: mean, median, share (%) strictly below each threshold."""
         kind = _PascalAngles if protocol == "pascal" else PixelAverage
-        return kind(protocol, _angle_values, [metric.key for metric in self.metrics], ("median",))
+        keys = [metric.key for metric in self.metrics]
+        return kind(protocol, _angle_values, keys, ("median",), there=_angles_there)
 
     def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
         """(n + 1) / 2 as red, green, blue."""
@@ -85,3 +86,10 @@ def _angle_values(prediction: Values, target: Values) -> dict[str, Values]:
     angle = angles(prediction, target)[valid_pixels(target)]
     within = {key: 100 * (angle < limit).astype(np.float64) for key, limit in THRESHOLDS.items()}
     return {"mean": angle, "median": angle, **within}
+
+
+def _angles_there(prediction: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """`_angle_values` of a batch on its device."""
+    angle = (prediction * target).sum(dim=1).clamp(-1, 1).arccos().rad2deg()
+    within = {key: 100 * (angle < limit).double() for key, limit in THRESHOLDS.items()}
+    return {"mean": angle, "median": angle, **within}, valid_there(target)

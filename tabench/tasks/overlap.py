@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from tabench.tasks.accumulation import check_finite, claim_id, skipped_note
 from tabench.tasks.base import Evaluation
+from tabench.tasks.pending import Pending, measured_there
 
 EPSILON = 1e-12  # of the field's code: keeps 0 / 0 at 0
 
 Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+
+
+@dataclass
+class _Measured:
+    """What all protocols read their values from.
+
+    Attributes:
+        counts: Image id to (3, K) hits, false alarms and misses; only images with a valid pixel.
+        seen: Ids of all images.
+        pending: Counts still on a device.
+    """
+
+    counts: dict[str, Counts] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    pending: Pending = field(default_factory=Pending)
 
 
 class OverlapEvaluation(Evaluation):
@@ -36,30 +54,58 @@ class OverlapEvaluation(Evaluation):
         self.thresholds = np.asarray(thresholds, np.float64)
         self.pooled = pooled
         self.keys = tuple(keys)
-        self._seen: set[str] = set()
-        self._counts: dict[str, Counts] = {}
+        self._held = _Measured()
+        self._there: Tensor | None = None
+
+    def follow(self, other: Evaluation) -> bool:
+        """Read the other's counts, where both have the same thresholds; see `Evaluation.follow`."""
+        if not isinstance(other, OverlapEvaluation) or other._held.seen:
+            return False
+        if not np.array_equal(self.thresholds, other.thresholds):
+            return False
+        self._held = other._held
+        return True
 
     def update(self, prediction: Tensor, target: Tensor, ids: Sequence[str]) -> None:
         """Add a batch: probabilities (B, 1, H, W), labels (B, H, W) of 1, 0 and -1 = ignore, on any device.
 
         Raises:
-            DivergedError: A prediction is not finite.
+            DivergedError: A prediction is not finite (on a CUDA device: raised with the results).
             ValueError: An image id comes twice.
         """
+        if measured_there(prediction):
+            for image_id in ids:
+                claim_id(self._held.seen, image_id)
+            counts = counted_there(prediction.detach()[:, 0], target, self._sent(prediction.device))
+            self._held.pending.add(ids, prediction, counts)
+            return
         check_finite(prediction, ids)
         for image_id, p, t in zip(ids, prediction.detach()[:, 0], target, strict=True):
-            claim_id(self._seen, image_id)
+            claim_id(self._held.seen, image_id)
             labels = t.cpu().numpy()
             valid = labels >= 0
             if valid.any():
                 probability = p.cpu().double().numpy()[valid]
-                self._counts[image_id] = counted(probability, labels[valid] > 0, self.thresholds)
+                self._held.counts[image_id] = counted(probability, labels[valid] > 0, self.thresholds)
+
+    def _sent(self, device: torch.device) -> Tensor:
+        """The thresholds on a device; a copy that is waited for, once an evaluation."""
+        if self._there is None:
+            self._there = torch.from_numpy(self.thresholds).to(device)
+        return self._there
+
+    def _settle(self) -> None:
+        """Fetch what is still on a device; the last number of a row counts the valid pixels."""
+        for image_id, row in self._held.pending.take():
+            if row[-1]:
+                self._held.counts[image_id] = row[:-1].astype(np.int64).reshape(3, -1)
 
     def compute(self) -> dict[str, float]:
         """Metric key to percent; NaN if no image had a valid pixel."""
-        if not self._counts:
+        self._settle()
+        if not self._held.counts:
             return dict.fromkeys(self.keys, math.nan)
-        per_image = np.stack(list(self._counts.values()))
+        per_image = np.stack(list(self._held.counts.values()))
         if self.pooled:
             index, precision, recall = ratios(per_image.sum(axis=0))
         else:
@@ -68,12 +114,14 @@ class OverlapEvaluation(Evaluation):
 
     def per_image(self) -> dict[str, dict[str, float]]:
         """Each metric on each image alone, at that image's own best threshold."""
-        alone = {image_id: self._best(*ratios(counts)) for image_id, counts in self._counts.items()}
+        self._settle()
+        alone = {image_id: self._best(*ratios(counts)) for image_id, counts in self._held.counts.items()}
         return {key: {image_id: values[key] for image_id, values in alone.items()} for key in self.keys}
 
     def notes(self) -> list[str]:
         """How many images had no valid pixel."""
-        return skipped_note(len(self._seen) - len(self._counts))
+        self._settle()
+        return skipped_note(len(self._held.seen) - len(self._held.counts))
 
     def _best(self, index: Values, precision: Values, recall: Values) -> dict[str, float]:
         f = 2 * precision * recall / (precision + recall + EPSILON)
@@ -90,6 +138,21 @@ def counted(probability: Values, truth: npt.NDArray[np.bool_], thresholds: Value
 
 def _above(ascending: Values, thresholds: Values) -> Counts:
     return ascending.size - np.searchsorted(ascending, thresholds, side="right").astype(np.int64)
+
+
+def counted_there(probability: Tensor, labels: Tensor, thresholds: Tensor) -> Tensor:
+    """`counted` of a batch (B, H, W) on any device: (B, 3 K) numbers, then how many pixels are valid."""
+    values, labels = probability.double().flatten(1), labels.flatten(1)
+    truth, valid = labels > 0, labels >= 0
+
+    def above(chosen: Tensor) -> Tensor:
+        ascending = values.where(chosen, -math.inf).sort(dim=1).values
+        places = torch.searchsorted(ascending, thresholds.expand(len(values), -1).contiguous(), right=True)
+        return values.shape[1] - places
+
+    hits = above(truth)
+    missed = truth.sum(dim=1, keepdim=True) - hits
+    return torch.cat([hits, above(valid & ~truth), missed, valid.sum(dim=1, keepdim=True)], dim=1)
 
 
 def ratios(counts: Counts) -> tuple[Values, Values, Values]:

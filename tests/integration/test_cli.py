@@ -15,6 +15,8 @@ from commands import call, call_json, options, start, wait_for
 from tiny_run import write_weights
 
 from tabench.cli import main
+from tabench.data.scenes import SCENES
+from tabench.runs.packs import Opener
 
 TWO_ROOMS = ["--train=1", "--val=1", "--height=48", "--width=64"]
 
@@ -203,6 +205,15 @@ def test_data_verify_names_a_wrong_file(home: Path, capsys: pytest.CaptureFixtur
     assert call("data", "make-scenes", "--root=rooms", *TWO_ROOMS) == 0
     code, report = call_json(capsys, "data", "verify", "scenes", "--root=rooms")
     assert (code, report["problems"], report["counts"]) == (0, [], {"train": 1, "val": 1})
+    assert report["packs"] == []
+    splits = Opener(SCENES, home / "rooms", report["fingerprint"], None, lambda *_: None, lambda: False)
+    assert [len(splits.open(name)) for name in ("train", "val")] == [1, 1]
+    (pack,) = (home / "cache" / "packed").iterdir()
+    (pack / "val" / "label.npy").write_bytes(b"torn")
+    code, report = call_json(capsys, "data", "verify", "scenes", "--root=rooms")
+    assert code == 0  # a cache is not the dataset
+    assert [line.partition(":")[0] for line in report["packs"]] == ["pack of train"]
+    assert "pack of val: damaged and removed (label.npy" in report["warnings"][-1]
     (home / "rooms" / "val" / "depth" / "0.npy").write_bytes(b"torn")
     code, report = call_json(capsys, "data", "verify", "scenes", "--root=rooms")
     assert code == 1

@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nyu_folder import image_arrays, save, write_folder
 
+from tabench.data import loading
+from tabench.data.base import Split
 from tabench.data.loading import batch_count, batches, evaluation_batches
 from tabench.data.nyuv2 import NYUV2
 from tabench.errors import DataError
@@ -15,12 +17,14 @@ def split(tmp_path_factory):
     return NYUV2.split(write_folder(tmp_path_factory.mktemp("nyu"), train=7), "train")
 
 
-def assert_same(a, b):
+def assert_same(a, b, tolerance=0.0):
     assert a.ids == b.ids
     assert a.indices == b.indices
-    assert torch.equal(a.image, b.image)
+    torch.testing.assert_close(a.image, b.image, rtol=0, atol=tolerance)
     assert a.targets.keys() == b.targets.keys()
-    assert all(torch.equal(a.targets[kind], b.targets[kind]) for kind in a.targets)
+    for kind in a.targets:
+        allowed = tolerance if kind == "normal" else 0
+        torch.testing.assert_close(a.targets[kind], b.targets[kind], rtol=0, atol=allowed)
 
 
 def test_shapes_and_types(split):
@@ -107,3 +111,51 @@ def test_images_of_different_size_cannot_share_a_batch(tmp_path):
     assert len(list(evaluation_batches(opened, 1))) == 2
     with pytest.raises(DataError, match=r"(?s)train/1: cannot share a batch with train/0.*batch_size to 1"):
         list(evaluation_batches(opened, 2))
+
+
+@given(st.integers(0, 99), st.integers(0, 9), st.integers(1, 5), st.booleans(), st.integers(0, 3))
+@settings(max_examples=20, deadline=None)
+def test_a_device_gets_the_same_batches_as_the_cpu(split, seed, epoch, size, augment, ahead):
+    """The way of batches to a device, with the CPU in its place; `tests/gpu` has a real one."""
+    options = {"seed": seed, "epoch": epoch, "batch_size": size, "augment": augment}
+    expected = list(batches(split, **options))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "elsewhere", lambda device: True)
+        for start in (0, 1):
+            device = torch.device("cpu")
+            found = list(batches(split, **options, start=start, prefetch=ahead, device=device))
+            assert len(found) == max(len(expected) - start, 0)
+            for one, other in zip(found, expected[start:], strict=True):
+                assert_same(one, other, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("kinds", [{"label"}, {"normal", "depth"}, {"label", "other"}])
+def test_unwanted_targets_are_left_out_and_change_nothing_else(split, monkeypatch, elsewhere, kinds):
+    monkeypatch.setattr(loading, "elsewhere", lambda device: elsewhere)
+    options = {"seed": 1, "epoch": 4, "batch_size": 2, "augment": True, "device": torch.device("cpu")}
+    for one, other in zip(batches(split, **options, kinds=kinds), batches(split, **options), strict=True):
+        wanted = {kind: target for kind, target in other.targets.items() if kind in kinds}
+        assert_same(one, other._replace(targets=wanted))
+    found = next(evaluation_batches(split, 2, kinds=kinds))
+    assert set(found.targets) == kinds & {"label", "depth", "normal"}
+
+
+def test_a_split_that_augments_by_itself_does_so_for_a_device_too(split, monkeypatch):
+    class Own(Split):
+        def __len__(self):
+            return len(split)
+
+        @property
+        def ids(self):
+            return split.ids
+
+        def load(self, index, *, draw=None):
+            return split.load(index, draw=draw)
+
+    monkeypatch.setattr(loading, "elsewhere", lambda device: True)
+    options = {"seed": 1, "epoch": 2, "batch_size": 3, "augment": True, "device": torch.device("cpu")}
+    only = next(batches(Own(), **options, kinds={"depth"}))
+    assert_same(only, next(batches(split, **options, kinds={"depth"})), tolerance=1e-6)
+    for one, other in zip(batches(Own(), **options), batches(split, **options), strict=True):
+        assert_same(one, other, tolerance=1e-6)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
+from tabench.data.augmentation import FlipTurn
 from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
 from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PARTS_7, PERSON
@@ -21,10 +19,9 @@ from tabench.data.pascal.layout import (
     read_index,
     read_list,
 )
-from tabench.data.pascal.reading import read_sample, unless_empty
+from tabench.data.pascal.reading import read_sample
 from tabench.data.pascal.verify import verify_pascal
 from tabench.data.prepare.guide import GUIDES
-from tabench.data.warp import draw_warp, warp
 
 CLASSES_OF = {
     "human_parts": PARTS_7,
@@ -44,6 +41,8 @@ class PascalSplit(Split):
         size: (H, W) that images and targets are resized to.
         normal_classes: LabelMap classes that normals are kept on; None keeps all.
     """
+
+    augmentation = FlipTurn()
 
     def __init__(
         self,
@@ -86,11 +85,12 @@ class PascalSplit(Split):
             normal_classes=self.normal_classes,
         )
         sample = Sample(f"{self.folder}/{name}", image, targets)
-        if draw is None:
-            return sample
-        drawn = warp(sample, draw_warp(seed=draw[0], epoch=draw[1], index=index))
-        parts = unless_empty(cast(npt.NDArray[np.int64], drawn.targets["parts"]))
-        return Sample(drawn.id, drawn.image, {**drawn.targets, "parts": parts})
+        return sample if draw is None else self.augmentation.one(sample, *draw, index)
+
+    def sources(self, index: int) -> list[Path]:
+        """The image's files, and the index that says who is on it."""
+        listed = index_file(self.root, self.folder)
+        return [*files_of(self.root, self.names[index]).values(), *([listed] if listed.is_file() else [])]
 
 
 class PascalContextDataset(DatasetDef):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.augmentation import unless_empty
 from tabench.data.base import Array
 from tabench.data.pascal.classes import NORMAL_CLASSES
 from tabench.data.pascal.images import read_colours, read_indices, read_rgb
@@ -126,11 +127,6 @@ def boundaries(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     edge[:-1] |= labels[:-1] != labels[1:]
     return edge
-
-
-def unless_empty(parts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The parts, or all ignored where no part is left: an image without people trains and scores nothing."""
-    return parts if (parts > 0).any() else np.full_like(parts, IGNORE)
 
 
 def _same_size(path: Path, labels: npt.NDArray[np.int64], size: tuple[int, int]) -> npt.NDArray[np.int64]:

@@ -1,0 +1,223 @@
+"""A pack: a split's decoded images, one file a kind of array, mapped into memory and never unpickled.
+
+`FOLDER/<kind>.npy` holds all images of a kind, (N, ...), as its dataset reads them: decoded, checked and
+resized where it resizes. `manifest.json` says what they were read from. Images come back as the same bits
+that the source gives. A pack is a cache: it can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import PIL
+
+from tabench.data.base import Array, Progress, Sample, Split
+from tabench.data.codec import Form, Values, forms_of
+
+VERSION = 1  # of this layout
+READER = 1  # raised whenever reading any dataset gives other values than before
+MANIFEST = "manifest.json"
+RESIDENT = 2**24  # bytes of a pack that stay mapped in a process
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a pack stands for.
+
+    Attributes:
+        dataset: Registry name.
+        fingerprint: Of the dataset's contents.
+        split: Name of the split.
+        state: What besides the fingerprint tells one source from another; may be empty.
+    """
+
+    dataset: str
+    fingerprint: str
+    split: str
+    state: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Path of its pack below the folder of all packs."""
+        digest = hashlib.sha256(f"{self.dataset}\0{self.fingerprint}".encode()).hexdigest()[:16]
+        return f"{self.dataset}-{digest}/{self.split}"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One kind's file.
+
+    Attributes:
+        form: Name of its form.
+        stored: NumPy name of the stored type.
+        given: NumPy name of the type it stands for.
+        shape: (N, ...).
+        bytes: Size of the file.
+        sha256: Of the file.
+    """
+
+    form: str
+    stored: str
+    given: str
+    shape: tuple[int, ...]
+    bytes: int
+    sha256: str
+
+
+class DamagedPackError(Exception):
+    """A pack that cannot be used; the message says why. It can be built again."""
+
+
+class PackedSplit(Split):
+    """A split read from its pack.
+
+    Args:
+        split: The split that was packed.
+        arrays: Each kind's mapped file.
+        forms: Each kind's form.
+        size: Bytes of all files.
+    """
+
+    def __init__(
+        self, split: Split, arrays: Mapping[str, Values], forms: Mapping[str, Form], size: int
+    ) -> None:
+        self.split = split
+        self.augmentation = split.augmentation
+        self.size = size
+        self._ids = split.ids
+        self._maps = [held for array in arrays.values() if (held := _map_of(array)) is not None]
+        self._each = size // max(len(split), 1)
+        self._resident = 0
+        self._arrays = dict(arrays)
+        self._forms = dict(forms)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def ids(self) -> list[str]:
+        """As the source's."""
+        return list(self._ids)
+
+    def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
+        """One image out of the pack; see `Split.load`. Its targets may be read-only parts of the files."""
+        self._let_go()
+        arrays = {kind: self._forms[kind].decode(array[index]) for kind, array in self._arrays.items()}
+        image = np.require(cast(Array, arrays.pop("image")), requirements="W")  # torch warns of others
+        sample = Sample(self._ids[index], image, arrays)
+        if draw is None:
+            return sample
+        assert self.augmentation is not None  # others are not packed
+        return self.augmentation.one(sample, *draw, index)
+
+    def sources(self, index: int) -> list[Path]:
+        """As the source's."""
+        return self.split.sources(index)
+
+    def _let_go(self) -> None:
+        """Give pages back now and then, or a process' peak memory would tell the size of the pack.
+
+        They stay in the page cache; an array that still shows them gets them back from there.
+        """
+        self._resident += self._each
+        if self._resident > RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
+            for held in self._maps:
+                held.madvise(mmap.MADV_DONTNEED)
+            self._resident = 0
+
+
+def manifest_of(source: Source, ids: Sequence[str], arrays: Mapping[str, Packed]) -> dict[str, object]:
+    """Content of a pack's manifest."""
+    return {**_claims(source, ids), "arrays": {kind: asdict(packed) for kind, packed in arrays.items()}}
+
+
+def _claims(source: Source, ids: Sequence[str]) -> dict[str, object]:
+    return {
+        "version": VERSION,
+        "reader": READER,
+        "pillow": PIL.__version__,  # decodes and resizes
+        **asdict(source),
+        "ids": hashlib.sha256("\n".join(ids).encode()).hexdigest(),
+    }
+
+
+def open_pack(folder: Path, source: Source, split: Split) -> PackedSplit | None:
+    """Open a pack after a look at its manifest and at its files' sizes; None if there is none.
+
+    Raises:
+        DamagedPackError: It is incomplete, damaged or of another source.
+    """
+    if not folder.is_dir():
+        return None
+    content, files = _read_manifest(folder)
+    expected = _claims(source, split.ids)
+    other = [key for key, value in expected.items() if content.get(key) != value]
+    if other:
+        raise DamagedPackError(f"another {other[0]}: {content.get(other[0])}, not {expected[other[0]]}")
+    arrays = {kind: _mapped(folder / f"{kind}.npy", packed) for kind, packed in files.items()}
+    if "image" not in arrays or any(len(array) != len(split) for array in arrays.values()):
+        raise DamagedPackError("its files do not hold the split's images")
+    forms = {kind: Form(packed.form, packed.stored, packed.given) for kind, packed in files.items()}
+    if any(form not in forms_of(kind, np.dtype(form.given)) for kind, form in forms.items()):
+        raise DamagedPackError(f"{MANIFEST}: a form that there is not")
+    return PackedSplit(split, arrays, forms, sum(packed.bytes for packed in files.values()))
+
+
+def _mapped(path: Path, packed: Packed) -> Values:
+    try:
+        size = path.stat().st_size
+        array: Values = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        if size == packed.bytes and array.shape == packed.shape and array.dtype == np.dtype(packed.stored):
+            return array
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise DamagedPackError(f"{path.name}: {error}") from error
+    raise DamagedPackError(f"{path.name}: {size} bytes of {array.dtype} {array.shape}")
+
+
+def check_pack(folder: Path, progress: Progress | None = None) -> int:
+    """Read every byte of a pack and compare it with the manifest; returns the bytes.
+
+    Raises:
+        DamagedPackError: Something differs.
+    """
+    _, files = _read_manifest(folder)
+    for done, (kind, packed) in enumerate(files.items(), start=1):
+        path = folder / f"{kind}.npy"
+        try:
+            with path.open("rb") as handle:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        except OSError as error:
+            raise DamagedPackError(f"{path.name}: {error.strerror}") from error
+        if digest != packed.sha256:
+            raise DamagedPackError(f"{path.name}: its sha256 is not that of the manifest")
+        if progress is not None:
+            progress(done, len(files), f"hash {path.name}")
+    return sum(packed.bytes for packed in files.values())
+
+
+def _map_of(array: object) -> mmap.mmap | None:
+    """What an array's memory is mapped by."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array if isinstance(array, mmap.mmap) else None
+
+
+def _read_manifest(folder: Path) -> tuple[dict[str, object], dict[str, Packed]]:
+    try:
+        content = json.loads((folder / MANIFEST).read_bytes())
+        files = {
+            str(kind): Packed(**{**entry, "shape": tuple(int(size) for size in entry["shape"])})
+            for kind, entry in content["arrays"].items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedPackError(f"{MANIFEST}: {error}") from error
+    if any(not kind.isalnum() for kind in files):
+        raise DamagedPackError(f"{MANIFEST}: names of kinds that are none")
+    return content, files

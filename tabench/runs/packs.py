@@ -1,0 +1,162 @@
+"""Which splits are read from a pack (see `data.pack`), and where packs lie.
+
+A pack saves decoding, checking and converting an image each time it is read. These, not the disk, are what
+reading costs: small generated datasets, which lie in the page cache anyway, are packed for the same reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tabench.data.base import DatasetDef, Progress, Split
+from tabench.data.pack import DamagedPackError, PackedSplit, Source, check_pack, open_pack
+from tabench.data.packing import UnpackableError, build_pack, room_for
+from tabench.errors import InterruptedRunError, StoreError
+from tabench.runs.cache import cache_root
+from tabench.store.claim import Claim, ClaimedError
+
+SHARE = 0.2  # of the cache's free disk: larger packs are built only when asked for
+Emit = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens the splits of one dataset.
+
+    Attributes:
+        dataset: Which.
+        root: Its folder.
+        fingerprint: Of its contents.
+        wanted: True packs whatever it takes, False never; None packs what takes at most `SHARE` of the disk.
+        emit: Told "pack" with "split", "state" ("building", "built", "left out"), "bytes", "seconds" that it
+            took, and "message".
+        should_stop: Asked after every image.
+    """
+
+    dataset: DatasetDef
+    root: Path
+    fingerprint: str
+    wanted: bool | None
+    emit: Emit
+    should_stop: Callable[[], bool]
+
+    def open(self, name: str) -> Split:
+        """Open a split from its pack, which is built if need be; from its source where that cannot be.
+
+        A split whose reader does not say which files it reads is never packed.
+
+        Raises:
+            DataError: Files of the dataset are missing or wrong.
+            SpecError: The dataset has no split of this name.
+            InterruptedRunError: `should_stop` said so.
+        """
+        split = self.dataset.split(self.root, name)
+        known = len(split) and split.augmentation is not None and split.sources(0)
+        if self.wanted is False or not known:
+            return split
+        try:
+            return self._packed(name, split)
+        except ClaimedError:
+            self._tell(name, "left out", "another process is building it")
+        except (StoreError, UnpackableError, OSError) as error:
+            self._tell(name, "left out", str(error))
+        return split
+
+    def _packed(self, name: str, split: Split) -> Split:
+        source = Source(self.dataset.name, self.fingerprint, name, self._state(split))
+        folder = packs_root() / source.folder
+        found, fault = _open(folder, source, split)
+        if found is not None:
+            return found
+        size = room_for(split)
+        free = _free(folder)
+        if self.wanted is None and size > SHARE * free:
+            why = f"more than {SHARE:.0%} of the {free / 1e9:.1f} GB free; --pack builds it all the same"
+            self._tell(name, "left out", why, size)
+            return split
+        with Claim(folder.with_name(f"{folder.name}.claim")):
+            found, fault = _open(folder, source, split)  # another process may have been quicker
+            if found is None:
+                self._build(folder, source, split, size, fault)
+        return _open(folder, source, split)[0] or split
+
+    def _build(self, folder: Path, source: Source, split: Split, size: int, fault: str) -> None:
+        for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # of processes that were killed
+            shutil.rmtree(left, ignore_errors=True)
+        started = time.monotonic()
+        why = f"instead of one that cannot be used: {fault}" if fault else ""
+        self._tell(source.split, "building", why, size)
+        build_pack(folder, source, split, self._watch)
+        self._tell(source.split, "built", size=size, seconds=time.monotonic() - started)
+
+    def _watch(self, done: int, total: int, _: str) -> None:
+        if self.should_stop():
+            raise InterruptedRunError(
+                f"stopped after packing {done} of {total} images", hint="run the same command again"
+            )
+
+    def _tell(self, name: str, state: str, message: str = "", size: int = 0, seconds: float = 0.0) -> None:
+        facts = {
+            "split": name,
+            "state": state,
+            "bytes": size,
+            "seconds": round(seconds, 3),
+            "message": message,
+        }
+        self.emit("pack", facts)
+
+    def _state(self, split: Split) -> str:
+        """Names, sizes and times of a generated dataset's files: its fingerprint knows its recipe alone."""
+        if not self.dataset.synthetic:
+            return ""
+        digest = hashlib.sha256(str(self.root.resolve()).encode())
+        for path in (path for index in range(len(split)) for path in split.sources(index)):
+            stat = path.stat()
+            digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+
+def packs_root() -> Path:
+    """The folder of all packs."""
+    return cache_root() / "packed"
+
+
+def check_packs(
+    dataset: str, fingerprint: str, progress: Progress | None = None
+) -> tuple[list[str], list[str]]:
+    """Read every pack of a dataset and remove the damaged ones: the next run builds them again.
+
+    Returns:
+        A line for each sound pack, and a line for each removed one.
+    """
+    sound, removed = [], []
+    home = (packs_root() / Source(dataset, fingerprint, "any").folder).parent
+    for folder in sorted(home.iterdir()) if home.is_dir() else []:
+        if not folder.is_dir() or folder.name.startswith("."):
+            continue
+        try:
+            sound.append(f"pack of {folder.name}: {check_pack(folder, progress) / 1e6:.1f} MB, sound")
+        except DamagedPackError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(f"pack of {folder.name}: damaged and removed ({error}); a run builds it again")
+    return sound, removed
+
+
+def _open(folder: Path, source: Source, split: Split) -> tuple[PackedSplit | None, str]:
+    """The pack, or why the one there cannot be used."""
+    try:
+        return open_pack(folder, source, split), ""
+    except DamagedPackError as error:
+        return None, str(error)
+
+
+def _free(folder: Path) -> int:
+    """Free bytes of the disk that a folder, which need not exist yet, is on."""
+    there = next((parent for parent in folder.parents if parent.exists()), Path.cwd())
+    return shutil.disk_usage(there).free
