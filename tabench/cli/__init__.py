@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words  # wherever it is written
     words = [word for word in words if word != "--debug"]
-    atexit.register(gc.freeze)  # looking through torch's modules once more takes longer than `plan` does
+    atexit.register(_freeze)
     pause = uncollected() if words and words[0] in BRIEF else contextlib.nullcontext()
     try:
         with pause:
@@ -64,3 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _freeze() -> None:
+    """Leave the interpreter without a last look through torch's modules, which takes longer than `plan` does.
+
+    Where triton came along the look stays: its bindings print their leftovers otherwise.
+    """
+    if "triton" not in sys.modules:
+        gc.freeze()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 
 from tabench.report.extremes import Extremes, Place
 from tabench.report.pictures import Album
@@ -99,5 +100,11 @@ class RunPictures:
         return self.album.link(self.cell.folder / "pictures" / name) if name in self._names else ""
 
     def _shared(self, image: str, what: str) -> str:
-        place = ExperimentFolder(self.results.root, self.results.name)
-        return self.album.link(place.truth_picture(str(self.cell.record["data"]["fingerprint"]), image, what))
+        data = str(self.cell.record["data"]["fingerprint"])
+        return self.album.link(_truth(self.results.root, self.results.name, data, image, what))
+
+
+@lru_cache(maxsize=4096)
+def _truth(root: Path, name: str, data: str, image: str, what: str) -> Path:
+    """A picture's place; all runs of an experiment ask for the same few."""
+    return ExperimentFolder(root, name).truth_picture(data, image, what)
