@@ -78,10 +78,10 @@ def bench(
     ] = Path("reports/bench/index.html"),
     as_json: options.JsonOption = False,
 ) -> None:
-    """Measure the fast path against the plain one: time, memory, FLOPs and how equal they are.
+    """Time the fast path against the plain one; memory, FLOPs, agreement.
 
-    Each measurement is a file in results/bench/<machine>/, written as soon as it is there; a second call goes
-    on where the first one stopped. Images and weights are random; neither changes the work.
+    Each measurement becomes a file in results/bench/<machine>/ as soon as it is there; a second
+    call measures what is missing. Images and weights are random; neither changes the work.
     """
     from tabench.report.bench_page import render_bench
 
@@ -101,7 +101,7 @@ def bench(
     if where.type == "cuda":
         machine = torch.cuda.get_device_name(where)
     else:
-        machine = f"{capture()['cpu']}, {place.threads} threads"
+        machine = f"{capture()['cpu']}, {place.threads} thread{'' if place.threads == 1 else 's'}"
     folder = out / re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
     if listing:
         _list(jobs, place)

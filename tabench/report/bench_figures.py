@@ -52,8 +52,8 @@ def draw_gain(machine: Machine) -> Figure:
             right.plot([fast / plain], [row], linestyle="", **look)
     left.set_yticks(range(len(rows)), [_label(m) for m in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
-    left.set_xlim(left=0)
-    right.set_xlim(left=0)
+    left.set_xlim(0, max(left.get_xlim()[1], 1.1))
+    right.set_xlim(0, max(right.get_xlim()[1], 1.1))
     for axes in (left, right):
         axes.axvline(1, color="#8A8A8A", linewidth=0.8, linestyle="--")
     left.set_xlabel("time, plain over fast")

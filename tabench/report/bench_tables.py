@@ -62,7 +62,7 @@ class BenchTable:
         """Neighbouring columns of one group, with their number."""
         found: list[tuple[str, int]] = []
         for group, _ in self.headings:
-            if found and group and found[-1][0] == group:
+            if found and found[-1][0] == group:
                 found[-1] = (group, found[-1][1] + 1)
             else:
                 found.append((group, 1))
@@ -72,7 +72,7 @@ class BenchTable:
 def tables(machine: Machine) -> list[BenchTable]:
     """Every table that a machine has figures for."""
     found = [_paths(machine, work) for work in WORKS]
-    found += [_inference(machine), _harness(machine), _sizes(machine)]
+    found += [_inference(machine), _profile(machine), _harness(machine), _sizes(machine)]
     return [table for table in found if table.rows]
 
 
@@ -84,7 +84,7 @@ def _paths(machine: Machine, work: str) -> BenchTable:
         ("Processor time", "plain / fast"),
         *(("Peak memory over base", word) for word in ("plain", "fast", "fast / plain")),
         *(("FLOPs", word) for word in ("plain", "fast")),
-        *(("TFLOP/s (share of chip)", word) for word in ("plain", "fast")),
+        *(("FLOP/s (share of chip)", word) for word in ("plain", "fast")),
         *(("Largest difference", word) for word in ("outputs", "gradients")),
         ("", "Rounds"),
     ]
@@ -131,18 +131,20 @@ def _two_paths(m: Measurement, work: str) -> list[Cell]:
 
 def _inference(machine: Machine) -> BenchTable:
     forms = ("plain", "factored", "merged")
+    groups = ("Time of a batch", "Images/s", "Peak memory over base", "FLOPs")
     rows = []
     for m in machine.of("inference"):
         for scope, word in (("one", "one task"), ("all", "all tasks")):
             figures = m.parts["time"][scope]
             paces = [_number(figures["images_per_s"].get(form), "{:.3g}") for form in forms]
             flops = [_flops(figures["flops"].get(form)) for form in forms]
+            memory = [_number(m.memory(form, scope), "{:,.0f} MB") for form in forms]
             times = [_time(figures[form]) for form in forms]
             apart = _number(m.parts["time"]["apart"], "{:.1e}")
-            rows.append([*_who(m), Cell(word), *times, *paces, *flops, apart])
+            rows.append([*_who(m), Cell(word), *times, *paces, *memory, *flops, apart])
     headings = [
         *(("", word) for word in (*_WHO, "Tasks")),
-        *((group, form) for group in ("Time of a batch", "Images/s", "FLOPs") for form in forms),
+        *((group, form) for group in groups for form in forms),
         ("", "Merged from factored"),
     ]
     return BenchTable(
@@ -156,6 +158,43 @@ def _inference(machine: Machine) -> BenchTable:
         ["Merged from factored: largest difference of an output over the largest output of its task."],
         words=5,
     )
+
+
+def _profile(machine: Machine) -> BenchTable:
+    measured = machine.of("profile")
+    seen = [m.parts["time"][way]["kinds"] for m in measured for way in ("plain", "fast")]
+    kinds = sorted(
+        {kind for shares in seen for kind in shares}, key=lambda kind: -sum(s.get(kind, 0.0) for s in seen)
+    )
+    rows = []
+    for m in measured:
+        for way in ("plain", "fast"):
+            figures = m.parts["time"][way]
+            total = float(figures["total_s"])
+            cells = [_share(figures["kinds"].get(kind, 0.0), total) for kind in kinds]
+            costly = ", ".join(
+                f"{o['name'].removeprefix('aten::')} {float(o['seconds']) / total:.0%}"
+                for o in figures["operators"][:4]
+            )
+            rows.append([*_who(m), Cell(way), Cell(milliseconds(total), total), *cells, Cell(costly)])
+    headings = [
+        *(("", word) for word in (*_WHO, "Path", "Inside operators")),
+        *(("Share of the time", kind) for kind in kinds),
+        ("", "Costliest operators"),
+    ]
+    return BenchTable(
+        "profile",
+        "Where the time goes",
+        "A training step by torch’s profiler: time inside operators by kind of work. Profiling slows a step, "
+        "so shares matter here, not seconds.",
+        headings,
+        rows,
+        words=5,
+    )
+
+
+def _share(seconds: float, total: float) -> Cell:
+    return Cell(f"{seconds / total:.0%}", seconds / total)
 
 
 def _harness(machine: Machine) -> BenchTable:
@@ -247,7 +286,8 @@ def _flops(count: float | None) -> Cell:
 def _rate(rate: dict[str, float] | None) -> Cell:
     if rate is None:
         return Cell(HOLE)
-    return Cell(f"{rate['tflop_per_s']:.3g}", rate["tflop_per_s"], f"{rate['share_of_chip']:.0%}")
+    text = f"{flops_text(1e12 * rate['tflop_per_s'])}/s"
+    return Cell(text, rate["tflop_per_s"], f"{rate['share_of_chip']:.0%}")
 
 
 def _number(value: Any, text: str) -> Cell:

@@ -7,8 +7,8 @@ from tabench.engine.bench.jobs import HARNESS_STEPS as STEPS
 from tabench.engine.bench.jobs import Job, Place
 from tabench.engine.bench.sizes import Size
 
-_RATE = {"cpu": 3e10, "cuda": 2e13}  # FLOP/s reached, a thread or a device
-_START = 3.0  # seconds a process takes to start, build its models and end
+_RATE = {"cpu": 4.5e10, "cuda": 2e13}  # FLOP/s reached, by a thread or a device
+_START = 1.5  # seconds a process takes to start, build its models and end
 _FAST = 0.5  # time of the fast path, of the plain one's
 
 
@@ -23,8 +23,10 @@ def seconds(job: Job, place: Place) -> float:
     step = forward * (3.0 if job.method.startswith("full") else 2.3)
     if job.kind == "harness":
         return _START + 2 * 3 * STEPS * step * _FAST
+    if job.kind == "profile":
+        return _START + 2.5 * (1 + _FAST) * step
     if job.kind == "inference":
-        return _START + 1.5 * (1 + 2 * _FAST) * forward * (1 + _rounds(job, forward))
+        return 4 * _START + 1.5 * (1 + 2 * _FAST) * forward * (2 + _rounds(job, forward))
     each = {"train": step, "evaluate": forward}
     timed = sum((1 + _FAST) * each[work] * (1 + _rounds(job, each[work])) for work in job.works)
     compared = (1 + _FAST) * (step + forward)

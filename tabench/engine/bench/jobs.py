@@ -11,12 +11,13 @@ from typing import Any, Literal
 from tabench.engine.bench.sizes import Size, find_size
 from tabench.methods.base import Value
 
-Kind = Literal["paths", "inference", "harness"]
+Kind = Literal["paths", "inference", "harness", "profile"]
 NYUV2 = (("segmentation", 13), ("depth", 1), ("normals", 3))
 PARTS: Mapping[Kind, tuple[str, ...]] = {
     "paths": ("time", "memory-plain", "memory-fast"),
-    "inference": ("time",),
+    "inference": ("time", "memory-plain", "memory-factored", "memory-merged"),
     "harness": ("time",),
+    "profile": ("time",),
 }
 HARNESS_STEPS = 20  # of each loop that kind "harness" times
 _NUMERICS = ("sam", "methods", "tasks", "engine")  # folders whose code a measurement depends on
@@ -28,7 +29,8 @@ class Job:
 
     Attributes:
         kind: "paths" compares the plain and the fast path in training steps and evaluation; "inference"
-            compares plain, factored and merged models; "harness" compares a bare loop with the harness's.
+            compares plain, factored and merged models; "harness" compares a bare loop with the harness's;
+            "profile" tells where a training step's time goes.
         method: Registry name.
         size: See `find_size`.
         batch: Images a step.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from tabench.engine.bench.timing import Work
+from tabench.engine.bench.timing import OUT_OF_MEMORY, Work, within_memory
 
 
 def peak_of(work: Work, device: torch.device) -> dict[str, float | str]:
@@ -36,6 +36,14 @@ def peak_of(work: Work, device: torch.device) -> dict[str, float | str]:
     base = _status("VmRSS")
     work()
     return _figures(base, _status("VmHWM"), "VmHWM, reset" if reset else "VmHWM")
+
+
+def kept_peak(work: Work, device: torch.device) -> dict[str, float | str]:
+    """`peak_of`, or {"error": ...} where the device has no memory for it."""
+    found: dict[str, float | str] = {}
+    if within_memory(lambda: found.update(peak_of(work, device))):
+        return found
+    return {"error": OUT_OF_MEMORY}
 
 
 def _figures(base: float, peak: float, counter: str) -> dict[str, float | str]:

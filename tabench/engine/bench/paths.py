@@ -7,10 +7,10 @@ from typing import Any
 
 from tabench.engine.bench.counting import agreement, counted, rates
 from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.memory import peak_of
+from tabench.engine.bench.memory import kept_peak
 from tabench.engine.bench.rate import chip_rate
 from tabench.engine.bench.subject import Subject
-from tabench.engine.bench.timing import OUT_OF_MEMORY, Work, measured, ratio, within_memory
+from tabench.engine.bench.timing import Work, measured, ratio, within_memory
 from tabench.sam.msam import Path as Way
 
 WAYS: tuple[Way, ...] = ("plain", "fast")
@@ -46,12 +46,5 @@ def time_paths(job: Job, place: Place) -> dict[str, Any]:
 def memory_of_path(job: Job, place: Place, way: Way) -> dict[str, Any]:
     """Peak memory of one path by work, in a process of its own."""
     subject = Subject(job, place)
-    found: dict[str, Any] = {}
-    for work in (work for work in _BY_PEAK if work in job.works):
-        found[work] = {"error": OUT_OF_MEMORY}
-        within_memory(partial(_keep_peak, found, subject, work, way))
-    return found
-
-
-def _keep_peak(found: dict[str, Any], subject: Subject, work: str, way: Way) -> None:
-    found[work] = peak_of(partial(subject.work, work, way), subject.device)
+    chosen = [work for work in _BY_PEAK if work in job.works]
+    return {work: kept_peak(partial(subject.work, work, way), subject.device) for work in chosen}

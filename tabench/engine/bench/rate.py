@@ -9,7 +9,7 @@ import torch
 from tabench.engine.bench.timing import synchronise
 
 _SIDE = {"cpu": 2048, "cuda": 8192}
-_ROUNDS = 5
+_ROUNDS = 3
 
 
 def chip_rate(device: torch.device, precision: str) -> float:

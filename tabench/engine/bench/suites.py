@@ -16,37 +16,52 @@ from tabench.registry import nearest
 SUITES = ("cpu", "cpu-full", "gpu", "gpu-full")
 CPU_SIZES = ("b4-256", "b4-512", "b12-256", "b12-512")
 GPU_SIZES = ("vit_b", "vit_l", "vit_h")
-RANKS = (4, 8, 16, 32, 64)
-CHANNELS = (1, 4, 13, 40, 80)
+TASKS = range(1, 9)
+RANKS = (8, 16, 32, 64)
+CHANNELS = (1, 4, 13, 40)
+NANO_SIDES = (64, 96, 128, 192)
+GPU_SIDES = (256, 512, 768, 1024)
 
 
 def suite(name: str) -> list[Job]:
     """The jobs of a suite.
 
-    "cpu" measures every method where a step takes a second, ViT-B's width with TA-LoRA at every size, growth
-    and the harness: about ten minutes on two cores. "cpu-full" adds every method at every size: hours.
-    "gpu" and "gpu-full" do the same at SAM's own sizes, in fp32 and bf16.
+    "cpu" is what two cores do in about twelve minutes: every method where a step takes three seconds at most,
+    TA-LoRA up to ViT-B of full depth at 512 pixels, growth, inference, a profile and the harness. "cpu-full"
+    has every method at every size, four images too, and takes hours. "gpu" and "gpu-full" do the same at
+    SAM's own sizes, in fp32 and bf16.
 
     Raises:
         SpecError: There is no such suite.
     """
     every, ours = METHODS.names(), ["ta-lora"]
     jobs: list[Job] = []
-    if name in ("cpu", "cpu-full"):
-        jobs += paths(every, ["nano"], (1, 4))
-        jobs += harness(["ta-lora", "frozen"], "nano")
-        jobs += inference(_adapted(), ["nano"], (1, 4))
-        jobs += growth("nano", (64, 96, 128, 192, 256))
-        jobs += paths(every, ["b4-256"], (1,))
-        jobs += inference(ours, ["b4-256", "b12-512"], (1,))
-        jobs += paths(ours, CPU_SIZES, (1, 4))
+    if name == "cpu":
+        jobs += briefly(paths(every, ["nano"], (1,)), 3.0)
+        jobs += briefly(paths(ours, ["nano"], (4,)), 3.0)
+        jobs += harness(ours, "nano")
+        jobs += briefly(inference(_adapted(), ["nano"], (1,)), 1.0)
+        jobs += briefly(inference(ours, ["nano"], (4,)), 1.0)
+        jobs += growth("nano", NANO_SIDES)
+        jobs += profiles(ours, ["nano", "b4-256"])
+        jobs += briefly(inference(ours, ["b4-256"], (1,)), 4.0)
+        jobs += paths(ours, ["b4-256"], (1,))
+        jobs += briefly(training(paths(every, ["b4-256"], (1,))), 5.0)
+        jobs += training(paths(ours, ["b4-512", "b12-256"], (1,)))
+        jobs += few(training(paths(ours, ["b4-256"], (4,))))
+        jobs += few(training(paths(ours, ["b12-512"], (1,))))
     if name == "cpu-full":
-        jobs += paths(every, CPU_SIZES, (1, 4))
+        jobs += paths(every, ["nano", *CPU_SIZES], (1, 4))
+        jobs += harness(every, "nano")
+        jobs += inference(_adapted(), ["nano", *CPU_SIZES], (1, 4))
+        jobs += growth("nano", NANO_SIDES)
+        jobs += profiles(ours, ["nano", *CPU_SIZES])
     if name in ("gpu", "gpu-full"):
         jobs += _both(paths(every, ["vit_b"], (1,)))
         jobs += harness(ours, "vit_b")
+        jobs += _both(profiles(ours, GPU_SIZES))
         jobs += _both(inference(ours, GPU_SIZES, (1, 8)))
-        jobs += growth("vit_b", (256, 512, 768, 1024))
+        jobs += growth("vit_b", GPU_SIDES)
         jobs += _both(paths(ours, GPU_SIZES, (1, 4, 8)))
     if name == "gpu-full":
         jobs += _both(paths(every, GPU_SIZES, (1, 4, 8)))
@@ -78,6 +93,21 @@ def chosen(jobs: Iterable[Job], patterns: Sequence[str]) -> list[Job]:
     return found
 
 
+def briefly(jobs: Iterable[Job], budget: float) -> list[Job]:
+    """The jobs with fewer seconds for rounds beyond the fewest."""
+    return [replace(job, budget=budget) for job in jobs]
+
+
+def few(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs with two rounds: for steps of half a minute."""
+    return [replace(job, repeats=2, fewest=2) for job in jobs]
+
+
+def training(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs without evaluation."""
+    return [replace(job, works=("train",)) for job in jobs]
+
+
 def paths(methods: Sequence[str], sizes: Sequence[str], batches: Sequence[int]) -> list[Job]:
     """The plain path against the fast one."""
     return [Job("paths", m, size, batch) for size in sizes for batch in batches for m in methods]
@@ -90,16 +120,21 @@ def inference(methods: Sequence[str], sizes: Sequence[str], batches: Sequence[in
 
 def harness(methods: Sequence[str], size: str) -> list[Job]:
     """The harness's loop against a bare one."""
-    return [Job("harness", method, size, batch=4) for method in methods]
+    return [Job("harness", method, size, batch=2) for method in methods]
+
+
+def profiles(methods: Sequence[str], sizes: Sequence[str]) -> list[Job]:
+    """Where the time of a training step goes."""
+    return [Job("profile", method, size) for size in sizes for method in methods]
 
 
 def growth(size: str, sides: Sequence[int]) -> list[Job]:
     """Training steps of TA-LoRA over number of tasks, rank, channels of a task and side of the input."""
-    base = Job("paths", "ta-lora", size, works=("train",), budget=4.0)
+    base = Job("paths", "ta-lora", size, works=("train",), budget=2.0)
     return [
         *(
             replace(base, axis="tasks", value=count, tasks=tuple(islice(cycle(NYUV2), count)))
-            for count in range(1, 9)
+            for count in TASKS
         ),
         *(replace(base, axis="rank", value=rank, params=_ranks(rank)) for rank in RANKS),
         *(replace(base, axis="channels", value=n, tasks=(("segmentation", n), *NYUV2[1:])) for n in CHANNELS),
