@@ -111,4 +111,5 @@ def _memory_line(axes: Axes, points: Sequence[Measurement], way: str) -> None:
 
 def _label(m: Measurement) -> str:
     precision = "" if m.precision == "fp32" else f" {m.precision}"
-    return f"{title_of(str(m.job['method']))}, {m.size['name']}, {m.job['batch']} img{precision}"
+    passes = "" if m.job["passes"] == "chosen" else f", {m.job['passes']}"
+    return f"{title_of(str(m.job['method']))}, {m.size['name']}, {m.job['batch']} img{precision}{passes}"

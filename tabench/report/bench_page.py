@@ -82,7 +82,9 @@ def _section(machine: Machine, folder: Path) -> Section:
 
 def headline(machine: Machine) -> str:
     """What the training steps of TA-LoRA say, as one sentence; empty without them."""
-    rows = [m for m in bench_figures.gains(machine) if m.job["method"] == METHOD]
+    rows = [
+        m for m in bench_figures.gains(machine) if m.job["method"] == METHOD and m.job["passes"] == "chosen"
+    ]
     if not rows:
         return ""
     ratios = [float(m.parts["time"]["train"]["ratio"]["of_medians"]) for m in rows]

@@ -133,4 +133,5 @@ def _order(m: Measurement) -> tuple[Any, ...]:
     method = str(m.job["method"])
     rank = names.index(method) if method in names else len(names)
     size = (int(m.size["width"]), int(m.size["depth"]), int(m.size["input"]))
-    return (*size, int(m.job["batch"]), m.precision, rank, method, m.job["axis"], m.job["value"])
+    passes = str(m.job["passes"])
+    return (*size, int(m.job["batch"]), m.precision, rank, method, passes, m.job["axis"], m.job["value"])

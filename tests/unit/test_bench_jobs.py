@@ -11,7 +11,9 @@ from tabench.catalog import METHODS
 from tabench.engine.bench.estimate import encoder_flops, seconds
 from tabench.engine.bench.jobs import PARTS, Job, Place
 from tabench.engine.bench.sizes import find_size
+from tabench.engine.bench.subject import passes_of
 from tabench.engine.bench.suites import SUITES, chosen, suite
+from tabench.engine.passes import Passes
 from tabench.errors import SpecError, TabenchError
 from tabench.sam.geometry import VIT_B
 
@@ -77,11 +79,30 @@ def test_patterns_choose_by_name() -> None:
     jobs = suite("cpu")
     assert [job.name for job in chosen(jobs, ["paths-ta-lora-b12-*"])] == [
         "paths-ta-lora-b12-256-n1",
+        "paths-ta-lora-b12-256-n1-apart",
         "paths-ta-lora-b12-512-n1",
     ]
     assert {job.axis for job in chosen(jobs, ["curve-rank", "curve-image"])} == {"rank", "image"}
     with pytest.raises(SpecError, match="paths-ta-lora-nano-n1"):
         chosen(jobs, ["paths-ta-lora-nano-m1"])
+
+
+@pytest.mark.parametrize(
+    ("size", "passes", "images", "evaluated", "apart"),
+    [
+        ("nano", "chosen", 4, 4, False),
+        ("b12-512", "chosen", 1, 1, True),
+        ("b12-512", "together", 4, 4, False),
+        ("nano", "apart", 4, 4, True),
+    ],
+)
+def test_passes_are_chosen_as_the_harness_does(
+    size: str, passes: str, images: int, evaluated: int, apart: bool
+) -> None:
+    job = Job("paths", "ta-lora", size, batch=4, passes=passes)
+    assert passes_of(job) == Passes(images=images, evaluated=evaluated, apart=apart)
+    extra = passes_of(replace(job, passes=f"{passes}+recompute+compiled"))
+    assert (extra.recompute, extra.compiled, extra.apart) == (True, True, apart)
 
 
 def test_tasks_that_come_again_are_numbered() -> None:

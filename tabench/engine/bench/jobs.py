@@ -36,6 +36,9 @@ class Job:
         batch: Images a step.
         precision: "fp32", or "bf16" under autocast.
         tasks: (kind, channels) of each task; a kind may come again.
+        passes: How the fast path's training steps are cut: "chosen" as the harness does, or "together" or
+            "apart" for the tasks; "+recompute" and "+compiled" add activation checkpointing and
+            torch.compile.
         params: Hyper-parameters that differ from the method's defaults.
         works: Of kind "paths": what is timed.
         axis: Of a growth curve: what varies ("tasks", "rank", "channels", "image").
@@ -51,6 +54,7 @@ class Job:
     batch: int = 1
     precision: Literal["fp32", "bf16"] = "fp32"
     tasks: tuple[tuple[str, int], ...] = NYUV2
+    passes: str = "chosen"
     params: Mapping[str, Value] = field(default_factory=dict)
     works: tuple[str, ...] = ("train", "evaluate")
     axis: str = ""
@@ -66,7 +70,8 @@ class Job:
         if self.axis:
             place = "" if self.axis == "image" else f"-{size}"
             return f"curve-{self.axis}-{self.value:03d}-{self.method}{place}{self._precision}"
-        return f"{self.kind}-{self.method}-{size}-n{self.batch}{self._precision}"
+        passes = "" if self.passes == "chosen" else f"-{self.passes.removeprefix('chosen+')}"
+        return f"{self.kind}-{self.method}-{size}-n{self.batch}{self._precision}{passes}"
 
     @property
     def _precision(self) -> str:

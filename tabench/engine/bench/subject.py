@@ -19,12 +19,16 @@ from tabench.data.base import Sample, Split
 from tabench.data.loading import Batch, evaluation_batches
 from tabench.engine.bench.jobs import Job, Place
 from tabench.engine.evaluate import evaluate
-from tabench.engine.loop import Setting, accumulate, trained_parameters
+from tabench.engine.gradients import accumulate
+from tabench.engine.loop import trained_parameters
 from tabench.engine.model import parametrisation
 from tabench.engine.optim import build_optimizer
+from tabench.engine.passes import Passes
+from tabench.engine.setting import Setting
 from tabench.engine.unit import Unit, derive_seed
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.regulariser import regulariser
+from tabench.sam.geometry import SMALL_IMAGE
 from tabench.sam.msam import MSam
 from tabench.sam.msam import Path as Way
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
@@ -111,7 +115,7 @@ class Subject:
             fill_zeros(model)
             model.to(self.device)
             optimizer = build_optimizer(trained_parameters(model), cell.train)
-            setting = Setting(cell, unit, self.tasks, split, split, device=self.device, eval_batch=job.batch)
+            setting = Setting(cell, unit, self.tasks, split, split, device=self.device, passes=passes_of(job))
             self.parts.append(Trained(model, setting, optimizer))
 
     def take(self, way: Way) -> None:
@@ -143,7 +147,7 @@ class Subject:
         self.take(way)
         for part in self.parts:
             s = part.setting
-            evaluate(part.model, s.unit, s.tasks, s.evaluated, s.device, batch_size=s.eval_batch)
+            evaluate(part.model, s.unit, s.tasks, s.evaluated, s.device, batch_size=s.passes.evaluated)
 
     def outputs(self, way: Way) -> dict[str, Tensor]:
         """Raw channels of all tasks, without gradients."""
@@ -158,6 +162,20 @@ class Subject:
     def work(self, name: str, way: Way) -> None:
         """Do "train" or "evaluate"."""
         {"train": self.train, "evaluate": self.evaluate}[name](way)
+
+
+def passes_of(job: Job) -> Passes:
+    """How the fast path's steps are cut: as the harness chooses (see `choose_passes`), or as the job says."""
+    words = job.passes.split("+")
+    small = job.where.backbone.image_size <= SMALL_IMAGE
+    chosen = "chosen" in words
+    return Passes(
+        images=1 if chosen and not small else job.batch,
+        evaluated=job.batch if small or not chosen else 1,
+        apart="apart" in words or (chosen and not small),
+        recompute="recompute" in words,
+        compiled="compiled" in words,
+    )
 
 
 def forward(model: MSam, setting: Setting, images: Tensor) -> dict[str, Tensor]:

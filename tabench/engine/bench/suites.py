@@ -48,6 +48,7 @@ def suite(name: str) -> list[Job]:
         jobs += paths(ours, ["b4-256"], (1,))
         jobs += briefly(training(paths(every, ["b4-256"], (1,))), 5.0)
         jobs += training(paths(ours, ["b4-512", "b12-256"], (1,)))
+        jobs += cut(few(training(paths(ours, ["b12-256"], (1,)))), "apart")
         jobs += few(training(paths(ours, ["b4-256"], (4,))))
         jobs += few(training(paths(ours, ["b12-512"], (1,))))
     if name == "cpu-full":
@@ -56,6 +57,8 @@ def suite(name: str) -> list[Job]:
         jobs += inference(_adapted(), ["nano", *CPU_SIZES], (1, 4))
         jobs += growth("nano", NANO_SIDES)
         jobs += profiles(ours, ["nano", *CPU_SIZES])
+        for passes in ("together", "apart", "apart+recompute"):
+            jobs += cut(training(paths(ours, ["nano", *CPU_SIZES], (1, 4))), passes)
     if name in ("gpu", "gpu-full"):
         jobs += _both(paths(every, ["vit_b"], (1,)))
         jobs += harness(ours, "vit_b")
@@ -63,6 +66,8 @@ def suite(name: str) -> list[Job]:
         jobs += _both(inference(ours, GPU_SIZES, (1, 8)))
         jobs += growth("vit_b", GPU_SIDES)
         jobs += _both(paths(ours, GPU_SIZES, (1, 4, 8)))
+        for passes in ("together", "chosen+compiled", "together+compiled"):
+            jobs += _both(cut(training(paths(ours, ["vit_b", "vit_l"], (1, 4))), passes))
     if name == "gpu-full":
         jobs += _both(paths(every, GPU_SIZES, (1, 4, 8)))
     if jobs:
@@ -101,6 +106,11 @@ def briefly(jobs: Iterable[Job], budget: float) -> list[Job]:
 def few(jobs: Iterable[Job]) -> list[Job]:
     """The jobs with two rounds: for steps of half a minute."""
     return [replace(job, repeats=2, fewest=2) for job in jobs]
+
+
+def cut(jobs: Iterable[Job], passes: str) -> list[Job]:
+    """The jobs with the fast path's steps cut otherwise than the harness chooses."""
+    return [replace(job, passes=passes) for job in jobs]
 
 
 def training(jobs: Iterable[Job]) -> list[Job]:

@@ -60,7 +60,9 @@ def measured(
 ) -> dict[str, dict[str, Any]]:
     """`alternate` as a job wants it; ways that are not able are told to have had no memory."""
     runnable = {name: ways[name] for name in able}
-    if device.type == "cuda":  # counting warmed them up, but not what counting switches off
+    if (
+        device.type == "cuda" or "compiled" in job.passes
+    ):  # counting warmed them up, but not what counting switches off
         for work in runnable.values():
             within_memory(work)
     found = alternate(runnable, repeats=job.repeats, fewest=job.fewest, budget=job.budget, device=device)
