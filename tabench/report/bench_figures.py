@@ -110,6 +110,5 @@ def _memory_line(axes: Axes, points: Sequence[Measurement], way: str) -> None:
 
 
 def _label(m: Measurement) -> str:
-    precision = "" if m.precision == "fp32" else f" {m.precision}"
-    passes = "" if m.job["passes"] == "chosen" else f", {m.job['passes']}"
-    return f"{title_of(str(m.job['method']))}, {m.size['name']}, {m.job['batch']} img{precision}{passes}"
+    how = "" if m.run_as == "fp32" else f", {m.run_as}"
+    return f"{title_of(str(m.job['method']))}, {m.size['name']}, {m.job['batch']} img{how}"

@@ -73,7 +73,8 @@ def _section(machine: Machine, folder: Path) -> Section:
         write_bytes(stem.with_name(f"{stem.name}.pdf"), files.pdf, durable=False)
         pictures[name] = Picture(caption, files.svg)
     holes = [
-        f"{title_of(m.job['method'])}, {m.size['name']}, {m.job['batch']} images, {m.precision}: {what}"
+        f"{title_of(m.job['method'])}, {m.size['name']}, {wording.counted(m.job['batch'], 'image')}, {m.run_as}: "
+        f"{what}"
         for m in machine.measurements
         for what in m.ran_out()
     ]

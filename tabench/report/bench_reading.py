@@ -50,6 +50,12 @@ class Measurement:
         """Precision of the forward pass: "fp32" or "bf16"."""
         return str(self.job["precision"])
 
+    @property
+    def run_as(self) -> str:
+        """Precision, and how steps are cut where that is not the harness's choice: "bf16, together"."""
+        passes = str(self.job["passes"])
+        return self.precision if passes == "chosen" else f"{self.precision}, {passes}"
+
     def memory(self, way: str, work: str) -> float | None:
         """Peak over base of a path in MB; None where it is not measured or did not fit."""
         found = self.parts.get(f"memory-{way}", {}).get(work, {})

@@ -12,8 +12,7 @@ from tabench.report.sheet import Sheet
 
 HOLE = "–"
 WORKS = {"train": "Training step", "evaluate": "Evaluation"}
-_WHO = ("Method", "Size", "Images", "Precision")
-PASSES = "Passes"
+_WHO = ("Method", "Size", "Images", "Run as")
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,9 @@ def tables(machine: Machine) -> list[BenchTable]:
 
 
 def _paths(machine: Machine, work: str) -> BenchTable:
-    rows = [
-        [*_who(m), Cell(str(m.job["passes"])), *_two_paths(m, work)]
-        for m in machine.of("paths")
-        if work in m.parts["time"]
-    ]
+    rows = [[*_who(m), *_two_paths(m, work)] for m in machine.of("paths") if work in m.parts["time"]]
     headings = [
-        *(("", word) for word in (*_WHO, PASSES)),
+        *(("", word) for word in _WHO),
         *(("Time", word) for word in ("plain", "fast", "plain / fast")),
         ("Processor time", "plain / fast"),
         *(("Peak memory over base", word) for word in ("plain", "fast", "fast / plain")),
@@ -105,12 +100,10 @@ def _paths(machine: Machine, work: str) -> BenchTable:
         headings,
         rows,
         [
-            "Passes: how the fast path cuts a step. “Chosen”: as the harness does, all images and tasks "
-            "together up to inputs of 256 pixels, above it one image and one task after the other. "
-            "“Together”: all images and tasks in one pass; “apart”: one task after the other. The plain "
-            "path is one pass."
+            "The plain path is one pass. The fast path cuts a step as the harness does: all images and tasks "
+            "together up to inputs of 256 pixels, above it one image and one task after the other. Where a "
+            "row says “together”, all images and tasks go in one pass; “apart”: one task after the other."
         ],
-        words=5,
     )
 
 
@@ -129,7 +122,7 @@ def _two_paths(m: Measurement, work: str) -> list[Cell]:
         else Cell(
             f"{ratio['of_medians']:.2f}",
             ratio["of_medians"],
-            f"{ratio['lowest']:.2f} to {ratio['highest']:.2f}",
+            f"{ratio['lowest']:.2f} to {ratio['highest']:.2f}" if ratio["lowest"] < ratio["highest"] else "",
         ),
         _number((ratio or {}).get("of_cpu"), "{:.2f}"),
         *(_number(value, "{:,.0f} MB") for value in memory),
@@ -280,7 +273,7 @@ def _who(m: Measurement) -> list[Cell]:
         Cell(title_of(str(m.job["method"]))),
         Cell(str(m.size["name"])),
         Cell(str(batch), float(batch)),
-        Cell(m.precision),
+        Cell(m.run_as),
     ]
 
 
@@ -288,7 +281,8 @@ def _time(timed: Json, steps: int = 1) -> Cell:
     if "error" in timed:
         return Cell(str(timed["error"]))
     median, low, high = (float(timed[key]) / steps for key in ("median_s", "q1_s", "q3_s"))
-    return Cell(milliseconds(median), median, f"{milliseconds(low)} to {milliseconds(high)}")
+    spread = f"{milliseconds(low)} to {milliseconds(high)}" if low < high else ""
+    return Cell(milliseconds(median), median, spread)
 
 
 def _flops(count: float | None) -> Cell:

@@ -144,7 +144,7 @@ def test_what_had_no_memory_is_named(tmp_path: Path) -> None:
         "–",
         "–",
     )
-    assert "TA-LoRA (Tucker), b4-256, 1 images, fp32: plain, train" in page.read_text(encoding="utf-8")
+    assert "TA-LoRA (Tucker), b4-256, 1 image, fp32: plain, train" in page.read_text(encoding="utf-8")
 
 
 def test_text_from_files_is_escaped(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -39,7 +42,7 @@ def _profiled(subject: Subject, way: Way) -> dict[str, Any]:
     cuda = subject.device.type == "cuda"
     subject.train(way)
     activities = [ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]
-    with profile(activities=activities, acc_events=True) as seen:
+    with _silent(), profile(activities=activities, acc_events=True) as seen:
         subject.train(way)
         if cuda:
             torch.cuda.synchronize()
@@ -58,6 +61,19 @@ def _profiled(subject: Subject, way: Way) -> dict[str, Any]:
             {"name": name, "seconds": _short(time), "calls": calls} for name, (time, calls) in first
         ],
     }
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the profiler's own log lines off standard error; they do not go through Python."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def kind_of(operator: str) -> str:
