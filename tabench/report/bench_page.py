@@ -72,12 +72,7 @@ def _section(machine: Machine, folder: Path) -> Section:
         write_bytes(stem.with_name(f"{stem.name}.png"), files.png, durable=False)
         write_bytes(stem.with_name(f"{stem.name}.pdf"), files.pdf, durable=False)
         pictures[name] = Picture(caption, files.svg)
-    holes = [
-        f"{title_of(m.job['method'])}, {m.size['name']}, {wording.counted(m.job['batch'], 'image')}, {m.run_as}: "
-        f"{what}"
-        for m in machine.measurements
-        for what in m.ran_out()
-    ]
+    holes = [f"{_named(m)}: {what}" for m in machine.measurements for what in m.ran_out()]
     return Section(machine, facts(machine), headline(machine), shown, pictures, holes)
 
 
@@ -149,6 +144,11 @@ def _chip_rates(measurements: Sequence[Measurement]) -> dict[str, list[float]]:
         if "chip_flops" in m.parts.get("time", {}):
             found.setdefault(m.precision, []).append(float(m.parts["time"]["chip_flops"]))
     return found
+
+
+def _named(m: Measurement) -> str:
+    images = wording.counted(int(m.job["batch"]), "image")
+    return f"{title_of(str(m.job['method']))}, {m.size['name']}, {images}, {m.run_as}"
 
 
 def _commit(git: object) -> str:
