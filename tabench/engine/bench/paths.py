@@ -47,4 +47,7 @@ def memory_of_path(job: Job, place: Place, way: Way) -> dict[str, Any]:
     """Peak memory of one path by work, in a process of its own."""
     subject = Subject(job, place)
     chosen = [work for work in _BY_PEAK if work in job.works]
+    if subject.device.type == "cuda" or "compiled" in job.passes:  # compilers and libraries take memory, once
+        for work in chosen:
+            within_memory(partial(subject.work, work, way))
     return {work: kept_peak(partial(subject.work, work, way), subject.device) for work in chosen}
