@@ -11,7 +11,7 @@ from statistics import median
 from tabench import __version__
 from tabench.errors import StoreError
 from tabench.report import bench_figures, sheet, style, wording
-from tabench.report.bench_reading import Machine, Measurement, read_machines, title_of
+from tabench.report.bench_reading import Json, Machine, Measurement, read_machines, title_of
 from tabench.report.bench_tables import BenchTable, tables
 from tabench.report.sections import Picture
 from tabench.report.templating import environment
@@ -122,9 +122,7 @@ def facts(machine: Machine) -> dict[str, str]:
     rates = _chip_rates(machine.measurements)
     found = {
         "Machine": machine.name,
-        "Device": ", ".join(
-            sorted({f"{c['place']['device']}, {c['place']['threads']} threads" for c in contents})
-        ),
+        "Device": ", ".join(sorted({_place(content["place"]) for content in contents})),
         "System": ", ".join(sorted({str(e["platform"]) for e in environments})),
         "Measured": dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
         "Commit": ", ".join(commits),
@@ -149,6 +147,10 @@ def _chip_rates(measurements: Sequence[Measurement]) -> dict[str, list[float]]:
 def _named(m: Measurement) -> str:
     images = wording.counted(int(m.job["batch"]), "image")
     return f"{title_of(str(m.job['method']))}, {m.size['name']}, {images}, {m.run_as}"
+
+
+def _place(place: Json) -> str:
+    return f"{place['device']}, {wording.counted(int(place['threads']), 'thread')}"
 
 
 def _commit(git: object) -> str:
