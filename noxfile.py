@@ -98,7 +98,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session(name="bench")
 def bench(session: nox.Session) -> None:
-    """Time one training step and one evaluation of every method; writes results/bench/."""
+    """The fast path against the plain one (`-- --suite gpu` on a GPU); results/bench/ and reports/bench/."""
     install(session)
     session.run("tabench", "bench", *session.posargs)
 

@@ -1,95 +1,159 @@
-"""``tabench bench``: time and memory of a step and an evaluation."""
+"""``tabench bench``: the fast path against the plain one, in time, memory and FLOPs."""
 
 from __future__ import annotations
 
-import enum
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import print_json, print_table
+from tabench.errors import TabenchError
 
+if TYPE_CHECKING:
+    from tabench.engine.bench.jobs import Job
 
-class Precision(enum.StrEnum):
-    """Precisions a step can have."""
-
-    FP32 = "fp32"
-    BF16 = "bf16"
+WHAT = "What is measured"
 
 
 @app.command(
-    epilog="Examples:\n\n  tabench bench\n\n"
-    "  tabench bench --backbone vit_b --method ta-lora --repeats 1   one step at 1024 pixels"
+    epilog="Examples:\n\n  tabench bench                                    the cpu suite and its page\n\n"
+    "  tabench bench --suite gpu                        SAM's own sizes\n\n"
+    "  tabench bench --only 'paths-ta-lora-b12-*' --repeats 3\n\n"
+    "  tabench bench --backbone vit_b@512 --method ta-lora\n\n"
+    "  tabench bench --render                           the page alone"
 )
 def bench(
-    method: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Method to measure. Repeatable; default: all.")
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=WHAT,
+            help="cpu, cpu-full, gpu or gpu-full. Default: cpu or gpu, by the device.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN", rich_help_panel=WHAT, help="Keep measurements by their names. Repeatable."
+        ),
     ] = None,
     backbone: Annotated[
-        str, typer.Option(metavar="NAME", help="See `tabench list backbones`.")
-    ] = "sam_vit_nano",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 1,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed repetitions after a warm-up.")] = 5,
-    precision: Annotated[Precision, typer.Option(help="Of the forward pass.")] = Precision.FP32,
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            rich_help_panel=WHAT,
+            help="Instead of a suite: a registered backbone, b12-512, vit_b@512 or nano-128.",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", rich_help_panel=WHAT, help="Keep these methods. Repeatable."),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, rich_help_panel=WHAT, help="Images a step, with --backbone.")
+    ] = 1,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, rich_help_panel=WHAT, help="Exactly so many rounds. Default: 3 to 5.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", rich_help_panel=WHAT, help="Measure again what is there already.")
+    ] = False,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Print what would be measured, and how long it takes.")
+    ] = False,
+    render: Annotated[bool, typer.Option("--render", help="Only write the page from what is there.")] = False,
     device: options.DeviceOption = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all cores.")] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figures.")] = Path("results/bench"),
+    threads: Annotated[
+        int | None, typer.Option(min=1, rich_help_panel=options.HOW, help="CPU threads. Default: all cores.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", rich_help_panel=options.WHERE, help="Folder of the figures.")
+    ] = Path("results/bench"),
+    page: Annotated[
+        Path, typer.Option(metavar="FILE", rich_help_panel=options.WHERE, help="The page.")
+    ] = Path("reports/bench/index.html"),
     as_json: options.JsonOption = False,
 ) -> None:
-    """Time a training step and an evaluation of every method, each in a process of its own.
+    """Time the fast path against the plain one; memory, FLOPs, agreement.
 
-    Images (288x384) and weights are random; neither changes the work.
+    Each measurement becomes a file in results/bench/<machine>/ as soon as it is there; a second
+    call measures what is missing. Images and weights are random; neither changes the work.
     """
-    import datetime
+    from tabench.report.bench_page import render_bench
 
+    if render:
+        typer.echo(f"{render_bench(out, page)}")
+        return
     import torch
 
-    from tabench.catalog import BACKBONES, METHODS
-    from tabench.engine.bench import Job, measure_apart
+    from tabench.engine.bench.jobs import Place
+    from tabench.engine.bench.runner import Runner
     from tabench.engine.device import choose_device
     from tabench.provenance.environment import capture, usable_cores
-    from tabench.store.atomic import write_json
 
-    BACKBONES.entry(backbone, where="--backbone")
-    names = method or METHODS.names()
-    for name in names:
-        METHODS.entry(name, where="--method")
-    where = str(choose_device(device))
-    rows = []
-    for name in names:
-        typer.echo(f"measuring {name} on {backbone} ...", err=True)
-        job = Job(
-            name,
-            backbone,
-            batch_size,
-            repeats=repeats,
-            precision=precision.value,
-            device=where,
-            threads=threads or usable_cores(),
-        )
-        rows.append(measure_apart(job))
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
-    machine = (
-        torch.cuda.get_device_name(where).replace(" ", "-").lower() if where.startswith("cuda") else "cpu"
-    )
-    path = out / machine.replace(" ", "-").lower() / f"{backbone}-b{batch_size}-{stamp}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"environment": capture(), "figures": rows}
-    write_json(path, content)
-    if as_json:
-        print_json(content)
+    where = choose_device(device)
+    place = Place(str(where), threads or usable_cores())
+    jobs = _jobs(suite or where.type.replace("cuda", "gpu"), only, backbone, method, batch_size, repeats)
+    if where.type == "cuda":
+        machine = torch.cuda.get_device_name(where)
+    else:
+        machine = f"{capture()['cpu']}, {place.threads} thread{'' if place.threads == 1 else 's'}"
+    folder = out / re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
+    if listing:
+        _list(jobs, place)
         return
-    cells = [
-        [
-            row["job"]["method"],
-            f"{row['train']['median_s']:.3f}",
-            f"{row['evaluate']['median_s']:.3f}",
-            f"{row['peak_mb']:.0f}",
-        ]
-        for row in rows
-    ]
-    print_table(["method", "training step (s)", "evaluation (s)", "peak memory (MB)"], cells)
-    typer.echo(f"medians of {repeats}; all tasks, {batch_size} image(s); written to {path}")
+    runner = Runner(folder, place, machine, lambda text: typer.echo(text, err=True), again)
+    paths, failures = runner.run(jobs)
+    written = render_bench(out, page)
+    if as_json:
+        from tabench.store.encoding import read_json
+
+        print_json({"figures": [read_json(path) for path in paths], "failures": failures})
+    else:
+        typer.echo(f"figures: {folder}\npage: {written}")
+    if failures:
+        raise TabenchError(f"{len(failures)} of {len(jobs)} measurements failed", where=failures[0])
+
+
+def _jobs(
+    suite: str,
+    only: list[str] | None,
+    backbone: str | None,
+    methods: list[str] | None,
+    batch_size: int,
+    repeats: int | None,
+) -> list[Job]:
+    from dataclasses import replace
+
+    from tabench.catalog import METHODS
+    from tabench.engine.bench import suites
+    from tabench.engine.bench.sizes import find_size
+
+    for name in methods or ():
+        METHODS.entry(name, where="--method")
+    if backbone is not None:
+        find_size(backbone)
+        jobs = suites.paths(methods or METHODS.names(), [backbone], [batch_size])
+    else:
+        jobs = [job for job in suites.suite(suite) if not methods or job.method in methods]
+    jobs = suites.chosen(jobs, only or ())
+    if repeats is not None:
+        jobs = [replace(job, repeats=repeats, fewest=repeats) for job in jobs]
+    return jobs
+
+
+def _list(jobs: list[Job], place: object) -> None:
+    from tabench.engine.bench.estimate import seconds
+    from tabench.engine.bench.jobs import Place
+
+    assert isinstance(place, Place)
+    guesses = [seconds(job, place) for job in jobs]
+    print_table(
+        ["measurement", "about (s)"],
+        [[job.name, f"{guess:.0f}"] for job, guess in zip(jobs, guesses, strict=True)],
+    )
+    typer.echo(f"{len(jobs)} measurements, about {sum(guesses) / 60:.0f} minutes")

@@ -66,7 +66,12 @@ def render_overview(results_dir: Path, reports_dir: Path) -> list[Path]:
     html = (
         environment()
         .get_template("overview.html.j2")
-        .render(rendered=rendered, waiting=waiting, version=__version__)
+        .render(
+            rendered=rendered,
+            waiting=waiting,
+            speed=(reports_dir / "bench" / "index.html").is_file(),
+            version=__version__,
+        )
     )
     place, tex = reports_dir / "index.html", reports_dir / "paper" / "paper.tex"
     write_bytes(place, html.encode())

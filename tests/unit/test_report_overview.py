@@ -105,3 +105,12 @@ def test_a_damaged_summary_is_named(tmp_path: Path) -> None:
 def test_nothing_run_yet_is_an_empty_overview(tmp_path: Path) -> None:
     render_overview(tmp_path / "none", tmp_path / "reports")
     assert "No experiment has been run yet." in (tmp_path / "reports" / "index.html").read_text()
+
+
+def test_the_benchmark_is_linked_where_it_was_rendered(tmp_path: Path) -> None:
+    page, _ = render_overview(tmp_path / "results", tmp_path / "reports")
+    assert "bench/index.html" not in page.read_text()
+    (tmp_path / "reports" / "bench").mkdir()
+    (tmp_path / "reports" / "bench" / "index.html").touch()
+    page, _ = render_overview(tmp_path / "results", tmp_path / "reports")
+    assert 'href="bench/index.html"' in page.read_text()

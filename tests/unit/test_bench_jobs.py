@@ -1,0 +1,121 @@
+"""What the benchmark measures: sizes, names, suites, choices, estimates."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tabench.catalog import METHODS
+from tabench.engine.bench.estimate import encoder_flops, seconds
+from tabench.engine.bench.jobs import PARTS, Job, Place
+from tabench.engine.bench.sizes import find_size
+from tabench.engine.bench.subject import passes_of
+from tabench.engine.bench.suites import SUITES, chosen, suite
+from tabench.engine.passes import Passes
+from tabench.errors import SpecError, TabenchError
+from tabench.sam.geometry import VIT_B
+
+TWO_CORES, GPU = Place("cpu", 2), Place("cuda", 8)
+
+
+def test_a_cut_down_vit_b_keeps_all_but_depth_and_input() -> None:
+    size = find_size("b12-512")
+    assert replace(size.backbone, name="vit_b", image_size=1024) == VIT_B
+    assert (size.image, size.backbone.grid, size.padded) == ((384, 512), 32, 42)
+    shallow = find_size("b4-256")
+    assert (shallow.backbone.depth, shallow.backbone.global_attn_indexes, shallow.padded) == (4, (2,), 28)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "image"),
+    [
+        ("nano", 96, (72, 96)),
+        ("nano-128", 128, (96, 128)),
+        ("vit_l", 1024, (288, 384)),
+        ("vit_b@512", 512, (384, 512)),
+    ],
+)
+def test_sizes_by_name(name: str, side: int, image: tuple[int, int]) -> None:
+    size = find_size(name)
+    assert (size.backbone.image_size, size.image) == (side, image)
+
+
+@pytest.mark.parametrize("name", ["vit_x", "nano-100", "b4-8", "vit_b@wide"])
+def test_wrong_sizes_are_refused(name: str) -> None:
+    with pytest.raises(TabenchError, match=r"vit_x|nano-100|b4-8|wide"):
+        find_size(name)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_jobs_of_a_suite_have_names_of_their_own_and_real_sizes(name: str) -> None:
+    jobs = suite(name)
+    assert len({job.name for job in jobs}) == len(jobs)
+    for job in jobs:
+        assert job.where.backbone.grid > 0
+        assert json.loads(json.dumps(job.to_json())) == job.to_json()
+        assert job.kind in PARTS
+        assert not set(job.name) & set("/@ ")
+    measured = {job.method for job in jobs if job.kind == "paths"}
+    assert measured == set(METHODS.names())
+
+
+def test_the_cpu_suite_has_what_two_cores_are_judged_by() -> None:
+    jobs = {job.name: job for job in suite("cpu")}
+    for size in ("b4-256", "b4-512", "b12-256", "b12-512"):
+        assert "train" in jobs[f"paths-ta-lora-{size}-n1"].works
+    assert [job.value for job in jobs.values() if job.axis == "tasks"] == list(range(1, 9))
+    assert {job.axis for job in jobs.values()} == {"", "tasks", "rank", "channels", "image"}
+    assert sum(seconds(job, TWO_CORES) for job in jobs.values()) < 13 * 60
+
+
+def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
+    with pytest.raises(SpecError, match="cpu-full"):
+        suite("cpu-ful")
+
+
+def test_patterns_choose_by_name() -> None:
+    jobs = suite("cpu")
+    assert [job.name for job in chosen(jobs, ["paths-ta-lora-b12-*"])] == [
+        "paths-ta-lora-b12-256-n1",
+        "paths-ta-lora-b12-256-n1-apart",
+        "paths-ta-lora-b12-512-n1",
+    ]
+    assert {job.axis for job in chosen(jobs, ["curve-rank", "curve-image"])} == {"rank", "image"}
+    with pytest.raises(SpecError, match="paths-ta-lora-nano-n1"):
+        chosen(jobs, ["paths-ta-lora-nano-m1"])
+
+
+@pytest.mark.parametrize(
+    ("size", "passes", "images", "evaluated", "apart"),
+    [
+        ("nano", "chosen", 4, 4, False),
+        ("b12-512", "chosen", 1, 1, True),
+        ("b12-512", "together", 4, 4, False),
+        ("nano", "apart", 4, 4, True),
+    ],
+)
+def test_passes_are_chosen_as_the_harness_does(
+    size: str, passes: str, images: int, evaluated: int, apart: bool
+) -> None:
+    job = Job("paths", "ta-lora", size, batch=4, passes=passes)
+    assert passes_of(job) == Passes(images=images, evaluated=evaluated, apart=apart)
+    extra = passes_of(replace(job, passes=f"{passes}+recompute+compiled"))
+    assert (extra.recompute, extra.compiled, extra.apart) == (True, True, apart)
+
+
+def test_tasks_that_come_again_are_numbered() -> None:
+    job = Job("paths", "ta-lora", "nano", tasks=(("depth", 1), ("normals", 3), ("depth", 1), ("depth", 1)))
+    assert job.task_names == ("depth", "normals", "depth-2", "depth-3")
+
+
+def test_estimates_grow_with_the_work() -> None:
+    job = Job("paths", "ta-lora", "b4-256")
+    guess = seconds(job, TWO_CORES)
+    assert seconds(replace(job, size="b12-256"), TWO_CORES) > guess
+    assert seconds(replace(job, batch=4), TWO_CORES) > guess
+    assert seconds(replace(job, works=("train",)), TWO_CORES) < guess
+    assert seconds(job, GPU) < guess
+    # 12 blocks of 64 x 64 tokens; the published count of SAM's ViT-B encoder is 487 GMACs
+    assert encoder_flops(find_size("vit_b")) / 2 == pytest.approx(487e9, rel=0.02)

@@ -1,0 +1,136 @@
+"""Measuring for real, at the smallest size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from tabench.catalog import METHODS
+from tabench.engine.bench.counting import agreement, flops_of
+from tabench.engine.bench.isolated import MeasurementError, apart
+from tabench.engine.bench.jobs import Job, Place
+from tabench.engine.bench.measures import measure
+from tabench.engine.bench.profiling import kind_of
+from tabench.engine.bench.subject import Subject
+from tabench.methods.injection import AdaptedLinear
+from tabench.sam.msam import Path as Way
+
+PLACE = Place("cpu", 1)
+JOB = Job("paths", "ta-lora", "nano-24", params={"ranks": (3, 4, 2)}, repeats=2, fewest=2)
+
+
+def test_both_paths() -> None:
+    found = measure(JOB, PLACE, "time")
+    assert found["models"] == 1
+    assert found["chip_flops"] > 1e8
+    for work in ("train", "evaluate"):
+        figures = found[work]
+        for way in ("plain", "fast"):
+            assert len(figures[way]["wall_s"]) == 2
+            rate = figures["flops"][way] / figures[way]["median_s"]
+            assert figures["rates"][way]["tflop_per_s"] == pytest.approx(rate / 1e12, rel=1e-3)
+            assert figures["rates"][way]["share_of_chip"] == pytest.approx(
+                rate / found["chip_flops"], rel=1e-3
+            )
+    assert found["train"]["flops"]["plain"] > 2 * found["evaluate"]["flops"]["plain"]
+    assert found["agreement"]["outputs"] < 1e-4
+    assert found["agreement"]["gradients"] < 1e-3
+    assert found["agreement"]["loss"] < 1e-5
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_the_paths_agree_for_every_method(method: str) -> None:
+    subject = Subject(Job("paths", method, "nano-24", batch=2), PLACE)
+    assert len(subject.parts) == (3 if METHODS.get(method).sharing == "per-task" else 1)
+    found = agreement(subject)
+    assert found["outputs"] < 1e-4
+    assert found["gradients"] < 1e-3
+
+
+def test_a_path_that_computes_something_else_is_found_out() -> None:
+    class Wrong(Subject):
+        def gradients(self, way: Way) -> dict[str, float]:
+            terms = super().gradients(way)
+            if way == "fast":
+                self.parts[0].model.image_encoder.blocks[0].norm1.weight.grad *= 1.01
+            return terms
+
+    found = agreement(Wrong(JOB, PLACE))
+    assert found["gradients"] > 5e-3
+    assert found["worst"].endswith("blocks.0.norm1.weight")
+
+
+def test_no_update_is_zero() -> None:
+    for method in ("ta-lora", "ta-lora-cp", "lora-hps"):
+        model = Subject(replace(JOB, method=method, params={}), PLACE).parts[0].model
+        for layer in model.modules():
+            if isinstance(layer, AdaptedLinear):
+                update = layer.scale * layer.factors.dense().detach()
+                assert float(update.std()) == pytest.approx(0.02, rel=0.01)
+
+
+def test_flops_are_of_the_products_alone() -> None:
+    a, b = torch.ones(3, 5), torch.ones(5, 7)
+    assert flops_of(lambda: (a @ b).softmax(-1) + 1) == 2 * 3 * 5 * 7
+
+
+def test_memory_of_each_path() -> None:
+    for part in ("memory-plain", "memory-fast"):
+        found = measure(JOB, PLACE, part)
+        assert set(found) == {"train", "evaluate"}
+        assert all(figures["peak_mb"] >= figures["base_mb"] > 0 for figures in found.values())
+
+
+def test_inference_forms() -> None:
+    job = replace(JOB, kind="inference", batch=2)
+    found = measure(job, PLACE, "time")
+    assert found["apart"] < 1e-4
+    for scope in ("one", "all"):
+        assert set(found[scope]["images_per_s"]) == {"plain", "factored", "merged"}
+        pace = found[scope]["images_per_s"]["merged"]
+        assert pace == pytest.approx(2 / found[scope]["merged"]["median_s"], rel=1e-3)
+    # one product where the factored layer has four; of all tasks the factored ones share their first
+    assert found["one"]["flops"]["merged"] < found["one"]["flops"]["factored"]
+    assert found["one"]["flops"]["plain"] < found["all"]["flops"]["plain"]
+    for form in ("plain", "factored", "merged"):
+        assert measure(job, PLACE, f"memory-{form}")["all"]["peak_mb"] > 0
+
+
+def test_the_harness_against_a_bare_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabench.engine.bench.harness.HARNESS_STEPS", 2)
+    found = measure(replace(JOB, kind="harness"), PLACE, "time")
+    assert found["steps"] == 2
+    more = found["harness"]["median_s"] - found["bare"]["median_s"]
+    assert found["overhead"] == pytest.approx(more / found["bare"]["median_s"], rel=0.01, abs=1e-3)
+
+
+def test_a_profile_names_where_the_time_goes() -> None:
+    found = measure(replace(JOB, kind="profile"), PLACE, "time")
+    for way in ("plain", "fast"):
+        kinds: dict[str, Any] = found[way]["kinds"]
+        assert {"matrix products", "softmax", "norms", "optimiser"} <= set(kinds)
+        assert sum(kinds.values()) == pytest.approx(found[way]["total_s"], rel=0.01)
+        assert len(found[way]["operators"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("operator", "kind"),
+    [
+        ("aten::addmm", "matrix products"),
+        ("aten::_softmax_backward_data", "softmax"),
+        ("aten::native_layer_norm", "norms"),
+        ("aten::copy_", "copies"),
+        ("aten::mul", "other element-wise work"),
+        ("ampere_sgemm_128x64_nn", "matrix products"),
+    ],
+)
+def test_kinds_of_operators(operator: str, kind: str) -> None:
+    assert kind_of(operator) == kind
+
+
+def test_a_failed_process_is_named_with_its_error() -> None:
+    with pytest.raises(MeasurementError, match=r"paths-ta-lora-nano-24-n1, time.*no-such-task"):
+        apart(replace(JOB, tasks=(("no-such-task", 1),)), PLACE, "time")

@@ -1,0 +1,76 @@
+"""Alternating, summarising, and running out of memory."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from tabench.engine.bench.memory import peak_of
+from tabench.engine.bench.timing import OUT_OF_MEMORY, alternate, quartiles, ratio
+
+CPU = torch.device("cpu")
+
+
+def test_ways_take_turns() -> None:
+    order: list[str] = []
+    found = alternate(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")},
+        repeats=3,
+        fewest=1,
+        budget=60,
+        device=CPU,
+    )
+    assert order == ["a", "b", "a", "b", "a", "b"]
+    assert [len(found[way]["wall_s"]) for way in "ab"] == [3, 3]
+
+
+def test_a_spent_budget_ends_it_after_the_fewest_rounds() -> None:
+    found = alternate({"a": lambda: time.sleep(0.02)}, repeats=9, fewest=2, budget=0.01, device=CPU)
+    assert len(found["a"]["wall_s"]) == 2
+    assert found["a"]["median_s"] >= 0.02
+    assert found["a"]["cpu_median_s"] < 0.02  # asleep
+
+
+def test_a_way_without_memory_is_told_and_the_others_go_on() -> None:
+    def hungry() -> None:
+        raise torch.OutOfMemoryError("none left")
+
+    found = alternate({"a": hungry, "b": lambda: None}, repeats=2, fewest=2, budget=1, device=CPU)
+    assert found["a"] == {"error": OUT_OF_MEMORY}
+    assert len(found["b"]["wall_s"]) == 2
+    assert ratio(found, "a", "b") is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
+def test_quartiles_are_numpys(count: int) -> None:
+    values = list(np.random.default_rng(count).random(count))
+    assert quartiles(values) == pytest.approx(tuple(np.percentile(values, [25, 50, 75])))
+
+
+def test_a_ratio_is_of_medians_and_has_the_range_of_its_rounds() -> None:
+    figures = {
+        "plain": {"median_s": 4.0, "cpu_median_s": 6.0, "wall_s": [4.0, 3.0, 6.0]},
+        "fast": {"median_s": 2.0, "cpu_median_s": 2.0, "wall_s": [2.0, 2.0, 2.0]},
+    }
+    assert ratio(figures, "plain", "fast") == {
+        "of_medians": 2.0,
+        "lowest": 1.5,
+        "highest": 3.0,
+        "of_cpu": 3.0,
+    }
+
+
+def test_peak_memory_counts_what_is_freed_again() -> None:
+    def work() -> None:
+        torch.ones(64, 2**20)  # 256 MB
+
+    found = peak_of(work, CPU)
+    if found["counter"] == "VmHWM":
+        pytest.skip("this system cannot reset its peak")
+    assert 250 < float(found["over_base_mb"]) < 300
+    assert float(found["peak_mb"]) == pytest.approx(
+        float(found["base_mb"]) + float(found["over_base_mb"]), abs=0.2
+    )
