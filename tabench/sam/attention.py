@@ -13,7 +13,6 @@ add_decomposed_rel_pos).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Final
 
 import torch
@@ -54,12 +53,10 @@ def _relative(q: Tensor, tables: tuple[Tensor, Tensor], grid: tuple[int, int]) -
     return rel_h.flatten(1, 2), rel_w.flatten(1, 2)
 
 
-@lru_cache(maxsize=16)
 def _offsets(size: int, device: torch.device) -> Tensor:
     """Index of query i's offset to key j in a table of 2 * size - 1 offsets, (size, size)."""
-    with torch.inference_mode(False):
-        place = torch.arange(size, device=device)
-        return place[:, None] - place[None, :] + size - 1
+    place = torch.arange(size, device=device)
+    return place[:, None] - place[None, :] + size - 1
 
 
 # its loops, unrolled, would take minutes to compile
@@ -142,9 +139,7 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Ten
     return found[0, ..., :dim]
 
 
-@lru_cache(maxsize=16)
 def _one_hot(height: int, width: int, device: torch.device) -> Tensor:
     """Each token's row and column as one-hot vectors, (H * W, H + W)."""
-    with torch.inference_mode(False):
-        rows = torch.eye(height, device=device).repeat_interleave(width, dim=0)
-        return torch.cat([rows, torch.eye(width, device=device).repeat(height, 1)], dim=-1)
+    rows = torch.eye(height, device=device).repeat_interleave(width, dim=0)
+    return torch.cat([rows, torch.eye(width, device=device).repeat(height, 1)], dim=-1)

@@ -81,7 +81,12 @@ def encode(
 
 @cache
 def _compiled() -> Callable[[Block, Tensor, int], Tensor]:
-    """`forward_block` compiled; blocks of one shape share what was compiled."""
+    """`forward_block` compiled; blocks of one shape share what was compiled.
+
+    Global and windowed blocks, the first one and the others, training and evaluation, one task and all are
+    compiled apart: more than torch allows by itself.
+    """
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 32)
     return torch.compile(forward_block, dynamic=False)
 
 
