@@ -8,14 +8,13 @@ run then evaluates them and ends in the very record that training again would gi
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabench.errors import CheckpointError
 from tabench.spec.cell import Cell
-from tabench.store.atomic import write_json
+from tabench.store.atomic import copy_file, write_json
 from tabench.store.claim import Claim
 from tabench.store.encoding import read_json
 from tabench.store.index import Index
@@ -134,7 +133,7 @@ def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
                 state.best_weights = parameters
             Keeper(folder.checkpoint / unit.name).save(parameters, Adam(parameters.values()), state)
         if source.folder.journal_file.is_file() and not folder.journal_file.exists():
-            shutil.copyfile(source.folder.journal_file, folder.journal_file)
+            copy_file(source.folder.journal_file, folder.journal_file)
         run = dict(read_json(source.folder.run)) if source.folder.run.is_file() else {}
         write_json(folder.run, {**run, "weights_from": source.record.cell_id})
 
