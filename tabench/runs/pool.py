@@ -122,13 +122,17 @@ class PoolExecutor:
         elif self._again(message):
             return False  # a device that failed stays broken in the process that used it
         else:
-            self._outcomes.append(message)
-            if self._asked():
-                self._todo.clear()
-            elif message.state == "interrupted" and not self._stopping:
+            self._keep(message)
+            if message.state == "interrupted" and self._todo:
                 return False  # it was asked to stop, and would interrupt every other cell
             self._give(worker)
         return True
+
+    def _keep(self, outcome: Outcome) -> None:
+        """A cell's end; after a stop or the last failure, no other cell is started."""
+        self._outcomes.append(outcome)
+        if self._asked() or self._options.ends_with(outcome):
+            self._todo.clear()
 
     def _again(self, outcome: Outcome) -> bool:
         """Whether a cell is put back for another try."""
@@ -143,7 +147,7 @@ class PoolExecutor:
         """A process died in the middle of a cell: once more, or a failure."""
         worker.process.join()
         if self._stopping:  # before it could listen
-            self._outcomes.append(Outcome(job, "interrupted", message="stopped before it began"))
+            self._keep(Outcome(job, "interrupted", message="stopped before it began"))
             return
         code = worker.process.exitcode or 0
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
@@ -156,7 +160,7 @@ class PoolExecutor:
             attempts = sum(event.get("event") == "start" for event in folder.read_journal())
             folder.write_failure(error, attempt=attempts)
         self._listener(Event(job.cell.id, "failed", {"kind": outcome.kind, "message": outcome.message}))
-        self._outcomes.append(outcome)
+        self._keep(outcome)
 
 
 class ProcessDiedError(OSError):
