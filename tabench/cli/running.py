@@ -171,7 +171,7 @@ def run(
         folder = ExperimentFolder(results, plan.experiment.name)
         check_writable(folder.path)
         folder.write_experiment(plan.experiment_json())
-        _generate(plan)
+        generate_data(plan)
         with view_of(jobs, console(stderr=True)) as view:
             outcomes = _executor(executor, jobs, how).run(jobs, how, view)
     failed = [o for o in outcomes if o.state == "failed"]
@@ -327,7 +327,7 @@ def _check_inputs(plan: Plan, device: str) -> None:
     load_checkpoint(BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint)
 
 
-def _generate(plan: Plan) -> None:
+def generate_data(plan: Plan) -> None:
     """Write the synthetic dataset, or what is missing of it."""
     generate, root = plan.resolution.generate, plan.resolution.data_root
     if generate is None:
