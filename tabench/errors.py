@@ -2,13 +2,24 @@
 
 Every error that a person can cause says what was wrong, where (a file, a key or
 an image), and what to do about it. `kind` is the word that a failed run is recorded
-under, so scripts can tell a typing error from a lost machine.
+under (`FAILURE_KINDS`), so scripts can tell a typing error from a lost machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
+
+FAILURE_KINDS = {
+    "spec": "an experiment file, an option or a name that cannot be used as written",
+    "data": "a dataset, weights or a checkpoint that is missing, damaged or holds impossible values",
+    "out-of-memory": "the device or the host ran out of memory, however small the passes were made",
+    "diverged": "a loss that is not finite",
+    "interrupted": "stopped from outside; the last checkpoint is kept",
+    "infrastructure": "the disk, the file system, the device or the process failed",
+    "unexpected": "none of these: most likely a mistake in the code of tabench or of a plugin",
+}
+RETRIED_KINDS = ("interrupted", "infrastructure")  # another try may end otherwise; the rest would fail again
 
 
 class TabenchError(Exception):
@@ -50,7 +61,7 @@ class DataError(TabenchError):
 class CheckpointError(TabenchError):
     """Weights that are missing, truncated, of the wrong shape, or unsafe to read."""
 
-    kind = "checkpoint"
+    kind = "data"
 
 
 class DivergedError(TabenchError):

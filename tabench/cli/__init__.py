@@ -19,6 +19,7 @@ from tabench.cli import (
     preparing,
     pretraining,
     running,
+    store,
 )
 from tabench.cli.app import app
 from tabench.cli.output import print_error
@@ -38,6 +39,7 @@ __all__ = [
     "preparing",
     "pretraining",
     "running",
+    "store",
 ]
 
 BRIEF = ("describe", "doctor", "list", "plan", "status")  # end before collecting cycles pays

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,8 +20,23 @@ if TYPE_CHECKING:
 COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
-@app.command(epilog="Examples:\n\n  tabench doctor\n\n  tabench doctor --results /scratch/results --json")
-def doctor(results: options.ResultsOption = options.RESULTS, as_json: options.JsonOption = False) -> None:
+@app.command(
+    epilog="Examples:\n\n  tabench doctor\n\n  tabench doctor --results /scratch/results --json\n\n"
+    "  tabench doctor --determinism --device cuda"
+)
+def doctor(
+    results: options.ResultsOption = options.RESULTS,
+    determinism: Annotated[
+        bool,
+        typer.Option(
+            "--determinism",
+            help="Also train a short demo cell twice alike and once with another number of threads, and say "
+            "where they part.",
+        ),
+    ] = False,
+    device: options.DeviceOption = "auto",
+    as_json: options.JsonOption = False,
+) -> None:
     """Check what decides whether runs work and repeat: torch, devices, weights, data, disks.
 
     Files are written to the results folder and the cache for a moment. Exit code 1 if there is a problem.
@@ -41,6 +56,10 @@ def doctor(results: options.ResultsOption = options.RESULTS, as_json: options.Js
         *_weights(),
         _data(),
     ]
+    if determinism:
+        from tabench.cli.determinism import repeats
+
+        found += repeats(device)
     if as_json:
         print_json({"findings": [asdict(f) for f in found], "environment": capture()})
     else:

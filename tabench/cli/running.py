@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,20 +12,34 @@ from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import console, print_json, progress_bar
 from tabench.cli.planning import experiment_name, plan_json, print_plan
-from tabench.errors import SpecError, StoreError
+from tabench.errors import FAILURE_KINDS, SpecError, StoreError
 
 if TYPE_CHECKING:
     from tabench.runs.executor import Executor, Job, Options, Outcome
     from tabench.runs.plan import Plan
 
 REPORTS = Path("reports")
+
+
+class OnError(enum.StrEnum):
+    """What a run does after a cell has failed."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
 EXAMPLES = "\n\n".join(
     [
         "Examples:",
         "  tabench run experiments/nyuv2.toml --report",
         "  tabench run nyuv2 --select method=ta-lora --select seed=0 --set train.epochs=2",
         "  tabench run nyuv2 --profile paper --data-root /data/nyuv2 --checkpoint sam_vit_l_0b3195.pth",
+        "  tabench run nyuv2 --retry out-of-memory --micro-batch 1",
         "Finished cells are never run twice. After Ctrl-C or a kill, the same command resumes.",
+        "A cell fails as spec, data, out-of-memory, diverged, interrupted, infrastructure or unexpected. "
+        "interrupted (by others than you) and infrastructure are tried again twice by themselves, from the "
+        "last checkpoint.",
+        "The same command tries every failed cell again; --retry narrows that.",
         "Exit code: 0 all done, 1 a cell failed (others still ran), 2 nothing could start, 130 interrupted.",
     ]
 )
@@ -99,6 +114,24 @@ def run(
             help="Read images from a packed copy in the cache. Default: where it takes little of the disk.",
         ),
     ] = None,
+    on_error: Annotated[
+        OnError,
+        typer.Option(
+            "--on-error",
+            rich_help_panel=options.HOW,
+            help="After a cell has failed: go on, or stop at once; running cells keep a checkpoint.",
+        ),
+    ] = OnError.CONTINUE,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--retry",
+            metavar="KIND",
+            rich_help_panel=options.WHAT,
+            help="Of the cells that failed before, run only those of this kind again; none leaves all "
+            "failed ones. Repeatable.",
+        ),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report", rich_help_panel=options.HOW, help="Write reports/NAME afterwards.")
     ] = False,
@@ -108,6 +141,7 @@ def run(
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Options
     from tabench.runs.live import view_of
+    from tabench.store.atomic import check_writable
     from tabench.store.layout import ExperimentFolder
 
     if executor != "auto":
@@ -117,7 +151,7 @@ def run(
     if not as_json:
         print_plan(plan)
     outcomes: list[Outcome] = []
-    jobs = plan.jobs()
+    jobs = _wanted(plan.jobs(), results, retry)
     how = Options(
         results,
         device,
@@ -130,11 +164,14 @@ def run(
         keep_weights,
         workers,
         pack,
+        on_error.value,
     )
     if jobs:
         _check_inputs(plan, device)
-        ExperimentFolder(results, plan.experiment.name).write_experiment(plan.experiment_json())
-        _generate(plan)
+        folder = ExperimentFolder(results, plan.experiment.name)
+        check_writable(folder.path)
+        folder.write_experiment(plan.experiment_json())
+        generate_data(plan)
         with view_of(jobs, console(stderr=True)) as view:
             outcomes = _executor(executor, jobs, how).run(jobs, how, view)
     failed = [o for o in outcomes if o.state == "failed"]
@@ -156,6 +193,9 @@ def run(
     if report and not interrupted:
         name = plan.experiment.name
         _report(results, {name: REPORTS / name}, {name: plan.experiment.published}, as_json)
+    if failed and on_error is OnError.STOP:
+        typer.echo("stopped after a failure: the same command goes on with the other cells", err=True)
+        raise typer.Exit(1)
     if interrupted:
         typer.echo("interrupted: give the same command again to resume", err=True)
         raise typer.Exit(130)
@@ -241,6 +281,32 @@ def _report(
     return files
 
 
+def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job]:
+    """Jobs without the cells that failed of another kind than was asked for.
+
+    Raises:
+        SpecError: A kind that there is not.
+    """
+    from tabench.store.layout import CellFolder
+
+    if not retry:
+        return jobs
+    kinds = [*FAILURE_KINDS, "none"]
+    for kind in retry:
+        if kind not in kinds:
+            raise SpecError(
+                f"no kind of failure '{kind}'", where="--retry", hint=f"known: {', '.join(kinds)}"
+            )
+    kept = []
+    for job in jobs:
+        folder = CellFolder(results, job.experiment, job.cell.id)
+        if folder.state() != "failed" or folder.read_failure().get("kind") in retry:
+            kept.append(job)
+    if len(kept) < len(jobs):
+        typer.echo(f"{len(jobs) - len(kept)} failed cells are left as they are (--retry)", err=True)
+    return kept
+
+
 def _executor(name: str, jobs: list[Job], how: Options) -> Executor:
     from tabench.catalog import EXECUTORS
 
@@ -261,7 +327,7 @@ def _check_inputs(plan: Plan, device: str) -> None:
     load_checkpoint(BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint)
 
 
-def _generate(plan: Plan) -> None:
+def generate_data(plan: Plan) -> None:
     """Write the synthetic dataset, or what is missing of it."""
     generate, root = plan.resolution.generate, plan.resolution.data_root
     if generate is None:

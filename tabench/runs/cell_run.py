@@ -21,13 +21,15 @@ from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.memory import peak_memory, reset_peak_memory
 from tabench.runs.meter import Meter
 from tabench.store.adoption import adopt
-from tabench.store.atomic import write_json
+from tabench.store.atomic import write_bytes, write_json
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.encoding import read_json
 from tabench.store.layout import CellFolder, failure_kind
-from tabench.store.record import save_record
+from tabench.store.record import record_bytes
+from tabench.store.sums import write_sums
 
 SHOWN_ONLY = ("step", "evaluating")  # events that are too many for the journal
+RETRY_FACTS = ("t", "kind", "message", "retry", "of")  # of a "retry" event, in run.json
 
 
 def run_cell(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
@@ -69,11 +71,14 @@ def _attempt(
         diary.finish()
         if options.keep_weights:
             keep_weights(folder)
-        save_record(folder.record, content)
+        record = record_bytes(folder.record, content)
+        write_sums(folder, record)
+        write_bytes(folder.record, record)
     except InterruptedRunError as error:
         folder.clear_failure()
         diary.tell("interrupted", {"message": error.message})
-        diary.finish()
+        with contextlib.suppress(StoreError):  # a full disk: the checkpoint before is kept
+            diary.finish()
         return Outcome(job, "interrupted", message=str(error))
     except Exception as raised:
         return _fail(job, folder, diary, _explained(raised))
@@ -85,9 +90,11 @@ def _attempt(
 def _fail(job: Job, folder: CellFolder, diary: _Diary, error: Exception) -> Outcome:
     kind, message = failure_kind(error), str(error) or type(error).__name__
     step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
-    folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
+    with contextlib.suppress(StoreError):  # a disk that is full or gone must not hide what happened
+        folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
     diary.tell("failed", {"kind": kind, "message": message})
-    diary.finish()
+    with contextlib.suppress(StoreError):
+        diary.finish()
     return Outcome(job, "failed", kind, message)
 
 
@@ -130,7 +137,11 @@ class _Diary:
         if self.folder.run.is_file():
             with contextlib.suppress(Exception):
                 self.run = dict(read_json(self.folder.run))
-        earlier = [event for event in self.folder.read_journal() if event.get("event") == "start"]
+        events = self.folder.read_journal()
+        earlier = [event for event in events if event.get("event") == "start"]
+        retries = [event for event in events if event.get("event") == "retry"]
+        if retries:
+            self.run["retries"] = [{key: event.get(key) for key in RETRY_FACTS} for event in retries]
         self.attempt = len(earlier) + 1
         self._before = {key: float(self.run.get(key) or 0.0) for key in ("wall_s", "train_s", "eval_s")}
         self._before["wall_s"] = _journalled_seconds(self.folder)

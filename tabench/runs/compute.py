@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from tabench.runs.executor import Job, Options
 from tabench.runs.packs import Opener
 from tabench.sam.checkpoint import load_checkpoint
 from tabench.spec.cell import Cell
+from tabench.store.atomic import copy_file
 from tabench.store.layout import CellFolder, ExperimentFolder
 from tabench.store.record import RECORD_VERSION
 from tabench.tasks.base import Task
@@ -119,7 +119,7 @@ def keep_weights(folder: CellFolder) -> None:
         finished = unit / FINISHED
         chosen = finished / "best.safetensors"
         source = chosen if chosen.exists() else finished / "model.safetensors"
-        shutil.copyfile(source, folder.path / f"weights-{unit.name}.safetensors")
+        copy_file(source, folder.path / f"weights-{unit.name}.safetensors")
 
 
 def _run_unit(

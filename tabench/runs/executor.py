@@ -47,6 +47,8 @@ class Options:
         keep_weights: Keep the trained parameters of finished cells.
         workers: Cells at a time, for executors that run several; 0 = chosen by cores or GPUs.
         pack: Read images from a packed copy in the cache; None = where it takes little of the free disk.
+        on_error: After a cell has failed for good: "continue" with the others, or "stop" (cells that run
+            are interrupted at a checkpoint, no other one is started).
     """
 
     results: Path
@@ -60,6 +62,11 @@ class Options:
     keep_weights: bool = False
     workers: int = 0
     pack: bool | None = None
+    on_error: Literal["continue", "stop"] = "continue"
+
+    def ends_with(self, outcome: Outcome) -> bool:
+        """Whether the run ends with this outcome, which no retry is left for."""
+        return self.on_error == "stop" and outcome.state == "failed"
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ class Event:
 
     Attributes:
         cell_id: Whose.
-        kind: "start", "resume", "step", "epoch", "eval", "checkpoint", "done", "failed", "interrupted", ...
+        kind: "start", "resume", "step", "epoch", "eval", "checkpoint", "done", "failed", "retry",
+            "interrupted", ...
         facts: JSON values.
     """
 
@@ -84,7 +92,7 @@ class Outcome:
     Attributes:
         job: The cell that ran.
         state: "done", "failed", "interrupted", or "busy" (another process holds it).
-        kind: Why it failed, as in failure.json ("out-of-memory"); empty unless failed.
+        kind: Why it failed, one of `FAILURE_KINDS`, as in failure.json; empty unless failed.
         message: One message for people; empty if done.
     """
 
@@ -98,7 +106,9 @@ Listener = Callable[[Event], None]
 
 
 class Executor(Protocol):
-    """Runs jobs; a failing one never stops the others, an interrupted one ends the run.
+    """Runs jobs; a failing one stops the others only where `on_error` says so, an interruption ends the run.
+
+    Cells that failed of `RETRIED_KINDS` are tried again a few times; see `Retries`.
 
     An entry of the group "tabench.executors" is a class without arguments.
     """

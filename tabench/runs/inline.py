@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tabench.runs.executor import Job, Listener, Options, Outcome
+from tabench.runs.retrying import Retries, wait
 from tabench.runs.stopping import StopFlag
 
 
@@ -13,12 +14,26 @@ class InlineExecutor:
 
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
         """Run the jobs one after the other; stops after an interrupted one."""
-        from tabench.runs.cell_run import run_cell  # imports torch
-
         outcomes: list[Outcome] = []
+        retries = Retries(options.results, listener)
         with StopFlag().listening() as should_stop:
             for job in jobs:
-                outcomes.append(run_cell(job, options, listener, should_stop))
-                if outcomes[-1].state == "interrupted":
+                outcomes.append(_run(job, options, listener, should_stop, retries))
+                if outcomes[-1].state == "interrupted" or options.ends_with(outcomes[-1]):
                     break
         return outcomes
+
+
+def _run(
+    job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool], retries: Retries
+) -> Outcome:
+    """One cell, again where another try may help; here, only a person interrupts."""
+    from tabench.runs.cell_run import run_cell  # imports torch
+
+    while True:
+        outcome = run_cell(job, options, listener, should_stop)
+        if outcome.state == "interrupted":
+            return outcome
+        pause = retries.pause(outcome)
+        if pause is None or not wait(pause, should_stop):
+            return outcome

@@ -90,6 +90,8 @@ class LiveTable:
             row[1], row[5] = "running", f"packs {facts['split']}"
         elif event.kind == "done":
             row[1], row[5] = "done", f"took {duration(float(facts['wall_s']))}"
+        elif event.kind == "retry":
+            row[1], row[5] = "waiting", f"{facts['kind']}, retry {facts['retry']} of {facts['of']}"
         elif event.kind in ("failed", "interrupted"):
             row[1], row[5] = event.kind, str(facts.get("kind", ""))
 
@@ -145,4 +147,8 @@ class PlainLines:
             return f"done, took {duration(float(facts['wall_s']))}"
         if event.kind == "failed":
             return f"failed ({facts['kind']}): {facts['message']}"
+        if event.kind == "retry":
+            return (
+                f"again in {facts['pause_s']:g} s ({facts['kind']}), retry {facts['retry']} of {facts['of']}"
+            )
         return "interrupted" if event.kind == "interrupted" else ""

@@ -15,13 +15,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
+from tabench.errors import StoreError
 from tabench.provenance.environment import usable_cores
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.retrying import Retries
+from tabench.runs.retrying import wait as wait_for
 from tabench.runs.stopping import StopFlag
 from tabench.sam.geometry import SMALL_IMAGE
-from tabench.store.layout import CellFolder
+from tabench.store.layout import CellFolder, failure_kind
 
-ATTEMPTS = 2  # of a cell whose process died; what the cell itself raises is not tried again
 # glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 LOOK_SECONDS = 0.5  # how often a stop is noticed while nothing happens
@@ -34,22 +36,32 @@ class _Worker:
     job: Job | None = None
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What a process is sent: a job, and the seconds to wait before it."""
+
+    job: Job
+    pause: float = 0.0
+
+
 class PoolExecutor:
     """Runs cells in processes of their own; see `Executor`.
 
-    A process takes the next cell when it is done with one. If it dies (out of memory, a kill), a new one
-    takes its place and the cell resumes from its checkpoint, once; the other cells do not notice.
+    A process takes the next cell when it is done with one. If it dies (out of memory, a kill), or its cell
+    fails of something that another try may cure, a new one takes its place and the cell resumes from its
+    checkpoint, as often as `Retries` allows; the other cells do not notice.
     """
 
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
         """Run the jobs, those that take longest first; a stop lets every running cell write a checkpoint."""
         places = worker_places(options, len(jobs))
         self._options, self._listener = options, listener
-        self._todo = deque(sorted(jobs, key=lambda job: -job.seconds))
-        self._deaths: dict[str, int] = {}
+        self._todo = deque(_Task(job) for job in sorted(jobs, key=lambda job: -job.seconds))
+        self._retries = Retries(options.results, listener)
         self._outcomes: list[Outcome] = []
         self._stopping = False
         with StopFlag().listening() as should_stop:
+            self._asked = should_stop
             workers = [self._hire(place) for place in places]
             try:
                 while any(worker.job for worker in workers):
@@ -58,7 +70,8 @@ class PoolExecutor:
                         if not self._hear(workers[index]):
                             _end(workers[index])
                             workers[index] = self._hire(places[index])
-                    if should_stop() and not self._stopping:
+                    ended = any(options.ends_with(outcome) for outcome in self._outcomes)
+                    if (ended or should_stop()) and not self._stopping:
                         self._stopping = True
                         self._todo.clear()
                         for worker in workers:
@@ -89,13 +102,14 @@ class PoolExecutor:
         return worker
 
     def _give(self, worker: _Worker) -> None:
-        worker.job = self._todo.popleft() if self._todo else None
-        if worker.job is not None:
+        task = self._todo.popleft() if self._todo else None
+        worker.job = task.job if task else None
+        if task is not None:
             with suppress(OSError):  # it died just now: the pipe says so on the next look
-                worker.pipe.send(worker.job)
+                worker.pipe.send(task)
 
     def _hear(self, worker: _Worker) -> bool:
-        """Take one message of a process; False if it died."""
+        """Take one message of a process; False if another one must take its place."""
         job = worker.job
         assert job is not None  # only busy workers are waited for
         try:
@@ -105,30 +119,48 @@ class PoolExecutor:
             return False
         if isinstance(message, Event):
             self._listener(message)
+        elif self._again(message):
+            return False  # a device that failed stays broken in the process that used it
         else:
-            self._outcomes.append(message)
+            self._keep(message)
+            if message.state == "interrupted" and self._todo:
+                return False  # it was asked to stop, and would interrupt every other cell
             self._give(worker)
         return True
+
+    def _keep(self, outcome: Outcome) -> None:
+        """A cell's end; after a stop or the last failure, no other cell is started."""
+        self._outcomes.append(outcome)
+        if self._asked() or self._options.ends_with(outcome):
+            self._todo.clear()
+
+    def _again(self, outcome: Outcome) -> bool:
+        """Whether a cell is put back for another try."""
+        if self._stopping or self._asked():
+            return False
+        pause = self._retries.pause(outcome)
+        if pause is not None:
+            self._todo.appendleft(_Task(outcome.job, pause))
+        return pause is not None
 
     def _mourn(self, job: Job, worker: _Worker) -> None:
         """A process died in the middle of a cell: once more, or a failure."""
         worker.process.join()
         if self._stopping:  # before it could listen
-            self._outcomes.append(Outcome(job, "interrupted", message="stopped before it began"))
-            return
-        deaths = self._deaths[job.cell.id] = self._deaths.get(job.cell.id, 0) + 1
-        if deaths < ATTEMPTS:
-            self._todo.appendleft(job)
+            self._keep(Outcome(job, "interrupted", message="stopped before it began"))
             return
         code = worker.process.exitcode or 0
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        error = ProcessDiedError(
-            f"its process died {deaths} times ({name}); SIGKILL often means out of memory"
-        )
-        CellFolder(self._options.results, job.experiment, job.cell.id).write_failure(error, attempt=deaths)
-        facts = {"kind": "infrastructure", "message": str(error)}
-        self._listener(Event(job.cell.id, "failed", facts))
-        self._outcomes.append(Outcome(job, "failed", "infrastructure", str(error)))
+        error = ProcessDiedError(f"its process died ({name}); SIGKILL often means out of memory")
+        outcome = Outcome(job, "failed", failure_kind(error), str(error))
+        if self._again(outcome):
+            return
+        folder = CellFolder(self._options.results, job.experiment, job.cell.id)
+        with suppress(StoreError):  # the disk may be what failed
+            attempts = sum(event.get("event") == "start" for event in folder.read_journal())
+            folder.write_failure(error, attempt=attempts)
+        self._listener(Event(job.cell.id, "failed", {"kind": outcome.kind, "message": outcome.message}))
+        self._keep(outcome)
 
 
 class ProcessDiedError(OSError):
@@ -189,11 +221,13 @@ def _work(pipe: Connection, options: Options, parent: int) -> None:
     with StopFlag().listening(signal.SIGTERM) as should_stop:
         while True:
             try:
-                job: Job = pipe.recv()
+                task: _Task = pipe.recv()
             except EOFError:
                 return
-            outcome = run_cell(job, own, pipe.send, should_stop)
-            pipe.send(outcome)
+            if task.pause and not wait_for(task.pause, should_stop):
+                pipe.send(Outcome(task.job, "interrupted", message="stopped while waiting for its next try"))
+                continue
+            pipe.send(run_cell(task.job, own, pipe.send, should_stop))
 
 
 def _die_with(parent: int) -> None:

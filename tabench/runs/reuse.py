@@ -7,15 +7,13 @@ run then evaluates them and ends in the very record that training again would gi
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabench.errors import CheckpointError
+from tabench.runs.kept import load_kept
 from tabench.spec.cell import Cell
-from tabench.store.atomic import write_json
+from tabench.store.atomic import copy_file, write_json
 from tabench.store.claim import Claim
 from tabench.store.encoding import read_json
 from tabench.store.index import Index
@@ -98,34 +96,14 @@ def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
         CheckpointError: The weights are damaged, missing or not those of the record.
         StoreError: The folder cannot be written, or another process runs the cell.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-    from torch import nn
     from torch.optim import Adam
 
     from tabench.catalog import METHODS
     from tabench.engine.checkpoint import Keeper
     from tabench.engine.unit import units_of
-    from tabench.runs.compute import add_digest
 
-    digest = hashlib.sha256()
+    loaded = load_kept(source.folder, source.record)
     units = units_of(cell, METHODS.get(cell.method.name).sharing)
-    loaded = {}
-    for unit in units:
-        try:
-            values = load_file(source.weights(unit.name))
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"kept weights cannot be read: {error}", where=str(source.weights(unit.name))
-            ) from error
-        loaded[unit.name] = {name: nn.Parameter(v, requires_grad=False) for name, v in values.items()}
-        add_digest(loaded[unit.name], unit.name, digest)
-    if digest.hexdigest() != source.record.weights_sha256:
-        raise CheckpointError(
-            "kept weights are not those of the record",
-            where=str(source.folder.path),
-            hint="remove the weights-*.safetensors there and train again",
-        )
     with Claim(folder.claim):
         for unit in units:
             parameters = loaded[unit.name]
@@ -134,7 +112,7 @@ def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
                 state.best_weights = parameters
             Keeper(folder.checkpoint / unit.name).save(parameters, Adam(parameters.values()), state)
         if source.folder.journal_file.is_file() and not folder.journal_file.exists():
-            shutil.copyfile(source.folder.journal_file, folder.journal_file)
+            copy_file(source.folder.journal_file, folder.journal_file)
         run = dict(read_json(source.folder.run)) if source.folder.run.is_file() else {}
         write_json(folder.run, {**run, "weights_from": source.record.cell_id})
 

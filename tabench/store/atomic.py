@@ -6,15 +6,19 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from tabench.errors import StoreError
 from tabench.store.encoding import dumps
 
+_PROBE_BYTES = 65_536  # a record and its journal need about so much
 _HINTS = {
     errno.ENOSPC: "the disk is full: free some space and run the command again",
     errno.EDQUOT: "your quota is used up: free some space and run the command again",
+    errno.EIO: "the disk failed: look at the system's log, or choose another results folder",
     errno.EROFS: "the file system is read-only: choose another results folder",
     errno.EACCES: "no permission: choose another results folder or change its owner",
     errno.EPERM: "no permission: choose another results folder or change its owner",
@@ -35,13 +39,44 @@ def write_bytes(path: str | Path, data: bytes, *, durable: bool = True) -> None:
     Raises:
         StoreError: The path cannot be written; the message says why. Nothing is left behind.
     """
-    path = Path(path)
+    with _replacing(Path(path), durable) as file:
+        file.write(data)
+
+
+def copy_file(source: str | Path, path: str | Path) -> None:
+    """Copy a file whole, as `write_bytes` writes one; its content never lies in memory at once.
+
+    Raises:
+        StoreError: The source cannot be read or the path cannot be written. Nothing is left behind.
+    """
+    with _replacing(Path(path), durable=True) as file, Path(source).open("rb") as held:
+        shutil.copyfileobj(held, file)
+
+
+def check_writable(folder: str | Path) -> None:
+    """Find out whether files can be written to a folder, by writing one and removing it; makes the folder.
+
+    Raises:
+        StoreError: They cannot; the message says why (a full disk, a read-only file system, no permission).
+    """
+    folder = Path(folder)
+    probe = folder / f".probe.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        write_bytes(probe, bytes(_PROBE_BYTES))
+        probe.unlink()
+    except StoreError as error:  # the folder is what matters, not the probe
+        raise StoreError(error.message, where=str(folder), hint=error.hint) from error
+
+
+@contextlib.contextmanager
+def _replacing(path: Path, durable: bool) -> Iterator[BinaryIO]:
+    """A file that takes the path's place when the block ends well, and is removed otherwise."""
     with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())
@@ -74,7 +109,7 @@ def append_line(path: str | Path, line: str) -> None:
         raise ValueError("one line at a time")
     path = Path(path)
     with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         with path.open("a+b") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
@@ -99,6 +134,16 @@ def explained(path: Path) -> Iterator[None]:
         raise StoreError(
             f"cannot be written: {error.strerror or error}", where=str(path), hint=hint
         ) from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it; a new one is synced into the one that holds it."""
+    if folder.is_dir():
+        return
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        _sync_folder(place.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -24,8 +24,6 @@ SILENT_SECONDS = 300.0  # a claim from another host that was silent for so long 
 class ClaimedError(StoreError):
     """Another process runs this cell."""
 
-    kind = "claimed"
-
 
 class Claim:
     """Holds a cell for this process; a context manager.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import time
@@ -16,6 +17,8 @@ from tabench.store.atomic import append_line, write_json
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
 
+# a disk, a mount or a device gave up, whatever the code was reading or writing just then
+_BROKEN = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV}
 CellState = Literal["done", "failed", "partial", "running", "pending"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -150,6 +153,16 @@ class CellFolder:
         return self.path / "architecture.json"
 
     @property
+    def checksums(self) -> Path:
+        """sha256 of the record and of the files beside it, as the run wrote them."""
+        return self.path / "checksums.json"
+
+    @property
+    def merged_from(self) -> Path:
+        """Where a record that came from another results folder is from; absent otherwise."""
+        return self.path / "merged_from.json"
+
+    @property
     def journal_file(self) -> Path:
         """Events, one JSON object a line."""
         return self.path / "journal.jsonl"
@@ -240,13 +253,24 @@ class CellFolder:
 
 
 def failure_kind(error: BaseException) -> str:
-    """The word a failure is recorded under: a TabenchError's own, or what Python and torch raise."""
+    """The word of `FAILURE_KINDS` that a failure is recorded under.
+
+    A TabenchError has its own, unless a broken disk or device lies behind it: images that cannot be read
+    because of an I/O error are no fault of the data.
+    """
     if isinstance(error, EvaluationFailedError):
         return failure_kind(error.cause)
-    if isinstance(error, TabenchError):
-        return error.kind
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or _number(error) == errno.ENOMEM:
         return "out-of-memory"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    return "infrastructure" if isinstance(error, OSError) else "unexpected"
+    if isinstance(error, OSError) or name in ("AcceleratorError", "DistBackendError"):
+        return "infrastructure"
+    if error.__cause__ is not None and _number(error.__cause__) in _BROKEN:
+        return "infrastructure"
+    return error.kind if isinstance(error, TabenchError) else "unexpected"
+
+
+def _number(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tabench.errors import StoreError
 from tabench.registry import nearest
 from tabench.spec.cell import Cell
-from tabench.store.atomic import write_json
+from tabench.store.atomic import write_bytes
+from tabench.store.encoding import dumps
 
 RECORD_VERSION = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -184,13 +185,27 @@ def save_record(path: str | Path, content: Mapping[str, Any]) -> Record:
         StoreError: The content is not a valid record, or the path cannot be written.
     """
     path = Path(path)
+    data = record_bytes(path, content)
+    write_bytes(path, data)
+    return Record.model_validate_json(data)
+
+
+def record_bytes(path: Path, content: Mapping[str, Any]) -> bytes:
+    """The bytes of record.json: rounded and checked, the same for equal content.
+
+    Args:
+        path: Where it will go, for messages.
+        content: As for `save_record`.
+
+    Raises:
+        StoreError: The content is not a valid record.
+    """
     exact = {key: item if key == "cell" else rounded(item) for key, item in content.items()}
     try:
         record = Record.model_validate(exact)
     except ValidationError as error:
         raise _explain(error, path, exact) from error
-    write_json(path, record.model_dump(mode="json"))
-    return record
+    return dumps(record.model_dump(mode="json")).encode()
 
 
 def load_record(path: str | Path) -> Record:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("", "plan", "run", "evaluate", "status", "bench", "pretrain", "data prepare")
+COMMANDS = ("", "plan", "run", "evaluate", "status", "bench", "pretrain", "data prepare", "store merge")
 FOLDER = Path(__file__).parent / "help"
 
 

@@ -14,6 +14,7 @@ from tiny_run import make_cell, write_weights
 
 from tabench.runs.executor import Job, Options
 from tabench.runs.pool import worker_places, worthwhile
+from tabench.runs.retrying import RETRIES
 from tabench.store.claim import alive
 
 METHODS = "--select=method=lora-hps,lora-stl,frozen"
@@ -86,8 +87,8 @@ def test_a_pool_that_is_killed_in_every_way_ends_in_the_records_of_an_inline_run
 @pytest.mark.slow
 def test_a_cell_whose_process_dies_again_and_again_fails_alone() -> None:
     process = start("run", *words("pool"), "--executor=pool", "--workers=1")
-    for kind in ("checkpoint", "resume"):
-        wait_for(process, Path("pool"), kind)
+    for times in range(RETRIES + 1):
+        wait_for(process, Path("pool"), "resume" if times else "checkpoint", times or 1)
         marked = [path.parent for path in Path("pool").glob("nyuv2/*/claim.json")]
         os.kill(cell_processes(process.pid)[0], signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
@@ -96,6 +97,20 @@ def test_a_cell_whose_process_dies_again_and_again_fails_alone() -> None:
     failure = json.loads((marked[0] / "failure.json").read_text())
     assert failure["kind"] == "infrastructure"
     assert "SIGKILL" in failure["message"]
+    assert failure["attempt"] == RETRIES + 1
+    assert events(Path("pool"), "retry") == RETRIES
+
+
+@pytest.mark.slow
+def test_a_process_that_others_stop_does_not_end_the_run() -> None:
+    process = start("run", *words("pool"), "--executor=pool", "--workers=1")
+    wait_for(process, Path("pool"), "checkpoint")
+    os.kill(cell_processes(process.pid)[0], signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output.decode()
+    assert len(records("pool")) == 3
+    runs = [json.loads(path.read_text()) for path in Path("pool").glob("nyuv2/*/run.json")]
+    assert [retry["kind"] for run in runs for retry in run.get("retries", [])] == ["interrupted"]
 
 
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

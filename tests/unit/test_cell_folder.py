@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import errno
 import json
 import time
 from pathlib import Path
 
 import pytest
 
-from tabench.errors import DataError, InterruptedRunError, StoreError
+from tabench.errors import (
+    FAILURE_KINDS,
+    RETRIED_KINDS,
+    CheckpointError,
+    DataError,
+    EvaluationFailedError,
+    InterruptedRunError,
+    StoreError,
+    TabenchError,
+)
 from tabench.store.atomic import write_json
 from tabench.store.claim import Claim
 from tabench.store.index import read_runs, read_states
@@ -74,7 +84,24 @@ def test_failures_have_kinds() -> None:
     assert failure_kind(InterruptedRunError("stop")) == failure_kind(KeyboardInterrupt()) == "interrupted"
     assert failure_kind(MemoryError()) == failure_kind(OutOfMemoryError()) == "out-of-memory"
     assert failure_kind(OSError()) == "infrastructure"
+    assert failure_kind(OSError(errno.ENOMEM, "no memory")) == "out-of-memory"
     assert failure_kind(ZeroDivisionError()) == "unexpected"
+    assert failure_kind(CheckpointError("torn")) == failure_kind(DataError("no image")) == "data"
+
+
+@pytest.mark.parametrize(("code", "kind"), [(errno.EIO, "infrastructure"), (errno.ENOENT, "data")])
+def test_a_broken_disk_is_no_fault_of_the_data(code: int, kind: str) -> None:
+    wrong = DataError("cannot be read", where="val/3.png")
+    wrong.__cause__ = OSError(code, "why")
+    assert failure_kind(wrong) == failure_kind(EvaluationFailedError("all", wrong)) == kind
+
+
+def test_every_error_has_one_of_the_kinds() -> None:
+    def kinds(error: type[TabenchError]) -> set[str]:
+        return {error.kind}.union(*(kinds(inner) for inner in error.__subclasses__()))
+
+    assert kinds(TabenchError) <= set(FAILURE_KINDS)
+    assert set(RETRIED_KINDS) <= set(FAILURE_KINDS)
 
 
 def test_the_journal_keeps_events_in_order(folder: CellFolder) -> None:

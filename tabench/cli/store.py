@@ -1,0 +1,103 @@
+"""``tabench store``: check a results folder, and bring two together."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tabench.cli import options
+from tabench.cli.app import app
+from tabench.cli.output import print_json
+from tabench.cli.planning import experiment_name
+from tabench.errors import StoreError
+
+if TYPE_CHECKING:
+    from tabench.store.verify import Problem
+
+store = typer.Typer(
+    help="Check results, and adopt those of another folder.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(store, name="store")
+COLOURS = {"problem": "red", "note": "yellow"}
+
+
+@store.command(
+    epilog="Examples:\n\n  tabench store verify\n\n"
+    "  tabench store verify nyuv2 --results results/reference --json\n\n"
+    "Exit code: 0 all whole, 1 there are problems, 2 there are no such results."
+)
+def verify(
+    experiment: Annotated[
+        str | None, typer.Argument(metavar="[EXPERIMENT]", help="Default: all in the results folder.")
+    ] = None,
+    results: options.ResultsOption = options.RESULTS,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Read every record, checksum, picture, checkpoint and kept weights again, and name what is wrong."""
+    from tabench.runs.kept import check_kept
+    from tabench.store.layout import ExperimentFolder
+    from tabench.store.merge import experiments_in
+    from tabench.store.verify import verify_experiment
+
+    names = [experiment_name(experiment)] if experiment else experiments_in(results)
+    folders = [ExperimentFolder(results, name) for name in names]
+    if not folders or not all(folder.path.is_dir() for folder in folders):
+        raise StoreError("no results here", where=str(folders[0].path if folders else results))
+    done = [verify_experiment(folder, check_kept) for folder in folders]
+    wrong = sum(len(entry.problems) for entry in done)
+    if as_json:
+        print_json({"problems": wrong, "experiments": [asdict(entry) for entry in done]})
+    else:
+        for entry in done:
+            _print(entry.found)
+            typer.echo(
+                f"{entry.experiment}: {entry.records} records, {entry.summed} of them with checksums; "
+                f"{len(entry.problems)} problem(s)"
+            )
+    if wrong:
+        raise typer.Exit(1)
+
+
+@store.command(
+    epilog="Examples:\n\n  tabench store merge /scratch/node7/results\n\n"
+    "  tabench store merge other/results --results results --json\n\n"
+    "Exit code: 0 all taken or here already, 1 a conflict or a damaged record was left out, "
+    "2 nothing to merge."
+)
+def merge(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Another results folder.")],
+    results: options.ResultsOption = options.RESULTS,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Adopt the records of another results folder, each checked first; nothing here is ever overwritten.
+
+    A cell whose record here differs is a conflict: both stay, and the difference is named. Each record that
+    is taken gets a merged_from.json beside it: from where, when, on which host and by whom.
+    """
+    from tabench.runs.kept import check_kept
+    from tabench.store.merge import merge_results
+
+    done = merge_results(folder, results, check_kept)
+    if as_json:
+        print_json({"from": str(folder), "counts": done.counts(), "cells": [asdict(e) for e in done.cells]})
+    else:
+        for entry in done.cells:
+            if entry.state in ("conflict", "damaged", "busy"):
+                typer.secho(f"{entry.state}: ", fg="yellow" if entry.state == "busy" else "red", nl=False)
+                typer.echo(f"{entry.experiment}/{entry.cell_id}: {entry.message}")
+        typer.echo(", ".join(f"{count} {state}" for state, count in done.counts().items()) or "no records")
+    if done.left_out:
+        raise typer.Exit(1)
+
+
+def _print(found: list[Problem]) -> None:
+    for entry in found:
+        typer.secho(f"{entry.level}: ", fg=COLOURS[entry.level], nl=False)
+        typer.echo(f"{entry.where}: {entry.message}")
+        if entry.hint:
+            typer.echo(f"  -> {entry.hint}")

@@ -1,0 +1,52 @@
+"""Kept weights of a finished cell, read only if they are those of its record."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from tabench.errors import CheckpointError
+from tabench.store.layout import CellFolder
+from tabench.store.record import Record
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_kept(folder: CellFolder, record: Record) -> dict[str, dict[str, nn.Parameter]]:
+    """Unit name to its trained parameters by name.
+
+    Raises:
+        CheckpointError: They are missing, damaged or not those of the record.
+        SpecError: The method is not installed.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    from torch import nn
+
+    from tabench.catalog import METHODS
+    from tabench.engine.unit import units_of
+    from tabench.runs.compute import add_digest
+
+    digest = hashlib.sha256()
+    loaded = {}
+    for unit in units_of(record.cell, METHODS.get(record.cell.method.name).sharing):
+        path = folder.path / f"weights-{unit.name}.safetensors"
+        try:
+            values = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"kept weights cannot be read: {error}", where=str(path)) from error
+        loaded[unit.name] = {name: nn.Parameter(v, requires_grad=False) for name, v in values.items()}
+        add_digest(loaded[unit.name], unit.name, digest)
+    if digest.hexdigest() != record.weights_sha256:
+        raise CheckpointError(
+            "kept weights are not those of the record",
+            where=str(folder.path),
+            hint="remove the weights-*.safetensors there and train again",
+        )
+    return loaded
+
+
+def check_kept(folder: CellFolder, record: Record) -> None:
+    """Compare kept weights with the record's sha256; see `load_kept` for what is raised."""
+    load_kept(folder, record)

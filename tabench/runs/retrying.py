@@ -1,0 +1,65 @@
+"""Which cells are run again by themselves, and how often."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tabench.errors import RETRIED_KINDS, StoreError
+from tabench.runs.executor import Event, Listener, Outcome
+from tabench.store.layout import CellFolder
+
+RETRIES = 2  # of a cell, after its first try
+PAUSES = (1.0, 10.0)  # seconds before each: a full disk or a lost mount needs a moment
+LOOK_SECONDS = 0.2  # how often a stop is noticed while waiting
+
+
+class Retries:
+    """Counts a run's retries, and writes each into the cell's journal (run.json copies it from there).
+
+    Args:
+        results: Results folder.
+        listener: Told of every retry.
+    """
+
+    def __init__(self, results: Path, listener: Listener) -> None:
+        self.results = results
+        self.listener = listener
+        self._done: dict[str, int] = {}
+
+    def pause(self, outcome: Outcome) -> float | None:
+        """Seconds to wait before the cell's next try; None if there is none.
+
+        Args:
+            outcome: How the last try ended. A stop that a person asked for is not for this class.
+        """
+        kind = outcome.kind or outcome.state
+        before = self._done.get(outcome.job.cell.id, 0)
+        if outcome.state not in ("failed", "interrupted") or kind not in RETRIED_KINDS or before >= RETRIES:
+            return None
+        self._done[outcome.job.cell.id] = before + 1
+        facts = {
+            "kind": kind,
+            "message": outcome.message,
+            "retry": before + 1,
+            "of": RETRIES,
+            "pause_s": PAUSES[before],
+        }
+        folder = CellFolder(self.results, outcome.job.experiment, outcome.job.cell.id)
+        with contextlib.suppress(StoreError):  # the disk may be what failed
+            folder.journal("retry", **facts)
+        self.listener(Event(outcome.job.cell.id, "retry", facts))
+        return PAUSES[before]
+
+
+def wait(seconds: float, should_stop: Callable[[], bool]) -> bool:
+    """Wait, unless a stop is asked for; whether the time has passed."""
+    until = time.monotonic() + seconds
+    while not should_stop():
+        left = until - time.monotonic()
+        if left <= 0:
+            return True
+        time.sleep(min(LOOK_SECONDS, left))
+    return False

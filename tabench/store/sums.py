@@ -1,0 +1,52 @@
+"""checksums.json: sha256 of a record and of the files beside it, as the run that wrote them left them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tabench.errors import StoreError
+from tabench.provenance.checksum import sha256_file
+from tabench.store.atomic import write_json
+from tabench.store.encoding import read_json
+from tabench.store.layout import CellFolder
+
+
+def outcome_files(folder: CellFolder) -> Iterator[Path]:
+    """The files that a finished cell is made of, the record aside: analyses, pictures, kept weights.
+
+    Journal and run.json are no part of it (a later command may add to them), and links are passed over.
+    """
+    found = [folder.factors, folder.architecture]
+    found += sorted(folder.path.glob("weights-*.safetensors")) + sorted(folder.pictures.glob("*.png"))
+    yield from (path for path in found if path.is_file() and not path.is_symlink())
+
+
+def write_sums(folder: CellFolder, record: bytes) -> None:
+    """Write checksums.json; it comes before the record, whose content is therefore given.
+
+    Raises:
+        StoreError: A file cannot be read, or checksums.json cannot be written.
+    """
+    sums = {path.relative_to(folder.path).as_posix(): sha256_file(path) for path in outcome_files(folder)}
+    sums[folder.record.name] = hashlib.sha256(record).hexdigest()
+    write_json(folder.checksums, dict(sorted(sums.items())))
+
+
+def read_sums(folder: CellFolder) -> dict[str, str] | None:
+    """Relative path to sha256; None for a cell that was run before there were any.
+
+    Raises:
+        StoreError: The file is torn, or names something outside the cell's folder.
+    """
+    if not folder.checksums.is_file():
+        return None
+    content: Any = read_json(folder.checksums, hint="restore it; without it, only the record is checked")
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise StoreError("is not a list of files and their sha256", where=str(folder.checksums))
+    for name in content:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise StoreError(f"'{name}' lies outside the cell's folder", where=str(folder.checksums))
+    return content

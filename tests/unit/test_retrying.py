@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_run import make_cell
+
+from tabench.errors import FAILURE_KINDS, RETRIED_KINDS
+from tabench.runs import retrying
+from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.inline import InlineExecutor
+from tabench.store.layout import CellFolder
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))
+
+
+@pytest.fixture
+def jobs() -> list[Job]:
+    cells = [make_cell("frozen").model_copy(update={"seed": seed}) for seed in range(3)]
+    return [Job("x", cell, f"s{cell.seed}", Path("data"), Path("weights")) for cell in cells]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, script: dict[int, list[tuple[str, str]]]) -> list[int]:
+    """Replace a cell's run by a script: seed to (state, kind) of each try; returns the seeds as they ran."""
+    ran: list[int] = []
+
+    def run(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
+        seed = job.cell.seed
+        state, kind = script.get(seed, [("done", "")])[ran.count(seed)]
+        ran.append(seed)
+        return Outcome(job, state, kind, f"try {ran.count(seed)}")  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tabench.runs.cell_run.run_cell", run)
+    return ran
+
+
+def run(jobs: list[Job], results: Path, **how: Any) -> tuple[list[Outcome], list[Event]]:
+    told: list[Event] = []
+    return InlineExecutor().run(jobs, Options(results, **how), told.append), told
+
+
+def test_a_passing_trouble_is_tried_again_and_journalled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: list[Job]
+) -> None:
+    trouble = ("failed", "infrastructure")
+    ran = scripted(monkeypatch, {0: [trouble, trouble, ("done", "")]})
+    outcomes, told = run(jobs, tmp_path)
+    assert ran == [0, 0, 0, 1, 2]
+    assert [outcome.state for outcome in outcomes] == ["done"] * 3
+    assert [event.facts["retry"] for event in told] == [1, 2]
+    journal = CellFolder(tmp_path, "x", jobs[0].cell.id).read_journal()
+    assert [(e["event"], e["kind"], e["message"]) for e in journal] == [
+        ("retry", "infrastructure", "try 1"),
+        ("retry", "infrastructure", "try 2"),
+    ]
+
+
+def test_there_is_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
+    ran = scripted(monkeypatch, {0: [("failed", "infrastructure")] * 9})
+    outcomes, _ = run(jobs[:1], tmp_path)
+    assert len(ran) == 1 + retrying.RETRIES
+    assert outcomes[0].state == "failed"
+
+
+@pytest.mark.parametrize("kind", sorted(set(FAILURE_KINDS) - set(RETRIED_KINDS)))
+def test_what_would_fail_again_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: list[Job], kind: str
+) -> None:
+    ran = scripted(monkeypatch, {0: [("failed", kind)] * 9})
+    outcomes, told = run(jobs, tmp_path)
+    assert (ran, told) == ([0, 1, 2], [])
+    assert [outcome.state for outcome in outcomes] == ["failed", "done", "done"]
+
+
+def test_a_run_may_stop_at_the_first_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: list[Job]
+) -> None:
+    ran = scripted(monkeypatch, {1: [("failed", "diverged")]})
+    outcomes, _ = run(jobs, tmp_path, on_error="stop")
+    assert ran == [0, 1]
+    assert [outcome.state for outcome in outcomes] == ["done", "failed"]
+
+
+def test_a_person_who_interrupts_is_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: list[Job]
+) -> None:
+    ran = scripted(monkeypatch, {0: [("interrupted", "")] * 9})
+    assert len(run(jobs, tmp_path)[0]) == 1
+    assert ran == [0]
+
+
+def test_a_cell_interrupted_by_others_is_tried_again(tmp_path: Path, jobs: list[Job]) -> None:
+    retries = retrying.Retries(tmp_path, lambda event: None)
+    stopped = Outcome(jobs[0], "interrupted", message="stopped")
+    assert [retries.pause(stopped) is None for _ in range(4)] == [False, False, True, True]
+    assert retries.pause(Outcome(jobs[1], "busy")) is None
+
+
+def test_waiting_ends_when_a_stop_is_asked_for() -> None:
+    before = time.monotonic()
+    assert not retrying.wait(60, lambda: True)
+    assert time.monotonic() - before < 5
+    assert retrying.wait(0, lambda: False)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import spec_samples as samples
+from finished_cells import finish, no_weights
+from safetensors.numpy import save_file
+
+from tabench.errors import CheckpointError, StoreError
+from tabench.store.claim import Claim
+from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.record import Record
+from tabench.store.sums import read_sums
+from tabench.store.verify import Verified, verify_experiment
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CellFolder:
+    return finish(tmp_path, samples.cells(tmp_path)[0])
+
+
+def verified(folder: CellFolder) -> Verified:
+    return verify_experiment(ExperimentFolder(folder.root, folder.experiment), no_weights)
+
+
+def test_a_whole_cell_has_nothing_to_tell(folder: CellFolder) -> None:
+    result = verified(folder)
+    assert (result.records, result.summed, result.found) == (1, 1, [])
+    sums = read_sums(folder)
+    assert sums is not None
+    pictures = {f"pictures/{path.name}" for path in folder.pictures.iterdir()}
+    assert set(sums) == {"record.json", "factors.json", *pictures}
+
+
+def change_a_digit(folder: CellFolder) -> None:
+    text = folder.record.read_text()
+    assert '"label": "' in text
+    folder.record.write_text(text.replace('"label": "', '"label": "x', 1))
+
+
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def picture(folder: CellFolder) -> Path:
+    return min(folder.pictures.iterdir())
+
+
+DAMAGE: list[tuple[str, Callable[[CellFolder], object], str, str]] = [
+    ("record changed", change_a_digit, "record.json", "has changed since"),
+    ("record torn", lambda f: tear(f.record), "record.json", "not whole JSON"),
+    ("picture torn", lambda f: tear(picture(f)), "pictures", "has changed since"),
+    ("picture lost", lambda f: picture(f).unlink(), "pictures", "is not there any more"),
+    ("analysis changed", lambda f: f.factors.write_text('{"a": 2}'), "factors.json", "has changed since"),
+    ("circumstances torn", lambda f: tear(f.run), "run.json", "not whole JSON"),
+    ("sums torn", lambda f: tear(f.checksums), "checksums.json", "not whole JSON"),
+    ("sums outside", lambda f: f.checksums.write_text('{"../x": "a"}'), "checksums.json", "outside"),
+    ("wrong folder", lambda f: f.path.rename(f.path.with_name("0" * 16)), "record.json", "lies in the"),
+    ("experiment torn", lambda f: (f.path.parent / "experiment.json").write_text("{"), "experiment.json",
+     "not whole JSON"),
+    ("truth torn", lambda f: tear(next((f.path.parent / "truth").glob("*/*.png"))), "v.png", "no whole"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("damage", "where", "what"), [case[1:] for case in DAMAGE], ids=[c[0] for c in DAMAGE]
+)
+def test_damage_is_named_with_what_to_do(
+    folder: CellFolder, damage: Callable[[CellFolder], object], where: str, what: str
+) -> None:
+    damage(folder)
+    problems = verified(folder).problems
+    assert any(where in p.where and what in p.message for p in problems), problems
+    assert all(problem.hint for problem in problems)
+
+
+def test_without_sums_a_torn_picture_is_found_by_its_own(folder: CellFolder) -> None:
+    folder.checksums.unlink()
+    result = verified(folder)
+    assert result.problems == []
+    assert "1 of 1 records have no checksums.json" in result.found[-1].message
+    tear(picture(folder))
+    assert "no whole picture" in verified(folder).problems[0].message
+    picture(folder).unlink()
+    assert "is missing" in verified(folder).problems[0].message
+
+
+def test_checkpoints_are_opened(folder: CellFolder) -> None:
+    import numpy as np
+
+    place = folder.checkpoint / "all" / "00000004"
+    place.mkdir(parents=True)
+    for name in ("model", "optimizer"):
+        save_file({"a": np.zeros(100, np.float32)}, place / f"{name}.safetensors")
+    (place / "state.json").write_text("{}")
+    assert verified(folder).found == []
+    tear(place / "optimizer.safetensors")
+    (problem,) = verified(folder).problems
+    assert problem.where == str(place)
+    assert "remove" in problem.hint
+
+
+def test_what_a_kill_leaves_is_a_note(folder: CellFolder) -> None:
+    (folder.path / ".record.json.1-a.tmp").write_bytes(b"{")
+    (folder.checkpoint / "all" / "writing").mkdir(parents=True)
+    folder.claim.write_text(json.dumps({"host": "elsewhere"}))
+    with folder.journal_file.open("a") as file:
+        file.write('{"torn\n')
+    import os
+
+    os.utime(folder.claim, (0, 0))
+    result = verified(folder)
+    assert result.problems == []
+    assert len(result.found) == 4
+
+
+def test_a_running_cell_is_left_alone(folder: CellFolder) -> None:
+    tear(folder.record)
+    with Claim(folder.claim):
+        assert [entry.level for entry in verified(folder).found] == ["note"]
+
+
+def test_kept_weights_are_compared(folder: CellFolder) -> None:
+    (folder.path / "weights-all.safetensors").write_bytes(b"x")
+
+    def differ(found: CellFolder, record: Record) -> None:
+        assert (found, record.cell_id) == (folder, folder.cell_id)
+        raise CheckpointError("kept weights are not those of the record")
+
+    result = verify_experiment(ExperimentFolder(folder.root, folder.experiment), differ)
+    assert [problem.message for problem in result.problems] == ["kept weights are not those of the record"]
+
+
+def test_sums_of_a_folder_without_a_file_are_none(tmp_path: Path) -> None:
+    assert read_sums(CellFolder(tmp_path, "x", "y")) is None
+
+
+def test_sums_must_be_words(folder: CellFolder) -> None:
+    folder.checksums.write_text('{"record.json": 1}')
+    with pytest.raises(StoreError, match="not a list of files"):
+        read_sums(folder)
