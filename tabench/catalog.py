@@ -172,5 +172,10 @@ EXECUTORS: Registry[type[Executor]] = Registry(
     [
         Entry("inline", "tabench.runs.inline:InlineExecutor", "one cell after the other, in this process"),
         Entry("pool", "tabench.runs.pool:PoolExecutor", "several cells at once, one process a GPU or core"),
+        Entry(
+            "slurm",
+            "tabench.runs.slurm.executor:SlurmExecutor",
+            "a job array on a Slurm cluster, requeued on preemption and time-out (extra: slurm)",
+        ),
     ],
 )

@@ -20,6 +20,7 @@ from tabench.cli import (
     pretraining,
     running,
     store,
+    watching,
 )
 from tabench.cli.app import app
 from tabench.cli.output import print_error
@@ -40,6 +41,7 @@ __all__ = [
     "pretraining",
     "running",
     "store",
+    "watching",
 ]
 
 BRIEF = ("describe", "doctor", "list", "plan", "status")  # end before collecting cycles pays

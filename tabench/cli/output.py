@@ -21,6 +21,7 @@ STATE_STYLES = {
     "failed": "red",
     "partial": "yellow",
     "running": "cyan",
+    "queued": "blue",
     "interrupted": "yellow",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tabench.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from tabench.runs.plan import Plan
     from tabench.store.index import Known
-    from tabench.store.layout import CellFolder
+    from tabench.store.layout import CellFolder, ExperimentFolder
 
 PLAN_EXAMPLES = "\n\n".join(
     [
@@ -109,19 +110,12 @@ def status(
     as_json: options.JsonOption = False,
 ) -> None:
     """Print the state of every cell as the last run left it: done, failed, partial, running or pending."""
-    from tabench.store.index import read_index
     from tabench.store.layout import ExperimentFolder
 
     folder = ExperimentFolder(results, experiment_name(experiment))
     content = folder.read_experiment()
-    index = read_index(results, folder.experiment)
-    rows = [
-        _row(index.cells.get(cell_id), folder.cell(cell_id), label)
-        for cell_id, label in content["cells"].items()
-    ]
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["state"]] = counts.get(row["state"], 0) + 1
+    rows = status_rows(folder, content)
+    counts = count_states(rows)
     if as_json:
         print_json(
             {"experiment": folder.experiment, "profile": content["profile"], "counts": counts, "cells": rows}
@@ -134,6 +128,41 @@ def status(
         state=2,
     )
     typer.echo("\n" + ", ".join(f"{count} {state}" for state, count in counts.items()))
+
+
+def status_rows(folder: ExperimentFolder, content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """State and detail of every cell, from the store; what waits, from Slurm's queue where it can be asked.
+
+    Args:
+        folder: The experiment's.
+        content: Its experiment.json.
+    """
+    from tabench.store.index import read_index
+
+    index = read_index(folder.root, folder.experiment)
+    rows = [
+        _row(index.cells.get(cell_id), folder.cell(cell_id), label)
+        for cell_id, label in content["cells"].items()
+    ]
+    if (folder.path / "slurm").is_dir():
+        from tabench.runs.slurm.queue import queued_cells
+
+        queued = queued_cells(folder.path)
+        for row in rows:
+            found = queued.get(row["id"])
+            if found is not None and row["state"] != "done":
+                row["slurm"] = {"job": found.element, "state": found.state, "why": found.why}
+                row["detail"] = f"{row['detail']} Slurm {found.element} {found.state} {found.why}".strip()
+                row["state"] = row["state"] if row["state"] == "running" else "queued"
+    return rows
+
+
+def count_states(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """How many cells are in each state, in the order they are met."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["state"]] = counts.get(row["state"], 0) + 1
+    return counts
 
 
 def experiment_name(text: str) -> str:

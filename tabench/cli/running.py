@@ -132,6 +132,15 @@ def run(
             "failed ones. Repeatable.",
         ),
     ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|KEY=VALUE",
+            rich_help_panel=options.HOW,
+            help="For --executor slurm: a TOML file with a [slurm] table, or partition=gpu, account=, time=, "
+            "gpus=, cpus=, ... Repeatable; a later one wins.",
+        ),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report", rich_help_panel=options.HOW, help="Write reports/NAME afterwards.")
     ] = False,
@@ -141,11 +150,15 @@ def run(
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Options
     from tabench.runs.live import view_of
+    from tabench.runs.slurm.settings import read_settings
     from tabench.store.atomic import check_writable
     from tabench.store.layout import ExperimentFolder
 
     if executor != "auto":
         EXECUTORS.entry(executor, where="--executor")
+    if slurm and executor != "slurm":
+        raise SpecError("--slurm is only read with --executor slurm", hint="add --executor slurm")
+    settings = read_settings(slurm or ())
     plan = asked.plan(device)
     results = asked.results
     if not as_json:
@@ -165,9 +178,10 @@ def run(
         workers,
         pack,
         on_error.value,
+        settings,
     )
     if jobs:
-        _check_inputs(plan, device)
+        _check_inputs(plan, "auto" if executor == "slurm" else device)  # the device is a node's
         folder = ExperimentFolder(results, plan.experiment.name)
         check_writable(folder.path)
         folder.write_experiment(plan.experiment_json())

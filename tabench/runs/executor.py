@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from tabench.runs.slurm.settings import SlurmSettings
 from tabench.spec.cell import Cell
 
 
@@ -49,6 +50,7 @@ class Options:
         pack: Read images from a packed copy in the cache; None = where it takes little of the free disk.
         on_error: After a cell has failed for good: "continue" with the others, or "stop" (cells that run
             are interrupted at a checkpoint, no other one is started).
+        slurm: What a cell asks of a Slurm cluster; None = its defaults.
     """
 
     results: Path
@@ -63,6 +65,7 @@ class Options:
     workers: int = 0
     pack: bool | None = None
     on_error: Literal["continue", "stop"] = "continue"
+    slurm: SlurmSettings | None = None
 
     def ends_with(self, outcome: Outcome) -> bool:
         """Whether the run ends with this outcome, which no retry is left for."""

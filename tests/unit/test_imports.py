@@ -34,6 +34,7 @@ TORCH_FREE = (
     "report",
     "artifact",
     "runs.plan",
+    "runs.slurm",
 )
 HEAVY = ("torch", "torchvision", "segment_anything", "tensorly", "torchmetrics")
 

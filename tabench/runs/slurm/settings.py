@@ -1,0 +1,137 @@
+"""What a cell asks of the cluster: a [slurm] table, and values of the command line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tabench.errors import SpecError
+from tabench.registry import nearest
+
+Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r]+$")]  # a line of a batch script
+Count = Annotated[int, Field(ge=0)]
+TIME = r"^(\d+|\d+:\d{2}|\d+:\d{2}:\d{2}|\d+-\d+(:\d{2}){0,2})$"
+
+
+class SlurmSettings(BaseModel):
+    """Settings of every job of a submission; what is not set is the cluster's own default.
+
+    Attributes:
+        partition: `sbatch --partition`.
+        account: `sbatch --account`.
+        qos: `sbatch --qos`.
+        constraint: `sbatch --constraint`.
+        time: Limit of one stretch, as sbatch reads it: minutes, "H:MM:SS" or "D-H". A cell that needs longer
+            is checkpointed and queued again.
+        gpus: GPUs of a cell (`--gpus-per-node`); 0 = none is asked for.
+        cpus: Cores of a cell (`--cpus-per-task`); also its threads, unless `--threads` says otherwise.
+        memory_gb: `sbatch --mem`; 0 = not asked for.
+        parallel: Cells at a time; 0 = as many as the cluster lets run.
+        notice_seconds: How long before the limit a task is told (SIGUSR2) to write its checkpoint.
+        requeues: How often a cell goes back into the queue before it is left as it is.
+        setup: Shell lines before the task ("module load cuda").
+        extra: Further options of sbatch, by their long names; true for a flag.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    partition: Text | None = None
+    account: Text | None = None
+    qos: Text | None = None
+    constraint: Text | None = None
+    time: Annotated[str, Field(pattern=TIME, coerce_numbers_to_str=True)] = "60"
+    gpus: Count = 0
+    cpus: Annotated[int, Field(ge=1)] = 1
+    memory_gb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    parallel: Count = 0
+    notice_seconds: Annotated[int, Field(ge=1)] = 90
+    requeues: Count = 50
+    setup: tuple[Text, ...] = ()
+    extra: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], bool | int | Text] = {}
+
+    def sbatch(self, name: str, cells: int) -> dict[str, Any]:
+        """The parameters of submitit's Slurm executor.
+
+        Args:
+            name: Of the job, in the queue.
+            cells: Elements of the array.
+        """
+        asked: dict[str, Any] = {
+            "job_name": name,
+            "time": self.time,
+            "nodes": 1,
+            "ntasks_per_node": 1,
+            "cpus_per_task": self.cpus,
+            "signal_delay_s": self.notice_seconds,
+            "array_parallelism": self.parallel or cells,
+            "stderr_to_stdout": True,
+            "setup": list(self.setup) or None,
+            "partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+            "constraint": self.constraint,
+            "gpus_per_node": self.gpus or None,
+            "mem": f"{round(self.memory_gb * 1024)}M" if self.memory_gb else None,
+            "additional_parameters": {"requeue": True, **self.extra},
+        }
+        return {key: value for key, value in asked.items() if value is not None}
+
+
+def read_settings(words: Sequence[str]) -> SlurmSettings:
+    """Settings from `--slurm` options: files with a [slurm] table and KEY=VALUE, a later one wins.
+
+    Raises:
+        SpecError: A file that cannot be read, or a key or value that cannot be used.
+    """
+    found: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        table = {key.strip(): _value(value)} if equals and not word.endswith(".toml") else _table(Path(word))
+        for name in table:
+            if name not in SlurmSettings.model_fields:
+                close = nearest(name, SlurmSettings.model_fields)
+                hint = (
+                    f"did you mean '{close}'?" if close else f"known: {', '.join(SlurmSettings.model_fields)}"
+                )
+                raise SpecError(f"no Slurm setting '{name}'", where=f"--slurm {word}", hint=hint)
+        origin |= dict.fromkeys(table, word)
+        found |= table
+    try:
+        return SlurmSettings.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise SpecError(
+            f"slurm.{key} = {first['input']!r}: {first['msg']}",
+            where=f"--slurm {origin.get(str(first['loc'][0]), '')}".strip(),
+            hint='time is minutes, "H:MM:SS" or "D-H"' if key == "time" else None,
+        ) from error
+
+
+def _value(text: str) -> Any:
+    """A value of the command line: what TOML makes of it, else the text itself."""
+    try:
+        value = tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return value if isinstance(value, bool | int | float | str | list | dict) else text  # 1:30:00 is a time
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(
+            f"cannot be read: {error}", where=f"--slurm {path}", hint="give a .toml file or KEY=VALUE"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"is not TOML: {error}", where=f"--slurm {path}") from error
+    table = content.get("slurm")
+    if not isinstance(table, dict) or len(content) != 1:
+        raise SpecError("must hold one table, [slurm]", where=f"--slurm {path}", hint="begin it with [slurm]")
+    return table

@@ -1,0 +1,110 @@
+"""What was handed to Slurm, as plain JSON beside the cells: results/<experiment>/slurm/<name>/."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from tabench.errors import StoreError
+from tabench.runs.executor import Job, Options
+from tabench.store.atomic import write_json
+from tabench.store.encoding import read_json
+
+FORMAT = 1
+_JOBS = TypeAdapter(list[Job])
+_OPTIONS = TypeAdapter(Options)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One job array; element n runs cell n of its list.
+
+    Args:
+        path: Its folder.
+    """
+
+    path: Path
+
+    @property
+    def jobs_file(self) -> Path:
+        """The cells and how to run them."""
+        return self.path / "jobs.json"
+
+    @property
+    def queue_file(self) -> Path:
+        """The array's number and its cells' ids; absent if sbatch refused it."""
+        return self.path / "submitted.json"
+
+    @property
+    def cancelled(self) -> Path:
+        """There once the submission was cancelled: tasks stop at a checkpoint and never begin again."""
+        return self.path / "cancelled"
+
+    def write(self, jobs: Sequence[Job], options: Options) -> None:
+        """Write the job file, with absolute paths."""
+        there = [
+            replace(job, data_root=job.data_root.absolute(), checkpoint=job.checkpoint.absolute())
+            for job in jobs
+        ]
+        content = {
+            "format": FORMAT,
+            "options": _OPTIONS.dump_python(
+                replace(options, results=options.results.absolute()), mode="json"
+            ),
+            "jobs": _JOBS.dump_python(there, mode="json"),
+        }
+        write_json(self.jobs_file, content)
+
+    def read(self) -> tuple[list[Job], Options]:
+        """The job file.
+
+        Raises:
+            StoreError: It is missing, torn, or not what this version writes.
+        """
+        content = read_json(self.jobs_file)
+        try:
+            if content["format"] != FORMAT:
+                raise ValueError(f"format {content['format']}, this version reads {FORMAT}")
+            return _JOBS.validate_python(content["jobs"]), _OPTIONS.validate_python(content["options"])
+        except (ValidationError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"is not a job file: {error}", where=str(self.jobs_file), hint="submit the cells again"
+            ) from error
+
+    def write_queued(self, array: str, jobs: Sequence[Job]) -> None:
+        """Keep the number that Slurm gave the array."""
+        write_json(self.queue_file, {"array": array, "cells": [job.cell.id for job in jobs]})
+
+    def elements(self) -> dict[str, str]:
+        """Slurm's name of each element ("12_0") to the id of its cell; empty if nothing was queued."""
+        if not self.queue_file.is_file():
+            return {}
+        content: dict[str, Any] = read_json(self.queue_file)
+        return {f"{content['array']}_{n}": str(cell) for n, cell in enumerate(content["cells"])}
+
+    def log(self, element: str) -> Path:
+        """What a task printed, of all its attempts."""
+        return self.path / f"{element}_0_log.out"
+
+    def cancel(self) -> None:
+        """Leave word for every task, on whatever host."""
+        self.cancelled.touch()
+
+
+def new_submission(experiment: Path) -> Submission:
+    """A folder of its own for the next submission of an experiment."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    path = experiment / "slurm" / f"{now}-{os.getpid()}"
+    path.mkdir(parents=True)
+    return Submission(path)
+
+
+def submissions(experiment: Path) -> list[Submission]:
+    """All submissions of an experiment, oldest first."""
+    return [Submission(file.parent) for file in sorted((experiment / "slurm").glob("*/submitted.json"))]
