@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -79,6 +80,33 @@ def tests(session: nox.Session) -> None:
     """The test suite; options after `--` go to pytest."""
     install(session)
     session.run("pytest", *(session.posargs or ["-n", "2", "--dist", "worksteal", "-q"]))
+
+
+@nox.session(name="slurm")
+def slurm(session: nox.Session) -> None:
+    """Start a real Slurm of two nodes, run the tests marked `slurm` on it, stop it.
+
+    TABENCH_SLURM_START is a script that starts it and prints the exports to use it; TABENCH_SLURM_STOP ends
+    it. Default: tests/slurm/start-cluster.sh and stop-cluster.sh, which need root and Debian's packages
+    slurm-wlm and munge; these are installed where they are missing.
+    """
+    install(session)
+    if shutil.which("slurmctld") is None:
+        session.run("apt-get", "update", "-q", external=True)
+        session.run("apt-get", "install", "-y", "-q", "slurm-wlm", "munge", external=True)
+    place = Path(__file__).parent / "tests" / "slurm"
+    begin = os.environ.get("TABENCH_SLURM_START") or str(place / "start-cluster.sh")
+    end = os.environ.get("TABENCH_SLURM_STOP") or str(Path(begin).with_name("stop-cluster.sh"))
+    folder = Path(session.create_tmp()).resolve() / "cluster"
+    shutil.rmtree(folder, ignore_errors=True)
+    cluster = {"TABENCH_SLURM_DIR": str(folder), "SLURM_CONF": str(folder / "slurm.conf")}
+    try:
+        session.run("bash", begin, "2", external=True, env=cluster)
+        session.run(
+            "pytest", "-q", "-n", "0", "-m", "slurm", "tests/integration", *session.posargs, env=cluster
+        )
+    finally:
+        session.run("bash", end, external=True, env=cluster)
 
 
 @nox.session(name="lint")
@@ -161,7 +189,18 @@ def lock(session: nox.Session) -> None:
     session.install("uv")
     flags = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate")
     session.run(
-        "uv", "pip", "compile", "pyproject.toml", "--extra", "dev", *flags, *session.posargs, "-o", LOCK
+        "uv",
+        "pip",
+        "compile",
+        "pyproject.toml",
+        "--extra",
+        "dev",
+        "--extra",
+        "slurm",
+        *flags,
+        *session.posargs,
+        "-o",
+        LOCK,
     )
     if "://" in Path(LOCK).read_text(encoding="utf-8"):
         session.error(f"{LOCK} holds an address; remove it before committing")

@@ -1,0 +1,87 @@
+"""Submissions on disk and what squeue prints of them; no Slurm is needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_run import make_cell
+
+from tabench.errors import StoreError
+from tabench.runs.executor import Job, Options
+from tabench.runs.slurm import queue
+from tabench.runs.slurm.queue import SlurmError, cells_of, over, queued_cells, read_queue
+from tabench.runs.slurm.settings import SlurmSettings
+from tabench.runs.slurm.submission import Submission, new_submission, submissions
+
+TEXT = "7_0|RUNNING|n0\n7_1|PENDING|(Resources)\n7_2|COMPLETED|n1\n8_0|RUNNING|n1\n9_N/A|RUNNING|n2\n"
+
+
+@pytest.fixture
+def jobs() -> list[Job]:
+    cells = [make_cell(name) for name in ("frozen", "lora-hps", "ta-lora")]
+    return [Job("x", cell, cell.label, Path("data"), Path("weights"), 1.5) for cell in cells]
+
+
+def submitted(folder: Path, jobs: list[Job], array: str = "7") -> Submission:
+    one = new_submission(folder)
+    one.write(jobs, Options(Path("results"), device="cuda", slurm=SlurmSettings(gpus=1)))
+    one.write_queued(array, jobs)
+    return one
+
+
+def test_a_job_file_holds_plain_values_and_gives_back_what_was_written(
+    tmp_path: Path, jobs: list[Job]
+) -> None:
+    one = submitted(tmp_path, jobs)
+    json.loads(one.jobs_file.read_text())
+    read, options = one.read()
+    assert [job.cell for job in read] == [job.cell for job in jobs]
+    assert [job.cell.id for job in read] == [job.cell.id for job in jobs]
+    assert read[0].data_root == Path("data").absolute()
+    assert options == Options(Path("results").absolute(), device="cuda", slurm=SlurmSettings(gpus=1))
+    assert one.elements() == {f"7_{n}": job.cell.id for n, job in enumerate(jobs)}
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"jobs": [{"experiment": "x"}]}, {"options": 3}])
+def test_another_job_file_is_refused(tmp_path: Path, jobs: list[Job], change: dict[str, object]) -> None:
+    one = submitted(tmp_path, jobs)
+    one.jobs_file.write_text(json.dumps({**json.loads(one.jobs_file.read_text()), **change}))
+    with pytest.raises(StoreError, match="is not a job file"):
+        one.read()
+
+
+def test_a_submission_that_sbatch_refused_counts_for_nothing(tmp_path: Path, jobs: list[Job]) -> None:
+    new_submission(tmp_path).write(jobs, Options(Path("results")))
+    assert submissions(tmp_path) == []
+
+
+def test_cells_are_found_in_the_queue(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "command", lambda words: TEXT)
+    one = submitted(tmp_path, jobs)
+    there = queued_cells(tmp_path)
+    assert {cell: (q.element, q.state, q.why) for cell, q in there.items()} == {
+        jobs[0].cell.id: ("7_0", "RUNNING", "n0"),
+        jobs[1].cell.id: ("7_1", "PENDING", "(Resources)"),
+    }
+    one.cancel()
+    assert queued_cells(tmp_path) == {}
+    assert set(cells_of([one])) == set(there)
+
+
+def test_a_host_without_slurm_reads_the_store_alone(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = submitted(tmp_path, jobs)
+    monkeypatch.setenv("PATH", "")
+    assert queued_cells(tmp_path) == {}
+    with pytest.raises(SlurmError, match="`squeue` is not on this host"):
+        cells_of([one])
+
+
+def test_states_of_slurm() -> None:
+    rows = read_queue("1_0|REQUEUED|(BeginTime)\n1_1|NODE_FAIL|\n1_2|COMPLETING|n0\n\nnoise\n")
+    assert [over(row) for row in rows.values()] == [False, True, False]

@@ -1,0 +1,79 @@
+"""What a cell asks of a cluster: files, values of the command line, sbatch's words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tabench.errors import SpecError
+from tabench.runs.slurm.settings import SlurmSettings, read_settings
+
+FILE = """
+[slurm]
+partition = "gpu"
+account = "lab"
+time = "12:00:00"
+gpus = 1
+cpus = 8
+memory_gb = 31.5
+setup = ["module load cuda"]
+extra = {mail-type = "FAIL", exclusive = true}
+"""
+
+
+def test_nothing_asked_is_the_clusters_own_default_and_always_requeued() -> None:
+    asked = SlurmSettings().sbatch("tabench-x", 3)
+    assert "partition" not in asked
+    assert "account" not in asked
+    assert "gpus_per_node" not in asked
+    assert asked["additional_parameters"] == {"requeue": True}
+    assert asked["array_parallelism"] == 3
+
+
+def test_a_file_and_the_command_line_make_the_words_of_sbatch(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.toml"
+    file.write_text(FILE)
+    settings = read_settings([str(file), "partition=a100", "time=2:00:00", "parallel=2"])
+    asked = settings.sbatch("tabench-nyuv2", 9)
+    assert asked["partition"] == "a100"  # the later one
+    assert asked["account"] == "lab"
+    assert asked["time"] == "2:00:00"
+    assert asked["gpus_per_node"] == 1
+    assert asked["cpus_per_task"] == 8
+    assert asked["mem"] == "32256M"
+    assert asked["setup"] == ["module load cuda"]
+    assert asked["array_parallelism"] == 2
+    assert asked["additional_parameters"] == {"requeue": True, "mail-type": "FAIL", "exclusive": True}
+
+
+@pytest.mark.parametrize("text", ["90", "90:00", "1:30:00", "2-12", "2-12:30:00"])
+def test_times_are_those_of_sbatch(text: str) -> None:
+    assert read_settings([f"time={text}"]).time == text
+
+
+@pytest.mark.parametrize(
+    ("word", "part"),
+    [
+        ("partion=gpu", "did you mean 'partition'?"),
+        ("time=soon", "H:MM:SS"),
+        ("gpus=-1", "slurm.gpus"),
+        ("cpus=0", "slurm.cpus"),
+        ('partition="a\\n#SBATCH --uid=0"', "slurm.partition"),
+        ('setup=["a\\nb"]', "slurm.setup.0"),
+        ("extra={'a b'=1}", "slurm.extra"),
+        ("nowhere.toml", "give a .toml file or KEY=VALUE"),
+    ],
+)
+def test_what_cannot_be_used_is_named(word: str, part: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        read_settings([word])
+    assert part in str(raised.value)
+    assert word in str(raised.value)
+
+
+def test_a_file_without_its_table_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.toml"
+    file.write_text("partition = 'gpu'\n")
+    with pytest.raises(SpecError, match=r"begin it with \[slurm\]"):
+        read_settings([str(file)])
