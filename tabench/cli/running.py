@@ -137,7 +137,7 @@ def run(
         typer.Option(
             metavar="FILE|KEY=VALUE",
             rich_help_panel=options.HOW,
-            help="For --executor slurm: a TOML file with a [slurm] table, or partition=gpu, account=, time=, "
+            help="For --executor slurm: a TOML file (table slurm), or partition=gpu, account=, time=, "
             "gpus=, cpus=, ... Repeatable; a later one wins.",
         ),
     ] = None,

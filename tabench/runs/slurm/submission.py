@@ -99,7 +99,7 @@ class Submission:
 
 def new_submission(experiment: Path) -> Submission:
     """A folder of its own for the next submission of an experiment."""
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S-%f")
     path = experiment / "slurm" / f"{now}-{os.getpid()}"
     path.mkdir(parents=True)
     return Submission(path)
