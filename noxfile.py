@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -97,9 +98,8 @@ def slurm(session: nox.Session) -> None:
     place = Path(__file__).parent / "tests" / "slurm"
     begin = os.environ.get("TABENCH_SLURM_START") or str(place / "start-cluster.sh")
     end = os.environ.get("TABENCH_SLURM_STOP") or str(Path(begin).with_name("stop-cluster.sh"))
-    folder = Path(session.create_tmp()).resolve() / "cluster"
-    shutil.rmtree(folder, ignore_errors=True)
-    cluster = {"TABENCH_SLURM_DIR": str(folder), "SLURM_CONF": str(folder / "slurm.conf")}
+    folder = tempfile.mkdtemp(prefix="slurm.")  # a short path: it holds sockets
+    cluster = {"TABENCH_SLURM_DIR": folder, "SLURM_CONF": f"{folder}/slurm.conf"}
     try:
         session.run("bash", begin, "2", external=True, env=cluster)
         session.run(
