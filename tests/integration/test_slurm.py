@@ -78,8 +78,12 @@ def job_number(element: str) -> str:
 
 
 def begin_now(element: str) -> None:
-    """Slurm lets a requeued job wait two minutes; an operator may lift that."""
+    """Slurm lets a requeued job wait two minutes; an operator may lift that.
+
+    Not at once: a node takes a credential of the second in which the job was revoked for a revoked one.
+    """
     until(lambda: queued_cells(QUEUE) != {} and only_cell().state == "PENDING", 60)
+    time.sleep(3)
     command(["scontrol", "update", f"JobId={element}", "StartTime=now"])
 
 
