@@ -15,7 +15,7 @@ from tabench.runs.executor import Event, Job, Options, Outcome
 from tabench.runs.slurm import executor, queue
 from tabench.runs.slurm.executor import SlurmExecutor
 from tabench.runs.slurm.queue import SlurmError
-from tabench.runs.slurm.submission import Submission, new_submission
+from tabench.runs.slurm.submission import Submission, new_submission, submissions
 from tabench.store.layout import CellFolder
 
 
@@ -80,6 +80,19 @@ def test_a_record_or_a_journalled_failure_ends_a_cell(
         "not finite",
     )
     assert [event.kind for event in events] == ["start", "failed"]
+
+
+def test_a_failed_cell_ends_the_others_where_that_was_asked(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster(monkeypatch, "7_0|RUNNING|n0\n7_1|RUNNING|n1\n")
+    first = folder(tmp_path, jobs[0])
+    timer = threading.Timer(0.2, lambda: first.journal("failed", kind="data", message="no image"))
+    timer.start()
+    outcomes = SlurmExecutor().run(jobs, Options(tmp_path, on_error="stop"), lambda event: None)
+    timer.join()
+    assert [outcome.state for outcome in outcomes] == ["failed", "interrupted"]
+    assert [one.cancelled.exists() for one in submissions(tmp_path / "x")] == [True]
 
 
 def test_a_cell_that_left_the_queue_without_a_word_is_lost(

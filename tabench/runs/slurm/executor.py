@@ -61,6 +61,8 @@ class SlurmExecutor:
                         outcome = _lost(job, experiment)
                     if outcome is not None:
                         found[job.cell.id] = outcome
+                if any(options.ends_with(outcome) for outcome in found.values()):
+                    return _ended(jobs, found, experiment)
                 time.sleep(LOOK_SECONDS)
         note = "goes on in the cluster; `tabench watch` follows it, `tabench cancel` ends it"
         return [found.get(job.cell.id) or Outcome(job, "interrupted", message=note) for job in jobs]
@@ -137,6 +139,14 @@ def _lost(job: Job, experiment: Path) -> Outcome:
                 text = f"Slurm job {element} ended without a record; see {one.log(element)}"
                 return Outcome(job, "failed", "infrastructure", text)
     return Outcome(job, "failed", "infrastructure", "it was never queued")
+
+
+def _ended(jobs: Sequence[Job], found: dict[str, Outcome], experiment: Path) -> list[Outcome]:
+    """End what still runs or waits, because a cell failed."""
+    for one in submissions(experiment):
+        one.cancel()
+    note = "ended at its next checkpoint, because a cell failed (--on-error stop)"
+    return [found.get(job.cell.id) or Outcome(job, "interrupted", message=note) for job in jobs]
 
 
 def _first_line(error: Exception) -> str:
