@@ -85,6 +85,11 @@ class AdaptedLinear(nn.Module):
         whole = self.base(x)[None].expand(tasks, *[-1] * x.dim())
         return self._add(whole, self._update(rows)).flatten(0, 1)
 
+    @property
+    def at_zero(self) -> Tensor:
+        """What it makes of an input of 0, whatever the task: the bias, since the update is linear."""
+        return self.base.bias
+
     def _update(self, rows: Tensor) -> Tensor:
         """The scaled update (T, M, k) of rows (T or 1, M, d), in fp32 whatever the autocast."""
         dtype = self.factors.outputs().dtype

@@ -31,7 +31,13 @@ _Neck = tuple[nn.Conv2d, LayerNorm2d, nn.Conv2d, LayerNorm2d]
 
 @runtime_checkable
 class Spreading(Protocol):
-    """An adapted layer that can start from an input that all tasks share."""
+    """An adapted layer that can start from an input that all tasks share.
+
+    Attributes:
+        at_zero: What it makes of an input of 0, (k,), the same for every task.
+    """
+
+    at_zero: Tensor
 
     def spread(self, x: Tensor) -> Tensor:
         """Every task's output (T*B, ..., k), task-major, for an input (B, ..., d) that all tasks share."""
@@ -102,51 +108,51 @@ def forward_block(block: Block, tokens: Tensor, copies: int) -> Tensor:
         (copies * B, H, W, C).
     """
     attention = block.attn
-    normed = block.norm1(tokens)
-    qkv = attention.qkv(normed) if copies == 1 else attention.qkv.spread(normed)
-    mixed = attention.proj(_attention(attention, qkv, block.window_size))
+    mixed = attention.proj(_attention(attention, block.norm1(tokens), block.window_size, copies))
     tokens = (tokens + mixed.unflatten(0, (copies, -1))).flatten(0, 1)
     change: Tensor = block.mlp(block.norm2(tokens))
     return tokens + change
 
 
-def _attention(attention: Attention, qkv: Tensor, window: int) -> Tensor:
-    """Attention before its last projection, over the whole grid or in windows (0: the whole grid).
+def _attention(attention: Attention, tokens: Tensor, window: int, copies: int) -> Tensor:
+    """Attention before its last projection.
 
     Args:
-        attention: Its heads, tables and bias.
-        qkv: Queries, keys and values of the real tokens (F, H, W, 3C).
-        window: Side of a window.
+        attention: Its layers and tables.
+        tokens: Normed tokens (B, H, W, C).
+        window: Side of a window; 0 for the whole grid.
+        copies: As in `forward_block`.
 
     Returns:
-        (F, H, W, C).
+        (copies * B, H, W, C).
     """
-    rows, height, width, _ = qkv.shape
-    size = (window, window) if window else (height, width)
-    if window:
-        qkv = _padded(qkv, _bias(attention.qkv), -height % window, -width % window)
+    layer, (height, width) = attention.qkv, tokens.shape[1:3]
+    below, right = (-height % window, -width % window) if window else (0, 0)
+    at_zero = layer.bias if isinstance(layer, nn.Linear) else getattr(layer, "at_zero", None)
+    if at_zero is None:  # a layer of which nothing is known: SAM's own way
+        tokens = F.pad(tokens, (0, 0, 0, right, 0, below))
+    qkv = layer(tokens) if copies == 1 else layer.spread(tokens)
+    if at_zero is not None:
+        qkv = _padded(qkv, at_zero, below, right)
+    rows, size = len(qkv), (window or height, window or width)
     down, across = qkv.shape[1] // size[0], qkv.shape[2] // size[1]
     heads = attention.num_heads
     parts = qkv.reshape(rows, down, size[0], across, size[1], 3, heads, -1)
-    q, k, v = (
-        parts.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(3, -1, size[0] * size[1], parts.shape[-1]).unbind()
-    )
+    parts = parts.permute(5, 0, 1, 3, 6, 2, 4, 7)
+    q, k, v = parts.reshape(3, -1, size[0] * size[1], parts.shape[-1]).unbind()
     mixed = attend(q, k, v, (attention.rel_pos_h, attention.rel_pos_w), size)
     mixed = mixed.reshape(rows, down, across, heads, *size, -1).permute(0, 1, 4, 2, 5, 3, 6)
     return mixed.reshape(rows, down * size[0], across * size[1], -1)[:, :height, :width]
 
 
-def _padded(qkv: Tensor, bias: Tensor, below: int, right: int) -> Tensor:
+def _padded(qkv: Tensor, at_zero: Tensor, below: int, right: int) -> Tensor:
     """Add rows and columns of tokens whose input is 0."""
+    at_zero = at_zero.to(qkv.dtype)
     if right:
-        qkv = torch.cat([qkv, bias.to(qkv.dtype).expand(*qkv.shape[:2], right, -1)], dim=2)
+        qkv = torch.cat([qkv, at_zero.expand(*qkv.shape[:2], right, -1)], dim=2)
     if below:
-        qkv = torch.cat([qkv, bias.to(qkv.dtype).expand(len(qkv), below, qkv.shape[2], -1)], dim=1)
+        qkv = torch.cat([qkv, at_zero.expand(len(qkv), below, qkv.shape[2], -1)], dim=1)
     return qkv
-
-
-def _bias(layer: nn.Module) -> Tensor:
-    return cast(Tensor, getattr(layer, "base", layer).bias)
 
 
 def _neck(neck: nn.Sequential, tokens: Tensor) -> Tensor:

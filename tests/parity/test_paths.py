@@ -6,7 +6,7 @@ import pytest
 import torch
 from plain_msam import geometry, randomise
 from plain_msam import plain_forward as oracle
-from torch import Tensor
+from torch import Tensor, nn
 
 from tabench.catalog import METHODS
 from tabench.engine.model import parametrisation
@@ -135,3 +135,26 @@ def test_the_factored_layers_are_back_afterwards_even_after_an_error() -> None:
         model(images_of(1), (0, 0))
     assert [block.attn.qkv for block in model.image_encoder.blocks] == before
     assert all(isinstance(layer, AdaptedLinear) for layer in before)
+
+
+class Shifted(nn.Module):
+    """Somebody's own layer: what it makes of 0 is neither 0 nor the bias."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        self.base = base
+        self.shift = nn.Parameter(torch.randn(base.in_features, dtype=base.weight.dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(torch.tanh(x + self.shift))
+
+
+def test_a_layer_of_which_nothing_is_known() -> None:
+    model = make("full-hps")
+    for block in model.image_encoder.blocks:
+        block.attn.qkv = Shifted(block.attn.qkv)
+    (mine, my_gradients), (theirs, their_gradients) = both(model, images_of(2))
+    assert any("shift" in name for name in my_gradients)
+    for name, value in {**mine, **my_gradients}.items():
+        reference = theirs[name] if name in theirs else their_gradients[name]
+        assert deviation(value, reference) < 1e-10, name
