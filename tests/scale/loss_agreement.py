@@ -45,15 +45,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--double", action="store_true", help="double precision: rounding grows from 1e-15")
     parser.add_argument("--out", type=Path, default=Path("results/bench"))
     given = parser.parse_args()
     cell = _cell(given.method, given.backbone, given.batch)
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         SCENES.make(root, SCENES.recipe(seed=0, train=32, val=1, height=96, width=128))
-        plain = _losses(cell, root, given.steps, given.device, "plain", 0)
-        fast = _losses(cell, root, given.steps, given.device, "fast", 0)
-        other = _losses(cell, root, given.steps, given.device, "fast", 1)
+        common = (cell, root, given.steps, given.device, given.double)
+        plain = _losses(*common, "plain", 0)
+        fast = _losses(*common, "fast", 0)
+        other = _losses(*common, "fast", 1)
     marks = [n for n in (1, 10, 50, 100, 200, 500) if n <= given.steps]
     found = {
         "what": "largest relative difference of a step's loss between plain and fast path",
@@ -61,19 +63,25 @@ def main() -> None:
         "method": given.method,
         "backbone": given.backbone,
         "device": given.device,
+        "precision": "fp64" if given.double else "fp32",
         "paths": {str(n): _largest(plain, fast, n) for n in marks},
         "seeds": {str(n): _largest(fast, other, n) for n in marks},
         "last_losses": {"plain": plain[-1], "fast": fast[-1], "other seed": other[-1]},
         "environment": capture(),
     }
     given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / f"losses-{given.method}-{given.backbone}-{given.device}.json"
+    path = (
+        given.out
+        / f"losses-{given.method}-{given.backbone}-{given.device}{'-fp64' if given.double else ''}.json"
+    )
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     shown = {key: found[key] for key in ("paths", "seeds", "last_losses")}
     sys.stdout.write(f"{json.dumps(shown, indent=1)}\n{path}\n")
 
 
-def _losses(cell: Cell, root: Path, steps: int, device: str, path: str, seed: int) -> list[float]:
+def _losses(
+    cell: Cell, root: Path, steps: int, device: str, double: bool, path: str, seed: int
+) -> list[float]:
     cell = cell.model_copy(update={"seed": seed})
     unit = units_of(cell, METHODS.get(cell.method.name).sharing)[0]
     backbone = BACKBONES.get(cell.backbone.name)
@@ -85,6 +93,8 @@ def _losses(cell: Cell, root: Path, steps: int, device: str, path: str, seed: in
     )
     model: MSam = build_unit(cell, unit, state).to(device)
     model.path = path  # type: ignore[assignment]
+    if double:
+        model.double()
     tasks = {name: TASKS.get(name)(count, SCENES.class_names) for name, count in CHANNELS.items()}
     train = SCENES.split(root, "train")
     setting = Setting(cell, unit, tasks, train, train, device=torch.device(device))
@@ -96,6 +106,8 @@ def _losses(cell: Cell, root: Path, steps: int, device: str, path: str, seed: in
         size = cell.train.batch_size
         for batch in batches(train, seed=seed, epoch=len(found), batch_size=size, augment=False):
             set_lr(optimizer, cell.train.lr * lr_factor(len(found), steps, cell.train.warmup))
+            if double:
+                batch = batch._replace(image=batch.image.double())
             terms = step_gradient(model, setting, batch, len(found))
             found.append(sum(unit.weights[task] * terms[task] for task in tasks))  # the regulariser is larger
             optimizer.step()
