@@ -14,7 +14,7 @@ from tabench.report.pictures import Album
 from tabench.report.reading import CellResult, Json, Results
 from tabench.report.run_pictures import RunPictures
 from tabench.report.sparks import sparks
-from tabench.report.templating import environment
+from tabench.report.templating import clock, environment
 
 EVENTS = 200  # the last events of a journal that a page shows
 KIN = 40  # other runs of the same row that a page links to
@@ -93,7 +93,7 @@ class RunPages:
             extremes=[pictures.ends(task) for task in placed],
             images=pictures.images(placed) if record else [],
             circumstances={key: known.pop(key) for key in _HEAD if key in known} | known,
-            journal=[_event(event) for event in cell.journal[-EVENTS:]],
+            journal="".join(_line(event) for event in cell.journal[-EVENTS:]),
             left_out=max(0, len(cell.journal) - EVENTS),
             version=__version__,
         )  # fmt: skip
@@ -118,7 +118,10 @@ def _metrics(record: Json) -> list[Json]:
     return list(rows.values())
 
 
-def _event(event: Json) -> Json:
+def _line(event: Json) -> str:
     """A journal's line without the values that stand in the curves."""
-    rest = {key: value for key, value in event.items() if key not in ("t", "event", "values", "terms")}
-    return {"t": event.get("t"), "event": event.get("event", ""), "rest": rest}
+    time = event.get("t")
+    shown = clock(time) if isinstance(time, int | float) else time or ""
+    left_out = ("t", "event", "values", "terms")
+    rest = "".join(f" {key}={value}" for key, value in event.items() if key not in left_out)
+    return f"{shown} {event.get('event', '')}{rest}\n"

@@ -42,7 +42,6 @@ def environment() -> jinja2.Environment:
         "number": wording.number,
         "pretty": pretty,
         "slug": slug,
-        "clock": clock,
         "minus": minus,
         "shortest": "{:.8g}".format,
     }
