@@ -220,7 +220,9 @@ def test_a_folder_that_is_not_there_is_met_with_where_to_get_it(capsys: pytest.C
     assert "class pixels" not in out
 
 
-@pytest.mark.parametrize("option", ["--precision=fp8", "--device=tpu0", "--method=x", "--backbone=x"])
+@pytest.mark.parametrize(
+    "option", ["--suite=tpu", "--only=no-such-job", "--device=tpu0", "--method=x", "--backbone=x"]
+)
 def test_bench_checks_its_options_before_it_starts(capsys: pytest.CaptureFixture[str], option: str) -> None:
     code, _, message = call(capsys, "bench", option)
     assert code == 2
