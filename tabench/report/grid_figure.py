@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -10,6 +12,7 @@ from tabench.report.grid import Box, Grid, Pixels
 from tabench.report.reading import Results
 
 _CELL = 1.75  # inches
+_HEADING = 22  # characters that fit above a cell
 
 
 def draw_grid(results: Results, grid: Grid) -> Figure:
@@ -24,7 +27,7 @@ def draw_grid(results: Results, grid: Grid) -> Figure:
     axes = figure.subplots(len(grid.rows), columns, squeeze=False)
     titles = ["Input", "Ground truth", *(results.title(method) for method in grid.methods)]
     for column, title in enumerate(titles):
-        axes[0, column].set_title(title, loc="center", fontsize=9)
+        axes[0, column].set_title(textwrap.fill(title, _HEADING), loc="center", fontsize=9)
     for i, row in enumerate(grid.rows):
         first = i == 0 or grid.rows[i - 1].image != row.image
         _show(axes[i, 0], grid.inputs.get(row.image) if first else None, None, missing=first)

@@ -187,7 +187,7 @@ def test_records_are_checked_with_the_sums() -> None:
     assert "holds the record of cell" in problems({other: MEMBERS[NAME]})[0]
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", packed([("a", b"")])])
+@pytest.mark.parametrize("content", [b"", b"no zip", packed([("a", b"")])], ids=["empty", "text", "other"])
 def test_other_files_are_no_artifacts(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(StoreError, match=r"a\.zip"):
