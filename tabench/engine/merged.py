@@ -29,8 +29,7 @@ class MergedMSam(nn.Module):
     def __init__(self, model: MSam) -> None:
         super().__init__()
         self.tasks = tuple(model.channels)
-        aware = hasattr(model.image_encoder, "task_fold")
-        groups = [(task,) for task in self.tasks] if aware else [self.tasks]
+        groups = [(task,) for task in self.tasks] if model.task_aware else [self.tasks]
         self.models = nn.ModuleList(_part(model, index, group) for index, group in enumerate(groups))
         self.eval()
 
