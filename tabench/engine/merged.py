@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tabench.errors import SpecError
 from tabench.methods.merging import merged_encoder
-from tabench.sam.msam import MSam
+from tabench.sam.msam import MSam, known_tasks
 
 
 class MergedMSam(nn.Module):
@@ -47,9 +46,7 @@ class MergedMSam(nn.Module):
         Raises:
             SpecError: A task that this model does not have.
         """
-        names = self.tasks if tasks is None else tuple(tasks)
-        if unknown := [name for name in names if name not in self.tasks]:
-            raise SpecError(f"this model has no task '{unknown[0]}'", hint=f"it has: {', '.join(self.tasks)}")
+        names = known_tasks(self.tasks, tasks)
         found: dict[str, Tensor] = {}
         for model in self.models:
             assert isinstance(model, MSam)

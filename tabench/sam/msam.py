@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -29,14 +28,6 @@ from tabench.sam.resampling import restore
 PixelNorm = Literal["none", "sam"]
 Path = Literal["fast", "plain"]
 _FREQUENCIES = "positional_encoding_gaussian_matrix"
-
-
-class TaskFold(Protocol):
-    """What a task-aware encoder carries as `task_fold`: which tasks its folded batch holds."""
-
-    def select(self, tasks: Sequence[int]) -> AbstractContextManager[None]:
-        """Announce the tasks, outermost in the batch, of the forward passes inside the context."""
-        ...
 
 
 class MSam(nn.Module):
@@ -175,12 +166,7 @@ class MSam(nn.Module):
         Raises:
             SpecError: A task that this model does not have.
         """
-        names = list(self.channels) if tasks is None else list(tasks)
-        for name in names:
-            if name not in self.channels:
-                raise SpecError(
-                    f"this model has no task '{name}'", hint=f"it has: {', '.join(self.channels)}"
-                )
+        names = known_tasks(self.channels, tasks)
         if self.path == "plain":
             from tabench.sam.plain import plain_forward
 
@@ -200,6 +186,19 @@ class MSam(nn.Module):
         """
         masks = decode(self.decoders[task], embedding, self.no_mask[task], self.dense_pe())
         return self.restore(masks, inner, out_size)
+
+
+def known_tasks(channels: Collection[str], wanted: Sequence[str] | None) -> list[str]:
+    """The wanted tasks of a model, in the order asked for; None for all.
+
+    Raises:
+        SpecError: A task that the model does not have.
+    """
+    names = list(channels) if wanted is None else list(wanted)
+    for name in names:
+        if name not in channels:
+            raise SpecError(f"this model has no task '{name}'", hint=f"it has: {', '.join(channels)}")
+    return names
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

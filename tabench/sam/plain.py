@@ -8,7 +8,7 @@ SAM's mask decoder; outputs are resized by F.interpolate. Select it by ``model.p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, cast
 
 import torch
@@ -16,12 +16,20 @@ import torch.nn.functional as F
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder
 from torch import Tensor, nn
 
-from tabench.sam.msam import MSam, TaskFold
+from tabench.sam.msam import MSam
 
 
 class _Factors(Protocol):
     def dense(self) -> Tensor:
         """The update dW (d, k, T)."""
+        ...
+
+
+class _TaskFold(Protocol):
+    """What a task-aware encoder carries as `task_fold`: which tasks its folded batch holds."""
+
+    def select(self, tasks: Sequence[int]) -> AbstractContextManager[None]:
+        """Announce the tasks, outermost in the batch, of the forward passes inside the context."""
         ...
 
 
@@ -83,7 +91,7 @@ def plain_forward(
     outputs: dict[str, Tensor] = {}
     embedding: Tensor | None = None
     with dense_updates(model.image_encoder) as layers:
-        fold: TaskFold | None = getattr(model.image_encoder, "task_fold", None)
+        fold: _TaskFold | None = getattr(model.image_encoder, "task_fold", None)
         for task in order if tasks is None else tasks:
             for layer in layers:
                 layer.task = order.index(task)

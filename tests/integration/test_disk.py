@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from commands import call, call_json, options
-from tiny_run import write_weights
 
 from tabench.runs import retrying
 from tabench.store import atomic
@@ -20,12 +19,7 @@ ROOM = 256 * 1024  # bytes left on a disk that is about to be full: less than a 
 
 
 @pytest.fixture(autouse=True)
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_weights(tmp_path / "nano.safetensors")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TABENCH_DATA", raising=False)
-    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
+def _no_pauses(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))
 
 

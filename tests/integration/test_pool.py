@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import call, events, options, start, wait_for
-from tiny_run import make_cell, write_weights
+from tiny_run import make_cell
 
 from tabench.runs.executor import Job, Options
 from tabench.runs.pool import worker_places, worthwhile
@@ -20,13 +20,7 @@ from tabench.store.claim import alive
 METHODS = "--select=method=lora-hps,lora-stl,frozen"
 
 
-@pytest.fixture(autouse=True)
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_weights(tmp_path / "nano.safetensors")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TABENCH_DATA", raising=False)
-    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
+pytestmark = pytest.mark.usefixtures("place")
 
 
 def words(results: str) -> list[str]:

@@ -8,18 +8,11 @@ from pathlib import Path
 
 import pytest
 from commands import call, call_json, options
-from tiny_run import write_weights
 
 DIVERGES = "--set=train.lr=1e30"
 
 
-@pytest.fixture(autouse=True)
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_weights(tmp_path / "nano.safetensors")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TABENCH_DATA", raising=False)
-    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
+pytestmark = pytest.mark.usefixtures("place")
 
 
 def words(results: str, methods: str, *more: str) -> list[str]:
