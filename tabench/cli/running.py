@@ -152,8 +152,11 @@ def run(
     from tabench.runs.live import view_of
     from tabench.runs.slurm.settings import read_settings
     from tabench.store.atomic import check_writable
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.holder import silence
+    from tabench.store.layout import CellFolder, ExperimentFolder
+    from tabench.store.tidy import settle, sweep_shared
 
+    silence()  # the variable that it reads may be wrong
     if executor != "auto":
         EXECUTORS.entry(executor, where="--executor")
     if slurm and executor != "slurm":
@@ -164,6 +167,10 @@ def run(
     if not as_json:
         print_plan(plan)
     outcomes: list[Outcome] = []
+    for planned in plan.cells:
+        if planned.state == "done":
+            settle(CellFolder(results, plan.experiment.name, planned.cell.id))
+    sweep_shared(ExperimentFolder(results, plan.experiment.name))
     jobs = _wanted(plan.jobs(), results, retry)
     how = Options(
         results,

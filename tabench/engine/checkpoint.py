@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,9 +57,8 @@ class Keeper:
         final = self.folder / (FINISHED if state.finished else f"{state.step:08d}")
         if final.exists():  # the same step again holds the same values
             return
-        writing = self.folder / "writing"
+        writing = self.folder / f"writing-{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            shutil.rmtree(writing, ignore_errors=True)
             writing.mkdir(parents=True)
             save_file(_plain(trained), writing / "model.safetensors")
             if state.best_weights:
@@ -71,9 +71,10 @@ class Keeper:
             writing.rename(final)
             _flush(self.folder)
             for path in self.folder.iterdir():
-                if path != final:
+                if path.name < final.name:  # a later one is of a process that took the cell meanwhile
                     shutil.rmtree(path, ignore_errors=True)
         except (OSError, SafetensorError) as error:
+            shutil.rmtree(writing, ignore_errors=True)
             raise StoreError(
                 f"cannot write a checkpoint: {error}",
                 where=str(self.folder),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import shutil
+import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -27,6 +27,7 @@ from tabench.store.encoding import read_json
 from tabench.store.layout import CellFolder, failure_kind
 from tabench.store.record import record_bytes
 from tabench.store.sums import write_sums
+from tabench.store.tidy import close, journalled_seconds, sweep, tidy
 
 SHOWN_ONLY = ("step", "evaluating")  # events that are too many for the journal
 RETRY_FACTS = ("t", "kind", "message", "retry", "of")  # of a "retry" event, in run.json
@@ -44,14 +45,16 @@ def run_cell(job: Job, options: Options, listener: Listener, should_stop: Callab
     folder = CellFolder(options.results, job.experiment, job.cell.id)
     diary = _Diary(folder, job, options, listener)
     try:
-        with Claim(folder.claim):
+        with Claim(folder.claim) as claim:
             if folder.record.is_file():  # another process was quicker, or a kill came after the record
-                _tidy(folder)
+                close(folder)
                 return Outcome(job, "done")
+            sweep(folder)
+            diary.claim = claim
             if adopt(folder):
                 diary.tell("done", {"adopted": True, "wall_s": 0.0})
                 return Outcome(job, "done")
-            return _attempt(job, options, folder, diary, should_stop)
+            return _attempt(job, options, folder, diary, should_stop, claim)
     except ClaimedError as error:
         return Outcome(job, "busy", message=str(error))
     except KeyboardInterrupt:
@@ -62,7 +65,12 @@ def run_cell(job: Job, options: Options, listener: Listener, should_stop: Callab
 
 
 def _attempt(
-    job: Job, options: Options, folder: CellFolder, diary: _Diary, should_stop: Callable[[], bool]
+    job: Job,
+    options: Options,
+    folder: CellFolder,
+    diary: _Diary,
+    should_stop: Callable[[], bool],
+    claim: Claim,
 ) -> Outcome:
     diary.start()
     try:
@@ -73,18 +81,31 @@ def _attempt(
             keep_weights(folder)
         record = record_bytes(folder.record, content)
         write_sums(folder, record)
+        claim.check()
         write_bytes(folder.record, record)
-    except InterruptedRunError as error:
-        folder.clear_failure()
-        diary.tell("interrupted", {"message": error.message})
-        with contextlib.suppress(StoreError):  # a full disk: the checkpoint before is kept
-            diary.finish()
-        return Outcome(job, "interrupted", message=str(error))
     except Exception as raised:
+        if not claim.held():  # the cell is another process' now: nothing more is written here
+            return _lose(job, diary)
+        if isinstance(raised, InterruptedRunError):
+            return _interrupt(job, folder, diary, raised)
         return _fail(job, folder, diary, _explained(raised))
-    _tidy(folder)
+    tidy(folder)
     diary.tell("done", {"wall_s": diary.wall_s()})
     return Outcome(job, "done")
+
+
+def _lose(job: Job, diary: _Diary) -> Outcome:
+    message = "this process was silent for too long, and another one may run the cell now"
+    diary.listener(Event(job.cell.id, "interrupted", {"message": message}))
+    return Outcome(job, "busy", message=message)
+
+
+def _interrupt(job: Job, folder: CellFolder, diary: _Diary, error: InterruptedRunError) -> Outcome:
+    folder.clear_failure()
+    diary.tell("interrupted", {"message": error.message})
+    with contextlib.suppress(StoreError):  # a full disk: the checkpoint before is kept
+        diary.finish()
+    return Outcome(job, "interrupted", message=str(error))
 
 
 def _fail(job: Job, folder: CellFolder, diary: _Diary, error: Exception) -> Outcome:
@@ -96,11 +117,6 @@ def _fail(job: Job, folder: CellFolder, diary: _Diary, error: Exception) -> Outc
     with contextlib.suppress(StoreError):
         diary.finish()
     return Outcome(job, "failed", kind, message)
-
-
-def _tidy(folder: CellFolder) -> None:
-    folder.clear_failure()
-    shutil.rmtree(folder.checkpoint, ignore_errors=True)
 
 
 def _explained(error: Exception) -> Exception:
@@ -124,6 +140,7 @@ class _Diary:
         self.job = job
         self.options = options
         self.listener = listener
+        self.claim: Claim | None = None
         self.attempt = 1
         self.run: dict[str, Any] = {}
         self.meter = Meter(job.cell.train.batch_size, {})
@@ -144,7 +161,7 @@ class _Diary:
             self.run["retries"] = [{key: event.get(key) for key in RETRY_FACTS} for event in retries]
         self.attempt = len(earlier) + 1
         self._before = {key: float(self.run.get(key) or 0.0) for key in ("wall_s", "train_s", "eval_s")}
-        self._before["wall_s"] = _journalled_seconds(self.folder)
+        self._before["wall_s"] = journalled_seconds(self.folder)
         self.run.setdefault("started", _now())
         self.run.setdefault("resumed_from_step", [])
         self.meter = Meter(
@@ -154,10 +171,16 @@ class _Diary:
             energy=partial(_energy_j, self.options.device),
         )
         reset_peak_memory()
-        self.tell("start", {"attempt": self.attempt, "label": self.job.label})
+        self.tell("start", {"attempt": self.attempt, "label": self.job.label, "pid": os.getpid()})
 
     def tell(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Journal an event, unless there are too many of it, and tell the listener."""
+        """Journal an event, unless there are too many of it, and tell the listener.
+
+        Raises:
+            ClaimLostError: Another process has taken the cell; every step comes by here before it is kept.
+        """
+        if self.claim is not None:
+            self.claim.check()
         if event == "resume":
             self.run["resumed_from_step"].append(facts["step"])
         if event == "passes":
@@ -200,17 +223,6 @@ class _Diary:
         with contextlib.suppress(Exception):  # a device that does not exist is the failure itself
             self.run["device"] = _device_name(str(choose_device(self.options.device)))
         write_json(self.folder.run, self.run)
-
-
-def _journalled_seconds(folder: CellFolder) -> float:
-    """Wall-clock of earlier attempts, killed ones up to their last event."""
-    total, begin, last = 0.0, None, 0.0
-    for event in folder.read_journal():
-        if event.get("event") == "start":
-            total += last - begin if begin is not None else 0.0
-            begin = float(event["t"])
-        last = float(event["t"])
-    return total + (last - begin if begin is not None else 0.0)
 
 
 def _energy_j(device: str) -> float | None:

@@ -22,7 +22,9 @@ from tabench.runs.retrying import Retries
 from tabench.runs.retrying import wait as wait_for
 from tabench.runs.stopping import StopFlag
 from tabench.sam.geometry import SMALL_IMAGE
+from tabench.store.claim import Claim, ClaimedError
 from tabench.store.layout import CellFolder, failure_kind
+from tabench.store.tidy import close
 
 # glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
@@ -155,12 +157,26 @@ class PoolExecutor:
         outcome = Outcome(job, "failed", failure_kind(error), str(error))
         if self._again(outcome):
             return
-        folder = CellFolder(self._options.results, job.experiment, job.cell.id)
-        with suppress(StoreError):  # the disk may be what failed
-            attempts = sum(event.get("event") == "start" for event in folder.read_journal())
-            folder.write_failure(error, attempt=attempts)
-        self._listener(Event(job.cell.id, "failed", {"kind": outcome.kind, "message": outcome.message}))
+        outcome = self._bury(outcome, error)
+        if outcome.state == "failed":
+            self._listener(Event(job.cell.id, "failed", {"kind": outcome.kind, "message": outcome.message}))
         self._keep(outcome)
+
+    def _bury(self, outcome: Outcome, error: Exception) -> Outcome:
+        """Keep why a cell failed, unless its process got as far as the record or another one has taken it."""
+        folder = CellFolder(self._options.results, outcome.job.experiment, outcome.job.cell.id)
+        try:
+            with Claim(folder.claim):
+                if folder.record.is_file():
+                    close(folder)
+                    return Outcome(outcome.job, "done")
+                attempts = sum(event.get("event") == "start" for event in folder.read_journal())
+                folder.write_failure(error, attempt=attempts)
+        except ClaimedError as busy:
+            return Outcome(outcome.job, "busy", message=str(busy))
+        except StoreError:  # the disk may be what failed
+            pass
+        return outcome
 
 
 class ProcessDiedError(OSError):

@@ -1,35 +1,49 @@
-"""One process a cell: a small file says who runs it."""
+"""One process a cell: a small file says who runs it.
+
+The claim is linked into place, which fails if there is one already, also between two machines on NFS. Its
+modification time is the heartbeat. A holder that is near (see `Holder`) is asked whether it runs; any other
+one is dead once its heartbeat has been silent for as long as it wished, by the file system's clock: that of
+the machine that stamps the files, not of the one that reads them.
+
+A process may be stopped for longer than that and come back. It asks `Claim.check` before it writes, and goes.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
-import json
 import os
-import socket
+import secrets
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from tabench.errors import StoreError
-from tabench.store.atomic import write_json
+from tabench.errors import InterruptedRunError, StoreError
+from tabench.store.encoding import dumps
+from tabench.store.holder import SILENT_SECONDS, Holder
 
-BEAT_SECONDS = 15.0
-SILENT_SECONDS = 300.0  # a claim from another host that was silent for so long is dead
+BEATS = 20  # in the silence after which a holder is taken for dead
+TRIES = 5  # to take a claim: others may take and leave it at the same time
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while a machine sleeps
 
 
 class ClaimedError(StoreError):
     """Another process runs this cell."""
 
 
+class ClaimLostError(InterruptedRunError):
+    """This process was silent for too long, and another one has taken its cell."""
+
+
 class Claim:
     """Holds a cell for this process; a context manager.
 
-    The file names host, pid and the process's start; its modification time is the heartbeat,
-    kept fresh by a thread. A claim whose process is gone is taken over.
+    A thread keeps the heartbeat. A claim whose process is gone is taken over.
 
     Args:
         path: The claim file.
@@ -37,10 +51,14 @@ class Claim:
     Raises:
         ClaimedError: On entering, if a live process holds it.
         StoreError: On entering, if the file cannot be written.
+        SpecError: See `Holder.this`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.holder = Holder.this()
+        self._lost = False
+        self._sure = 0.0  # when it was last known to be ours
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="claim", daemon=True)
 
@@ -48,16 +66,10 @@ class Claim:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with _locked(self.path.parent):
-                if is_live(self.path):
-                    holder = _read(self.path) or {}
-                    raise ClaimedError(
-                        f"process {holder.get('pid')} on {holder.get('host')} is running this cell",
-                        where=str(self.path.parent),
-                        hint="wait for it, or stop it first",
-                    )
-                write_json(self.path, _identity())
+                self._take()
         except OSError as error:
             raise StoreError(f"cannot be claimed: {error.strerror or error}", where=str(self.path)) from error
+        self._sure = time.clock_gettime(_CLOCK)
         self._thread.start()
         return self
 
@@ -66,75 +78,158 @@ class Claim:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        if _read(self.path) == _identity():
-            self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if self._ours():
+                self.path.unlink(missing_ok=True)
+
+    def held(self) -> bool:
+        """Whether the cell is still this process' own; looks after half a silence without a heartbeat."""
+        if not self._lost and time.clock_gettime(_CLOCK) - self._sure > self.holder.silence / 2:
+            self._renew()
+        return not self._lost
+
+    def check(self) -> None:
+        """Ask before something is written.
+
+        Raises:
+            ClaimLostError: Another process has taken the cell, or the claim was removed.
+        """
+        if not self.held():
+            raise ClaimLostError(
+                "was silent for too long, and lost its claim: another process may run this cell",
+                where=str(self.path.parent),
+                hint="nothing is lost; give the same command again",
+            )
+
+    def _take(self) -> None:
+        content = dumps(self.holder.to_json()).encode()
+        mine = self._beside()
+        try:
+            _write_new(mine, content)
+            for _ in range(TRIES):
+                if _link(mine, self.path, content):
+                    return
+                self._clear(mine.stat().st_mtime)
+            raise ClaimedError("other processes take and leave this cell", where=str(self.path.parent))
+        finally:
+            mine.unlink(missing_ok=True)
+
+    def _clear(self, now: float) -> None:
+        """Move a dead holder's claim out of the way.
+
+        Args:
+            now: By the file system's clock.
+        """
+        try:
+            found = _Found.at(self.path)
+        except FileNotFoundError:
+            return
+        if found.live(now):
+            by = found.holder
+            who = f"process {by.pid} on {by.host}" if by else "another process"
+            hint = "wait for it, or stop it first"
+            raise ClaimedError(f"{who} is running this cell", where=str(self.path.parent), hint=hint)
+        grave = self._beside()
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rename(grave)
+            if _Found.at(grave) != found:  # it came back, or another process was quicker than we
+                with contextlib.suppress(OSError):  # else its holder will see that it has lost it
+                    os.link(grave, self.path)
+            grave.unlink()
+
+    def _beside(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+    def _ours(self) -> bool:
+        try:
+            return Holder.from_json(self.path.read_bytes()) == self.holder
+        except FileNotFoundError:
+            return False
 
     def _beat(self) -> None:
-        while not self._stop.wait(BEAT_SECONDS):
-            with contextlib.suppress(OSError):
-                os.utime(self.path)
+        while not self._lost and not self._stop.wait(self.holder.silence / BEATS):
+            self._renew()
+
+    def _renew(self) -> None:
+        with contextlib.suppress(OSError):  # a disk that is gone for a while: the next writes will say so
+            if not self._ours():
+                self._lost = True
+                return
+            os.utime(self.path)
+            self._sure = time.clock_gettime(_CLOCK)
+
+
+class _Found:
+    """A claim file as it was found.
+
+    Attributes:
+        holder: Whom it names; None if nobody.
+        beat: Its heartbeat, in seconds since 1970.
+    """
+
+    def __init__(self, content: bytes, stat: os.stat_result) -> None:
+        self.holder = Holder.from_json(content)
+        self.beat = stat.st_mtime
+        self._stamp = (content, stat.st_ino, stat.st_mtime_ns)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Found) and self._stamp == other._stamp
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Read one; opening it first asks an NFS server for its present times."""
+        try:
+            with path.open("rb") as file:
+                return cls(file.read(), os.fstat(file.fileno()))
+        except PermissionError:
+            return cls(b"", path.stat())
+
+    def live(self, now: float) -> bool:
+        """Whether its process runs, or may run."""
+        if self.holder is not None and self.holder.near():
+            return self.holder.runs()
+        return now - self.beat < (self.holder.silence if self.holder else SILENT_SECONDS)
 
 
 def is_live(path: Path) -> bool:
-    """Whether a running process holds a claim file.
-
-    On this host the process must still be the one that took it; on another host its heartbeat
-    must be younger than `SILENT_SECONDS`.
-    """
+    """Whether a running process holds a claim file; a reader has no other clock than its own."""
     try:
-        silent = time.time() - path.stat().st_mtime
+        return _Found.at(path).live(time.time())
     except OSError:
         return False
-    holder = _read(path)
-    if holder is not None and holder.get("host") == socket.gethostname():
-        pid = holder.get("pid")
-        return isinstance(pid, int) and alive(pid) and holder.get("started") == _started(pid)
-    return silent < SILENT_SECONDS
 
 
-def _identity() -> dict[str, Any]:
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+def _write_new(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _link(mine: Path, path: Path, content: bytes) -> bool:
+    """Give a file its second name, unless that is taken; whether it has it now."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def alive(pid: int) -> bool:
-    """Whether a process of this host runs; one that is dead and not yet waited for does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return _stat(pid)[:1] != ["Z"]  # dead, but nobody has asked how it ended
-
-
-def _started(pid: int) -> str:
-    """Start time of a process in clock ticks since boot, so that a reused pid is noticed; "" off Linux."""
-    return "".join(_stat(pid)[19:20])
-
-
-def _stat(pid: int) -> list[str]:
-    """What Linux says of a process, from its state on; empty off Linux."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return []
-    return stat.rpartition(")")[2].split()
+        os.link(mine, path)
+    except FileExistsError:
+        return mine.stat().st_nlink == 2  # done, but NFS lost the answer and asked again
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        try:  # no hard links here: between these two calls, the claim names nobody
+            _write_new(path, content)
+        except FileExistsError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep two processes from taking over the same dead claim at once."""
+    """One process of this machine at a time; NFS has no locks of folders, and does without."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # a file system without locks: the claim file alone must do
+        with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:

@@ -161,7 +161,7 @@ def _small_files(folder: CellFolder) -> Iterator[Problem]:
 
 
 def _leftovers(folder: CellFolder) -> Iterator[Problem]:
-    for path in sorted([*folder.path.rglob(".*.tmp"), *folder.checkpoint.glob("*/writing")]):
+    for path in sorted([*folder.path.rglob(".*.tmp"), *folder.checkpoint.glob("*/writing*")]):
         yield Problem("note", str(path), "left by a kill in the middle of a write", "it may be removed")
     if folder.claim.exists():
         yield Problem("note", str(folder.claim), "its process is gone", "the next run takes it over")
@@ -172,7 +172,7 @@ def _checkpoints(folder: Path) -> Iterator[Problem]:
     from safetensors import SafetensorError, safe_open
 
     for place in sorted(folder.glob("*/*")):
-        if not place.is_dir() or place.name == "writing":
+        if not place.is_dir() or place.name.startswith("writing"):
             continue
         wanted = [place / "model.safetensors", *place.glob("best.safetensors")]
         wanted += [place / "optimizer.safetensors"] if place.name.isdigit() else []

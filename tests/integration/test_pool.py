@@ -15,7 +15,7 @@ from tiny_run import make_cell
 from tabench.runs.executor import Job, Options
 from tabench.runs.pool import worker_places, worthwhile
 from tabench.runs.retrying import RETRIES
-from tabench.store.claim import alive
+from tabench.store.holder import alive
 
 METHODS = "--select=method=lora-hps,lora-stl,frozen"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tabench.errors import StoreError
-from tabench.store import claim
 from tabench.store.claim import Claim, ClaimedError, is_live
+from tabench.store.holder import SILENT_SECONDS, Holder
 
 HOLD = """
 import pathlib, sys, time
@@ -86,7 +86,7 @@ def test_a_dead_process_that_nobody_waits_for_holds_nothing(tmp_path: Path) -> N
 
 def test_a_reused_pid_is_another_process(tmp_path: Path) -> None:
     path = tmp_path / "claim.json"
-    path.write_text(json.dumps({**claim._identity(), "started": "1"}))
+    path.write_text(json.dumps({**Holder.this().to_json(), "started": "1"}))
     assert not is_live(path)
 
 
@@ -94,13 +94,13 @@ def test_another_hosts_claim_lives_as_long_as_its_heartbeat(tmp_path: Path) -> N
     path = tmp_path / "claim.json"
     path.write_text(json.dumps({"host": "elsewhere.invalid", "pid": 1, "started": ""}))
     assert is_live(path)
-    old = time.time() - claim.SILENT_SECONDS - 1
+    old = time.time() - SILENT_SECONDS - 1
     os.utime(path, (old, old))
     assert not is_live(path)
 
 
 def test_the_heartbeat_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claim, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("tabench.store.claim.BEATS", SILENT_SECONDS / 0.01)
     path = tmp_path / "claim.json"
     with Claim(path):
         os.utime(path, (0, 0))
@@ -112,7 +112,7 @@ def test_the_heartbeat_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_one_process_wins_the_race_for_a_dead_claim(tmp_path: Path) -> None:
     path = tmp_path / "claim.json"
-    path.write_text(json.dumps({**claim._identity(), "started": "1"}))
+    path.write_text(json.dumps({**Holder.this().to_json(), "started": "1"}))
     at = str(time.time() + 1.5)
     racers = [start(RACE, str(path), at) for _ in range(3)]
     assert sorted(racer.communicate()[0].strip() for racer in racers) == ["lost", "lost", "won"]

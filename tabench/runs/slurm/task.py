@@ -21,7 +21,7 @@ from tabench.runs.executor import Event, Job, Options, Outcome
 from tabench.runs.slurm.queue import command
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission
-from tabench.store.claim import SILENT_SECONDS
+from tabench.store.holder import silence
 
 LOOK_SECONDS = 5.0  # how often a task looks whether it was cancelled, or its cell is free
 
@@ -104,7 +104,7 @@ def patiently(
     waited = 0.0
     while True:
         outcome = run_cell(job, options, _say, wish)
-        if outcome.state != "busy" or waited > SILENT_SECONDS + LOOK_SECONDS or wish():
+        if outcome.state != "busy" or waited > silence() + LOOK_SECONDS or wish():
             return outcome
         sleep(LOOK_SECONDS)
         waited += LOOK_SECONDS
