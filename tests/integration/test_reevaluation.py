@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,3 +101,64 @@ def test_a_loss_that_fails_in_training_is_not_called_trained(
     monkeypatch.setattr(Depth, "loss", once(Depth.loss, ValueError("bad loss")))
     failed, _ = run(make_cell("ta-lora", train__max_steps=2), inputs, tmp_path)
     assert (failed.state, failed.message) == ("failed", "bad loss")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tiny_run import make_cell
+from tabench.runs import cell_run
+from tabench.runs.executor import Job, Options
+
+method, point, scenes, weights, results = sys.argv[1:]
+cell = make_cell(method, train__max_steps=2)
+
+def die(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def hear(event):
+    finished = event.kind == "checkpoint" and event.facts.get("finished")
+    if event.facts.get("unit") in ("all", "normals") and point == ("trained" if finished else event.kind):
+        die()
+
+if point == "sums":
+    cell_run.write_bytes = die  # the record
+if point == "record":
+    cell_run.tidy = die
+job = Job("nyuv2", cell, cell.label, Path(scenes), Path(weights))
+cell_run.run_cell(job, Options(Path(results), "cpu", threads=1), hear, lambda: False)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "point"),
+    [
+        ("lora-stl", "trained"),
+        ("ta-lora", "final"),
+        ("lora-stl", "cost"),
+        ("ta-lora", "sums"),
+        ("ta-lora", "record"),
+    ],
+)
+def test_a_kill_after_training_costs_the_evaluation_alone(
+    method: str, point: str, inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    words = [method, point, *map(str, inputs), str(tmp_path / "killed")]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, *words], env={**os.environ, "PYTHONPATH": path}, check=False
+    )
+    assert ended.returncode == -signal.SIGKILL
+    cell = make_cell(method, train__max_steps=2)
+    folder = CellFolder(tmp_path / "killed", "nyuv2", cell.id)
+    assert folder.record.exists() == (point == "record")
+
+    done, after = run(cell, inputs, tmp_path / "killed")
+    assert (done.state, steps(after)) == ("done", 0)
+    assert run(cell, inputs, tmp_path / "whole")[0].state == "done"
+    whole = CellFolder(tmp_path / "whole", "nyuv2", cell.id)
+    for name in ("record", "checksums"):
+        assert getattr(folder, name).read_bytes() == getattr(whole, name).read_bytes()
+    assert [event["event"] for event in folder.read_journal()].count("done") == 1
+    assert {path.name for path in folder.path.iterdir()} == {path.name for path in whole.path.iterdir()}

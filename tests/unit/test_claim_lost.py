@@ -1,0 +1,193 @@
+"""Claims between machines: whose heartbeat counts, by which clock, and who writes no more."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tabench.store import claim
+from tabench.store.claim import Claim, ClaimedError, ClaimLostError, is_live
+from tabench.store.holder import SILENT_SECONDS, Holder
+
+ELSEWHERE = replace(Holder.this(), host="elsewhere.invalid")
+# as two machines on NFS: locks do not reach from one to the other
+RACE = """
+import fcntl, pathlib, sys, time
+def refused(*arguments):
+    raise OSError("no locks")
+fcntl.flock = refused
+from tabench.store.claim import Claim, ClaimedError
+while time.time() < float(sys.argv[2]):
+    pass
+try:
+    with Claim(pathlib.Path(sys.argv[1])) as held:
+        time.sleep(1.0)
+        held.check()
+    print("won")
+except ClaimedError:
+    print("lost")
+"""
+
+
+def write(path: Path, holder: Holder, age: float = 0.0) -> None:
+    path.write_text(json.dumps(holder.to_json()))
+    then = path.stat().st_mtime - age
+    os.utime(path, (then, then))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "claim.json"
+
+
+@pytest.fixture(params=["host", "boot", "space"])
+def far(request: pytest.FixtureRequest) -> Holder:
+    """A process that does not run, of another machine, another boot, another container."""
+    return replace(Holder.this(), started="1", **{request.param: "another"})
+
+
+def test_a_far_holder_lives_as_long_as_it_is_heard(path: Path, far: Holder) -> None:
+    write(path, far, SILENT_SECONDS - 60)
+    assert is_live(path)
+    with pytest.raises(ClaimedError, match=f"process {far.pid} on {far.host}"), Claim(path):
+        pass
+    write(path, far, SILENT_SECONDS + 1)
+    assert not is_live(path)
+    with Claim(path) as held:
+        assert held.held()
+    assert list(path.parent.iterdir()) == [], "something is left of the dead claim"
+
+
+def test_a_holder_says_itself_how_long_it_may_be_silent(path: Path) -> None:
+    write(path, replace(ELSEWHERE, silence=10.0), age=11)
+    assert not is_live(path)
+    write(path, replace(ELSEWHERE, silence=900.0), age=600)
+    assert is_live(path)
+
+
+def test_the_clock_of_the_one_who_asks_decides_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, ELSEWHERE)
+    monkeypatch.setattr(claim.time, "time", lambda: 4e9)
+    with pytest.raises(ClaimedError), Claim(path):
+        pass
+    write(path, ELSEWHERE, SILENT_SECONDS + 60)
+    monkeypatch.setattr(claim.time, "time", lambda: 0.0)
+    with Claim(path):
+        pass
+
+
+def test_one_of_many_takes_a_free_claim_without_locks(path: Path) -> None:
+    at = str(time.time() + 1.5)
+    racers = [
+        subprocess.Popen([sys.executable, "-c", RACE, str(path), at], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert sorted(racer.communicate()[0].strip() for racer in racers) == ["lost", "lost", "won"]
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_holder_that_comes_back_while_it_is_taken_for_dead_keeps_its_claim(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path, ELSEWHERE, SILENT_SECONDS + 60)
+    rename = Path.rename
+
+    def beat_first(self: Path, target: Path) -> Path:
+        os.utime(self)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", beat_first)
+    with pytest.raises(ClaimedError), Claim(path):
+        pass
+    assert Holder.from_json(path.read_bytes()) == ELSEWHERE
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_file_systems_without_links_have_claims_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: object) -> None:
+        raise OSError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(claim.os, "link", refused)
+    with Claim(path) as held:
+        assert held.held()
+        with pytest.raises(ClaimedError), Claim(path):
+            pass
+    write(path, ELSEWHERE, SILENT_SECONDS + 60)
+    with Claim(path):
+        assert Holder.from_json(path.read_bytes()) == Holder.this()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_full_disk_is_no_claim(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(claim.os, "link", full)
+    with pytest.raises(claim.StoreError, match="No space left"), Claim(path):
+        pass
+    assert list(path.parent.iterdir()) == []
+
+
+def test_locks_are_a_help_and_no_condition(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with Claim(path):
+        assert is_live(path)
+
+
+def test_who_was_taken_for_dead_is_told_before_it_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "BEATS", 1e-3)  # a heartbeat that never comes: the process is stopped
+    with Claim(path) as held:
+        path.unlink()
+        write(path, ELSEWHERE, age=30)
+        assert held.held(), "a short silence needs no look"
+        held._sure -= held.holder.silence
+        assert not held.held()
+        with pytest.raises(ClaimLostError, match="another process"):
+            held.check()
+    assert Holder.from_json(path.read_bytes()) == ELSEWHERE
+    assert time.time() - path.stat().st_mtime > 20, "the other's heart must not be beaten"
+
+
+def test_a_long_silence_alone_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "BEATS", 1e-3)
+    with Claim(path) as held:
+        os.utime(path, (0, 0))
+        held._sure -= held.holder.silence
+        held.check()
+        assert time.time() - path.stat().st_mtime < 60, "it has come back, and others must know"
+
+
+def test_a_claim_that_somebody_removed_is_lost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "BEATS", SILENT_SECONDS / 0.01)
+    with Claim(path) as held:
+        path.unlink()
+        deadline = time.monotonic() + 5
+        while held.held() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not held.held()
+    assert not path.exists()
+
+
+def test_a_disk_that_is_gone_for_a_while_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "BEATS", 1e-3)
+
+    def broken(self: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with Claim(path) as held, monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", broken)
+        held._sure -= held.holder.silence
+        assert held.held()
+    assert not path.exists()
