@@ -48,7 +48,7 @@ BEST = 'selection = "best-val", val_split = "train", every = 1, pictures = 1'
 NAMES = ("soak-last", "soak-best")
 HOW = ["--executor=pool", "--workers=1", "--threads=1", "--checkpoint-every=0.4"]
 SILENCE = 6.0  # seconds without a heartbeat after which a claim of the other host is dead
-AIM_SECONDS = 10.0  # how long a phase is waited for
+AIM_SECONDS = 20.0  # how long a phase is waited for
 SHARES = {"kill": 0.75, "stop": 0.15, "ask": 0.10}
 
 
@@ -126,6 +126,8 @@ class Killer:
                     boss = [p for p in parents.live("parent") if p.pid == worker.parent]
                     return boss[0] if kind == "parent" and boss else worker
             time.sleep(0.001)
+        if aim:
+            return None
         found = parents.live(kind) or parents.live()
         return self.rng.choice(found) if found else None
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from tiny_run import make_cell, make_setting, make_unit, write_scenes, write_weights
+from torch.optim import Adam
 
 from tabench.data.loading import batches
 from tabench.data.scenes.dataset import SCENES
+from tabench.engine import checkpoint
 from tabench.engine.checkpoint import Keeper
 from tabench.engine.gradients import accumulate
 from tabench.engine.loop import train_unit, trained_parameters
@@ -184,6 +186,39 @@ def test_an_unfinished_checkpoint_is_never_loaded(tmp_path: Path) -> None:
     latest = Keeper(tmp_path).latest()
     assert latest is not None
     assert latest.name == "00000010"
+
+
+def test_two_processes_that_write_at_once_never_mix_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One was stopped in the middle of a write; another took the cell, went on, and it comes back."""
+
+    def held(value: float) -> tuple[dict[str, torch.nn.Parameter], Adam]:
+        parameters = {"w": torch.nn.Parameter(torch.full((3,), value))}
+        optimizer = Adam(parameters.values())
+        parameters["w"].grad = torch.full((3,), value)
+        optimizer.step()
+        return parameters, optimizer
+
+    early, late = held(1.0), held(2.0)
+    write = checkpoint.save_file
+
+    def interrupted(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        write(tensors, path)
+        if path.name == "model.safetensors":
+            monkeypatch.setattr(checkpoint, "save_file", write)
+            Keeper(tmp_path).save(*late, State(step=8))
+
+    monkeypatch.setattr(checkpoint, "save_file", interrupted)
+    Keeper(tmp_path).save(*early, State(step=5))
+    parameters, optimizer = held(0.0)
+    state = Keeper(tmp_path).load(parameters, optimizer)
+    assert state is not None
+    assert state.step == 8, "the later one is lost"
+    assert torch.equal(parameters["w"], late[0]["w"])
+    moments, expected = (o.state[p["w"]]["exp_avg"] for p, o in ((parameters, optimizer), late))
+    assert torch.equal(moments, expected)
+    assert not list(tmp_path.glob("writing*"))
 
 
 def test_state_survives_json() -> None:

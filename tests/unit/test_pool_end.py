@@ -1,0 +1,52 @@
+"""What is kept of a cell whose process died once too often."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_run import make_cell
+
+from tabench.runs.executor import Event, Job, Options, Outcome
+from tabench.runs.pool import PoolExecutor, ProcessDiedError
+from tabench.store.holder import Holder
+from tabench.store.layout import CellFolder
+
+DIED = ProcessDiedError("its process died (SIGKILL)")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CellFolder:
+    found = CellFolder(tmp_path, "nyuv2", make_cell("frozen").id)
+    found.journal("start", attempt=1)
+    return found
+
+
+def bury(folder: CellFolder) -> Outcome:
+    told: list[Event] = []
+    pool = PoolExecutor()
+    pool._options, pool._listener = Options(folder.root), told.append
+    job = Job("nyuv2", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
+    return pool._bury(Outcome(job, "failed", "infrastructure", str(DIED)), DIED)
+
+
+def test_it_failed(folder: CellFolder) -> None:
+    assert bury(folder).state == "failed"
+    assert folder.read_failure()["attempt"] == 1
+    assert not folder.claim.exists()
+
+
+def test_it_is_done_if_it_got_as_far_as_the_record(folder: CellFolder) -> None:
+    folder.record.write_text("{}")
+    assert bury(folder).state == "done"
+    assert not folder.failure.exists()
+    assert [event["event"] for event in folder.read_journal()] == ["start", "done"]
+
+
+def test_it_is_busy_if_another_process_has_taken_it(folder: CellFolder) -> None:
+    folder.claim.write_text(json.dumps(replace(Holder.this(), host="elsewhere.invalid").to_json()))
+    outcome = bury(folder)
+    assert (outcome.state, "elsewhere.invalid" in outcome.message) == ("busy", True)
+    assert not folder.failure.exists()
