@@ -62,6 +62,16 @@ def started(pid: int) -> str:
     return "" if fields[0] in "ZX" else fields[19]
 
 
+def carrying(text: str) -> list[int]:
+    """Processes that have a text among their variables, whoever their parents are."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if text.encode() in path.read_bytes() and started(int(path.parent.name)):
+                found.append(int(path.parent.name))
+    return found
+
+
 class Parents:
     """Two or more commands on one results folder, each started again until it is told not to.
 
