@@ -193,10 +193,15 @@ class _Found:
         return now - self.beat < (self.holder.silence if self.holder else SILENT_SECONDS)
 
 
-def is_live(path: Path) -> bool:
-    """Whether a running process holds a claim file; a reader has no other clock than its own."""
+def is_live(path: Path, now: float | None = None) -> bool:
+    """Whether a running process holds a claim file.
+
+    Args:
+        path: The file.
+        now: By the file system's clock; None for a reader, who has no other clock than his own.
+    """
     try:
-        return _Found.at(path).live(time.time())
+        return _Found.at(path).live(time.time() if now is None else now)
     except OSError:
         return False
 

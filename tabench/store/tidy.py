@@ -20,9 +20,10 @@ OLD_SECONDS = 3600.0  # no write takes so long
 
 def sweep(folder: CellFolder) -> None:
     """Remove what was being written of a cell when a process was killed; the caller holds its claim."""
+    now = folder.claim.stat().st_mtime  # a heartbeat old at most, by the file system's clock
     for path in [*folder.path.glob(".*.tmp"), *folder.pictures.glob(".*.tmp")]:
         asking = path.name.startswith(f".{folder.claim.name}.")  # names its process, as the claim does
-        if not (asking and is_live(path)):
+        if not (asking and is_live(path, now)):
             path.unlink(missing_ok=True)
     for path in folder.checkpoint.glob("*/writing*"):
         shutil.rmtree(path, ignore_errors=True)

