@@ -58,6 +58,7 @@ def run_cell(job: Job, options: Options, listener: Listener, should_stop: Callab
     except ClaimedError as error:
         return Outcome(job, "busy", message=str(error))
     except KeyboardInterrupt:
+        diary.claim = None  # given back
         diary.tell("interrupted", {})
         return Outcome(job, "interrupted", message="interrupted; the last checkpoint is kept")
     except Exception as error:  # not even the folder can be written: the other cells may still run
@@ -76,6 +77,7 @@ def _attempt(
     try:
         set_determinism(job.cell.seed, options.threads or usable_cores())
         content = compute(job, options, diary.tell, should_stop)
+        claim.check()
         diary.finish()
         if options.keep_weights:
             keep_weights(folder)
