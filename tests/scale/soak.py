@@ -356,7 +356,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100, help="SIGKILLs that must have hit")
     parser.add_argument("--seed", type=int, default=0, help="of all choices")
-    parser.add_argument("--pause", type=float, default=1.5, help="mean seconds between two disturbances")
+    parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between two disturbances")
     parser.add_argument("--minutes", type=float, default=40, help="limit of it all")
     parser.add_argument("--hosts", type=int, choices=(1, 2), default=2, help="1: never two host names")
     parser.add_argument("--keep", type=Path, help="folder for everything; default: one that is removed")
