@@ -109,7 +109,7 @@ class Killer:
             return
         time.sleep(late if aim else 0)
         if what == "stop":
-            self._stop(victim, rng.uniform(0.2, 3 * SILENCE if hosts else 3.0))
+            self._stop(victim, rng.uniform(0.2, 5 * SILENCE if hosts else 3.0))
         elif what == "ask":
             self.asked[victim.kind] += victim.send(signal.SIGTERM)
         elif parents.kill(victim):
