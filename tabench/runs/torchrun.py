@@ -139,11 +139,13 @@ def _died(job: Job, options: Options, log: str, listener: Listener) -> Outcome:
 def _cause(log: str, count: int) -> str:
     """Which process torchrun says began it, and how it ended."""
     found = re.search(r"Root Cause.*?rank +: (\d+).*?exitcode +: (-?\d+)", log, re.DOTALL)
+    words = re.search(r"^[\w.]*(?:Error|Exception): .*", log, re.MULTILINE)  # of the first traceback
     if found is None:
-        return f"its {count} processes did not come up, or died"
-    code = int(found[2])
-    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return f"process {found[1]} of {count} died ({how}); SIGKILL often means out of memory"
+        return f"its {count} processes did not come up, or died{f': {words[0]}' if words else ''}"
+    who, code = f"process {found[1]} of {count} died", int(found[2])
+    if code < 0:
+        return f"{who} ({signal.Signals(-code).name}); SIGKILL often means out of memory"
+    return f"{who} (exit code {code}){f': {words[0]}' if words else ''}"
 
 
 def _tell(job: Job, options: Options, listener: Listener, event: str, facts: Mapping[str, Any]) -> None:

@@ -84,7 +84,7 @@ def main(words: list[str]) -> int:
     asked.listen(chief=chief)
     device = choose_device(options.device)
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        device = choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(device)
     own = replace(options, device=str(device))
     world = join(device)
