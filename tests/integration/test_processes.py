@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from commands import call, events, options, start, wait_for
-from tiny_run import make_cell, write_scenes, write_weights
+from tiny_run import make_cell, write_scenes
 
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import Event, Job, Options
@@ -26,12 +26,8 @@ BEST = {"evaluation__selection": "best-val", "evaluation__val_split": "train-159
 
 
 @pytest.fixture(autouse=True)
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_weights(tmp_path / "nano.safetensors")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TABENCH_DATA", raising=False)
-    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
+def _there(place: Path) -> None:
+    """All tests run in a place of their own."""
 
 
 def words(results: str, processes: int) -> list[str]:
