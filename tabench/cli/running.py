@@ -35,7 +35,7 @@ EXAMPLES = "\n\n".join(
         "  tabench run nyuv2 --select method=ta-lora --select seed=0 --set train.epochs=2",
         "  tabench run nyuv2 --profile paper --data-root /data/nyuv2 --checkpoint sam_vit_l_0b3195.pth",
         "  tabench run nyuv2 --retry out-of-memory --micro-batch 1",
-        "  tabench run nyuv2 --profile paper --processes 4     four GPUs a cell, an image of a batch on each",
+        "  tabench run nyuv2 --profile paper --processes 4     four GPUs a cell",
         "Finished cells are never run twice. After Ctrl-C or a kill, the same command resumes.",
         "A cell fails as spec, data, out-of-memory, diverged, interrupted, infrastructure or unexpected. "
         "interrupted (by others than you) and infrastructure are tried again twice by themselves, from the "

@@ -40,7 +40,8 @@ def words(results: str, processes: int) -> list[str]:
 def descendants(pid: int) -> dict[int, str]:
     """All processes below one, with their rank in the cell ("" for those without)."""
     found: dict[int, str] = {}
-    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    for child in (int(word) for thread in threads for word in thread.read_text().split()):
         variables = dict(
             entry.split(b"=", 1)
             for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
@@ -107,14 +108,20 @@ def test_a_cell_goes_through_one_process_two_that_are_killed_and_one_again() -> 
 
 
 @pytest.mark.slow
-def test_two_processes_end_with_the_command_that_is_killed() -> None:
-    process = start(*words("parts", 2))
+def test_two_processes_end_with_the_worker_that_is_killed_and_with_the_command() -> None:
+    process = start(*words("parts", 2), "--executor=pool", "--workers=1")
     wait_for(process, Path("parts"), "checkpoint")
-    everyone = list(descendants(process.pid))
-    assert len(everyone) >= 3
+    everyone = descendants(process.pid)
+    assert sorted(rank for rank in everyone.values() if rank) == ["0", "1"]
+    worker = next(pid for pid in everyone if len(descendants(pid)) >= 3)  # torchrun and both processes
+    below = list(descendants(worker))
+    os.kill(worker, signal.SIGKILL)
+    assert gone([worker, *below])
+    wait_for(process, Path("parts"), "resume")
+    everyone = descendants(process.pid)
     process.kill()
     process.communicate()
-    assert gone(everyone)
+    assert gone(list(everyone))
 
 
 @pytest.mark.slow
