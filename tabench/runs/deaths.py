@@ -11,11 +11,8 @@ from pathlib import Path
 
 from tabench.errors import StoreError
 from tabench.runs.executor import Job
+from tabench.runs.retrying import ProcessDiedError
 from tabench.store.layout import CellFolder
-
-
-class ProcessDiedError(OSError):
-    """A cell's process ended without a word."""
 
 
 def die_with(parent: int) -> None:

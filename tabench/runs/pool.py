@@ -14,10 +14,10 @@ from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
 from tabench.provenance.environment import usable_cores
-from tabench.runs.deaths import ProcessDiedError, die_with, keep_failure
+from tabench.runs.deaths import die_with, keep_failure
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.launch import run_job
-from tabench.runs.retrying import Retries
+from tabench.runs.retrying import ProcessDiedError, Retries
 from tabench.runs.retrying import wait as wait_for
 from tabench.runs.stopping import StopFlag
 from tabench.sam.geometry import SMALL_IMAGE

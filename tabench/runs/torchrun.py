@@ -24,8 +24,9 @@ from typing import Any, Final
 
 from tabench.errors import StoreError
 from tabench.provenance.environment import usable_cores
-from tabench.runs.deaths import ProcessDiedError, keep_failure
+from tabench.runs.deaths import keep_failure
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.retrying import ProcessDiedError
 from tabench.runs.slurm.submission import Submission
 from tabench.store.layout import CellFolder, failure_kind
 
@@ -53,11 +54,10 @@ def run_in_torchrun(
         if outcome is not None:
             return outcome
         if should_stop():
-            return Outcome(job, "interrupted", message="stopped before it began")
+            return _interrupted(job, options, listener)
         return _died(job, options, (place / "stderr").read_text(errors="replace"), listener)
     except KeyboardInterrupt:
-        _tell(job, options, listener, "interrupted", {})
-        return Outcome(job, "interrupted", message="interrupted; the last checkpoint is kept")
+        return _interrupted(job, options, listener)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -126,8 +126,16 @@ def _end(agent: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
+def _interrupted(job: Job, options: Options, listener: Listener) -> Outcome:
+    """A stop that did not wait for the processes, or that came before they could listen."""
+    _tell(job, options, listener, "interrupted", {})
+    return Outcome(job, "interrupted", message="interrupted; the last checkpoint is kept")
+
+
 def _died(job: Job, options: Options, log: str, listener: Listener) -> Outcome:
     """A failure of the kind "infrastructure": the first process ended without an outcome."""
+    if CellFolder(options.results, job.experiment, job.cell.id).record.is_file():
+        return Outcome(job, "done")  # the kill came after the record
     error = ProcessDiedError(_cause(log, options.processes))
     error.add_note("\n".join(log.splitlines()[-LOG_LINES:]))
     keep_failure(options.results, job, error)
