@@ -11,7 +11,7 @@ is small beside the passes of a 1024-pixel encoder whose trained parameters are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -59,13 +59,18 @@ class Gradients:
     @torch.no_grad()
     def give_back(self, world: World) -> None:
         """Give every parameter the sum of its gradients; none where no process has one. After a meeting."""
-        present = world.sum(self.present)
-        for flat in self._flats:
-            world.add(flat.values)
-            at = 0
-            for name, parameter in flat.parameters:
-                if present[name]:
-                    found = flat.values[at : at + parameter.numel()].view(parameter.shape)
-                    dense = parameter.is_contiguous()  # a fused optimiser wants the parameter's own layout
-                    parameter.grad = found if dense else torch.empty_like(parameter).copy_(found)
-                at += parameter.numel()
+        with world.committed():
+            present = world.sum(self.present)
+            for flat in self._flats:
+                world.add(flat.values)
+                self._spread(flat, present)
+
+    @staticmethod
+    def _spread(flat: _Flat, present: Mapping[str, float]) -> None:
+        at = 0
+        for name, parameter in flat.parameters:
+            if present[name]:
+                found = flat.values[at : at + parameter.numel()].view(parameter.shape)
+                dense = parameter.is_contiguous()  # a fused optimiser wants the parameter's own layout
+                parameter.grad = found if dense else torch.empty_like(parameter).copy_(found)
+            at += parameter.numel()

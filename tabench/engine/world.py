@@ -80,23 +80,25 @@ class World:
         """The JSON values of all processes, by rank; raises what `meet` does."""
         if self.size == 1:
             return [value]
+        content = json.dumps(value).encode()
         self.meet()
-        return self._exchange(value)
+        return self._exchange(content)
 
     def collect(self, content: bytes) -> list[bytes]:
         """The bytes of all processes, by rank, for the chief; nothing for the others. Raises as `meet`."""
         if self.size == 1:
             return [content]
         sizes = [int(size) for size in self.exchange(len(content))]
-        if not self.chief:
-            self._call(distributed.send, _bytes(content), 0)
-            return []
-        found = [content]
-        for rank in range(1, self.size):
-            room = torch.empty(sizes[rank], dtype=torch.uint8)
-            self._call(distributed.recv, room, rank)
-            found.append(room.numpy().tobytes())
-        return found
+        with self.committed():
+            if not self.chief:
+                distributed.send(_bytes(content), 0)
+                return []
+            found = [content]
+            for rank in range(1, self.size):
+                room = torch.empty(sizes[rank], dtype=torch.uint8)
+                distributed.recv(room, rank)
+                found.append(room.numpy().tobytes())
+            return found
 
     def sum(self, values: Mapping[str, float]) -> dict[str, float]:
         """Sums over the processes, equal to the last bit on all of them. Only right after a meeting."""
@@ -108,7 +110,27 @@ class World:
 
     def add(self, tensor: Tensor) -> None:
         """Replace a tensor by its sum over the processes. Only right after a meeting."""
-        self._call(distributed.all_reduce, tensor)
+        with self.committed():
+            distributed.all_reduce(tensor)
+
+    @contextmanager
+    def committed(self) -> Iterator[None]:
+        """Inside, the others count on this process: what fails here can be told to none of them.
+
+        Raises:
+            ProcessLostError: One does not answer.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.over = self.lost = True
+            if not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError):
+                raise
+            said = str(error).partition("\n")[0]  # by gloo or NCCL
+            raise ProcessLostError(
+                f"another process of this cell does not answer: {said}",
+                hint="the cell resumes from its last checkpoint",
+            ) from error
 
     @contextmanager
     def one_fate(self) -> Iterator[None]:
@@ -136,33 +158,20 @@ class World:
         failed, shorts, stops = votes.tolist()
         self._stop = self._stop or stops > 0
         if failed:
-            errors = self._exchange(None if error is None else told(error))
+            errors = self._exchange(json.dumps(None if error is None else told(error)).encode())
             self.over = True
             rank, first = next((rank, facts) for rank, facts in enumerate(errors) if facts)
             raise rebuilt(first, f"process {rank} of {self.size}")
         return bool(shorts)
 
-    def _exchange(self, value: Any) -> list[Any]:
-        content = _bytes(json.dumps(value).encode())
-        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
-        self._call(distributed.all_gather, sizes, torch.tensor([len(content)]))
-        room = torch.zeros(max(int(size) for size in sizes), dtype=torch.uint8)
-        room[: len(content)] = content
-        found = [torch.empty_like(room) for _ in range(self.size)]
-        self._call(distributed.all_gather, found, room)
-        return [
-            json.loads(part[: int(size)].numpy().tobytes()) for part, size in zip(found, sizes, strict=True)
-        ]
-
-    def _call(self, operation: Callable[..., Any], *given: Any) -> None:
-        try:
-            operation(*given)
-        except RuntimeError as error:  # gloo's and NCCL's; after it, nothing can be said to the others
-            self.over = self.lost = True
-            raise ProcessLostError(
-                f"another process of this cell does not answer: {str(error).splitlines()[0]}",
-                hint="the cell resumes from its last checkpoint",
-            ) from error
+    def _exchange(self, content: bytes) -> list[Any]:
+        with self.committed():
+            sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+            distributed.all_gather(sizes, torch.tensor([len(content)]))
+            longest = max(int(size) for size in sizes)
+            found = [torch.zeros(longest, dtype=torch.uint8) for _ in range(self.size)]
+            distributed.all_gather(found, _bytes(content.ljust(longest)))  # JSON may end in spaces
+            return [json.loads(part.numpy().tobytes()) for part in found]
 
 
 def join(device: torch.device) -> World:
@@ -176,9 +185,10 @@ def join(device: torch.device) -> World:
     world = World(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     if world.size > 1:
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        world._call(lambda: distributed.init_process_group(backend, timeout=PATIENCE))
+        with world.committed():
+            distributed.init_process_group(backend, timeout=PATIENCE)
     return world
 
 
 def _bytes(content: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0).byte()
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.zeros(0).byte()

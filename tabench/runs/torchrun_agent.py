@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 
 from tabench.runs.deaths import die_with
@@ -28,8 +29,11 @@ def main(words: list[str]) -> None:
 
     torchrun(
         [
-            "--standalone",
-            "--local-addr=127.0.0.1",
+            # a fixed meeting point: torchrun's others unpickle what any process that finds their port sends
+            "--rdzv-backend=static",
+            "--master-addr=127.0.0.1",
+            f"--master-port={_free_port()}",
+            "--nnodes=1",
             f"--nproc-per-node={count}",
             "--max-restarts=0",  # `Retries` decides, and starts all of them anew
             f"--log-dir={folder}",
@@ -38,6 +42,13 @@ def main(words: list[str]) -> None:
             folder,
         ]
     )
+
+
+def _free_port() -> int:
+    """A port of this machine that nobody has; should another process be quicker, the next try finds one."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 if __name__ == "__main__":
