@@ -125,10 +125,9 @@ def test_two_processes_end_with_the_worker_that_is_killed_and_with_the_command()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("selection", ["last", "best-val"])
-def test_two_processes_evaluate_kept_weights_into_the_record_of_one(tmp_path: Path, selection: str) -> None:
+def test_two_processes_evaluate_kept_weights_into_the_record_of_one(tmp_path: Path) -> None:
     write_scenes(tmp_path / "scenes")
-    cell = make_cell("lora-stl", **(BEST if selection == "best-val" else {}))
+    cell = make_cell("lora-stl", **BEST)
     job = Job("nyuv2", cell, cell.label, tmp_path / "scenes", tmp_path / "nano.safetensors")
     one = Options(tmp_path / "one", "cpu", threads=1, keep_weights=True)
     assert run_cell(job, one, lambda event: None, lambda: False).state == "done"
