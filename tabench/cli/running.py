@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tabench.cli import options
+from tabench.cli import how, options
 from tabench.cli.app import app
 from tabench.cli.output import console, print_json, progress_bar
 from tabench.cli.planning import experiment_name, plan_json, print_plan
@@ -35,6 +35,7 @@ EXAMPLES = "\n\n".join(
         "  tabench run nyuv2 --select method=ta-lora --select seed=0 --set train.epochs=2",
         "  tabench run nyuv2 --profile paper --data-root /data/nyuv2 --checkpoint sam_vit_l_0b3195.pth",
         "  tabench run nyuv2 --retry out-of-memory --micro-batch 1",
+        "  tabench run nyuv2 --profile paper --processes 4     four GPUs a cell",
         "Finished cells are never run twice. After Ctrl-C or a kill, the same command resumes.",
         "A cell fails as spec, data, out-of-memory, diverged, interrupted, infrastructure or unexpected. "
         "interrupted (by others than you) and infrastructure are tried again twice by themselves, from the "
@@ -49,71 +50,18 @@ EXAMPLES = "\n\n".join(
 @options.asking
 def run(
     asked: options.Asked,
-    executor: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=options.HOW,
-            help="See `tabench list executors`; auto is pool where cells side by side are faster.",
-        ),
-    ] = "auto",
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=0, rich_help_panel=options.HOW, help="Cells at a time (pool); 0 = one a GPU, else one a core."
-        ),
-    ] = 0,
+    executor: how.ExecutorOption = "auto",
+    workers: how.WorkersOption = 0,
+    processes: how.ProcessesOption = 1,
     device: options.DeviceOption = "auto",
-    threads: Annotated[
-        int,
-        typer.Option(min=0, rich_help_panel=options.HOW, help="CPU threads of a cell; 0 = its share."),
-    ] = 0,
-    micro_batch: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            rich_help_panel=options.HOW,
-            help="Images per forward pass: less memory, same effective batch. 0 = chosen by the input size.",
-        ),
-    ] = 0,
-    tasks_apart: Annotated[
-        bool,
-        typer.Option(
-            "--tasks-apart",
-            rich_help_panel=options.HOW,
-            help="One task after the other in a step: a T-th of the memory. Always so at 1024 pixels.",
-        ),
-    ] = False,
-    recompute: Annotated[
-        bool,
-        typer.Option(
-            "--recompute",
-            rich_help_panel=options.HOW,
-            help="Activation checkpointing in the encoder: less memory, about a third more time.",
-        ),
-    ] = False,
-    compiled: Annotated[
-        bool,
-        typer.Option(
-            "--compile",
-            rich_help_panel=options.HOW,
-            help="Encoder blocks through torch.compile; the first step is slow.",
-        ),
-    ] = False,
-    checkpoint_every: Annotated[
-        float, typer.Option(min=0, rich_help_panel=options.HOW, help="Seconds between checkpoints.")
-    ] = 60.0,
-    keep_weights: Annotated[
-        bool, typer.Option("--keep-weights", rich_help_panel=options.HOW, help="Keep trained parameters.")
-    ] = False,
-    pack: Annotated[
-        bool | None,
-        typer.Option(
-            "--pack/--no-pack",
-            rich_help_panel=options.HOW,
-            help="Read images from a packed copy in the cache. Default: where it takes little of the disk.",
-        ),
-    ] = None,
+    threads: how.ThreadsOption = 0,
+    micro_batch: how.MicroBatchOption = 0,
+    tasks_apart: how.TasksApartOption = False,
+    recompute: how.RecomputeOption = False,
+    compiled: how.CompileOption = False,
+    checkpoint_every: how.CheckpointEveryOption = 60.0,
+    keep_weights: how.KeepWeightsOption = False,
+    pack: how.PackOption = None,
     on_error: Annotated[
         OnError,
         typer.Option(
@@ -172,7 +120,7 @@ def run(
             settle(CellFolder(results, plan.experiment.name, planned.cell.id))
     sweep_shared(ExperimentFolder(results, plan.experiment.name))
     jobs = _wanted(plan.jobs(), results, retry)
-    how = Options(
+    place = Options(
         results,
         device,
         threads,
@@ -186,7 +134,9 @@ def run(
         pack,
         on_error.value,
         settings,
+        processes,
     )
+    _check_processes(executor, jobs, place)
     if jobs:
         _check_inputs(plan, "auto" if executor == "slurm" else device)  # the device is a node's
         folder = ExperimentFolder(results, plan.experiment.name)
@@ -194,7 +144,7 @@ def run(
         folder.write_experiment(plan.experiment_json())
         generate_data(plan)
         with view_of(jobs, console(stderr=True)) as view:
-            outcomes = _executor(executor, jobs, how).run(jobs, how, view)
+            outcomes = _executor(executor, jobs, place).run(jobs, place, view)
     failed = [o for o in outcomes if o.state == "failed"]
     interrupted = any(o.state == "interrupted" for o in outcomes)
     if as_json:
@@ -328,14 +278,22 @@ def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job
     return kept
 
 
-def _executor(name: str, jobs: list[Job], how: Options) -> Executor:
+def _executor(name: str, jobs: list[Job], place: Options) -> Executor:
     from tabench.catalog import EXECUTORS
 
     if name == "auto":
         from tabench.runs.pool import worthwhile
 
-        name = "pool" if worthwhile(jobs, how) else "inline"
+        name = "pool" if worthwhile(jobs, place) else "inline"
     return EXECUTORS.get(name, where="--executor")()
+
+
+def _check_processes(executor: str, jobs: list[Job], place: Options) -> None:
+    if place.processes > 1:
+        from tabench.runs.launch import check_processes
+        from tabench.runs.pool import gpus_of
+
+        check_processes(place, jobs, [] if executor == "slurm" else gpus_of(place.device))
 
 
 def _check_inputs(plan: Plan, device: str) -> None:

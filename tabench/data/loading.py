@@ -28,12 +28,20 @@ class Batch(NamedTuple):
         image: (B, 3, H, W) float32 in 0..1.
         targets: "label" (B, H, W) int64, "depth" or "disparity" (B, 1, H, W) and "normal" (B, 3, H, W)
             float32.
+        shared: Images of the whole batch where these are one process' share of it, which may be none at all
+            (no `targets` then); None where they are the whole batch.
     """
 
     ids: tuple[str, ...]
     indices: tuple[int, ...]
     image: Tensor
     targets: dict[str, Tensor]
+    shared: int | None = None
+
+    @property
+    def effective(self) -> int:
+        """Images of the whole batch, over which losses are averaged."""
+        return len(self.ids) if self.shared is None else self.shared
 
 
 def batch_count(images: int, batch_size: int) -> int:
@@ -52,6 +60,7 @@ def batches(
     prefetch: int = 0,
     device: Device | None = None,
     kinds: Collection[str] | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Batches of one training epoch.
 
@@ -69,10 +78,13 @@ def batches(
         prefetch: Batches a background thread reads ahead, into pinned memory for a CUDA device.
         device: Where batches are delivered; None is the CPU.
         kinds: Targets that are wanted: others are neither augmented nor moved. None = all.
+        share: (r, n) reads only every n-th image of each batch from the r-th on: what process r of n has to
+            do. The batches themselves, their order and every draw stay those of one process.
     """
     order = [int(index) for index in shuffled(len(split), seed, epoch)]
     draw = (seed, epoch) if augment else None
-    return _batches(split, order, batch_size, draw, start, prefetch, device, kinds)
+    parts = _parts(order, batch_size, start)
+    return _batches(split, parts, draw, prefetch, device, kinds, share)
 
 
 def evaluation_batches(
@@ -80,32 +92,47 @@ def evaluation_batches(
     batch_size: int,
     *,
     start: int = 0,
+    stride: int = 1,
     prefetch: int = 0,
     device: Device | None = None,
     kinds: Collection[str] | None = None,
 ) -> Iterator[Batch]:
-    """Every image of a split once, in order, as it is; the arguments are those of `batches`."""
-    return _batches(split, list(range(len(split))), batch_size, None, start, prefetch, device, kinds)
+    """Every image of a split once, in order, as it is; the arguments are those of `batches`.
+
+    With a `stride` of n only every n-th batch from `start` on: each is one of those a single process reads.
+    """
+    parts = _parts(range(len(split)), batch_size, start, stride)
+    return _batches(split, parts, None, prefetch, device, kinds, (0, 1))
+
+
+def _parts(order: Sequence[int], batch_size: int, start: int, stride: int = 1) -> list[Sequence[int]]:
+    """Positions of each batch's images."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    firsts = range(start * batch_size, len(order), stride * batch_size)
+    return [order[at : at + batch_size] for at in firsts]
 
 
 def _batches(
     split: Split,
-    order: Sequence[int],
-    batch_size: int,
+    parts: Sequence[Sequence[int]],
     draw: tuple[int, int] | None,
-    start: int,
     prefetch: int,
     device: Device | None,
     kinds: Collection[str] | None,
+    share: tuple[int, int],
 ) -> Iterator[Batch]:
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    parts = (order[at : at + batch_size] for at in range(start * batch_size, len(order), batch_size))
+    def read(part: Sequence[int], draw: tuple[int, int] | None) -> Batch:
+        rank, processes = share
+        if processes == 1:
+            return _read(split, part, draw, kinds)
+        return _read(split, part[rank::processes], draw, kinds)._replace(shared=len(part))
+
     if device is None or not elsewhere(device):
-        return prefetched((_read(split, part, draw, kinds) for part in parts), prefetch)
+        return prefetched((read(part, draw) for part in parts), prefetch)
     later = split.augmentation if draw is not None else None
     now = draw if later is None else None
-    ready = prefetched((_pinned(_read(split, part, now, kinds), device) for part in parts), prefetch)
+    ready = prefetched((_pinned(read(part, now), device) for part in parts), prefetch)
     return _delivered(ready, device, later, draw)
 
 
@@ -141,19 +168,21 @@ def _delivered(
     for batch in ready:
         image = batch.image.to(device, non_blocking=True)
         targets = {kind: target.to(device, non_blocking=True) for kind, target in batch.targets.items()}
-        if augmentation is not None and draw is not None:
+        if augmentation is not None and draw is not None and batch.ids:
             image, targets = augmentation.batch(image, targets, *draw, batch.indices)
         yield batch._replace(image=image, targets=targets)
 
 
 def collate(samples: Sequence[Sample], indices: Sequence[int]) -> Batch:
-    """Stack samples into one batch.
+    """Stack samples into one batch; none give an image of shape (0,) and no targets.
 
     Raises:
         DataError: The images differ in size or in which targets they have.
     """
-    from torch import from_numpy
+    from torch import empty, from_numpy
 
+    if not samples:
+        return Batch((), (), empty(0), {})
     first = samples[0]
     for sample in samples[1:]:
         if sample.image.shape != first.image.shape or sample.targets.keys() != first.targets.keys():

@@ -35,9 +35,11 @@ class Keeper:
 
     Args:
         folder: The unit's folder inside the cell's checkpoint folder.
+        writes: False for a process that only reads what another one writes.
     """
 
     folder: Path
+    writes: bool = True
 
     def latest(self) -> Path | None:
         """The newest complete checkpoint."""
@@ -55,7 +57,7 @@ class Keeper:
             StoreError: The folder cannot be written.
         """
         final = self.folder / (FINISHED if state.finished else f"{state.step:08d}")
-        if final.exists():  # the same step again holds the same values
+        if final.exists() or not self.writes:  # the same step again holds the same values
             return
         writing = self.folder / f"writing-{os.getpid()}-{secrets.token_hex(4)}"
         try:

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from tabench.data.base import Split
 from tabench.data.loading import Batch, evaluation_batches
+from tabench.engine.merging import merge, share_of
 from tabench.engine.state import rounded
 from tabench.engine.unit import Unit
+from tabench.engine.world import World
 from tabench.errors import InterruptedRunError
 from tabench.sam.msam import MSam
 from tabench.tasks.base import Evaluation, Task
@@ -50,10 +52,12 @@ def evaluate(
     batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    world: World | None = None,
 ) -> list[Result]:
     """Evaluate a unit's tasks in all of their protocols in one pass, in fp32.
 
     Protocols of a task share what they measure. On a CUDA device nothing is waited for until the end.
+    Several processes share the batches; the result is that of one process, and the chief's alone.
 
     Args:
         model: The unit's model; left in evaluation mode.
@@ -64,6 +68,10 @@ def evaluate(
         batch_size: Images per forward pass.
         progress: Told (images done, images in all) after every batch.
         should_stop: Asked after every batch.
+        world: The processes that share the split; alone by default.
+
+    Returns:
+        A result for each task and protocol; nothing but on the chief.
 
     Raises:
         DivergedError: A prediction is not finite.
@@ -72,10 +80,14 @@ def evaluate(
     meters = {(t, p): tasks[t].evaluation(p) for t in unit.tasks for p in tasks[t].protocols}
     kinds = {tasks[t].needs for t in unit.tasks}
     updated = {t: _leaders([meters[t, p] for p in tasks[t].protocols]) for t in unit.tasks}
+    world = world or World()
+    leaders = [meter for t in unit.tasks for meter in updated[t]]
+    share = share_of(world, leaders)
     model.eval()
     done = 0
     with torch.inference_mode():
-        for ids, _, images, targets in _evaluated(split, batch_size, device, kinds):
+        mine = _evaluated(split, batch_size, device, share, kinds) if share is not None else ()
+        for ids, _, images, targets, _ in mine:
             outputs = model(images, tuple(images.shape[-2:]))
             for name in unit.tasks:
                 prediction = tasks[name].activate(outputs[name].float())
@@ -83,9 +95,12 @@ def evaluate(
                     meter.update(prediction, targets[tasks[name].needs], ids)
             done += len(ids)
             if progress is not None:
-                progress(done, len(split))
+                progress(min(done * (share[1] if share else 1), len(split)), len(split))
             if should_stop():
                 raise InterruptedRunError("stopped during an evaluation", hint="run it again to resume")
+    merge(world, leaders, split.ids)
+    if not world.chief:
+        return []
     return [
         Result(
             task,
@@ -108,11 +123,18 @@ def _leaders(meters: list[Evaluation]) -> list[Evaluation]:
 
 
 def _evaluated(
-    split: Split, batch_size: int, device: torch.device, kinds: Collection[str] | None = None
+    split: Split,
+    batch_size: int,
+    device: torch.device,
+    share: tuple[int, int],
+    kinds: Collection[str] | None = None,
 ) -> Iterator[Batch]:
-    """All images on the device, read ahead where another processor computes."""
+    """Every n-th batch from the r-th on, on the device, read ahead where another processor computes."""
+    first, stride = share
     ahead = PREFETCH if device.type != "cpu" else 0
-    return evaluation_batches(split, batch_size, prefetch=ahead, device=device, kinds=kinds)
+    return evaluation_batches(
+        split, batch_size, start=first, stride=stride, prefetch=ahead, device=device, kinds=kinds
+    )
 
 
 def _value(value: float) -> float | None:
@@ -132,7 +154,13 @@ Losses = Callable[[Tensor, Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 def validation_loss(
-    model: MSam, unit: Unit, split: Split, losses: Losses, device: torch.device, batch_size: int = 1
+    model: MSam,
+    unit: Unit,
+    split: Split,
+    losses: Losses,
+    device: torch.device,
+    batch_size: int = 1,
+    world: World | None = None,
 ) -> float:
     """Mean over images of the weighted loss, without the regulariser; lower is better.
 
@@ -143,16 +171,19 @@ def validation_loss(
         losses: Maps images (B, 3, H, W) and targets to each task's losses (B,).
         device: Where the model is.
         batch_size: Images per forward pass.
+        world: The processes that share the batches; each of them gets the loss that one process gets.
     """
+    world = world or World()
     model.eval()
     sums: list[Tensor] = []
-    weights: list[float] = []
     with torch.no_grad():
-        for _, _, images, targets in _evaluated(split, batch_size, device):
-            for task, loss in losses(images, targets).items():
-                sums.append(loss.double().sum())
-                weights.append(unit.weights[task])
+        for _, _, images, targets, _ in _evaluated(split, batch_size, device, (world.rank, world.size)):
+            found = losses(images, targets)
+            sums.append(torch.stack([found[task].double().sum() for task in unit.tasks]))
+    values = torch.stack(sums).tolist() if sums else []  # one wait for the device
+    everyone = world.exchange(values)
     total = 0.0
-    for weight, value in zip(weights, torch.stack(sums).tolist(), strict=True):  # one wait for the device
-        total += weight * value
+    for batch in range(-(-len(split) // batch_size)):  # in the split's order: sums are rounded
+        for task, value in zip(unit.tasks, everyone[batch % world.size][batch // world.size], strict=True):
+            total += unit.weights[task] * value
     return rounded(total / len(split))

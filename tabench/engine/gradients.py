@@ -2,7 +2,7 @@
 
 A step sees `batch_size` images. Each task's loss is taken per image and averaged over the images, as with
 the recipe's 4 processes of batch 1; how the work is cut into passes (`Passes`) changes memory, not the
-meaning. The regulariser enters once a step.
+meaning, and neither does how many processes share the images (`World`). The regulariser enters once a step.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from tabench.data.loading import Batch
-from tabench.engine.passes import out_of_memory
+from tabench.engine.passes import Passes, out_of_memory
+from tabench.engine.reduction import Gradients
 from tabench.engine.setting import Setting
 from tabench.engine.unit import derive_seed
 from tabench.errors import DivergedError
@@ -26,23 +27,41 @@ Losses = dict[str, Tensor]
 def step_gradient(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[str, float]:
     """Set the parameters' gradients to those of one effective batch, in smaller passes where memory runs out.
 
+    Where several processes share the batch, all of them take the smaller passes, and all get the gradients
+    of the whole.
+
     Returns:
-        See `accumulate`.
+        See `accumulate`; of the whole batch.
 
     Raises:
         DivergedError: A loss is not finite.
         MemoryError: Memory ran out (or torch's own error), and the passes cannot be made smaller.
+        ProcessLostError: A process that shares the batch does not answer.
     """
+    world = setting.world
     while True:
         model.zero_grad(set_to_none=True)
-        torch.manual_seed(derive_seed(setting.unit.seed, "dropout", step))
+        torch.manual_seed(_dropout_seed(setting, step))
+        terms: dict[str, float] = {}
+        gradients = None
+        short = False
         try:
-            return accumulate(model, setting, batch, step)
+            terms = accumulate(model, setting, batch, step)
+            if world.size > 1:
+                gradients = Gradients((n, p) for n, p in model.named_parameters() if p.requires_grad)
         except (MemoryError, RuntimeError) as error:
-            smaller = setting.passes.smaller(len(batch.ids)) if out_of_memory(error) else None
-            if smaller is None:
+            short = out_of_memory(error)
+            if not short or _smaller(setting, batch) is None:
                 raise
         # outside the handler, whose traceback still holds the step's tensors
+        short = world.meet(short=short, stop=world.size > 1 and setting.should_stop())
+        if not short:
+            if gradients is not None:
+                gradients.give_back(world)
+            return world.sum(terms)
+        gradients = None
+        smaller = _smaller(setting, batch)
+        assert smaller is not None  # the process that is short would have raised
         setting.passes = smaller
         setting.emit("memory", {"unit": setting.unit.name, "step": step, **smaller.facts()})
         model.zero_grad(set_to_none=True)
@@ -50,21 +69,32 @@ def step_gradient(model: MSam, setting: Setting, batch: Batch, step: int) -> dic
             torch.cuda.empty_cache()
 
 
+def _smaller(setting: Setting, batch: Batch) -> Passes | None:
+    """The next smaller passes, the same on every process: by the largest share of the batch."""
+    return setting.passes.smaller(-(-batch.effective // setting.world.size))
+
+
+def _dropout_seed(setting: Setting, step: int) -> int:
+    """Of a step's masks; every process draws its own, of the same law."""
+    own = (setting.world.rank,) if setting.world.rank else ()
+    return derive_seed(setting.unit.seed, "dropout", step, *own)
+
+
 def accumulate(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[str, float]:
-    """Add the gradient of one effective batch, pass by pass.
+    """Add the gradient of one effective batch, pass by pass; of a share of it, its part.
 
     Returns:
         The total loss ("loss"), the mean loss of each task, and "regulariser" if the method has one
-        (before its weight).
+        (before its weight). Of a share, what it adds to each; the shares' sums are those of the batch.
 
     Raises:
         DivergedError: A loss is not finite.
     """
-    count, weights = len(batch.ids), setting.unit.weights
+    here, count, weights = len(batch.ids), batch.effective, setting.unit.weights
     size = setting.passes.images or count
     model.recompute, model.compiled = setting.passes.recompute, setting.passes.compiled
     sums: dict[str, list[Tensor]] = {task: [] for task in setting.unit.tasks}
-    for first in range(0, count, size):
+    for first in range(0, here, size):
         part = slice(first, first + size)
         targets = {kind: target[part] for kind, target in batch.targets.items()}
         way = losses_apart if setting.passes.apart else losses_together
@@ -74,10 +104,12 @@ def accumulate(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[s
             total.backward()
             for task, loss in losses.items():
                 sums[task].append(loss.detach().sum())
-    terms = {task: float(torch.stack(found).sum()) / count for task, found in sums.items()}
+    terms = {task: float(torch.stack(found).sum()) / count if found else 0.0 for task, found in sums.items()}
     terms["loss"] = sum(weights[task] * terms[task] for task in setting.unit.tasks)
     weight = float(setting.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
-    if weight:
+    if weight and not setting.world.chief:
+        terms["regulariser"] = 0.0  # it is no mean over images: it counts once
+    elif weight:
         penalty = regulariser(model)
         _check_loss(penalty, step, batch.ids)
         if penalty.requires_grad:

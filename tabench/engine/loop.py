@@ -15,7 +15,7 @@ from tabench.engine.gradients import image_losses, step_gradient
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr, steps_per_epoch, total_steps
 from tabench.engine.setting import Setting
 from tabench.engine.state import State
-from tabench.errors import DivergedError, InterruptedRunError
+from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 from tabench.sam.msam import MSam
 
 EPOCH_SECONDS = 5.0  # least time since the last checkpoint for one at the end of an epoch
@@ -25,15 +25,19 @@ PREFETCH = 2  # batches read ahead
 def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
     """Train a unit to its end, from its newest checkpoint if there is one.
 
+    Several processes (`setting.world`) take every step together, each with its share of the batch's images;
+    their weights stay equal to the last bit.
+
     Raises:
         DivergedError: A loss or a weight is not finite; names the step and the images.
         InterruptedRunError: `should_stop` said so; a checkpoint has been written.
     """
-    recipe, unit, emit = setting.cell.train, setting.unit, setting.emit
+    recipe, unit, emit, world = setting.cell.train, setting.unit, setting.emit, setting.world
     trained = trained_parameters(model)
     encoder_lr = float(setting.cell.method.params.get("encoder_lr", 1.0))  # type: ignore[arg-type]
     optimizer = build_optimizer(trained, recipe, encoder_lr)
     state = keeper.load(trained, optimizer) or State()
+    _check_alike(world.exchange(state.step), keeper)
     if state.step:
         emit("resume", {"unit": unit.name, "step": state.step})
     per_epoch = steps_per_epoch(recipe, len(setting.train))
@@ -54,6 +58,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
             prefetch=PREFETCH,
             device=setting.device,
             kinds={setting.tasks[task].needs for task in unit.tasks},
+            share=(world.rank, world.size),
         )
         for batch in rest:
             lr = recipe.lr * lr_factor(state.step, total, recipe.warmup)
@@ -83,7 +88,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
                 model.train()
             if state.step == total:
                 break
-            stopping = setting.should_stop()
+            stopping = world.stopping(setting.should_stop)
             wait = setting.checkpoint_seconds
             if state.step % per_epoch == 0:  # a cheaper place to resume from
                 wait = min(wait, EPOCH_SECONDS)
@@ -124,6 +129,7 @@ def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, la
             setting.evaluated,
             setting.device,
             batch_size=setting.passes.evaluated,
+            world=setting.world,
         )
         entries = curve_entries(found, epoch)
         state.eval_curve.extend(entries)
@@ -133,12 +139,27 @@ def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, la
         )
     if setting.validation is not None and (due or last or not part.every):
         loss = validation_loss(
-            model, setting.unit, setting.validation, partial(image_losses, model, setting), setting.device
+            model,
+            setting.unit,
+            setting.validation,
+            partial(image_losses, model, setting),
+            setting.device,
+            world=setting.world,
         )
         setting.emit("validation", {"unit": setting.unit.name, "epoch": epoch, "loss": loss})
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss
             state.best_weights = {n: p.detach().clone() for n, p in trained_parameters(model).items()}
+
+
+def _check_alike(steps: list[int], keeper: Keeper) -> None:
+    """Refuse to train on where the processes found different checkpoints."""
+    if len(set(steps)) > 1:
+        raise CheckpointError(
+            f"the processes of this cell found checkpoints of different steps: {steps}",
+            where=str(keeper.folder),
+            hint="give the same command again; the folder must look the same to all of them",
+        )
 
 
 def _check_weights(trained: Named, step: int) -> None:

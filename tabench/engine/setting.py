@@ -11,6 +11,7 @@ import torch
 from tabench.data.base import Split
 from tabench.engine.passes import Passes
 from tabench.engine.unit import Unit
+from tabench.engine.world import World
 from tabench.spec.cell import Cell
 from tabench.tasks.base import Task
 
@@ -35,6 +36,7 @@ class Setting:
         checkpoint_seconds: Time between two checkpoints inside an epoch.
         emit: Told of every event (name, facts).
         should_stop: Asked after every step; True ends the run at a checkpoint.
+        world: The processes that share the work; alone by default.
     """
 
     cell: Cell
@@ -48,3 +50,4 @@ class Setting:
     checkpoint_seconds: float = 60.0
     emit: Callable[[str, Mapping[str, Any]], None] = _silent
     should_stop: Callable[[], bool] = lambda: False
+    world: World = field(default_factory=World)

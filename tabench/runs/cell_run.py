@@ -12,6 +12,7 @@ from typing import Any
 
 from tabench.engine.device import choose_device
 from tabench.engine.passes import out_of_memory
+from tabench.engine.world import World
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import capture, usable_cores
@@ -33,7 +34,13 @@ SHOWN_ONLY = ("step", "evaluating")  # events that are too many for the journal
 RETRY_FACTS = ("t", "kind", "message", "retry", "of")  # of a "retry" event, in run.json
 
 
-def run_cell(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
+def run_cell(
+    job: Job,
+    options: Options,
+    listener: Listener,
+    should_stop: Callable[[], bool],
+    world: World | None = None,
+) -> Outcome:
     """Run a cell; errors become an outcome and a failure.json, never an exception.
 
     Args:
@@ -41,6 +48,7 @@ def run_cell(job: Job, options: Options, listener: Listener, should_stop: Callab
         options: How to run.
         listener: Told of every event.
         should_stop: Asked after every optimiser step.
+        world: The processes that compute the cell together; only their chief calls this.
     """
     folder = CellFolder(options.results, job.experiment, job.cell.id)
     diary = _Diary(folder, job, options, listener)
@@ -54,7 +62,7 @@ def run_cell(job: Job, options: Options, listener: Listener, should_stop: Callab
             if adopt(folder):
                 diary.tell("done", {"adopted": True, "wall_s": 0.0})
                 return Outcome(job, "done")
-            return _attempt(job, options, folder, diary, should_stop, claim)
+            return _attempt(job, options, folder, diary, should_stop, claim, world)
     except ClaimedError as error:
         return Outcome(job, "busy", message=str(error))
     except KeyboardInterrupt:
@@ -72,11 +80,12 @@ def _attempt(
     diary: _Diary,
     should_stop: Callable[[], bool],
     claim: Claim,
+    world: World | None,
 ) -> Outcome:
     diary.start()
     try:
         set_determinism(job.cell.seed, options.threads or usable_cores())
-        content = compute(job, options, diary.tell, should_stop)
+        content = compute(job, options, diary.tell, should_stop, world)
         claim.check()
         diary.finish()
         if options.keep_weights:
@@ -170,7 +179,7 @@ class _Diary:
             self.job.cell.train.batch_size,
             self.run.get("cost") or {},
             whole=len(earlier) == int(self.run.get("attempts") or 0),
-            energy=partial(_energy_j, self.options.device),
+            energy=partial(_energy_j, self.options.device, self.options.processes),
         )
         reset_peak_memory()
         self.tell("start", {"attempt": self.attempt, "label": self.job.label, "pid": os.getpid()})
@@ -192,6 +201,8 @@ class _Diary:
         if event == "memory":
             self.run["passes"] |= {key: value for key, value in facts.items() if key in self.run["passes"]}
             self.run.setdefault("memory", []).append(dict(facts))
+        if event == "processes":
+            self.run["process_peaks"] = facts["peaks"]
         if event in ("eval", "final"):
             self._evaluating += float(facts["seconds"])
         if event == "pack":
@@ -217,6 +228,7 @@ class _Diary:
             "eval_s": round(self._before["eval_s"] + self._evaluating, 3),
             **{key: max(value, float(self.run.get(key) or 0.0)) for key, value in peak_memory().items()},
             "attempts": self.attempt,
+            "processes": self.options.processes,
             "threads": self.options.threads or usable_cores(),
             "environment": capture(),
         }
@@ -227,9 +239,14 @@ class _Diary:
         write_json(self.folder.run, self.run)
 
 
-def _energy_j(device: str) -> float | None:
+def _energy_j(device: str, processes: int) -> float | None:
+    """Of the device, or of the first GPUs where each process has one."""
     with contextlib.suppress(Exception):  # a device that does not exist is the run's failure, not the meter's
-        return gpu_energy_j(choose_device(device))
+        chosen = choose_device(device)
+        if chosen.type == "cuda" and processes > 1:
+            used = [gpu_energy_j(choose_device(f"cuda:{rank}")) for rank in range(processes)]
+            return None if None in used else sum(joules for joules in used if joules is not None)
+        return gpu_energy_j(chosen)
     return None
 
 

@@ -27,10 +27,12 @@ from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
 from tabench.engine.setting import Setting
 from tabench.engine.state import State
 from tabench.engine.unit import Unit, units_of
+from tabench.engine.world import World
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
+from tabench.runs.memory import peak_memory
 from tabench.runs.packs import Opener
 from tabench.sam.checkpoint import load_checkpoint
 from tabench.spec.cell import Cell
@@ -54,24 +56,55 @@ class _Done:
     epoch: int
 
 
-def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool]) -> dict[str, Any]:
+def compute(
+    job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], world: World | None = None
+) -> dict[str, Any]:
     """Compute a cell, resuming each unit from its checkpoint.
 
+    Args:
+        job: The cell and its inputs.
+        options: How to run; the device is this process' own.
+        emit: Told of every event.
+        should_stop: Asked after every optimiser step.
+        world: The processes that compute the cell together; alone by default. All of them call this, and
+            the chief alone writes.
+
+    Returns:
+        The record's content; empty but on the chief.
+
     Raises:
-        TabenchError: Data, weights, divergence, or an interruption after a checkpoint.
+        TabenchError: Data, weights, divergence, or an interruption after a checkpoint; here or in any other
+            of the processes.
     """
+    world = world or World()
+    with world.one_fate():
+        content = _compute(job, options, emit, should_stop, world)
+        peaks = world.exchange(peak_memory())
+    if world.size > 1:
+        emit("processes", {"peaks": peaks})
+    return content
+
+
+def _compute(
+    job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], world: World
+) -> dict[str, Any]:
     cell = job.cell
     dataset = DATASETS.get(cell.dataset.name)
     folder = CellFolder(options.results, job.experiment, cell.id)
     tasks = make_tasks(cell, dataset)
+    if not world.chief:
+        world.meet()  # the chief's packs are there
     splits = Opener(dataset, job.data_root, cell.dataset.fingerprint, options.pack, emit, should_stop)
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":
         validation = splits.open(cell.evaluation.val_split)
+    if world.chief:
+        world.meet()
     weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.fingerprint)
-    save_truth(tasks, reported, cell.evaluation.pictures, truth)
+    if world.chief:
+        save_truth(tasks, reported, cell.evaluation.pictures, truth)
     device = choose_device(options.device)
     wanted = Passes(
         images=options.micro_batch,
@@ -97,8 +130,12 @@ def compute(job: Job, options: Options, emit: Emit, should_stop: Callable[[], bo
             options.checkpoint_seconds,
             emit,
             should_stop,
+            world,
         )
         done.append(_run_unit(setting, weights, folder, truth, digest, companions))
+    _check_alike(world.exchange(digest.hexdigest()))
+    if not world.chief:
+        return {}
     with _evaluating("all"):
         companions.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
@@ -130,9 +167,9 @@ def _run_unit(
     digest: Any,
     companions: Companions,
 ) -> _Done:
-    cell, unit, split = setting.cell, setting.unit, setting.evaluated
+    cell, unit, split, chief = setting.cell, setting.unit, setting.evaluated, setting.world.chief
     model = build_unit(cell, unit, weights).to(setting.device)
-    state = train_unit(model, setting, Keeper(folder.checkpoint / unit.name))
+    state = train_unit(model, setting, Keeper(folder.checkpoint / unit.name, writes=chief))
     trained = trained_parameters(model)
     images = len(setting.train)
     epoch = -(-total_steps(cell.train, images) // steps_per_epoch(cell.train, images))
@@ -154,7 +191,11 @@ def _run_unit(
             batch_size=setting.passes.evaluated,
             progress=progress,
             should_stop=setting.should_stop,
+            world=setting.world,
         )
+    add_digest(trained, unit.name, digest)
+    if not chief:
+        return _Done(unit, state, results, count(model), [], epoch)
     setting.emit(
         "final",
         {"unit": unit.name, "seconds": time.monotonic() - started, "values": curve_entries(results, epoch)},
@@ -167,10 +208,17 @@ def _run_unit(
             places = (folder.pictures, truth)
             save_extremes(model, unit, setting.tasks, split, results, setting.device, *places)
         companions.visit(unit.name, model)
-    add_digest(trained, unit.name, digest)
     with _evaluating(unit.name):
         setting.emit("cost", measure_unit(model, setting))
     return _Done(unit, state, results, count(model), pictures, epoch)
+
+
+def _check_alike(digests: list[str]) -> None:
+    """Refuse a result that depends on which process one asks."""
+    if len(set(digests)) > 1:
+        raise RuntimeError(
+            f"the trained weights differ between the processes of this cell: {', '.join(digests)}"
+        )
 
 
 @contextmanager

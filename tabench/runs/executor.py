@@ -51,6 +51,8 @@ class Options:
         on_error: After a cell has failed for good: "continue" with the others, or "stop" (cells that run
             are interrupted at a checkpoint, no other one is started).
         slurm: What a cell asks of a Slurm cluster; None = its defaults.
+        processes: Processes of one cell, each with a GPU of its own or a share of the cores; they divide each
+            batch's images among them. `threads` are those of each.
     """
 
     results: Path
@@ -66,6 +68,7 @@ class Options:
     pack: bool | None = None
     on_error: Literal["continue", "stop"] = "continue"
     slurm: SlurmSettings | None = None
+    processes: int = 1
 
     def ends_with(self, outcome: Outcome) -> bool:
         """Whether the run ends with this outcome, which no retry is left for."""

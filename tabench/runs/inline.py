@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tabench.runs.executor import Job, Listener, Options, Outcome
+from tabench.runs.launch import run_job
 from tabench.runs.retrying import Retries, wait
 from tabench.runs.stopping import StopFlag
 
@@ -27,12 +28,10 @@ class InlineExecutor:
 def _run(
     job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool], retries: Retries
 ) -> Outcome:
-    """One cell, again where another try may help; here, only a person interrupts."""
-    from tabench.runs.cell_run import run_cell  # imports torch
-
+    """One cell, again where another try may help; this process is interrupted by persons only."""
     while True:
-        outcome = run_cell(job, options, listener, should_stop)
-        if outcome.state == "interrupted":
+        outcome = run_job(job, options, listener, should_stop)
+        if outcome.state == "interrupted" and (options.processes == 1 or should_stop()):
             return outcome
         pause = retries.pause(outcome)
         if pause is None or not wait(pause, should_stop):

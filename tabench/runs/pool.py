@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,16 +13,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
-from tabench.errors import StoreError
 from tabench.provenance.environment import usable_cores
+from tabench.runs.deaths import bury, die_with
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
-from tabench.runs.retrying import Retries
+from tabench.runs.launch import run_job
+from tabench.runs.retrying import ProcessDiedError, Retries
 from tabench.runs.retrying import wait as wait_for
 from tabench.runs.stopping import StopFlag
 from tabench.sam.geometry import SMALL_IMAGE
-from tabench.store.claim import Claim, ClaimedError
-from tabench.store.layout import CellFolder, failure_kind
-from tabench.store.tidy import close
+from tabench.store.layout import failure_kind
 
 # glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
@@ -157,44 +154,30 @@ class PoolExecutor:
         outcome = Outcome(job, "failed", failure_kind(error), str(error))
         if self._again(outcome):
             return
-        outcome = self._bury(outcome, error)
+        outcome = bury(self._options.results, job, error)
         if outcome.state == "failed":
             self._listener(Event(job.cell.id, "failed", {"kind": outcome.kind, "message": outcome.message}))
         self._keep(outcome)
 
-    def _bury(self, outcome: Outcome, error: Exception) -> Outcome:
-        """Keep why a cell failed, unless its process got as far as the record or another one has taken it."""
-        folder = CellFolder(self._options.results, outcome.job.experiment, outcome.job.cell.id)
-        try:
-            with Claim(folder.claim):
-                if folder.record.is_file():
-                    close(folder)
-                    return Outcome(outcome.job, "done")
-                attempts = sum(event.get("event") == "start" for event in folder.read_journal())
-                folder.write_failure(error, attempt=attempts)
-        except ClaimedError as busy:
-            return Outcome(outcome.job, "busy", message=str(busy))
-        except StoreError:  # the disk may be what failed
-            pass
-        return outcome
-
-
-class ProcessDiedError(OSError):
-    """A cell's process ended without a word."""
-
 
 def worker_places(options: Options, jobs: int) -> list[dict[str, str]]:
-    """The environment of each process: a GPU of its own, or its share of the cores.
+    """The environment of each worker: a GPU of its own, or its share of the cores.
+
+    A worker whose cells are shared by several processes has as many GPUs, or as many shares.
 
     Args:
-        options: `workers` (0 = one a GPU, else one a core), `threads` and `device`.
-        jobs: Never more processes than this.
+        options: `workers` (0 = one a GPU, else one a core), `processes`, `threads` and `device`.
+        jobs: Never more workers than this.
     """
-    gpus = _gpus(options.device)
-    wanted = options.workers or len(gpus) or usable_cores()
+    gpus, each = gpus_of(options.device), options.processes
+    groups = [",".join(gpus[at : at + each]) for at in range(0, len(gpus) - each + 1, each)]
+    wanted = options.workers or len(groups) or usable_cores() // each
     count = max(1, min(wanted, jobs))
-    share = {"OMP_NUM_THREADS": str(options.threads or max(1, usable_cores() // count)), **KEEP_MEMORY}
-    return [share | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i in range(count)]
+    threads = options.threads or max(1, usable_cores() // (count * each))
+    share = {"OMP_NUM_THREADS": str(threads), **KEEP_MEMORY}
+    return [
+        share | ({"CUDA_VISIBLE_DEVICES": groups[i % len(groups)]} if groups else {}) for i in range(count)
+    ]
 
 
 def worthwhile(jobs: Sequence[Job], options: Options) -> bool:
@@ -204,14 +187,14 @@ def worthwhile(jobs: Sequence[Job], options: Options) -> bool:
     """
     if len(jobs) < 2:
         return False
-    gpus = _gpus(options.device)
+    gpus = gpus_of(options.device)
     if gpus:
-        return len(gpus) > 1
+        return len(gpus) >= 2 * options.processes
     small = all(BACKBONES.get(job.cell.backbone.name).image_size <= SMALL_IMAGE for job in jobs)
-    return small and usable_cores() > 1
+    return small and usable_cores() >= 2 * options.processes
 
 
-def _gpus(device: str) -> list[str]:
+def gpus_of(device: str) -> list[str]:
     """CUDA devices to share out, by the numbers that CUDA_VISIBLE_DEVICES takes."""
     if not (device == "auto" or device.startswith("cuda")):
         return []
@@ -226,8 +209,7 @@ def _gpus(device: str) -> list[str]:
 def _work(pipe: Connection, options: Options, parent: int) -> None:
     """A process' life: take a job, run it, say how it ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which passes a SIGTERM on
-    _die_with(parent)
-    from tabench.runs.cell_run import run_cell
+    die_with(parent)
 
     device = options.device
     if ":" in device:
@@ -243,15 +225,7 @@ def _work(pipe: Connection, options: Options, parent: int) -> None:
             if task.pause and not wait_for(task.pause, should_stop):
                 pipe.send(Outcome(task.job, "interrupted", message="stopped while waiting for its next try"))
                 continue
-            pipe.send(run_cell(task.job, own, pipe.send, should_stop))
-
-
-def _die_with(parent: int) -> None:
-    """End this process when its parent is killed, so that nothing goes on unseen (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it was killed before we asked
-        os._exit(1)
+            pipe.send(run_job(task.job, own, pipe.send, should_stop))
 
 
 def _end(worker: _Worker) -> None:

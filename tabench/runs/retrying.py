@@ -16,6 +16,10 @@ PAUSES = (1.0, 10.0)  # seconds before each: a full disk or a lost mount needs a
 LOOK_SECONDS = 0.2  # how often a stop is noticed while waiting
 
 
+class ProcessDiedError(OSError):
+    """A cell's process ended without a word."""
+
+
 class Retries:
     """Counts a run's retries, and writes each into the cell's journal (run.json copies it from there).
 

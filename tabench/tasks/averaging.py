@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ import torch
 from torch import Tensor
 
 from tabench.tasks.accumulation import check_finite, check_protocol, claim_id, skipped_note
-from tabench.tasks.base import Evaluation
+from tabench.tasks.base import Evaluation, Parts
+from tabench.tasks.parts import named, names, sorted_by
 from tabench.tasks.pending import Pending, measured_there
 
 Values = npt.NDArray[np.float64]
@@ -70,6 +72,8 @@ class PixelAverage(Evaluation):
             for each metric its values (B, H, W), and the mask (B, H, W) of valid pixels. Sums may differ from
             those of `measure` by rounding. None measures on the CPU.
     """
+
+    mergeable: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -200,6 +204,36 @@ class PixelAverage(Evaluation):
         self._settle()
         measured = next(iter(self._held.per_image.values()))
         return [*self._remarks, *skipped_note(len(self._held.seen) - len(measured))]
+
+    def parts(self) -> Parts:
+        """Each image's values and sums, and the values of medians where they are stored."""
+        self._settle()
+        held = self._held
+        images = list(next(iter(held.per_image.values())))
+        found: Parts = {
+            "seen": named(held.seen),
+            "images": named(images),
+            "pixels": np.array([held.pixels], np.int64),
+        }
+        for key, of_image in held.per_image.items():
+            found[f"values.{key}"] = np.array([of_image[image_id] for image_id in images], np.float64)
+            found[f"sums.{key}"] = np.array(held.sums[key], np.float64)
+            found[f"stored.{key}"] = np.concatenate([*held.stored[key], np.zeros(0, np.float32)])
+        return found
+
+    def absorb(self, parts: Parts, order: Sequence[str]) -> None:
+        """Add another's images; sums are exact and medians sort, so their order changes no number."""
+        self._settle()
+        held = self._held
+        for image_id in names(parts["seen"]):
+            claim_id(held.seen, image_id)
+        images = names(parts["images"])
+        held.pixels += int(parts["pixels"][0])
+        for key, of_image in held.per_image.items():
+            of_image |= dict(zip(images, parts[f"values.{key}"].tolist(), strict=True))
+            held.per_image[key] = sorted_by(order, of_image)
+            held.sums[key] += parts[f"sums.{key}"].tolist()
+            held.stored[key].append(parts[f"stored.{key}"])
 
 
 def medians(values: Tensor, counts: Tensor) -> Tensor:

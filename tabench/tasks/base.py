@@ -10,13 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 RGB = npt.NDArray[np.uint8]
+Parts = dict[str, npt.NDArray[Any]]  # by name; NumPy's number types, no objects
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,13 @@ class Evaluation(ABC):
 
     What is measured on a CUDA device may stay there until a result is asked for: `update` then waits for
     nothing, and errors about a prediction come with the result.
+
+    Attributes:
+        mergeable: Whether `parts` and `absorb` are there, so that processes can share a split. Without them
+            one process measures all of it.
     """
+
+    mergeable: ClassVar[bool] = False
 
     @abstractmethod
     def update(self, prediction: Tensor, target: Tensor, ids: Sequence[str]) -> None:
@@ -68,6 +75,22 @@ class Evaluation(ABC):
     def notes(self) -> list[str]:
         """What a reader must know about the values (absent classes, skipped images)."""
         return []
+
+    def parts(self) -> Parts:
+        """All that was measured, for the `absorb` of an accumulator in another process."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be merged")
+
+    def absorb(self, parts: Parts, order: Sequence[str]) -> None:
+        """Add what another accumulator measured on other images of the split, as if it had been seen here.
+
+        Args:
+            parts: Of its `parts`.
+            order: Ids of all images in the split's order, in which this one then holds them.
+
+        Raises:
+            ValueError: Both have measured an image.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot be merged")
 
 
 class Task(ABC):

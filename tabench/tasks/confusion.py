@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,8 @@ import torch
 from torch import Tensor
 
 from tabench.tasks.accumulation import check_finite, check_protocol, claim_id, skipped_note
-from tabench.tasks.base import Evaluation
+from tabench.tasks.base import Evaluation, Parts
+from tabench.tasks.parts import named, names, sorted_by
 from tabench.tasks.pending import Pending, measured_there
 
 Counts = npt.NDArray[np.int64]
@@ -52,6 +54,8 @@ class ConfusionEvaluation(Evaluation):
         classes: Class names for the notes; numbers are used if they are not `channels` many.
         keys: Which of the two metrics are given.
     """
+
+    mergeable: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -151,6 +155,32 @@ class ConfusionEvaluation(Evaluation):
                 f"({', '.join(absent)}): {effect}"
             )
         return notes
+
+    def parts(self) -> Parts:
+        """The matrix and each image's metrics; see `Evaluation.parts`."""
+        self._settle()
+        held = self._held
+        images = list(next(iter(held.per_image.values())))
+        rows = [[held.per_image[key][image_id] for image_id in images] for key in held.per_image]
+        return {
+            "matrix": held.matrix,
+            "seen": named(held.seen),
+            "images": named(images),
+            "values": np.array(rows, np.float64),
+        }
+
+    def absorb(self, parts: Parts, order: Sequence[str]) -> None:
+        """Add another's counts and images; see `Evaluation.absorb`."""
+        self._settle()
+        held = self._held
+        for image_id in names(parts["seen"]):
+            claim_id(held.seen, image_id)
+        images = names(parts["images"])
+        held.matrix += parts["matrix"]
+        held.labelled += len(images)
+        for (key, of_image), row in zip(held.per_image.items(), parts["values"], strict=True):
+            of_image |= dict(zip(images, row.tolist(), strict=True))
+            held.per_image[key] = sorted_by(order, of_image)
 
 
 def confusion(guess: npt.NDArray[np.int64], label: npt.NDArray[np.int64], channels: int) -> Counts:

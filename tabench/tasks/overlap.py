@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor
 
 from tabench.tasks.accumulation import check_finite, claim_id, skipped_note
-from tabench.tasks.base import Evaluation
+from tabench.tasks.base import Evaluation, Parts
+from tabench.tasks.parts import named, names, sorted_by
 from tabench.tasks.pending import Pending, measured_there
 
 EPSILON = 1e-12  # of the field's code: keeps 0 / 0 at 0
@@ -49,6 +51,8 @@ class OverlapEvaluation(Evaluation):
         pooled: Take the ratios once over all pixels, not once an image.
         keys: Which of the two metrics are given.
     """
+
+    mergeable: ClassVar[bool] = True
 
     def __init__(self, thresholds: Sequence[float], *, pooled: bool, keys: Sequence[str]) -> None:
         self.thresholds = np.asarray(thresholds, np.float64)
@@ -122,6 +126,23 @@ class OverlapEvaluation(Evaluation):
         """How many images had no valid pixel."""
         self._settle()
         return skipped_note(len(self._held.seen) - len(self._held.counts))
+
+    def parts(self) -> Parts:
+        """Each image's counts; see `Evaluation.parts`."""
+        self._settle()
+        held = self._held
+        counts = list(held.counts.values())
+        rows = np.stack(counts) if counts else np.zeros((0, 3, self.thresholds.size), np.int64)
+        return {"seen": named(held.seen), "images": named(held.counts), "counts": rows}
+
+    def absorb(self, parts: Parts, order: Sequence[str]) -> None:
+        """Add another's counts; see `Evaluation.absorb`."""
+        self._settle()
+        held = self._held
+        for image_id in names(parts["seen"]):
+            claim_id(held.seen, image_id)
+        held.counts |= dict(zip(names(parts["images"]), parts["counts"], strict=True))
+        held.counts = sorted_by(order, held.counts)
 
     def _best(self, index: Values, precision: Values, recall: Values) -> dict[str, float]:
         f = 2 * precision * recall / (precision + recall + EPSILON)

@@ -7,10 +7,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tabench.catalog import DATASETS, TASKS
 from tabench.tasks.base import Task
+from tabench.tasks.parts import from_bytes, to_bytes
 
 SIZE = (12, 16)
 IMAGES = 4
@@ -189,6 +192,47 @@ def test_the_batch_size_changes_no_number(name: str, protocol: str, batch: int) 
     task = make(name, protocol)
     target, raw = target_of(task), raw_of(task)
     assert measure(task, raw, target, protocol, batch) == measure(task, raw, target, protocol)
+
+
+@every_task
+@every_protocol
+@given(process_of=st.lists(st.integers(0, 2), min_size=IMAGES + 1, max_size=IMAGES + 1))
+def test_however_images_are_dealt_to_processes_the_merged_numbers_are_those_of_one(
+    name: str, protocol: str, process_of: list[int]
+) -> None:
+    task = make(name, protocol)
+    target = torch.cat([target_of(task), target_of(task, valid=0.0)[:1]])
+    prediction = task.activate(torch.cat([raw_of(task), raw_of(task)[:1]]))
+    whole = task.evaluation(protocol)
+    if not whole.mergeable:
+        pytest.skip(f"'{name}' is evaluated by one process")
+    whole.update(prediction, target, IDS)
+    meters = [task.evaluation(protocol) for _ in range(3)]
+    for image, process in enumerate(process_of):
+        part = slice(image, image + 1)
+        meters[process].update(prediction[part], target[part], IDS[part])
+    chief, *others = meters
+    for other in others:
+        chief.absorb(from_bytes(to_bytes(other.parts())), IDS)
+    assert chief.compute() == whole.compute()
+    assert chief.notes() == whole.notes()
+    assert chief.per_image() == whole.per_image()
+    assert [list(held) for held in chief.per_image().values()] == [
+        list(held) for held in whole.per_image().values()
+    ]
+
+
+@every_task
+@every_protocol
+def test_an_image_that_two_processes_measured_is_refused(name: str, protocol: str) -> None:
+    task = make(name, protocol)
+    one, other = task.evaluation(protocol), task.evaluation(protocol)
+    if not one.mergeable:
+        pytest.skip(f"'{name}' is evaluated by one process")
+    for meter in (one, other):
+        meter.update(task.activate(raw_of(task)), target_of(task), IDS[:IMAGES])
+    with pytest.raises(ValueError, match="evaluated twice"):
+        one.absorb(other.parts(), IDS)
 
 
 @every_task

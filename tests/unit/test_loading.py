@@ -53,6 +53,33 @@ def test_starting_later_gives_the_tail_of_the_full_pass(split, seed, epoch, size
             assert_same(one, other)
 
 
+@given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 2))
+@settings(max_examples=25, deadline=None)
+def test_the_shares_of_processes_are_the_batches_of_one(split, epoch, size, processes, ahead):
+    options = {"seed": 3, "epoch": epoch, "batch_size": size, "augment": True}
+    shares = [
+        list(batches(split, **options, share=(rank, processes), prefetch=ahead)) for rank in range(processes)
+    ]
+    for whole, *parts in zip(batches(split, **options), *shares, strict=True):
+        assert {part.effective for part in parts} == {len(whole.ids)}
+        assert sorted(len(part.ids) for part in parts) == sorted(
+            len(whole.ids[rank::processes]) for rank in range(processes)
+        )
+        found = {name: image for part in parts for name, image in zip(part.ids, part.image, strict=True)}
+        assert set(found) == set(whole.ids)
+        for name, image in zip(whole.ids, whole.image, strict=True):
+            assert torch.equal(found[name], image)
+
+
+@given(st.integers(1, 9), st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+def test_evaluation_batches_are_dealt_out_whole(split, size, processes):
+    dealt = [list(evaluation_batches(split, size, start=r, stride=processes)) for r in range(processes)]
+    for number, whole in enumerate(evaluation_batches(split, size)):
+        assert_same(dealt[number % processes][number // processes], whole)
+    assert sum(len(batch.ids) for part in dealt for batch in part) == len(split)
+
+
 def test_an_images_augmentation_does_not_depend_on_batch_size(split):
     for epoch in (0, 1):
         alone = {b.ids[0]: b for b in batches(split, seed=5, epoch=epoch, batch_size=1, augment=True)}

@@ -95,6 +95,20 @@ def test_a_person_who_interrupts_is_obeyed(
     assert ran == [0]
 
 
+def test_others_may_stop_the_processes_of_a_shared_cell_and_it_is_tried_again(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = iter(["interrupted", "done"])
+
+    def shared(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
+        return Outcome(job, next(states))  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tabench.runs.torchrun.run_in_torchrun", shared)
+    outcomes, told = run(jobs[:1], tmp_path, processes=2)
+    assert [outcome.state for outcome in outcomes] == ["done"]
+    assert [event.facts["kind"] for event in told if event.kind == "retry"] == ["interrupted"]
+
+
 def test_a_cell_interrupted_by_others_is_tried_again(tmp_path: Path, jobs: list[Job]) -> None:
     retries = retrying.Retries(tmp_path, lambda event: None)
     stopped = Outcome(jobs[0], "interrupted", message="stopped")

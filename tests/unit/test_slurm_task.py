@@ -108,6 +108,20 @@ def test_a_task_uses_the_cores_it_was_given(one: Submission, monkeypatch: pytest
     assert [options.threads for options in cluster.seen] == [3, 5]
 
 
+def test_processes_share_the_cores_of_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = new_submission(tmp_path)
+    several.write([JOB], Options(tmp_path, slurm=SlurmSettings(cpus=8), processes=3))
+    seen: list[Options] = []
+
+    def run(job: Job, options: Options, listener: object, should_stop: object) -> Outcome:
+        seen.append(options)
+        return Outcome(job, "done")
+
+    monkeypatch.setattr("tabench.runs.torchrun.run_in_torchrun", run)
+    assert run_element(several, PLACE, asked(several)) == 0
+    assert [(options.processes, options.threads) for options in seen] == [(3, 2)]
+
+
 def test_a_claim_of_a_dead_node_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     Cluster(monkeypatch, "busy", "busy", "done")

@@ -18,6 +18,7 @@ from types import FrameType
 
 from tabench.errors import TabenchError
 from tabench.runs.executor import Event, Job, Options, Outcome
+from tabench.runs.launch import run_job
 from tabench.runs.slurm.queue import command
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission
@@ -77,7 +78,8 @@ def run_element(submission: Submission, environment: Mapping[str, str], wish: Wi
         return 0
     settings = options.slurm or SlurmSettings()
     cores = int(environment.get("SLURM_CPUS_PER_TASK") or settings.cpus)
-    outcome = patiently(job, replace(options, threads=options.threads or cores), wish)
+    threads = options.threads or max(1, cores // options.processes)
+    outcome = patiently(job, replace(options, threads=threads), wish)
     print(f"{job.label}: {outcome.state} {outcome.message}".rstrip(), flush=True)  # noqa: T201 (its log)
     if outcome.state == "failed":
         return 1
@@ -99,11 +101,9 @@ def patiently(
 
     A node that died cannot give its claim back, and Slurm may start the cell elsewhere at once.
     """
-    from tabench.runs.cell_run import run_cell  # imports torch
-
     waited = 0.0
     while True:
-        outcome = run_cell(job, options, _say, wish)
+        outcome = run_job(job, options, _say, wish)
         if outcome.state != "busy" or waited > silence() + LOOK_SECONDS or wish():
             return outcome
         sleep(LOOK_SECONDS)

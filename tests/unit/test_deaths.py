@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tiny_run import make_cell
 
-from tabench.runs.executor import Event, Job, Options, Outcome
-from tabench.runs.pool import PoolExecutor, ProcessDiedError
+from tabench.runs.deaths import bury
+from tabench.runs.executor import Job, Outcome
+from tabench.runs.retrying import ProcessDiedError
 from tabench.store.holder import Holder
 from tabench.store.layout import CellFolder
 
@@ -24,29 +25,26 @@ def folder(tmp_path: Path) -> CellFolder:
     return found
 
 
-def bury(folder: CellFolder) -> Outcome:
-    told: list[Event] = []
-    pool = PoolExecutor()
-    pool._options, pool._listener = Options(folder.root), told.append
+def buried(folder: CellFolder) -> Outcome:
     job = Job("nyuv2", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
-    return pool._bury(Outcome(job, "failed", "infrastructure", str(DIED)), DIED)
+    return bury(folder.root, job, DIED)
 
 
 def test_it_failed(folder: CellFolder) -> None:
-    assert bury(folder).state == "failed"
+    assert buried(folder).state == "failed"
     assert folder.read_failure()["attempt"] == 1
     assert not folder.claim.exists()
 
 
 def test_it_is_done_if_it_got_as_far_as_the_record(folder: CellFolder) -> None:
     folder.record.write_text("{}")
-    assert bury(folder).state == "done"
+    assert buried(folder).state == "done"
     assert not folder.failure.exists()
     assert [event["event"] for event in folder.read_journal()] == ["start", "done"]
 
 
 def test_it_is_busy_if_another_process_has_taken_it(folder: CellFolder) -> None:
     folder.claim.write_text(json.dumps(replace(Holder.this(), host="elsewhere.invalid").to_json()))
-    outcome = bury(folder)
+    outcome = buried(folder)
     assert (outcome.state, "elsewhere.invalid" in outcome.message) == ("busy", True)
     assert not folder.failure.exists()

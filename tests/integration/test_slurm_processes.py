@@ -1,0 +1,67 @@
+"""A cell shared by two processes as one element of an array, on a real Slurm (`nox -s slurm`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from commands import call, events, options, start, wait_for
+
+from tabench.runs.slurm.queue import command, queued_cells
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.slow,
+    pytest.mark.skipif("TABENCH_SLURM_DIR" not in os.environ, reason="no Slurm cluster: nox -s slurm"),
+]
+PLACE = Path("shared/nyuv2")
+
+
+@pytest.fixture(autouse=True)
+def _calm_queue(place: Path) -> Iterator[None]:
+    yield
+    if PLACE.is_dir() and queued_cells(PLACE):
+        call("cancel", "nyuv2", "--results=shared")
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def state() -> str:
+    return next((queued.state for queued in queued_cells(PLACE).values()), "")
+
+
+def test_processes_that_share_a_cell_stop_together_and_are_queued_again() -> None:
+    how = (
+        "--executor=slurm",
+        "--slurm=time=10",
+        "--slurm=notice_seconds=30",
+        "--processes=2",
+        "--device=cpu",
+    )
+    cell = ("--select=method=ta-lora", "--set=train.max_steps=40", "--set=train.epochs=50")
+    process = start("run", *options("shared", *cell, *how, "--threads=1", "--checkpoint-every=0"))
+    for times, send in enumerate((("scancel", "--signal=USR2"), ("scontrol", "requeue")), 1):
+        wait_for(process, Path("shared"), "checkpoint", events(Path("shared"), "checkpoint") + 2)
+        (queued,) = queued_cells(PLACE).values()
+        command([*send, queued.element])  # what comes before a time-out; what Slurm does when it preempts
+        wait_for(process, Path("shared"), "interrupted", times)
+        until(lambda: state() == "PENDING")
+        time.sleep(3)  # a node takes a credential of the second in which a job was revoked for a revoked one
+        command(["scontrol", "update", f"JobId={queued.element}", "StartTime=now"])
+        wait_for(process, Path("shared"), "resume", times)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output.decode()
+    (run,) = Path("shared").glob("nyuv2/*/run.json")
+    facts = json.loads(run.read_text())
+    assert (facts["processes"], facts["threads"], facts["attempts"]) == (2, 1, 3)
+    assert facts["resumed_from_step"] == sorted(facts["resumed_from_step"])
+    assert events(Path("shared"), "failed") == 0

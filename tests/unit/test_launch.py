@@ -1,0 +1,108 @@
+"""How many processes a cell may have, and what becomes of what they say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import call, options
+from tiny_run import make_cell
+
+from tabench.errors import SpecError
+from tabench.runs.executor import Job, Options
+from tabench.runs.launch import check_processes
+from tabench.runs.pool import worker_places
+from tabench.runs.slurm.settings import SlurmSettings
+from tabench.runs.torchrun import _cause, _lines
+
+HERE = Path("results")
+
+
+def jobs(*batches: int) -> list[Job]:
+    cells = [make_cell("frozen", train__batch_size=batch) for batch in batches]
+    return [Job("x", cell, f"batch {cell.train.batch_size}", HERE, HERE) for cell in cells]
+
+
+def test_one_process_is_never_refused() -> None:
+    check_processes(Options(HERE, device="cuda:1"), jobs(1), [])
+
+
+def test_a_process_that_would_never_train_is_refused() -> None:
+    check_processes(Options(HERE, device="cpu", processes=2), jobs(2, 3), [])
+    with pytest.raises(SpecError, match=r"batch 1 has batches of 1: 1 of 2 processes") as caught:
+        check_processes(Options(HERE, device="cpu", processes=2), jobs(2, 1), [])
+    assert caught.value.where == "--processes 2"
+
+
+def test_each_process_needs_a_gpu_of_its_own() -> None:
+    check_processes(Options(HERE, processes=2), jobs(2), ["0", "1"])
+    with pytest.raises(SpecError, match="3 processes a cell need 3 GPUs, 2 found"):
+        check_processes(Options(HERE, processes=3), jobs(4), ["0", "1"])
+    with pytest.raises(SpecError, match="names one, cuda:1"):
+        check_processes(Options(HERE, device="cuda:1", processes=2), jobs(2), ["1"])
+
+
+def test_a_cluster_is_asked_for_as_many_gpus_as_processes() -> None:
+    def check(gpus: int) -> None:
+        check_processes(Options(HERE, processes=2, slurm=SlurmSettings(gpus=gpus)), jobs(2), [])
+
+    check(2)
+    check(0)  # on CPUs, or by another option of sbatch
+    with pytest.raises(SpecError, match=r"slurm.gpus = 1 a cell"):
+        check(1)
+
+
+def test_the_command_refuses_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tiny_run import write_weights
+
+    write_weights(tmp_path / "nano.safetensors")
+    monkeypatch.chdir(tmp_path)
+    words = options("none", "--select=method=frozen", "--device=cpu")
+    assert call("run", *words, "--processes=3") == 2
+    assert "1 of 3 processes would never have an image" in capsys.readouterr().err
+    assert call("run", *words, "--processes=0") == 2
+    assert not (tmp_path / "none").exists()
+
+
+def test_workers_share_gpus_and_cores_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabench.runs.pool.usable_cores", lambda: 8)
+    monkeypatch.setattr("tabench.runs.pool.gpus_of", lambda device: ["0", "1", "2", "4", "5"])
+    places = worker_places(Options(HERE, processes=2), 9)
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in places] == ["0,1", "2,4"]
+    assert [place["OMP_NUM_THREADS"] for place in places] == ["2", "2"]
+    monkeypatch.setattr("tabench.runs.pool.gpus_of", lambda device: [])
+    places = worker_places(Options(HERE, processes=2), 9)
+    assert [place["OMP_NUM_THREADS"] for place in places] == ["1"] * 4
+    assert [p["OMP_NUM_THREADS"] for p in worker_places(Options(HERE, processes=16), 9)] == ["1"]
+
+
+def test_what_others_print_is_not_taken_for_the_cells_words() -> None:
+    code = (
+        "import sys; out = sys.stdout\n"
+        'out.write(\'noise\\n[1]\\n{"x": 1}\\n{"event": "st\'); out.flush()\n'
+        "stop = sys.stdin.read(4)\n"
+        'out.write(\'ep", "facts": {"told": "\' + stop + \'"}}\\n{"outcome": "done"}\\n\')'
+    )
+    agent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with agent:
+        found = list(_lines(agent, lambda: True))
+    assert found == [{"event": "step", "facts": {"told": "stop"}}, {"outcome": "done"}]
+
+
+def test_a_death_names_the_process_and_how_it_died() -> None:
+    report = (
+        "Traceback (most recent call last):\n  ...\nModuleNotFoundError: No module named 'x'\n"
+        "Root Cause (first observed failure):\n[0]:\n  rank      : 3 (local_rank: 3)\n"
+        "  exitcode  : {} (pid: 7)\ntorch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
+    )
+    assert _cause(report.format(-9), 4) == (
+        "process 3 of 4 died (SIGKILL); SIGKILL often means out of memory"
+    )
+    assert _cause(report.format(1), 4) == (
+        "process 3 of 4 died (exit code 1): ModuleNotFoundError: No module named 'x'"
+    )
+    assert _cause("", 4) == "its 4 processes did not come up, or died"
