@@ -22,6 +22,7 @@ STATE_STYLES = {
     "partial": "yellow",
     "running": "cyan",
     "queued": "blue",
+    "submitted": "blue",
     "interrupted": "yellow",
 }
 

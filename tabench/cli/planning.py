@@ -114,13 +114,13 @@ def status(
 
     folder = ExperimentFolder(results, experiment_name(experiment))
     content = folder.read_experiment()
-    rows = status_rows(folder, content)
+    rows, problem = status_rows(folder, content)
     counts = count_states(rows)
     if as_json:
-        print_json(
-            {"experiment": folder.experiment, "profile": content["profile"], "counts": counts, "cells": rows}
-        )
+        known = {"experiment": folder.experiment, "profile": content["profile"], "counts": counts}
+        print_json({**known, **({"slurm_problem": problem} if problem else {}), "cells": rows})
         return
+    say_unasked(problem)
     typer.echo(f"{content['title']}\nprofile {content['profile']}\n")
     print_table(
         ["cell", "method, seed", "state", "detail"],
@@ -130,12 +130,15 @@ def status(
     typer.echo("\n" + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
-def status_rows(folder: ExperimentFolder, content: Mapping[str, Any]) -> list[dict[str, Any]]:
+def status_rows(folder: ExperimentFolder, content: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
     """State and detail of every cell, from the store; what waits, from Slurm's queue where it can be asked.
 
     Args:
         folder: The experiment's.
         content: Its experiment.json.
+
+    Returns:
+        The rows, and why Slurm could not be asked for cells that were submitted to it ("" if it could).
     """
     from tabench.store.index import read_index
 
@@ -144,17 +147,17 @@ def status_rows(folder: ExperimentFolder, content: Mapping[str, Any]) -> list[di
         _row(index.cells.get(cell_id), folder.cell(cell_id), label)
         for cell_id, label in content["cells"].items()
     ]
-    if (folder.path / "slurm").is_dir():
-        from tabench.runs.slurm.queue import queued_cells
+    if not (folder.path / "slurm").is_dir():
+        return rows, ""
+    from tabench.runs.slurm.standing import add_queue
 
-        queued = queued_cells(folder.path)
-        for row in rows:
-            found = queued.get(row["id"])
-            if found is not None and row["state"] != "done":
-                row["slurm"] = {"job": found.element, "state": found.state, "why": found.why}
-                row["detail"] = f"{row['detail']} Slurm {found.element} {found.state} {found.why}".strip()
-                row["state"] = row["state"] if row["state"] == "running" else "queued"
-    return rows
+    return rows, add_queue(folder, rows)
+
+
+def say_unasked(problem: str) -> None:
+    """Say on standard error why Slurm's queue is not in what is shown."""
+    if problem:
+        typer.echo(f"Slurm's queue cannot be asked, the results folder alone is shown: {problem}\n", err=True)
 
 
 def count_states(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:

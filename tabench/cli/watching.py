@@ -12,7 +12,7 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import STATE_STYLES, console, print_json
-from tabench.cli.planning import count_states, experiment_name, status_rows
+from tabench.cli.planning import count_states, experiment_name, say_unasked, status_rows
 from tabench.errors import StoreError
 
 if TYPE_CHECKING:
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from tabench.runs.slurm.queue import Queued
     from tabench.store.layout import ExperimentFolder
 
-BUSY = ("running", "queued")
-CALM_LOOKS = (
-    3  # looks in a row without a busy cell, before nothing more is expected (a cell between two nodes)
-)
+BUSY = ("running", "queued", "submitted")
+CALM_LOOKS = 3  # looks in a row without a busy cell that end it: a cell may be between two nodes
 
 
 @app.command(epilog="Examples:\n\n  tabench watch nyuv2\n\n  tabench watch nyuv2 --results /shared/results")
@@ -33,11 +31,15 @@ def watch(
     every: Annotated[float, typer.Option(min=0.2, metavar="SECONDS", help="Between two looks.")] = 2.0,
     results: options.ResultsOption = options.RESULTS,
 ) -> None:
-    """Follow the cells of an experiment until none runs or waits, from any host that sees its results."""
+    """Follow the cells of an experiment until none runs or waits, from any host that sees its results.
+
+    Where Slurm cannot be asked, cells that were submitted and have not ended count as waiting.
+    """
     from tabench.store.layout import ExperimentFolder
 
     folder = ExperimentFolder(results, experiment_name(experiment))
     content = folder.read_experiment()
+    say_unasked(status_rows(folder, content)[1])
     screen = console()
     with suppress(KeyboardInterrupt):
         if screen.is_terminal:
@@ -52,7 +54,7 @@ def _watch_table(folder: ExperimentFolder, content: Mapping[str, Any], every: fl
     calm = 0
     with Live(console=console(), auto_refresh=False) as live:
         while calm < CALM_LOOKS:
-            rows = status_rows(folder, content)
+            rows, _ = status_rows(folder, content)
             live.update(_table(rows), refresh=True)
             calm = _calm(rows, calm)
             time.sleep(every if calm < CALM_LOOKS else 0)
@@ -63,7 +65,7 @@ def _watch_lines(folder: ExperimentFolder, content: Mapping[str, Any], every: fl
     calm = 0
     before: dict[str, tuple[str, str]] = {}
     while calm < CALM_LOOKS:
-        rows = status_rows(folder, content)
+        rows, _ = status_rows(folder, content)
         for row in rows:
             now = (row["state"], row["detail"])
             if before.get(row["id"]) != now:
@@ -107,7 +109,7 @@ def cancel(
     Word is left in the results folder, so that it works from a host without Slurm, too: there the running
     cells stop within seconds and the waiting ones when their turn comes.
     """
-    from tabench.runs.slurm.queue import SlurmError, cells_of, command
+    from tabench.runs.slurm.queue import SlurmError, cells_of, command, waiting
     from tabench.runs.slurm.submission import submissions
     from tabench.store.layout import ExperimentFolder
 
@@ -125,11 +127,11 @@ def cancel(
     queued: dict[str, Queued] = {}
     told = ""
     try:
-        queued = cells_of(found)
+        queued = waiting(cells_of(found))
         if queued:
             command(["scancel", *sorted({each.element.partition("_")[0] for each in queued.values()})])
     except SlurmError as error:
-        told = error.message
+        told = str(error)
     if as_json:
         cells = {cell: {"job": each.element, "state": each.state} for cell, each in queued.items()}
         print_json({"experiment": folder.experiment, "cancelled": cells, "problem": told})

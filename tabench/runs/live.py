@@ -148,7 +148,6 @@ class PlainLines:
         if event.kind == "failed":
             return f"failed ({facts['kind']}): {facts['message']}"
         if event.kind == "retry":
-            return (
-                f"again in {facts['pause_s']:g} s ({facts['kind']}), retry {facts['retry']} of {facts['of']}"
-            )
+            when = f"in {facts['pause_s']:g} s" if facts["pause_s"] else "when its turn in the queue comes"
+            return f"again {when} ({facts['kind']}), retry {facts['retry']} of {facts['of']}"
         return "interrupted" if event.kind == "interrupted" else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tabench.errors import RETRIED_KINDS, StoreError
@@ -26,36 +26,55 @@ class Retries:
     Args:
         results: Results folder.
         listener: Told of every retry.
+        limit: Retries of a cell.
+        done: Retries that cells had already, by id.
+        pauses: Seconds before each retry, the last one before all further ones.
     """
 
-    def __init__(self, results: Path, listener: Listener) -> None:
+    def __init__(
+        self,
+        results: Path,
+        listener: Listener,
+        limit: int = RETRIES,
+        done: Mapping[str, int] | None = None,
+        pauses: tuple[float, ...] | None = None,
+    ) -> None:
         self.results = results
         self.listener = listener
-        self._done: dict[str, int] = {}
+        self.limit = limit
+        self._pauses = PAUSES if pauses is None else pauses
+        self._done = dict(done or {})
+
+    def left(self, outcome: Outcome) -> bool:
+        """Whether a cell that ended like this is tried again; a person's stop is not for this class."""
+        kind = outcome.kind or outcome.state
+        if outcome.state not in ("failed", "interrupted") or kind not in RETRIED_KINDS:
+            return False
+        return self._done.get(outcome.job.cell.id, 0) < self.limit
 
     def pause(self, outcome: Outcome) -> float | None:
         """Seconds to wait before the cell's next try; None if there is none.
 
         Args:
-            outcome: How the last try ended. A stop that a person asked for is not for this class.
+            outcome: How the last try ended.
         """
-        kind = outcome.kind or outcome.state
-        before = self._done.get(outcome.job.cell.id, 0)
-        if outcome.state not in ("failed", "interrupted") or kind not in RETRIED_KINDS or before >= RETRIES:
+        if not self.left(outcome):
             return None
+        before = self._done.get(outcome.job.cell.id, 0)
         self._done[outcome.job.cell.id] = before + 1
+        pause = self._pauses[min(before, len(self._pauses) - 1)]
         facts = {
-            "kind": kind,
+            "kind": outcome.kind or outcome.state,
             "message": outcome.message,
             "retry": before + 1,
-            "of": RETRIES,
-            "pause_s": PAUSES[before],
+            "of": self.limit,
+            "pause_s": pause,
         }
         folder = CellFolder(self.results, outcome.job.experiment, outcome.job.cell.id)
         with contextlib.suppress(StoreError):  # the disk may be what failed
             folder.journal("retry", **facts)
         self.listener(Event(outcome.job.cell.id, "retry", facts))
-        return PAUSES[before]
+        return pause
 
 
 def wait(seconds: float, should_stop: Callable[[], bool]) -> bool:

@@ -15,7 +15,8 @@ from tabench.runs.executor import Event, Job, Options, Outcome
 from tabench.runs.slurm import executor, queue
 from tabench.runs.slurm.executor import SlurmExecutor
 from tabench.runs.slurm.queue import SlurmError
-from tabench.runs.slurm.submission import Submission, new_submission, submissions
+from tabench.runs.slurm.settings import SlurmSettings
+from tabench.runs.slurm.submission import new_submission, submissions
 from tabench.store.layout import CellFolder
 
 
@@ -35,10 +36,11 @@ def cluster(monkeypatch: pytest.MonkeyPatch, text: str) -> list[list[Job]]:
     """A queue that always says `text`; what is submitted becomes array 7."""
     sent: list[list[Job]] = []
 
-    def submit(jobs: list[Job], options: Options, submission: Submission) -> str:
+    def submit(jobs: list[Job], options: Options, experiment: Path, since: dict[str, int]) -> None:
         sent.append(jobs)
-        submission.write_queued("7", jobs)
-        return "7"
+        submission = new_submission(experiment)
+        submission.write(jobs, options, since)
+        submission.write_queued(str(6 + len(sent)), jobs)
 
     monkeypatch.setattr(executor, "submit", submit)
     monkeypatch.setattr(queue, "command", lambda words: text)
@@ -95,21 +97,127 @@ def test_a_failed_cell_ends_the_others_where_that_was_asked(
     assert [one.cancelled.exists() for one in submissions(tmp_path / "x")] == [True]
 
 
-def test_a_cell_that_left_the_queue_without_a_word_is_lost(
+def test_a_cell_that_left_the_queue_without_a_word_is_submitted_again_and_counted(
     tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster(monkeypatch, "7_0|CANCELLED|\n")
-    one, _ = run(jobs, tmp_path)
-    assert (one.state, one.kind) == ("failed", "infrastructure")
-    assert "7_0 ended without a record; see" in one.message
-    assert "7_0_0_log.out" in one.message
+    sent = cluster(monkeypatch, "7_0|TIMEOUT|\n7_1|NODE_FAIL|\n8_0|FAILED|\n9_0|OUT_OF_MEMORY|\n")
+    second = folder(tmp_path, jobs[1])
+    second.record.write_text("{}")
+    events: list[Event] = []
+    lost, done = run(jobs, tmp_path, events)
+    assert [[job.label for job in part] for part in sent] == [
+        [jobs[0].label, jobs[1].label],
+        [jobs[0].label],
+        [jobs[0].label],
+    ]
+    assert done.state == "done"
+    assert (lost.state, lost.kind) == ("failed", "infrastructure")
+    assert "9_0 ended without a word (OUT_OF_MEMORY); see" in lost.message
+    assert "9_0_0_log.out; tried 3 times" in lost.message
+    assert [event.kind for event in events] == ["retry", "retry", "failed"]
+    assert folder(tmp_path, jobs[0]).read_failure()["message"] == lost.message
+    assert [one.since() for one in submissions(tmp_path / "x")[1:]] == [{jobs[0].cell.id: 0}] * 2
+
+
+def test_as_often_as_was_asked(tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = cluster(monkeypatch, "")
+    asked = Options(tmp_path, slurm=SlurmSettings(retries=0))
+    (lost,) = SlurmExecutor().run(jobs[:1], asked, lambda event: None)
+    assert len(sent) == 1
+    assert "tried 1 times" in lost.message
+
+
+@pytest.mark.parametrize("word", ["interrupted", "start"])
+def test_a_cell_that_slurm_ended_on_purpose_is_left_for_the_next_command(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    state = "PREEMPTED" if word == "interrupted" else "CANCELLED"
+    sent = cluster(monkeypatch, f"7_0|{state}|\n")
+    timer = threading.Timer(0.01, lambda: folder(tmp_path, jobs[0]).journal(word))
+    timer.start()
+    (ended,) = run(jobs[:1], tmp_path)
+    timer.join()
+    assert (ended.state, len(sent)) == ("interrupted", 1)
+    assert f"ended by Slurm ({state})" in ended.message
+    assert not folder(tmp_path, jobs[0]).failure.exists()
+
+
+def test_a_cell_whose_claim_is_fresh_is_waited_for(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = cluster(monkeypatch, "7_0|NODE_FAIL|\n")
+    first = folder(tmp_path, jobs[0])
+    first.claim.write_text('{"host": "a node that may be alive", "pid": 1}')
+    timer = threading.Timer(0.4, lambda: first.record.write_text("{}"))
+    timer.start()
+    (outcome,) = run(jobs[:1], tmp_path)
+    timer.join()
+    assert (outcome.state, len(sent)) == ("done", 1)
+
+
+def test_a_failure_whose_retry_could_not_be_queued_is_submitted_again_with_its_own_words(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = cluster(monkeypatch, "7_0|FAILED|\n8_0|FAILED|\n")
+    first = folder(tmp_path, jobs[0])
+
+    def work() -> None:
+        first.journal("start", attempt=1)
+        first.journal("failed", kind="infrastructure", message="the disk is full")
+
+    timer = threading.Timer(0.01, work)
+    timer.start()
+    events: list[Event] = []
+    asked = Options(tmp_path, slurm=SlurmSettings(retries=1))
+    (lost,) = SlurmExecutor().run(jobs[:1], asked, events.append)
+    timer.join()
+    assert len(sent) == 2
+    assert [event.facts["message"] for event in events if event.kind == "retry"] == ["the disk is full"]
+    assert "8_0 ended without a word (FAILED)" in lost.message
+
+
+def test_a_failure_that_is_tried_again_ends_nothing(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = cluster(monkeypatch, "7_0|RUNNING|n0\n")
+    first = folder(tmp_path, jobs[0])
+
+    def work() -> None:
+        for retry in (1, 2):
+            first.journal("failed", kind="infrastructure", message="the disk is full")
+            first.journal("retry", kind="infrastructure", retry=retry, of=2, pause_s=0.0)
+        first.journal("start", attempt=3)
+        first.journal("failed", kind="infrastructure", message="the disk is full still")
+
+    timer = threading.Timer(0.1, work)
+    timer.start()
+    (outcome,) = run(jobs[:1], tmp_path)
+    timer.join()
+    assert (outcome.message, len(sent)) == ("the disk is full still", 1)
+
+
+def test_a_queue_that_cannot_be_asked_for_what_was_submitted_stops_a_second_submission(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = cluster(monkeypatch, "")
+    new_submission(tmp_path / "x").write_queued("6", jobs[:1])
+
+    def refuse(words: list[str]) -> str:
+        raise SlurmError("no answer")
+
+    monkeypatch.setattr(queue, "command", refuse)
+    with pytest.raises(SlurmError, match="no answer"):
+        run(jobs, tmp_path)
+    assert sent == []
 
 
 def test_what_is_queued_is_followed_and_not_submitted_again(
     tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = cluster(monkeypatch, "6_0|PENDING|(Resources)\n")
-    new_submission(tmp_path / "x").write_queued("6", jobs[:1])
+    there = new_submission(tmp_path / "x")
+    there.write(jobs[:1], Options(tmp_path))
+    there.write_queued("6", jobs[:1])
     for job in jobs:
         folder(tmp_path, job).record.write_text("{}")
     assert [outcome.state for outcome in run(jobs, tmp_path)] == ["done", "done"]
@@ -131,9 +239,8 @@ def test_stopping_the_follower_stops_no_cell(
 def test_a_host_without_slurm_says_so(
     tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("submitit")
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(SlurmError, match="nothing was submitted"):
+    with pytest.raises(SlurmError, match="nothing was submitted: `sbatch` is not on this host"):
         run(jobs, tmp_path)
 
 

@@ -11,7 +11,7 @@ from tiny_run import make_cell
 from tabench.errors import StoreError
 from tabench.runs.executor import Job, Options
 from tabench.runs.slurm import queue
-from tabench.runs.slurm.queue import SlurmError, cells_of, over, queued_cells, read_queue
+from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, command, over, queued_cells, read_queue
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission, new_submission, submissions
 
@@ -69,17 +69,45 @@ def test_cells_are_found_in_the_queue(
     }
     one.cancel()
     assert queued_cells(tmp_path) == {}
-    assert set(cells_of([one])) == set(there)
+    assert set(cells_of([one])) == {job.cell.id for job in jobs}
 
 
-def test_a_host_without_slurm_reads_the_store_alone(
+def test_of_a_cell_that_was_submitted_twice_the_last_element_counts(
+    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "command", lambda words: TEXT)
+    found = [submitted(tmp_path, jobs), submitted(tmp_path, jobs[2:], "8")]
+    assert cells_of(found)[jobs[2].cell.id] == Queued("8_0", "RUNNING", "n1")
+
+
+def test_what_is_wrong_with_slurm_is_said(
     tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = submitted(tmp_path, jobs)
+    monkeypatch.delenv("SLURM_CONF", raising=False)
     monkeypatch.setenv("PATH", "")
-    assert queued_cells(tmp_path) == {}
     with pytest.raises(SlurmError, match="`squeue` is not on this host"):
         cells_of([one])
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    with pytest.raises(SlurmError) as raised:
+        queued_cells(tmp_path)
+    assert f"SLURM_CONF={tmp_path}/slurm.conf: there is no such file" in str(raised.value)
+
+
+def test_a_program_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "squeue"
+    program.write_text(
+        "#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm controller' >&2\nexit 1\n"
+    )
+    program.chmod(0o755)
+    conf = tmp_path / "slurm.conf"
+    conf.touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SLURM_CONF", str(conf))
+    with pytest.raises(SlurmError) as raised:
+        command(["squeue", "-h"])
+    assert "`squeue -h`: slurm_load_jobs error: Unable to contact slurm controller" in str(raised.value)
+    assert f"SLURM_CONF is {conf}" in str(raised.value)
 
 
 def test_states_of_slurm() -> None:

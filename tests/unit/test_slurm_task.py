@@ -12,13 +12,17 @@ from tiny_run import make_cell
 from tabench.runs import cell_run
 from tabench.runs.executor import Job, Options, Outcome
 from tabench.runs.slurm import task
+from tabench.runs.slurm.aftermath import SAID
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission, new_submission
 from tabench.runs.slurm.task import Wish, patiently, run_element
 from tabench.store.holder import SILENT_SECONDS
+from tabench.store.layout import CellFolder
 
 JOB = Job("x", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
 PLACE = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "31"}
+LOOK = ["scontrol", "--oneliner", "show", "job", "31"]
+REQUEUE = ["scontrol", "requeue", "31"]
 
 
 class Cluster:
@@ -26,14 +30,21 @@ class Cluster:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *states: str) -> None:
         self.states = list(states)
+        self.kind = "infrastructure"
+        self.says = "JobId=31 JobState=COMPLETING PreemptTime=2026-11-24T14:35:05"
         self.given: list[list[str]] = []
         self.seen: list[Options] = []
         monkeypatch.setattr(cell_run, "run_cell", self._run)
-        monkeypatch.setattr(task, "command", self.given.append)
+        monkeypatch.setattr(task, "command", self._command)
+
+    def _command(self, words: list[str]) -> str:
+        self.given.append(words)
+        return self.says
 
     def _run(self, job: Job, options: Options, listener: object, should_stop: object) -> Outcome:
         self.seen.append(options)
-        return Outcome(job, self.states.pop(0) if len(self.states) > 1 else self.states[0])  # type: ignore[arg-type]
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return Outcome(job, state, self.kind if state == "failed" else "")  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -73,21 +84,74 @@ def test_the_end_of_the_time_queues_the_cell_again(one: Submission, monkeypatch:
 def test_slurms_own_end_does_not(one: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster(monkeypatch, "interrupted")
     assert run_element(one, PLACE, asked(one, signal.SIGTERM)) == 0
-    assert cluster.given == []
+    assert cluster.given == [LOOK]
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "SIGNALING"])
+def test_a_preempted_job_that_ends_within_its_grace_queues_itself(
+    one: Submission, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    cluster = Cluster(monkeypatch, "interrupted")
+    cluster.says = f"JobId=31 JobState={state} PreemptEligibleTime=x PreemptTime=2026-11-24T14:35:05"
+    assert run_element(one, PLACE, asked(one, signal.SIGTERM)) == 0
+    assert cluster.given == [LOOK, REQUEUE]
+    cluster.given.clear()
+    cluster.says = f"JobId=31 JobState={state} PreemptEligibleTime=2026-11-24T14:35:05 PreemptTime=None"
+    assert run_element(one, PLACE, asked(one, signal.SIGTERM)) == 0  # `scancel --signal=TERM`
+    assert cluster.given == [LOOK]
+
+
+def test_a_failure_that_another_try_may_cure_is_queued_again_a_few_times(
+    one: Submission, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(monkeypatch, "failed")
+    assert [run_element(one, PLACE, asked(one)) for _ in range(3)] == [0, 0, SAID]
+    assert cluster.given == [REQUEUE] * 2
+    journal = CellFolder(tmp_path, "x", JOB.cell.id).read_journal()
+    assert [(event["event"], event["retry"], event["of"]) for event in journal] == [
+        ("retry", 1, 2),
+        ("retry", 2, 2),
+    ]
+    cluster.kind = "diverged"
+    assert run_element(one, PLACE, asked(one)) == SAID
+    assert len(cluster.given) == 2
+
+
+def test_an_attempt_that_ended_without_a_word_counts(
+    one: Submission, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(monkeypatch, "done")
+    folder = CellFolder(tmp_path, "x", JOB.cell.id)
+    folder.path.mkdir(parents=True)
+    folder.journal("start", attempt=1)
+    assert run_element(one, PLACE, asked(one)) == 0  # of an earlier command
+    assert [event["event"] for event in folder.read_journal()] == ["start"]
+    again = {**PLACE, "SLURM_RESTART_COUNT": "1"}
+    for times in (1, 2):
+        assert run_element(one, again, asked(one)) == 0
+        assert folder.read_journal()[-1]["retry"] == times
+        folder.journal("start", attempt=times + 1)
+    assert len(cluster.seen) == 3
+    assert run_element(one, again, asked(one)) == SAID
+    assert len(cluster.seen) == 3
+    assert folder.read_failure()["message"] == "its node or its process died; tried 3 times"
+    assert folder.read_failure()["attempt"] == 3
+    assert folder.read_journal()[-1]["event"] == "failed"
 
 
 def test_a_finished_or_failed_cell_is_never_queued_again(
     one: Submission, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for state, code in (("done", 0), ("failed", 1)):
+    for state, code in (("done", 0), ("failed", SAID)):
         cluster = Cluster(monkeypatch, state)
+        cluster.kind = "data"
         assert run_element(one, PLACE, asked(one, signal.SIGUSR2)) == code
         assert cluster.given == []
 
 
 def test_no_cell_goes_round_for_ever(one: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster(monkeypatch, "interrupted")
-    assert run_element(one, {**PLACE, "SLURM_RESTART_COUNT": "2"}, asked(one, signal.SIGUSR2)) == 1
+    assert run_element(one, {**PLACE, "SLURM_RESTART_COUNT": "2"}, asked(one, signal.SIGUSR2)) == SAID
     assert cluster.given == []
 
 

@@ -2,153 +2,183 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from tabench.errors import RETRIED_KINDS
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
-from tabench.runs.slurm.queue import SlurmError, cells_of, queued_cells
-from tabench.runs.slurm.settings import SlurmSettings
-from tabench.runs.slurm.submission import Submission, new_submission, submissions
+from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
+from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over, waiting
+from tabench.runs.slurm.sending import submit
+from tabench.runs.slurm.submission import Submission, latest_of, submissions
 from tabench.runs.stopping import StopFlag
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.claim import is_live
 
 LOOK_SECONDS = 1.0  # between two looks at the store
 ASK_SECONDS = 10.0  # between two questions to the controller
-LOST_ANSWERS = 2  # a cell that the queue lacks so often in a row, without an outcome, is lost
+LOST_ANSWERS = 2  # a cell that the queue lacks so often in a row, without an outcome, has left it
+
+
+@dataclass
+class _Followed:
+    """What this process knows of a cell.
+
+    Attributes:
+        job: The cell.
+        heard: Events of its journal that were passed on.
+        since: Events of its journal when a person asked for it.
+        retried: Retries that were journalled before it was seen in the queue.
+        missed: Answers of the queue in a row that lacked it.
+        outcome: How it ended; None while it has not.
+    """
+
+    job: Job
+    heard: int
+    since: int
+    retried: int = 0
+    missed: int = 0
+    outcome: Outcome | None = None
 
 
 class SlurmExecutor:
     """Runs cells on a Slurm cluster; see `Executor`.
 
     Submits what the queue does not have yet and follows the store until all of it has ended. Stopping this
-    process stops no cell: the same command follows them again.
+    process stops no cell: the same command follows them again. A cell that left the queue without a word is
+    submitted again, as often as retries are left.
     """
 
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
-        """Submit the jobs, those that take longest first, and follow them."""
-        self._listener = listener
-        experiment = ExperimentFolder(options.results, jobs[0].experiment).path
-        there = queued_cells(experiment)
-        new = sorted((job for job in jobs if job.cell.id not in there), key=lambda job: -job.seconds)
-        heard = {job.cell.id: len(_folder(options, job).read_journal()) for job in jobs}
+        """Submit the jobs, those that take longest first, and follow them.
+
+        Raises:
+            SlurmError: Nothing can be submitted, or what was submitted before cannot be asked for.
+        """
+        self._options, self._listener = options, listener
+        self._experiment = experiment = folder_of(options, jobs[0]).path.parent
+        before = [one for one in submissions(experiment) if not one.cancelled.exists()]
+        there = waiting(cells_of(before))
+        since = {cell: events for one in before for cell, events in one.since().items() if cell in there}
+        self._cells = []
+        for job in jobs:
+            events = len(folder_of(options, job).read_journal())
+            self._cells.append(_Followed(job, events, since.get(job.cell.id, events)))
+        new = [one for one in self._cells if one.job.cell.id not in there]
         if new:
-            submit(new, options, new_submission(experiment))
-        return self._follow(jobs, options, experiment, heard)
-
-    def _follow(
-        self, jobs: Sequence[Job], options: Options, experiment: Path, heard: dict[str, int]
-    ) -> list[Outcome]:
-        found: dict[str, Outcome] = {}
-        missed = dict.fromkeys(heard, 0)
-        asked = time.monotonic()
+            self._submit(new)
         with StopFlag().listening() as should_stop:
-            while not should_stop():
-                waiting = [job for job in jobs if job.cell.id not in found]
-                if not waiting:
-                    break
-                if time.monotonic() - asked > ASK_SECONDS:
-                    asked = time.monotonic()
-                    gone = _not_queued(experiment, waiting)
-                    missed |= {j.cell.id: missed[j.cell.id] + 1 if j.cell.id in gone else 0 for j in waiting}
-                for job in waiting:
-                    outcome = self._hear(job, options, heard)
-                    if outcome is None and missed[job.cell.id] >= LOST_ANSWERS:
-                        outcome = _lost(job, experiment)
-                    if outcome is not None:
-                        found[job.cell.id] = outcome
-                if any(options.ends_with(outcome) for outcome in found.values()):
-                    return _ended(jobs, found, experiment)
-                time.sleep(LOOK_SECONDS)
+            self._follow(should_stop)
         note = "goes on in the cluster; `tabench watch` follows it, `tabench cancel` ends it"
-        return [found.get(job.cell.id) or Outcome(job, "interrupted", message=note) for job in jobs]
+        return [one.outcome or Outcome(one.job, "interrupted", message=note) for one in self._cells]
 
-    def _hear(self, job: Job, options: Options, heard: dict[str, int]) -> Outcome | None:
-        """Pass on what a cell has journalled since; its outcome, if it has one."""
-        folder = _folder(options, job)
+    def _submit(self, cells: Sequence[_Followed]) -> None:
+        longest_first = sorted((one.job for one in cells), key=lambda job: -job.seconds)
+        since = {one.job.cell.id: one.since for one in cells}
+        submit(longest_first, self._options, self._experiment, since)
+        for one in cells:
+            one.missed, one.retried = 0, retries_used(self._events(one))
+
+    def _follow(self, should_stop: Callable[[], bool]) -> None:
+        asked = time.monotonic()
+        while not should_stop():
+            for one in self._open():
+                self._hear(one)
+            if any(one.outcome and self._options.ends_with(one.outcome) for one in self._cells):
+                self._end()
+            if not self._open():
+                return
+            if time.monotonic() - asked > ASK_SECONDS:
+                self._ask()
+                asked = time.monotonic()
+            time.sleep(LOOK_SECONDS)
+
+    def _events(self, one: _Followed) -> list[dict[str, Any]]:
+        """A cell's journal since a person asked for it."""
+        return folder_of(self._options, one.job).read_journal()[one.since :]
+
+    def _open(self) -> list[_Followed]:
+        return [one for one in self._cells if one.outcome is None]
+
+    def _hear(self, one: _Followed) -> None:
+        """Pass on what a cell has journalled since, and see whether it has ended."""
+        folder = folder_of(self._options, one.job)
         done = folder.record.is_file()  # before the journal: "done" is written after the record
         events = folder.read_journal()
-        outcome = None
-        for line in events[heard[job.cell.id] :]:
-            kind = str(line["event"])
+        for line in events[one.heard :]:
             facts = {key: value for key, value in line.items() if key not in ("t", "event")}
-            self._listener(Event(job.cell.id, kind, facts))
-            if kind == "failed":
-                outcome = Outcome(job, "failed", str(facts.get("kind")), str(facts.get("message")))
-            elif kind == "start":
-                outcome = None
-        heard[job.cell.id] = len(events)
-        return Outcome(job, "done") if done else outcome
+            self._listener(Event(one.job.cell.id, str(line["event"]), facts))
+        one.heard = max(one.heard, len(events))
+        own = events[one.since :]
+        last = last_word(own)
+        if done:
+            one.outcome = Outcome(one.job, "done")
+        elif last.get("event") == "failed":
+            kind = str(last.get("kind"))
+            if kind not in RETRIED_KINDS or retries_used(own) >= limit_of(self._options):
+                one.outcome = Outcome(one.job, "failed", kind, str(last.get("message")))
+
+    def _ask(self) -> None:
+        """Ask the queue for the cells that have not ended, and decide on those that have left it."""
+        try:
+            known = cells_of(submissions(self._experiment))
+        except SlurmError:
+            return  # the controller is busy, or starts anew: nothing is known
+        again = []
+        for one in self._open():
+            found = known.get(one.job.cell.id)
+            if found and not over(found):
+                one.missed = 0
+                one.retried = retries_used(self._events(one))
+                continue
+            one.missed += 1
+            if one.missed >= LOST_ANSWERS and not is_live(folder_of(self._options, one.job).claim):
+                self._hear(one)  # its last words, of just now
+                if one.outcome is None and self._decide(one, found):
+                    again.append(one)
+        if again:
+            try:
+                self._submit(again)
+            except SlurmError as error:
+                for one in again:
+                    one.outcome = Outcome(one.job, "failed", "infrastructure", str(error))
+
+    def _decide(self, one: _Followed, found: Queued | None) -> bool:
+        """Whether a cell that left the queue without an outcome is submitted again; else it gets one."""
+        submission = latest_of(submissions(self._experiment), one.job.cell.id)
+        events = self._events(one)
+        last = last_word(events)
+        word = last.get("event")
+        state = found.state if found else ""
+        if submission and submission.cancelled.exists():
+            one.outcome = Outcome(one.job, "interrupted", message="cancelled; its last checkpoint is kept")
+        elif word == "interrupted" or state == "CANCELLED":
+            note = f"ended by Slurm {f'({state})' if state else ''}".rstrip()
+            text = f"{note}; the same command goes on from its checkpoint"
+            one.outcome = Outcome(one.job, "interrupted", message=text)
+        elif word != "retry" or retries_used(events) == one.retried:  # else: counted, but not queued since
+            why = str(last.get("message")) if word == "failed" else _last_seen(submission, one.job, state)
+            one.outcome = after_death(one.job, self._options, _unheard, one.since, why)
+            self._hear(one)  # what was journalled just now
+        return one.outcome is None
+
+    def _end(self) -> None:
+        """End what still runs or waits, because a cell failed."""
+        for submission in submissions(self._experiment):
+            submission.cancel()
+        note = "ended at its next checkpoint, because a cell failed (--on-error stop)"
+        for one in self._open():
+            one.outcome = Outcome(one.job, "interrupted", message=note)
 
 
-def submit(jobs: Sequence[Job], options: Options, submission: Submission) -> str:
-    """Hand cells to Slurm as one array; its number.
-
-    submitit writes the batch script and calls `sbatch`. What it would pickle (a function and its result) is
-    not used: the script runs a module on a JSON file, so a results folder holds nothing that executes.
-
-    Raises:
-        SlurmError: submitit or Slurm is not there, or Slurm refuses the settings.
-    """
-    try:
-        import submitit
-    except ImportError as error:
-        raise SlurmError("submitit is not installed", hint="pip install 'tabench[slurm]'") from error
-    settings = options.slurm or SlurmSettings()
-    submission.write(jobs, replace(options, slurm=settings))
-    try:
-        sender = submitit.SlurmExecutor(folder=submission.path.absolute())
-        sender.update_parameters(**settings.sbatch(f"tabench-{jobs[0].experiment}", len(jobs)))
-        sender.parameters["map_count"] = len(jobs)  # an array even of one: every element is named alike
-        words = [sys.executable, "-u", "-m", "tabench.runs.slurm.task", str(submission.path.absolute())]
-        array = str(sender._submit_command(shlex.join(words)).job_id)
-    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        raise SlurmError(
-            f"nothing was submitted: {_first_line(error)}",
-            where=str(submission.path),
-            hint="check the partition, account, time and GPUs asked for (--slurm)",
-        ) from error
-    submission.write_queued(array, jobs)
-    return array
+def _last_seen(submission: Submission | None, job: Job, state: str) -> str:
+    if submission is None:
+        return "it was never queued"
+    element = submission.element_of(job.cell.id)
+    ended = f" ({state})" if state and state != "COMPLETED" else ""
+    return f"Slurm job {element} ended without a word{ended}; see {submission.log(element)}"
 
 
-def _folder(options: Options, job: Job) -> CellFolder:
-    return CellFolder(options.results, job.experiment, job.cell.id)
-
-
-def _not_queued(experiment: Path, jobs: Sequence[Job]) -> set[str]:
-    """Ids of cells that Slurm does not have (any more); none where it cannot be asked."""
-    try:
-        there = set(cells_of(submissions(experiment)))
-    except SlurmError:
-        return set()
-    return {job.cell.id for job in jobs} - there
-
-
-def _lost(job: Job, experiment: Path) -> Outcome:
-    """A cell that left the queue without a word in the store."""
-    for one in reversed(submissions(experiment)):
-        for element, cell in one.elements().items():
-            if cell == job.cell.id:
-                if one.cancelled.exists():
-                    return Outcome(job, "interrupted", message="cancelled; its last checkpoint is kept")
-                text = f"Slurm job {element} ended without a record; see {one.log(element)}"
-                return Outcome(job, "failed", "infrastructure", text)
-    return Outcome(job, "failed", "infrastructure", "it was never queued")
-
-
-def _ended(jobs: Sequence[Job], found: dict[str, Outcome], experiment: Path) -> list[Outcome]:
-    """End what still runs or waits, because a cell failed."""
-    for one in submissions(experiment):
-        one.cancel()
-    note = "ended at its next checkpoint, because a cell failed (--on-error stop)"
-    return [found.get(job.cell.id) or Outcome(job, "interrupted", message=note) for job in jobs]
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def _unheard(event: Event) -> None:
+    """The journal tells it."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def command(words: Sequence[str]) -> str:
     Raises:
         SlurmError: It is not on this host, or fails.
     """
+    conf = os.environ.get("SLURM_CONF")
+    if conf and not Path(conf).is_file():  # Slurm's programs wait a minute for it
+        raise SlurmError(
+            "there is no such file", where=f"SLURM_CONF={conf}", hint="name the cluster's slurm.conf"
+        )
     if shutil.which(words[0]) is None:
         raise SlurmError(f"`{words[0]}` is not on this host", hint="use a host that submits to the cluster")
     try:
@@ -47,12 +53,17 @@ def command(words: Sequence[str]) -> str:
         raise SlurmError(f"`{words[0]}` did not answer in {SECONDS} s", hint="is slurmctld up?") from error
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        raise SlurmError(f"`{' '.join(words)}`: {lines[-1] if lines else f'exit code {done.returncode}'}")
+        raise SlurmError(
+            f"`{' '.join(words)}`: {lines[-1] if lines else f'exit code {done.returncode}'}",
+            hint=f"SLURM_CONF is {conf}: is its cluster up?"
+            if conf
+            else "is this host one of the cluster's?",
+        )
     return done.stdout
 
 
 def in_queue(arrays: Iterable[str]) -> dict[str, Queued]:
-    """The elements of some arrays that wait or run, by their names.
+    """The elements of some arrays that Slurm knows, by their names: waiting, running or just `over`.
 
     Raises:
         SlurmError: The queue cannot be asked.
@@ -62,7 +73,7 @@ def in_queue(arrays: Iterable[str]) -> dict[str, Queued]:
         return {}
     # the numbers are not given to squeue: it refuses all of them where it has forgotten one
     found = read_queue(command(["squeue", "-h", "-r", "-t", "all", "-o", "%F_%K|%T|%R"]))
-    return {name: one for name, one in found.items() if name.partition("_")[0] in wanted and not over(one)}
+    return {name: one for name, one in found.items() if name.partition("_")[0] in wanted}
 
 
 def over(one: Queued) -> bool:
@@ -79,19 +90,25 @@ def read_queue(text: str) -> dict[str, Queued]:
 
 
 def queued_cells(experiment: Path) -> dict[str, Queued]:
-    """Cells of an experiment that Slurm has, by id; empty where the queue cannot be asked."""
-    try:
-        return cells_of([one for one in submissions(experiment) if not one.cancelled.exists()])
-    except SlurmError:
-        return {}
+    """Cells of an experiment that wait or run, by id.
+
+    Raises:
+        SlurmError: The queue cannot be asked.
+    """
+    return waiting(cells_of([one for one in submissions(experiment) if not one.cancelled.exists()]))
+
+
+def waiting(cells: Mapping[str, Queued]) -> dict[str, Queued]:
+    """Those that are not `over`."""
+    return {cell: one for cell, one in cells.items() if not over(one)}
 
 
 def cells_of(found: Sequence[Submission]) -> dict[str, Queued]:
-    """Cells of some submissions that Slurm has, by id.
+    """What Slurm knows of the cells of some submissions, oldest first: the last element of each, by cell id.
 
     Raises:
         SlurmError: The queue cannot be asked.
     """
     elements = {name: cell for one in found for name, cell in one.elements().items()}
     there = in_queue(name.partition("_")[0] for name in elements)
-    return {elements[name]: queued for name, queued in there.items() if name in elements}
+    return {cell: there[name] for name, cell in elements.items() if name in there}

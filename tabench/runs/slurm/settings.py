@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from tabench.errors import SpecError
 from tabench.registry import nearest
@@ -32,7 +32,10 @@ class SlurmSettings(BaseModel):
         memory_gb: `sbatch --mem`; 0 = not asked for.
         parallel: Cells at a time; 0 = as many as the cluster lets run.
         notice_seconds: How long before the limit a task is told (SIGUSR2) to write its checkpoint.
-        requeues: How often a cell goes back into the queue before it is left as it is.
+        requeues: How often a cell goes back into the queue by itself (time limit, preemption) before it is
+            left as it is.
+        retries: How often a cell is tried again whose process died or whose disk or device failed; None = as
+            often as with other executors.
         setup: Shell lines before the task ("module load cuda").
         extra: Further options of sbatch, by their long names; true for a flag.
     """
@@ -48,10 +51,20 @@ class SlurmSettings(BaseModel):
     cpus: Annotated[int, Field(ge=1)] = 1
     memory_gb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     parallel: Count = 0
-    notice_seconds: Annotated[int, Field(ge=1)] = 90
+    notice_seconds: Annotated[int, Field(ge=1, validate_default=True)] = 90
     requeues: Count = 50
+    retries: Count | None = None
     setup: tuple[Text, ...] = ()
     extra: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], bool | int | Text] = {}
+
+    @field_validator("notice_seconds")
+    @classmethod
+    def _before_the_end(cls, value: int, info: ValidationInfo) -> int:
+        """A cell that is told at once writes a checkpoint, and never comes further."""
+        limit = seconds_of(info.data["time"]) if "time" in info.data else 0
+        if 0 < limit <= value:
+            raise ValueError(f"must be shorter than slurm.time ({limit} s)")
+        return value
 
     def sbatch(self, name: str, cells: int) -> dict[str, Any]:
         """The parameters of submitit's Slurm executor.
@@ -79,6 +92,15 @@ class SlurmSettings(BaseModel):
             "additional_parameters": {"requeue": True, **self.extra},
         }
         return {key: value for key, value in asked.items() if value is not None}
+
+
+def seconds_of(time: str) -> int:
+    """A time as sbatch reads it: minutes, "M:SS", "H:MM:SS", "D-H", "D-H:MM" or "D-H:MM:SS"; 0 = no limit."""
+    days, dash, rest = time.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    units = (3600, 60, 1) if dash or len(parts) == 3 else (60, 1)
+    clock = sum(count * unit for count, unit in zip(parts, units, strict=False))
+    return clock + 86400 * int(days or 0)
 
 
 def read_settings(words: Sequence[str]) -> SlurmSettings:

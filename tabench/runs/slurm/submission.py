@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,15 @@ class Submission:
         """There once the submission was cancelled: tasks stop at a checkpoint and never begin again."""
         return self.path / "cancelled"
 
-    def write(self, jobs: Sequence[Job], options: Options) -> None:
-        """Write the job file, with absolute paths."""
+    def write(self, jobs: Sequence[Job], options: Options, since: Mapping[str, int] | None = None) -> None:
+        """Write the job file, with absolute paths.
+
+        Args:
+            jobs: The cells.
+            options: Of the run.
+            since: Events in each cell's journal when a person asked for it, by cell id; retries are counted
+                from there.
+        """
         there = [
             replace(job, data_root=job.data_root.absolute(), checkpoint=job.checkpoint.absolute())
             for job in jobs
@@ -58,6 +65,7 @@ class Submission:
                 replace(options, results=options.results.absolute()), mode="json"
             ),
             "jobs": _JOBS.dump_python(there, mode="json"),
+            "since": dict(since or {}),
         }
         write_json(self.jobs_file, content)
 
@@ -77,6 +85,10 @@ class Submission:
                 f"is not a job file: {error}", where=str(self.jobs_file), hint="submit the cells again"
             ) from error
 
+    def since(self) -> dict[str, int]:
+        """Events that the cells' journals held when a person asked for them, by cell id."""
+        return {str(cell): int(events) for cell, events in read_json(self.jobs_file).get("since", {}).items()}
+
     def write_queued(self, array: str, jobs: Sequence[Job]) -> None:
         """Keep the number that Slurm gave the array."""
         write_json(self.queue_file, {"array": array, "cells": [job.cell.id for job in jobs]})
@@ -87,6 +99,10 @@ class Submission:
             return {}
         content: dict[str, Any] = read_json(self.queue_file)
         return {f"{content['array']}_{n}": str(cell) for n, cell in enumerate(content["cells"])}
+
+    def element_of(self, cell_id: str) -> str:
+        """Slurm's name of a cell's element; "" if it has none here."""
+        return next((name for name, cell in self.elements().items() if cell == cell_id), "")
 
     def log(self, element: str) -> Path:
         """What a task printed, of all its attempts."""
@@ -108,3 +124,8 @@ def new_submission(experiment: Path) -> Submission:
 def submissions(experiment: Path) -> list[Submission]:
     """All submissions of an experiment, oldest first."""
     return [Submission(file.parent) for file in sorted((experiment / "slurm").glob("*/submitted.json"))]
+
+
+def latest_of(found: Sequence[Submission], cell_id: str) -> Submission | None:
+    """The last of some submissions that a cell is in."""
+    return next((one for one in reversed(found) if one.element_of(cell_id)), None)

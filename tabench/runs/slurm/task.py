@@ -1,30 +1,37 @@
 """``python -m tabench.runs.slurm.task FOLDER``: one element of an array runs its cell.
 
 Told by SIGUSR2 that its time is nearly up (or that it is preempted), it writes a checkpoint and queues
-itself again. SIGTERM (a preemption that Slurm itself queues again, or `scancel`) ends it at a checkpoint.
-The outcome is what the store holds; this process returns nothing.
+itself again. SIGTERM (`scancel`, a preemption) ends it at a checkpoint; Slurm queues a preempted job itself,
+unless it ended within the grace that it was given: then this process does. A cell that failed of something
+that another try may cure is queued again, too, as often as retries are left. The outcome is what the store
+holds; this process returns nothing.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from tabench.errors import TabenchError
 from tabench.runs.executor import Event, Job, Options, Outcome
 from tabench.runs.launch import run_job
-from tabench.runs.slurm.queue import command
+from tabench.runs.slurm.aftermath import SAID
+from tabench.runs.slurm.attempts import after_death, ended_silently, folder_of, retries_of
+from tabench.runs.slurm.queue import SlurmError, command
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission
 from tabench.store.holder import silence
 
 LOOK_SECONDS = 5.0  # how often a task looks whether it was cancelled, or its cell is free
+GRACE_FACTS = re.compile(r"\b(JobState|PreemptTime)=(\S+)")
 
 
 class Wish:
@@ -59,9 +66,18 @@ class Wish:
             self._stop = self.cancelled()
         return bool(self.signals) or self._stop
 
-    def again(self) -> bool:
-        """Whether this task has to queue itself again: Slurm does so itself after a SIGTERM that means it."""
-        return bool(self.signals) and self.signals[0] == signal.SIGUSR2 and not self.cancelled()
+    def again(self, state: Callable[[], str] = lambda: "") -> bool:
+        """Whether this task has to queue itself again.
+
+        After a SIGTERM, Slurm does so itself if it means it, but not with a preempted job that ends within
+        its grace: that one counts as completed.
+
+        Args:
+            state: What the controller says of this job.
+        """
+        if not self.signals or self.cancelled():
+            return False
+        return self.signals[0] == signal.SIGUSR2 or _in_grace(state())
 
 
 def run_element(submission: Submission, environment: Mapping[str, str], wish: Wish) -> int:
@@ -78,17 +94,46 @@ def run_element(submission: Submission, environment: Mapping[str, str], wish: Wi
         return 0
     settings = options.slurm or SlurmSettings()
     cores = int(environment.get("SLURM_CPUS_PER_TASK") or settings.cpus)
-    threads = options.threads or max(1, cores // options.processes)
-    outcome = patiently(job, replace(options, threads=threads), wish)
+    restarts = int(environment.get("SLURM_RESTART_COUNT") or 0)
+    since = submission.since().get(job.cell.id, 0)
+    own = replace(options, threads=options.threads or max(1, cores // options.processes))
+    outcome = patiently(job, own, wish, since=since if restarts else None)
     print(f"{job.label}: {outcome.state} {outcome.message}".rstrip(), flush=True)  # noqa: T201 (its log)
     if outcome.state == "failed":
-        return 1
-    if outcome.state in ("interrupted", "busy") and wish.again():
-        if int(environment.get("SLURM_RESTART_COUNT") or 0) >= settings.requeues:
+        retries = retries_of(job, options, _say, since)
+        if signal.SIGTERM in wish.signals or wish.cancelled() or retries.pause(outcome) is None:
+            return SAID
+        return _requeue(environment)
+    if outcome.state in ("interrupted", "busy") and wish.again(partial(_state, environment)):
+        if restarts >= settings.requeues:
             print(f"queued again {settings.requeues} times already: left as it is", flush=True)  # noqa: T201
-            return 1
-        command(["scontrol", "requeue", environment["SLURM_JOB_ID"]])
+            return SAID
+        return _requeue(environment)
     return 0
+
+
+def _requeue(environment: Mapping[str, str]) -> int:
+    try:
+        command(["scontrol", "requeue", environment["SLURM_JOB_ID"]])
+    except SlurmError as error:  # Slurm may have queued it itself meanwhile
+        print(f"not queued again: {error}", flush=True)  # noqa: T201 (its log)
+        return SAID
+    return 0
+
+
+def _state(environment: Mapping[str, str]) -> str:
+    """What the controller says of this job; "" if it says nothing."""
+    try:
+        return command(["scontrol", "--oneliner", "show", "job", environment["SLURM_JOB_ID"]])
+    except SlurmError:
+        return ""
+
+
+def _in_grace(state: str) -> bool:
+    """Whether a job was told of its preemption and is not taken from its node yet."""
+    facts = dict(pair for pair in GRACE_FACTS.findall(state))
+    preempted = facts.get("PreemptTime", "None") not in ("None", "N/A", "Unknown")
+    return preempted and facts.get("JobState") in ("RUNNING", "SIGNALING")
 
 
 def patiently(
@@ -96,13 +141,26 @@ def patiently(
     options: Options,
     wish: Callable[[], bool],
     sleep: Callable[[float], None] = time.sleep,
+    since: int | None = None,
 ) -> Outcome:
     """Run a cell; one that another process seems to hold is tried again until its claim has gone silent.
 
     A node that died cannot give its claim back, and Slurm may start the cell elsewhere at once.
+
+    Args:
+        job: The cell.
+        options: Of the run.
+        wish: Whether to stop.
+        sleep: Waits.
+        since: Where this element ran before: events in the cell's journal when it was submitted. An attempt
+            since then that ended without a word counts as a retry.
     """
     waited = 0.0
     while True:
+        if since is not None and ended_silently(folder_of(options, job), since):
+            failure = after_death(job, options, _say, since, "its node or its process died")
+            if failure is not None:
+                return failure
         outcome = run_job(job, options, _say, wish)
         if outcome.state != "busy" or waited > silence() + LOOK_SECONDS or wish():
             return outcome
@@ -111,7 +169,7 @@ def patiently(
 
 
 def _say(event: Event) -> None:
-    if event.kind in ("start", "resume", "checkpoint", "failed", "interrupted", "done"):
+    if event.kind in ("start", "resume", "checkpoint", "failed", "retry", "interrupted", "done"):
         print(event.kind, dict(event.facts), flush=True)  # noqa: T201 (its log)
 
 

@@ -1,0 +1,84 @@
+"""What a cell's journal says of its attempts, and what follows one that ended without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from tabench.errors import StoreError
+from tabench.runs.deaths import bury
+from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.retrying import RETRIES, ProcessDiedError, Retries
+from tabench.runs.slurm.settings import SlurmSettings
+from tabench.store.claim import is_live
+from tabench.store.layout import CellFolder, failure_kind
+
+WORDS = ("start", "done", "failed", "interrupted", "retry")
+NO_PAUSE = (0.0,)  # the queue itself lets a cell wait
+
+
+def folder_of(options: Options, job: Job) -> CellFolder:
+    """A cell's folder."""
+    return CellFolder(options.results, job.experiment, job.cell.id)
+
+
+def last_word(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The last event that begins or ends an attempt; empty if there is none."""
+    return next((event for event in reversed(events) if event.get("event") in WORDS), {})
+
+
+def retries_used(events: Sequence[Mapping[str, Any]]) -> int:
+    """How often a cell was tried again by itself."""
+    return sum(event.get("event") == "retry" for event in events)
+
+
+def retries_of(job: Job, options: Options, listener: Listener, since: int) -> Retries:
+    """The count of a cell's retries, gone on with wherever it was begun.
+
+    Args:
+        job: The cell.
+        options: Of the run.
+        listener: Told of a retry.
+        since: Events that the cell's journal held when a person submitted it: earlier ones do not count.
+    """
+    events = folder_of(options, job).read_journal()[since:]
+    done = {job.cell.id: retries_used(events)}
+    return Retries(options.results, listener, limit_of(options), done, NO_PAUSE)
+
+
+def limit_of(options: Options) -> int:
+    """Retries of a cell."""
+    asked = (options.slurm or SlurmSettings()).retries
+    return RETRIES if asked is None else asked
+
+
+def ended_silently(folder: CellFolder, since: int) -> bool:
+    """Whether an attempt began, said no word of its end, and no process holds the cell any more."""
+    events = folder.read_journal()[since:]
+    return last_word(events).get("event") == "start" and not (
+        folder.record.is_file() or is_live(folder.claim)
+    )
+
+
+def after_death(job: Job, options: Options, listener: Listener, since: int, why: str) -> Outcome | None:
+    """Journal that an attempt ended without a word: None if another one follows, else its end.
+
+    Args:
+        job: The cell.
+        options: Of the run.
+        listener: Told of the retry or the failure.
+        since: As for `retries_of`.
+        why: What is known of the end.
+    """
+    retries = retries_of(job, options, listener, since)
+    died = ProcessDiedError(why)
+    if retries.pause(Outcome(job, "failed", failure_kind(died), why)) is not None:
+        return None
+    outcome = bury(options.results, job, ProcessDiedError(f"{why}; tried {retries.limit + 1} times"))
+    if outcome.state == "failed":
+        facts = {"kind": outcome.kind, "message": outcome.message}
+        with suppress(StoreError):  # the disk may be what failed
+            folder_of(options, job).journal("failed", **facts)
+        listener(Event(job.cell.id, "failed", facts))
+    return outcome
