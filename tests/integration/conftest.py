@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import call
+from slurm_cluster import QUEUE, there, until
 from tiny_run import write_weights
 
 
@@ -17,3 +20,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("TABENCH_DATA", raising=False)
     monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def cluster_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same for tests on a Slurm cluster; afterwards, nothing of them is left in its queue."""
+    monkeypatch.setattr("tabench.runs.slurm.executor.ASK_SECONDS", 2.0)
+    yield place
+    if there():
+        call("cancel", "nyuv2", "--results=slurm")
+        until(lambda: not _any_left())
+
+
+def _any_left() -> bool:
+    from tabench.runs.slurm.queue import cells_of, waiting
+    from tabench.runs.slurm.submission import submissions
+
+    return bool(waiting(cells_of(submissions(QUEUE))))
