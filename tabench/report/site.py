@@ -10,12 +10,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tabench.report import curves, grid, latex, paper_figures, plain, style, summary, wording
+from tabench.report import curves, grid, latex, listed, paper_figures, plain, style, summary, wording
 from tabench.report.collector import uncollected
 from tabench.report.definitions import definitions_table
 from tabench.report.extras import Extras
 from tabench.report.frames import Table, results_table
 from tabench.report.grid_figure import draw_grid
+from tabench.report.listed import RUN_PAGES
 from tabench.report.page import page
 from tabench.report.pictures import Album
 from tabench.report.published import read_published
@@ -48,6 +49,7 @@ def render(
     *,
     published_file: Path | None = None,
     overview: bool = False,
+    run_pages: int = RUN_PAGES,
 ) -> list[Path]:
     """Render an experiment's report.
 
@@ -57,6 +59,7 @@ def render(
         out_dir: Gets ``index.html`` (one self-contained file), ``runs/``, ``tables/`` and ``figures/``.
         published_file: CSV of published values; by default the one that the experiment names.
         overview: Whether pages link to an overview one folder above `out_dir`.
+        run_pages: Runs that are listed and get a page of their own, at most.
 
     Returns:
         The files written, ``index.html`` first.
@@ -64,7 +67,7 @@ def render(
     Raises:
         StoreError: No finished results, a damaged record, or a folder that cannot be written.
     """
-    results = read_results(results_dir, experiment)
+    results = replace(read_results(results_dir, experiment), run_pages=run_pages)
     published = read_published(results, published_file)
     comparable = published.of_dataset(results.first["data"]["name"]) if published else None
     beside = comparable if results.profile == "paper" else None
@@ -89,6 +92,8 @@ def render(
         **extras.files(),
         summary.FILE: dumps(summary.summarise(results, tables, sections, inputs).model_dump(mode="json")),
     }
+    if len(results.listed) < len(results.cells):
+        files[listed.FILE] = listed.runs_csv(results)
     for table in written:
         files[f"tables/{table.name}.tex"] = latex.latex(table)
         files[f"tables/{table.name}.csv"] = plain.csv(table)
@@ -103,7 +108,7 @@ def render(
 
 
 def _write_runs(results: Results, folder: Path, *, overview: bool) -> list[Path]:
-    """Write every run's page and what they share; remove what belongs to cells that are gone."""
+    """Write the runs' pages and what they share; remove what belongs to cells that are gone."""
     album = Album(folder / "pictures")
     pages = RunPages(results, album, overview).pages()
     written = [_write(folder / f"{cell_id}.html", html) for cell_id, html in pages]
@@ -128,13 +133,12 @@ def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | No
         found["figure4"] = Drawing(
             grid.caption(results, qualitative), partial(draw_grid, results, qualitative)
         )
-    metrics = curves.metric_frame(results, table.protocol)
+    losses, metrics = curves.curve_frames(results, table.protocol)
     if not metrics.empty:
         found["curves_metrics"] = Drawing(
             f"Metrics on the evaluated images during training (protocol “{table.protocol}”). {curves.BAND}",
             partial(curves.draw_metrics, results, metrics, table.protocol),
         )
-    losses = curves.loss_frame(results)
     if not losses.empty:
         found["curves_loss"] = Drawing(
             f"Training loss of each task. {curves.BAND}", partial(curves.draw_losses, results, losses)
