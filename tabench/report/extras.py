@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from tabench.report import cost, sheet, sheet_latex, wording
 from tabench.report.claims import RULE as CLAIM_RULE
 from tabench.report.claims import Assessed, claim_sheet, claims
+from tabench.report.factors import MethodFactors, read_factors
 from tabench.report.published import Published
 from tabench.report.reading import Results
 from tabench.report.sheet import Sheet
@@ -32,6 +34,11 @@ class Extras:
         self.verdicts: Verdicts | None = verdicts(results, published)
         self.claims: list[Assessed] | None = claims(results)
         self.contrasts: Contrasts | None = contrasts(results)
+
+    @cached_property
+    def factors(self) -> list[MethodFactors]:
+        """Analyses of the trained updates, read once for figures and table."""
+        return read_factors(self.results)
 
     def claims_context(self) -> Context | None:
         """What claims.html.j2 reads."""

@@ -214,7 +214,8 @@ def read_results(results_dir: Path, experiment: str) -> Results:
     ids = list(labels) or found
     shared: dict[str, Any] = {}
     cells = _with_variants([_cell(place.cell(name), labels.get(name, ""), shared) for name in ids])
-    strangers = [name for name in found if name not in set(ids)]
+    named = set(ids)
+    strangers = [name for name in found if name not in named]
     results = Results(experiment, results_dir, plan, cells, strangers)
     if not results.done:
         counts = Counter(cell.state for cell in cells)

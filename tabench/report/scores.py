@@ -14,7 +14,7 @@ from tabench.stats.delta_b import delta_b
 DELTA_DIGITS = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Point:
     """One run's value.
 

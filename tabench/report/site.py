@@ -77,7 +77,7 @@ def render(
     tables = [results_table(results, protocol, beside) for protocol in present]
     definitions = definitions_table(results, present)
     qualitative = grid.read_grid(results)
-    figures = _drawings(results, tables, qualitative)
+    figures = _drawings(results, tables, qualitative, extras)
     # the grid stands on the page as real images
     drawn = {stem: style.drawn(d.draw, page=stem != "figure4") for stem, d in figures.items()}
     pictures = {stem: Picture(figures[stem].caption, files.svg) for stem, files in drawn.items() if files.svg}
@@ -125,7 +125,9 @@ def _write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | None) -> dict[str, Drawing]:
+def _drawings(
+    results: Results, tables: list[Table], qualitative: grid.Grid | None, extras: Extras
+) -> dict[str, Drawing]:
     """File stem to figure, only what the records support."""
     table = tables[0]
     found = {}
@@ -151,7 +153,7 @@ def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | No
             "over seeds.",
             partial(draw_tradeoff, results, table),
         )
-    for stem, (caption, draw) in paper_figures.drawings(results, table.protocol).items():
+    for stem, (caption, draw) in paper_figures.drawings(results, table.protocol, extras.factors).items():
         found[stem] = Drawing(caption, draw)
     warning = wording.short_warning(results)
     return {stem: replace(d, caption=f"{warning} {d.caption}".strip()) for stem, d in found.items()}

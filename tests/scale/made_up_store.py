@@ -36,7 +36,9 @@ class Base:
     @classmethod
     def read(cls, folder: Path) -> Base:
         """Read a cell's folder."""
-        record, sums = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("record", "checksums"))
+        record, sums = (
+            json.loads((folder / f"{name}.json").read_bytes()) for name in ("record", "checksums")
+        )
         return cls(folder, record, sums)
 
 
@@ -102,9 +104,7 @@ def _cells(bases: dict[str, Base], shape: Shape) -> Iterator[tuple[Base, str, Ce
             yield base, f"{method}{shown} s{seed}", Cell.model_validate(content)
 
 
-def _write(
-    home: Path, base: Base, label: str, cell: Cell, shape: Shape, rng: np.random.Generator
-) -> None:
+def _write(home: Path, base: Base, label: str, cell: Cell, shape: Shape, rng: np.random.Generator) -> None:
     home.mkdir()
     text = json.dumps(_record(base.record, label, cell, shape, rng)).encode()
     sums = {name: text for name, text in base.sums.items() if shape.pictures or not name.startswith("pict")}
