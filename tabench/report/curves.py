@@ -53,9 +53,11 @@ class _Lines:
 
     def add(self, panel: str, seed: int | None, epoch: int, value: float) -> None:
         """Take a value."""
-        number = self.panels.setdefault(panel, len(self.panels))
-        for column, item in zip(self.columns, (number, seed or 0, epoch, value), strict=True):
-            column.append(item)
+        numbers, seeds, epochs, values = self.columns
+        numbers.append(self.panels.setdefault(panel, len(self.panels)))
+        seeds.append(seed or 0)
+        epochs.append(epoch)
+        values.append(value)
 
     def over_seeds(self, method: str) -> pd.DataFrame:
         """Mean of each epoch's values of a seed, then mean, min and max over seeds."""

@@ -160,12 +160,11 @@ def mean_over_rows(images: Sequence[str], values: Floats) -> dict[str, float]:
         images: Image ids.
         values: (runs, images); NaN where a run has no value.
     """
-    whole = ~np.isnan(values).any(axis=0)
-    return {
-        image: math.fsum(values[:, place].tolist()) / len(values)
-        for place, image in enumerate(images)
-        if whole[place]
-    }
+    averages = {}
+    for image, mine in zip(images, values.T, strict=True):
+        if not np.isnan(mine).any():
+            averages[image] = math.fsum(mine.tolist()) / len(mine)
+    return averages
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
