@@ -207,6 +207,8 @@ def lock(session: nox.Session) -> None:
         "dev",
         "--extra",
         "slurm",
+        "--extra",
+        "parquet",
         *flags,
         *session.posargs,
         "-o",

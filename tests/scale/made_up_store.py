@@ -65,7 +65,7 @@ class Shape:
     @property
     def seeds(self) -> int:
         """Seeds of each row."""
-        return max(1, round(self.cells / self.rows))
+        return max(1, -(-self.cells // self.rows))
 
 
 def make(results: Path, shape: Shape) -> Path:
