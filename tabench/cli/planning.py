@@ -130,19 +130,27 @@ def status(
     typer.echo("\n" + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
-def status_rows(folder: ExperimentFolder, content: Mapping[str, Any]) -> list[dict[str, Any]]:
+def status_rows(
+    folder: ExperimentFolder, content: Mapping[str, Any], before: Iterable[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """State and detail of every cell, from the store; what waits, from Slurm's queue where it can be asked.
 
     Args:
         folder: The experiment's.
         content: Its experiment.json.
+        before: Rows of an earlier look; those that were done are taken over, without a look at their files.
     """
-    from tabench.store.index import read_index
+    from tabench.store.index import read_cells, read_index
 
-    index = read_index(folder.root, folder.experiment)
+    done = {row["id"]: row for row in before if row["state"] == "done"}
+    cells: Mapping[str, str] = content["cells"]
+    if done:
+        index = read_cells(folder.root, folder.experiment, (name for name in cells if name not in done))
+    else:
+        index = read_index(folder.root, folder.experiment)
     rows = [
-        _row(index.cells.get(cell_id), folder.cell(cell_id), label)
-        for cell_id, label in content["cells"].items()
+        done.get(cell_id) or _row(index.cells.get(cell_id), folder.cell(cell_id), label)
+        for cell_id, label in cells.items()
     ]
     if (folder.path / "slurm").is_dir():
         from tabench.runs.slurm.queue import queued_cells
