@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,9 @@ from tabench.store.record import load_record
 
 Json = dict[str, Any]
 APART = {"per_image", "curves"}  # keys of a record that are read again
-ALIKE = ("data", "backbone", "parameters", "pictures", "legends", "environment")  # equal in many runs
+# parts of a record, of its cell and of run.json that are equal in many runs
+ALIKE = ("data", "backbone", "parameters", "pictures", "legends", "selection", "environment", "passes")
+ALIKE_IN_CELL = ("dataset", "backbone", "method", "train", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,11 @@ def _recorded(folder: Path) -> list[str]:
 def _cell(place: CellFolder, label: str, shared: dict[str, Any]) -> CellResult:
     state = place.state()
     record = load_record(place.record).model_dump(mode="json", exclude=APART) if state == "done" else {}
+    run = dict(read_json(place.run)) if place.run.is_file() else {}
+    _once(run, ALIKE, shared)
     if record:
+        _once(record, ALIKE, shared)
+        _once(record["cell"], ALIKE_IN_CELL, shared)
         label = label or record["label"]
         method, seed = record["cell"]["method"]["name"], record["cell"]["seed"]
     else:
@@ -248,19 +255,18 @@ def _cell(place: CellFolder, label: str, shared: dict[str, Any]) -> CellResult:
         method,
         seed,
         state,
-        _once(record, shared),
-        _once(dict(read_json(place.run)) if place.run.is_file() else {}, shared),
+        record,
+        run,
         place.read_failure() if state == "failed" else {},
         place.path,
     )
 
 
-def _once(content: Json, shared: dict[str, Any]) -> Json:
-    """The same content, its parts in `ALIKE` kept once for all runs that have equal ones."""
-    for key in ALIKE:
+def _once(content: Json, keys: Iterable[str], shared: dict[str, Any]) -> None:
+    """Let runs that have equal parts under these keys share one object."""
+    for key in keys:
         if key in content:
             content[key] = shared.setdefault(json.dumps(content[key]), content[key])
-    return content
 
 
 def _split(label: str) -> tuple[str, int | None]:

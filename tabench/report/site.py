@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tabench.report import curves, grid, latex, listed, paper_figures, plain, style, summary, wording
-from tabench.report.collector import uncollected
+from tabench.report.collector import set_aside, uncollected
 from tabench.report.definitions import definitions_table
 from tabench.report.extras import Extras
 from tabench.report.frames import Table, results_table
@@ -79,7 +80,11 @@ def render(
     qualitative = grid.read_grid(results)
     figures = _drawings(results, tables, qualitative, extras)
     # the grid stands on the page as real images
-    drawn = {stem: style.drawn(d.draw, page=stem != "figure4") for stem, d in figures.items()}
+    drawn = {}
+    with set_aside():
+        for stem, drawing in figures.items():
+            drawn[stem] = style.drawn(drawing.draw, page=stem != "figure4")
+            gc.collect()  # a figure is full of cycles, and takes 15 MB
     pictures = {stem: Picture(figures[stem].caption, files.svg) for stem, files in drawn.items() if files.svg}
     content = Content(results, tables, qualitative, pictures, apart, definitions, extras)
     sections, names = shown(content)
