@@ -94,7 +94,7 @@ def _method(content: Content) -> Context | None:
 
 
 def _factors(content: Content) -> Context | None:
-    rows = factor_rows(content.parts.factors)
+    rows = [row for row in factor_rows(content.parts.factors) if content.parts.shows(row.method)]
     found = {stem: content.pictures[stem] for stem in paper_figures.FACTORS if stem in content.pictures}
     return {"factor_rows": rows, "factor_figures": found} if rows else None
 

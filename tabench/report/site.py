@@ -12,6 +12,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tabench.report import curves, grid, latex, listed, paper_figures, plain, style, summary, wording
+from tabench.report.chosen import FIGURE_ROWS, PAGE_ROWS, choose
 from tabench.report.collector import set_aside, uncollected
 from tabench.report.definitions import definitions_table
 from tabench.report.extras import Extras
@@ -86,7 +87,11 @@ def render(
             drawn[stem] = style.drawn(drawing.draw, page=stem != "figure4")
             gc.collect()  # a figure is full of cycles, and takes 15 MB
     pictures = {stem: Picture(figures[stem].caption, files.svg) for stem, files in drawn.items() if files.svg}
-    content = Content(results, tables, qualitative, pictures, apart, definitions, extras)
+    shown_rows = choose(results, tables[0], PAGE_ROWS)
+    extras.rows = frozenset(shown_rows.rows)
+    short = [shown_rows.table(table) for table in tables]
+    shorter = shown_rows.table(definitions) if definitions is not None else None
+    content = Content(results, short, qualitative, pictures, apart, shorter, extras)
     sections, names = shown(content)
     written = [*tables, *([definitions] if definitions is not None else [])]
     stems = [*(table.name for table in written), *(sheet.name for sheet in extras.sheets() if sheet.fits)]
@@ -134,7 +139,9 @@ def _drawings(
     results: Results, tables: list[Table], qualitative: grid.Grid | None, extras: Extras
 ) -> dict[str, Drawing]:
     """File stem to figure, only what the records support."""
-    table = tables[0]
+    chosen = choose(results, tables[0], FIGURE_ROWS)
+    results, table = chosen.results(results), chosen.table(tables[0])
+    factors = [part for part in extras.factors if part.method in chosen.rows]
     found = {}
     if qualitative is not None:
         found["figure4"] = Drawing(
@@ -158,7 +165,10 @@ def _drawings(
             "over seeds.",
             partial(draw_tradeoff, results, table),
         )
-    for stem, (caption, draw) in paper_figures.drawings(results, table.protocol, extras.factors).items():
+    for stem, (caption, draw) in paper_figures.drawings(results, table.protocol, factors).items():
         found[stem] = Drawing(caption, draw)
     warning = wording.short_warning(results)
-    return {stem: replace(d, caption=f"{warning} {d.caption}".strip()) for stem, d in found.items()}
+    return {
+        stem: replace(d, caption=f"{warning} {d.caption}{chosen.sentence}".strip())
+        for stem, d in found.items()
+    }

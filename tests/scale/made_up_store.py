@@ -93,7 +93,7 @@ def make(results: Path, shape: Shape) -> Path:
 def _cells(bases: dict[str, Base], shape: Shape) -> Iterator[tuple[Base, str, Cell]]:
     methods = list(dict.fromkeys(label.partition(" ")[0] for label in bases))
     rows: list[tuple[str, dict[str, Any]]] = [(method, {}) for method in methods[: shape.rows]]
-    rows += [("ta-lora", {"orthogonality": (n + 1) / 1000}) for n in range(shape.rows - len(methods))]
+    rows += [("ta-lora", {"orthogonality": (n + 2) / 1000}) for n in range(shape.rows - len(methods))]
     for method, params in rows:
         for seed in range(shape.seeds):
             base = bases[f"{method} s{seed % 3}"]
