@@ -32,8 +32,8 @@ class Chosen:
         if len(self.rows) == self.of:
             return ""
         return (
-            f" {len(self.rows)} of {self.of} rows are shown: what the experiment compares with, and the best by "
-            f"{self.by}."
+            f" {len(self.rows)} of {self.of} rows are shown: what the experiment compares with, and the best "
+            f"by {self.by}."
         )
 
     def results(self, results: Results) -> Results:
