@@ -143,7 +143,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(name="bench-report")
 def bench_report(session: nox.Session) -> None:
-    """Render a report from 2,002 made-up runs; fails above 20 s of processor time or 1 GB."""
+    """Render a report from 20,000 made-up runs; fails above 60 s of processor time or 1 GB."""
     install(session)
     session.run("python", "tests/scale/report_speed.py", *session.posargs)
 
@@ -174,9 +174,16 @@ def artifact(session: nox.Session) -> None:
 
 @nox.session(name="bench-plan")
 def bench_plan(session: nox.Session) -> None:
-    """Time `plan` and `status` on 2,000 made-up cells; `-- --cells 20000 --images 16 --limit 3` for more."""
+    """Time `plan` and `status` on 20,000 made-up cells; fails above 3 s of processor time or 1 GB."""
     install(session)
     session.run("python", "tests/scale/plan_speed.py", *session.posargs)
+
+
+@nox.session(name="bench-store")
+def bench_store(session: nox.Session) -> None:
+    """Check, export and merge 20,000 made-up records; fails above 60 s of processor time or 1 GB."""
+    install(session)
+    session.run("python", "tests/scale/store_speed.py", *session.posargs)
 
 
 @nox.session(name="bench-data")
@@ -207,6 +214,8 @@ def lock(session: nox.Session) -> None:
         "dev",
         "--extra",
         "slurm",
+        "--extra",
+        "parquet",
         *flags,
         *session.posargs,
         "-o",

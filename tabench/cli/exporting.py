@@ -117,6 +117,52 @@ def check(
         raise typer.Exit(1)
 
 
+@export.command(
+    epilog="Examples:\n\n  tabench export table nyuv2 --out nyuv2.parquet\n\n"
+    "  tabench export table --results results/reference --out all.csv\n\n"
+    "  tabench export table nyuv2 --per-image --out images.parquet"
+)
+def table(
+    experiments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[EXPERIMENT]...", help="Default: all with a finished cell.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE.parquet|.csv", help="What is written; Parquet needs pyarrow.")
+    ] = Path("runs.parquet"),
+    per_image: Annotated[
+        bool, typer.Option("--per-image", help="A row for each image instead of for each protocol.")
+    ] = False,
+    results: options.ResultsOption = options.RESULTS,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Write finished cells as one flat table: a row for each cell, task, metric and protocol.
+
+    docs/table.md says what its columns are.
+    """
+    from tabench.runs.estimate import size
+    from tabench.store.layout import ExperimentFolder
+    from tabench.store.rows import IMAGE_TABLE, METRIC_TABLE, image_blocks, metric_blocks, recorded_cells
+    from tabench.store.table_file import check_target, write_table
+
+    check_target(out)
+    columns, blocks_of = (IMAGE_TABLE, image_blocks) if per_image else (METRIC_TABLE, metric_blocks)
+    names = [experiment_name(text) for text in experiments or _all(results)]
+    folders = [ExperimentFolder(results, name) for name in names]
+    labels = {folder.experiment: folder.read_experiment().get("cells") or {} for folder in folders}
+    cells = [cell for folder in folders for cell in recorded_cells(folder)]
+    if not cells:
+        raise StoreError("no finished cell", where=str(results), hint="see `tabench status`")
+    blocks = (b for c in cells for b in blocks_of(c, labels[c.experiment].get(c.cell_id)))
+    rows = write_table(out, columns, blocks)
+    if as_json:
+        print_json({"out": str(out), "rows": rows, "cells": len(cells), "columns": [c.name for c in columns]})
+    else:
+        typer.echo(f"{out}: {rows:,} rows of {len(cells):,} cells, {size(out.stat().st_size)}")
+
+
 def _all(results: Path) -> list[str]:
     found = [path.parent.name for path in sorted(results.glob("*/experiment.json"))]
     names = [name for name in found if any((results / name).glob("*/record.json"))]

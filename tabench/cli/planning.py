@@ -130,22 +130,30 @@ def status(
     typer.echo("\n" + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
-def status_rows(folder: ExperimentFolder, content: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
+def status_rows(
+    folder: ExperimentFolder, content: Mapping[str, Any], before: Iterable[dict[str, Any]] = ()
+) -> tuple[list[dict[str, Any]], str]:
     """State and detail of every cell, from the store; what waits, from Slurm's queue where it can be asked.
 
     Args:
         folder: The experiment's.
         content: Its experiment.json.
+        before: Rows of an earlier look; those that were done are taken over, without a look at their files.
 
     Returns:
         The rows, and why Slurm could not be asked for cells that were submitted to it ("" if it could).
     """
-    from tabench.store.index import read_index
+    from tabench.store.index import read_cells, read_index
 
-    index = read_index(folder.root, folder.experiment)
+    done = {row["id"]: row for row in before if row["state"] == "done"}
+    cells: Mapping[str, str] = content["cells"]
+    if done:
+        index = read_cells(folder.root, folder.experiment, (name for name in cells if name not in done))
+    else:
+        index = read_index(folder.root, folder.experiment)
     rows = [
-        _row(index.cells.get(cell_id), folder.cell(cell_id), label)
-        for cell_id, label in content["cells"].items()
+        done.get(cell_id) or _row(index.cells.get(cell_id), folder.cell(cell_id), label)
+        for cell_id, label in cells.items()
     ]
     if not (folder.path / "slurm").is_dir():
         return rows, ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -190,6 +191,10 @@ def report(
         Path | None,
         typer.Option(metavar="DIR", help="Where one experiment is written. Default: reports/NAME."),
     ] = None,
+    all_runs: Annotated[
+        bool,
+        typer.Option("--all-runs", help="A page for every run, however many. Default: for at most 1000."),
+    ] = False,
     results: options.ResultsOption = options.RESULTS,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -216,7 +221,8 @@ def report(
                 "no experiment with a finished cell", where=str(results), hint="run one first: tabench run"
             )
     found = {name: _published(text) for text in names for name in [experiment_name(text)]}
-    files = _report(results, {name: out or REPORTS / name for name in found}, found, as_json)
+    places = {name: out or REPORTS / name for name in found}
+    files = _report(results, places, found, as_json, all_runs=all_runs)
     if as_json:
         print_json({"files": [str(file) for file in files]})
 
@@ -232,10 +238,16 @@ def _published(experiment: str) -> Path | None:
 
 
 def _report(
-    results: Path, places: dict[str, Path], published: dict[str, Path | None], as_json: bool
+    results: Path,
+    places: dict[str, Path],
+    published: dict[str, Path | None],
+    as_json: bool,
+    *,
+    all_runs: bool = False,
 ) -> list[Path]:
     """Render experiments, by name; the overview above them is refreshed where a page lies in reports/."""
     from tabench.provenance.environment import usable_cores
+    from tabench.report.listed import RUN_PAGES
     from tabench.report.overview import render_overview
     from tabench.report.several import Page, write_all
 
@@ -243,7 +255,9 @@ def _report(
     for name, out in places.items():
         values = published[name]
         inside = out.resolve().parent == REPORTS.resolve()
-        pages.append(Page(results, name, out, values if values and values.is_file() else None, inside))
+        values = values if values and values.is_file() else None
+        limit = sys.maxsize if all_runs else RUN_PAGES
+        pages.append(Page(results, name, out, values, inside, limit))
     files = []
     for page, written in zip(pages, write_all(pages, usable_cores()), strict=True):
         if not as_json:

@@ -11,7 +11,7 @@ import typer
 
 from tabench.cli import options
 from tabench.cli.app import app
-from tabench.cli.output import STATE_STYLES, console, print_json
+from tabench.cli.output import MANY, STATE_STYLES, console, print_json
 from tabench.cli.planning import count_states, experiment_name, say_unasked, status_rows
 from tabench.errors import StoreError
 
@@ -52,9 +52,10 @@ def _watch_table(folder: ExperimentFolder, content: Mapping[str, Any], every: fl
     from rich.live import Live
 
     calm = 0
+    rows: list[dict[str, Any]] = []
     with Live(console=console(), auto_refresh=False) as live:
         while calm < CALM_LOOKS:
-            rows, _ = status_rows(folder, content)
+            rows, _ = status_rows(folder, content, rows)
             live.update(_table(rows), refresh=True)
             calm = _calm(rows, calm)
             time.sleep(every if calm < CALM_LOOKS else 0)
@@ -64,8 +65,9 @@ def _watch_lines(folder: ExperimentFolder, content: Mapping[str, Any], every: fl
     """A line whenever a cell's state or position changes; for logs."""
     calm = 0
     before: dict[str, tuple[str, str]] = {}
+    rows: list[dict[str, Any]] = []
     while calm < CALM_LOOKS:
-        rows, _ = status_rows(folder, content)
+        rows, _ = status_rows(folder, content, rows)
         for row in rows:
             now = (row["state"], row["detail"])
             if before.get(row["id"]) != now:
@@ -87,12 +89,20 @@ def _sum(rows: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{count} {state}" for state, count in count_states(rows).items())
 
 
+def _shown(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """All rows, or of very many those that change, then those that wait for somebody."""
+    if len(rows) <= MANY:
+        return rows
+    order = {state: place for place, state in enumerate((*BUSY, "failed", "partial"))}
+    return sorted(rows, key=lambda row: order.get(row["state"], len(order)))[:MANY]
+
+
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table("method, seed", "state", "detail", box=None, pad_edge=False, caption=_sum(rows))
-    for row in rows:
+    for row in _shown(rows):
         state = Text(row["state"], style=STATE_STYLES.get(row["state"], ""))
         table.add_row(Text(row["label"]), state, Text(row["detail"]))
     return table

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,26 +18,56 @@ from tabench.report.reading import Results
 BAND = "Lines are means over seeds, bands reach from the lowest to the highest seed."
 
 
-def loss_frame(results: Results) -> pd.DataFrame:
-    """Training loss of each task: columns panel, method, seed, epoch, value."""
+def curve_frames(results: Results, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training losses of each task, and a protocol's metrics on the evaluation split, over epochs.
+
+    Returns:
+        Two frames with the columns panel (a task; "task.key"), method, epoch, and the mean, min and max over
+        seeds of a seed's mean in that epoch. A method's runs are read again, one method after the other.
+    """
     tasks = results.first["cell"]["dataset"]["tasks"]
-    return _mean_per_epoch(
-        (term, cell.method, cell.seed, step["epoch"], value)
-        for cell in results.done
-        for step in cell.record["curves"]["train"]
-        for term, value in step["terms"].items()
-        if term in tasks and value is not None
-    )
+    losses, metrics = [], []
+    for method in results.methods:
+        terms, points = _Lines(), _Lines()
+        for cell in results.of(method):
+            curves = cell.whole()["curves"]
+            for step in curves["train"]:
+                for term, value in step["terms"].items():
+                    if term in tasks and value is not None:
+                        terms.add(term, cell.seed, step["epoch"], value)
+            for point in curves["eval"]:
+                if point["protocol"] == protocol and point["value"] is not None:
+                    name = f"{point['task']}.{point['key']}"
+                    points.add(name, cell.seed, point["epoch"], point["value"])
+        losses.append(terms.over_seeds(method))
+        metrics.append(points.over_seeds(method))
+    return pd.concat(losses, ignore_index=True), pd.concat(metrics, ignore_index=True)
 
 
-def metric_frame(results: Results, protocol: str) -> pd.DataFrame:
-    """Metrics on the evaluation split: columns panel ("task.key"), method, seed, epoch, value."""
-    return _mean_per_epoch(
-        (f"{point['task']}.{point['key']}", cell.method, cell.seed, point["epoch"], point["value"])
-        for cell in results.done
-        for point in cell.record["curves"]["eval"]
-        if point["protocol"] == protocol and point["value"] is not None
-    )
+class _Lines:
+    """Values of a method's curves, eight bytes a number: a long sweep has millions of them."""
+
+    def __init__(self) -> None:
+        self.panels: dict[str, int] = {}
+        self.columns = (array("l"), array("l"), array("l"), array("d"))
+
+    def add(self, panel: str, seed: int | None, epoch: int, value: float) -> None:
+        """Take a value."""
+        numbers, seeds, epochs, values = self.columns
+        numbers.append(self.panels.setdefault(panel, len(self.panels)))
+        seeds.append(seed or 0)
+        epochs.append(epoch)
+        values.append(value)
+
+    def over_seeds(self, method: str) -> pd.DataFrame:
+        """Mean of each epoch's values of a seed, then mean, min and max over seeds."""
+        names = ["panel", "seed", "epoch", "value"]
+        frame = pd.DataFrame({n: np.asarray(c) for n, c in zip(names, self.columns, strict=True)})
+        means = frame.groupby(names[:3], sort=False)["value"].mean().reset_index()
+        found = means.groupby(["panel", "epoch"])["value"].agg(["mean", "min", "max"]).reset_index()
+        found.insert(1, "method", method)
+        found["panel"] = found["panel"].map(dict(enumerate(self.panels)))
+        return found
 
 
 def draw_losses(results: Results, frame: pd.DataFrame) -> Figure:
@@ -44,7 +75,7 @@ def draw_losses(results: Results, frame: pd.DataFrame) -> Figure:
 
     Args:
         results: Names tasks and methods.
-        frame: What `loss_frame` returned.
+        frame: The first that `curve_frames` returned.
     """
     tasks = results.first["cell"]["dataset"]["tasks"]
     return _panels(
@@ -57,7 +88,7 @@ def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure
 
     Args:
         results: Names metrics and methods.
-        frame: What `metric_frame` returned for this protocol.
+        frame: The second that `curve_frames` returned for this protocol.
         protocol: "paper" or "pixel".
     """
     titles = {
@@ -69,15 +100,8 @@ def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure
     return _panels(results, frame, titles)
 
 
-def _mean_per_epoch(lines: Iterable[tuple[object, ...]]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(lines), columns=["panel", "method", "seed", "epoch", "value"])
-    keys = ["panel", "method", "seed", "epoch"]
-    return frame.groupby(keys, sort=False)["value"].mean().reset_index()
-
-
 def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Figure:
-    over_seeds = frame.groupby(["panel", "method", "epoch"])["value"].agg(["mean", "min", "max"])
-    lines = dict(list(over_seeds.groupby(["panel", "method"])))
+    lines = dict(list(frame.groupby(["panel", "method"])))
     present = [panel for panel in titles if any((panel, method) in lines for method in results.methods)]
     columns = 3 if len(present) > 2 else len(present)
     rows = -(-len(present) // columns)
@@ -91,7 +115,7 @@ def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Fi
         axes.set_title(titles[panel])
         for method in results.methods:
             if (panel, method) in lines:
-                mine = lines[panel, method].droplevel(["panel", "method"])
+                mine = lines[panel, method].set_index("epoch")
                 _line(axes, mine, results.title(method), colours[method], style.marker(method))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlabel("epoch")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from tabench.report import cost, sheet, sheet_latex, wording
 from tabench.report.claims import RULE as CLAIM_RULE
 from tabench.report.claims import Assessed, claim_sheet, claims
+from tabench.report.factors import MethodFactors, read_factors
 from tabench.report.published import Published
 from tabench.report.reading import Results
 from tabench.report.sheet import Sheet
@@ -25,6 +27,7 @@ class Extras:
         verdicts: Published values against the runs, or None.
         claims: The claims, assessed, or None.
         contrasts: Paired tests, or None.
+        rows: Row keys that the page shows; None shows all.
     """
 
     def __init__(self, results: Results, published: Published | None) -> None:
@@ -32,6 +35,16 @@ class Extras:
         self.verdicts: Verdicts | None = verdicts(results, published)
         self.claims: list[Assessed] | None = claims(results)
         self.contrasts: Contrasts | None = contrasts(results)
+        self.rows: frozenset[str] | None = None
+
+    def shows(self, method: str) -> bool:
+        """Whether the page shows a row."""
+        return self.rows is None or method in self.rows
+
+    @cached_property
+    def factors(self) -> list[MethodFactors]:
+        """Analyses of the trained updates, read once for figures and table."""
+        return read_factors(self.results)
 
     def claims_context(self) -> Context | None:
         """What claims.html.j2 reads."""
@@ -43,7 +56,7 @@ class Extras:
 
     def cost_context(self) -> Context:
         """What cost.html.j2 reads."""
-        costs = cost.costs(self.results)
+        costs = [each for each in cost.costs(self.results) if self.shows(each.method)]
         return {
             "costs": costs,
             "costs_measured": any(method.measured for method in costs),
@@ -58,7 +71,18 @@ class Extras:
 
     def sure_context(self) -> Context:
         """What sure.html.j2 reads."""
-        return {"contrasts": self.contrasts, "contrast_rule": CONTRAST_RULE, "p_text": p_text}
+        found = self.contrasts
+        if found is not None:
+            methods = [method for method in found.methods if self.shows(method)]
+            found = replace(
+                found, methods=methods, rows=[row for row in found.rows if self.shows(row.method)]
+            )
+        return {
+            "contrasts": found,
+            "contrast_rule": CONTRAST_RULE,
+            "contrast_count": len(self.contrasts.rows) if self.contrasts is not None else 0,
+            "p_text": p_text,
+        }
 
     def sheets(self) -> list[Sheet]:
         """The tables that are written as files."""

@@ -20,6 +20,7 @@ Array = npt.NDArray[np.float64]
 Matrix = list[list[float | None]]
 MODES = {"mode1": "inputs", "mode2": "outputs", "mode3": "tasks"}
 ROW_NAMES = {"tucker": "rows of $U_3$", "cp": "rows of $C$"}
+ANALYSED = 500  # runs whose analyses are read, over all rows: thousands do not fit into memory
 _FIX = "remove the file (the report works without it), or remove the cell's folder and run it again"
 
 
@@ -75,11 +76,13 @@ class MethodFactors:
         method: Row key.
         seeds: Seed of each run.
         files: The runs' analyses.
+        unread: Further analysed runs, which are left out.
     """
 
     method: str
     seeds: Sequence[int | None]
     files: Sequence[FactorFile]
+    unread: int = 0
 
     @property
     def kind(self) -> str:
@@ -112,18 +115,24 @@ class MethodFactors:
 def read_factors(results: Results) -> list[MethodFactors]:
     """Analyses of every method that has any, in table order.
 
+    Of more than `ANALYSED` analyses every method's are read in equal numbers, lowest seeds first.
+
     Raises:
         StoreError: A file is damaged or of another version.
     """
+    places = {
+        method: [(cell.seed, path) for cell in cells if (path := cell.folder / "factors.json").is_file()]
+        for method in results.methods
+        if (cells := results.of(method))
+    }
+    places = {method: there for method, there in places.items() if there}
+    many = sum(map(len, places.values())) > ANALYSED
+    most = max(1, ANALYSED // len(places)) if many else ANALYSED
     found = []
-    for method in results.methods:
-        read = [
-            (cell.seed, _read(cell.folder / "factors.json"))
-            for cell in results.of(method)
-            if (cell.folder / "factors.json").is_file()
-        ]
-        if read:
-            found.append(MethodFactors(method, [seed for seed, _ in read], [file for _, file in read]))
+    for method, there in places.items():
+        files = [_read(path) for _, path in there[:most]]
+        seeds = [seed for seed, _ in there[:most]]
+        found.append(MethodFactors(method, seeds, files, len(there) - len(files)))
     return found
 
 

@@ -15,7 +15,7 @@ from tabench.report import (
     similarity_figure,
     spectrum_figure,
 )
-from tabench.report.factors import read_factors
+from tabench.report.factors import MethodFactors, read_factors
 from tabench.report.reading import Results
 from tabench.report.style import Draw
 
@@ -23,13 +23,20 @@ METHOD = ("figure1", "figure2", "figure3")  # stems that the page shows as how t
 FACTORS = ("factor_similarity", "factor_layers", "factor_spectra")  # and as what was learned
 
 
-def drawings(results: Results, protocol: str) -> dict[str, tuple[str, Draw]]:
+def drawings(
+    results: Results, protocol: str, factors: Sequence[MethodFactors] | None = None
+) -> dict[str, tuple[str, Draw]]:
     """File stem to caption and drawing.
+
+    Args:
+        results: What was run.
+        protocol: Whose values are placed.
+        factors: What `read_factors` found, where it was read already.
 
     Raises:
         StoreError: A file beside a record is damaged.
     """
-    return {**_method(results), **_factors(results), **_places(results, protocol)}
+    return {**_method(results), **_factors(results, factors), **_places(results, protocol)}
 
 
 def _method(results: Results) -> dict[str, tuple[str, Draw]]:
@@ -59,8 +66,8 @@ def diagrams(found: Sequence[architecture.Architecture]) -> dict[str, tuple[str,
     }
 
 
-def _factors(results: Results) -> dict[str, tuple[str, Draw]]:
-    factors = read_factors(results)
+def _factors(results: Results, factors: Sequence[MethodFactors] | None) -> dict[str, tuple[str, Draw]]:
+    factors = read_factors(results) if factors is None else factors
     if not factors:
         return {}
     panels = similarity_figure.panels(results, factors)

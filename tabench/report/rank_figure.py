@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
@@ -12,6 +13,8 @@ from tabench.stats.mean_rank import mean_places, places
 
 _STEP = 0.115  # distance of two points of one place, in rows
 _HIGHEST = 5  # points above one another
+CROWD = 80  # comparisons of one place from which on their points would run into the next place
+_DISC = 320  # area of a disc that stands for all comparisons, in square points
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,13 @@ class Places:
     metrics: list[str]
     seeds: list[int]
     left_out: int
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a method took one place so often that single comparisons cannot be drawn."""
+        methods = self.comparisons[0]
+        counts = (Counter(comparison[method] for comparison in self.comparisons) for method in methods)
+        return any(max(found.values()) > CROWD for found in counts)
 
 
 def read_places(results: Results, protocol: str) -> Places | None:
@@ -74,13 +84,18 @@ def caption(results: Results, found: Places, protocol: str) -> str:
         if found.left_out
         else ""
     )
+    points = (
+        "A disc's area is the share of the comparisons with that place"
+        if found.crowded
+        else "Small points are single comparisons"
+    )
     return (
         f"Place of each method (1 is best) in {len(found.comparisons)} comparisons: "
         f"{wording.counted(len(found.metrics), 'metric')} ({parts}; protocol “{protocol}”) times "
-        f"{wording.counted(len(found.seeds), 'seed')}. Small points are single comparisons, large markers "
-        f"their mean; methods whose values print alike share the mean of their places.{missing} Metrics of "
-        "one task go together and seeds share data, so the comparisons are not independent: no critical "
-        "difference is drawn, and a distance here is not a test."
+        f"{wording.counted(len(found.seeds), 'seed')}. {points}, large "
+        f"markers their mean; methods whose values print alike share the mean of their places.{missing} "
+        "Metrics of one task go together and seeds share data, so the comparisons are not independent: no "
+        "critical difference is drawn, and a distance here is not a test."
     )
 
 
@@ -90,12 +105,15 @@ def draw_places(results: Results, found: Places) -> Figure:
     order = sorted(means, key=lambda method: (means[method], list(means).index(method)))
     colours = style.colours(results.methods)
     figure = Figure(figsize=(7.2, 0.48 * len(order) + 0.75))
-    axes = figure.subplots()
+    axes, crowded = figure.subplots(), found.crowded
     for row, method in enumerate(order):
         taken = sorted(comparison[method] for comparison in found.comparisons)
-        for place in dict.fromkeys(taken):
-            x, y = _swarm(place, row + 0.15, taken.count(place))
-            axes.scatter(x, y, s=7, color=colours[method], alpha=0.55, linewidth=0, zorder=2)
+        for place, count in Counter(taken).items():
+            if crowded:
+                x, y, area = [place], [row + 0.15], _DISC * count / len(taken)
+            else:
+                (x, y), area = _swarm(place, row + 0.15, count), 7.0
+            axes.scatter(x, y, s=area, color=colours[method], alpha=0.55, linewidth=0, zorder=2)
         axes.scatter([means[method]], [row - 0.3], s=60, color=colours[method], marker=style.marker(method),
                      edgecolor="white", linewidth=0.8, zorder=4)  # fmt: skip
         axes.annotate(f"{means[method]:.2f}", (1.0, row), xycoords=("axes fraction", "data"), xytext=(6, 0),

@@ -1,21 +1,35 @@
-"""An experiment's results folder, read once: every cell with its record, circumstances or failure."""
+"""An experiment's results folder: every cell with its record, circumstances or failure.
+
+Of a record only what tables need is kept. What grows with images and epochs, and journals, are read again
+where they are needed (`CellResult.whole`, `CellResult.journal`): of thousands of runs they fill a memory.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
 from tabench.report import variants
-from tabench.store.encoding import read_json
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.report.listed import RUN_PAGES, listed
+from tabench.store.encoding import read_json, read_lines
+from tabench.store.layout import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import load_record
 
 Json = dict[str, Any]
+APART = {"per_image", "curves"}  # keys of a record that are read again
+# parts of a record, of its cell and of run.json that are equal in many runs
+ALIKE = ("data", "backbone", "parameters", "pictures", "legends", "selection", "environment", "passes")
+ALIKE_IN_CELL = ("dataset", "backbone", "method", "train", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -28,10 +42,9 @@ class CellResult:
         method: Registry name of the method.
         seed: Seed, or None where only a label without one is known.
         state: "done", "failed", "partial", "running" or "pending".
-        record: The deterministic outcome; empty unless done.
+        record: The deterministic outcome without the keys in `APART`; empty unless done.
         run: Circumstances of the run; may be empty.
         failure: Kind, message and traceback of a failed run; empty otherwise.
-        journal: Events of the run in order.
         folder: Where it was read from.
     """
 
@@ -43,8 +56,24 @@ class CellResult:
     record: Json
     run: Json
     failure: Json
-    journal: list[Json]
     folder: Path
+
+    def whole(self) -> Json:
+        """The record with its values for each image and its curves, read now; only if it is done.
+
+        Raises:
+            StoreError: It was there, and cannot be read any more.
+        """
+        path = self.folder / "record.json"
+        try:
+            return dict(from_json(path.read_bytes(), cache_strings="keys"))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"was there, and cannot be read now: {error}", where=str(path)) from error
+
+    @property
+    def journal(self) -> list[Json]:
+        """Events of the run in order, read now."""
+        return read_lines(self.folder / "journal.jsonl")
 
     @cached_property
     def values(self) -> dict[str, dict[str, float | None]]:
@@ -74,6 +103,7 @@ class Results:
         experiment: The resolved experiment as written by the plan.
         cells: Cells in the order of the experiment.
         strangers: Folders of cells that the experiment does not name (left out of every table).
+        run_pages: Runs that the page lists and that get a page of their own, at most; see `listed`.
     """
 
     name: str
@@ -81,11 +111,22 @@ class Results:
     experiment: Json
     cells: list[CellResult]
     strangers: list[str] = field(default_factory=list)
+    run_pages: int = RUN_PAGES
 
     @cached_property
     def done(self) -> list[CellResult]:
         """Cells with a record."""
         return [cell for cell in self.cells if cell.record]
+
+    @cached_property
+    def listed(self) -> list[CellResult]:
+        """The cells that have a page of their own."""
+        return listed(self.cells, self.run_pages)
+
+    @cached_property
+    def paged(self) -> frozenset[str]:
+        """Ids of the listed cells; nothing links to the page of another one."""
+        return frozenset(cell.id for cell in self.listed)
 
     @cached_property
     def first(self) -> Json:
@@ -134,7 +175,11 @@ class Results:
 
     def planned(self, method: str) -> int:
         """Number of cells a method has in the experiment, finished or not."""
-        return sum(cell.method == method for cell in self.cells)
+        return self._planned[method]
+
+    @cached_property
+    def _planned(self) -> Counter[str]:
+        return Counter(cell.method for cell in self.cells)
 
     def title(self, method: str) -> str:
         """A row's name in tables, for example "LoRA-STL" or "LoRA-STL r=8".
@@ -168,10 +213,12 @@ def read_results(results_dir: Path, experiment: str) -> Results:
     place = ExperimentFolder(results_dir, experiment)
     plan = place.read_experiment()
     labels = {str(name): str(label) for name, label in dict(plan.get("cells") or {}).items()}
-    found = [cell.cell_id for cell in place.cells() if cell.state() == "done"]
+    found = _recorded(place.path)
     ids = list(labels) or found
-    cells = _with_variants([_cell(place.cell(name), labels.get(name, "")) for name in ids])
-    strangers = [name for name in found if name not in ids]
+    shared: dict[str, Any] = {}
+    cells = _with_variants([_cell(place.cell(name), labels.get(name, ""), shared) for name in ids])
+    named = set(ids)
+    strangers = [name for name in found if name not in named]
     results = Results(experiment, results_dir, plan, cells, strangers)
     if not results.done:
         counts = Counter(cell.state for cell in cells)
@@ -182,10 +229,21 @@ def read_results(results_dir: Path, experiment: str) -> Results:
     return results
 
 
-def _cell(place: CellFolder, label: str) -> CellResult:
+def _recorded(folder: Path) -> list[str]:
+    """Names of the folders with a record."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if is_name(entry.name) and entry.is_dir())
+    return [name for name in names if (folder / name / "record.json").is_file()]
+
+
+def _cell(place: CellFolder, label: str, shared: dict[str, Any]) -> CellResult:
     state = place.state()
-    record = load_record(place.record).model_dump(mode="json") if state == "done" else {}
+    record = load_record(place.record).model_dump(mode="json", exclude=APART) if state == "done" else {}
+    run = dict(read_json(place.run)) if place.run.is_file() else {}
+    _once(run, ALIKE, shared)
     if record:
+        _once(record, ALIKE, shared)
+        _once(record["cell"], ALIKE_IN_CELL, shared)
         label = label or record["label"]
         method, seed = record["cell"]["method"]["name"], record["cell"]["seed"]
     else:
@@ -198,11 +256,17 @@ def _cell(place: CellFolder, label: str) -> CellResult:
         seed,
         state,
         record,
-        dict(read_json(place.run)) if place.run.is_file() else {},
+        run,
         place.read_failure() if state == "failed" else {},
-        place.read_journal(),
         place.path,
     )
+
+
+def _once(content: Json, keys: Iterable[str], shared: dict[str, Any]) -> None:
+    """Let runs that have equal parts under these keys share one object."""
+    for key in keys:
+        if key in content:
+            content[key] = shared.setdefault(json.dumps(content[key]), content[key])
 
 
 def _split(label: str) -> tuple[str, int | None]:

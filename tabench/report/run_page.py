@@ -33,7 +33,7 @@ _HEAD = (
 
 @dataclass(frozen=True)
 class RunPages:
-    """The pages of all runs of an experiment.
+    """The pages of an experiment's runs: of all, or of the listed ones where there are very many.
 
     Attributes:
         results: What was run.
@@ -47,7 +47,7 @@ class RunPages:
 
     def pages(self) -> Iterator[tuple[str, str]]:
         """Cell id and page, one after the other: thousands of them are never held at once."""
-        cells = self.results.cells
+        cells = self.results.listed
         for i, cell in enumerate(cells):
             yield (
                 cell.id,
@@ -58,7 +58,7 @@ class RunPages:
     def _kin(self) -> dict[str, list[CellResult]]:
         """Row key to its runs."""
         kin: dict[str, list[CellResult]] = {}
-        for cell in self.results.cells:
+        for cell in self.results.listed:
             kin.setdefault(cell.method, []).append(cell)
         return kin
 
@@ -71,8 +71,9 @@ class RunPages:
         return wording.warning(self.results), wording.short_warning(self.results)
 
     def _page(self, cell: CellResult, before: CellResult | None, after: CellResult | None) -> str:
-        record = cell.record
-        placed = extremes(record) if record else []
+        record, whole = cell.record, cell.whole() if cell.record else {}
+        placed = extremes(whole) if whole else []
+        journal = cell.journal
         pictures = RunPictures(self.results, self.album, cell)
         known = facts(cell.run)
         warning, short_warning = self._warnings
@@ -88,13 +89,13 @@ class RunPages:
             short_warning=short_warning,
             protocols=list(dict.fromkeys(m["protocol"] for m in record["metrics"])) if record else [],
             metrics=_metrics(record) if record else [],
-            sparks=sparks(record, self._protocol) if record else [],
+            sparks=sparks(whole, self._protocol) if whole else [],
             spark_protocol=self._protocol,
             extremes=[pictures.ends(task) for task in placed],
             images=pictures.images(placed) if record else [],
             circumstances={key: known.pop(key) for key in _HEAD if key in known} | known,
-            journal="".join(_line(event) for event in cell.journal[-EVENTS:]),
-            left_out=max(0, len(cell.journal) - EVENTS),
+            journal="".join(_line(event) for event in journal[-EVENTS:]),
+            left_out=max(0, len(journal) - EVENTS),
             version=__version__,
         )  # fmt: skip
 

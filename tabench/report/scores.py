@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tabench.report.reading import CellResult, Results
+from tabench.report.wording import few
 from tabench.stats.delta_b import delta_b
 
 DELTA_DIGITS = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Point:
     """One run's value.
 
@@ -37,7 +38,7 @@ def metric_points(results: Results, method: str, column: str, protocol: str) -> 
             undefined.append(cell.label)
         else:
             points.append(_point(cell, value))
-    reason = f"undefined in protocol “{protocol}” for {', '.join(undefined)}" if undefined else ""
+    reason = f"undefined in protocol “{protocol}” for {few(undefined)}" if undefined else ""
     return points, reason
 
 
@@ -73,7 +74,7 @@ def deltas(
             points.append(_point(cell, change))
     reasons = []
     if missing:
-        reasons.append(f"{results.title(baseline)} has no finished run with seed {', '.join(missing)}")
+        reasons.append(f"{results.title(baseline)} has no finished run with seed {few(missing)}")
     if undefined:
         reasons.append(f"{', '.join(sorted(undefined))} undefined in protocol “{protocol}”")
     return points, "; ".join(reasons)

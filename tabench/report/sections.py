@@ -14,7 +14,6 @@ from tabench.report import grid, paper_figures, reproduction, wording
 from tabench.report.circumstances import circumstances
 from tabench.report.extras import Extras
 from tabench.report.factor_table import factor_rows
-from tabench.report.factors import read_factors
 from tabench.report.frames import Table
 from tabench.report.published import Published
 from tabench.report.reading import Results
@@ -95,7 +94,7 @@ def _method(content: Content) -> Context | None:
 
 
 def _factors(content: Content) -> Context | None:
-    rows = factor_rows(read_factors(content.results))
+    rows = [row for row in factor_rows(content.parts.factors) if content.parts.shows(row.method)]
     found = {stem: content.pictures[stem] for stem in paper_figures.FACTORS if stem in content.pictures}
     return {"factor_rows": rows, "factor_figures": found} if rows else None
 

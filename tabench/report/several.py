@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from tabench.report.listed import RUN_PAGES
 from tabench.report.site import render
 
 
@@ -22,6 +23,7 @@ class Page:
         out: Where its page goes.
         published: CSV of published values, or None.
         overview: Whether it links to an overview one folder up.
+        run_pages: Runs that get a page of their own, at most.
     """
 
     results: Path
@@ -29,11 +31,17 @@ class Page:
     out: Path
     published: Path | None
     overview: bool
+    run_pages: int = RUN_PAGES
 
     def write(self) -> list[Path]:
         """Render it; the files written, the page first."""
         return render(
-            self.results, self.experiment, self.out, published_file=self.published, overview=self.overview
+            self.results,
+            self.experiment,
+            self.out,
+            published_file=self.published,
+            overview=self.overview,
+            run_pages=self.run_pages,
         )
 
 

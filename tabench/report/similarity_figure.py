@@ -92,9 +92,7 @@ def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
 def layers_caption(results: Results, factors: Sequence[MethodFactors]) -> str:
     """The same layer by layer."""
     order = wording.listing([task.replace("_", " ") for task in factors[0].tasks])
-    runs = wording.listing(
-        [f"{results.title(p.method)}: {wording.counted(len(p.files), 'run')}" for p in factors]
-    )
+    runs = wording.listing([f"{results.title(p.method)}: {_runs(p)}" for p in factors])
     return (
         "Cosine similarity of the tasks in each adapted layer, counted from the image on (mean over runs; "
         f"{runs}). Tasks from left to right and from top to bottom: {order}.{_left_out(factors)}"
@@ -104,8 +102,13 @@ def layers_caption(results: Results, factors: Sequence[MethodFactors]) -> str:
 def runs_and_layers(results: Results, factors: Sequence[MethodFactors]) -> str:
     """For captions: "4 layers; TA-LoRA: 3 runs, LoRA-STL: 3 runs"."""
     layers = sorted({len(part.layers) for part in factors})
-    runs = ", ".join(f"{results.title(p.method)}: {wording.counted(len(p.files), 'run')}" for p in factors)
+    runs = ", ".join(f"{results.title(p.method)}: {_runs(p)}" for p in factors)
     return f"{wording.listing([str(n) for n in layers])} layers; {runs}"
+
+
+def _runs(part: MethodFactors) -> str:
+    count = wording.counted(len(part.files), "run")
+    return f"{count} of {len(part.files) + part.unread}, the lowest seeds" if part.unread else count
 
 
 def draw_similarity(found: Sequence[Panel]) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,12 +11,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tabench.report import curves, grid, latex, paper_figures, plain, style, summary, wording
-from tabench.report.collector import uncollected
+from tabench.report import curves, grid, latex, listed, paper_figures, plain, style, summary, wording
+from tabench.report.chosen import FIGURE_ROWS, PAGE_ROWS, choose
+from tabench.report.collector import set_aside, uncollected
 from tabench.report.definitions import definitions_table
 from tabench.report.extras import Extras
 from tabench.report.frames import Table, results_table
 from tabench.report.grid_figure import draw_grid
+from tabench.report.listed import RUN_PAGES
 from tabench.report.page import page
 from tabench.report.pictures import Album
 from tabench.report.published import read_published
@@ -48,6 +51,7 @@ def render(
     *,
     published_file: Path | None = None,
     overview: bool = False,
+    run_pages: int = RUN_PAGES,
 ) -> list[Path]:
     """Render an experiment's report.
 
@@ -57,6 +61,7 @@ def render(
         out_dir: Gets ``index.html`` (one self-contained file), ``runs/``, ``tables/`` and ``figures/``.
         published_file: CSV of published values; by default the one that the experiment names.
         overview: Whether pages link to an overview one folder above `out_dir`.
+        run_pages: Runs that are listed and get a page of their own, at most.
 
     Returns:
         The files written, ``index.html`` first.
@@ -64,7 +69,7 @@ def render(
     Raises:
         StoreError: No finished results, a damaged record, or a folder that cannot be written.
     """
-    results = read_results(results_dir, experiment)
+    results = replace(read_results(results_dir, experiment), run_pages=run_pages)
     published = read_published(results, published_file)
     comparable = published.of_dataset(results.first["data"]["name"]) if published else None
     beside = comparable if results.profile == "paper" else None
@@ -74,11 +79,19 @@ def render(
     tables = [results_table(results, protocol, beside) for protocol in present]
     definitions = definitions_table(results, present)
     qualitative = grid.read_grid(results)
-    figures = _drawings(results, tables, qualitative)
+    figures = _drawings(results, tables, qualitative, extras)
     # the grid stands on the page as real images
-    drawn = {stem: style.drawn(d.draw, page=stem != "figure4") for stem, d in figures.items()}
+    drawn = {}
+    with set_aside():
+        for stem, drawing in figures.items():
+            drawn[stem] = style.drawn(drawing.draw, page=stem != "figure4")
+            gc.collect()  # a figure is full of cycles, and takes 15 MB
     pictures = {stem: Picture(figures[stem].caption, files.svg) for stem, files in drawn.items() if files.svg}
-    content = Content(results, tables, qualitative, pictures, apart, definitions, extras)
+    shown_rows = choose(results, tables[0], PAGE_ROWS)
+    extras.rows = frozenset(shown_rows.rows)
+    short = [shown_rows.table(table) for table in tables]
+    shorter = shown_rows.table(definitions) if definitions is not None else None
+    content = Content(results, short, qualitative, pictures, apart, shorter, extras)
     sections, names = shown(content)
     written = [*tables, *([definitions] if definitions is not None else [])]
     stems = [*(table.name for table in written), *(sheet.name for sheet in extras.sheets() if sheet.fits)]
@@ -89,6 +102,8 @@ def render(
         **extras.files(),
         summary.FILE: dumps(summary.summarise(results, tables, sections, inputs).model_dump(mode="json")),
     }
+    if len(results.listed) < len(results.cells):
+        files[listed.FILE] = listed.runs_csv(results)
     for table in written:
         files[f"tables/{table.name}.tex"] = latex.latex(table)
         files[f"tables/{table.name}.csv"] = plain.csv(table)
@@ -103,7 +118,7 @@ def render(
 
 
 def _write_runs(results: Results, folder: Path, *, overview: bool) -> list[Path]:
-    """Write every run's page and what they share; remove what belongs to cells that are gone."""
+    """Write the runs' pages and what they share; remove what belongs to cells that are gone."""
     album = Album(folder / "pictures")
     pages = RunPages(results, album, overview).pages()
     written = [_write(folder / f"{cell_id}.html", html) for cell_id, html in pages]
@@ -120,21 +135,24 @@ def _write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | None) -> dict[str, Drawing]:
+def _drawings(
+    results: Results, tables: list[Table], qualitative: grid.Grid | None, extras: Extras
+) -> dict[str, Drawing]:
     """File stem to figure, only what the records support."""
-    table = tables[0]
+    chosen = choose(results, tables[0], FIGURE_ROWS)
+    results, table = chosen.results(results), chosen.table(tables[0])
+    factors = [part for part in extras.factors if part.method in chosen.rows]
     found = {}
     if qualitative is not None:
         found["figure4"] = Drawing(
             grid.caption(results, qualitative), partial(draw_grid, results, qualitative)
         )
-    metrics = curves.metric_frame(results, table.protocol)
+    losses, metrics = curves.curve_frames(results, table.protocol)
     if not metrics.empty:
         found["curves_metrics"] = Drawing(
             f"Metrics on the evaluated images during training (protocol “{table.protocol}”). {curves.BAND}",
             partial(curves.draw_metrics, results, metrics, table.protocol),
         )
-    losses = curves.loss_frame(results)
     if not losses.empty:
         found["curves_loss"] = Drawing(
             f"Training loss of each task. {curves.BAND}", partial(curves.draw_losses, results, losses)
@@ -147,7 +165,10 @@ def _drawings(results: Results, tables: list[Table], qualitative: grid.Grid | No
             "over seeds.",
             partial(draw_tradeoff, results, table),
         )
-    for stem, (caption, draw) in paper_figures.drawings(results, table.protocol).items():
+    for stem, (caption, draw) in paper_figures.drawings(results, table.protocol, factors).items():
         found[stem] = Drawing(caption, draw)
     warning = wording.short_warning(results)
-    return {stem: replace(d, caption=f"{warning} {d.caption}".strip()) for stem, d in found.items()}
+    return {
+        stem: replace(d, caption=f"{warning} {d.caption}{chosen.sentence}".strip())
+        for stem, d in found.items()
+    }

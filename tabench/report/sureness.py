@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
 
 from tabench.report import wording
 from tabench.report.reading import Results
 from tabench.report.sheet import Sheet
-from tabench.stats.paired import Comparison, compare, holm, mean_over_seeds
+from tabench.stats.paired import Comparison, compare, holm, mean_over_rows, mean_over_seeds
 
+_Column = tuple[tuple[str, ...], npt.NDArray[np.float64]]  # image ids, and one run's value of each
 LEVEL = 0.05
 RULE = (
     "An image's value is averaged over seeds first; the images are the sample. Wilcoxon signed-rank test and "
@@ -103,7 +108,11 @@ class Contrasts:
 
     def row(self, method: str, metric: Tested) -> Contrast | None:
         """The contrast of a method in a metric; None if they share no image."""
-        return next((row for row in self.rows if (row.method, row.metric) == (method, metric)), None)
+        return self._by_pair.get((method, metric))
+
+    @cached_property
+    def _by_pair(self) -> dict[tuple[str, Tested], Contrast]:
+        return {(row.method, row.metric): row for row in self.rows}
 
 
 def reference_method(results: Results) -> str | None:
@@ -122,13 +131,14 @@ def contrasts(results: Results) -> Contrasts | None:
     if reference is None:
         return None
     others = [method for method in results.methods if method != reference and results.of(method)]
-    found = []
-    for metric in _tested(results):
-        theirs = _per_image(results, reference, metric.id)
-        for method in others:
-            comparison = compare(_per_image(results, method, metric.id), theirs)
-            if comparison.n:
-                found.append((method, metric, comparison))
+    tested = _tested(results)
+    theirs = _per_image(results, reference, tested)
+    compared = {}
+    for method in others:  # one after the other: their values are read again
+        mine = _per_image(results, method, tested)
+        compared[method] = {metric: compare(mine[metric.id], theirs[metric.id]) for metric in tested}
+    pairs = ((method, metric) for metric in tested for method in others)
+    found = [(*pair, one) for pair in pairs if (one := compared[pair[0]][pair[1]]).n]
     if not found:
         return None
     wilcoxon = holm([comparison.p_value for *_, comparison in found])
@@ -191,7 +201,7 @@ def _caption(results: Results, found: Contrasts) -> str:
 
 
 def _tested(results: Results) -> list[Tested]:
-    values, metrics = results.first["per_image"]["values"], dict[str, Tested]()
+    values, metrics = results.done[0].whole()["per_image"]["values"], dict[str, Tested]()
     for m in results.first["metrics"]:
         name = f"{m['task']}.{m['key']}"
         if m["key"] in values.get(m["task"], {}) and name not in metrics:
@@ -201,12 +211,24 @@ def _tested(results: Results) -> list[Tested]:
     return list(metrics.values())
 
 
-def _per_image(results: Results, method: str, metric: str) -> dict[str, float]:
-    task, _, key = metric.partition(".")
-    columns = []
+def _per_image(results: Results, method: str, tested: Sequence[Tested]) -> dict[str, dict[str, float]]:
+    """Metric id to image to the mean over a method's runs."""
+    columns: dict[str, list[_Column]] = {metric.id: [] for metric in tested}
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}  # all runs on the same images share one list of ids
     for cell in results.of(method):
-        images = cell.record["per_image"]
-        values = images["values"].get(task, {}).get(key)
-        if values is not None:
-            columns.append(dict(zip(images["ids"], values, strict=True)))
-    return mean_over_seeds(columns)
+        images = cell.whole()["per_image"]
+        ids = tuple(images["ids"])
+        ids = same.setdefault(ids, ids)
+        for name, kept in columns.items():
+            task, _, key = name.partition(".")
+            values = images["values"].get(task, {}).get(key)
+            if values is not None:
+                kept.append((ids, np.array(values, dtype=np.float64)))  # None becomes NaN
+    return {name: _mean(kept) for name, kept in columns.items()}
+
+
+def _mean(columns: Sequence[_Column]) -> dict[str, float]:
+    """`mean_over_seeds`, by arrays where all runs have the same images."""
+    if len({id(ids) for ids, _ in columns}) == 1:
+        return mean_over_rows(columns[0][0], np.stack([values for _, values in columns]))
+    return mean_over_seeds([dict(zip(ids, values.tolist(), strict=True)) for ids, values in columns])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tabench.report.reading import Results
 
+FEW, SHORT = 20, 5  # names that stand in one sentence, and how many stand for more
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 PROTOCOLS = {
@@ -56,6 +57,20 @@ def listing(words: Sequence[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def few(words: Sequence[str]) -> str:
+    """Words with commas between them; of more than `FEW` only the first, and how many others there are."""
+    if len(words) <= FEW:
+        return ", ".join(words)
+    return f"{', '.join(words[:SHORT])} and {len(words) - SHORT} others"
+
+
+def seed_text(seeds: Sequence[int]) -> str:
+    """Seeds in ascending order: "0, 1 and 2"; of more than `FEW` their number and range."""
+    if len(seeds) <= FEW:
+        return listing([str(seed) for seed in seeds])
+    return f"{len(seeds)} of them, {seeds[0]} to {seeds[-1]}"
 
 
 def counted(amount: int, noun: str) -> str:
@@ -110,19 +125,17 @@ def states(results: Results) -> str:
 
 def metric_notes(results: Results, protocol: str) -> list[str]:
     """What tasks said about their values (absent classes, skipped images), with the runs it holds for."""
-    heard: dict[str, list[str]] = {}
+    heard: dict[str, dict[str, None]] = {}  # the labels in order
     for cell in results.done:
         for metric in cell.record["metrics"]:
             if metric["protocol"] == protocol:
                 for note in metric["notes"]:
-                    runs = heard.setdefault(f"{metric['task']}: {note}", [])
-                    if cell.label not in runs:
-                        runs.append(cell.label)
+                    heard.setdefault(f"{metric['task']}: {note}", {})[cell.label] = None
     total = len(results.done)
     return [
         note
         if len(runs) == total
-        else f"{note} ({listing(runs[:3])}{' and others' if len(runs) > 3 else ''})"
+        else f"{note} ({listing([*runs][:3])}{' and others' if len(runs) > 3 else ''})"
         for note, runs in heard.items()
     ]
 
@@ -137,7 +150,7 @@ def footnotes(results: Results, protocol: str) -> list[str]:
     definition = PROTOCOLS.get(protocol, "defined by the task.")
     lines = [short_warning(results)] if short_warning(results) else []
     lines += [
-        f"Mean ± standard deviation over seeds ({listing([str(s) for s in seeds])}); best bold, second "
+        f"Mean ± standard deviation over seeds ({seed_text(seeds)}); best bold, second "
         "underlined; parameters are not ranked.",
         f"Data: {record['data']['title']}, trained on {counts['train']} and evaluated on "
         f"{counted(counts['eval'], 'image')} of {size[0]}×{size[1]} pixels.",

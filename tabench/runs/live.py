@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -16,6 +17,8 @@ from tabench.runs.estimate import duration
 from tabench.runs.executor import Event, Job
 
 LINE_SECONDS = 10.0  # least time between two plain lines about steps
+MANY = 60  # rows that are shown at a time
+ORDER = ("running", "failed", "interrupted", "waiting", "done")  # of the rows, where there are more
 STYLES = {"done": "green", "failed": "red", "running": "cyan", "interrupted": "yellow", "waiting": "dim"}
 
 
@@ -97,8 +100,15 @@ class LiveTable:
 
     def render(self) -> Table:
         """The table as it is now."""
-        table = Table("cell", "state", "epoch", "step", "loss", "time left", box=None, pad_edge=False)
-        for label, state, *rest in self.rows.values():
+        rows = list(self.rows.values())
+        caption = None
+        if len(rows) > MANY:  # rich needs half a millisecond a row, four times a second
+            counts = Counter(state for _, state, *_ in rows)
+            caption = ", ".join(f"{counts[state]} {state}" for state in ORDER if counts[state])
+            rows = sorted(rows, key=lambda row: ORDER.index(row[1]))[:MANY]
+        heads = ("cell", "state", "epoch", "step", "loss", "time left")
+        table = Table(*heads, box=None, pad_edge=False, caption=caption)
+        for label, state, *rest in rows:
             table.add_row(label, Text(state, style=STYLES.get(state, "")), *rest)
         return table
 

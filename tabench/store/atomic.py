@@ -39,7 +39,7 @@ def write_bytes(path: str | Path, data: bytes, *, durable: bool = True) -> None:
     Raises:
         StoreError: The path cannot be written; the message says why. Nothing is left behind.
     """
-    with _replacing(Path(path), durable) as file:
+    with replacing(Path(path), durable=durable) as file:
         file.write(data)
 
 
@@ -49,7 +49,7 @@ def copy_file(source: str | Path, path: str | Path) -> None:
     Raises:
         StoreError: The source cannot be read or the path cannot be written. Nothing is left behind.
     """
-    with _replacing(Path(path), durable=True) as file, Path(source).open("rb") as held:
+    with replacing(Path(path)) as file, Path(source).open("rb") as held:
         shutil.copyfileobj(held, file)
 
 
@@ -69,8 +69,16 @@ def check_writable(folder: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path, durable: bool) -> Iterator[BinaryIO]:
-    """A file that takes the path's place when the block ends well, and is removed otherwise."""
+def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file that takes the path's place when the block ends well, and is removed otherwise.
+
+    Args:
+        path: Where it goes; missing folders are made.
+        durable: As for `write_bytes`.
+
+    Raises:
+        StoreError: The path cannot be written; the message says why.
+    """
     with explained(path):
         _make_folder(path.parent)
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")

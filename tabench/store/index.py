@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -108,6 +109,18 @@ def read_index(results_dir: str | Path, experiment: str) -> Index:
     index = Index({known.cell_id: known for known in found if known.state != "pending"})
     memo.save()
     return index
+
+
+def read_cells(results_dir: str | Path, experiment: str, names: Iterable[str]) -> Index:
+    """What is known of some cells, read from their files now: for a look at the few that are not done.
+
+    Raises:
+        StoreError: A file is there but cannot be read.
+    """
+    root = Path(results_dir)
+    memo = Memo(ExperimentFolder(root, experiment).path / INDEX_FILE, load=False)  # and is not saved
+    found = (_known(memo, root, experiment, name) for name in names)
+    return Index({known.cell_id: known for known in found if known.state != "pending"})
 
 
 def _known(memo: Memo, root: Path, experiment: str, name: str) -> Known:

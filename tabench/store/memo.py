@@ -32,12 +32,13 @@ class Memo:
 
     Args:
         path: Where it is kept; need not exist.
+        load: Whether to start from what is kept there; without, every file that is asked for is read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, load: bool = True) -> None:
         self.path = path
         self._folder = str(path.parent)
-        self._held, self._texts = _load(path)
+        self._held, self._texts = _load(path) if load else ({}, [])
         self._kept: dict[str, list[Any]] = {}
         self._changed = False
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("", "plan", "run", "evaluate", "status", "bench", "pretrain", "data prepare", "store merge")
+COMMANDS = ("", "plan", "run", "evaluate", "status", "bench", "pretrain", "data prepare", "store merge",
+            "report", "export table")  # fmt: skip
 FOLDER = Path(__file__).parent / "help"
 
 

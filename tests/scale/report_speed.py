@@ -1,49 +1,44 @@
-"""How long `tabench report` takes for thousands of runs. Not a test: a loaded machine would make it fail.
+"""How long `tabench report` takes for 20,000 runs; run by `nox -s bench-report`.
 
-Writes made-up records of 7 methods x 286 seeds, renders them in a process of its own and prints its
-processor time and peak memory. Ends with 1 if either is over its limit.
+The runs are made up (see `made_up_store`). Limits: 60 s of processor time, 1 GB, and a page of 5 MB.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import report_fixtures as made
+from made_up_store import make, options, shape_of
+from measuring import Log, say
 
-CPU_S = 20.0
-PEAK_MB = 1000.0
+PAGE_MB = 5.0
 
 
-def main() -> int:
+def main() -> None:
     """Make the records, render them, compare with the limits."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=2002, help="about how many runs")
-    cells = parser.parse_args().cells
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        seeds = tuple(range(max(1, cells // len(made.METHODS))))
-        made.write_results(root / "results", seeds=seeds)
-        command = [sys.executable, "-c", "from tabench.cli import main; main()", "report", "nyuv2"]
-        started = time.monotonic()
-        subprocess.run(command, cwd=root, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
-        wall = time.monotonic() - started
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024  # KiB on Linux
-        pages = len(list((root / "reports" / "nyuv2" / "runs").glob("*.html")))
-        megabytes = sum(p.stat().st_size for p in (root / "reports").rglob("*") if p.is_file()) / 1e6
-    print(  # noqa: T201
-        f"{pages} runs: {cpu:.1f} s processor, {wall:.1f} s wall, {peak:.0f} MB peak, "
-        f"{megabytes:.0f} MB written"
-    )
-    return int(cpu > CPU_S or peak > PEAK_MB)
+    options(parser)
+    parser.add_argument("--limit", type=float, default=60.0, help="processor seconds")
+    parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--all-runs", action="store_true", help="a page for every run; no limit of time")
+    given = parser.parse_args()
+    log = Log()
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        make(root / "results", shape_of(given))
+        words = ["report", "nyuv2", *(["--all-runs"] if given.all_runs else [])]
+        limit = None if given.all_runs else given.limit
+        log.run("report", *words, cwd=root, turns=given.turns, cpu_s=limit)
+        home = root / "reports" / "nyuv2"
+        pages = len(list((home / "runs").glob("*.html")))
+        page = (home / "index.html").stat().st_size / 1e6
+        whole = sum(path.stat().st_size for path in home.rglob("*") if path.is_file()) / 1e6
+        say(f"{pages} run pages, index.html {page:.1f} MB, {whole:.0f} MB written")
+    if page > PAGE_MB:
+        log.over.append(f"index.html of {page:.1f} MB (at most {PAGE_MB:g} MB)")
+    log.end()
 
 
 if __name__ == "__main__":

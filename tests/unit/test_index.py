@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_fixtures import record, run_facts
 
+from tabench import __version__
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
-from tabench.store.index import INDEX_FILE, Index, cell_of, read_index, settings_of
+from tabench.store.index import INDEX_FILE, Index, cell_of, read_cells, read_index, settings_of
 from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.memo import MEMO_VERSION
 from tabench.store.record import load_record
 
 METHODS = ("ta-lora", "lora-stl", "frozen")
@@ -151,6 +155,115 @@ def test_settled_files_are_not_read_again(folder: Folder, monkeypatch: pytest.Mo
     monkeypatch.setattr("tabench.store.index._run_facts", never)
     assert read_index(folder.root, "nyuv2") == first
     assert first.cells[IDS[0]].wall_s == 120.0
+
+
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Files that the memo opens from now on, as "<cell's folder>/<name>"."""
+    names: list[str] = []
+
+    def counting(path: str, mode: str) -> Any:
+        names.append("/".join(Path(path).parts[-2:]))
+        return Path(path).open(mode)
+
+    monkeypatch.setattr("tabench.store.memo.open", counting, raising=False)
+    return names
+
+
+def test_a_new_record_costs_one_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(CellFolder(folder.root, "nyuv2", IDS[3]).path)
+    read_index(folder.root, "nyuv2")
+    names = opened(monkeypatch)
+    folder.act("record", 3)
+    assert told(read_index(folder.root, "nyuv2")) == oracle(folder.root)
+    assert names == [f"{IDS[3]}/record.json"]
+    folder.act("run", 3)
+    read_index(folder.root, "nyuv2")
+    read_index(folder.root, "nyuv2")
+    assert names == [f"{IDS[3]}/record.json", f"{IDS[3]}/run.json"]
+
+
+def test_a_record_that_changed_or_went_is_noticed_and_costs_no_other_read(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_index(folder.root, "nyuv2")
+    names = opened(monkeypatch)
+    folder.act("torn record", 1)
+    folder.act("delete record", 2)
+    folder.act("delete cell", 4)
+    found = read_index(folder.root, "nyuv2")
+    assert told(found) == oracle(folder.root)
+    assert names == [f"{IDS[1]}/record.json"]
+    assert found.cells[IDS[1]].problem == "record.json is damaged"
+    assert (found.state(IDS[2]), found.state(IDS[4])) == ("pending", "pending")
+
+
+def test_an_equal_size_and_time_do_not_hide_a_change(folder: Folder) -> None:
+    """The time of the inode's last change cannot be set back."""
+    read_index(folder.root, "nyuv2")
+    run = CellFolder(folder.root, "nyuv2", IDS[0]).run
+    before, times = run.read_text(), run.stat()
+    run.write_text(before.replace('"wall_s": 120.0', '"wall_s": 987.0'))
+    os.utime(run, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (run.stat().st_size, run.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+    assert read_index(folder.root, "nyuv2").cells[IDS[0]].wall_s == 987.0
+
+
+def test_the_index_of_another_folder_is_not_trusted(folder: Folder, tmp_path: Path) -> None:
+    """Another folder's cells may have the same ids, sizes and times; the content differs."""
+    read_index(folder.root, "nyuv2")
+    other = Folder(tmp_path / "other")
+    for path in sorted((folder.root / "nyuv2").glob("*/*.json")):
+        text = path.read_text().replace('"wall_s": 120.0', '"wall_s": 654.0')
+        other.write(other.root / path.relative_to(folder.root), text)
+        times = path.stat()
+        os.utime(other.root / path.relative_to(folder.root), ns=(times.st_atime_ns, times.st_mtime_ns))
+    shutil.copy2(folder.root / "nyuv2" / INDEX_FILE, other.root / "nyuv2" / INDEX_FILE)
+    found = read_index(other.root, "nyuv2")
+    assert told(found) == oracle(other.root)
+    assert found.cells[IDS[0]].wall_s == 654.0
+
+
+def test_the_index_of_an_older_or_newer_version_is_made_again(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = read_index(folder.root, "nyuv2")
+    index = folder.root / "nyuv2" / INDEX_FILE
+    content = json.loads(index.read_text())
+    for version in ("0/0.0.1", f"{MEMO_VERSION}/99.0", f"{MEMO_VERSION + 1}/{__version__}", None, 3):
+        lies = {name: [stamp, {"problem": "a lie"}] for name, (stamp, _) in content["files"].items()}
+        index.write_text(json.dumps({**content, "version": version, "files": lies}))
+        assert read_index(folder.root, "nyuv2") == first
+    names = opened(monkeypatch)
+    assert read_index(folder.root, "nyuv2") == first
+    assert names == [], "and it was written again"
+
+
+def test_processes_that_write_it_at_once_do_no_harm(folder: Folder) -> None:
+    code = (
+        "import sys; from tabench.store.index import read_index\n"
+        "for _ in range(40): read_index(sys.argv[1], 'nyuv2')\n"
+    )
+    command = [sys.executable, "-c", code, str(folder.root)]
+    others = [subprocess.Popen(command) for _ in range(2)]
+    turn = 0
+    while any(process.poll() is None for process in others):
+        turn += 1
+        folder.act("other run" if turn % 2 else "run", turn % len(IDS))
+        assert told(read_index(folder.root, "nyuv2")) == oracle(folder.root)
+    assert [process.returncode for process in others] == [0, 0]
+    assert told(read_index(folder.root, "nyuv2")) == oracle(folder.root)
+    left = [path.name for path in (folder.root / "nyuv2").iterdir() if path.name.startswith(".")]
+    assert left == [INDEX_FILE]
+
+
+def test_a_look_at_some_cells_reads_those_alone(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read_index(folder.root, "nyuv2")
+    held = (folder.root / "nyuv2" / INDEX_FILE).read_bytes()
+    names = opened(monkeypatch)
+    found = read_cells(folder.root, "nyuv2", [IDS[2], "0" * 16])
+    assert found.cells == {IDS[2]: whole.cells[IDS[2]]}
+    assert names == [f"{IDS[2]}/record.json", f"{IDS[2]}/run.json"]
+    assert (folder.root / "nyuv2" / INDEX_FILE).read_bytes() == held
 
 
 def test_a_file_that_changed_just_now_is_always_read_again(tmp_path: Path) -> None:

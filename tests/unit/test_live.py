@@ -7,7 +7,8 @@ from rich.console import Console
 from tiny_run import make_cell
 
 from tabench.runs.executor import Event, Job
-from tabench.runs.live import LiveTable, PlainLines, view_of
+from tabench.runs.live import MANY, LiveTable, PlainLines, view_of
+from tabench.spec.cell import Cell
 
 STEP = {
     "unit": "depth",
@@ -23,6 +24,25 @@ STEP = {
 def _job() -> Job:
     cell = make_cell("lora-stl")
     return Job("x", cell, cell.label, Path("data"), Path("weights"))
+
+
+def test_of_very_many_cells_those_that_run_are_shown() -> None:
+    jobs = [Job("x", cell, f"cell {cell.seed}", Path("d"), Path("w")) for cell in map(_seeded, range(500))]
+    view = LiveTable(jobs, Console(file=io.StringIO(), force_terminal=True))
+    view(Event(jobs[400].cell.id, "step", STEP))
+    view(Event(jobs[3].cell.id, "done", {"wall_s": 61.0}))
+    view(Event(jobs[450].cell.id, "failed", {"kind": "data"}))
+    screen = Console(file=io.StringIO(), width=100)
+    screen.print(view.render())
+    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 1 + MANY + 1
+    assert lines[1].startswith("cell 400 ")
+    assert lines[2].startswith("cell 450 ")
+    assert lines[-1].strip() == "1 running, 1 failed, 497 waiting, 1 done"
+
+
+def _seeded(seed: int) -> Cell:
+    return make_cell("lora-stl").model_copy(update={"seed": seed})
 
 
 def test_a_log_gets_lines() -> None:

@@ -1,0 +1,153 @@
+"""A report of very many runs or rows: what the page leaves out is in a file, and no link leads nowhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import report_fixtures as made
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabench.report import chosen, factors, rank_figure, sections, wording
+from tabench.report.extras import Extras
+from tabench.report.frames import results_table
+from tabench.report.listed import listed
+from tabench.report.page import page
+from tabench.report.reading import read_results
+from tabench.report.site import render
+from tabench.stats.paired import mean_over_rows, mean_over_seeds
+
+METHODS, SEEDS, LIMIT = ("ta-lora", "lora-stl", "full-stl", "frozen"), tuple(range(6)), 8
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """24 runs, of which one failed."""
+    home = made.write_results(tmp_path, seeds=SEEDS, methods=METHODS, pictures=False)
+    bad = home / made.cell_id("frozen", 5)
+    (bad / "record.json").unlink()
+    made.write(bad / "failure.json", {"kind": "data", "message": "no image"})
+    return home
+
+
+def test_few_runs_are_all_listed(folder: Path) -> None:
+    results = read_results(folder.parent, "nyuv2")
+    assert results.listed == results.cells
+    assert results.paged == {cell.id for cell in results.cells}
+
+
+def test_of_many_the_failed_and_the_lowest_seeds_of_each_row_are_listed(folder: Path) -> None:
+    found = listed(read_results(folder.parent, "nyuv2").cells, LIMIT)
+    names = [(cell.method, cell.seed) for cell in found]
+    assert len(names) == LIMIT
+    assert ("frozen", 5) in names
+    assert {(method, 0) for method in METHODS} <= set(names)
+    assert {seed for method, seed in names if (method, seed) != ("frozen", 5)} == {0, 1}
+
+
+def test_open_runs_do_not_push_finished_ones_out(folder: Path) -> None:
+    cells = read_results(folder.parent, "nyuv2").cells
+    waiting = [replace(cell, id=f"w{n}", state="pending", record={}) for n, cell in enumerate(cells)]
+    found = listed([*waiting, *cells], LIMIT)
+    assert len(found) == LIMIT
+    assert sum(bool(cell.record) for cell in found) == LIMIT // 2
+    assert [cell.state for cell in found].count("failed") == 1, "the failed one comes before the waiting ones"
+
+
+def test_pages_are_bounded_and_a_file_names_all_runs(folder: Path, tmp_path: Path) -> None:
+    for path in folder.glob("*/record.json"):
+        made.write(path, json.loads(path.read_text()) | {"curves": {"train": [], "eval": []}})
+    out = tmp_path / "out"
+    render(tmp_path, "nyuv2", out)
+    assert len(list((out / "runs").glob("*.html"))) == 24
+    assert not (out / "tables" / "runs.csv").exists()
+    written = render(tmp_path, "nyuv2", out, run_pages=LIMIT)
+    pages = {path.name for path in (out / "runs").glob("*.html")}
+    assert len(pages) == LIMIT, "those of an earlier rendering are gone"
+    html = (out / "index.html").read_text(encoding="utf-8")
+    assert "8 of the 24 runs are listed here" in html
+    texts = [html, *((out / "runs" / name).read_text(encoding="utf-8") for name in sorted(pages))]
+    for text in texts:
+        links = set(re.findall(r'href="(?:runs/)?([0-9a-f]{16}\.html)"', text))
+        assert links <= pages
+    assert out / "tables" / "runs.csv" in written
+    rows = list(csv.DictReader((out / "tables" / "runs.csv").read_text().splitlines()))
+    assert {row["run"] for row in rows} == {made.cell_id(m, s) for m in METHODS for s in SEEDS}
+    assert [row["failure"] for row in rows if row["state"] == "failed"] == ["data"]
+
+
+def test_a_page_and_a_figure_show_the_baselines_and_the_best_rows(folder: Path) -> None:
+    results = read_results(folder.parent, "nyuv2")
+    table = results_table(results, "paper")
+    assert chosen.choose(results, table, 4).sentence == ""
+    assert chosen.choose(results, table, 4).table(table) is table
+    found = chosen.choose(results, table, 3)
+    assert found.rows == ["ta-lora", "lora-stl", "full-stl"]  # two baselines, and the best by Delta_b
+    assert found.sentence == (
+        " 3 of 4 rows are shown: what the experiment compares with, and the best by Δ_b vs LoRA-STL."
+    )
+    assert found.results(results).methods == found.rows
+    extras = Extras(results, None)
+    extras.rows = frozenset(found.rows)
+    content = sections.Content(results, [found.table(table)], None, {}, None, None, extras)
+    html = page(content, *sections.shown(content))
+    assert "3 of 4 rows are shown" in html
+    assert "tables/table1.csv has all" in html
+    assert html.count('<th scope="row" class="name" data-value="3">Full fine-tuning STL</th>') >= 2
+    assert 'data-value="4">Frozen encoder</th>' not in html.partition('<section id="runs">')[0]
+
+
+def test_places_of_very_many_comparisons_are_discs(folder: Path) -> None:
+    found = rank_figure.read_places(read_results(folder.parent, "nyuv2"), "paper")
+    assert found is not None
+    assert not found.crowded
+    many = replace(found, comparisons=found.comparisons * 20)
+    assert many.crowded
+    results = read_results(folder.parent, "nyuv2")
+    assert "area is the share" in rank_figure.caption(results, many, "paper")
+    sizes = [c.get_sizes() for c in rank_figure.draw_places(results, many).axes[0].collections]
+    assert all(len(area) == 1 for area in sizes)
+
+
+def test_of_very_many_analyses_the_lowest_seeds_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = json.dumps(
+        {"analysis_version": 1, "kind": "tucker", "tasks": [], "layers": [],
+         "mean": {"rows": None, "updates": None}}
+    )  # fmt: skip
+    for method in ("ta-lora", "lora-stl"):
+        for seed in SEEDS:
+            (folder / made.cell_id(method, seed) / "factors.json").write_text(whole)
+    monkeypatch.setattr(factors, "ANALYSED", 12)
+    assert [part.unread for part in factors.read_factors(read_results(folder.parent, "nyuv2"))] == [0, 0]
+    monkeypatch.setattr(factors, "ANALYSED", 7)
+    found = factors.read_factors(read_results(folder.parent, "nyuv2"))
+    assert [(part.seeds, len(part.files), part.unread) for part in found] == [([0, 1, 2], 3, 3)] * 2
+
+
+def test_a_sentence_names_few_seeds_and_counts_many() -> None:
+    assert wording.seed_text([0, 1, 2]) == "0, 1 and 2"
+    assert wording.seed_text(list(range(30))) == "30 of them, 0 to 29"
+    assert wording.few(["a", "b"]) == "a, b"
+    assert wording.few([str(n) for n in range(30)]) == "0, 1, 2, 3, 4 and 25 others"
+
+
+def rows_of(images: int) -> st.SearchStrategy[list[list[float | None]]]:
+    value = st.floats(-1e6, 1e6) | st.none()
+    return st.lists(st.lists(value, min_size=images, max_size=images), min_size=1, max_size=6)
+
+
+@given(st.integers(1, 5).flatmap(rows_of))
+def test_means_over_seeds_by_arrays_are_the_same_bits(rows: list[list[float | None]]) -> None:
+    images = [f"val/{n}" for n in range(len(rows[0]))]
+    columns = [dict(zip(images, row, strict=True)) for row in rows]
+    values = np.array([[math.nan if v is None else v for v in row] for row in rows])
+    assert mean_over_rows(images, values) == mean_over_seeds(columns)
