@@ -20,6 +20,7 @@ import PIL
 
 from tabench.data.base import Array, Progress, Sample, Split
 from tabench.data.codec import Form, Values, forms_of
+from tabench.data.npyfile import map_npy
 
 VERSION = 1  # of this layout
 READER = 1  # raised whenever reading any dataset gives other values than before
@@ -173,10 +174,10 @@ def open_pack(folder: Path, source: Source, split: Split) -> PackedSplit | None:
 def _mapped(path: Path, packed: Packed) -> Values:
     try:
         size = path.stat().st_size
-        array: Values = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        array: Values = np.asarray(map_npy(path))
         if size == packed.bytes and array.shape == packed.shape and array.dtype == np.dtype(packed.stored):
             return array
-    except (OSError, ValueError, EOFError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise DamagedPackError(f"{path.name}: {error}") from error
     raise DamagedPackError(f"{path.name}: {size} bytes of {array.dtype} {array.shape}")
 

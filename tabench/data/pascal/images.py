@@ -71,6 +71,8 @@ def _decode(path: Path, kind: str) -> Image.Image:
                     where=str(path),
                     hint="this is not a file of the dataset",
                 )
+            if kind == "PNG" and getattr(picture, "is_animated", False):
+                raise DataError("an animated PNG, expected one picture", where=str(path))
             picture.load()
             return picture.copy()
     except FileNotFoundError:

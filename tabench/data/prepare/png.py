@@ -35,6 +35,8 @@ def decode(data: bytes, where: str, *, modes: tuple[str, ...]) -> npt.NDArray[np
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise DataError(f"{image.width}x{image.height} pixels are too many", where=where)
+                if getattr(image, "is_animated", False):
+                    raise DataError("an animated PNG, expected one picture", where=where, hint=AGAIN)
                 mode = image.mode
                 image.load()
                 array = np.asarray(image)

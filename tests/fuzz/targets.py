@@ -1,0 +1,25 @@
+"""All formats, by the name that the table calls them; what a format needs is imported in its own process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from fuzz.target import Target
+
+NAMES = {
+    "npy": ("npy image", "npy label", "npy depth", "npy normal"),
+    "images": ("jpeg photo", "png labels", "png normals", "png source"),
+    "archives": ("zip", "tar", "artifact"),
+}
+
+
+def _maker(module: str, name: str) -> Callable[[], Target]:
+    def make() -> Target:
+        found: Target = import_module(f"fuzz.{module}").TARGETS[name]()
+        return found
+
+    return make
+
+
+TARGETS = {name: _maker(module, name) for module, names in NAMES.items() for name in names}
