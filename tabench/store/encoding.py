@@ -44,8 +44,22 @@ def read_json(path: str | Path, hint: str = "restore it, or remove it and run th
         return json.loads(path.read_bytes())
     except OSError as error:
         raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-    except ValueError as error:  # torn JSON and torn UTF-8 alike
+    except (ValueError, RecursionError) as error:  # torn JSON, torn UTF-8, lists inside lists without end
         raise StoreError(f"not whole JSON: {error}", where=str(path), hint=hint) from error
+
+
+def read_object(
+    path: str | Path, hint: str = "restore it, or remove it and run the cell again"
+) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        StoreError: As `read_json`, or it holds something else.
+    """
+    content = read_json(path, hint)
+    if not isinstance(content, dict):
+        raise StoreError("is not a JSON object", where=str(path), hint=hint)
+    return content
 
 
 def read_lines(path: str | Path) -> list[dict[str, Any]]:
@@ -65,7 +79,7 @@ def read_lines(path: str | Path) -> list[dict[str, Any]]:
     for line in lines:
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict):
             events.append(event)

@@ -66,6 +66,7 @@ def _child(make: Callable[[], Target], inputs: int, seed: int, place: Path, keep
         target = make()
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "Reading `.npy`")  # NumPy's word on what Python 2 wrote: it is read
+        warnings.filterwarnings("ignore", "Detected pickle protocol|Validating sparse tensor")  # torch's word before it refuses
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # passed over; pixels are whole
         tally = _fed(target, max(1, inputs // target.cost), seed, folder, keep)
         (place / "part").write_text(json.dumps(vars(tally)))

@@ -11,6 +11,7 @@ NAMES = {
     "npy": ("npy image", "npy label", "npy depth", "npy normal"),
     "images": ("jpeg photo", "png labels", "png normals", "png source"),
     "archives": ("zip", "tar", "artifact"),
+    "tensors": ("safetensors", "pth", "checkpoint"),
 }
 
 
