@@ -12,6 +12,7 @@ NAMES = {
     "images": ("jpeg photo", "png labels", "png normals", "png source"),
     "archives": ("zip", "tar", "artifact"),
     "tensors": ("safetensors", "pth", "checkpoint"),
+    "texts": ("experiment", "--set", "claims", "slurm settings", "published csv", "split list"),
 }
 
 
