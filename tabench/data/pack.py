@@ -8,7 +8,6 @@ that the source gives. A pack is a cache: it can be deleted at any time.
 from __future__ import annotations
 
 import hashlib
-import json
 import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ import PIL
 from tabench.data.base import Array, Progress, Sample, Split
 from tabench.data.codec import Form, Values, forms_of
 from tabench.data.npyfile import map_npy
+from tabench.store.encoding import parse_json
 
 VERSION = 1  # of this layout
 READER = 1  # raised whenever reading any dataset gives other values than before
@@ -212,12 +212,14 @@ def _map_of(array: object) -> mmap.mmap | None:
 
 def _read_manifest(folder: Path) -> tuple[dict[str, object], dict[str, Packed]]:
     try:
-        content = json.loads((folder / MANIFEST).read_bytes())
+        content = parse_json((folder / MANIFEST).read_bytes())
         files = {
             str(kind): Packed(**{**entry, "shape": tuple(int(size) for size in entry["shape"])})
             for kind, entry in content["arrays"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        for packed in files.values():
+            np.dtype(packed.stored), np.dtype(packed.given), packed.bytes + 0
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, SyntaxError) as error:
         raise DamagedPackError(f"{MANIFEST}: {error}") from error
     if any(not kind.isalnum() for kind in files):
         raise DamagedPackError(f"{MANIFEST}: names of kinds that are none")

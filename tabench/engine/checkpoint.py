@@ -125,9 +125,7 @@ def _read_state(path: Path) -> State:
         raise CheckpointError(error.message, where=error.where, hint=AGAIN) from error
     except (TypeError, ValueError) as error:
         first = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"is no state of a checkpoint: {first}", where=str(path), hint=AGAIN
-        ) from error
+        raise CheckpointError(f"is no state of a checkpoint: {first}", where=str(path), hint=AGAIN) from error
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

@@ -6,16 +6,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tabench.errors import StoreError
 from tabench.provenance.checksum import sha256_file
 from tabench.store.atomic import write_json
-from tabench.store.encoding import read_json, read_object
+from tabench.store.encoding import read_object
 from tabench.store.layout import CellFolder
 
-
 FOLDER_SUMS = "sums.json"
+LONGEST_NAME = 255  # of a file beside a record
 
 
 def outcome_files(folder: CellFolder) -> Iterator[Path]:
@@ -47,11 +46,11 @@ def read_sums(folder: CellFolder) -> dict[str, str] | None:
     """
     if not folder.checksums.is_file():
         return None
-    content: Any = read_json(folder.checksums, hint="restore it; without it, only the record is checked")
-    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+    content = read_object(folder.checksums, hint="restore it; without it, only the record is checked")
+    if not all(isinstance(value, str) for value in content.values()):
         raise StoreError("is not a list of files and their sha256", where=str(folder.checksums))
     for name in content:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name or len(name) > LONGEST_NAME:
             raise StoreError(f"'{name}' lies outside the cell's folder", where=str(folder.checksums))
     return content
 

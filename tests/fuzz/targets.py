@@ -13,6 +13,9 @@ NAMES = {
     "archives": ("zip", "tar", "artifact"),
     "tensors": ("safetensors", "pth", "checkpoint"),
     "texts": ("experiment", "--set", "claims", "slurm settings", "published csv", "split list"),
+    "json_files": (
+        "record", "records", "index record", "index run", "index failure", "index memo", "runs", "failure", "journal", "claim", "checksums", "checksums verified", "merged_from verified", "plan", "slurm jobs", "slurm queue", "recipe", "pascal index", "pack manifest", "prepare manifest", "fingerprint cache", "weights note", "bench",
+    ),
 }
 
 

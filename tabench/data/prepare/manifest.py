@@ -96,6 +96,10 @@ def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest
                     where=str(path),
                     hint="give the same sources and options, choose another folder, or delete this one",
                 )
+        if not _sources(held.get("sources")) or not all(map(_sources, held.get("earlier sources", []))):
+            raise DataError(
+                "does not name its sources", where=str(path), hint="delete the folder and start again"
+            )
         earlier = held.get("earlier sources", [])
         if held.get("sources") != wanted["sources"]:
             earlier = [*earlier, held.get("sources")]
@@ -161,6 +165,10 @@ def notes(manifest: Manifest) -> list[str]:
     if not manifest.earlier:
         return []
     return [f"some files may stem from sources that were replaced meanwhile: 'earlier sources' in {FILE}"]
+
+
+def _sources(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(source, dict) for source in value)
 
 
 def _read(path: Path) -> dict[str, Any]:
