@@ -1,4 +1,4 @@
-"""sha256 of files as the run that wrote them left them: checksums.json of a cell, sums.json of a checkpoint."""
+"""sha256 of files as a run left them: checksums.json of a cell, sums.json of a checkpoint."""
 
 from __future__ import annotations
 

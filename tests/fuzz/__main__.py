@@ -20,7 +20,9 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=20_000, help="contents a format (fewer of costly ones)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of contents")
-    parser.add_argument("--only", default="", help="formats whose name contains this, or those of a module here")
+    parser.add_argument(
+        "--only", default="", help="formats whose name contains this, or those of a module here"
+    )
     parser.add_argument("--json", type=Path, help="write the counts to this file")
     parser.add_argument("--keep", type=Path, help="folder for contents that led to a fault")
     asked = parser.parse_args(words)

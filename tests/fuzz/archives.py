@@ -13,11 +13,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz.mutation import damaged
-from fuzz.target import Target
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
+from fuzz.mutation import damaged
+from fuzz.target import Target
 from tabench.artifact.check import check_artifact
 from tabench.data.prepare.members import Budget
 from tabench.data.prepare.tarball import members
@@ -75,7 +75,9 @@ def tars(draw: DrawFn) -> bytes:
                 continue
     data = bytearray(buffer.getvalue())
     if draw(st.booleans()) and len(data) > 512:  # a size field of a header, its checksum made right again
-        data[124:136] = draw(st.sampled_from([b"\x80" + b"\xff" * 11, b"77777777777\0", b"-1         \0", b"\xff" * 12]))
+        data[124:136] = draw(
+            st.sampled_from([b"\x80" + b"\xff" * 11, b"77777777777\0", b"-1         \0", b"\xff" * 12])
+        )
         data[148:156] = b" " * 8
         data[148:156] = b"%06o\0 " % sum(data[:512])
     plain = bytes(data)
@@ -111,7 +113,9 @@ def _zip() -> Target:
 
     good = io.BytesIO()
     with zipfile.ZipFile(good, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo("leftImg8bit/train/a/a_leftImg8bit.png"), b"abc" * 50, zipfile.ZIP_DEFLATED)
+        archive.writestr(
+            zipfile.ZipInfo("leftImg8bit/train/a/a_leftImg8bit.png"), b"abc" * 50, zipfile.ZIP_DEFLATED
+        )
         archive.writestr(zipfile.ZipInfo("README"), b"x")
     return Target("zip", st.one_of(zips(), damaged([good.getvalue()])), use, "a.zip")
 
@@ -132,7 +136,7 @@ def _tar() -> Target:
 
 
 def _artifact() -> Target:
-    from fuzz.samples import record_bytes, cell_id
+    from fuzz.samples import cell_id, record_bytes
 
     names = (f"results/n/{cell_id()}/record.json", "README.md")
     seeds = [artifact(names, record_bytes()), artifact(("README.md",), b"")]

@@ -15,14 +15,17 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz.target import CANARY, Tally, Target, memory_kb
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
+
+from fuzz.target import CANARY, Tally, Target, memory_kb
 
 MB = 1 << 20
 
 
-def feed(make: Callable[[], Target], name: str, inputs: int, seed: int, limit_s: float, keep: Path | None) -> Tally:
+def feed(
+    make: Callable[[], Target], name: str, inputs: int, seed: int, limit_s: float, keep: Path | None
+) -> Tally:
     """Make a target in a fork and feed it.
 
     Args:
@@ -66,7 +69,9 @@ def _child(make: Callable[[], Target], inputs: int, seed: int, place: Path, keep
         target = make()
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "Reading `.npy`")  # NumPy's word on what Python 2 wrote: it is read
-        warnings.filterwarnings("ignore", "Detected pickle protocol|Validating sparse tensor")  # torch's word before it refuses
+        warnings.filterwarnings(
+            "ignore", "Detected pickle protocol|Validating sparse tensor"
+        )  # torch's word before it refuses
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # passed over; pixels are whole
         tally = _fed(target, max(1, inputs // target.cost), seed, folder, keep)
         (place / "part").write_text(json.dumps(vars(tally)))
@@ -81,7 +86,9 @@ def _child(make: Callable[[], Target], inputs: int, seed: int, place: Path, keep
 def _fed(target: Target, inputs: int, seed: int, folder: Path, keep: Path | None) -> Tally:
     warm = Tally(target.name)
     tally = Tally(target.name)
-    sys.unraisablehook = lambda found: tally.left.append(f"{type(found.exc_value).__name__}: {found.exc_value}")
+    sys.unraisablehook = lambda found: tally.left.append(
+        f"{type(found.exc_value).__name__}: {found.exc_value}"
+    )
 
     @seeded(seed)
     @settings(max_examples=inputs, database=None, deadline=None, phases=[Phase.generate],

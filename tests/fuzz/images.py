@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from fuzz.mutation import damaged
-from fuzz.target import Target
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from PIL import Image, PngImagePlugin
 
+from fuzz.mutation import damaged
+from fuzz.target import Target
 from tabench.data.pascal.images import read_colours, read_indices, read_rgb
 from tabench.data.prepare.png import decode
 
@@ -25,7 +25,9 @@ SIDES = (0, 1, 6, 8, 65_535, 20_000, 2**31 - 1, 2**32 - 1)
 def picture(mode: str, kind: str, **options: object) -> bytes:
     """A small picture of noise."""
     rng = np.random.default_rng(0)
-    made = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).convert("L" if mode == "I;16" else mode)
+    made = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).convert(
+        "L" if mode == "I;16" else mode
+    )
     buffer = io.BytesIO()
     (made.convert("I").convert("I;16") if mode == "I;16" else made).save(buffer, kind, **options)
     return buffer.getvalue()
@@ -33,7 +35,9 @@ def picture(mode: str, kind: str, **options: object) -> bytes:
 
 def chunk(name: bytes, data: bytes, right: bool = True) -> bytes:
     """One chunk of a PNG file."""
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data) ^ (not right))
+    return (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data) ^ (not right))
+    )
 
 
 def pngs() -> list[bytes]:
@@ -44,7 +48,12 @@ def pngs() -> list[bytes]:
     animated = io.BytesIO()
     frames[0].save(animated, "PNG", save_all=True, append_images=frames[1:])
     paletted = picture("P", "PNG", transparency=bytes(range(256)))
-    return [*(picture(mode, "PNG") for mode in MODES), animated.getvalue(), paletted, picture("RGB", "PNG", pnginfo=texts)]
+    return [
+        *(picture(mode, "PNG") for mode in MODES),
+        animated.getvalue(),
+        paletted,
+        picture("RGB", "PNG", pnginfo=texts),
+    ]
 
 
 @st.composite
@@ -65,7 +74,9 @@ def forged_png(draw: DrawFn) -> bytes:
     }  # fmt: skip
     parts = [chunk(b"IHDR", head, draw(st.booleans()) or draw(st.booleans()))]
     parts += [more[name] for name in draw(st.lists(st.sampled_from(sorted(more)), max_size=4))]
-    parts += [chunk(b"IDAT", zeros)] * draw(st.integers(0, 2)) + [chunk(b"IEND", b"")] * draw(st.integers(0, 1))
+    parts += [chunk(b"IDAT", zeros)] * draw(st.integers(0, 2)) + [chunk(b"IEND", b"")] * draw(
+        st.integers(0, 1)
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
@@ -77,7 +88,12 @@ def jpegs() -> list[bytes]:
     one = Image.new("RGB", (8, 6))
     one.save(several, "MPO", save_all=True, append_images=[one])
     found = [picture(mode, "JPEG") for mode in ("L", "RGB", "CMYK")]
-    return [*found, picture("RGB", "JPEG", progressive=True), picture("RGB", "JPEG", exif=exif), several.getvalue()]
+    return [
+        *found,
+        picture("RGB", "JPEG", progressive=True),
+        picture("RGB", "JPEG", exif=exif),
+        several.getvalue(),
+    ]
 
 
 def _reading(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path], object]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import report_fixtures as made
+
 from fuzz.json_values import mutated
 from fuzz.samples import cell_id, record
 from fuzz.target import Target
-
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
 from tabench.data.pascal.layout import read_index as read_pascal_index
@@ -30,11 +30,20 @@ from tabench.store.sums import read_sums
 from tabench.store.verify import verify_experiment
 
 ROOT = Path(__file__).parents[2]
-FAILURE = {"kind": "data", "message": "torn", "traceback": "Traceback ...", "attempt": 2, "step": 3, "ids": ["val/3"]}
+FAILURE = {
+    "kind": "data",
+    "message": "torn",
+    "traceback": "Traceback ...",
+    "attempt": 2,
+    "step": 3,
+    "ids": ["val/3"],
+}
 CLAIM = {"host": os.uname().nodename, "pid": os.getpid(), "started": "123"}
 
 
-def target(name: str, path: str, seeds: Sequence[Any], read: Callable[[Path], object], **options: Any) -> Target:
+def target(
+    name: str, path: str, seeds: Sequence[Any], read: Callable[[Path], object], **options: Any
+) -> Target:
     """Reading one JSON file that lies at `path` below the folder."""
 
     def use(content: bytes, folder: Path) -> object:
@@ -53,7 +62,10 @@ def _cell(path: Path) -> CellFolder:
 def _index(path: Path) -> object:
     (path.parents[1] / INDEX_FILE).unlink(missing_ok=True)
     index = read_index(path.parents[2], path.parents[1].name)
-    found = [(known.state, known.problem, known.wall_s, known.finished, known.message) for known in index.cells.values()]
+    found = [
+        (known.state, known.problem, known.wall_s, known.finished, known.message)
+        for known in index.cells.values()
+    ]
     json.dumps(found, allow_nan=False)
     return [known.cell() for known in index.recorded]
 
@@ -70,14 +82,20 @@ def _memo(path: Path) -> object:
 
 
 def _memo_seed() -> Any:
-    return {"version": "1/0.1.0", "texts": ["x" * 300], "files": {f"{cell_id()}/record.json": [[1, 2, 3], {"settings": [0], "method": "ta-lora", "seed": 0}]}}
+    return {
+        "version": "1/0.1.0",
+        "texts": ["x" * 300],
+        "files": {f"{cell_id()}/record.json": [[1, 2, 3], {"settings": [0], "method": "ta-lora", "seed": 0}]},
+    }
 
 
 def _verified(path: Path) -> object:
     home = path.parent
     if not (home / "record.json").exists():
         (home / "record.json").write_text(json.dumps(record()))
-    found = verify_experiment(ExperimentFolder(path.parents[2], path.parents[1].name), lambda folder, record: None)
+    found = verify_experiment(
+        ExperimentFolder(path.parents[2], path.parents[1].name), lambda folder, record: None
+    )
     return [problem.message for problem in found.found]
 
 
@@ -95,7 +113,14 @@ def _queued(path: Path) -> object:
 
 def _jobs() -> Any:
     cell = made.cell("ta-lora", 0)
-    job = {"cell": cell, "label": "ta-lora s0", "experiment": "nyuv2", "data_root": "/d", "checkpoint": "/c", "generate": None}
+    job = {
+        "cell": cell,
+        "label": "ta-lora s0",
+        "experiment": "nyuv2",
+        "data_root": "/d",
+        "checkpoint": "/c",
+        "generate": None,
+    }
     return {"format": 1, "options": {"results": "/r"}, "jobs": [job]}
 
 
@@ -133,7 +158,14 @@ def _pack_seed() -> Any:
         np.save(buffer, array)
         data = buffer.getvalue()
         form = ("unit8", "uint8", "float32") if kind == "image" else ("same", "float32", "float32")
-        arrays[kind] = {"form": form[0], "stored": form[1], "given": form[2], "shape": list(array.shape), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        arrays[kind] = {
+            "form": form[0],
+            "stored": form[1],
+            "given": form[2],
+            "shape": list(array.shape),
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
     return {"version": 1, "reader": 1, "pillow": PIL.__version__, "dataset": "scenes", "fingerprint": "f" * 64, "split": "train", "state": "",
             "ids": hashlib.sha256(b"train/0\ntrain/1").hexdigest(), "arrays": arrays}  # fmt: skip
 
@@ -159,9 +191,13 @@ def _weights(path: Path) -> object:
     weights.write_bytes(b"1")
     os.environ["TABENCH_CACHE"] = str(path.parent / "cache")
     stat = weights.stat()
-    note = cache_root() / "weights" / f"{hashlib.sha256(str(weights.resolve()).encode()).hexdigest()[:16]}.json"
+    note = (
+        cache_root() / "weights" / f"{hashlib.sha256(str(weights.resolve()).encode()).hexdigest()[:16]}.json"
+    )
     note.parent.mkdir(parents=True, exist_ok=True)
-    text = path.read_text(encoding="utf-8", errors="replace").replace('"PATH"', json.dumps(str(weights.resolve())))
+    text = path.read_text(encoding="utf-8", errors="replace").replace(
+        '"PATH"', json.dumps(str(weights.resolve()))
+    )
     note.write_text(text.replace("424242", str(stat.st_mtime_ns)), encoding="utf-8", errors="replace")
     found = Weights(weights).sha256
     assert found == hashlib.sha256(b"1").hexdigest() or len(found) == 64
@@ -169,7 +205,10 @@ def _weights(path: Path) -> object:
 
 
 def _bench() -> list[Any]:
-    return [json.loads(path.read_text()) for path in sorted((ROOT / "results" / "bench").glob("*/*nano-n1.json"))[:6:2]]
+    return [
+        json.loads(path.read_text())
+        for path in sorted((ROOT / "results" / "bench").glob("*/*nano-n1.json"))[:6:2]
+    ]
 
 
 def _bench_page(path: Path) -> object:

@@ -7,15 +7,27 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fuzz.mutation import damaged
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
+
+from fuzz.mutation import damaged
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 10**400, -(10**40), 0.5, 1e308, -0.0, "", "x", "0", "1e5", "nan", [], {},
     [None], [[]], {"a": 1}, [1, "a", None], "\0", "\x1b[31m", "<script>", "../../x", "a" * 100_000, "\ud800", "٣",
 )  # fmt: skip
-RAW = ("NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, '"\\ud800"', "[" * 100_000, '{"a":' * 50_000, "0x1", "1_0")
+RAW = (
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e999",
+    "9" * 5000,
+    '"\\ud800"',
+    "[" * 100_000,
+    '{"a":' * 50_000,
+    "0x1",
+    "1_0",
+)
 WHOLE = (b"", b"null", b"[]", b"{}", b"3", b'"x"', b"[[[]]]", b"\xef\xbb\xbf{}", b"\xff\xfe{\0}\0", b"\x80", b"{} {}",
          b"[" * 200_000, b'{"a":' * 100_000, b"[" * 500 + b"]" * 500, b"{\"a\": 1, \"a\": 2}", b"NaN", b"9" * 10_000,
          b"//x\n{}", b"{'a': 1}", b" " * 100_000, b"{}\n" * 3, b"\0" * 100)  # fmt: skip
@@ -34,7 +46,12 @@ def mutated(seeds: Sequence[Any]) -> SearchStrategy[bytes]:
     """JSON values with one to three of their values replaced, removed, renamed or doubled."""
     paths = [list(leaves(seed)) for seed in seeds]
     texts = [json.dumps(seed).encode() for seed in seeds]
-    return st.one_of(_mutated(tuple(seeds), paths), _mutated(tuple(seeds), paths), damaged(texts), st.sampled_from([*WHOLE, *texts]))
+    return st.one_of(
+        _mutated(tuple(seeds), paths),
+        _mutated(tuple(seeds), paths),
+        damaged(texts),
+        st.sampled_from([*WHOLE, *texts]),
+    )
 
 
 @st.composite

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from fuzz.mutation import damaged
-from fuzz.target import Target
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from fuzz.mutation import damaged
+from fuzz.target import Target
 from tabench.data.layout import read_array
 
 SHAPES = {"image": (4, 5, 3), "label": (4, 5), "depth": (4, 5, 1), "normal": (4, 5, 3)}
@@ -36,11 +36,15 @@ def forged(draw: DrawFn) -> bytes:
     order = draw(st.sampled_from(["False", "True", "2", "None"]))
     descr = draw(st.sampled_from(DESCRS))
     head = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {text}, }}"
-    head += draw(st.sampled_from(["", "x", "\0", "}" * 9, " " * 70_000, ", 'more': 1}", "\\", '"""', "\n\n", "é"]))
+    head += draw(
+        st.sampled_from(["", "x", "\0", "}" * 9, " " * 70_000, ", 'more': 1}", "\\", '"""', "\n\n", "é"])
+    )
     version = draw(st.sampled_from([b"\1\0", b"\2\0", b"\3\0", b"\4\0", b"\0\0"]))
     encoded = head.encode("utf-8" if version == b"\3\0" else "latin1")
     wide = version in (b"\2\0", b"\3\0")
-    length = draw(st.sampled_from([len(encoded)] * 6 + [0, 1, 2**16 - 1, 2**32 - 1])) % (2**32 if wide else 2**16)
+    length = draw(st.sampled_from([len(encoded)] * 6 + [0, 1, 2**16 - 1, 2**32 - 1])) % (
+        2**32 if wide else 2**16
+    )
     body = draw(st.binary(max_size=64))
     return b"\x93NUMPY" + version + length.to_bytes(4 if wide else 2, "little") + encoded + body
 
@@ -48,7 +52,9 @@ def forged(draw: DrawFn) -> bytes:
 @st.composite
 def odd(draw: DrawFn, shape: tuple[int, ...]) -> bytes:
     """A sound file: any number type, byte order and memory order, with values that may be wrong."""
-    dtype = np.dtype(draw(st.sampled_from(["<f4", ">f4", "<f8", ">f8", "<f2", "<i8", ">i2", "|u1", "<f16", "<c8", "|b1"])))
+    dtype = np.dtype(
+        draw(st.sampled_from(["<f4", ">f4", "<f8", ">f8", "<f2", "<i8", ">i2", "|u1", "<f16", "<c8", "|b1"]))
+    )
     values = np.full(shape, draw(st.sampled_from(VALUES[:5])))
     for _ in range(draw(st.integers(0, 3))):
         values.flat[draw(st.integers(0, values.size - 1))] = draw(st.sampled_from(VALUES))
@@ -74,7 +80,14 @@ def others() -> list[bytes]:
     trap[0] = Trap()
     archive = io.BytesIO()
     np.savez(archive, a=np.zeros(3))
-    return [npy(trap, pickled=True), pickle.dumps(Trap()), archive.getvalue(), b"", b"PK\3\4", b"PK\5\6" + bytes(18)]
+    return [
+        npy(trap, pickled=True),
+        pickle.dumps(Trap()),
+        archive.getvalue(),
+        b"",
+        b"PK\3\4",
+        b"PK\5\6" + bytes(18),
+    ]
 
 
 def target(kind: str) -> Target:

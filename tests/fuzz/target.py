@@ -80,6 +80,9 @@ class Tally:
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
         before, began = memory_kb("VmRSS"), time.process_time()
         fault = ""
+        if keep is not None:  # what a crash was met with
+            keep.mkdir(parents=True, exist_ok=True)
+            (keep / f"{target.name.replace(' ', '-')}-last").write_bytes(content)
         try:
             with _bounded():
                 target.use(content, folder)

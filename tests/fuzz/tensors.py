@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fuzz.mutation import damaged
-from fuzz.target import Target
-from fuzz.trap import Trap
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from fuzz.mutation import damaged
+from fuzz.target import Target
+from fuzz.trap import Trap
 from tabench.engine.checkpoint import Keeper
 from tabench.engine.state import State
 from tabench.sam.build import build_sam
@@ -58,7 +58,9 @@ def forged_safetensors(draw: DrawFn, good: bytes) -> bytes:
         elif what == "key":
             entry.pop(draw(st.sampled_from(["shape", "dtype", "data_offsets"])), None)
         elif what == "extra":
-            header[draw(st.sampled_from(["extra", "", "\0", "é", "__metadata__"]))] = draw(st.sampled_from([entry, None, {}, []]))
+            header[draw(st.sampled_from(["extra", "", "\0", "é", "__metadata__"]))] = draw(
+                st.sampled_from([entry, None, {}, []])
+            )
         elif what == "gone":
             header.pop(draw(st.sampled_from(names)), None)
             names = sorted(name for name in header if name != "__metadata__")
@@ -102,7 +104,9 @@ def repacked(good: bytes, bomb: int = 0, stored: bool = False) -> bytes:
     with zipfile.ZipFile(io.BytesIO(good)) as old, zipfile.ZipFile(buffer, "w") as new:
         for info in old.infolist():
             data = old.read(info) + (bytes(bomb) if info.filename.endswith("data.pkl") else b"")
-            new.writestr(zipfile.ZipInfo(info.filename), data, zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED)
+            new.writestr(
+                zipfile.ZipInfo(info.filename), data, zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            )
     return buffer.getvalue()
 
 
@@ -121,7 +125,9 @@ def _reading(name: str) -> Callable[[bytes, Path], object]:
         path = folder / name
         path.write_bytes(content)
         state = load_checkpoint(TINY, path)
-        assert all(torch.isfinite(value).all() and value.is_floating_point() for value in state.values()), "taken"
+        assert all(torch.isfinite(value).all() and value.is_floating_point() for value in state.values()), (
+            "taken"
+        )
         return state
 
     return use
@@ -132,7 +138,9 @@ def _safetensors() -> Target:
     state = sam()
     key = next(iter(state))
     wrong = [save({**state, key: torch.full(state[key].shape, bad)}) for bad in (float("nan"), float("inf"))]
-    wrong += [save({**state, key: state[key].to(kind)}) for kind in (torch.int32, torch.float64, torch.bfloat16)]
+    wrong += [
+        save({**state, key: state[key].to(kind)}) for kind in (torch.int32, torch.float64, torch.bfloat16)
+    ]
     inputs = st.one_of(forged_safetensors(good), damaged([good], head=400), st.sampled_from([good, *wrong]))
     return Target("safetensors", inputs, _reading("sam_tiny.safetensors"), "sam_tiny.safetensors")
 
@@ -141,7 +149,9 @@ def _pth() -> Target:
     state = sam()
     good = saved(state)
     old = saved(state, zipped=False)
-    wrong = [saved(content) for content in wrong_states(state)] + [saved(wrong_states(state)[k], False) for k in (0, 2, 10)]
+    wrong = [saved(content) for content in wrong_states(state)] + [
+        saved(wrong_states(state)[k], False) for k in (0, 2, 10)
+    ]
     odd = [repacked(good), repacked(good, bomb=600 << 20), repacked(good, stored=True), b"<html>", b""]
     tape = io.BytesIO()
     import tarfile
@@ -166,7 +176,9 @@ def _resized(draw: DrawFn, old: bytes) -> bytes:
     for _ in range(draw(st.integers(1, 3))):  # BININT and LONG1: numbers of the pickle
         places = [at for at in range(len(data) - 9) if data[at] in (0x4A, 0x4D, 0x4B, 0x8A)][:4000]
         at = draw(st.sampled_from(places))
-        data[at + 1 : at + 5] = struct.pack("<I", draw(st.sampled_from([0, 2**31 - 1, 2**31, 2**32 - 1, 10**9])))
+        data[at + 1 : at + 5] = struct.pack(
+            "<I", draw(st.sampled_from([0, 2**31 - 1, 2**31, 2**32 - 1, 10**9]))
+        )
     return bytes(data)
 
 
@@ -177,7 +189,9 @@ def _run() -> Target:
     place: list[Path] = []
     files: dict[str, bytes] = {}
     values = State(step=3, sums={"loss": 1.0}, summed=1, best_epoch=1, best_loss=0.5).to_json()
-    values["train_curve"] = [{"unit": "all", "epoch": 1, "step": 3, "lr": 0.1, "loss": 1.0, "terms": {"a": 1.0}}]
+    values["train_curve"] = [
+        {"unit": "all", "epoch": 1, "step": 3, "lr": 0.1, "loss": 1.0, "terms": {"a": 1.0}}
+    ]
 
     def adam() -> torch.optim.Adam:
         optimizer = torch.optim.Adam(trained.values())
@@ -204,7 +218,9 @@ def _run() -> Target:
         try:
             state = Keeper(folder / "all").load(trained, adam())
             assert state is not None and type(state.step) is int and state.step >= 0, "a step that is none"
-            assert all(torch.isfinite(value).all() for value in trained.values()), "weights that are not finite"
+            assert all(torch.isfinite(value).all() for value in trained.values()), (
+                "weights that are not finite"
+            )
             same = not sums.exists() or data == files[name]
             assert same, f"{name} was changed and not noticed"
         finally:
@@ -215,7 +231,11 @@ def _run() -> Target:
     tensors = [save({"a": torch.ones(3, 2), "b": torch.zeros(2)}), save({"a": torch.full((3, 2), float("nan")), "b": torch.zeros(2)}),
                save({"a": torch.ones(6), "b": torch.zeros(2)}), save({"a": torch.ones(3, 2)}),
                save({"a": torch.ones(3, 2, dtype=torch.int64), "b": torch.zeros(2)})]  # fmt: skip
-    both = {f"{name}|{key}": torch.ones(shape) for name, shape in (("a", (3, 2)), ("b", (2,))) for key in ("exp_avg", "exp_avg_sq")}
+    both = {
+        f"{name}|{key}": torch.ones(shape)
+        for name, shape in (("a", (3, 2)), ("b", (2,)))
+        for key in ("exp_avg", "exp_avg_sq")
+    }
     steps = {"a|step": torch.tensor(1.0), "b|step": torch.tensor(1.0)}
     moments = [save({**both, **steps}), save(both), save({**both, **steps, "c|exp_avg": torch.ones(1)}), save({**both, **steps, "a|exp_avg": torch.ones(1)}),
                save({**both, **steps, "a|step": torch.tensor(float("nan"))}), save({})]  # fmt: skip
@@ -228,9 +248,13 @@ def _run() -> Target:
         st.tuples(st.just("state.json"), st.one_of(mutated([values]), damaged([json.dumps(values).encode()]))),
     ]  # fmt: skip
     named = st.one_of(*parts).flatmap(
-        lambda pair: st.sampled_from(["", "bare "]).map(lambda bare: (bare + pair[0]).encode() + b"\0" + pair[1])
+        lambda pair: st.sampled_from(["", "bare "]).map(
+            lambda bare: (bare + pair[0]).encode() + b"\0" + pair[1]
+        )
     )
-    sums = st.one_of(damaged([b'{"model.safetensors": "' + b"a" * 64 + b'"}'])).map(lambda data: b"sums.json\0" + data)
+    sums = st.one_of(damaged([b'{"model.safetensors": "' + b"a" * 64 + b'"}'])).map(
+        lambda data: b"sums.json\0" + data
+    )
     return Target("checkpoint", st.one_of(named, named, named, sums), use, "all/")
 
 

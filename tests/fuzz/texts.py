@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz.mutation import damaged
-from fuzz.target import Target
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from fuzz.mutation import damaged
+from fuzz.target import Target
 from tabench.data.pascal.layout import read_list
 from tabench.errors import SpecError
 from tabench.report.published import read_rows
@@ -80,7 +80,10 @@ def tomls(draw: DrawFn, good: str) -> bytes:
         if what == "value" and equals:
             lines[at] = f"{key} = {draw(st.sampled_from(VALUES))}"
         elif what == "key":
-            lines.insert(draw(st.sampled_from([0, at])), f"{draw(st.sampled_from(KEYS))} = {draw(st.sampled_from(VALUES))}")
+            lines.insert(
+                draw(st.sampled_from([0, at])),
+                f"{draw(st.sampled_from(KEYS))} = {draw(st.sampled_from(VALUES))}",
+            )
         elif what == "gone" and len(lines) > 1:
             del lines[at]
         else:
@@ -90,7 +93,9 @@ def tomls(draw: DrawFn, good: str) -> bytes:
 
 def files_of(good: str) -> SearchStrategy[bytes]:
     """TOML files that start from a valid one."""
-    return st.one_of(tomls(good), tomls(good), damaged([good.encode()]), st.sampled_from([good.encode(), *WHOLE]))
+    return st.one_of(
+        tomls(good), tomls(good), damaged([good.encode()]), st.sampled_from([good.encode(), *WHOLE])
+    )
 
 
 def _experiment() -> Target:
@@ -159,11 +164,27 @@ def _published() -> Target:
         path.write_bytes(content)
         return read_rows(path)
 
-    return Target("published csv", st.one_of(damaged([good]), damaged([good], head=300), st.sampled_from([good, *odd])), use, "values.csv")
+    return Target(
+        "published csv",
+        st.one_of(damaged([good]), damaged([good], head=300), st.sampled_from([good, *odd])),
+        use,
+        "values.csv",
+    )
 
 
 def _list() -> Target:
-    odd = [b"", b"../x\n", b"a\0\n", b"\xff\n", b"a\na\n", b"x" * 100_000, b"a\n" * 9, "é\n".encode(), b"/etc/passwd\n", b"a b\n"]
+    odd = [
+        b"",
+        b"../x\n",
+        b"a\0\n",
+        b"\xff\n",
+        b"a\na\n",
+        b"x" * 100_000,
+        b"a\n" * 9,
+        "é\n".encode(),
+        b"/etc/passwd\n",
+        b"a b\n",
+    ]
 
     def use(content: bytes, folder: Path) -> object:
         path = folder / "ImageSets" / "Context" / "train.txt"
@@ -171,7 +192,12 @@ def _list() -> Target:
         path.write_bytes(content)
         return read_list(folder, "train", hint="-")
 
-    return Target("split list", st.one_of(damaged([b"2008_000002\n2009_000011\n"]), st.sampled_from(odd)), use, "train.txt")
+    return Target(
+        "split list",
+        st.one_of(damaged([b"2008_000002\n2009_000011\n"]), st.sampled_from(odd)),
+        use,
+        "train.txt",
+    )
 
 
 TARGETS: dict[str, Callable[[], Target]] = {

@@ -96,11 +96,10 @@ def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest
                     where=str(path),
                     hint="give the same sources and options, choose another folder, or delete this one",
                 )
-        if not _sources(held.get("sources")) or not all(map(_sources, held.get("earlier sources", []))):
-            raise DataError(
-                "does not name its sources", where=str(path), hint="delete the folder and start again"
-            )
         earlier = held.get("earlier sources", [])
+        if not (isinstance(earlier, list) and all(map(_sources, [held.get("sources"), *earlier]))):
+            hint = "delete the folder and start again"
+            raise DataError("does not name its sources", where=str(path), hint=hint)
         if held.get("sources") != wanted["sources"]:
             earlier = [*earlier, held.get("sources")]
         manifest = replace(manifest, earlier=earlier)
