@@ -11,7 +11,7 @@ from typing import Any
 from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
 from tabench.report import variants
-from tabench.store.encoding import read_json
+from tabench.store.beside import Run, read_beside
 from tabench.store.layout import CellFolder, ExperimentFolder
 from tabench.store.record import load_record
 
@@ -166,7 +166,7 @@ def read_results(results_dir: Path, experiment: str) -> Results:
         StoreError: There is no such experiment, a file is not valid, or no cell has finished.
     """
     place = ExperimentFolder(results_dir, experiment)
-    plan = place.read_experiment()
+    plan = {"title": "", "note": ""} | place.read_experiment()
     labels = {str(name): str(label) for name, label in dict(plan.get("cells") or {}).items()}
     found = [cell.cell_id for cell in place.cells() if cell.state() == "done"]
     ids = list(labels) or found
@@ -198,7 +198,7 @@ def _cell(place: CellFolder, label: str) -> CellResult:
         seed,
         state,
         record,
-        dict(read_json(place.run)) if place.run.is_file() else {},
+        read_beside(place.run, Run) if place.run.is_file() else {},
         place.read_failure() if state == "failed" else {},
         place.read_journal(),
         place.path,

@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from tabench.errors import EvaluationFailedError, StoreError, TabenchError
 from tabench.store.atomic import append_line, write_json
+from tabench.store.beside import Failure, Plan, read_beside
 from tabench.store.claim import is_live
-from tabench.store.encoding import read_json, read_lines, read_object
+from tabench.store.encoding import read_json, read_lines
 
 # a disk, a mount or a device gave up, whatever the code was reading or writing just then
 _BROKEN = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV}
@@ -78,7 +79,7 @@ class ExperimentFolder:
         if not self.experiment_json.is_file():
             hint = "run it first: tabench run <file.toml>"
             raise StoreError("no results of this experiment", where=str(self.path), hint=hint)
-        return read_object(self.experiment_json, hint="write it again with `tabench plan <file.toml>`")
+        return read_beside(self.experiment_json, Plan, "write it again with `tabench plan <file.toml>`")
 
     def cell(self, cell_id: str) -> CellFolder:
         """The folder of a cell."""
@@ -242,7 +243,7 @@ class CellFolder:
 
     def read_failure(self) -> dict[str, Any]:
         """The content of failure.json; empty if there is none."""
-        return read_object(self.failure) if self.failure.is_file() else {}
+        return read_beside(self.failure, Failure) if self.failure.is_file() else {}
 
     def clear_failure(self) -> None:
         """Remove failure.json."""

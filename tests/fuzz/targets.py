@@ -13,6 +13,7 @@ NAMES = {
     "archives": ("zip", "tar", "artifact"),
     "tensors": ("safetensors", "pth", "checkpoint"),
     "matlab": ("mat labels", "mat parts", "mat split", "hdf5"),
+    "reports": ("report pages", "report figures"),
     "texts": ("experiment", "--set", "claims", "slurm settings", "published csv", "split list"),
     "json_files": (
         "record",
