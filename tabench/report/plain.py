@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from tabench.report.frames import Entry, Table
 
 CSV_COLUMNS = (
     *("method", "column", "unit", "better", "shown", "shown_sd", "rank", "n"),
     *("mean", "sd", "t95_half_width", "runs", "reason"),
 )
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SIGNED = re.compile(r"[-+](\d|\.\d)[^|!=@]*")
 _SPECIAL = "\\`*_[]<>|#"
 
 
@@ -15,6 +19,11 @@ def escape_markdown(text: str) -> str:
     """Make a name inert inside a Markdown table."""
     kept = "".join("\\" + letter if letter in _SPECIAL else letter for letter in text)
     return " ".join(kept.split())
+
+
+def no_formula(text: str) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula; numbers with a sign stay as they are."""
+    return text if _SIGNED.fullmatch(text) or not text.startswith(_FORMULA) else f"'{text}"
 
 
 def markdown(table: Table) -> str:
@@ -45,6 +54,7 @@ def csv(table: Table) -> str:
         better=[_column(table, name)[1] for name in table.frame["column"]],
     )
     named = frame.rename(columns={"half": "t95_half_width"})[list(CSV_COLUMNS)]
+    named = named.map(lambda value: no_formula(value) if isinstance(value, str) else value)
     notes = [
         f"# {' '.join(note.split())}\n"
         for note in (f"{table.number}. {table.caption} {table.warning}", *table.notes)

@@ -166,7 +166,7 @@ def read_results(results_dir: Path, experiment: str) -> Results:
         StoreError: There is no such experiment, a file is not valid, or no cell has finished.
     """
     place = ExperimentFolder(results_dir, experiment)
-    plan = {"title": "", "note": ""} | place.read_experiment()
+    plan = place.read_experiment()
     labels = {str(name): str(label) for name, label in dict(plan.get("cells") or {}).items()}
     found = [cell.cell_id for cell in place.cells() if cell.state() == "done"]
     ids = list(labels) or found

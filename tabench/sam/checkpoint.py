@@ -27,7 +27,8 @@ __all__ = ["checkpoint_sha256", "expected_shapes", "find_checkpoint", "load_chec
 _HERE = Path(__file__).parent
 # what torch's unpickler that runs nothing meets damaged and forged pickles with
 _BROKEN = (UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, OSError, TypeError,
-           AttributeError, AssertionError, OverflowError, MemoryError, NotImplementedError, struct.error)  # fmt: skip
+           AttributeError, AssertionError, OverflowError, MemoryError, NotImplementedError,
+           struct.error)  # fmt: skip
 _CODE = re.compile(r"GLOBAL (\S+)")  # in torch's words: what a pickle would import
 
 

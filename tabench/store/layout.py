@@ -79,7 +79,10 @@ class ExperimentFolder:
         if not self.experiment_json.is_file():
             hint = "run it first: tabench run <file.toml>"
             raise StoreError("no results of this experiment", where=str(self.path), hint=hint)
-        return read_beside(self.experiment_json, Plan, "write it again with `tabench plan <file.toml>`")
+        content = read_beside(self.experiment_json, Plan, "write it again with `tabench plan <file.toml>`")
+        for key in ("title", "profile", "note"):
+            content.setdefault(key, "")
+        return content
 
     def cell(self, cell_id: str) -> CellFolder:
         """The folder of a cell."""
