@@ -51,15 +51,15 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, state: i
     """Print a table; column `state` is coloured by its word."""
     from tabench.store.printing import inert
 
-    rows = [[inert(text) for text in row] for row in rows]
-    if len(rows) > MANY:
-        _print_many([list(heads), *rows], state)
+    shown = [[inert(text) for text in row] for row in rows]
+    if len(shown) > MANY:
+        _print_many([list(heads), *shown], state)
         return
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
+    for row in shown:
         cells = [
             Text(text, style=STATE_STYLES.get(text, "") if n == state else "") for n, text in enumerate(row)
         ]

@@ -1,4 +1,4 @@
-"""``python -m fuzz --inputs 20000``: feeds every reader and prints what became of it; exit code 1 on a fault."""
+"""``python -m fuzz --inputs 20000``: feeds every reader, prints what became of it; exit code 1 on a fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fuzz.child import feed
 from fuzz.target import KEPT
-from fuzz.targets import NAMES, TARGETS
+from fuzz.targets import NAMES, TARGETS, module
 
 HEADS = ("format", "tried", "accepted", "refused", "faults", "slowest", "peak")
 LIMIT_S = 120.0  # beside what the inputs may take
@@ -27,10 +27,11 @@ def main(words: list[str]) -> int:
     parser.add_argument("--keep", type=Path, help="folder for contents that led to a fault")
     asked = parser.parse_args(words)
     tallies = []
-    print(("{:<22}" * 1 + "{:>8} {:>9} {:<42} {:>6} {:>8} {:>8}").format(*HEADS))
+    print("{:<22}{:>8} {:>9} {:<42} {:>6} {:>8} {:>8}".format(*HEADS))
     for name, make in TARGETS.items():
         if asked.only not in name and not name.startswith(tuple(NAMES.get(asked.only, ["\0"]))):
             continue
+        module(name)  # forks need not import it again
         tally = feed(make, name, asked.inputs, asked.seed, LIMIT_S + asked.inputs * 0.5, asked.keep)
         tallies.append(tally)
         refused = ", ".join(f"{count} {kind}" for kind, count in tally.refused.most_common())

@@ -17,7 +17,14 @@ from tabench.report import style
 from tabench.report.site import render
 
 METHODS = ("ta-lora", "lora-stl")
-FAILURE = {"kind": "data", "message": "torn", "traceback": "Traceback ...", "attempt": 2, "step": 3, "ids": ["val/3"]}
+FAILURE = {
+    "kind": "data",
+    "message": "torn",
+    "traceback": "Traceback ...",
+    "attempt": 2,
+    "step": 3,
+    "ids": ["val/3"],
+}
 LINE = {"t": 1.5, "event": "start", "values": {"loss": 1.0}, "terms": {}}
 
 
@@ -60,9 +67,20 @@ def _target(name: str, cost: int, *, drawn: bool) -> Callable[[], Target]:
             if not kept:
                 made.write_results(results, seeds=(0, 1), methods=METHODS, pictures=False)
                 for method in METHODS:
-                    made.write(results / "nyuv2" / made.cell_id(method, 0) / "factors.json", companions.factors(method, 0))
-                    made.write(results / "nyuv2" / made.cell_id(method, 0) / "architecture.json", companions.ARCHITECTURES[method])
-                kept.update({file: path.read_bytes() if (path := results / "nyuv2" / file).is_file() else b"" for file in seeds})
+                    made.write(
+                        results / "nyuv2" / made.cell_id(method, 0) / "factors.json",
+                        companions.factors(method, 0),
+                    )
+                    made.write(
+                        results / "nyuv2" / made.cell_id(method, 0) / "architecture.json",
+                        companions.ARCHITECTURES[method],
+                    )
+                kept.update(
+                    {
+                        file: path.read_bytes() if (path := results / "nyuv2" / file).is_file() else b""
+                        for file in seeds
+                    }
+                )
             which, _, data = content.partition(b"\0")
             file = which.decode()
             path = results / "nyuv2" / file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 
 from fuzz.target import Target
 
@@ -43,12 +44,17 @@ NAMES = {
 }
 
 
-def _maker(module: str, name: str) -> Callable[[], Target]:
+def module(name: str) -> ModuleType:
+    """The module that makes a target."""
+    return import_module(f"fuzz.{next(key for key, names in NAMES.items() if name in names)}")
+
+
+def _maker(name: str) -> Callable[[], Target]:
     def make() -> Target:
-        found: Target = import_module(f"fuzz.{module}").TARGETS[name]()
+        found: Target = module(name).TARGETS[name]()
         return found
 
     return make
 
 
-TARGETS = {name: _maker(module, name) for module, names in NAMES.items() for name in names}
+TARGETS = {name: _maker(name) for names in NAMES.values() for name in names}

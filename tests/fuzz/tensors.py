@@ -152,7 +152,7 @@ def _pth() -> Target:
     wrong = [saved(content) for content in wrong_states(state)] + [
         saved(wrong_states(state)[k], False) for k in (0, 2, 10)
     ]
-    odd = [repacked(good), repacked(good, bomb=600 << 20), repacked(good, stored=True), b"<html>", b""]
+    odd = [repacked(good), repacked(good, bomb=100 << 20), repacked(good, stored=True), b"<html>", b""]
     tape = io.BytesIO()
     import tarfile
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,8 +110,6 @@ def _experiment() -> Target:
 
 
 def _set() -> Target:
-    from fuzz.texts import SMALL as text
-
     pairs = st.tuples(st.sampled_from([*KEYS, "train.epochs", "train.lr", "[a]#", "a = 1 #", " ", "a\tb", "a b", "=", "train", "x#"]),
                       st.sampled_from([*VALUES, "2", "0.1", "1 #", "1\n[axes]", "", " ", "{", "'", "#"]))  # fmt: skip
     inputs = st.one_of(pairs.map(lambda pair: f"{pair[0]}={pair[1]}".encode("utf-8", "surrogatepass")),
@@ -119,7 +118,7 @@ def _set() -> Target:
     def use(content: bytes, folder: Path) -> object:
         path = folder / "set.toml"
         if not path.exists():
-            path.write_text(text)
+            path.write_text(SMALL)
         return expand(load_experiment(path), "demo", RESOLVED, [content.decode("utf-8", "replace")])
 
     return Target("--set", inputs, use, "set")
@@ -144,10 +143,8 @@ def _slurm() -> Target:
         path.write_bytes(content)
         text = content.decode("utf-8", "replace")
         one = text.splitlines()[-1] if text.splitlines() else ""
-        try:
+        with contextlib.suppress(SpecError):
             read_settings([one])
-        except SpecError:
-            pass
         return read_settings([str(path)])
 
     return Target("slurm settings", files_of(good), use, "cluster.toml")
