@@ -9,10 +9,10 @@ from typing import Any
 
 import report_companions as companions
 import report_fixtures as made
-from fuzz.json_values import mutated
-from fuzz.target import Target
 from hypothesis import strategies as st
 
+from fuzz.json_values import mutated
+from fuzz.target import Target
 from tabench.report import style
 from tabench.report.site import render
 

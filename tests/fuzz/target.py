@@ -100,7 +100,7 @@ class Tally:
         canary = Path(os.environ[CANARY])
         if canary.exists():
             fault = f"was executed: {content[:200]!r}"
-            canary.unlink()
+            canary.rmdir() if canary.is_dir() else canary.unlink()
         if self.left and not fault:
             fault = self.left[-1]
         self.left.clear()

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies as st
+
 from fuzz import target as module
 from fuzz.child import feed
 from fuzz.target import CANARY, Target
 from fuzz.targets import NAMES
-from hypothesis import strategies as st
-
 from tabench.errors import DataError
 
 TESTS = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def read(what: str) -> Callable[[bytes, Path], object]:
         if what == "crashes":
             os.abort()
         if what == "asks":
-            return bytearray(1 << 31)
+            return bytearray(900 << 20)
         if what == "leaves":
             (folder / "a").write_bytes(b"1")
             (folder / "a").open("rb")
