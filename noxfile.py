@@ -121,7 +121,7 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(name="fuzz")
 def fuzz(session: nox.Session) -> None:
-    """Feed every reader broken and hostile files, 20,000 a format; `-- --inputs 200 --only archives` for less."""
+    """Feed every reader 20,000 broken and hostile files a format; `-- --inputs 200 --only zip` for less."""
     install(session)
     session.run("python", "-m", "fuzz", *session.posargs, env={"PYTHONPATH": "tests"})
 

@@ -17,8 +17,8 @@ NAMES = (
     "\"onmouseover=\"document.title='executed'\"<img src=x onerror=document.title='executed'>",
     "</style></script><svg onload=document.title='executed'>",
     "javascript:document.title='executed'",
-    "\\input{/etc/passwd}\\immediate\\write18{touch written}%&_#~^^5cinput $x^2$ {",
-    "=HYPERLINK(\"http://example.org\")",
+    "\\input{/etc/passwd}\\immediate\\write18{touch written}%&_#~^^5cinput $\\frac$ $x^2$ {",
+    '=HYPERLINK("http://example.org")',
     "\u202eoverridden\u2066\x00\x1b[31mred\x1b]0;title\x07",
     "[bold red]markup[/] ]]> --> ${7*7} {{ 7*7 }} {% raw %} 'quoted' \"double\" `tick`",
     "*[1cm] @sum -1+1 \r\n\t end",
@@ -53,12 +53,20 @@ def write_hostile(root: Path) -> Path:
                 picture["id"] = text
             home = folder / record["cell_id"]
             made.write(home / "record.json", record)
-            made.write(home / "run.json", made.run_facts("ta-lora", seed) | {"device": name, "odd": {name: name}})
+            made.write(
+                home / "run.json", made.run_facts("ta-lora", seed) | {"device": name, "odd": {name: name}}
+            )
             event = json.dumps({"t": 1.0, "event": name, name: name})
             (home / "journal.jsonl").write_text(event + "\n", encoding="utf-8")
             plan["cells"][record["cell_id"]] = record["label"]
     home = folder / "0123456789abcdef"
-    failure = {"kind": NAMES[0], "message": "\n".join(NAMES), "traceback": NAMES[2], "attempt": 1, "ids": list(NAMES)}
+    failure = {
+        "kind": NAMES[0],
+        "message": "\n".join(NAMES),
+        "traceback": NAMES[2],
+        "attempt": 1,
+        "ids": list(NAMES),
+    }
     made.write(home / "failure.json", failure)
     plan["cells"]["0123456789abcdef"] = f"{NAMES[2]} s7"
     made.write(folder / "experiment.json", plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from fuzz.child import feed
@@ -26,7 +27,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--keep", type=Path, help="folder for contents that led to a fault")
     asked = parser.parse_args(words)
     tallies = []
-    print("{:<22}{:>8} {:>9} {:<42} {:>6} {:>8} {:>8}".format(*HEADS))
+    say = partial(print, flush=True)
+    say("{:<22}{:>8} {:>9} {:<42} {:>6} {:>8} {:>8}".format(*HEADS))
     for name, make in TARGETS.items():
         wanted = name in NAMES[asked.only] if asked.only in NAMES else asked.only in name
         if not wanted or asked.leave in name:
@@ -35,13 +37,12 @@ def main(words: list[str]) -> int:
         tally = feed(make, name, asked.inputs, asked.seed, LIMIT_S + asked.inputs * 0.5, asked.keep)
         tallies.append(tally)
         refused = ", ".join(f"{count} {kind}" for kind, count in tally.refused.most_common())
-        print(
+        say(
             f"{name:<22}{tally.tried:>8} {tally.accepted:>9} {refused:<42} {len(tally.faults):>6} "
-            f"{tally.slowest_s:>6.2f} s {tally.peak_mb:>5.0f} MB",
-            flush=True,
+            f"{tally.slowest_s:>6.2f} s {tally.peak_mb:>5.0f} MB"
         )
         for fault in list(dict.fromkeys(tally.faults))[:KEPT]:
-            print(f"    {fault[:400]}", flush=True)
+            say(f"    {fault[:400]}")
     if asked.json is not None:
         asked.json.write_text(json.dumps([vars(tally) for tally in tallies]))
     return int(any(tally.faults for tally in tallies))

@@ -1,4 +1,4 @@
-"""Archives: CityScapes' zips, PASCAL_MT's tar, artifacts. Nothing is ever unpacked by a library's own rules."""
+"""Archives: CityScapes' zips, PASCAL_MT's tar, artifacts. Nothing is unpacked by a library's own rules."""
 
 from __future__ import annotations
 
@@ -23,12 +23,56 @@ from tabench.data.prepare.members import Budget
 from tabench.data.prepare.tarball import members
 from tabench.data.prepare.tree import ZipTree
 
-NAMES = ("a", "b/c.png", "A", "a/", "../x", "/x", "a/../../x", "C:x", "a\\b", "\0", "a\0b", "", ".", "./a", "a//b",
-         "é", "\u202e", "x" * 300, "results/n/0123456789abcdef/record.json", "SHA256SUMS", "con", "a\nb")  # fmt: skip
-TYPES = (tarfile.REGTYPE, tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE,
-         tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE, tarfile.GNUTYPE_SPARSE, b"Z", tarfile.CONTTYPE)  # fmt: skip
-PAX = ({}, {}, {"path": "../x"}, {"size": "9" * 30}, {"size": "-1"}, {"GNU.sparse.map": "0,9,9"}, {"mtime": "nan"},
-       {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}, {"hdrcharset": "BINARY"}, {"linkpath": "/etc/passwd"})  # fmt: skip
+NAMES = (
+    "a",
+    "b/c.png",
+    "A",
+    "a/",
+    "../x",
+    "/x",
+    "a/../../x",
+    "C:x",
+    "a\\b",
+    "\0",
+    "a\0b",
+    "",
+    ".",
+    "./a",
+    "a//b",
+    "é",
+    "\u202e",
+    "x" * 300,
+    "results/n/0123456789abcdef/record.json",
+    "SHA256SUMS",
+    "con",
+    "a\nb",
+)
+TYPES = (
+    tarfile.REGTYPE,
+    tarfile.REGTYPE,
+    tarfile.AREGTYPE,
+    tarfile.SYMTYPE,
+    tarfile.LNKTYPE,
+    tarfile.CHRTYPE,
+    tarfile.BLKTYPE,
+    tarfile.FIFOTYPE,
+    tarfile.DIRTYPE,
+    tarfile.GNUTYPE_SPARSE,
+    b"Z",
+    tarfile.CONTTYPE,
+)
+PAX = (
+    {},
+    {},
+    {"path": "../x"},
+    {"size": "9" * 30},
+    {"size": "-1"},
+    {"GNU.sparse.map": "0,9,9"},
+    {"mtime": "nan"},
+    {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+    {"hdrcharset": "BINARY"},
+    {"linkpath": "/etc/passwd"},
+)
 CONTENTS = (b"", b"x", b"abc" * 9, bytes(1 << 12), bytes(3 << 20))
 
 

@@ -1,4 +1,4 @@
-"""Feeds a target in a process of its own, with bounds on memory and time: a crash or a hang ends only that."""
+"""Feeds a target in a process of its own, memory and time bounded: a crash or a hang ends only that."""
 
 from __future__ import annotations
 
@@ -91,8 +91,13 @@ def _fed(target: Target, inputs: int, seed: int, folder: Path, keep: Path | None
     )
 
     @seeded(seed)
-    @settings(max_examples=inputs, database=None, deadline=None, phases=[Phase.generate],
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @settings(
+        max_examples=inputs,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(target.inputs)
     def each(content: bytes) -> None:
         if not warm.tried:  # the first reading imports what it needs: not a content's fault

@@ -64,14 +64,20 @@ def forged_png(draw: DrawFn) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, draw(st.sampled_from([0, 1, 7])))
     zeros = zlib.compress(bytes(draw(st.sampled_from([0, 10, 1 << 12, 1 << 22]))), 9)
     more = {
-        "text": chunk(b"zTXt", b"key\0\0" + zeros), "itext": chunk(b"iTXt", b"k\0\1\0\0\0" + zeros),
-        "icc": chunk(b"iCCP", b"p\0\0" + zeros), "palette": chunk(b"PLTE", bytes(draw(st.integers(0, 20)))),
-        "clear": chunk(b"tRNS", bytes(draw(st.integers(0, 7)))), "dots": chunk(b"pHYs", bytes(9)),
-        "frames": chunk(b"acTL", struct.pack(">II", 2**31, 0)), "exif": chunk(b"eXIf", b"II*\0" + bytes(20)),
+        "text": chunk(b"zTXt", b"key\0\0" + zeros),
+        "itext": chunk(b"iTXt", b"k\0\1\0\0\0" + zeros),
+        "icc": chunk(b"iCCP", b"p\0\0" + zeros),
+        "palette": chunk(b"PLTE", bytes(draw(st.integers(0, 20)))),
+        "clear": chunk(b"tRNS", bytes(draw(st.integers(0, 7)))),
+        "dots": chunk(b"pHYs", bytes(9)),
+        "frames": chunk(b"acTL", struct.pack(">II", 2**31, 0)),
+        "exif": chunk(b"eXIf", b"II*\0" + bytes(20)),
         "frame": chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, width, height, 1, 1, 1, 1, 0, 0)),
-        "unknown": chunk(b"abCd", b"x"), "critical": chunk(b"ABCD", b"x"), "gamma": chunk(b"gAMA", bytes(2)),
+        "unknown": chunk(b"abCd", b"x"),
+        "critical": chunk(b"ABCD", b"x"),
+        "gamma": chunk(b"gAMA", bytes(2)),
         "head": chunk(b"IHDR", head),
-    }  # fmt: skip
+    }
     parts = [chunk(b"IHDR", head, draw(st.booleans()) or draw(st.booleans()))]
     parts += [more[name] for name in draw(st.lists(st.sampled_from(sorted(more)), max_size=4))]
     parts += [chunk(b"IDAT", zeros)] * draw(st.integers(0, 2)) + [chunk(b"IEND", b"")] * draw(
@@ -109,22 +115,22 @@ def _decoded(path: Path) -> object:
     return decode(path.read_bytes(), str(path), modes=("RGB", "L", "P", "I;16"))
 
 
-def _png(read: Callable[[Path], object]) -> Callable[[], Target]:
+def _png(name: str, read: Callable[[Path], object]) -> Callable[[], Target]:
     def make() -> Target:
         inputs = st.one_of(st.sampled_from(pngs()), damaged([*pngs(), jpegs()[0], b""]), forged_png())
-        return Target("png", inputs, _reading("a.png", read), "a.png")
+        return Target(name, inputs, _reading("a.png", read), "a.png")
 
     return make
 
 
 def _jpeg() -> Target:
     inputs = damaged([*jpegs(), pngs()[0], b""])
-    return Target("jpeg", inputs, _reading("a.jpg", lambda path: read_rgb(path, (5, 5))), "a.jpg")
+    return Target("jpeg photo", inputs, _reading("a.jpg", lambda path: read_rgb(path, (5, 5))), "a.jpg")
 
 
 TARGETS = {
     "jpeg photo": _jpeg,
-    "png labels": _png(read_indices),
-    "png normals": _png(read_colours),
-    "png source": _png(_decoded),
+    "png labels": _png("png labels", read_indices),
+    "png normals": _png("png normals", read_colours),
+    "png source": _png("png source", _decoded),
 }

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import report_fixtures as made
@@ -100,7 +100,7 @@ def _verified(path: Path) -> object:
 
 
 def _listed(name: str, seeds: Sequence[Any]) -> Target:
-    return target(f"{name} verified", f"r/nyuv2/{cell_id()}/{name}", seeds, _verified)
+    return target(f"{name.partition('.')[0]} verified", f"r/nyuv2/{cell_id()}/{name}", seeds, _verified)
 
 
 def _submission(path: Path) -> object:
@@ -140,7 +140,10 @@ def _pack(path: Path) -> object:
 class _TwoImages:
     augmentation = None
     ids = ("train/0", "train/1")
-    arrays = {"image": np.zeros((2, 3, 4, 5), np.uint8), "depth": np.zeros((2, 1, 4, 5), np.float32)}
+    arrays: ClassVar = {
+        "image": np.zeros((2, 3, 4, 5), np.uint8),
+        "depth": np.zeros((2, 1, 4, 5), np.float32),
+    }
 
     def __len__(self) -> int:
         return 2
@@ -166,8 +169,17 @@ def _pack_seed() -> Any:
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
         }
-    return {"version": 1, "reader": 1, "pillow": PIL.__version__, "dataset": "scenes", "fingerprint": "f" * 64, "split": "train", "state": "",
-            "ids": hashlib.sha256(b"train/0\ntrain/1").hexdigest(), "arrays": arrays}  # fmt: skip
+    return {
+        "version": 1,
+        "reader": 1,
+        "pillow": PIL.__version__,
+        "dataset": "scenes",
+        "fingerprint": "f" * 64,
+        "split": "train",
+        "state": "",
+        "ids": hashlib.sha256(b"train/0\ntrain/1").hexdigest(),
+        "arrays": arrays,
+    }
 
 
 def _prepared(path: Path) -> object:
@@ -220,32 +232,74 @@ def _bench_page(path: Path) -> object:
 CELL = f"r/nyuv2/{cell_id()}"
 RUN = made.run_facts("ta-lora", 0)
 SUMS = {"record.json": "0" * 64, "pictures/a.png": "1" * 64}
-PLAN = {"name": "nyuv2", "title": "T", "profile": "demo", "note": "n", "table": "1", "figure": "1", "report": {"baselines": ["lora-stl"], "grid": ["ta-lora"]},
-        "cells": {cell_id(): "ta-lora s0"}}  # fmt: skip
+PLAN = {
+    "name": "nyuv2",
+    "title": "T",
+    "profile": "demo",
+    "note": "n",
+    "table": "1",
+    "figure": "1",
+    "report": {"baselines": ["lora-stl"], "grid": ["ta-lora"]},
+    "cells": {cell_id(): "ta-lora s0"},
+}
 NOTE = {"path": "PATH", "size": 1, "mtime_ns": 424242, "sha256": "0" * 64}
 
 TARGETS: dict[str, Callable[[], Target]] = {
     "record": lambda: target("record", f"{CELL}/record.json", [record()], load_record),
-    "records": lambda: target("records", f"{CELL}/record.json", [record()], lambda p: read_records(p.parents[2], "nyuv2")),
+    "records": lambda: target(
+        "records", f"{CELL}/record.json", [record()], lambda p: read_records(p.parents[2], "nyuv2")
+    ),
     "index record": lambda: target("index record", f"{CELL}/record.json", [record()], _index),
-    "index run": lambda: target("index run", f"{CELL}/run.json", [RUN], lambda p: ((p.parent / "record.json").write_text(json.dumps(record())), _index(p))),
+    "index run": lambda: target(
+        "index run",
+        f"{CELL}/run.json",
+        [RUN],
+        lambda p: ((p.parent / "record.json").write_text(json.dumps(record())), _index(p)),
+    ),
     "index failure": lambda: target("index failure", f"{CELL}/failure.json", [FAILURE], _index),
     "index memo": lambda: target("index memo", f"r/nyuv2/{INDEX_FILE}", [_memo_seed()], _memo),
     "runs": lambda: target("runs", f"{CELL}/run.json", [RUN], lambda p: read_runs(p.parents[2], "nyuv2")),
-    "failure": lambda: target("failure", f"{CELL}/failure.json", [FAILURE], lambda p: _cell(p).read_failure()),
-    "journal": lambda: target("journal", f"{CELL}/journal.jsonl", [{"t": 1.5, "event": "start"}], lambda p: _cell(p).read_journal()),
+    "failure": lambda: target(
+        "failure", f"{CELL}/failure.json", [FAILURE], lambda p: _cell(p).read_failure()
+    ),
+    "journal": lambda: target(
+        "journal", f"{CELL}/journal.jsonl", [{"t": 1.5, "event": "start"}], lambda p: _cell(p).read_journal()
+    ),
     "claim": lambda: target("claim", f"{CELL}/claim.json", [CLAIM], is_live),
     "checksums": lambda: target("checksums", f"{CELL}/checksums.json", [SUMS], lambda p: read_sums(_cell(p))),
     "checksums verified": lambda: _listed("checksums.json", [SUMS]),
     "merged_from verified": lambda: _listed("merged_from.json", [{"from": "/x", "when": "2026"}]),
-    "plan": lambda: target("plan", "r/nyuv2/experiment.json", [PLAN], lambda p: ExperimentFolder(p.parents[1], "nyuv2").read_experiment()),
+    "plan": lambda: target(
+        "plan",
+        "r/nyuv2/experiment.json",
+        [PLAN],
+        lambda p: ExperimentFolder(p.parents[1], "nyuv2").read_experiment(),
+    ),
     "slurm jobs": lambda: target("slurm jobs", "s/jobs.json", [_jobs()], _submission),
-    "slurm queue": lambda: target("slurm queue", "s/submitted.json", [{"array": "12", "cells": ["a", "b"]}], _queued),
-    "recipe": lambda: target("recipe", "d/scenes.json", [json.loads(Recipe(0, 4, 2, 48, 64).to_json())], read_recipe),
-    "pascal index": lambda: target("pascal index", "ImageSets/Parts/train.txt", [{"2008_000002": [12, 15]}], lambda p: read_pascal_index(p.parents[2], "train")),
-    "pack manifest": lambda: target("pack manifest", "p/manifest.json", [_pack_seed()], _pack, refusals=(DamagedPackError,)),
-    "prepare manifest": lambda: target("prepare manifest", f"d/{FILE}", [Manifest("nyuv2", 1, {"a": 1}, [{"name": "x"}], ["0", "1"]).content()], _prepared),
-    "fingerprint cache": lambda: target("fingerprint cache", f"d/{CACHE_NAME}", [{"x": [1, 2, "0" * 64]}], _fingerprint),
+    "slurm queue": lambda: target(
+        "slurm queue", "s/submitted.json", [{"array": "12", "cells": ["a", "b"]}], _queued
+    ),
+    "recipe": lambda: target(
+        "recipe", "d/scenes.json", [json.loads(Recipe(0, 4, 2, 48, 64).to_json())], read_recipe
+    ),
+    "pascal index": lambda: target(
+        "pascal index",
+        "ImageSets/Parts/train.txt",
+        [{"2008_000002": [12, 15]}],
+        lambda p: read_pascal_index(p.parents[2], "train"),
+    ),
+    "pack manifest": lambda: target(
+        "pack manifest", "p/manifest.json", [_pack_seed()], _pack, refusals=(DamagedPackError,)
+    ),
+    "prepare manifest": lambda: target(
+        "prepare manifest",
+        f"d/{FILE}",
+        [Manifest("nyuv2", 1, {"a": 1}, [{"name": "x"}], ["0", "1"]).content()],
+        _prepared,
+    ),
+    "fingerprint cache": lambda: target(
+        "fingerprint cache", f"d/{CACHE_NAME}", [{"x": [1, 2, "0" * 64]}], _fingerprint
+    ),
     "weights note": lambda: target("weights note", "w/note.json", [NOTE], _weights),
     "bench": lambda: target("bench", "b/m/a.json", _bench(), lambda p: read_machines(p.parents[1])),
-}  # fmt: skip
+}

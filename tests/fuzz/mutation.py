@@ -8,8 +8,24 @@ from collections.abc import Callable, Sequence
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-BORDERS = (0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63,
-           2**64 - 1)  # fmt: skip
+BORDERS = (
+    0,
+    1,
+    2,
+    7,
+    8,
+    0x7F,
+    0x80,
+    0xFF,
+    2**15,
+    2**16 - 1,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+)
 
 
 def damaged(seeds: Sequence[bytes], head: int = 0) -> SearchStrategy[bytes]:
@@ -66,5 +82,14 @@ def _insert(draw: DrawFn, data: bytearray, at: int) -> None:
 
 
 _CHANGES: list[Callable[[DrawFn, bytearray, int], None]] = [
-    _flip, _flip, _set, _set, _number, _number, _cut, _remove, _double, _insert,
-]  # fmt: skip
+    _flip,
+    _flip,
+    _set,
+    _set,
+    _number,
+    _number,
+    _cut,
+    _remove,
+    _double,
+    _insert,
+]

@@ -15,15 +15,61 @@ from fuzz.target import Target
 from tabench.data.layout import read_array
 
 SHAPES = {"image": (4, 5, 3), "label": (4, 5), "depth": (4, 5, 1), "normal": (4, 5, 3)}
-DTYPES = ("<f4", ">f4", "<f8", ">f8", "<f2", "<i8", ">i2", "|u1", "|b1", "<c8", "|O", "|S3", "<U2", "|V4",
-          "<M8[s]", "<m8[ns]", "<f16", "f", "O", "<f4,<f4", "(3,)<f4", "(1000000000,)<f8", "<f3", "q" * 50)  # fmt: skip
+DTYPES = (
+    "<f4",
+    ">f4",
+    "<f8",
+    ">f8",
+    "<f2",
+    "<i8",
+    ">i2",
+    "|u1",
+    "|b1",
+    "<c8",
+    "|O",
+    "|S3",
+    "<U2",
+    "|V4",
+    "<M8[s]",
+    "<m8[ns]",
+    "<f16",
+    "f",
+    "O",
+    "<f4,<f4",
+    "(3,)<f4",
+    "(1000000000,)<f8",
+    "<f3",
+    "q" * 50,
+)
 DESCRS = (
     *(repr(d) for d in DTYPES),
-    "[('a', '<f4'), ('b', '|O')]", "[('a', '<f4', (1000000000,))]", "[]", "None", "3", "('<f4', (2, 2))",
-    "{'names': ['a'], 'formats': ['O']}", "__import__('os').system('touch x')",
-)  # fmt: skip
-SIZES = ("0", "1", "3", "4", "5", "-1", "1000000000000", "9223372036854775807", "9223372036854775808",
-         "99999999999999999999999", "4L", "True", "2.0", "'4'", "None", "(4, 5)")  # fmt: skip
+    "[('a', '<f4'), ('b', '|O')]",
+    "[('a', '<f4', (1000000000,))]",
+    "[]",
+    "None",
+    "3",
+    "('<f4', (2, 2))",
+    "{'names': ['a'], 'formats': ['O']}",
+    "__import__('os').system('touch x')",
+)
+SIZES = (
+    "0",
+    "1",
+    "3",
+    "4",
+    "5",
+    "-1",
+    "1000000000000",
+    "9223372036854775807",
+    "9223372036854775808",
+    "99999999999999999999999",
+    "4L",
+    "True",
+    "2.0",
+    "'4'",
+    "None",
+    "(4, 5)",
+)
 VALUES = (0.0, 1.0, -1.0, 0.5, 2.0, 255.0, 13.0, -2.0, 1e-40, 1e30, 1e300, np.nan, np.inf, -np.inf)
 
 
@@ -100,7 +146,7 @@ def target(kind: str) -> Target:
         path = folder / "0.npy"
         path.write_bytes(content)
         array = read_array(path, kind, classes=13)
-        assert array.shape[-2:] == array.shape[-2:] and np.isfinite(array).all(), "values that are not finite"
+        assert np.isfinite(array).all(), "values that are not finite"
         assert array.dtype == (np.int64 if kind == "label" else np.float32)
         return array
 

@@ -32,15 +32,37 @@ def _seeds() -> dict[str, list[Any]]:
     """File below the experiment's folder to valid contents."""
     home, other = made.cell_id("ta-lora", 0), made.cell_id("lora-stl", 1)
     plan = {
-        "name": "nyuv2", "title": "NYUv2", "profile": "demo", "note": "Synthetic.", "table": "Table 1", "figure": "Figure 4",
-        "report": {"baselines": ["lora-stl"], "grid": ["lora-stl", "ta-lora"], "published": "published/nyuv2.csv"},
+        "name": "nyuv2",
+        "title": "NYUv2",
+        "profile": "demo",
+        "note": "Synthetic.",
+        "table": "Table 1",
+        "figure": "Figure 4",
+        "report": {
+            "baselines": ["lora-stl"],
+            "grid": ["lora-stl", "ta-lora"],
+            "published": "published/nyuv2.csv",
+        },
         "cells": {made.cell_id(m, s): f"{m} s{s}" for m in METHODS for s in (0, 1)},
-    }  # fmt: skip
+    }
     run = made.run_facts("ta-lora", 0) | {
-        "resumed_from_step": [3], "passes": {"images": 4, "apart": False}, "first_step_s": {"all": 0.1},
-        "cost": {"train_flops": 9e8, "inference_flops": 4e8, "stored": 504, "weights_bytes": 2017, "models": 1, "latency_s": 0.018,
-                 "latency_spread_s": 0.002, "train_images_per_s": 27.9, "eval_images_per_s": 67.7, "energy_j": 3.0, "problems": []},
-    }  # fmt: skip
+        "resumed_from_step": [3],
+        "passes": {"images": 4, "apart": False},
+        "first_step_s": {"all": 0.1},
+        "cost": {
+            "train_flops": 9e8,
+            "inference_flops": 4e8,
+            "stored": 504,
+            "weights_bytes": 2017,
+            "models": 1,
+            "latency_s": 0.018,
+            "latency_spread_s": 0.002,
+            "train_images_per_s": 27.9,
+            "eval_images_per_s": 67.7,
+            "energy_j": 3.0,
+            "problems": [],
+        },
+    }
     return {
         f"{home}/record.json": [made.record("ta-lora", 0)],
         f"{other}/record.json": [made.record("lora-stl", 1)],

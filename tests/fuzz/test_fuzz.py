@@ -19,7 +19,7 @@ from fuzz.targets import NAMES
 from tabench.errors import DataError
 
 TESTS = Path(__file__).parents[1]
-INPUTS = 30
+INPUTS = 20
 BELOW = "report figures"  # seconds each: only in the long run
 
 

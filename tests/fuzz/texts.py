@@ -1,4 +1,4 @@
-"""Texts that people write: experiments, claims, --set options, Slurm settings, published values, split lists."""
+"""Texts that people write: experiments, claims, options, Slurm settings, published values, split lists."""
 
 from __future__ import annotations
 
@@ -50,24 +50,93 @@ method = "lora-stl"
 params = { rank = 4 }
 """
 VALUES = (
-    "nan", "inf", "-inf", "1e400", "-1", "0", "true", '""', '"\\u0000"', '"\\u001b[31m"', '"<script>"', "[]", "{}",
-    "1979-05-27", "07:32:00", "9223372036854775808", "1" + "0" * 5000, "0x" + "f" * 5000, '"' + "x" * 100_000 + '"',
-    "[" * 500 + "]" * 500, "[" * 100_000, "{a=" * 200 + "1" + "}" * 200, "[0, 0]", '["depth", "depth"]', "'../../x'",
-    "[" + ",".join(map(str, range(20_000))) + "]", "[" + "{a=1}," * 2000 + "]", "'''\n'''", "1_000", "0o7", "+1.5",
-    "2147483648", "[[[1]]]", '"ta-lora"', "[8, 8]", "[8, 8, 10000000000]", "[1e308, nan, 3]",
-)  # fmt: skip
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "-1",
+    "0",
+    "true",
+    '""',
+    '"\\u0000"',
+    '"\\u001b[31m"',
+    '"<script>"',
+    "[]",
+    "{}",
+    "1979-05-27",
+    "07:32:00",
+    "9223372036854775808",
+    "1" + "0" * 5000,
+    "0x" + "f" * 5000,
+    '"' + "x" * 100_000 + '"',
+    "[" * 500 + "]" * 500,
+    "[" * 100_000,
+    "{a=" * 200 + "1" + "}" * 200,
+    "[0, 0]",
+    '["depth", "depth"]',
+    "'../../x'",
+    "[" + ",".join(map(str, range(20_000))) + "]",
+    "[" + "{a=1}," * 2000 + "]",
+    "'''\n'''",
+    "1_000",
+    "0o7",
+    "+1.5",
+    "2147483648",
+    "[[[1]]]",
+    '"ta-lora"',
+    "[8, 8]",
+    "[8, 8, 10000000000]",
+    "[1e308, nan, 3]",
+)
 KEYS = (
-    "schema", "name", "axes.seeds", "axes.methods", "profiles.demo.train.lr", "profiles.demo.train.epochs", "title",
-    "profiles.demo.methods.ta-lora.ranks", "a.b.c", "profiles", "base", ".".join("a" * 5000), '"\\u0000"', '""',
-    "profiles.demo.dataset.tasks", "profiles.demo.variants", "method.params.rank", "train.task_weights.depth", "report.grid",
-    "profiles.demo.train.task_weights", "profiles.demo.evaluation.every", "__class__", "profiles.demo.backbone.checkpoint",
-    "dataset.generate", "evaluation", "report.published", "axes", "train", "methods.x", "variants",
-)  # fmt: skip
+    "schema",
+    "name",
+    "axes.seeds",
+    "axes.methods",
+    "profiles.demo.train.lr",
+    "profiles.demo.train.epochs",
+    "title",
+    "profiles.demo.methods.ta-lora.ranks",
+    "a.b.c",
+    "profiles",
+    "base",
+    ".".join("a" * 5000),
+    '"\\u0000"',
+    '""',
+    "profiles.demo.dataset.tasks",
+    "profiles.demo.variants",
+    "method.params.rank",
+    "train.task_weights.depth",
+    "report.grid",
+    "profiles.demo.train.task_weights",
+    "profiles.demo.evaluation.every",
+    "__class__",
+    "profiles.demo.backbone.checkpoint",
+    "dataset.generate",
+    "evaluation",
+    "report.published",
+    "axes",
+    "train",
+    "methods.x",
+    "variants",
+)
 WHOLE = (
-    b"", b"\xef\xbb\xbf" + SMALL.encode(), SMALL.encode("utf-16"), SMALL.encode().replace(b"\n", b"\r\n"), b"\xff", b"\0" * 9,
-    b"[a]\n[a]", b"a = 1\na = 2", b"[" * 100_000, b"[" + b"a." * 50_000 + b"a]", b"a." * 20_000 + b"a = 1", b"x = '''",
-    b"[[a]]\n" * 20_000, b"# " + b"x" * 1_000_000, b"a = {" + b"b = {" * 3000,
-)  # fmt: skip
+    b"",
+    b"\xef\xbb\xbf" + SMALL.encode(),
+    SMALL.encode("utf-16"),
+    SMALL.encode().replace(b"\n", b"\r\n"),
+    b"\xff",
+    b"\0" * 9,
+    b"[a]\n[a]",
+    b"a = 1\na = 2",
+    b"[" * 100_000,
+    b"[" + b"a." * 50_000 + b"a]",
+    b"a." * 20_000 + b"a = 1",
+    b"x = '''",
+    b"[[a]]\n" * 20_000,
+    b"# " + b"x" * 1_000_000,
+    b"a = {" + b"b = {" * 3000,
+)
 
 
 @st.composite
@@ -110,10 +179,16 @@ def _experiment() -> Target:
 
 
 def _set() -> Target:
-    pairs = st.tuples(st.sampled_from([*KEYS, "train.epochs", "train.lr", "[a]#", "a = 1 #", " ", "a\tb", "a b", "=", "train", "x#"]),
-                      st.sampled_from([*VALUES, "2", "0.1", "1 #", "1\n[axes]", "", " ", "{", "'", "#"]))  # fmt: skip
-    inputs = st.one_of(pairs.map(lambda pair: f"{pair[0]}={pair[1]}".encode("utf-8", "surrogatepass")),
-                       damaged([b"train.epochs=2", b"axes.seeds=[0, 1]", b'dataset.tasks=["depth"]']))  # fmt: skip
+    pairs = st.tuples(
+        st.sampled_from(
+            [*KEYS, "train.epochs", "train.lr", "[a]#", "a = 1 #", " ", "a\tb", "a b", "=", "train", "x#"]
+        ),
+        st.sampled_from([*VALUES, "2", "0.1", "1 #", "1\n[axes]", "", " ", "{", "'", "#"]),
+    )
+    inputs = st.one_of(
+        pairs.map(lambda pair: f"{pair[0]}={pair[1]}".encode("utf-8", "surrogatepass")),
+        damaged([b"train.epochs=2", b"axes.seeds=[0, 1]", b'dataset.tasks=["depth"]']),
+    )
 
     def use(content: bytes, folder: Path) -> object:
         path = folder / "set.toml"
@@ -153,8 +228,21 @@ def _slurm() -> Target:
 def _published() -> Target:
     good = (ROOT / "experiments" / "published" / "nyuv2.csv").read_bytes()[:3000].rpartition(b"\n")[0] + b"\n"
     head = good.split(b"\n")[0]
-    odd = [head + b"\n" + b'"' * 9, head + b"\n" + b"a," * 20, head + b"\n" + b"x" * 300_000, b"\0", b"", head, b"\xef\xbb\xbf" + good,
-           good.decode().encode("utf-16"), head + b"\n\n\n", head * 2, good.replace(b",", b";"), good.replace(b"\n", b"\r"), b'"' + b"x" * 200_000]  # fmt: skip
+    odd = [
+        head + b"\n" + b'"' * 9,
+        head + b"\n" + b"a," * 20,
+        head + b"\n" + b"x" * 300_000,
+        b"\0",
+        b"",
+        head,
+        b"\xef\xbb\xbf" + good,
+        good.decode().encode("utf-16"),
+        head + b"\n\n\n",
+        head * 2,
+        good.replace(b",", b";"),
+        good.replace(b"\n", b"\r"),
+        b'"' + b"x" * 200_000,
+    ]
 
     def use(content: bytes, folder: Path) -> object:
         path = folder / "values.csv"
@@ -198,6 +286,10 @@ def _list() -> Target:
 
 
 TARGETS: dict[str, Callable[[], Target]] = {
-    "experiment": _experiment, "--set": _set, "claims": _claims, "slurm settings": _slurm, "published csv": _published,
+    "experiment": _experiment,
+    "--set": _set,
+    "claims": _claims,
+    "slurm settings": _slurm,
+    "published csv": _published,
     "split list": _list,
-}  # fmt: skip
+}

@@ -99,9 +99,7 @@ def test_sums_that_lead_out_of_the_folder_are_refused(
         keeper.load(trained, adam(trained))
 
 
-def test_a_checkpoint_of_an_older_version_is_read(
-    keeper: Keeper, trained: dict[str, nn.Parameter]
-) -> None:
+def test_a_checkpoint_of_an_older_version_is_read(keeper: Keeper, trained: dict[str, nn.Parameter]) -> None:
     (folder_of(keeper) / "sums.json").unlink()
     with torch.no_grad():
         trained["a"].zero_()
@@ -141,7 +139,15 @@ def test_without_sums_values_are_checked(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"step": "3"}, {"step": -1}, {"step": 2.5}, {"sums": []}, {"best_loss": "x"}, {"odd": 1}, {"finished": 1}],
+    [
+        {"step": "3"},
+        {"step": -1},
+        {"step": 2.5},
+        {"sums": []},
+        {"best_loss": "x"},
+        {"odd": 1},
+        {"finished": 1},
+    ],
 )
 def test_a_state_of_other_types_is_refused(
     changes: dict[str, object], keeper: Keeper, trained: dict[str, nn.Parameter]
