@@ -8,9 +8,10 @@ from tokenize import TokenError
 import numpy as np
 import numpy.typing as npt
 
+LONGEST_HEADER = 10_000  # bytes; one of plain values has 100
 # what NumPy's header parser and memory map meet damaged and forged headers with
 _BROKEN = (ValueError, TypeError, EOFError, SyntaxError, TokenError, OverflowError, FloatingPointError,
-           RecursionError, MemoryError, UnicodeError, KeyError, IndexError, AttributeError)  # fmt: skip
+           RecursionError, UnicodeError, KeyError, IndexError, AttributeError)  # fmt: skip
 
 
 def map_npy(path: Path) -> npt.NDArray[np.generic]:
@@ -22,6 +23,13 @@ def map_npy(path: Path) -> npt.NDArray[np.generic]:
         OSError: It cannot be opened.
         ValueError: It is not a whole .npy file of plain values; says why.
     """
+    with path.open("rb") as file:
+        begin = file.read(12)
+    if begin[:6] != b"\x93NUMPY":
+        raise ValueError("no header of a .npy file")
+    length = int.from_bytes(begin[8:10] if begin[6:7] == b"\1" else begin[8:12], "little")
+    if length > LONGEST_HEADER:  # NumPy would make room for it first
+        raise ValueError(f"a header of {length} bytes")
     try:
         with np.errstate(all="raise"):  # a product of sizes that wraps around
             return np.lib.format.open_memmap(path, mode="r")

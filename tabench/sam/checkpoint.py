@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import struct
 import zipfile
@@ -67,7 +69,17 @@ def _load_pth(path: Path) -> object:
         with Zip(path) as archive:
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                 raise ValueError("its members are packed, which torch.save never does")
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped or None)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with _Bounded(io.FileIO(path)) as file:
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
+class _Bounded(io.BufferedReader):
+    """A file that never makes room for more than it has, whatever a forged length in it asks for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        whole = os.fstat(self.fileno()).st_size
+        return super().read(whole if size is None or size < 0 else min(size, whole))
 
 
 def _unreadable(error: Exception, backbone: Backbone) -> str:

@@ -89,6 +89,8 @@ class Tally:
             self.accepted += 1
         except (TabenchError, *target.refusals) as error:
             self.refused[type(error).__name__] += 1
+            if _asked_too_much(error):
+                fault = f"asked for too much memory first: {error}"
             if target.names not in str(error):
                 fault = f"does not name {target.names}: {error}"
         except TooSlowError:
@@ -125,6 +127,15 @@ def _bounded() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+
+
+def _asked_too_much(error: BaseException | None) -> bool:
+    """Whether a refusal came only after there was no memory left."""
+    while error is not None:
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _place(error: BaseException) -> str:

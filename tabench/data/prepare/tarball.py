@@ -90,6 +90,8 @@ def members(
                 progress(file.tell(), total, name)
             if info.isdir():
                 continue
+            if name == ".":
+                raise DataError(f"member {info.name!r} has no name", where=str(path), hint=HOSTILE)
             if info.issym() or info.islnk():
                 yield Member(name, 0, _target(info, name, path), lambda: b"")
             elif info.isfile() and not info.issparse():

@@ -123,6 +123,7 @@ def _members(archive: Zip, path: Path, whole: int) -> dict[str, zipfile.ZipInfo]
         if info.is_dir():
             continue
         problem = "is there twice" if name in found else _zip_problem(info, whole)
+        problem = "has no name" if name == "." else problem
         if problem:
             raise DataError(f"member {info.filename!r} {problem}", where=str(path), hint=HOSTILE)
         found[name] = info
