@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 import os
 import re
 import struct
@@ -64,6 +65,11 @@ def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
 
 
 def _load_pth(path: Path) -> object:
+    with path.open("rb") as file:
+        held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # of an empty file: a ValueError
+        with held:
+            if held.find(b"bytearray") >= 0:  # which torch allows, and which takes any length
+                raise ValueError("it asks for memory beside its tensors")
     mapped = zipfile.is_zipfile(path)  # an interrupted download loses the zip directory at the file's end
     if mapped:
         with Zip(path) as archive:
