@@ -100,32 +100,30 @@ def zips(draw: DrawFn) -> bytes:
     return bytes(data)
 
 
+ENTRIES = st.tuples(*map(st.sampled_from, (NAMES, TYPES, NAMES, PAX, CONTENTS, (False, False, True))))
+FORMATS = (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT)
+FIELDS = (b"", b"", b"\x80" + b"\xff" * 11, b"77777777777\0", b"-1         \0", b"\xff" * 12)
+
+
 @st.composite
 def tars(draw: DrawFn) -> bytes:
     """Tars of hostile names, kinds, links and headers."""
+    entries = draw(st.lists(ENTRIES, max_size=5))
+    form, field, packed = draw(st.tuples(st.sampled_from(FORMATS), st.sampled_from(FIELDS), st.booleans()))
     buffer = io.BytesIO()
-    form = draw(st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT]))
     with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
-        for name in draw(st.lists(st.sampled_from(NAMES), max_size=5)):
+        for name, kind, link, headers, data, lying in entries:
             info = tarfile.TarInfo(name)
-            info.type = draw(st.sampled_from(TYPES))
-            info.linkname = draw(st.sampled_from(NAMES))
-            info.pax_headers = dict(draw(st.sampled_from(PAX)))
-            data = draw(st.sampled_from(CONTENTS))
-            info.size = draw(st.sampled_from([len(data)] * 4 + [0, 1 << 33]))
-            try:
-                archive.addfile(info, io.BytesIO(data + bytes(512)) if info.size == len(data) else None)
-            except ValueError:
-                continue
-    data = bytearray(buffer.getvalue())
-    if draw(st.booleans()) and len(data) > 512:  # a size field of a header, its checksum made right again
-        data[124:136] = draw(
-            st.sampled_from([b"\x80" + b"\xff" * 11, b"77777777777\0", b"-1         \0", b"\xff" * 12])
-        )
-        data[148:156] = b" " * 8
-        data[148:156] = b"%06o\0 " % sum(data[:512])
-    plain = bytes(data)
-    return gzip.compress(plain, 1, mtime=0) if draw(st.booleans()) else plain
+            info.type, info.linkname, info.pax_headers = kind, link, dict(headers)
+            info.size = 1 << 33 if lying else len(data)
+            with contextlib.suppress(ValueError):
+                archive.addfile(info, None if lying else io.BytesIO(data))
+    tar = bytearray(buffer.getvalue())
+    if field and len(tar) > 512:  # a size field of a header, its checksum made right again
+        tar[124:136] = field
+        tar[148:156] = b" " * 8
+        tar[148:156] = b"%06o\0 " % sum(tar[:512])
+    return gzip.compress(bytes(tar), 1, mtime=0) if packed else bytes(tar)
 
 
 def artifact(names: tuple[str, ...], record: bytes) -> bytes:

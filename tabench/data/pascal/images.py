@@ -65,9 +65,9 @@ def read_colours(path: Path) -> npt.NDArray[np.uint8]:
 def _decode(path: Path, kind: str) -> Image.Image:
     try:
         with Image.open(path, formats=(kind,)) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
+            if not 0 < picture.width * picture.height <= MAX_PIXELS:
                 raise DataError(
-                    f"{picture.width}x{picture.height} pixels, more than the {MAX_PIXELS} accepted",
+                    f"{picture.width}x{picture.height} pixels, 1 to {MAX_PIXELS} are accepted",
                     where=str(path),
                     hint="this is not a file of the dataset",
                 )
