@@ -22,7 +22,7 @@ from tabench import __version__
 from tabench.data.prepare.outputs import Output
 from tabench.errors import DataError, StoreError
 from tabench.store.atomic import write_bytes, write_json
-from tabench.store.encoding import read_json
+from tabench.store.encoding import dumps, read_json
 
 FILE = "prepare.json"
 SUMS = "SHA256SUMS"
@@ -167,6 +167,10 @@ def notes(manifest: Manifest) -> list[str]:
 
 
 def _sources(value: object) -> bool:
+    try:
+        dumps(value)  # they are written again
+    except ValueError:  # a number that is not finite
+        return False
     return isinstance(value, list) and all(isinstance(source, dict) for source in value)
 
 
