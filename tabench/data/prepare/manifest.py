@@ -168,8 +168,8 @@ def notes(manifest: Manifest) -> list[str]:
 
 def _sources(value: object) -> bool:
     try:
-        dumps(value)  # they are written again
-    except ValueError:  # a number that is not finite
+        dumps(value).encode()  # they are written again
+    except ValueError:  # a number that is not finite, half a letter
         return False
     return isinstance(value, list) and all(isinstance(source, dict) for source in value)
 
