@@ -119,6 +119,13 @@ def soak(session: nox.Session) -> None:
     session.run("python", "tests/scale/soak.py", *session.posargs)
 
 
+@nox.session(name="fuzz")
+def fuzz(session: nox.Session) -> None:
+    """Feed every reader 20,000 broken and hostile files a format; `-- --inputs 200 --only zip` for less."""
+    install(session)
+    session.run("python", "-m", "fuzz", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
 @nox.session(name="lint")
 def lint(session: nox.Session) -> None:
     """Ruff: rules and format."""

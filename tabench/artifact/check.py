@@ -6,7 +6,6 @@ import hashlib
 import re
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from tabench.artifact.archive import SUMS, is_safe
 from tabench.errors import StoreError
 from tabench.store.index import INDEX_FILE
 from tabench.store.record import Record
+from tabench.store.zips import BROKEN, METHODS, Zip
 
 LARGEST_RECORD = 1 << 28  # bytes; larger ones are not read as records
 LONGEST_LINE = 1 << 13  # bytes of SHA256SUMS
@@ -60,9 +60,9 @@ def check_artifact(path: Path) -> Checked:
         if path.is_dir():
             _check(_Folder(path), str(path), found)
         else:
-            with zipfile.ZipFile(path) as archive:
+            with Zip(path) as archive:
                 _check(_Zip(archive), str(path), found)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+    except (OSError, *BROKEN) as error:
         raise StoreError(
             f"cannot be read as an artifact: {error}", where=str(path), hint="fetch or export it again"
         ) from error
@@ -100,8 +100,9 @@ class _Zip:
         for info in self.archive.infolist():
             mode = info.external_attr >> 16
             plain = stat.S_ISREG(mode) or not stat.S_IFMT(mode)
-            if not info.is_dir():
-                yield info.orig_filename, "" if plain else "is no plain file"
+            known = "" if info.compress_type in METHODS else "is packed by a method that artifacts do not use"
+            if not info.orig_filename.endswith("/"):
+                yield info.orig_filename, known if plain else "is no plain file"
 
     def open(self, name: str) -> IO[bytes]:
         """Content of a member; zipfile never gives more than the size it declares."""
@@ -168,7 +169,7 @@ def _hashed(source: _Folder | _Zip, name: str, expected: str, found: Checked) ->
                 size += len(block)
                 if wanted and size <= LARGEST_RECORD:
                     kept.append(block)
-    except (zipfile.BadZipFile, zlib.error, EOFError):
+    except BROKEN:
         found.wrong(name, "is damaged", _AGAIN)
         return None
     if digest.hexdigest() != expected:

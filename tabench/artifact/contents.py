@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from tabench.errors import StoreError
 from tabench.provenance.environment import capture
 from tabench.report.claims import FILE
 from tabench.report.reading import Results
+from tabench.spec.toml import read_toml
 from tabench.store.encoding import dumps
 from tabench.store.index import read_index
 
@@ -149,7 +149,7 @@ def _of_neighbour(runs: Results) -> Iterator[Member]:
 def _of_spec(spec: Path) -> Iterator[Member]:
     """An experiment file, the file it is based on, and what lies beside it: published values and claims."""
     yield Member(f"experiments/{spec.name}", spec)
-    base = tomllib.loads(spec.read_text(encoding="utf-8")).get("base")
+    base = read_toml(spec).get("base")
     if isinstance(base, str):
         yield Member(f"experiments/{base}", spec.parent / base)
     yield from _of_folder(spec.parent / "published", "experiments/published")

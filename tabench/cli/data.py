@@ -9,7 +9,7 @@ import typer
 
 from tabench.cli import options
 from tabench.cli.app import app
-from tabench.cli.output import print_json, progress_bar
+from tabench.cli.output import print_json, progress_bar, say
 from tabench.errors import SpecError
 
 data = typer.Typer(
@@ -50,13 +50,13 @@ def verify(
     else:
         for line in found.problems:
             typer.secho("wrong: ", fg="red", nl=False)
-            typer.echo(line)
+            say(line)
         for line in found.warnings:
             typer.secho("note: ", fg="yellow", nl=False)
-            typer.echo(line)
+            say(line)
         if any(found.counts.values()):
             for key, value in found.facts.items():
-                typer.echo(f"{key}: {value}")
+                say(f"{key}: {value}")
         else:
             typer.echo(f"nothing to read in {root}; get it: {dataset.download}")
         counts = ", ".join(f"{split} {count}" for split, count in found.counts.items()) or "no images"

@@ -34,6 +34,13 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False)
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print what files, other programs and people wrote: shown, never obeyed."""
+    from tabench.store.printing import inert
+
+    typer.echo(inert(text), err=err)
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON for a script."""
     from tabench.store.encoding import dumps
@@ -43,15 +50,17 @@ def print_json(value: object) -> None:
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, state: int | None = None) -> None:
     """Print a table; column `state` is coloured by its word."""
-    rows = list(rows)
-    if len(rows) > MANY:
-        _print_many([list(heads), *map(list, rows)], state)
+    from tabench.store.printing import inert
+
+    shown = [[inert(text) for text in row] for row in rows]
+    if len(shown) > MANY:
+        _print_many([list(heads), *shown], state)
         return
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
+    for row in shown:
         cells = [
             Text(text, style=STATE_STYLES.get(text, "") if n == state else "") for n, text in enumerate(row)
         ]
@@ -77,7 +86,7 @@ def _print_many(rows: list[list[str]], state: int | None) -> None:
 def print_error(error: TabenchError) -> None:
     """Print one message on standard error."""
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    typer.echo(str(error), err=True)
+    say(str(error), err=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 
 from tabench.cli import options
 from tabench.cli.app import app
-from tabench.cli.output import print_json, print_table
+from tabench.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from tabench.runs.plan import Plan
@@ -47,10 +47,10 @@ def print_plan(plan: Plan) -> None:
     from tabench.runs.estimate import duration, size
 
     place = plan.resolution
-    typer.echo(f"{plan.experiment.title}")
+    say(plan.experiment.title)
     typer.echo(f"profile {place.profile} ({place.why})")
     if place.settings.note:
-        typer.echo(f"note    {place.settings.note}")
+        say(f"note    {place.settings.note}")
     made = " (generated when it first runs)" if place.generate and not place.data_root.exists() else ""
     typer.echo(f"data    {place.resolved.dataset_name} in {place.data_root}{made}")
     typer.echo(f"weights {place.checkpoint}\n")
@@ -121,7 +121,7 @@ def status(
         print_json({**known, **({"slurm_problem": problem} if problem else {}), "cells": rows})
         return
     say_unasked(problem)
-    typer.echo(f"{content['title']}\nprofile {content['profile']}\n")
+    say(f"{content['title']}\nprofile {content['profile']}\n")
     print_table(
         ["cell", "method, seed", "state", "detail"],
         ([row["id"], row["label"], row["state"], row["detail"]] for row in rows),

@@ -11,7 +11,7 @@ import typer
 
 from tabench.cli import how, options
 from tabench.cli.app import app
-from tabench.cli.output import console, print_json, progress_bar
+from tabench.cli.output import console, print_json, progress_bar, say
 from tabench.cli.planning import experiment_name, plan_json, print_plan
 from tabench.errors import FAILURE_KINDS, SpecError, StoreError
 
@@ -348,6 +348,6 @@ def _summary(outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.state in ("failed", "busy"):
             typer.secho(f"{outcome.job.label}: {outcome.state} ", fg="red", nl=False)
-            typer.echo(f"{outcome.kind}\n  {outcome.message}")
+            say(f"{outcome.kind}\n  {outcome.message}")
     counts = {s: sum(o.state == s for o in outcomes) for s in ("done", "failed", "interrupted", "busy")}
     typer.echo(", ".join(f"{count} {state}" for state, count in counts.items() if count))

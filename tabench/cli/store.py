@@ -10,7 +10,7 @@ import typer
 
 from tabench.cli import options
 from tabench.cli.app import app
-from tabench.cli.output import print_json
+from tabench.cli.output import print_json, say
 from tabench.cli.planning import experiment_name
 from tabench.errors import StoreError
 
@@ -89,7 +89,7 @@ def merge(
         for entry in done.cells:
             if entry.state in ("conflict", "damaged", "busy"):
                 typer.secho(f"{entry.state}: ", fg="yellow" if entry.state == "busy" else "red", nl=False)
-                typer.echo(f"{entry.experiment}/{entry.cell_id}: {entry.message}")
+                say(f"{entry.experiment}/{entry.cell_id}: {entry.message}")
         typer.echo(", ".join(f"{count} {state}" for state, count in done.counts().items()) or "no records")
     if done.left_out:
         raise typer.Exit(1)
@@ -98,6 +98,6 @@ def merge(
 def _print(found: list[Problem]) -> None:
     for entry in found:
         typer.secho(f"{entry.level}: ", fg=COLOURS[entry.level], nl=False)
-        typer.echo(f"{entry.where}: {entry.message}")
+        say(f"{entry.where}: {entry.message}")
         if entry.hint:
-            typer.echo(f"  -> {entry.hint}")
+            say(f"  -> {entry.hint}")

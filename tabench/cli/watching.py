@@ -11,7 +11,7 @@ import typer
 
 from tabench.cli import options
 from tabench.cli.app import app
-from tabench.cli.output import MANY, STATE_STYLES, console, print_json
+from tabench.cli.output import MANY, STATE_STYLES, console, print_json, say
 from tabench.cli.planning import count_states, experiment_name, say_unasked, status_rows
 from tabench.errors import StoreError
 
@@ -72,7 +72,7 @@ def _watch_lines(folder: ExperimentFolder, content: Mapping[str, Any], every: fl
             now = (row["state"], row["detail"])
             if before.get(row["id"]) != now:
                 before[row["id"]] = now
-                typer.echo(f"{row['label']}: {' '.join(now)}".rstrip())
+                say(f"{row['label']}: {' '.join(now)}".rstrip())
         calm = _calm(rows, calm)
         time.sleep(every if calm < CALM_LOOKS else 0)
     typer.echo(_sum(rows))
@@ -101,10 +101,12 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from tabench.store.printing import inert
+
     table = Table("method, seed", "state", "detail", box=None, pad_edge=False, caption=_sum(rows))
     for row in _shown(rows):
         state = Text(row["state"], style=STATE_STYLES.get(row["state"], ""))
-        table.add_row(Text(row["label"]), state, Text(row["detail"]))
+        table.add_row(Text(inert(row["label"])), state, Text(inert(row["detail"])))
     return table
 
 

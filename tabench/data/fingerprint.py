@@ -16,6 +16,7 @@ from pathlib import Path
 from tabench.data.base import Progress
 from tabench.errors import DataError, StoreError
 from tabench.store.atomic import write_bytes
+from tabench.store.encoding import parse_json
 
 CACHE_NAME = ".tabench-fingerprint.json"
 Entry = tuple[int, int, str]  # size, mtime_ns, sha256
@@ -60,9 +61,9 @@ def cache_files(root: Path) -> tuple[Path, Path]:
 
 def _load(path: Path) -> dict[str, Entry]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = parse_json(path.read_bytes())
         return {str(name): (int(row[0]), int(row[1]), str(row[2])) for name, row in held.items()}
-    except (OSError, ValueError, TypeError, AttributeError, IndexError, KeyError):
+    except (OSError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError):
         return {}  # no cache, or a damaged one: hash again
 
 

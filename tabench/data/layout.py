@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.npyfile import map_npy
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
 
@@ -23,8 +24,11 @@ KINDS = ("image", "label", "depth", "normal")
 NYU_FOLDERS = {kind: kind for kind in KINDS}
 CHANNELS = {"image": 3, "depth": 1, "disparity": 1, "normal": 3}  # last axis; a label has none
 NUMBER = re.compile(r"0|[1-9][0-9]*")
+FARTHEST = float(np.finfo(np.float32).max)
 IGNORE = -1
 VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
+MAX_PIXELS = 8192 * 8192  # the largest benchmark has 1024x2048; more is a wrong or a hostile file
+LONGEST = 1.5  # of a normal's components: more is another unit or scale, not a short or long vector
 SHOWN = 8  # entries a message lists before it counts the rest
 
 
@@ -85,20 +89,19 @@ def open_array(path: Path) -> npt.NDArray[np.generic]:
         DataError: Missing, truncated, not a .npy file, or holding Python objects.
     """
     try:
-        loaded: object = np.load(path, mmap_mode="r", allow_pickle=False)
+        return map_npy(path)
     except FileNotFoundError:
         raise DataError("file not found", where=str(path), hint=VERIFY) from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(
             f"not a readable .npy array: {error}", where=str(path), hint="download this file again"
         ) from error
-    if not isinstance(loaded, np.ndarray):
-        raise DataError("not a .npy array", where=str(path), hint="download this file again")
-    return loaded
 
 
 def fault(kind: str, array: npt.NDArray[np.generic], classes: int) -> str | None:
     """What is wrong with an array as stored, in one sentence; None if nothing is."""
+    if array.size > MAX_PIXELS * CHANNELS.get(kind, 1):
+        return f"shape {array.shape}, more than the {MAX_PIXELS} pixels accepted"
     if kind == "label":
         if array.ndim != 2 or 0 in array.shape:
             return f"shape {array.shape}, expected (H, W)"
@@ -117,9 +120,13 @@ def fault(kind: str, array: npt.NDArray[np.generic], classes: int) -> str | None
     low, high = float(values.min()), float(values.max())
     if kind == "image" and (low < -1e-3 or high > 1 + 1e-3):
         return f"values in {low:.4g}..{high:.4g}, expected 0..1"
+    unit = " m" if kind == "depth" else ""
     if kind in ("depth", "disparity") and low < 0:
-        unit = " m" if kind == "depth" else ""
         return f"negative {kind} {low:.4g}{unit} (0 marks invalid pixels)"
+    if kind in ("depth", "disparity") and high > FARTHEST:
+        return f"{kind} {high:.4g}{unit}, which float32 cannot hold"
+    if kind == "normal" and max(-low, high) > LONGEST:
+        return f"components in {low:.4g}..{high:.4g}, expected unit vectors in -1..1"
     return None
 
 

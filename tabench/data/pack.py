@@ -8,7 +8,6 @@ that the source gives. A pack is a cache: it can be deleted at any time.
 from __future__ import annotations
 
 import hashlib
-import json
 import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +19,8 @@ import PIL
 
 from tabench.data.base import Array, Progress, Sample, Split
 from tabench.data.codec import Form, Values, forms_of
+from tabench.data.npyfile import map_npy
+from tabench.store.encoding import parse_json
 
 VERSION = 1  # of this layout
 READER = 1  # raised whenever reading any dataset gives other values than before
@@ -173,10 +174,10 @@ def open_pack(folder: Path, source: Source, split: Split) -> PackedSplit | None:
 def _mapped(path: Path, packed: Packed) -> Values:
     try:
         size = path.stat().st_size
-        array: Values = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        array: Values = np.asarray(map_npy(path))
         if size == packed.bytes and array.shape == packed.shape and array.dtype == np.dtype(packed.stored):
             return array
-    except (OSError, ValueError, EOFError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise DamagedPackError(f"{path.name}: {error}") from error
     raise DamagedPackError(f"{path.name}: {size} bytes of {array.dtype} {array.shape}")
 
@@ -211,12 +212,14 @@ def _map_of(array: object) -> mmap.mmap | None:
 
 def _read_manifest(folder: Path) -> tuple[dict[str, object], dict[str, Packed]]:
     try:
-        content = json.loads((folder / MANIFEST).read_bytes())
+        content = parse_json((folder / MANIFEST).read_bytes())
         files = {
             str(kind): Packed(**{**entry, "shape": tuple(int(size) for size in entry["shape"])})
             for kind, entry in content["arrays"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        for packed in files.values():
+            np.dtype(packed.stored), np.dtype(packed.given), packed.bytes + 0
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, SyntaxError) as error:
         raise DamagedPackError(f"{MANIFEST}: {error}") from error
     if any(not kind.isalnum() for kind in files):
         raise DamagedPackError(f"{MANIFEST}: names of kinds that are none")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tabench.errors import DataError
+from tabench.store.encoding import parse_json
 
 _LEAST = {"seed": 0, "train": 1, "val": 1, "height": 16, "width": 16, "generator": 1}
 
@@ -35,11 +36,11 @@ class Recipe:
     def __post_init__(self) -> None:
         for key, value in asdict(self).items():
             least = _LEAST[key]
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**53:
                 raise DataError(
                     f"'{key}' is {value!r}",
                     where="recipe of a generated dataset",
-                    hint=f"a whole number >= {least}",
+                    hint=f"a whole number from {least} on",
                 )
 
     @property
@@ -67,11 +68,12 @@ def read_recipe(path: Path) -> Recipe:
         DataError: There is none, or it is damaged.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return Recipe(**raw)
+        return Recipe(**parse_json(path.read_bytes()))
     except FileNotFoundError as error:
         hint = f"generate it with `tabench data make-scenes --dataset {path.stem} --root {path.parent}`"
         raise DataError(f"no {path.stem} have been generated here", where=str(path), hint=hint) from error
-    except (ValueError, TypeError) as error:
+    except DataError as error:
+        raise DataError(error.message, where=str(path), hint=error.hint) from error
+    except (OSError, ValueError, TypeError) as error:
         hint = "delete the folder and generate it again"
         raise DataError(f"not a recipe of generated images: {error}", where=str(path), hint=hint) from error

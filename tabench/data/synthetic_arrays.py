@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tabench.data.array_dataset import ArrayDataset, ArraySplit
 from tabench.data.base import Progress, VerifyReport
-from tabench.data.layout import file_of, write_array
+from tabench.data.layout import file_of, open_array, write_array
 from tabench.data.recipe import Recipe
 from tabench.data.synthetic import SyntheticDataset
 from tabench.data.verify import verify_layout
@@ -70,7 +70,7 @@ class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
         problems = []
         for kind, name in self.folders(root).items():
             path = file_of(root, folder, name, index)
-            stored = np.load(path, allow_pickle=False).astype(np.float64)
+            stored = open_array(path).astype(np.float64)
             fresh = arrays[kind].astype(np.float64)
             if stored.shape != fresh.shape:
                 problems.append(f"{path}: shape {stored.shape}, the recipe renders {fresh.shape}")

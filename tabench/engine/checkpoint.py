@@ -1,7 +1,8 @@
 """Checkpoints of one unit: always one loadable, whatever kills the process.
 
 ``<checkpoint>/<unit>/<step or "finished">/`` holds model.safetensors (trained parameters),
-optimizer.safetensors (Adam's moments), best.safetensors (with selection "best-val") and state.json. A
+optimizer.safetensors (Adam's moments), best.safetensors (with selection "best-val"), state.json and sums.json
+(the sha256 of the others; checkpoints of older versions have none). A
 checkpoint is written under a temporary name and appears by one rename; older ones are deleted afterwards.
 A finished unit keeps its weights and drops the moments.
 """
@@ -24,9 +25,12 @@ from torch.optim import Adam
 
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, StoreError
+from tabench.store.encoding import read_object
+from tabench.store.sums import check_folder_sums, write_folder_sums
 
 Named = Mapping[str, nn.Parameter]
 FINISHED = "finished"
+AGAIN = "delete the checkpoint's folder: the cell starts from the beginning"
 
 
 @dataclass
@@ -68,6 +72,7 @@ class Keeper:
             if not state.finished:
                 save_file(_moments(trained, optimizer), writing / "optimizer.safetensors")
             (writing / "state.json").write_text(json.dumps(state.to_json()))
+            write_folder_sums(writing)
             for path in [*writing.iterdir(), writing]:
                 _flush(path)
             writing.rename(final)
@@ -75,7 +80,7 @@ class Keeper:
             for path in self.folder.iterdir():
                 if path.name < final.name:  # a later one is of a process that took the cell meanwhile
                     shutil.rmtree(path, ignore_errors=True)
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, StoreError) as error:
             shutil.rmtree(writing, ignore_errors=True)
             raise StoreError(
                 f"cannot write a checkpoint: {error}",
@@ -92,39 +97,76 @@ class Keeper:
         path = self.latest()
         if path is None:
             return None
-        try:
-            state = State.from_json(json.loads((path / "state.json").read_text()))
-            fill(trained, load_file(path / "model.safetensors"), str(path))
-            if (path / "best.safetensors").exists():
-                state.best_weights = load_file(path / "best.safetensors")
-            if not state.finished:
-                _restore_moments(trained, optimizer, load_file(path / "optimizer.safetensors"))
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise CheckpointError(
-                f"this checkpoint cannot be read: {error}",
-                where=str(path),
-                hint="delete the folder to start the cell again",
-            ) from error
+        _check_sums(path)
+        state = _read_state(path / "state.json")
+        fill(trained, _tensors(path / "model.safetensors"), str(path / "model.safetensors"))
+        best = path / "best.safetensors"
+        if best.exists():
+            state.best_weights = _tensors(best)
+            check(trained, state.best_weights, str(best))
+        if not state.finished:
+            moments = path / "optimizer.safetensors"
+            _restore_moments(trained, optimizer, _tensors(moments), str(moments))
         return state
+
+
+def _check_sums(path: Path) -> None:
+    try:
+        check_folder_sums(path)
+    except (StoreError, OSError) as error:
+        message, where = (error.message, error.where) if isinstance(error, StoreError) else (str(error), None)
+        raise CheckpointError(message, where=where or str(path), hint=AGAIN) from error
+
+
+def _read_state(path: Path) -> State:
+    try:
+        return State.from_json(read_object(path))
+    except StoreError as error:
+        raise CheckpointError(error.message, where=error.where, hint=AGAIN) from error
+    except (TypeError, ValueError) as error:
+        first = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"is no state of a checkpoint: {first}", where=str(path), hint=AGAIN) from error
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise CheckpointError(f"cannot be read: {error}", where=str(path), hint=AGAIN) from error
 
 
 def fill(trained: Named, values: Mapping[str, Tensor], where: str) -> None:
     """Copy values into parameters of the same names.
 
     Raises:
-        CheckpointError: Names or shapes differ.
+        CheckpointError: As `check`.
+    """
+    check(trained, values, where)
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(values[name])
+
+
+def check(trained: Mapping[str, Tensor], values: Mapping[str, Tensor], where: str) -> None:
+    """Compare values with the parameters they are for, before any of them is used.
+
+    Raises:
+        CheckpointError: Names, shapes or kinds of numbers differ, or a value is not finite.
     """
     if set(values) != set(trained):
         odd = sorted(set(values) ^ set(trained))
-        raise CheckpointError(f"parameters differ, for example '{odd[0]}'", where=where)
-    with torch.no_grad():
-        for name, parameter in trained.items():
-            if values[name].shape != parameter.shape:
-                raise CheckpointError(
-                    f"'{name}' has shape {tuple(values[name].shape)}, expected {tuple(parameter.shape)}",
-                    where=where,
-                )
-            parameter.copy_(values[name])
+        raise CheckpointError(f"parameters differ, for example '{odd[0]}'", where=where, hint=AGAIN)
+    for name, parameter in trained.items():
+        value = values[name]
+        problem = ""
+        if value.shape != parameter.shape:
+            problem = f"has shape {tuple(value.shape)}, expected {tuple(parameter.shape)}"
+        elif not value.is_floating_point():
+            problem = f"holds {value.dtype}, expected floating point"
+        elif not bool(torch.isfinite(value).all()):
+            problem = "holds values that are NaN or infinite"
+        if problem:
+            raise CheckpointError(f"'{name}' {problem}", where=where, hint=AGAIN)
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -139,7 +181,14 @@ def _moments(trained: Named, optimizer: Adam) -> dict[str, Tensor]:
     return _plain(found)
 
 
-def _restore_moments(trained: Named, optimizer: Adam, saved: Mapping[str, Tensor]) -> None:
+def _restore_moments(trained: Named, optimizer: Adam, saved: Mapping[str, Tensor], where: str) -> None:
+    like: dict[str, Tensor] = {}  # of a parameter that has no gradient yet, Adam keeps nothing
+    for entry in saved:
+        name, _, key = entry.rpartition("|")
+        if name not in trained or f"{name}|step" not in saved:
+            raise CheckpointError(f"'{entry}' belongs to no parameter", where=where, hint=AGAIN)
+        like[entry] = saved[entry].new_zeros(()) if key == "step" else trained[name]
+    check(like, saved, where)
     for entry, value in saved.items():
         name, _, key = entry.rpartition("|")
         parameter = trained[name]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
+from pydantic import ConfigDict, TypeAdapter
 from torch import Tensor
 
 Curve = list[dict[str, Any]]
@@ -39,6 +41,9 @@ class State:
     best_loss: float = 0.0
     finished: bool = False
     best_weights: Mapping[str, Tensor] = field(default_factory=dict)
+    __pydantic_config__: ClassVar = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", allow_inf_nan=False
+    )
 
     def add(self, terms: Mapping[str, float]) -> None:
         """Add one step's loss terms to the running sums."""
@@ -70,9 +75,13 @@ class State:
         """The inverse of `to_json`.
 
         Raises:
-            TypeError: Unknown fields.
+            ValueError: Unknown fields, values of another type, or numbers that cannot be.
         """
-        return cls(**values)
+        state: State = TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
+        counts = (state.step, state.summed, state.best_epoch)
+        if "best_weights" in values or not all(0 <= count < 2**31 for count in counts):
+            raise ValueError("a count that is none, or weights in the wrong file")
+        return state
 
 
 def rounded(value: float) -> float:

@@ -131,7 +131,15 @@ def _read(path: Path) -> Measurement | None:
     ]
     if missing:
         raise StoreError(f"misses '{missing[0]}'", where=str(path), hint=HINT)
-    return Measurement(path, content)
+    found = Measurement(path, content)
+    try:
+        _order(found)
+        sound = isinstance(found.parts, dict) and isinstance(found.content["environment"], dict)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        sound = False
+    if not sound:
+        raise StoreError("holds values that no measurement has", where=str(path), hint=HINT)
+    return found
 
 
 def _order(m: Measurement) -> tuple[Any, ...]:

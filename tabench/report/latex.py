@@ -41,6 +41,8 @@ _ESCAPES: Mapping[str, str] = {
     "…": r"\ldots{}",
 }
 
+_UNDECLARED = "ĦħĸĿŀŉŦŧſ"
+
 
 def escape_latex(text: str) -> str:
     """Make a name inert in LaTeX text; letters that pdflatex cannot set become "?"."""
@@ -53,9 +55,11 @@ def escape_latex(text: str) -> str:
         elif letter in _ESCAPES:
             kept.append(_ESCAPES[letter])
         else:
-            # Latin-1 letters are declared for UTF-8 input by every LaTeX since 2018
-            kept.append(letter if letter.isprintable() and ord(letter) < 0x180 else "?")
-    return "".join(kept)
+            # letters of Latin-1 and Latin Extended-A are declared for UTF-8 input and T1 fonts, but for a few
+            known = letter.isprintable() and ord(letter) < 0x180 and letter not in _UNDECLARED
+            kept.append(letter if known else "?")
+    # behind the end of a table's row, "[" and "*" would be taken for its options
+    return "".join(kept if not kept or kept[0] not in ("[", "*") else ["{}", *kept])
 
 
 def latex(table: Table) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tabench.report.frames import Entry, Table
+from tabench.store.printing import no_formula
 
 CSV_COLUMNS = (
     *("method", "column", "unit", "better", "shown", "shown_sd", "rank", "n"),
@@ -45,6 +46,7 @@ def csv(table: Table) -> str:
         better=[_column(table, name)[1] for name in table.frame["column"]],
     )
     named = frame.rename(columns={"half": "t95_half_width"})[list(CSV_COLUMNS)]
+    named = named.map(lambda value: no_formula(value) if isinstance(value, str) else value)
     notes = [
         f"# {' '.join(note.split())}\n"
         for note in (f"{table.number}. {table.caption} {table.warning}", *table.notes)

@@ -21,7 +21,8 @@ from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
 from tabench.report import variants
 from tabench.report.listed import RUN_PAGES, listed
-from tabench.store.encoding import read_json, read_lines
+from tabench.store.beside import Run, read_beside
+from tabench.store.encoding import read_lines
 from tabench.store.layout import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import load_record
 
@@ -239,7 +240,7 @@ def _recorded(folder: Path) -> list[str]:
 def _cell(place: CellFolder, label: str, shared: dict[str, Any]) -> CellResult:
     state = place.state()
     record = load_record(place.record).model_dump(mode="json", exclude=APART) if state == "done" else {}
-    run = dict(read_json(place.run)) if place.run.is_file() else {}
+    run = read_beside(place.run, Run) if place.run.is_file() else {}
     _once(run, ALIKE, shared)
     if record:
         _once(record, ALIKE, shared)

@@ -119,10 +119,17 @@ def _metrics(record: Json) -> list[Json]:
     return list(rows.values())
 
 
+def _clock(time: float) -> str:
+    try:
+        return clock(time)
+    except (OverflowError, ValueError, OSError):  # a time that no calendar has
+        return str(time)
+
+
 def _line(event: Json) -> str:
     """A journal's line without the values that stand in the curves."""
     time = event.get("t")
-    shown = clock(time) if isinstance(time, int | float) else time or ""
+    shown = _clock(time) if isinstance(time, int | float) else time or ""
     left_out = ("t", "event", "values", "terms")
     rest = "".join(f" {key}={value}" for key, value in event.items() if key not in left_out)
     return f"{shown} {event.get('event', '')}{rest}\n"

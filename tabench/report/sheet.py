@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tabench.report.plain import escape_markdown
+from tabench.store.printing import no_formula
 
 
 @dataclass(frozen=True)
@@ -55,5 +56,5 @@ def csv(sheet: Sheet) -> str:
         file.write(f"# {' '.join(note.split())}\n")
     writer = csv_module.writer(file, lineterminator="\n")
     writer.writerow(sheet.headings)
-    writer.writerows(sheet.rows)
+    writer.writerows([no_formula(text) for text in row] for row in sheet.rows)
     return file.getvalue()

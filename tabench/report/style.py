@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image, ImageChops, ImageStat
 
+from tabench.report.figure_text import make_inert
 from tabench.report.fonts import lean_fonts
 from tabench.report.vector import lean
 
@@ -105,6 +106,7 @@ def drawn(draw: Draw, *, page: bool = True) -> Drawn:
     """
     with matplotlib.rc_context(_settings()):
         figure = draw()
+        make_inert(figure)
         layout = figure.get_layout_engine()
         if layout is not None:
             layout.execute(figure)  # once for all formats

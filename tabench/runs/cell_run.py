@@ -24,7 +24,7 @@ from tabench.runs.meter import Meter
 from tabench.store.adoption import adopt
 from tabench.store.atomic import write_bytes, write_json
 from tabench.store.claim import Claim, ClaimedError
-from tabench.store.encoding import read_json
+from tabench.store.encoding import read_object
 from tabench.store.layout import CellFolder, failure_kind
 from tabench.store.record import record_bytes
 from tabench.store.sums import write_sums
@@ -164,7 +164,7 @@ class _Diary:
         """Open an attempt; times of earlier ones are kept."""
         if self.folder.run.is_file():
             with contextlib.suppress(Exception):
-                self.run = dict(read_json(self.folder.run))
+                self.run = read_object(self.folder.run)
         events = self.folder.read_journal()
         earlier = [event for event in events if event.get("event") == "start"]
         retries = [event for event in events if event.get("event") == "retry"]

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tabench.runs.estimate import duration
 from tabench.runs.executor import Event, Job
+from tabench.store.printing import inert
 
 LINE_SECONDS = 10.0  # least time between two plain lines about steps
 MANY = 60  # rows that are shown at a time
@@ -109,7 +110,8 @@ class LiveTable:
         heads = ("cell", "state", "epoch", "step", "loss", "time left")
         table = Table(*heads, box=None, pad_edge=False, caption=caption)
         for label, state, *rest in rows:
-            table.add_row(label, Text(state, style=STYLES.get(state, "")), *rest)
+            cells = (Text(inert(text)) for text in rest)
+            table.add_row(Text(inert(label)), Text(state, style=STYLES.get(state, "")), *cells)
         return table
 
 
@@ -136,7 +138,7 @@ class PlainLines:
         text = self._text(event)
         if text:
             name = f"[{self.order[event.cell_id]}] {self.labels[event.cell_id]}"
-            self.console.print(f"{name}: {text}", markup=False, highlight=False, soft_wrap=True)
+            self.console.print(inert(f"{name}: {text}"), markup=False, highlight=False, soft_wrap=True)
 
     def _text(self, event: Event) -> str:
         facts = event.facts

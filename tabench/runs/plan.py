@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from tabench.spec.experiment import Experiment
 from tabench.spec.overrides import override
 from tabench.spec.selection import select_cells, shard_cells
 from tabench.store.adoption import finished_elsewhere
+from tabench.store.encoding import read_object
 from tabench.store.index import Index, Known, read_index
 from tabench.store.layout import CellFolder, CellState
 
@@ -175,8 +175,8 @@ def _by_method_and_seed(index: Index, names: Mapping[str, str]) -> dict[tuple[st
 def _reference(name: str) -> dict[str, float]:
     found = {}
     for path in sorted((REFERENCE / name).glob("*/run.json")):
-        wall = json.loads(path.read_text(encoding="utf-8")).get("wall_s")
-        if wall:
+        wall = read_object(path).get("wall_s")
+        if isinstance(wall, int | float) and wall:
             found[path.parent.name] = float(wall)
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 from tabench.errors import TabenchError
 from tabench.runs.executor import Event, Job, Options
 from tabench.runs.pool import PoolExecutor
-from tabench.store.encoding import read_json
+from tabench.store.encoding import read_object
 from tabench.store.layout import CellFolder
 from tabench.store.record import Record, load_record
 
@@ -56,7 +56,7 @@ def try_cell(job: Job, results: Path, device: str, threads: int) -> Trial:
         raise TabenchError(f"the cell did not end: {outcome.state} {outcome.kind}: {outcome.message}")
     folder = CellFolder(results, job.experiment, job.cell.id)
     trial.record = load_record(folder.record)
-    trial.environment = dict(read_json(folder.run))
+    trial.environment = read_object(folder.run)
     return trial
 
 

@@ -15,7 +15,7 @@ from tabench.runs.kept import load_kept
 from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file, write_json
 from tabench.store.claim import Claim
-from tabench.store.encoding import read_json
+from tabench.store.encoding import read_object
 from tabench.store.index import Index
 from tabench.store.layout import CellFolder
 from tabench.store.record import Record, load_record
@@ -113,7 +113,7 @@ def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
             Keeper(folder.checkpoint / unit.name).save(parameters, Adam(parameters.values()), state)
         if source.folder.journal_file.is_file() and not folder.journal_file.exists():
             copy_file(source.folder.journal_file, folder.journal_file)
-        run = dict(read_json(source.folder.run)) if source.folder.run.is_file() else {}
+        run = read_object(source.folder.run) if source.folder.run.is_file() else {}
         write_json(folder.run, {**run, "weights_from": source.record.cell_id})
 
 

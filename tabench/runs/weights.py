@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tabench.runs.cache import cache_root
 from tabench.sam.geometry import Backbone
 from tabench.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.store.atomic import write_json
+from tabench.store.encoding import parse_json
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,11 @@ class Weights:
         key: dict[str, object] = {"path": place, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
         note = cache_root() / "weights" / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
         with contextlib.suppress(OSError, ValueError):
-            held = json.loads(note.read_text())
+            held = parse_json(note.read_bytes())
             if isinstance(held, dict) and {k: held.get(k) for k in key} == key:
-                return str(held["sha256"])
+                known = str(held.get("sha256"))
+                if re.fullmatch("[0-9a-f]{64}", known):
+                    return known
         digest = checkpoint_sha256(self.path)
         with contextlib.suppress(StoreError):  # a read-only home only costs hashing again
             write_json(note, {**key, "sha256": digest})

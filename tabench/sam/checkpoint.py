@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import mmap
+import os
 import re
+import struct
 import zipfile
 from collections.abc import Mapping
 from functools import cache
@@ -19,10 +23,15 @@ from tabench.errors import CheckpointError
 from tabench.sam.build import build_sam
 from tabench.sam.geometry import Backbone
 from tabench.sam.locate import checkpoint_sha256, find_checkpoint
+from tabench.store.zips import Zip
 
 __all__ = ["checkpoint_sha256", "expected_shapes", "find_checkpoint", "load_checkpoint"]
 
 _HERE = Path(__file__).parent
+# what torch's unpickler that runs nothing meets damaged and forged pickles with
+_BROKEN = (UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, OSError, TypeError,
+           AttributeError, AssertionError, OverflowError, MemoryError, NotImplementedError,
+           struct.error)  # fmt: skip
 _CODE = re.compile(r"GLOBAL (\S+)")  # in torch's words: what a pickle would import
 
 
@@ -49,15 +58,34 @@ def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
     """
     fix = f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
     try:
-        if path.suffix == ".safetensors":
-            state: object = load_file(path)
-        else:
-            # an interrupted download loses the zip directory at the file's end
-            mapped = zipfile.is_zipfile(path)
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped or None)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        state: object = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
+    except (SafetensorError, zipfile.BadZipFile, *_BROKEN) as error:
         raise CheckpointError(_unreadable(error, backbone), where=str(path), hint=fix) from error
     return _checked(state, backbone, path, fix)
+
+
+def _load_pth(path: Path) -> object:
+    with path.open("rb") as file:
+        held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # of an empty file: a ValueError
+        with held:
+            if held.find(b"bytearray") >= 0:  # which torch allows, and which takes any length
+                raise ValueError("it asks for memory beside its tensors")
+    mapped = zipfile.is_zipfile(path)  # an interrupted download loses the zip directory at the file's end
+    if mapped:
+        with Zip(path) as archive:
+            if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+                raise ValueError("its members are packed, which torch.save never does")
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with _Bounded(io.FileIO(path)) as file:
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
+class _Bounded(io.BufferedReader):
+    """A file that never makes room for more than it has, whatever a forged length in it asks for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        whole = os.fstat(self.fileno()).st_size
+        return super().read(whole if size is None or size < 0 else min(size, whole))
 
 
 def _unreadable(error: Exception, backbone: Backbone) -> str:
@@ -84,6 +112,8 @@ def _checked(state: object, backbone: Backbone, path: Path, fix: str) -> dict[st
             hint=f"choose the backbone this file belongs to, or {fix}",
         )
     for key, shape in expected.items():
+        if problem := _no_weights(state[key]):
+            raise CheckpointError(f"'{key}' {problem}", where=str(path), hint=fix)
         if tuple(state[key].shape) != shape:
             raise CheckpointError(
                 f"is not {backbone.name}: '{key}' has shape {tuple(state[key].shape)}, expected {shape}",
@@ -91,6 +121,17 @@ def _checked(state: object, backbone: Backbone, path: Path, fix: str) -> dict[st
                 hint=f"choose the backbone this file belongs to, or {fix}",
             )
     return dict(state)
+
+
+def _no_weights(value: Tensor) -> str:
+    """Why a tensor cannot be a weight, whatever its shape; "" if it can."""
+    if value.layout is not torch.strided or value.device.type != "cpu" or value.is_quantized:
+        return "is no plain tensor"
+    if not value.is_floating_point():
+        return f"holds {value.dtype}, expected floating point"
+    if value.numel() and not torch.stack(torch.aminmax(value.detach().float())).isfinite().all():
+        return "holds values that are NaN or infinite"
+    return ""
 
 
 def _listed(verb: str, keys: list[str]) -> str:

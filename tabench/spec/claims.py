@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,6 +11,7 @@ from tabench.catalog import METHODS
 from tabench.errors import SpecError
 from tabench.spec.cell import Frozen, Scalar
 from tabench.spec.problems import spec_error
+from tabench.spec.toml import read_toml
 
 Params = dict[str, Scalar]
 Test = Literal["improvement", "floor", "variants", "growth"]
@@ -100,7 +100,7 @@ def load_claims(path: str | Path) -> tuple[Claim, ...]:
     """
     path = Path(path)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = read_toml(path)
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except ValueError as error:

@@ -20,6 +20,8 @@ from tabench.spec.experiment import Experiment, Params, Profile
 from tabench.spec.overrides import override
 from tabench.spec.selection import select_cells, shard_cells
 
+MOST_CELLS = 100_000
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -83,6 +85,14 @@ def expand(
     rows = [_method(name, {}, settings, f"{where}.methods.{name}") for name in experiment.axes.methods]
     for number, row in enumerate(settings.variants):
         rows.append(_method(row.method, row.params, settings, f"{where}.variants.{number}"))
+    count = len(rows) * len(experiment.axes.seeds)
+    if count > MOST_CELLS:
+        raise SpecError(
+            f"{len(rows)} methods and variants with {len(experiment.axes.seeds)} seeds are {count:,} cells, "
+            f"at most {MOST_CELLS:,} are planned",
+            where=f"{experiment.source}: axes",
+            hint="divide the experiment into several files",
+        )
     every = [
         Cell(
             schema_version=SCHEMA_VERSION,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ from tabench.errors import SpecError
 from tabench.registry import nearest
 from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Positive, Scalar, Seeds, TrainPart
 from tabench.spec.problems import spec_error
+from tabench.spec.toml import read_toml
 
 Params = dict[str, Scalar]
 
@@ -163,7 +163,7 @@ def load_experiment(path: str | Path) -> Experiment:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml(path)
     except FileNotFoundError as error:
         beside = sorted(str(found) for found in path.parent.glob("*.toml"))
         hint = f"in that folder: {', '.join(beside)}" if beside else "give the path of a .toml file"

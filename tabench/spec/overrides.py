@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import tomllib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +12,8 @@ from tabench.catalog import METHODS
 from tabench.errors import SpecError
 from tabench.registry import nearest
 from tabench.spec.experiment import Axes, Experiment, Profile, check_names
-from tabench.spec.problems import known_keys, spec_error
+from tabench.spec.problems import LONGEST, known_keys, spec_error
+from tabench.spec.toml import parse_toml
 
 
 def parse_set(text: str) -> tuple[tuple[str, ...], Any]:
@@ -22,25 +22,31 @@ def parse_set(text: str) -> tuple[tuple[str, ...], Any]:
     Raises:
         SpecError: There is no "=", or the key or the value cannot be read.
     """
-    where = f"--set {text}"
+    where = _where(text)
     key, equals, value = (part.strip() for part in text.partition("="))
     if not (equals and key and value) or "\n" in text:
         raise SpecError("expected KEY=VALUE", where=where, hint="for example --set train.epochs=2")
     try:
-        node: Any = tomllib.loads(f"{key} = 0")
-    except tomllib.TOMLDecodeError as error:
+        node: Any = parse_toml(f"{key} = 0")
+    except ValueError as error:
         raise SpecError(f"'{key}' is not a dotted key", where=where) from error
     path: list[str] = []
     while isinstance(node, dict):
+        if len(node) != 1:  # the text had brackets or a comment sign of its own
+            raise SpecError(f"'{key}' is not a dotted key", where=where)
         ((name, node),) = node.items()
         path.append(name)
     return tuple(path), _value(value, where)
 
 
+def _where(text: str) -> str:
+    return f"--set {text if len(text) <= LONGEST else f'{text[:LONGEST]}...'}"
+
+
 def _value(text: str, where: str) -> Any:
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError as error:
         if text[0] in "[{\"'":
             hint = "quote it for the shell, for example --set 'dataset.tasks=[\"depth\"]'"
             raise SpecError(f"not a TOML value: {error}", where=where, hint=hint) from error
@@ -68,11 +74,11 @@ def override(experiment: Experiment, profile: str, overrides: Iterable[str] = ()
             everywhere.append((text, path[2], value))
         else:
             target, inner = (axes, path[1:]) if path[0] == "axes" and path[1:] else (settings, path)
-            _put(target, inner, value, f"--set {text}")
-            _validate(axes, settings, f"--set {text}")
+            _put(target, inner, value, _where(text))
+            _validate(axes, settings, _where(text))
     new_axes, _ = _validate(axes, settings, "--set")
     for text, key, value in everywhere:
-        _put_everywhere(settings, new_axes.methods, key, value, f"--set {text}")
+        _put_everywhere(settings, new_axes.methods, key, value, _where(text))
     new_axes, new_profile = _validate(axes, settings, "--set")
     profiles = {**experiment.profiles, profile: new_profile}
     changed = experiment.model_copy(update={"axes": new_axes, "profiles": profiles})

@@ -12,6 +12,8 @@ from tabench.errors import SpecError
 from tabench.registry import nearest
 
 Part = int | str
+SHOWN = 8  # problems a message lists before it counts the rest
+LONGEST = 200  # characters of a value
 
 
 def spec_error(
@@ -37,13 +39,15 @@ def spec_error(
     """
     problems: dict[str, tuple[str, str | None]] = {}
     unknown_first = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-    for found in unknown_first:  # a mistyped key is also a missing one: say the cause first
+    for found in unknown_first[:SHOWN]:  # a mistyped key is also a missing one: say the cause first
         path = _inside(found["loc"], data, found["type"])
         key = prefix + ".".join(str(part) for part in path)
         problems.setdefault(key, _describe(found["type"], found["msg"], path, model, data, also))
     (first, (message, hint)), *rest = problems.items()
     for key, (other, advice) in rest:
         message += f"\n{where}: {key}: {other}" + (f" ({advice})" if advice else "")
+    if len(unknown_first) > SHOWN:
+        message += f"\n{where}: and {len(unknown_first) - SHOWN} more problems"
     return SpecError(message, where=f"{where}: {first}" if first else where, hint=hint)
 
 
@@ -60,7 +64,13 @@ def _describe(
     for part in path:
         value = value[part]  # type: ignore[index]  # `_inside` walked the same path
     message = message.removeprefix("Value error, ")
-    return (message, None) if isinstance(value, Mapping) else (f"{message}, got {value!r}", None)
+    return (message, None) if isinstance(value, Mapping) else (f"{message}, got {brief(value)}", None)
+
+
+def brief(value: object) -> str:
+    """A value as messages show it: whatever its size, a line."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"
 
 
 def _inside(loc: Sequence[Part], data: object, kind: str) -> tuple[Part, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tabench.errors import StoreError
 from tabench.store.atomic import write_bytes, write_json
-from tabench.store.encoding import read_json
+from tabench.store.encoding import read_object
 from tabench.store.layout import CellFolder, ExperimentFolder
 from tabench.store.record import load_record
 
@@ -49,7 +49,7 @@ def adopt(folder: CellFolder) -> bool:
     for old, new in files.items():
         write_bytes(new, old.read_bytes())
     if source.run.is_file():
-        write_json(folder.run, dict(read_json(source.run)) | {"adopted_from": source.experiment})
+        write_json(folder.run, read_object(source.run) | {"adopted_from": source.experiment})
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
     write_bytes(folder.record, source.record.read_bytes())
     return True

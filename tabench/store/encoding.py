@@ -33,6 +33,18 @@ def _flat(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
+def parse_json(data: bytes | str) -> Any:
+    """Parse JSON from elsewhere.
+
+    Raises:
+        ValueError: Torn JSON, torn UTF-8, or lists inside lists without end.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("lists or objects inside one another without end") from None
+
+
 def read_json(path: str | Path, hint: str = "restore it, or remove it and run the cell again") -> Any:
     """Read a JSON file.
 
@@ -41,11 +53,25 @@ def read_json(path: str | Path, hint: str = "restore it, or remove it and run th
     """
     path = Path(path)
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except OSError as error:
         raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-    except ValueError as error:  # torn JSON and torn UTF-8 alike
+    except ValueError as error:
         raise StoreError(f"not whole JSON: {error}", where=str(path), hint=hint) from error
+
+
+def read_object(
+    path: str | Path, hint: str = "restore it, or remove it and run the cell again"
+) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        StoreError: As `read_json`, or it holds something else.
+    """
+    content = read_json(path, hint)
+    if not isinstance(content, dict):
+        raise StoreError("is not a JSON object", where=str(path), hint=hint)
+    return content
 
 
 def read_lines(path: str | Path) -> list[dict[str, Any]]:
@@ -64,7 +90,7 @@ def read_lines(path: str | Path) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     for line in lines:
         try:
-            event = json.loads(line)
+            event = parse_json(line)
         except ValueError:
             continue
         if isinstance(event, dict):

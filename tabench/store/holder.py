@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tabench.errors import SpecError
+from tabench.store.encoding import parse_json
 
 SILENCE = "TABENCH_SILENCE"  # the variable that changes `SILENT_SECONDS`
 SILENT_SECONDS = 300.0  # a claim of another machine that was silent for so long is dead
@@ -50,7 +50,7 @@ class Holder:
     def from_json(cls, content: bytes) -> Self | None:
         """The holder that a claim names; None for a file that names none."""
         try:
-            found: Any = json.loads(content)
+            found: Any = parse_json(content)
             return cls(
                 str(found["host"]),
                 str(found.get("boot", "")),  # claims had no boot and no space once
@@ -59,7 +59,7 @@ class Holder:
                 str(found["started"]),
                 float(found.get("silence", SILENT_SECONDS)),
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return None
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def alive(pid: int) -> bool:
     """Whether a process of this host runs; one that is dead and not yet waited for does not."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # or a number that no process has
         return False
     except PermissionError:
         return True

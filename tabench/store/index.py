@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pydantic_core import from_json
 
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
-from tabench.store.encoding import read_json
+from tabench.store.encoding import read_object
 from tabench.store.layout import CellFolder, CellState, ExperimentFolder, is_name
 from tabench.store.memo import Facts, Memo
 from tabench.store.record import RECORD_VERSION, Record, load_record
@@ -170,12 +171,14 @@ def _problem(content: bytes) -> str:
 def _run_facts(content: bytes) -> Facts:
     try:
         run = from_json(content)
-        wall = run.get("wall_s")
+        wall = None if (found := run.get("wall_s")) is None else float(found)
+        if wall is not None and not math.isfinite(wall):
+            raise ValueError("wall_s is not finite")
         return {
-            "wall_s": None if wall is None else float(wall),
+            "wall_s": wall,
             "finished": str(run.get("finished") or ""),
         }
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         return {"problem": "run.json is damaged"}
 
 
@@ -202,7 +205,7 @@ def read_runs(results_dir: str | Path, experiment: str) -> dict[str, dict[str, A
     Raises:
         StoreError: A run.json is torn; the message names the file.
     """
-    return {path.parent.name: dict(read_json(path)) for path in _files(results_dir, experiment, "run.json")}
+    return {path.parent.name: read_object(path) for path in _files(results_dir, experiment, "run.json")}
 
 
 def read_states(results_dir: str | Path, experiment: str, ids: list[str]) -> dict[str, CellState]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tabench.errors import EvaluationFailedError, StoreError, TabenchError
 from tabench.store.atomic import append_line, write_json
+from tabench.store.beside import Failure, Plan, read_beside
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
 
@@ -78,9 +79,9 @@ class ExperimentFolder:
         if not self.experiment_json.is_file():
             hint = "run it first: tabench run <file.toml>"
             raise StoreError("no results of this experiment", where=str(self.path), hint=hint)
-        content = read_json(self.experiment_json, hint="write it again with `tabench plan <file.toml>`")
-        if not isinstance(content, dict):
-            raise StoreError("is not a JSON object", where=str(self.experiment_json))
+        content = read_beside(self.experiment_json, Plan, "write it again with `tabench plan <file.toml>`")
+        for key in ("title", "profile", "note"):
+            content.setdefault(key, "")
         return content
 
     def cell(self, cell_id: str) -> CellFolder:
@@ -245,7 +246,7 @@ class CellFolder:
 
     def read_failure(self) -> dict[str, Any]:
         """The content of failure.json; empty if there is none."""
-        return dict(read_json(self.failure)) if self.failure.is_file() else {}
+        return read_beside(self.failure, Failure) if self.failure.is_file() else {}
 
     def clear_failure(self) -> None:
         """Remove failure.json."""

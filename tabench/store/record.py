@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from tabench.errors import StoreError
 from tabench.registry import nearest
 from tabench.spec.cell import Cell
 from tabench.store.atomic import write_bytes
-from tabench.store.encoding import dumps
+from tabench.store.encoding import dumps, parse_json
 
 RECORD_VERSION = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -223,7 +222,7 @@ def load_record(path: str | Path) -> Record:
         return Record.model_validate_json(text)
     except ValidationError as error:
         try:
-            content = json.loads(text)
+            content = parse_json(text)
         except ValueError as torn:
             hint = "restore it, or remove it and run the cell again"
             raise StoreError(f"not whole JSON: {torn}", where=str(path), hint=hint) from torn

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tabench.store.encoding import read_json
+from tabench.store.beside import Run, read_beside
 from tabench.store.layout import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import Record, load_record
 
@@ -126,7 +126,7 @@ def metric_blocks(folder: CellFolder, label: str | None) -> Iterator[Block]:
             ("value", "value"),
         )
     }
-    run = dict(read_json(folder.run)) if folder.run.is_file() else {}
+    run = read_beside(folder.run, Run) if folder.run.is_file() else {}
     yield Block({**_cell(folder, record, label), **_run(record, run)}, each)
 
 

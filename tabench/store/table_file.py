@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabench.errors import StoreError
 from tabench.store.atomic import replacing
+from tabench.store.printing import no_formula
 from tabench.store.rows import Block, Column
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def write_table(path: Path, columns: Sequence[Column], blocks: Iterable[Block]) 
 
 
 def _write_csv(path: Path, columns: Sequence[Column], blocks: Iterable[Block]) -> int:
-    """Missing values are empty, truth values "true" and "false"."""
+    """Missing values are empty, truth values "true" and "false"; no text is one that spreadsheets execute."""
     rows = 0
     with replacing(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
@@ -76,6 +77,8 @@ def _texts(block: Block, column: Column) -> Iterable[Any]:
         values = itertools.repeat(block.same.get(column.name), len(block))
     if column.kind == "truth":
         return ({None: None, True: "true", False: "false"}[value] for value in values)
+    if column.kind == "text":
+        return (value if value is None else no_formula(value) for value in values)
     return values
 
 

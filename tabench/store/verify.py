@@ -13,7 +13,7 @@ from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
 from tabench.store.layout import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import Record, load_record
-from tabench.store.sums import read_sums
+from tabench.store.sums import check_folder_sums, read_sums
 
 AGAIN = "restore it from a copy, or remove the cell's folder and run the cell again"
 WeightsCheck = Callable[[CellFolder, Record], None]  # raises a TabenchError that names what is wrong
@@ -168,7 +168,7 @@ def _leftovers(folder: CellFolder) -> Iterator[Problem]:
 
 
 def _checkpoints(folder: Path) -> Iterator[Problem]:
-    """Checkpoints whose files cannot be opened; tensors are not read, their headers and sizes are."""
+    """Checkpoints whose files cannot be opened or, where there are sums of them, are not as they were."""
     from safetensors import SafetensorError, safe_open
 
     for place in sorted(folder.glob("*/*")):
@@ -179,6 +179,7 @@ def _checkpoints(folder: Path) -> Iterator[Problem]:
         hint = f"remove {place}: the cell starts again from the one before, or from the beginning"
         try:
             read_json(place / "state.json")
+            check_folder_sums(place)
             for path in wanted:
                 with safe_open(path, framework="numpy"):
                     pass

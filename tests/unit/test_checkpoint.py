@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import tracemalloc
+import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +138,79 @@ def test_a_pickle_with_code_never_runs(wrapped: bool, state: dict[str, Tensor], 
     assert not mark.exists()
     pickle.loads(pickle.dumps(Trap(mark)))  # the trap works where code is allowed to run
     assert mark.exists()
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda value: torch.full_like(value, float("nan")), "NaN or infinite"),
+        (lambda value: torch.full_like(value, float("-inf")), "NaN or infinite"),
+        (lambda value: value.to(torch.int32), "int32"),
+        (lambda value: value.to(torch.bool), "bool"),
+    ],
+)
+def test_values_that_are_no_weights(
+    name: str, change: Callable[[Tensor], Tensor], words: str, state: dict[str, Tensor], tmp_path: Path
+) -> None:
+    key = "image_encoder.neck.0.weight"
+    path = write({**state, key: change(state[key])}, tmp_path / name)
+    with pytest.raises(CheckpointError, match=words) as caught:
+        load_checkpoint(TINY, path)
+    assert key in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_tensors_without_values(state: dict[str, Tensor], tmp_path: Path) -> None:
+    key = "image_encoder.neck.0.weight"
+    path = write({**state, key: torch.zeros(state[key].shape, device="meta")}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="no plain tensor"):
+        load_checkpoint(TINY, path)
+
+
+def repacked(path: Path, more: int) -> None:
+    """A .pth with its members deflated and zeros behind its pickle."""
+    with zipfile.ZipFile(path) as old:
+        members = {info.filename: old.read(info) for info in old.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, data in members.items():
+            new.writestr(name, data + bytes(more) if name.endswith("data.pkl") else data)
+
+
+def test_a_pth_that_unpacks_to_more_is_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
+    path = write(state, tmp_path / "a.pth")
+    repacked(path, 64 << 20)
+    assert path.stat().st_size < 2 << 20
+    with pytest.raises(CheckpointError, match="packed"):
+        load_checkpoint(TINY, path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\0\0\0\0\x01\x85R.",  # four gigabytes, which torch allows
+        b"\x80\x02X\xff\xff\xff\x7f",  # a text of two gigabytes
+        b"\x80\x02" + b"]" * 10 + b"a" * 10 + b".",
+        b"\x80\x02" + b"(" * 1000,
+    ],
+)
+def test_a_pickle_that_asks_for_memory(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match=r"a\.pth"):
+            load_checkpoint(TINY, tmp_path / "a.pth")
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**31, 2**63, 2**64 - 1])
+def test_a_safetensors_header_of_any_length(length: int, state: dict[str, Tensor], tmp_path: Path) -> None:
+    path = write(state, tmp_path / "a.safetensors")
+    path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
+    with pytest.raises(CheckpointError, match=r"a\.safetensors"):
+        load_checkpoint(TINY, path)
 
 
 def test_where_weights_are_looked_for(

@@ -39,7 +39,7 @@ def test_every_wrong_file_is_named_with_its_fault(tmp_path):
     wrong = {
         save(root, "train", "label", 0, np.full((12, 16), 40.0)): "labels 40 outside",
         save(root, "train", "depth", 1, np.full((12, 16, 1), np.nan)): "NaN",
-        save(root, "train", "normal", 2, image_arrays(2)["normal"] * 255): "normals of length 255",
+        save(root, "train", "normal", 2, image_arrays(2)["normal"] * 255): "components in",
         save(root, "val", "normal", 0, (image_arrays(1)["normal"] + 1) / 2): "normals of length",
         save(root, "val", "image", 1, np.zeros((12, 16), np.float32)): "shape (12, 16)",
     }

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.io import loadmat
 
 from tabench.data.figures.folder import contents, files_of, image_id
 from tabench.data.figures.make import make_figure
+from tabench.data.matfile import read_mat
 from tabench.data.recipe import Recipe
 
 # Another platform's rounding may move an edge by a pixel or a colour by a step, and its JPEG coder
@@ -65,5 +65,4 @@ def decoded(kind: str, content: bytes) -> npt.NDArray[np.int64]:
 
 
 def _variable(content: bytes, name: str) -> npt.NDArray[Any]:
-    held = loadmat(cast(Any, io.BytesIO(content)), variable_names=[name])  # its stubs know only paths
-    return np.asarray(held[name])
+    return read_mat(content, [name])[name]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.io import loadmat
 
 from tabench.data.figures.make import make_figure
 from tabench.data.figures.matfile import annotation, label_map
 from tabench.data.figures.render import Picture
+from tabench.data.matfile import read_mat
 from tabench.data.pascal.layout import LABEL_FOLDERS, PLACES, file_of, index_file, list_file
 from tabench.data.recipe import Recipe
 from tabench.store.atomic import write_bytes
@@ -72,7 +72,7 @@ def write_sets(root: Path, recipe: Recipe) -> None:
 
 def annotated_classes(path: Path) -> list[int]:
     """VOC's class numbers of the objects in an annotation file that this module wrote."""
-    objects = loadmat(path)["anno"][0, 0]["objects"]
+    objects = read_mat(path.read_bytes(), ["anno"])["anno"][0, 0]["objects"]
     return [int(item["class_ind"].item()) for item in objects.ravel()] if objects.size else []
 
 

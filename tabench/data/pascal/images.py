@@ -65,12 +65,14 @@ def read_colours(path: Path) -> npt.NDArray[np.uint8]:
 def _decode(path: Path, kind: str) -> Image.Image:
     try:
         with Image.open(path, formats=(kind,)) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
+            if not 0 < picture.width * picture.height <= MAX_PIXELS:
                 raise DataError(
-                    f"{picture.width}x{picture.height} pixels, more than the {MAX_PIXELS} accepted",
+                    f"{picture.width}x{picture.height} pixels, 1 to {MAX_PIXELS} are accepted",
                     where=str(path),
                     hint="this is not a file of the dataset",
                 )
+            if kind == "PNG" and getattr(picture, "is_animated", False):
+                raise DataError("an animated PNG, expected one picture", where=str(path))
             picture.load()
             return picture.copy()
     except FileNotFoundError:

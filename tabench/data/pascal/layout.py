@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from tabench.errors import DataError
+from tabench.store.encoding import parse_json
 
 FOLDERS = ("train", "val")
 NAME = re.compile(r"[0-9A-Za-z_-]+")
@@ -119,8 +119,8 @@ def read_index(root: Path, folder: str) -> dict[str, list[int]]:
         return {}
     hint = "delete it: it is optional"
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        held = parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise DataError(f"not a readable JSON index: {error}", where=str(path), hint=hint) from error
     fine = isinstance(held, dict) and all(
         isinstance(row, list) and all(type(item) is int for item in row) for row in held.values()

@@ -1,6 +1,6 @@
 """Reads the two kinds of MATLAB v5 files of PASCAL_MT: PASCAL-Context's LabelMap and PASCAL-Part's anno.
 
-scipy decodes them without running anything. Structure, names and sizes are checked before use.
+`read_mat` decodes them without running anything. Structure, names and sizes are checked before use.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.matfile import LARGEST, read_mat
 from tabench.data.pascal.classes import CONTEXT_CLASSES, PART_INDEX, PERSON
 from tabench.errors import DataError
 
@@ -119,18 +120,16 @@ def _text(path: Path, struct: Any, name: str) -> str:
 
 
 def _variable(path: Path, name: str) -> npt.NDArray[Any]:
-    from scipy.io import loadmat  # on first use: slow to import
-
     if not path.is_file():
         raise DataError("file not found", where=str(path), hint=UNPACK)
     try:
-        held = loadmat(path, variable_names=[name], verify_compressed_data_integrity=True)
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"larger than {LARGEST} bytes")
+        held = read_mat(path.read_bytes(), [name])
     except NotImplementedError as error:
         raise DataError("a MATLAB v7.3 file, expected v5", where=str(path), hint=UNPACK) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # scipy meets damaged bytes with errors of many types
+    except (OSError, ValueError) as error:
         raise DataError(f"not a readable MATLAB v5 file: {error}", where=str(path), hint=UNPACK) from error
     if name not in held:
         raise DataError(f"no variable '{name}' in it", where=str(path), hint=UNPACK)
-    return np.asarray(held[name])
+    return held[name]

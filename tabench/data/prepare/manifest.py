@@ -22,7 +22,7 @@ from tabench import __version__
 from tabench.data.prepare.outputs import Output
 from tabench.errors import DataError, StoreError
 from tabench.store.atomic import write_bytes, write_json
-from tabench.store.encoding import read_json
+from tabench.store.encoding import dumps, read_json
 
 FILE = "prepare.json"
 SUMS = "SHA256SUMS"
@@ -97,6 +97,9 @@ def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest
                     hint="give the same sources and options, choose another folder, or delete this one",
                 )
         earlier = held.get("earlier sources", [])
+        if not (isinstance(earlier, list) and all(map(_sources, [held.get("sources"), *earlier]))):
+            hint = "delete the folder and start again"
+            raise DataError("does not name its sources", where=str(path), hint=hint)
         if held.get("sources") != wanted["sources"]:
             earlier = [*earlier, held.get("sources")]
         manifest = replace(manifest, earlier=earlier)
@@ -161,6 +164,14 @@ def notes(manifest: Manifest) -> list[str]:
     if not manifest.earlier:
         return []
     return [f"some files may stem from sources that were replaced meanwhile: 'earlier sources' in {FILE}"]
+
+
+def _sources(value: object) -> bool:
+    try:
+        dumps(value).encode()  # they are written again
+    except ValueError:  # a number that is not finite, half a letter
+        return False
+    return isinstance(value, list) and all(isinstance(source, dict) for source in value)
 
 
 def _read(path: Path) -> dict[str, Any]:

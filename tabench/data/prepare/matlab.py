@@ -6,14 +6,19 @@ anything under any name.
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.matfile import read_mat
 from tabench.errors import DataError
 
+LARGEST_CHUNK = 64 << 20  # bytes unpacked at once; the real file's have some thousand
+# what h5py meets damage with: HDF5's own messages come as any of these
+H5_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
 LARGEST_V5 = 1 << 20  # split and class map have some kilobytes; these files are compressed
 AGAIN = "the file is cut off or damaged: download it again and compare its size with the site's"
 
@@ -29,19 +34,16 @@ def read_v5(path: Path, names: tuple[str, ...], hint: str) -> dict[str, npt.NDAr
     Raises:
         DataError: Missing, or not a v5 file.
     """
-    import scipy.io
-
     if not path.is_file():
         raise DataError("no such file", where=str(path), hint=hint)
     if path.stat().st_size > LARGEST_V5:
         raise DataError(f"larger than {LARGEST_V5} bytes", where=str(path), hint=hint)
     try:
-        held = scipy.io.loadmat(path, variable_names=list(names), appendmat=False)
-    except NotImplementedError:  # SciPy's word for v7.3
+        return dict(read_mat(path.read_bytes(), names))
+    except NotImplementedError:
         raise DataError("a MATLAB v7.3 file, expected the small v5 one", where=str(path), hint=hint) from None
-    except Exception as error:  # a damaged file ends in any of a dozen exceptions
+    except (OSError, ValueError) as error:
         raise DataError(f"not a whole MATLAB v5 file: {error}", where=str(path), hint=hint) from error
-    return {name: np.asarray(held[name]) for name in names if name in held}
 
 
 def whole_numbers(
@@ -72,7 +74,7 @@ def open_v73(path: Path, hint: str) -> h5py.File:
         return h5py.File(path, "r")
     except FileNotFoundError:
         raise DataError("no such file", where=str(path), hint=hint) from None
-    except OSError as error:
+    except H5_BROKEN as error:
         raise DataError(
             f"not a whole MATLAB v7.3 file: {error}", where=str(path), hint=f"{AGAIN}; {hint}"
         ) from error
@@ -93,23 +95,35 @@ def dataset_of(
     Raises:
         DataError: Missing, of another shape or type, or kept outside this file.
     """
-    variable = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    try:
+        variable = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+        held = ", ".join(sorted(key for key in file if not key.startswith("#")))[:200]
+        fault = _fault(variable, name, shape, kinds) if isinstance(variable, h5py.Dataset) else ""
+    except H5_BROKEN as error:
+        raise DataError(f"variable '{name}': {error}", where=str(path), hint=AGAIN) from error
     if not isinstance(variable, h5py.Dataset):
-        held = ", ".join(sorted(key for key in file if not key.startswith("#")))
         raise DataError(
             f"variable '{name}' is missing; it holds {held or 'nothing'}",
             where=str(path),
             hint="give nyu_depth_v2_labeled.mat, the labelled set (2.8 GB), not the raw one",
         )
+    if fault:
+        hint = "give nyu_depth_v2_labeled.mat as it was downloaded"
+        raise DataError(fault, where=str(path), hint=hint)
+    return variable
+
+
+def _fault(variable: h5py.Dataset, name: str, shape: tuple[int | None, ...], kinds: str) -> str:
+    """What is wrong with a variable; "" if nothing is."""
     fits = len(shape) == len(variable.shape) and all(
         wanted in (None, length) for wanted, length in zip(shape, variable.shape, strict=True)
     )
     if not fits or not variable.dtype.str[1:].startswith(kinds) or variable.external or variable.is_virtual:
         expected = " x ".join("N" if length is None else str(length) for length in shape)
-        raise DataError(
+        return (
             f"variable '{name}' is {variable.shape} of {variable.dtype}, expected {expected} (in HDF5's "
-            "order), kept in this file",
-            where=str(path),
-            hint="give nyu_depth_v2_labeled.mat as it was downloaded",
+            "order), kept in this file"
         )
-    return variable
+    if variable.chunks is not None and prod(variable.chunks) * variable.dtype.itemsize > LARGEST_CHUNK:
+        return f"variable '{name}' is packed in pieces of {variable.chunks}, too large to read one image"
+    return ""

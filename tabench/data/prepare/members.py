@@ -22,6 +22,8 @@ def safe_name(name: str, archive: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if "\0" in name or "\\" in name or re.match(r"[A-Za-z]:", name):
         problem = "has a character that no path of the dataset has"
+    elif not name:
+        problem = "has no name"
     elif path.is_absolute():
         problem = "is an absolute path"
     elif ".." in path.parts:

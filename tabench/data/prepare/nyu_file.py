@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.prepare.guide import NYU_FILE
-from tabench.data.prepare.matlab import AGAIN, dataset_of, open_v73
+from tabench.data.prepare.matlab import AGAIN, H5_BROKEN, dataset_of, open_v73
 from tabench.errors import DataError
 
 NAME = "nyu_depth_v2_labeled.mat"
 WIDTH, HEIGHT = 640, 480
+MOST_NAMES = 10_000  # the file has 894
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class NyuFile:
         """
         try:
             image, depth, label = (part[index] for part in (self.images, self.depths, self.labels))
-        except OSError as error:  # a chunk beyond the end, or one that cannot be unpacked
+        except H5_BROKEN as error:  # a chunk beyond the end, or one that cannot be unpacked
             raise DataError(f"cannot be read: {error}", where=self.where(index), hint=AGAIN) from error
         frame = Frame(
             np.ascontiguousarray(image.transpose(2, 1, 0), dtype=np.uint8),
@@ -98,11 +99,13 @@ class NyuFile:
         references = dataset_of(self.file, "names", (1, None), "O", self.path)
         names = []
         try:
+            if references.shape[1] > MOST_NAMES:
+                raise ValueError(f"{references.shape[1]} class names")
             for reference in references[0]:
                 letters = self.file[reference] if isinstance(reference, h5py.Reference) else None
                 if not isinstance(letters, h5py.Dataset) or letters.dtype.kind != "u" or letters.size > 1000:
                     raise ValueError("a class name that is not text")
                 names.append("".join(map(chr, letters[()].ravel())))
-        except (OSError, ValueError, KeyError) as error:
+        except H5_BROKEN as error:
             raise DataError(f"variable 'names': {error}", where=str(self.path), hint=AGAIN) from error
         return names

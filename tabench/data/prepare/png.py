@@ -33,8 +33,12 @@ def decode(data: bytes, where: str, *, modes: tuple[str, ...]) -> npt.NDArray[np
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise DataError(f"{image.width}x{image.height} pixels are too many", where=where)
+                if not 0 < image.width * image.height <= MOST_PIXELS:
+                    raise DataError(
+                        f"{image.width}x{image.height} pixels, 1 to {MOST_PIXELS} are accepted", where=where
+                    )
+                if getattr(image, "is_animated", False):
+                    raise DataError("an animated PNG, expected one picture", where=where, hint=AGAIN)
                 mode = image.mode
                 image.load()
                 array = np.asarray(image)

@@ -20,6 +20,8 @@ from tabench.data.prepare.members import HOSTILE, Budget, safe_name
 from tabench.errors import DataError
 
 AGAIN = "the archive is cut off or damaged: download it again and compare its size with the dataset's site"
+# what damaged headers, numbers in them and packed bytes are met with
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, OverflowError)
 LARGEST_READ = 64 << 20  # asked for at once; only a forged header is larger
 
 
@@ -88,6 +90,8 @@ def members(
                 progress(file.tell(), total, name)
             if info.isdir():
                 continue
+            if name == ".":
+                raise DataError(f"member {info.name!r} has no name", where=str(path), hint=HOSTILE)
             if info.issym() or info.islnk():
                 yield Member(name, 0, _target(info, name, path), lambda: b"")
             elif info.isfile() and not info.issparse():
@@ -100,8 +104,11 @@ def members(
 
 def _reader(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> Callable[[], bytes]:
     def read() -> bytes:
-        stream = archive.extractfile(info)
-        data = stream.read() if stream is not None else b""
+        try:
+            stream = archive.extractfile(info)
+            data = stream.read() if stream is not None else b""
+        except _BROKEN as error:
+            raise DataError(f"member {info.name!r}: {error}", where=str(path), hint=AGAIN) from error
         if len(data) != info.size:
             raise DataError(f"member {info.name!r} is cut off", where=str(path), hint=AGAIN)
         return data
@@ -135,5 +142,5 @@ def _opened(path: Path, budget: Budget) -> Iterator[tuple[BinaryIO, tarfile.TarF
                 yield file, archive
     except RecursionError as error:
         raise DataError("headers inside headers", where=str(path), hint=HOSTILE) from error
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except _BROKEN as error:
         raise DataError(f"not a whole tar archive: {error}", where=str(path), hint=AGAIN) from error

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
 from tabench.data.prepare.members import HOSTILE, Budget, safe_name
 from tabench.errors import DataError
+from tabench.store.zips import METHODS, Zip, content
 
 RATIO = 200  # unpacked over packed, for members above a megabyte
+LARGEST_READ = 256 << 20  # bytes of a file that is held in memory; the datasets' pictures have a few million
 AGAIN = "the archive is damaged: download it again and compare its size with the dataset's site"
 
 
@@ -62,6 +63,7 @@ class FolderTree(FileTree):
 
     def read(self, name: str) -> bytes:
         """Content of one file; see `FileTree.read`."""
+        _check_size(self, name)
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
@@ -78,30 +80,23 @@ class ZipTree(FileTree):
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.archive = zipfile.ZipFile(path)
+            self.archive = Zip(path)
+            whole = path.stat().st_size
         except (OSError, zipfile.BadZipFile) as error:
             raise DataError(f"not a whole zip archive: {error}", where=str(path), hint=AGAIN) from error
-        budget = Budget(str(path))
-        members: dict[str, zipfile.ZipInfo] = {}
-        for info in self.archive.infolist():
-            name = safe_name(info.filename, str(path)).as_posix()
-            budget.add(info.filename, info.file_size)
-            if info.is_dir():
-                continue
-            problem = _zip_problem(info, known=name in members)
-            if problem:
-                raise DataError(f"member {info.filename!r} {problem}", where=str(path), hint=HOSTILE)
-            members[name] = info
-        self.members = members
-        self.sizes = {name: info.file_size for name, info in members.items()}
+        try:
+            self.members = _members(self.archive, path, whole)
+        except BaseException:
+            self.archive.close()
+            raise
+        self.sizes = {name: info.file_size for name, info in self.members.items()}
 
     def read(self, name: str) -> bytes:
         """Content of one member, its checksum compared; see `FileTree.read`."""
+        _check_size(self, name)
         try:
-            return self.archive.read(self.members[name])
-        except (OSError, EOFError, RuntimeError, NotImplementedError) as error:
-            raise DataError(f"cannot be unpacked: {error}", where=self.place(name), hint=AGAIN) from error
-        except (zipfile.BadZipFile, zlib.error) as error:
+            return content(self.archive, self.members[name])
+        except (OSError, zipfile.BadZipFile) as error:
             raise DataError(f"damaged: {error}", where=self.place(name), hint=AGAIN) from error
 
     def close(self) -> None:
@@ -109,15 +104,45 @@ class ZipTree(FileTree):
         self.archive.close()
 
 
-def _zip_problem(info: zipfile.ZipInfo, *, known: bool) -> str | None:
+def _check_size(tree: FileTree, name: str) -> None:
+    if tree.sizes[name] > LARGEST_READ:
+        raise DataError(
+            f"has {tree.sizes[name]} bytes, at most {LARGEST_READ} are read at once",
+            where=tree.place(name),
+            hint=HOSTILE,
+        )
+
+
+def _members(archive: Zip, path: Path, whole: int) -> dict[str, zipfile.ZipInfo]:
+    """Files of an archive of `whole` bytes, by name, each checked."""
+    budget = Budget(str(path))
+    found: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = safe_name(info.filename, str(path)).as_posix()
+        budget.add(info.filename, info.file_size)
+        if info.is_dir():
+            continue
+        problem = "is there twice" if name in found else _zip_problem(info, whole)
+        problem = "has no name" if name == "." else problem
+        if problem:
+            raise DataError(f"member {info.filename!r} {problem}", where=str(path), hint=HOSTILE)
+        found[name] = info
+    return found
+
+
+def _zip_problem(info: zipfile.ZipInfo, whole: int) -> str | None:
     kind = stat.S_IFMT(info.external_attr >> 16)
+    if info.compress_type not in METHODS:
+        return f"is packed by method {info.compress_type}, expected deflate"
+    if info.compress_size > whole:
+        return f"has {info.compress_size} bytes in an archive of {whole}"
     if kind not in (0, stat.S_IFREG):
         return "is a link or a device, not a file"
     if info.flag_bits & 1:
         return "is encrypted"
     if info.file_size > 1 << 20 and info.file_size > RATIO * max(info.compress_size, 1):
         return f"unpacks to {info.file_size} bytes from {info.compress_size}"
-    return "is there twice" if known else None
+    return None
 
 
 def open_tree(path: Path) -> FileTree:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from tabench.errors import SpecError
 from tabench.registry import nearest
+from tabench.spec.toml import parse_toml, read_toml
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r]+$")]  # a line of a batch script
 Count = Annotated[int, Field(ge=0)]
@@ -138,20 +138,20 @@ def read_settings(words: Sequence[str]) -> SlurmSettings:
 def _value(text: str) -> Any:
     """A value of the command line: what TOML makes of it, else the text itself."""
     try:
-        value = tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"x = {text}")["x"]
+    except ValueError:
         return text
     return value if isinstance(value, bool | int | float | str | list | dict) else text  # 1:30:00 is a time
 
 
 def _table(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_toml(path)
+    except OSError as error:
         raise SpecError(
             f"cannot be read: {error}", where=f"--slurm {path}", hint="give a .toml file or KEY=VALUE"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise SpecError(f"is not TOML: {error}", where=f"--slurm {path}") from error
     table = content.get("slurm")
     if not isinstance(table, dict) or len(content) != 1:

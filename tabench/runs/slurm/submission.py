@@ -7,14 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from tabench.errors import StoreError
 from tabench.runs.executor import Job, Options
 from tabench.store.atomic import write_json
-from tabench.store.encoding import read_json
+from tabench.store.encoding import read_json, read_object
 
 FORMAT = 1
 _JOBS = TypeAdapter(list[Job])
@@ -97,8 +96,11 @@ class Submission:
         """Slurm's name of each element ("12_0") to the id of its cell; empty if nothing was queued."""
         if not self.queue_file.is_file():
             return {}
-        content: dict[str, Any] = read_json(self.queue_file)
-        return {f"{content['array']}_{n}": str(cell) for n, cell in enumerate(content["cells"])}
+        content = read_object(self.queue_file, hint="remove it: the cells can be submitted again")
+        cells = content.get("cells")
+        if not isinstance(cells, list) or "array" not in content:
+            raise StoreError("names no array and its cells", where=str(self.queue_file))
+        return {f"{content['array']}_{n}": str(cell) for n, cell in enumerate(cells)}
 
     def element_of(self, cell_id: str) -> str:
         """Slurm's name of a cell's element; "" if it has none here."""

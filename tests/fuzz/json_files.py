@@ -1,0 +1,305 @@
+"""JSON files of a results folder, of generated and packed data and of Slurm submissions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import report_fixtures as made
+
+from fuzz.json_values import mutated
+from fuzz.samples import cell_id, record
+from fuzz.target import Target
+from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
+from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
+from tabench.data.pascal.layout import read_index as read_pascal_index
+from tabench.data.prepare.manifest import FILE, Manifest, claim
+from tabench.data.recipe import Recipe, read_recipe
+from tabench.report.bench_reading import read_machines
+from tabench.runs.slurm.submission import Submission
+from tabench.store.claim import is_live
+from tabench.store.index import INDEX_FILE, read_index, read_records, read_runs
+from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.record import load_record
+from tabench.store.sums import read_sums
+from tabench.store.verify import verify_experiment
+
+ROOT = Path(__file__).parents[2]
+FAILURE = {
+    "kind": "data",
+    "message": "torn",
+    "traceback": "Traceback ...",
+    "attempt": 2,
+    "step": 3,
+    "ids": ["val/3"],
+}
+CLAIM = {"host": os.uname().nodename, "pid": os.getpid(), "started": "123"}
+
+
+def target(
+    name: str, path: str, seeds: Sequence[Any], read: Callable[[Path], object], **options: Any
+) -> Target:
+    """Reading one JSON file that lies at `path` below the folder."""
+
+    def use(content: bytes, folder: Path) -> object:
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return read(file)
+
+    return Target(name, mutated(seeds), use, "" if "refusals" in options else Path(path).name, **options)
+
+
+def _cell(path: Path) -> CellFolder:
+    return CellFolder(path.parents[2], path.parents[1].name, path.parent.name)
+
+
+def _index(path: Path) -> object:
+    (path.parents[1] / INDEX_FILE).unlink(missing_ok=True)
+    index = read_index(path.parents[2], path.parents[1].name)
+    found = [
+        (known.state, known.problem, known.wall_s, known.finished, known.message)
+        for known in index.cells.values()
+    ]
+    json.dumps(found, allow_nan=False)
+    return [known.cell() for known in index.recorded]
+
+
+def _memo(path: Path) -> object:
+    home = path.parent / cell_id()
+    home.mkdir(exist_ok=True)
+    if not (home / "record.json").exists():
+        (home / "record.json").write_text(json.dumps(record()))
+        os.utime(home / "record.json", ns=(10**18, 10**18))
+    index = read_index(path.parents[1], path.parent.name)
+    assert index.state(cell_id()) == "done"
+    return [known.cell() for known in index.recorded]
+
+
+def _memo_seed() -> Any:
+    return {
+        "version": "1/0.1.0",
+        "texts": ["x" * 300],
+        "files": {f"{cell_id()}/record.json": [[1, 2, 3], {"settings": [0], "method": "ta-lora", "seed": 0}]},
+    }
+
+
+def _verified(path: Path) -> object:
+    home = path.parent
+    if not (home / "record.json").exists():
+        (home / "record.json").write_text(json.dumps(record()))
+    found = verify_experiment(
+        ExperimentFolder(path.parents[2], path.parents[1].name), lambda folder, record: None
+    )
+    return [problem.message for problem in found.found]
+
+
+def _listed(name: str, seeds: Sequence[Any]) -> Target:
+    return target(f"{name.partition('.')[0]} verified", f"r/nyuv2/{cell_id()}/{name}", seeds, _verified)
+
+
+def _submission(path: Path) -> object:
+    return Submission(path.parent).read()
+
+
+def _queued(path: Path) -> object:
+    return Submission(path.parent).elements()
+
+
+def _jobs() -> Any:
+    cell = made.cell("ta-lora", 0)
+    job = {
+        "cell": cell,
+        "label": "ta-lora s0",
+        "experiment": "nyuv2",
+        "data_root": "/d",
+        "checkpoint": "/c",
+        "generate": None,
+    }
+    return {"format": 1, "options": {"results": "/r"}, "jobs": [job]}
+
+
+def _pack(path: Path) -> object:
+    split = _TwoImages()
+    source = Source("scenes", "f" * 64, "train")
+    if not (path.parent / "image.npy").exists():
+        for kind, array in split.arrays.items():
+            np.save(path.parent / f"{kind}.npy", array)
+    found = open_pack(path.parent, source, split)  # type: ignore[arg-type]
+    assert found is not None
+    samples = [found.load(index) for index in range(len(found))]
+    check_pack(path.parent)
+    return samples
+
+
+class _TwoImages:
+    augmentation = None
+    ids = ("train/0", "train/1")
+    arrays: ClassVar = {
+        "image": np.zeros((2, 3, 4, 5), np.uint8),
+        "depth": np.zeros((2, 1, 4, 5), np.float32),
+    }
+
+    def __len__(self) -> int:
+        return 2
+
+
+def _pack_seed() -> Any:
+    import hashlib
+    import io
+
+    import PIL
+
+    arrays = {}
+    for kind, array in _TwoImages.arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        data = buffer.getvalue()
+        form = ("unit8", "uint8", "float32") if kind == "image" else ("same", "float32", "float32")
+        arrays[kind] = {
+            "form": form[0],
+            "stored": form[1],
+            "given": form[2],
+            "shape": list(array.shape),
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+    return {
+        "version": 1,
+        "reader": 1,
+        "pillow": PIL.__version__,
+        "dataset": "scenes",
+        "fingerprint": "f" * 64,
+        "split": "train",
+        "state": "",
+        "ids": hashlib.sha256(b"train/0\ntrain/1").hexdigest(),
+        "arrays": arrays,
+    }
+
+
+def _prepared(path: Path) -> object:
+    return claim(path.parent, Manifest("nyuv2", 1, {"a": 1}, [{"name": "x"}], ["0", "1"]))
+
+
+def _fingerprint(path: Path) -> object:
+    (path.parent / "x").write_bytes(b"1")
+    found = fingerprint_files(path.parent, [path.parent / "x"])
+    shutil.rmtree(path.parent)
+    return found
+
+
+def _weights(path: Path) -> object:
+    import hashlib
+
+    from tabench.runs.cache import cache_root
+    from tabench.runs.weights import Weights
+
+    weights = path.parent / "w.safetensors"
+    weights.write_bytes(b"1")
+    os.environ["TABENCH_CACHE"] = str(path.parent / "cache")
+    stat = weights.stat()
+    note = (
+        cache_root() / "weights" / f"{hashlib.sha256(str(weights.resolve()).encode()).hexdigest()[:16]}.json"
+    )
+    note.parent.mkdir(parents=True, exist_ok=True)
+    text = path.read_text(encoding="utf-8", errors="replace").replace(
+        '"PATH"', json.dumps(str(weights.resolve()))
+    )
+    note.write_text(text.replace("424242", str(stat.st_mtime_ns)), encoding="utf-8", errors="replace")
+    found = Weights(weights).sha256
+    assert found == hashlib.sha256(b"1").hexdigest() or len(found) == 64
+    return found
+
+
+def _bench() -> list[Any]:
+    return [
+        json.loads(path.read_text())
+        for path in sorted((ROOT / "results" / "bench").glob("*/*nano-n1.json"))[:6:2]
+    ]
+
+
+def _bench_page(path: Path) -> object:
+    from tabench.report.bench_page import render_bench
+
+    return render_bench(path.parents[1], path.parents[2] / "out")
+
+
+CELL = f"r/nyuv2/{cell_id()}"
+RUN = made.run_facts("ta-lora", 0)
+SUMS = {"record.json": "0" * 64, "pictures/a.png": "1" * 64}
+PLAN = {
+    "name": "nyuv2",
+    "title": "T",
+    "profile": "demo",
+    "note": "n",
+    "table": "1",
+    "figure": "1",
+    "report": {"baselines": ["lora-stl"], "grid": ["ta-lora"]},
+    "cells": {cell_id(): "ta-lora s0"},
+}
+NOTE = {"path": "PATH", "size": 1, "mtime_ns": 424242, "sha256": "0" * 64}
+
+TARGETS: dict[str, Callable[[], Target]] = {
+    "record": lambda: target("record", f"{CELL}/record.json", [record()], load_record),
+    "records": lambda: target(
+        "records", f"{CELL}/record.json", [record()], lambda p: read_records(p.parents[2], "nyuv2")
+    ),
+    "index record": lambda: target("index record", f"{CELL}/record.json", [record()], _index),
+    "index run": lambda: target(
+        "index run",
+        f"{CELL}/run.json",
+        [RUN],
+        lambda p: ((p.parent / "record.json").write_text(json.dumps(record())), _index(p)),
+    ),
+    "index failure": lambda: target("index failure", f"{CELL}/failure.json", [FAILURE], _index),
+    "index memo": lambda: target("index memo", f"r/nyuv2/{INDEX_FILE}", [_memo_seed()], _memo),
+    "runs": lambda: target("runs", f"{CELL}/run.json", [RUN], lambda p: read_runs(p.parents[2], "nyuv2")),
+    "failure": lambda: target(
+        "failure", f"{CELL}/failure.json", [FAILURE], lambda p: _cell(p).read_failure()
+    ),
+    "journal": lambda: target(
+        "journal", f"{CELL}/journal.jsonl", [{"t": 1.5, "event": "start"}], lambda p: _cell(p).read_journal()
+    ),
+    "claim": lambda: target("claim", f"{CELL}/claim.json", [CLAIM], is_live),
+    "checksums": lambda: target("checksums", f"{CELL}/checksums.json", [SUMS], lambda p: read_sums(_cell(p))),
+    "checksums verified": lambda: _listed("checksums.json", [SUMS]),
+    "merged_from verified": lambda: _listed("merged_from.json", [{"from": "/x", "when": "2026"}]),
+    "plan": lambda: target(
+        "plan",
+        "r/nyuv2/experiment.json",
+        [PLAN],
+        lambda p: ExperimentFolder(p.parents[1], "nyuv2").read_experiment(),
+    ),
+    "slurm jobs": lambda: target("slurm jobs", "s/jobs.json", [_jobs()], _submission),
+    "slurm queue": lambda: target(
+        "slurm queue", "s/submitted.json", [{"array": "12", "cells": ["a", "b"]}], _queued
+    ),
+    "recipe": lambda: target(
+        "recipe", "d/scenes.json", [json.loads(Recipe(0, 4, 2, 48, 64).to_json())], read_recipe
+    ),
+    "pascal index": lambda: target(
+        "pascal index",
+        "ImageSets/Parts/train.txt",
+        [{"2008_000002": [12, 15]}],
+        lambda p: read_pascal_index(p.parents[2], "train"),
+    ),
+    "pack manifest": lambda: target(
+        "pack manifest", "p/manifest.json", [_pack_seed()], _pack, refusals=(DamagedPackError,)
+    ),
+    "prepare manifest": lambda: target(
+        "prepare manifest",
+        f"d/{FILE}",
+        [Manifest("nyuv2", 1, {"a": 1}, [{"name": "x"}], ["0", "1"]).content()],
+        _prepared,
+    ),
+    "fingerprint cache": lambda: target(
+        "fingerprint cache", f"d/{CACHE_NAME}", [{"x": [1, 2, "0" * 64]}], _fingerprint
+    ),
+    "weights note": lambda: target("weights note", "w/note.json", [NOTE], _weights),
+    "bench": lambda: target("bench", "b/m/a.json", _bench(), lambda p: read_machines(p.parents[1])),
+}

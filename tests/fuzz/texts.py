@@ -1,0 +1,295 @@
+"""Texts that people write: experiments, claims, options, Slurm settings, published values, split lists."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from fuzz.mutation import damaged
+from fuzz.target import Target
+from tabench.data.pascal.layout import read_list
+from tabench.errors import SpecError
+from tabench.report.published import read_rows
+from tabench.runs.slurm.settings import read_settings
+from tabench.spec.claims import load_claims
+from tabench.spec.expand import Resolved, expand, labels
+from tabench.spec.experiment import load_experiment
+
+ROOT = Path(__file__).parents[2]
+RESOLVED = Resolved(
+    dataset_name="scenes",
+    fingerprint="f" * 64,
+    channels={"segmentation": 13, "depth": 1, "normals": 3},
+    checkpoint_sha256="a" * 64,
+    protocols={"segmentation": 1, "depth": 1, "normals": 1},
+)
+SMALL = """schema = 1
+name = "small"
+title = "Small"
+[axes]
+methods = ["ta-lora", "lora-stl"]
+seeds = [0, 1]
+[profiles.demo]
+backbone = { name = "sam_vit_nano", pixel_norm = "sam" }
+[profiles.demo.dataset]
+name = "scenes"
+tasks = ["segmentation", "depth", "normals"]
+generate = { seed = 0, train = 4, val = 2, height = 48, width = 64 }
+[profiles.demo.train]
+epochs = 2
+lr = 2e-3
+task_weights = { segmentation = 1, depth = 1, normals = 4 }
+[profiles.demo.methods]
+ta-lora = { ranks = [8, 8, 3] }
+[[profiles.demo.variants]]
+method = "lora-stl"
+params = { rank = 4 }
+"""
+VALUES = (
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "-1",
+    "0",
+    "true",
+    '""',
+    '"\\u0000"',
+    '"\\u001b[31m"',
+    '"<script>"',
+    "[]",
+    "{}",
+    "1979-05-27",
+    "07:32:00",
+    "9223372036854775808",
+    "1" + "0" * 5000,
+    "0x" + "f" * 5000,
+    '"' + "x" * 100_000 + '"',
+    "[" * 500 + "]" * 500,
+    "[" * 100_000,
+    "{a=" * 200 + "1" + "}" * 200,
+    "[0, 0]",
+    '["depth", "depth"]',
+    "'../../x'",
+    "[" + ",".join(map(str, range(20_000))) + "]",
+    "[" + "{a=1}," * 2000 + "]",
+    "'''\n'''",
+    "1_000",
+    "0o7",
+    "+1.5",
+    "2147483648",
+    "[[[1]]]",
+    '"ta-lora"',
+    "[8, 8]",
+    "[8, 8, 10000000000]",
+    "[1e308, nan, 3]",
+)
+KEYS = (
+    "schema",
+    "name",
+    "axes.seeds",
+    "axes.methods",
+    "profiles.demo.train.lr",
+    "profiles.demo.train.epochs",
+    "title",
+    "profiles.demo.methods.ta-lora.ranks",
+    "a.b.c",
+    "profiles",
+    "base",
+    ".".join("a" * 5000),
+    '"\\u0000"',
+    '""',
+    "profiles.demo.dataset.tasks",
+    "profiles.demo.variants",
+    "method.params.rank",
+    "train.task_weights.depth",
+    "report.grid",
+    "profiles.demo.train.task_weights",
+    "profiles.demo.evaluation.every",
+    "__class__",
+    "profiles.demo.backbone.checkpoint",
+    "dataset.generate",
+    "evaluation",
+    "report.published",
+    "axes",
+    "train",
+    "methods.x",
+    "variants",
+)
+WHOLE = (
+    b"",
+    b"\xef\xbb\xbf" + SMALL.encode(),
+    SMALL.encode("utf-16"),
+    SMALL.encode().replace(b"\n", b"\r\n"),
+    b"\xff",
+    b"\0" * 9,
+    b"[a]\n[a]",
+    b"a = 1\na = 2",
+    b"[" * 100_000,
+    b"[" + b"a." * 50_000 + b"a]",
+    b"a." * 20_000 + b"a = 1",
+    b"x = '''",
+    b"[[a]]\n" * 20_000,
+    b"# " + b"x" * 1_000_000,
+    b"a = {" + b"b = {" * 3000,
+)
+
+
+@st.composite
+def tomls(draw: DrawFn, good: str) -> bytes:
+    """A valid file with lines replaced, added or removed."""
+    lines = good.splitlines()
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(lines) - 1))
+        key, equals, _ = lines[at].partition(" = ")
+        what = draw(st.sampled_from(["value", "value", "value", "key", "gone", "twice"]))
+        if what == "value" and equals:
+            lines[at] = f"{key} = {draw(st.sampled_from(VALUES))}"
+        elif what == "key":
+            lines.insert(
+                draw(st.sampled_from([0, at])),
+                f"{draw(st.sampled_from(KEYS))} = {draw(st.sampled_from(VALUES))}",
+            )
+        elif what == "gone" and len(lines) > 1:
+            del lines[at]
+        else:
+            lines.insert(at, lines[at])
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
+
+
+def files_of(good: str) -> SearchStrategy[bytes]:
+    """TOML files that start from a valid one."""
+    return st.one_of(
+        tomls(good), tomls(good), damaged([good.encode()]), st.sampled_from([good.encode(), *WHOLE])
+    )
+
+
+def _experiment() -> Target:
+    def use(content: bytes, folder: Path) -> object:
+        path = folder / "small.toml"
+        path.write_bytes(content)
+        experiment = load_experiment(path)
+        return [labels(expand(experiment, name, RESOLVED)) for name in experiment.profiles]
+
+    return Target("experiment", files_of(SMALL), use, "small.toml")
+
+
+def _set() -> Target:
+    pairs = st.tuples(
+        st.sampled_from(
+            [*KEYS, "train.epochs", "train.lr", "[a]#", "a = 1 #", " ", "a\tb", "a b", "=", "train", "x#"]
+        ),
+        st.sampled_from([*VALUES, "2", "0.1", "1 #", "1\n[axes]", "", " ", "{", "'", "#"]),
+    )
+    inputs = st.one_of(
+        pairs.map(lambda pair: f"{pair[0]}={pair[1]}".encode("utf-8", "surrogatepass")),
+        damaged([b"train.epochs=2", b"axes.seeds=[0, 1]", b'dataset.tasks=["depth"]']),
+    )
+
+    def use(content: bytes, folder: Path) -> object:
+        path = folder / "set.toml"
+        if not path.exists():
+            path.write_text(SMALL)
+        return expand(load_experiment(path), "demo", RESOLVED, [content.decode("utf-8", "replace")])
+
+    return Target("--set", inputs, use, "set")
+
+
+def _claims() -> Target:
+    good = (ROOT / "experiments" / "published" / "claims.toml").read_text(encoding="utf-8")
+
+    def use(content: bytes, folder: Path) -> object:
+        path = folder / "claims.toml"
+        path.write_bytes(content)
+        return load_claims(path)
+
+    return Target("claims", files_of(good), use, "claims.toml")
+
+
+def _slurm() -> Target:
+    good = '[slurm]\npartition = "gpu"\ntime = "1:00:00"\ncpus = 4\n'
+
+    def use(content: bytes, folder: Path) -> object:
+        path = folder / "cluster.toml"
+        path.write_bytes(content)
+        text = content.decode("utf-8", "replace")
+        one = text.splitlines()[-1] if text.splitlines() else ""
+        with contextlib.suppress(SpecError):
+            read_settings([one])
+        return read_settings([str(path)])
+
+    return Target("slurm settings", files_of(good), use, "cluster.toml")
+
+
+def _published() -> Target:
+    good = (ROOT / "experiments" / "published" / "nyuv2.csv").read_bytes()[:3000].rpartition(b"\n")[0] + b"\n"
+    head = good.split(b"\n")[0]
+    odd = [
+        head + b"\n" + b'"' * 9,
+        head + b"\n" + b"a," * 20,
+        head + b"\n" + b"x" * 300_000,
+        b"\0",
+        b"",
+        head,
+        b"\xef\xbb\xbf" + good,
+        good.decode().encode("utf-16"),
+        head + b"\n\n\n",
+        head * 2,
+        good.replace(b",", b";"),
+        good.replace(b"\n", b"\r"),
+        b'"' + b"x" * 200_000,
+    ]
+
+    def use(content: bytes, folder: Path) -> object:
+        path = folder / "values.csv"
+        path.write_bytes(content)
+        return read_rows(path)
+
+    return Target(
+        "published csv",
+        st.one_of(damaged([good]), damaged([good], head=300), st.sampled_from([good, *odd])),
+        use,
+        "values.csv",
+    )
+
+
+def _list() -> Target:
+    odd = [
+        b"",
+        b"../x\n",
+        b"a\0\n",
+        b"\xff\n",
+        b"a\na\n",
+        b"x" * 100_000,
+        b"a\n" * 9,
+        "é\n".encode(),
+        b"/etc/passwd\n",
+        b"a b\n",
+    ]
+
+    def use(content: bytes, folder: Path) -> object:
+        path = folder / "ImageSets" / "Context" / "train.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return read_list(folder, "train", hint="-")
+
+    return Target(
+        "split list",
+        st.one_of(damaged([b"2008_000002\n2009_000011\n"]), st.sampled_from(odd)),
+        use,
+        "train.txt",
+    )
+
+
+TARGETS: dict[str, Callable[[], Target]] = {
+    "experiment": _experiment,
+    "--set": _set,
+    "claims": _claims,
+    "slurm settings": _slurm,
+    "published csv": _published,
+    "split list": _list,
+}
