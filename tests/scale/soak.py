@@ -48,6 +48,7 @@ BEST = 'selection = "best-val", val_split = "train", every = 1, pictures = 1'
 NAMES = ("soak-last", "soak-best")
 HOW = ["--executor=pool", "--workers=1", "--threads=1", "--checkpoint-every=0.4"]
 SILENCE = 6.0  # seconds without a heartbeat after which a claim of the other host is dead
+END_SECONDS = 600.0  # beyond the limit of time, for a round to end undisturbed
 AIM_SECONDS = 20.0  # how long a phase is waited for
 SHARES = {"kill": 0.72, "stop": 0.2, "ask": 0.08}
 
@@ -209,7 +210,10 @@ class Soak:
             self.counts["rounds"] += 1
             self.round(self.counts["rounds"], reference)
         if self.killer.kills < self.given.kills:
-            self.fault(f"{self.killer.kills} of {self.given.kills} kills in {self.given.minutes:g} minutes")
+            self.fault(
+                f"time is up: {self.killer.kills} of {self.given.kills} in {self.given.minutes:g} minutes; "
+                "--minutes gives more"
+            )
         self.report(len(reference), time.monotonic() - began)
         return 1 if self.faults else 0
 
@@ -230,8 +234,8 @@ class Soak:
         parents = Parents([self.words(n, results) for n in NAMES], hosts, environment, logs)
         guard = Guard(results, reference)
         said = time.monotonic()
-        while guard.done < len(reference) and time.monotonic() < self.until:
-            if self.killer.kills < self.given.kills:
+        while guard.done < len(reference) and time.monotonic() < self.until + END_SECONDS:
+            if self.killer.kills < self.given.kills and time.monotonic() < self.until:
                 self.killer.disturb(parents, results, apart)
             else:
                 time.sleep(0.2)
@@ -357,7 +361,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100, help="SIGKILLs that must have hit")
     parser.add_argument("--seed", type=int, default=0, help="of all choices")
     parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between two disturbances")
-    parser.add_argument("--minutes", type=float, default=40, help="limit of it all")
+    parser.add_argument("--minutes", type=float, default=40, help="after which no more is killed")
     parser.add_argument("--hosts", type=int, choices=(1, 2), default=2, help="1: never two host names")
     parser.add_argument("--keep", type=Path, help="folder for everything; default: one that is removed")
     given = parser.parse_args()
