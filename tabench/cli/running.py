@@ -42,7 +42,8 @@ EXAMPLES = "\n\n".join(
         "interrupted (by others than you) and infrastructure are tried again twice by themselves, from the "
         "last checkpoint.",
         "The same command tries every failed cell again; --retry narrows that.",
-        "Exit code: 0 all done, 1 a cell failed (others still ran), 2 nothing could start, 130 interrupted.",
+        "Exit code: 0 all done or run by another process, 1 a cell failed (others still ran), "
+        "2 nothing could start, 130 interrupted.",
     ]
 )
 
