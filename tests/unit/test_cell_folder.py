@@ -123,7 +123,7 @@ def test_an_experiment_is_written_once_for_the_same_content(tmp_path: Path) -> N
     written = folder.experiment_json.stat().st_mtime_ns
     folder.write_experiment(content)
     assert folder.experiment_json.stat().st_mtime_ns == written
-    assert folder.read_experiment() == content
+    assert folder.read_experiment() == {"title": "", "profile": "", "note": "", **content}
     folder.experiment_json.write_text("[]")
     with pytest.raises(StoreError, match="is not a JSON object"):
         folder.read_experiment()

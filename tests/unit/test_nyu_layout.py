@@ -114,7 +114,7 @@ def test_truncated_pickled_and_foreign_files_are_refused(tmp_path):
         split.load(0)
     with path.open("wb") as handle:
         np.savez(handle, x=np.zeros(3))
-    with pytest.raises(DataError, match=r"not a \.npy array"):
+    with pytest.raises(DataError, match=r"not a readable \.npy array"):
         split.load(0)
     path.unlink()
     with pytest.raises(DataError, match="file not found"):
