@@ -17,8 +17,8 @@ from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import Event, Job, Options
 from tabench.runs.inline import InlineExecutor
 from tabench.runs.reuse import Source, put_weights
-from tabench.store.holder import alive
 from tabench.store.encoding import read_json
+from tabench.store.holder import alive
 from tabench.store.layout import CellFolder
 from tabench.store.record import load_record
 
