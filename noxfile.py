@@ -83,6 +83,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *(session.posargs or ["-n", "2", "--dist", "worksteal", "-q"]))
 
 
+@nox.session(name="tests-long")
+def tests_long(session: nox.Session) -> None:
+    """Tests that wait or are killed for minutes: cells that move between hosts, processes and their number."""
+    install(session)
+    session.run("pytest", "-q", "-n", "0", "-m", "long", *session.posargs)
+
+
 @nox.session(name="slurm")
 def slurm(session: nox.Session) -> None:
     """Start a real Slurm of two nodes, run the tests marked `slurm` on it, stop it.

@@ -40,7 +40,7 @@ def refused(words: list[str]) -> bool:
 
 pytestmark = [
     pytest.mark.skipif(refused(HOST), reason="namespaces cannot be made here"),
-    pytest.mark.slow,
+    pytest.mark.long,
 ]
 
 

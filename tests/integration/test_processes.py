@@ -64,7 +64,7 @@ def gone(pids: list[int]) -> bool:
     return False
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_cell_goes_through_one_process_two_that_are_killed_and_one_again() -> None:
     assert call(*words("whole", 1)) == 0
     process = start(*words("parts", 1))
