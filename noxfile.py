@@ -85,7 +85,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(name="tests-long")
 def tests_long(session: nox.Session) -> None:
-    """Tests that wait or are killed for minutes: cells that move between hosts, processes and their number."""
+    """Tests of a minute: cells that move between hosts and containers, or to another number of processes."""
     install(session)
     session.run("pytest", "-q", "-n", "0", "-m", "long", *session.posargs)
 
