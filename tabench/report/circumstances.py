@@ -10,6 +10,7 @@ from tabench.report.reading import Results
 _WANTED = {
     "Device": ("device",),
     "Threads": ("threads",),
+    "Processes of a cell": ("processes",),
     "Commit": ("environment", "git", "commit"),
     "Uncommitted changes": ("environment", "git", "dirty"),
     "CPU": ("environment", "cpu"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +18,7 @@ from tabench.report.run_pictures import RunPictures
 from tabench.report.sparks import sparks
 from tabench.report.templating import clock, environment
 
+RUNS_FILE = "tables/runs.csv"
 EVENTS = 200  # the last events of a journal that a page shows
 KIN = 40  # other runs of the same row that a page links to
 _HEAD = (
@@ -26,6 +29,7 @@ _HEAD = (
     "eval_s",
     "device",
     "threads",
+    "processes",
     "peak_rss_mb",
     "peak_gpu_mb",
 )
@@ -133,3 +137,16 @@ def _line(event: Json) -> str:
     left_out = ("t", "event", "values", "terms")
     rest = "".join(f" {key}={value}" for key, value in event.items() if key not in left_out)
     return f"{shown} {event.get('event', '')}{rest}\n"
+
+
+def runs_csv(results: Results) -> str:
+    """Every run of the experiment, one a line: what the page's list leaves out."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["run", "row", "seed", "state", "wall_s", "failure"])
+    for cell in results.cells:
+        seed = "" if cell.seed is None else cell.seed
+        wall, failure = cell.run.get("wall_s"), cell.failure.get("kind", "")
+        row = [cell.id, results.title(cell.method), seed, cell.state, "" if wall is None else wall, failure]
+        lines.writerow(row)
+    return text.getvalue()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tabench.report import curves, grid, latex, listed, paper_figures, plain, style, summary, wording
+from tabench.report import curves, grid, latex, paper_figures, plain, style, summary, wording
 from tabench.report.chosen import FIGURE_ROWS, PAGE_ROWS, choose
 from tabench.report.collector import set_aside, uncollected
 from tabench.report.definitions import definitions_table
@@ -23,7 +23,7 @@ from tabench.report.page import page
 from tabench.report.pictures import Album
 from tabench.report.published import read_published
 from tabench.report.reading import Results, read_results
-from tabench.report.run_page import RunPages
+from tabench.report.run_page import RUNS_FILE, RunPages, runs_csv
 from tabench.report.sections import Content, Picture, shown
 from tabench.report.templating import source
 from tabench.report.tradeoff import draw_tradeoff, has_tradeoff
@@ -103,7 +103,7 @@ def render(
         summary.FILE: dumps(summary.summarise(results, tables, sections, inputs).model_dump(mode="json")),
     }
     if len(results.listed) < len(results.cells):
-        files[listed.FILE] = listed.runs_csv(results)
+        files[RUNS_FILE] = runs_csv(results)
     for table in written:
         files[f"tables/{table.name}.tex"] = latex.latex(table)
         files[f"tables/{table.name}.csv"] = plain.csv(table)
