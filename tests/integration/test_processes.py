@@ -107,7 +107,7 @@ def test_a_cell_goes_through_one_process_two_that_are_killed_and_one_again() -> 
         assert other["loss"] == pytest.approx(one["loss"], rel=0.1)  # Adam makes much of rounding at first
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_end_with_the_worker_that_is_killed_and_with_the_command() -> None:
     process = start(*words("parts", 2), "--executor=pool", "--workers=1")
     wait_for(process, Path("parts"), "checkpoint")

@@ -135,9 +135,9 @@ cell_run.run_cell(job, Options(Path(results), "cpu", threads=1), hear, lambda: F
     ("method", "point"),
     [
         ("lora-stl", "trained"),
-        ("ta-lora", "final"),
-        ("lora-stl", "cost"),
-        ("ta-lora", "sums"),
+        pytest.param("ta-lora", "final", marks=pytest.mark.long),
+        pytest.param("lora-stl", "cost", marks=pytest.mark.long),
+        pytest.param("ta-lora", "sums", marks=pytest.mark.long),
         ("ta-lora", "record"),
     ],
 )
