@@ -120,7 +120,7 @@ def slurm(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Kill commands and their processes 100 times on one results folder; every record must come out the same.
 
-    Ten to twenty minutes on two cores; `-- --kills 10` for fewer, `-- --seed 1` for other moments.
+    Twenty to thirty minutes on two cores; `-- --kills 10` for fewer, `-- --seed 1` for other moments.
     """
     install(session)
     session.run("python", "tests/scale/soak.py", *session.posargs)
