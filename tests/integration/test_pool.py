@@ -51,7 +51,7 @@ def gone(pids: list[int]) -> bool:
     return False
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pool_that_is_killed_in_every_way_ends_in_the_records_of_an_inline_run() -> None:
     assert call("run", *words("inline"), "--executor=inline") == 0
     pool = ["run", *words("pool"), "--executor=pool", "--workers=2"]
