@@ -6,9 +6,17 @@ import hashlib
 import json
 from collections.abc import Hashable
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 Scalar = int | float | str | bool | tuple[int, ...]
 SCHEMA_VERSION: Literal[1] = 1
@@ -27,9 +35,23 @@ Seeds = Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_unique
 
 
 class Frozen(BaseModel):
-    """Base of all parts of a cell: immutable, finite, and a key it does not know is an error."""
+    """Base of all parts of a cell: immutable, finite, and a key it does not know is an error.
 
+    Attributes:
+        LATER: Fields younger than the pinned ids. They are written only where they differ from their default,
+            so that a cell that does without them keeps its canonical form and its id.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ()
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        for name in self.LATER:
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
+                written.pop(name, None)
+        return written
 
 
 class DatasetPart(Frozen):
@@ -145,8 +167,8 @@ class EvaluationPart(EvaluationRule):
 class Cell(Frozen):
     """One run's full description; equal cells have equal ids on any machine.
 
-    Known ids are pinned by tests. A field added later must be left out of `canonical`
-    while it holds its default, or `SCHEMA_VERSION` must rise.
+    Known ids are pinned by tests. A field added later stands in `LATER` of its part, or `SCHEMA_VERSION` must
+    rise.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

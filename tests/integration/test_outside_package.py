@@ -6,15 +6,12 @@ The package is the one of docs/extending.md, taken from the page itself.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
+from outside_package import install, printed, tabench
 from tiny_run import write_weights
 
 from tabench.sam.build import build_image_encoder
@@ -44,22 +41,6 @@ def page_blocks() -> dict[str, str]:
     return found
 
 
-def install(site: Path, name: str, module: str, code: str, points: dict[str, dict[str, str]]) -> None:
-    """Lay out a distribution as an installer does."""
-    path = site / Path(*module.split(".")).with_suffix(".py")
-    path.parent.mkdir(parents=True)
-    (path.parent / "__init__.py").touch()
-    path.write_text(code)
-    info = site / f"{name.replace('-', '_')}-0.1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
-    groups = (
-        f"[{group}]\n" + "".join(f"{key} = {target}\n" for key, target in entries.items())
-        for group, entries in points.items()
-    )
-    (info / "entry_points.txt").write_text("\n".join(groups))
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     blocks = page_blocks()
@@ -68,29 +49,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     install(folder, "my-package", "my_package.bias_only", blocks["python"], points)
     return folder
-
-
-def tabench(folder: Path, *words: str, site: Path) -> subprocess.CompletedProcess[str]:
-    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "TABENCH_CACHE": str(folder / "cache"),
-        "OMP_NUM_THREADS": "1",
-    }
-    return subprocess.run(
-        [sys.executable, "-c", "from tabench.cli import main; main()", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def printed(done: subprocess.CompletedProcess[str]) -> Any:
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_an_installed_method_is_listed_with_its_package(tmp_path: Path, site: Path) -> None:

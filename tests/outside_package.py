@@ -1,0 +1,49 @@
+"""A package of somebody else, laid out as an installer does, and the command line that sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def install(site: Path, name: str, module: str, code: str, points: dict[str, dict[str, str]]) -> None:
+    """Lay out a distribution as an installer does."""
+    path = site / Path(*module.split(".")).with_suffix(".py")
+    path.parent.mkdir(parents=True)
+    (path.parent / "__init__.py").touch()
+    path.write_text(code)
+    info = site / f"{name.replace('-', '_')}-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
+    groups = (
+        f"[{group}]\n" + "".join(f"{key} = {target}\n" for key, target in entries.items())
+        for group, entries in points.items()
+    )
+    (info / "entry_points.txt").write_text("\n".join(groups))
+
+
+def tabench(folder: Path, *words: str, site: Path) -> subprocess.CompletedProcess[str]:
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "TABENCH_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "-c", "from tabench.cli import main; main()", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def printed(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
