@@ -27,6 +27,8 @@ class Method:
             embedding serves all tasks (HPS); "task-aware" one encoder that gives each task
             its own embedding.
         defaults: Every hyper-parameter with its default value.
+        starts_elsewhere: Whether outputs differ from SAM's own before the first step (a new norm, random
+            prompts); the contract battery holds every other method to them.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Method:
     parametrisation: str
     sharing: Sharing
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    starts_elsewhere: bool = False
 
     def params(self, given: Mapping[str, Value], *, where: str = "method.params") -> dict[str, Value]:
         """Fill in defaults and refuse names this method does not have.

@@ -1,0 +1,34 @@
+"""Every test once for each registered name. Names alone are read: a broken entry fails its own tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tabench.catalog import BACKBONES, DATASETS, EXECUTORS, METHODS, TASKS
+
+REGISTRIES = {
+    "method": METHODS,
+    "task": TASKS,
+    "dataset": DATASETS,
+    "backbone": BACKBONES,
+    "executor": EXECUTORS,
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that asks for a `method` the name of every method, and so on."""
+    for kind, registry in REGISTRIES.items():
+        if kind in metafunc.fixturenames:
+            metafunc.parametrize(kind, registry.names())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the battery's own: nothing of it is left in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("TABENCH_CACHE", "XDG_CACHE_HOME"):
+            patch.setenv(variable, str(tmp_path_factory.mktemp("cache")))
+        yield
