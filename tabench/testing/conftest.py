@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tabench.catalog import BACKBONES, DATASETS, EXECUTORS, METHODS, TASKS
+from tabench.registry import Registry
 
-REGISTRIES = {
+REGISTRIES: dict[str, Registry[Any]] = {
     "method": METHODS,
     "task": TASKS,
     "dataset": DATASETS,

@@ -20,8 +20,8 @@ SIZE = (24, 32)
 TASKS = {"first": 3, "second": 1, "third": 2}
 SMALL: Mapping[str, Value] = {"rank": 3, "ranks": (3, 4, 2)}
 
-# Plug-ins may compute in fp32 inside a fp64 model, or have begun in fp32 (a decomposition of the weights, what
-# it leaves over): each layer then rounds by eps, and two blocks, neck and decoder make some tens of it.
+# A plug-in may compute in fp32 inside a fp64 model, or have begun in fp32 (a decomposition of the weights and
+# what it leaves over): each layer then rounds by eps, and two blocks, neck and decoder make some tens of it.
 FP32_ROUNDING = 256 * torch.finfo(torch.float32).eps
 FP64_ROUNDING = 1e-10  # of tabench's own methods, which compute in the model's type throughout
 
@@ -42,7 +42,12 @@ def channels_of(method: Method, count: int = 3) -> dict[str, int]:
 
 
 def make(
-    name: str, seed: int = 0, *, adapted: bool = True, tasks: int = 3, params: Mapping[str, Value] | None = None
+    name: str,
+    seed: int = 0,
+    *,
+    adapted: bool = True,
+    tasks: int = 3,
+    params: Mapping[str, Value] | None = None,
 ) -> MSam:
     """A model in fp32, as a run makes it: random weights in SAM's place, then the method."""
     method = METHODS.get(name)
@@ -83,7 +88,7 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 @cache
 def trained(name: str, tasks: int = 3) -> MSam:
-    """A model in fp64 after some steps, in evaluation mode: nothing new is at 0 any more. Not to be changed."""
+    """A model in fp64 after some steps, in evaluation mode; no test changes it, and nothing is at 0 in it."""
     model = make(name, tasks=tasks).double().train()
     optimiser = torch.optim.Adam(trained_parameters(model).values(), lr=0.02)
     for step in range(4):

@@ -55,7 +55,7 @@ def test_it_starts_as_the_unadapted_model(method: str) -> None:
 
 
 def test_one_seed_makes_one_model(method: str) -> None:
-    """torch's seed decides all that is drawn, and a second model leaves the first as it is."""
+    """The seed of torch decides all that is drawn, and a second model leaves the first as it is."""
     first = make(method).double()
     before = outputs(first)
     second = make(method).double()
@@ -103,7 +103,7 @@ def test_its_state_survives_a_round_trip(method: str) -> None:
 
 
 def test_a_merged_encoder_gives_its_output_or_is_refused(method: str) -> None:
-    """SAM's plain encoder with merged weights equals the adapted one; a method that cannot be merged says so."""
+    """SAM's plain encoder with merged weights equals the adapted one; what cannot be merged says so."""
     model = trained(method)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     inputs, _ = model.prepare(images())
@@ -112,8 +112,7 @@ def test_a_merged_encoder_gives_its_output_or_is_refused(method: str) -> None:
         for index, (task, embedding) in enumerate(model.encode(inputs, list(model.channels)).items()):
             try:
                 merged = merged_encoder(model, index)
-            except TabenchError as error:
-                assert error.message
+            except TabenchError:
                 break
             stock.load_state_dict(merged.state_dict())
             assert deviation(stock(inputs), embedding) < rounding(method), task
@@ -139,7 +138,7 @@ def test_it_trains_in_every_precision(method: str, precision: str) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_tasks_and_images_do_not_touch_one_another(method: str, count: int) -> None:
-    """For one task or several: some of them, in any order, and one image alone give what all give together."""
+    """Some tasks, in any order, and one image alone give what all give together, for one task or several."""
     if count > 1 and METHODS.get(method).sharing == "per-task":
         pytest.skip("it trains a model a task")
     model = trained(method, count)
@@ -160,7 +159,7 @@ def test_the_fast_path_is_sams_own_forward(method: str) -> None:
     model = trained(method)
     found = {}
     for path in ("plain", "fast"):
-        model.path = path  # type: ignore[assignment]
+        model.path = path
         model.zero_grad()
         loss_of(model).backward()
         gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
