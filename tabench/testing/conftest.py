@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 
 from tabench.catalog import BACKBONES, DATASETS, EXECUTORS, METHODS, TASKS
 from tabench.registry import Registry
@@ -33,3 +34,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for variable in ("TABENCH_CACHE", "XDG_CACHE_HOME"):
             patch.setenv(variable, str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Models this small are slower on several threads, above all beside other processes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -86,12 +86,16 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-@cache
 def trained(name: str, tasks: int = 3) -> MSam:
     """A model in fp64 after some steps, in evaluation mode; no test changes it, and nothing is at 0 in it."""
+    return _trained(name, tasks)
+
+
+@cache
+def _trained(name: str, tasks: int) -> MSam:
     model = make(name, tasks=tasks).double().train()
     optimiser = torch.optim.Adam(trained_parameters(model).values(), lr=0.02)
-    for step in range(4):
+    for step in range(3):
         optimiser.zero_grad()
         loss_of(model, step).backward()
         optimiser.step()
