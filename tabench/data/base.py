@@ -84,9 +84,12 @@ class Split(ABC):
 
     Attributes:
         augmentation: What `load` applies when it is given a draw; None where only `load` knows.
+        paper_augmentation: What is applied instead with `augment = "paper"`; None where the released code has
+            nothing for such data.
     """
 
     augmentation: Augmentation | None = None
+    paper_augmentation: Augmentation | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -123,6 +126,7 @@ class DatasetDef(ABC):
     holdout: ClassVar[tuple[str, ...]] = ()  # the two parts of the training images: to train and to select on
     size: ClassVar[tuple[int, int]]  # published (H, W)
     protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")  # how metrics are taken, the main one first
+    paper_augmentation: ClassVar[bool] = False  # whether its splits have one
     download: ClassVar[str]  # where to get it and where to put it, for error messages
 
     def classes_of(self, task: str) -> tuple[str, ...]:

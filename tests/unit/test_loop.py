@@ -51,7 +51,7 @@ class Stop:
 
 
 def _first_batch(setting: Setting, size: int) -> Any:
-    return next(iter(batches(setting.train, seed=0, epoch=0, batch_size=size, augment=True)))
+    return next(iter(batches(setting.train, seed=0, epoch=0, batch_size=size, augment="clean")))
 
 
 def test_micro_batches_give_the_full_batch_gradient(root: Path, weights: dict[str, torch.Tensor]) -> None:
