@@ -25,8 +25,8 @@ class Batch(NamedTuple):
 
     Attributes:
         ids: Image ids.
-        indices: Positions in the split; of an image that is seen again to fill the last batch, plus the split's
-            length for each time before, which is what its augmentation is keyed by.
+        indices: Positions in the split, which augmentations are keyed by; plus the split's length where an
+            image is seen again, to fill the last batch.
         image: (B, 3, H, W) float32 in 0..1.
         targets: "label" (B, H, W) int64, "depth" or "disparity" (B, 1, H, W) and "normal" (B, 3, H, W)
             float32.
