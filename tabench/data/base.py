@@ -32,8 +32,8 @@ class Sample:
         image: (3, H, W) float32 in 0..1.
         targets: "label" (H, W) int64 with -1 = ignore; "depth" (1, H, W) float32 metres,
             0 = invalid; "disparity" (1, H, W) float32 without a unit, 0 = invalid; "normal"
-            (3, H, W) float32 unit vectors, (0, 0, 0) = invalid; "parts", "saliency" and "edge"
-            (H, W) int64 with -1 = ignore.
+            (3, H, W) float32 unit vectors (shorter where `augment = "paper"` has mixed them), (0, 0, 0) =
+            invalid; "parts", "saliency" and "edge" (H, W) int64 with -1 = ignore.
     """
 
     id: str
