@@ -17,7 +17,7 @@ from plain_msam import geometry, randomise
 from torch import Tensor
 from torch.nn import functional as F
 
-from tabench.catalog import METHODS, TASKS
+from tabench.catalog import DATASETS, METHODS, TASKS
 from tabench.data.base import Sample, Split
 from tabench.data.draws import shuffled
 from tabench.engine.checkpoint import Keeper
@@ -25,6 +25,7 @@ from tabench.engine.loop import train_unit, trained_parameters
 from tabench.engine.own_batch import own_gradients
 from tabench.engine.setting import Setting
 from tabench.engine.unit import units_of
+from tabench.errors import SpecError
 from tabench.methods import ta_lora
 from tabench.sam.msam import MSam
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
@@ -172,6 +173,10 @@ def test_twenty_steps_end_where_the_released_script_ends(
 @pytest.mark.parametrize("experiment", ["cityscapes", "pascal_context", "ranks", "orthogonality"])
 def test_all_paper_profiles_have_that_recipe(experiment: str) -> None:
     assert paper_recipe(experiment) == paper_recipe("nyuv2")
+    profile = load_experiment(EXPERIMENTS / f"{experiment}.toml").profile("paper")
+    known = DATASETS.get(profile.dataset.name).paper_augmentation
+    assert profile.train.augment == ("paper" if known else "clean")
+    assert known == (profile.dataset.name != "pascal_context")
 
 
 def test_a_step_of_ones_own_batch_is_the_formula(start: MSam) -> None:
@@ -197,3 +202,8 @@ def test_a_step_of_ones_own_batch_is_the_formula(start: MSam) -> None:
     assert terms == pytest.approx(dict(zip(CHANNELS, [m.item() for m in means], strict=True)), rel=1e-12)
     for name, parameter in named.items():
         torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-9, atol=1e-12)
+    images = torch.zeros(2, 3, *SIZE, dtype=torch.float64)
+    with pytest.raises(SpecError, match="'depth' needs 2 targets of kind 'depth', got 1"):
+        own_gradients(model, {"depth": tasks["depth"]}, images, {"depth": images[:1, :1]})
+    with pytest.raises(SpecError, match="no task 'edges'"):
+        own_gradients(model, {"edges": tasks["depth"]}, images, {"depth": images[:, :1]})
