@@ -24,6 +24,7 @@ from tabench.sam.decoding import decode, freeze_idle
 from tabench.sam.encoding import encode
 from tabench.sam.geometry import Backbone
 from tabench.sam.resampling import restore
+from tabench.sam.ways import foreign_in_decoder, way_of_decoder, way_of_encoder
 
 PixelNorm = Literal["none", "sam"]
 Path = Literal["fast", "plain"]
@@ -85,6 +86,13 @@ class MSam(nn.Module):
     def task_aware(self) -> bool:
         """Whether the encoder gives each task its own embedding."""
         return hasattr(self.image_encoder, "task_fold")
+
+    def ways(self) -> dict[str, str]:
+        """How encoder and decoders are run at present, in words, for a run's facts."""
+        if self.path == "plain":
+            return {"encoder": "plain path", "decoders": "plain path"}
+        decoders = {way_of_decoder(decoder) for decoder in self.decoders.values()}
+        return {"encoder": way_of_encoder(self.image_encoder), "decoders": "; ".join(sorted(decoders))}
 
     def load_sam(self, state: Mapping[str, Tensor]) -> None:
         """Start from SAM's weights: every decoder from its decoder, every row from `no_mask_embed`.
@@ -184,7 +192,11 @@ class MSam(nn.Module):
             inner: (height, width) of the image inside the input, as `prepare` returns it.
             out_size: (height, width) of the result.
         """
-        masks = decode(self.decoders[task], embedding, self.no_mask[task], self.dense_pe())
+        decoder = self.decoders[task]
+        way = decode
+        if foreign_in_decoder(decoder) is not None:
+            from tabench.sam.plain import decode_plain as way
+        masks = way(decoder, embedding, self.no_mask[task], self.dense_pe())
         return self.restore(masks, inner, out_size)
 
 
