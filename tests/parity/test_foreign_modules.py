@@ -7,7 +7,7 @@ precision, outputs and every gradient; and with the unchanged model, from which 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -79,7 +79,7 @@ ENCODER: dict[str, tuple[Change, str]] = {
     "a block's own forward": (lambda m: instead(part("blocks.0")(m)), "blocks.0"),
     "a hook on a block": (lambda m: part("blocks.0")(m).register_forward_hook(louder), "blocks.0"),
     "a hook before a block": (
-        lambda m: part("blocks.1")(m).register_forward_pre_hook(lambda _, given: (2 * given[0],)), "blocks.1"),
+        lambda m: part("blocks.1")(m).register_forward_pre_hook(lambda _, x: (2 * x[0],)), "blocks.1"),
     "attention's own forward": (lambda m: instead(part("blocks.0.attn")(m)), "blocks.0.attn"),
     "another scale": (lambda m: setattr(part("blocks.1.attn")(m), "scale", 0.1), "blocks.1.attn"),
     "another window": (lambda m: setattr(part("blocks.0")(m), "window_size", 2), "blocks.0"),
@@ -168,14 +168,14 @@ def layer(base: nn.Linear, like: AdaptedLinear) -> AdaptedLinear:
 
 
 @pytest.fixture
-def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[object, str], None]]:
+def patched(monkeypatch: pytest.MonkeyPatch) -> Callable[[object, str], None]:
     """Put another function in place of one of SAM's."""
 
     def patch(where: object, name: str) -> None:
         own = getattr(where, name)
         monkeypatch.setattr(where, name, lambda *given, **named: _twice(own(*given, **named)))
 
-    yield patch
+    return patch
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,9 @@ def test_a_hook_on_every_module_of_the_process() -> None:
 
 DECODER: dict[str, Callable[[nn.Module], object]] = {
     "the decoder's own forward": instead,
-    "a hook on a projection": lambda d: d.transformer.layers[1].self_attn.k_proj.register_forward_hook(louder),
+    "a hook on a projection": lambda d: d.transformer.layers[1].self_attn.k_proj.register_forward_hook(
+        louder
+    ),
     "an attention of its own": lambda d: instead(d.transformer.layers[0].cross_attn_token_to_image),
     "another upscaling": lambda d: instead(d.output_upscaling[1]),
     "another position of the first layer": lambda d: setattr(
