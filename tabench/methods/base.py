@@ -38,6 +38,11 @@ class Method:
     defaults: Mapping[str, Value] = field(default_factory=dict)
     idle: tuple[str, ...] = ()
 
+    @property
+    def outside(self) -> bool:
+        """Whether its code is of another package, of which nothing is known but what a run of it shows."""
+        return self.parametrisation.partition(".")[0] != "tabench"
+
     def params(self, given: Mapping[str, Value], *, where: str = "method.params") -> dict[str, Value]:
         """Fill in defaults and refuse names this method does not have.
 

@@ -20,11 +20,11 @@ from tabench.data.loading import Batch, evaluation_batches
 from tabench.engine.bench.jobs import Job, Place
 from tabench.engine.evaluate import evaluate
 from tabench.engine.gradients import accumulate
-from tabench.engine.loop import trained_parameters
 from tabench.engine.model import adapt
 from tabench.engine.optim import build_optimizer
 from tabench.engine.passes import Passes
 from tabench.engine.setting import Setting
+from tabench.engine.snapshot import trained_parameters
 from tabench.engine.unit import Unit, derive_seed
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.regulariser import regulariser
