@@ -22,9 +22,10 @@ from tabench.engine import gradients
 from tabench.engine.checkpoint import Keeper
 from tabench.engine.evaluate import evaluate, validation_loss
 from tabench.engine.gradients import accumulate, image_losses, step_gradient
-from tabench.engine.loop import train_unit, trained_parameters
+from tabench.engine.loop import train_unit
 from tabench.engine.passes import Passes
 from tabench.engine.setting import Setting
+from tabench.engine.snapshot import trained_parameters
 from tabench.engine.world import World
 from tabench.errors import DivergedError, InterruptedRunError, TabenchError
 from tabench.sam.msam import MSam
