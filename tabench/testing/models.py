@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tabench.catalog import METHODS
-from tabench.engine.model import parametrisation
+from tabench.engine.model import adapt
+from tabench.engine.snapshot import trained_parameters
 from tabench.methods.base import Method, Value
 from tabench.sam.geometry import Backbone
 from tabench.sam.msam import MSam
@@ -58,8 +59,7 @@ def make(
             parameter.add_(0.1 * torch.randn_like(parameter))
     if adapted:
         small = {key: value for key, value in SMALL.items() if type(method.defaults.get(key)) is type(value)}
-        adapt = parametrisation(method)
-        adapt(model.image_encoder, len(model.channels), method.params({**small, **(params or {})}))
+        adapt(model, method, method.params({**small, **(params or {})}))
     return model
 
 
@@ -79,11 +79,6 @@ def loss_of(model: MSam, seed: int = 0) -> Tensor:
     torch.manual_seed(seed)
     values = model(images().to(model.pixel_mean.dtype), SIZE).values()
     return torch.stack([(value - 0.5).square().mean() for value in values]).sum()
-
-
-def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """What the optimiser is given, by name."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def trained(name: str, tasks: int = 3) -> MSam:

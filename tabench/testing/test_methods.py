@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from tabench.catalog import METHODS
+from tabench.engine.checkpoint import fill
+from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.errors import SpecError, TabenchError
 from tabench.methods.base import Sharing, Value
 from tabench.methods.merging import merged_encoder
@@ -23,7 +25,6 @@ from tabench.testing.models import (
     outputs,
     rounding,
     trained,
-    trained_parameters,
 )
 
 
@@ -79,18 +80,12 @@ def test_it_learns(method: str) -> None:
 
 
 def test_every_trained_parameter_gets_a_gradient(method: str) -> None:
-    """What never gets one is not trained and would be reported as if it were (0 is a gradient)."""
+    """What gets none would be reported as trained; `idle` names it, and nothing else (0 is a gradient)."""
     model = make(method).train()
     loss_of(model).backward()
-    assert [name for name, p in trained_parameters(model).items() if p.grad is None] == []
-
-
-def test_what_is_frozen_stays(method: str) -> None:
-    """Training moves trained parameters and no other."""
-    before, after = make(method).double(), dict(trained(method).named_parameters())
-    for name, parameter in before.named_parameters():
-        if not parameter.requires_grad:
-            assert torch.equal(parameter, after[name]), name
+    without = {name for name, parameter in trained_parameters(model).items() if parameter.grad is None}
+    assert sorted(without - model.idle) == []
+    assert sorted(model.idle - without) == []
 
 
 def test_its_state_survives_a_round_trip(method: str) -> None:
@@ -101,6 +96,15 @@ def test_its_state_survives_a_round_trip(method: str) -> None:
     other.load_state_dict(trained(method).state_dict())
     for task, value in outputs(other).items():
         assert torch.equal(value, wanted[task]), task
+
+
+def test_what_a_run_keeps_gives_the_trained_model_back(method: str) -> None:
+    """Built again from the same seed, with trained parameters and all else that training moved filled in."""
+    again, model = make(method).double(), trained(method)
+    kept = {**trained_parameters(model), **Snapshot(again).moved(model)}
+    fill(trained_parameters(again), kept, method, untrained(again))
+    for task, value in outputs(again).items():
+        assert torch.equal(value, outputs(model)[task]), task
 
 
 def test_a_merged_encoder_gives_its_output_or_is_refused(method: str) -> None:
