@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from tabench.catalog import METHODS
-from tabench.engine.loop import trained_parameters
+from tabench.engine.snapshot import trained_parameters
 from tabench.engine.model import parametrisation
 from tabench.errors import CheckpointError
 from tabench.methods.base import Value

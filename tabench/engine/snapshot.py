@@ -1,8 +1,8 @@
 """What of a model has changed since it was built: what decides its output, and building again does not give.
 
 Trained parameters are kept anyway. A frozen parameter that a method moves by itself (an average of weights)
-and a buffer that a forward pass moves (BatchNorm's running statistics, persistent or not) decide the output as
-much: they are kept beside them, once they differ from those of a model that was just built.
+and a buffer that a forward pass moves (BatchNorm's running statistics, persistent or not) decide the output
+as much: they are kept beside them, once they differ from those of a model that was just built.
 """
 
 from __future__ import annotations
