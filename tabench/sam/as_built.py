@@ -32,8 +32,7 @@ class Made:
         kind: Its type.
         settings: Its attributes that are numbers, words or tuples of them.
         shapes: Shape of each of its own parameters; None where it has none of that name.
-        layers: Names of what a `Sequential` runs one after the other; None of other types, whose forward names
-            what it runs.
+        layers: Names of what a `Sequential` runs in turn; None of other types, whose forward names them.
     """
 
     kind: type[nn.Module]
@@ -166,6 +165,8 @@ def _shapes(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
 
 def _same(module: nn.Module, made: Made) -> bool:
     if type(module) is not made.kind or _touched(module) or not made.settings.items() <= vars(module).items():
+        return False
+    if _layers(module) != made.layers:
         return False
     parameters = module._parameters
     for key, shape in made.shapes.items():
