@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ import outside_methods
 import outside_others
 import pytest
 from outside_package import install, install_page
+
+import tabench.testing
 
 HERE = Path(__file__).parent
 RIGHT = [
@@ -112,3 +115,9 @@ def test_a_broken_entry_fails_its_own_tests_alone(kind: str, outcomes: Outcomes)
     ended = [states for (_, name), states in outcomes.items() if name == BROKEN[kind]]
     assert ended
     assert [states for states in ended if "passed" in states] == []
+
+
+def test_without_pytest_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytest", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'tabench\[testing\]'"):
+        runpy.run_path(str(tabench.testing.__file__))
