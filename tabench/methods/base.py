@@ -27,6 +27,8 @@ class Method:
             embedding serves all tasks (HPS); "task-aware" one encoder that gives each task
             its own embedding.
         defaults: Every hyper-parameter with its default value.
+        idle: Patterns (as of file names, "blocks.*.router.*") of the encoder's trained parameters that never
+            get a gradient, by design. A run in which any other one gets none is refused.
     """
 
     name: str
@@ -34,6 +36,12 @@ class Method:
     parametrisation: str
     sharing: Sharing
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    idle: tuple[str, ...] = ()
+
+    @property
+    def outside(self) -> bool:
+        """Whether its code is of another package, of which nothing is known but what a run of it shows."""
+        return self.parametrisation.partition(".")[0] != "tabench"
 
     def params(self, given: Mapping[str, Value], *, where: str = "method.params") -> dict[str, Value]:
         """Fill in defaults and refuse names this method does not have.

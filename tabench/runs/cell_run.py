@@ -198,6 +198,8 @@ class _Diary:
             self.run["passes"] = dict(facts)
         if event == "first-step":
             self.run.setdefault("first_step_s", {})[facts["unit"]] = facts["seconds"]
+        if event == "path":
+            self.run.setdefault("path", {})[facts["unit"]] = {k: v for k, v in facts.items() if k != "unit"}
         if event == "memory":
             self.run["passes"] |= {key: value for key, value in facts.items() if key in self.run["passes"]}
             self.run.setdefault("memory", []).append(dict(facts))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load_kept(folder: CellFolder, record: Record) -> dict[str, dict[str, nn.Parameter]]:
-    """Unit name to its trained parameters by name.
+    """Unit name to what is kept of its model, by name: trained parameters, and others that training changed.
 
     Raises:
         CheckpointError: They are missing, damaged or not those of the record.
