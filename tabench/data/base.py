@@ -124,6 +124,7 @@ class DatasetDef(ABC):
     size: ClassVar[tuple[int, int]]  # published (H, W)
     protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")  # how metrics are taken, the main one first
     download: ClassVar[str]  # where to get it and where to put it, for error messages
+    requires: ClassVar[tuple[str, ...]] = ()  # distributions whose versions decide what is read
 
     def classes_of(self, task: str) -> tuple[str, ...]:
         """Names of a task's classes, in the order of its labels; empty for tasks without classes."""

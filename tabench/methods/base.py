@@ -27,6 +27,7 @@ class Method:
             embedding serves all tasks (HPS); "task-aware" one encoder that gives each task
             its own embedding.
         defaults: Every hyper-parameter with its default value.
+        requires: Distributions that its numbers depend on ("peft"): their versions are part of a cell.
     """
 
     name: str
@@ -34,6 +35,12 @@ class Method:
     parametrisation: str
     sharing: Sharing
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+
+    @property
+    def code_modules(self) -> tuple[str, ...]:
+        """Modules that hold its code, besides the one it is defined in."""
+        return (self.parametrisation.partition(":")[0],)
 
     def params(self, given: Mapping[str, Value], *, where: str = "method.params") -> dict[str, Value]:
         """Fill in defaults and refuse names this method does not have.

@@ -21,6 +21,7 @@ from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
 from tabench.report import variants
 from tabench.report.listed import RUN_PAGES, listed
+from tabench.spec.cell import DatasetPart
 from tabench.store.beside import Run, read_beside
 from tabench.store.encoding import read_lines
 from tabench.store.layout import CellFolder, ExperimentFolder, is_name
@@ -75,6 +76,11 @@ class CellResult:
     def journal(self) -> list[Json]:
         """Events of the run in order, read now."""
         return read_lines(self.folder / "journal.jsonl")
+
+    @cached_property
+    def content(self) -> str:
+        """What its pictures of inputs and targets are kept under; only if it is done."""
+        return DatasetPart.model_validate(self.record["cell"]["dataset"]).content
 
     @cached_property
     def values(self) -> dict[str, dict[str, float | None]]:

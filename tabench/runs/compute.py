@@ -30,6 +30,7 @@ from tabench.engine.unit import Unit, units_of
 from tabench.engine.world import World
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
+from tabench.runs.code import check_cell
 from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
 from tabench.runs.memory import peak_memory
@@ -89,12 +90,21 @@ def _compute(
     job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], world: World
 ) -> dict[str, Any]:
     cell = job.cell
+    check_cell(cell)
     dataset = DATASETS.get(cell.dataset.name)
     folder = CellFolder(options.results, job.experiment, cell.id)
     tasks = make_tasks(cell, dataset)
     if not world.chief:
         world.meet()  # the chief's packs are there
-    splits = Opener(dataset, job.data_root, cell.dataset.fingerprint, options.pack, emit, should_stop)
+    splits = Opener(
+        dataset,
+        job.data_root,
+        cell.dataset.fingerprint,
+        options.pack,
+        emit,
+        should_stop,
+        code=cell.dataset.code,
+    )
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":
@@ -102,7 +112,7 @@ def _compute(
     if world.chief:
         world.meet()
     weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
-    truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.fingerprint)
+    truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
     if world.chief:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)
     device = choose_device(options.device)

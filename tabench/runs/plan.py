@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from tabench.store.index import Index, Known, read_index
 from tabench.store.layout import CellFolder, CellState
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+_CODE: Any = {"dataset": {"code", "task_code"}, "backbone": {"code"}, "method": {"code"}}
 PICTURE_BYTES = 40_000  # an input or a prediction with its error map, per image and task
 
 
@@ -164,11 +166,11 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
 
 
 def _by_method_and_seed(index: Index, names: Mapping[str, str]) -> dict[tuple[str, int], Known]:
-    """The first record of each method and seed that the experiment does not have, to name what changed."""
+    """The last record of each method and seed that the experiment does not have, to name what changed."""
     found: dict[tuple[str, int], Known] = {}
-    for known in index.recorded:
+    for known in sorted(index.recorded, key=lambda known: known.finished):
         if known.cell_id not in names:
-            found.setdefault((known.method, known.seed), known)
+            found[known.method, known.seed] = known
     return found
 
 
@@ -201,7 +203,7 @@ def _why(
         if twin is not None:
             return f"done in {twin.experiment}: will be taken from there"
         other = earlier.get((cell.method.name, cell.seed))
-        return "changed: " + ", ".join(difference(other.cell(), cell)[:3]) if other else "never run"
+        return _changed(other.cell(), cell) if other else "never run"
     if known.state == "done":
         return f"record exists, but {known.problem}" if known.problem else "record exists"
     if known.state == "running":
@@ -223,9 +225,38 @@ def _position(folder: CellFolder, cell: Cell) -> str:
     return f"{done}at step {int(steps[-1])}" if steps else f"{done}next unit"
 
 
+def _changed(old: Cell, new: Cell) -> str:
+    """What keeps a finished cell from being a new one: its code, and the first keys that differ."""
+    code = [f"{what}: {_code(before)} -> {_code(after)}" for what, before, after in changed_code(old, new)]
+    parts = [f"its code changed ({'; '.join(code)})"] if code else []
+    rest = difference(old, new)
+    return "; ".join([*parts, *(["changed: " + ", ".join(rest[:3])] if rest else [])])
+
+
+def _code(text: str) -> str:
+    """A code part of a cell for people: "my-package 0.1 sha256:01234567"."""
+    return re.sub(r"(?<=sha256:)([0-9a-f]{8})[0-9a-f]+", r"\1", text) or "version 1"
+
+
+def changed_code(old: Cell, new: Cell) -> list[tuple[str, str, str]]:
+    """What stands behind the same names in two cells by other code: what, the old code, the new one."""
+    one, other = old.dataset.task_code, new.dataset.task_code
+    pairs = [
+        ("method", old.method.name, new.method.name, old.method.code, new.method.code),
+        ("dataset", old.dataset.name, new.dataset.name, old.dataset.code, new.dataset.code),
+        ("backbone", old.backbone.name, new.backbone.name, old.backbone.code, new.backbone.code),
+        *(("task", name, name, one.get(name, ""), other.get(name, "")) for name in new.dataset.tasks),
+    ]
+    return [
+        (f"{kind} {name}", before, after)
+        for kind, name, named, before, after in pairs
+        if name == named and before != after
+    ]
+
+
 def difference(old: Cell, new: Cell) -> list[str]:
-    """The keys two cells differ in, as "train.epochs 10 -> 20"."""
-    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    """The keys two cells differ in, as "train.epochs 10 -> 20"; not what is code."""
+    before, after = (_flat(cell.model_dump(mode="json", exclude=_CODE)) for cell in (old, new))
     return [
         f"{key} {_short(before.get(key))} -> {_short(after.get(key))}"
         for key in {**before, **after}
