@@ -21,7 +21,7 @@ from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
 from tabench.report import variants
 from tabench.report.listed import RUN_PAGES, listed
-from tabench.spec.cell import DatasetPart
+from tabench.spec.cell import Cell
 from tabench.store.beside import Run, read_beside
 from tabench.store.encoding import read_lines
 from tabench.store.layout import CellFolder, ExperimentFolder, is_name
@@ -80,7 +80,12 @@ class CellResult:
     @cached_property
     def content(self) -> str:
         """What its pictures of inputs and targets are kept under; only if it is done."""
-        return DatasetPart.model_validate(self.record["cell"]["dataset"]).content
+        return self.cell.dataset.content
+
+    @property
+    def cell(self) -> Cell:
+        """Its specification; only if it is done."""
+        return Cell.model_validate(self.record["cell"])
 
     @cached_property
     def values(self) -> dict[str, dict[str, float | None]]:

@@ -227,31 +227,26 @@ def _position(folder: CellFolder, cell: Cell) -> str:
 
 def _changed(old: Cell, new: Cell) -> str:
     """What keeps a finished cell from being a new one: its code, and the first keys that differ."""
-    code = [f"{what}: {_code(before)} -> {_code(after)}" for what, before, after in changed_code(old, new)]
+    before, after = old.codes, new.codes
+    code = [
+        f"{what}: {_code(before.get(what))} -> {_code(after.get(what))}"
+        for what in {**after, **before}
+        if before.get(what) != after.get(what) and what in _names(old) & _names(new)
+    ]
     parts = [f"its code changed ({'; '.join(code)})"] if code else []
     rest = difference(old, new)
     return "; ".join([*parts, *(["changed: " + ", ".join(rest[:3])] if rest else [])])
 
 
-def _code(text: str) -> str:
+def _names(cell: Cell) -> set[str]:
+    """Everything that it names, as the keys of `Cell.codes`."""
+    named = {f"method {cell.method.name}", f"dataset {cell.dataset.name}", f"backbone {cell.backbone.name}"}
+    return named | {f"task {name}" for name in cell.dataset.tasks}
+
+
+def _code(text: str | None) -> str:
     """A code part of a cell for people: "my-package 0.1 sha256:01234567"."""
-    return re.sub(r"(?<=sha256:)([0-9a-f]{8})[0-9a-f]+", r"\1", text) or "version 1"
-
-
-def changed_code(old: Cell, new: Cell) -> list[tuple[str, str, str]]:
-    """What stands behind the same names in two cells by other code: what, the old code, the new one."""
-    one, other = old.dataset.task_code, new.dataset.task_code
-    pairs = [
-        ("method", old.method.name, new.method.name, old.method.code, new.method.code),
-        ("dataset", old.dataset.name, new.dataset.name, old.dataset.code, new.dataset.code),
-        ("backbone", old.backbone.name, new.backbone.name, old.backbone.code, new.backbone.code),
-        *(("task", name, name, one.get(name, ""), other.get(name, "")) for name in new.dataset.tasks),
-    ]
-    return [
-        (f"{kind} {name}", before, after)
-        for kind, name, named, before, after in pairs
-        if name == named and before != after
-    ]
+    return re.sub(r"(?<=sha256:)([0-9a-f]{8})[0-9a-f]+", r"\1", text or "version 1")
 
 
 def difference(old: Cell, new: Cell) -> list[str]:

@@ -227,6 +227,18 @@ class Cell(Frozen):
         """First 16 hex digits of the sha256 of the canonical JSON."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
+    @property
+    def codes(self) -> dict[str, str]:
+        """ "method x" to whose code it is, where that is not the first version of this package's."""
+        d = self.dataset
+        found = {
+            f"method {self.method.name}": self.method.code,
+            f"dataset {d.name}": d.code,
+            f"backbone {self.backbone.name}": self.backbone.code,
+            **{f"task {name}": text for name, text in d.task_code.items()},
+        }
+        return {what: text for what, text in found.items() if text}
+
     def __copy__(self) -> Self:
         """A copy without the cached id, so that a changed copy has its own."""
         copied = super().__copy__()
