@@ -229,7 +229,7 @@ class Cell(Frozen):
 
     @property
     def codes(self) -> dict[str, str]:
-        """ "method x" to whose code it is, where that is not the first version of this package's."""
+        """Whose code it is, as "method x" to `Code.text`, where that is not this package's first version."""
         d = self.dataset
         found = {
             f"method {self.method.name}": self.method.code,

@@ -135,10 +135,15 @@ class Experiment(Frozen):
         return self.profiles[name]
 
 
-def load_experiment(path: str | Path) -> Experiment:
+def load_experiment(path: str | Path, *, names: bool = True) -> Experiment:
     """Read and check an experiment file.
 
     A file with `base = "other.toml"` has the profiles of that file beside it, changed by its own.
+
+    Args:
+        path: The file.
+        names: Whether methods, tasks and data that it names must be installed: what reads results alone does
+            without.
 
     Raises:
         SpecError: The file is missing, is not TOML, or has a key, a value or a name that is
@@ -157,7 +162,8 @@ def load_experiment(path: str | Path) -> Experiment:
     except ValidationError as error:
         raise spec_error(error, Experiment, data, str(path)) from error
     experiment._source = path
-    check_names(experiment, str(path))
+    if names:
+        check_names(experiment, str(path))
     return experiment
 
 
