@@ -214,7 +214,7 @@ def _compared(results: Results) -> Compared | None:
 def _published(results: Results, spec: Path | None) -> tuple[int, list[Judgement]]:
     """Number of published values of the records' dataset, and those of its methods, judged."""
     name = results.report.get("published")
-    found = read_published(results, spec.parent / str(name)) if spec is not None and name else None
+    found = read_published(results, spec.parent / str(name) if spec is not None and name else None)
     if found is None:
         return 0, []
     judged = verdicts(results, found)

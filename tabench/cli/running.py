@@ -114,6 +114,10 @@ def run(
     settings = read_settings(slurm or ())
     plan = asked.plan(device)
     results = asked.results
+    if report and plan.experiment.published is not None:
+        from tabench.report.published import read_rows
+
+        read_rows(plan.experiment.published, [plan.resolution.resolved.dataset_name])  # before, not after
     if not as_json:
         print_plan(plan)
     outcomes: list[Outcome] = []
@@ -200,42 +204,72 @@ def report(
     as_json: options.JsonOption = False,
 ) -> None:
     """Render finished cells: pages, tables (LaTeX, CSV, Markdown), figures, and an overview of it all."""
-    from tabench.report.collector import uncollected
-
-    with uncollected():  # loads all that draws and tests
-        from tabench.report.overview import experiments
-    from tabench.store.index import read_states
-    from tabench.store.layout import ExperimentFolder
-
-    names = experiment or []
-    if out is not None and len(names) != 1:
-        raise SpecError("--out needs exactly one experiment", hint="name it, or leave --out away")
-    if not names:
-        for name in experiments(results):
-            ids = list(ExperimentFolder(results, name).read_experiment().get("cells") or {})
-            if "done" in read_states(results, name, ids).values():
-                names.append(name)
-            else:
-                typer.echo(f"{name}: no finished cell, left out", err=True)
-        if not names:
-            raise StoreError(
-                "no experiment with a finished cell", where=str(results), hint="run one first: tabench run"
-            )
-    found = {name: _published(text) for text in names for name in [experiment_name(text)]}
+    if out is not None and len(experiment or []) != 1:
+        there = ", ".join(_experiments(results)) or "none"
+        hint = f"name one (in {results}: {there}), or leave --out away"
+        raise SpecError("--out needs exactly one experiment", hint=hint)
+    if experiment:
+        found = {experiment_name(text): text for text in experiment}
+    else:
+        found = {name: name for name in _finished(results)}
     places = {name: out or REPORTS / name for name in found}
-    files = _report(results, places, found, as_json, all_runs=all_runs)
+    values = {name: _published(results, name, text) for name, text in found.items()}
+    files = _report(results, places, values, as_json, all_runs=all_runs)
     if as_json:
         print_json({"files": [str(file) for file in files]})
 
 
-def _published(experiment: str) -> Path | None:
-    """The file of published values that an experiment's file names."""
-    from tabench.spec.experiment import load_experiment
+def _experiments(results: Path) -> list[str]:
+    return sorted(path.parent.name for path in results.glob("*/experiment.json"))
 
+
+def _finished(results: Path) -> list[str]:
+    """Names of the experiments in a results folder that have a finished cell; says which have none.
+
+    Raises:
+        StoreError: None has.
+    """
+    from tabench.store.index import read_states
+    from tabench.store.layout import ExperimentFolder
+
+    names = []
+    for name in _experiments(results):
+        ids = list(ExperimentFolder(results, name).read_experiment().get("cells") or {})
+        if "done" in read_states(results, name, ids).values():
+            names.append(name)
+        else:
+            typer.echo(f"{name}: no finished cell, left out", err=True)
+    if not names:
+        raise StoreError(
+            "no experiment with a finished cell", where=str(results), hint="run one first: tabench run"
+        )
+    return names
+
+
+def _published(results: Path, name: str, text: str) -> Path | None:
+    """The file of published values of an experiment's own file; None leaves it to what the results hold.
+
+    A file that is given decides. One that is found by the experiment's name does so in the experiments folder
+    here; any other of that name may be of somebody else, and gives way to a copy beside the records.
+
+    Raises:
+        SpecError: The experiment's file cannot be used.
+        StoreError: There are no such results.
+    """
+    from tabench.spec.experiment import load_experiment
+    from tabench.store.layout import ExperimentFolder
+
+    plan = ExperimentFolder(results, name).read_experiment()
     try:
-        return load_experiment(options.find_experiment(experiment)).published
+        path = options.find_experiment(text)
     except SpecError:
         return None  # results without their file
+    experiment = load_experiment(path, names=False)
+    if experiment.name != name:
+        return None
+    named = (plan.get("report") or {}).get("published")
+    own = path.parent == Path("experiments") and experiment.report.published == named
+    return experiment.published if path == Path(text) or own or not plan.get("published") else None
 
 
 def _report(
@@ -248,17 +282,18 @@ def _report(
 ) -> list[Path]:
     """Render experiments, by name; the overview above them is refreshed where a page lies in reports/."""
     from tabench.provenance.environment import usable_cores
-    from tabench.report.listed import RUN_PAGES
-    from tabench.report.overview import render_overview
-    from tabench.report.several import Page, write_all
+    from tabench.report.collector import uncollected
+
+    with uncollected():  # loads all that draws and tests
+        from tabench.report.listed import RUN_PAGES
+        from tabench.report.overview import render_overview
+        from tabench.report.several import Page, write_all
 
     pages = []
     for name, out in places.items():
-        values = published[name]
         inside = out.resolve().parent == REPORTS.resolve()
-        values = values if values and values.is_file() else None
         limit = sys.maxsize if all_runs else RUN_PAGES
-        pages.append(Page(results, name, out, values, inside, limit))
+        pages.append(Page(results, name, out, published[name], inside, limit))
     files = []
     for page, written in zip(pages, write_all(pages, usable_cores()), strict=True):
         if not as_json:

@@ -116,6 +116,7 @@ class Results:
         cells: Cells in the order of the experiment.
         strangers: Folders of cells that the experiment does not name (left out of every table).
         run_pages: Runs that the page lists and that get a page of their own, at most; see `listed`.
+        lacks: What every table says to be missing here, a sentence; "" if nothing is.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Results:
     cells: list[CellResult]
     strangers: list[str] = field(default_factory=list)
     run_pages: int = RUN_PAGES
+    lacks: str = ""
 
     @cached_property
     def done(self) -> list[CellResult]:

@@ -107,6 +107,7 @@ class Plan:
     def experiment_json(self) -> dict[str, Any]:
         """What the report and `status` read beside the records."""
         experiment, report = self.experiment, self.experiment.report.model_dump(mode="json")
+        published = experiment.published_text()
         return {
             "name": experiment.name,
             "title": experiment.title,
@@ -115,6 +116,7 @@ class Plan:
             "profile": self.resolution.profile,
             "note": self.resolution.settings.note,
             "report": report,
+            **({"published": published} if published else {}),
             "cells": self.labels,
         }
 
@@ -126,6 +128,7 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         SpecError: A name or an option that cannot be used.
         DataError: The profile's inputs are missing.
     """
+    experiment.published_text()  # a name that is wrong is told now, not after training
     place = resolve(experiment, request.profile, request.sources)
     changed = override(experiment, place.profile, place.overrides)
     every = expand(experiment, place.profile, place.resolved, place.overrides)
