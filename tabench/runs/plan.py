@@ -17,7 +17,7 @@ from tabench.spec.cell import Cell
 from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import Experiment
 from tabench.spec.overrides import override
-from tabench.spec.selection import select_cells, shard_cells
+from tabench.spec.selection import parse_select, parse_shard, select_cells, shard_cells
 from tabench.store.adoption import finished_elsewhere
 from tabench.store.encoding import read_object
 from tabench.store.index import Index, Known, read_index
@@ -128,7 +128,10 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         SpecError: A name or an option that cannot be used.
         DataError: The profile's inputs are missing.
     """
-    experiment.published_text()  # a name that is wrong is told now, not after training
+    experiment.published_text()  # what is wrong is told now, not after hashing data, let alone training
+    parse_select(request.select)
+    if request.shard is not None:
+        parse_shard(request.shard)
     place = resolve(experiment, request.profile, request.sources)
     changed = override(experiment, place.profile, place.overrides)
     every = expand(experiment, place.profile, place.resolved, place.overrides)

@@ -117,6 +117,8 @@ def test_an_edited_method_and_an_edited_reader_make_other_cells(tmp_path: Path) 
         assert (code["distribution"], code["version"]) == ("my-package", "0.1")
         assert first["cell"]["method"]["code"] == f"my-package 0.1 sha256:{code['sha256'][:16]}"
     assert run["environment"]["packages"]["pluggy"] == version("pluggy")
+    plan = json.loads((tmp_path / "results" / "nyuv2" / "experiment.json").read_text())
+    assert plan["published"].startswith("paper,table,dataset,")  # what a report elsewhere shows
 
     edit(module, "SHARE = 1.0", "SHARE = 0.5")
     edit(module, "encoder.neck[0].weight", "encoder.patch_embed.proj.bias")
@@ -128,4 +130,4 @@ def test_an_edited_method_and_an_edited_reader_make_other_cells(tmp_path: Path) 
     assert second["weights_sha256"] != first["weights_sha256"]
     assert packed_image(tmp_path) == 0.5
     inputs = [path.read_bytes() for path in tmp_path.glob("results/nyuv2/truth/*/*.input.png")]
-    assert len(inputs) == len(set(inputs)) == 2
+    assert len(inputs) == len(set(inputs)) == 4  # two images as each reader gives them
