@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from outside_package import install, printed, tabench
-from tiny_run import write_scenes, write_weights
+from tiny_run import make_cell, write_scenes, write_weights
+
+from tabench.report.circumstances import outside_code
+from tabench.report.reading import read_results
+from tabench.runs.cell_run import run_cell
+from tabench.runs.executor import Job, Options
 
 CODE = """
 from dataclasses import replace
@@ -129,5 +134,18 @@ def test_an_edited_method_and_an_edited_reader_make_other_cells(tmp_path: Path) 
     assert second["parameters"]["trained"] < first["parameters"]["trained"]
     assert second["weights_sha256"] != first["weights_sha256"]
     assert packed_image(tmp_path) == 0.5
+    here = outside_code(read_results(tmp_path / "results", "nyuv2"))  # where the package is not installed
+    assert here == [f"{what}: {second['cell']['method']['code']}" for what in sorted(told)]
     inputs = [path.read_bytes() for path in tmp_path.glob("results/nyuv2/truth/*/*.input.png")]
     assert len(inputs) == len(set(inputs)) == 4  # two images as each reader gives them
+
+
+def test_a_cell_of_other_code_than_is_here_is_refused(tmp_path: Path) -> None:
+    cell = make_cell("frozen")
+    for part in ("method", "dataset", "backbone"):
+        changed = getattr(cell, part).model_copy(update={"code": "my-package 0.1 sha256:0123456789abcdef"})
+        job = Job("x", cell.model_copy(update={part: changed}), "x", tmp_path, tmp_path)
+        outcome = run_cell(job, Options(tmp_path / "results", "cpu", 1), lambda _: None, lambda: False)
+        assert (outcome.state, outcome.kind) == ("failed", "spec")
+        for words in ("is not what the cell was planned with: version 1 here, my-package 0.1", "again"):
+            assert words in outcome.message
