@@ -53,7 +53,8 @@ class Code:
 
 
 _KNOWN: dict[tuple[str, str], Code] = {}  # by kind and target, as of when this process first met them
-_PROVEN: set[tuple[str, str]] = set()  # those of which this process is known to run this very code
+# those of which this process is known to run this very code: their packages, and what it had imported of them
+_PROVEN: dict[tuple[str, str], tuple[tuple[str, ...], frozenset[str]]] = {}
 
 
 def code_of(registry: Registry[Any], name: str) -> Code:
@@ -74,6 +75,9 @@ def code_of(registry: Registry[Any], name: str) -> Code:
 def check_code(registry: Registry[Any], name: str, planned: str) -> Code:
     """Refuse to run other code than a cell was planned with: edited since, or another one on this host.
 
+    To be asked before a cell is computed and again at its end: a module that was imported meanwhile may have
+    been edited meanwhile.
+
     Args:
         registry: Where the name is registered.
         name: The name.
@@ -85,17 +89,19 @@ def check_code(registry: Registry[Any], name: str, planned: str) -> Code:
     """
     code, entry = code_of(registry, name), registry.entry(name)
     key = (registry.kind, entry.target)
-    if code.sha256 and key not in _PROVEN:
+    packages, proven = _PROVEN.get(key, ((), frozenset()))
+    if code.sha256 and (key not in _PROVEN or _loaded(packages) - proven):
         for module in _modules(registry, entry):
             _import(registry.kind, entry, module)
         again, source = _read(registry, entry)
         if again != code:
             raise SpecError(
-                f"the code of {registry.kind} '{name}' was edited while this process was about to run it",
+                f"the code of {registry.kind} '{name}' was edited before this process had loaded all of it",
                 hint="give the command again: the changed code makes other cells",
             )
-        _refuse_stale(registry.kind, name, source.packages)
-        _PROVEN.add(key)
+        loaded = _loaded(source.packages)
+        _refuse_stale(registry.kind, name, loaded)
+        _PROVEN[key] = source.packages, loaded
     if code.text != planned:
         raise SpecError(
             f"the code of {registry.kind} '{name}' is not what the cell was planned with: "
@@ -160,25 +166,26 @@ def _import(kind: str, entry: Entry, module: str) -> None:
         ) from error
 
 
-def _refuse_stale(kind: str, name: str, packages: Iterable[str]) -> None:
+def _loaded(packages: tuple[str, ...]) -> frozenset[str]:
+    """Names of the modules of some packages that this process has imported."""
+    return frozenset(
+        module for module in list(sys.modules) if any(f"{module}.".startswith(f"{p}.") for p in packages)
+    )
+
+
+def _refuse_stale(kind: str, name: str, modules: Iterable[str]) -> None:
     """Refuse modules that Python took from a .pyc file of an older source.
 
     Python compares sizes and whole seconds alone, so an edit that keeps both is not seen.
     """
-    for package in packages:
-        for module, loaded in list(sys.modules.items()):
-            if module != package and not module.startswith(f"{package}."):
-                continue
-            loader = getattr(getattr(loaded, "__spec__", None), "loader", None)
-            if type(loader) is not SourceFileLoader:
-                continue
-            path = loader.path
-            if not _is_fresh(loader):
-                raise SpecError(
-                    f"{kind} '{name}': Python runs an older {path} than the file holds now, from a .pyc file",
-                    where=path,
-                    hint="remove the __pycache__ folder beside it, then give the command again",
-                )
+    for module in sorted(modules):
+        loader = getattr(getattr(sys.modules[module], "__spec__", None), "loader", None)
+        if type(loader) is SourceFileLoader and not _is_fresh(loader):
+            raise SpecError(
+                f"{kind} '{name}': Python runs an older {loader.path} than the file holds, from a .pyc file",
+                where=loader.path,
+                hint="remove the __pycache__ folder beside it, then give the command again",
+            )
 
 
 def _is_fresh(loader: SourceFileLoader) -> bool:

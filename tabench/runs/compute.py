@@ -143,6 +143,7 @@ def _compute(
             world,
         )
         done.append(_run_unit(setting, weights, folder, truth, digest, companions))
+    check_cell(cell)  # what was imported meanwhile, too
     _check_alike(world.exchange(digest.hexdigest()))
     if not world.chief:
         return {}

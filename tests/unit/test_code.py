@@ -28,7 +28,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that modules are imported from; what was imported and read of it is forgotten afterwards."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(code, "_KNOWN", {})
-    monkeypatch.setattr(code, "_PROVEN", set())
+    monkeypatch.setattr(code, "_PROVEN", {})
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
@@ -184,7 +184,22 @@ def test_an_edit_between_plan_and_run_is_refused(site: Path) -> None:
     known = registry("outside_edited:METHOD")
     planned = code_of(known, "mine").text
     path.write_text(METHOD + "A = 1\n")
-    with pytest.raises(SpecError, match="was edited while this process was about to run it"):
+    with pytest.raises(SpecError, match="was edited before this process had loaded all of it"):
+        check_code(known, "mine", planned)
+
+
+def test_a_part_that_is_imported_late_is_checked_at_the_end(site: Path) -> None:
+    package = site / "outside_late"
+    package.mkdir()
+    (package / "__init__.py").write_text(METHOD)
+    (package / "part.py").write_text("A = 1\n")
+    known = registry("outside_late:METHOD")
+    planned = code_of(known, "mine").text
+    check_code(known, "mine", planned)
+    (package / "part.py").write_text("A = 22\n")
+    check_code(known, "mine", planned)  # it is not used
+    importlib.import_module("outside_late.part")
+    with pytest.raises(SpecError, match="was edited before this process had loaded all of it"):
         check_code(known, "mine", planned)
 
 
