@@ -185,7 +185,7 @@ def experiment_name(text: str) -> str:
         path = options.find_experiment(text)
     except SpecError:
         return text
-    return load_experiment(path).name
+    return load_experiment(path, names=False).name
 
 
 def _row(known: Known | None, folder: CellFolder, label: str) -> dict[str, Any]:

@@ -128,6 +128,7 @@ class DatasetDef(ABC):
     protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")  # how metrics are taken, the main one first
     paper_augmentation: ClassVar[bool] = False  # whether its splits have one
     download: ClassVar[str]  # where to get it and where to put it, for error messages
+    requires: ClassVar[tuple[str, ...]] = ()  # distributions whose versions decide what is read
 
     def classes_of(self, task: str) -> tuple[str, ...]:
         """Names of a task's classes, in the order of its labels; empty for tasks without classes."""

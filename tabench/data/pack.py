@@ -25,6 +25,7 @@ from tabench.store.encoding import parse_json
 VERSION = 1  # of this layout
 READER = 1  # raised whenever reading any dataset gives other values than before
 MANIFEST = "manifest.json"
+LATER = {"code": ""}  # what a manifest means that lacks a key
 RESIDENT = 2**24  # bytes of a pack that stay mapped in a process
 
 
@@ -37,12 +38,14 @@ class Source:
         fingerprint: Of the dataset's contents.
         split: Name of the split.
         state: What besides the fingerprint tells one source from another; may be empty.
+        code: Whose code reads it (`DatasetPart.code`): another reader builds the pack again, in its place.
     """
 
     dataset: str
     fingerprint: str
     split: str
     state: str = ""
+    code: str = ""
 
     @property
     def folder(self) -> str:
@@ -159,7 +162,7 @@ def open_pack(folder: Path, source: Source, split: Split) -> PackedSplit | None:
         return None
     content, files = _read_manifest(folder)
     expected = _claims(source, split.ids)
-    other = [key for key, value in expected.items() if content.get(key) != value]
+    other = [key for key, value in expected.items() if content.get(key, LATER.get(key)) != value]
     if other:
         raise DamagedPackError(f"another {other[0]}: {content.get(other[0])}, not {expected[other[0]]}")
     arrays = {kind: _mapped(folder / f"{kind}.npy", packed) for kind, packed in files.items()}

@@ -31,6 +31,7 @@ from tabench.engine.unit import Unit, units_of
 from tabench.engine.world import World
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
+from tabench.runs.code import check_cell
 from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
 from tabench.runs.memory import peak_memory
@@ -91,12 +92,21 @@ def _compute(
     job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], world: World
 ) -> dict[str, Any]:
     cell = job.cell
+    check_cell(cell)
     dataset = DATASETS.get(cell.dataset.name)
     folder = CellFolder(options.results, job.experiment, cell.id)
     tasks = make_tasks(cell, dataset)
     if not world.chief:
         world.meet()  # the chief's packs are there
-    splits = Opener(dataset, job.data_root, cell.dataset.fingerprint, options.pack, emit, should_stop)
+    splits = Opener(
+        dataset,
+        job.data_root,
+        cell.dataset.fingerprint,
+        options.pack,
+        emit,
+        should_stop,
+        code=cell.dataset.code,
+    )
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":
@@ -104,7 +114,7 @@ def _compute(
     if world.chief:
         world.meet()
     weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
-    truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.fingerprint)
+    truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
     if world.chief:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)
     device = choose_device(options.device)
@@ -135,6 +145,7 @@ def _compute(
             world,
         )
         done.append(_run_unit(setting, weights, folder, truth, digest, companions))
+    check_cell(cell)  # what was imported meanwhile, too
     _check_alike(world.exchange(digest.hexdigest()))
     if not world.chief:
         return {}

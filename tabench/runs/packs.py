@@ -37,6 +37,7 @@ class Opener:
         emit: Told "pack" with "split", "state" ("building", "built", "left out"), "bytes", "seconds" that it
             took, and "message".
         should_stop: Asked after every image.
+        code: Whose code reads it (`DatasetPart.code`).
     """
 
     dataset: DatasetDef
@@ -45,6 +46,7 @@ class Opener:
     wanted: bool | None
     emit: Emit
     should_stop: Callable[[], bool]
+    code: str = ""
 
     def open(self, name: str) -> Split:
         """Open a split from its pack, which is built if need be; from its source where that cannot be.
@@ -69,7 +71,7 @@ class Opener:
         return split
 
     def _packed(self, name: str, split: Split) -> Split:
-        source = Source(self.dataset.name, self.fingerprint, name, self._state(split))
+        source = Source(self.dataset.name, self.fingerprint, name, self._state(split), self.code)
         folder = packs_root() / source.folder
         found, fault = _open(folder, source, split)
         if found is not None:

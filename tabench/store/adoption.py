@@ -39,8 +39,8 @@ def adopt(folder: CellFolder) -> bool:
         record = load_record(source.record)
     except StoreError:
         return False
-    theirs = ExperimentFolder(source.root, source.experiment).truth(record.data.fingerprint)
-    ours = ExperimentFolder(folder.root, folder.experiment).truth(record.data.fingerprint)
+    theirs = ExperimentFolder(source.root, source.experiment).truth(record.cell.dataset.content)
+    ours = ExperimentFolder(folder.root, folder.experiment).truth(record.cell.dataset.content)
     files = {path: ours / path.name for path in theirs.glob("*.png") if not (ours / path.name).exists()}
     for path in source.path.rglob("*"):
         inner = path.relative_to(source.path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tabench.errors import StoreError, TabenchError
+from tabench.errors import SpecError, StoreError, TabenchError
 from tabench.provenance.checksum import sha256_file
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
@@ -120,6 +120,9 @@ def record_problems(folder: CellFolder, check_weights: WeightsCheck) -> list[Pro
     if any(folder.path.glob("weights-*.safetensors")):
         try:
             check_weights(folder, record)
+        except SpecError as error:  # a plug-in that is not installed says nothing about the record
+            message = f"kept weights are not checked: {error.message}"
+            found.append(Problem("note", str(folder.path), message, error.hint or ""))
         except TabenchError as error:
             found.append(_told(error, folder.path, "restore them, or remove all weights-* files of the cell"))
     return found
