@@ -95,6 +95,8 @@ def _compute(
     if not world.chief:
         world.meet()  # the chief's packs are there
     splits = Opener(dataset, job.data_root, cell.dataset.fingerprint, options.pack, emit, should_stop)
+    if world.chief:
+        splits.check()
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":

@@ -10,11 +10,13 @@ from tabench.data import fingerprint as module
 from tabench.data.fingerprint import CACHE_NAME, cache_files, fingerprint_files
 from tabench.data.nyuv2 import NYUV2
 from tabench.errors import DataError
+from tabench.store import stamps
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    monkeypatch.setattr(stamps, "SETTLED_NS", 0)  # the tests' files are younger than two seconds
 
 
 @pytest.fixture
