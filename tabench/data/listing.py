@@ -111,7 +111,8 @@ def leftovers_in(folders: Iterable[Path]) -> list[str]:
 
 def leftovers_note(names: Sequence[str]) -> list[str]:
     """A line about leftovers; none if there are none."""
-    return [f"{len(names)} files that a desktop left are not read: {listed(names)}"] if names else []
+    found = f"{len(names)} files or folders that a desktop left are not read: {listed(names)}"
+    return [found] if names else []
 
 
 def left_out_note(names: Sequence[object]) -> list[str]:
