@@ -140,7 +140,7 @@ def run(
     )
     _check_processes(executor, jobs, place)
     if jobs:
-        _check_inputs(plan, "auto" if executor == "slurm" else device)  # the device is a node's
+        _check_inputs(plan, jobs, "auto" if executor == "slurm" else device)  # the device is a node's
         folder = ExperimentFolder(results, plan.experiment.name)
         check_writable(folder.path)
         folder.write_experiment(plan.experiment_json())
@@ -311,13 +311,16 @@ def _check_processes(executor: str, jobs: list[Job], place: Options) -> None:
         check_processes(place, jobs, [] if executor == "slurm" else gpus_of(place.device))
 
 
-def _check_inputs(plan: Plan, device: str) -> None:
+def _check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
     """Find out now what would make every cell fail."""
     from tabench.catalog import BACKBONES
     from tabench.engine.device import choose_device
+    from tabench.runs.shapes import check_shapes
     from tabench.sam.checkpoint import load_checkpoint
 
     choose_device(device)
+    if plan.resolution.generate is None:
+        check_shapes(jobs)
     load_checkpoint(BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint)
 
 

@@ -97,6 +97,8 @@ def _compute(
     splits = Opener(dataset, job.data_root, cell.dataset.fingerprint, options.pack, emit, should_stop)
     if world.chief:
         splits.check()
+        for note in dataset.notes(job.data_root):
+            emit("warning", {"message": note})
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":

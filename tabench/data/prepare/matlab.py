@@ -140,7 +140,8 @@ def _fault(variable: h5py.Dataset, name: str, shape: tuple[int | None, ...], kin
     )
     if not fits:
         expected = " x ".join("N" if length is None else str(length) for length in shape)
-        return f"variable '{name}' is {variable.shape} of {variable.dtype}, expected {expected} (in HDF5's order)"
+        found = f"variable '{name}' is {variable.shape} of {variable.dtype}"
+        return f"{found}, expected {expected} (in HDF5's order)"
     if not variable.dtype.str[1:].startswith(kinds):
         return f"variable '{name}' holds numbers of type {variable.dtype}, expected {TYPES[kinds]}"
     if variable.external or variable.is_virtual:
