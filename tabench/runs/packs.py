@@ -154,7 +154,7 @@ class Opener:
             return ""
         digest = hashlib.sha256(str(self.root.resolve()).encode())
         for path in (path for index in range(len(split)) for path in split.sources(index)):
-            digest.update(f"{path}\0{stamp_of(path.stat())}\n".encode())
+            digest.update(f"{path.relative_to(self.root)}\0{stamp_of(path.stat())}\n".encode())
         return digest.hexdigest()
 
 

@@ -20,7 +20,7 @@ from tabench.data.base import DatasetDef, Split
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pack import PackedSplit
 from tabench.data.scenes import SCENES
-from tabench.errors import InterruptedRunError
+from tabench.errors import DataError, InterruptedRunError
 from tabench.runs import packs
 from tabench.runs.packs import Opener, check_packs, packs_root
 from tabench.store.claim import Claim
@@ -166,6 +166,51 @@ def test_a_generated_image_that_was_changed_is_noticed(tmp_path, monkeypatch):
     assert rooms.states == ["building", "built"] * 2
     assert "another state" in rooms.told[2]["message"]
     assert_same_bits(found, SCENES.split(rooms.root, "train"))
+
+
+def test_a_pack_of_other_images_than_its_files_is_built_again(bench, monkeypatch):
+    """As one that was built while a cache gave the fingerprint of content before."""
+    before = bench.opener.fingerprint
+    path = bench.root / "train" / "depth" / "3.npy"
+    whole = path.read_bytes()
+    save(bench.root, "train", "depth", 3, np.ones((12, 16, 1), np.float32))
+    with monkeypatch.context() as stale:
+        stale.setattr(type(NYUV2), "fingerprint", lambda self, root, fresh=False: before)
+        bench.open()
+    path.write_bytes(whole)
+    assert bench.opener.fingerprint == before
+    found = bench.open()
+    assert bench.states == ["building", "built"] * 2
+    assert "image train/3 is not what its files hold" in bench.told[2]["message"]
+    assert_same_bits(found, NYUV2.split(bench.root, "train"))
+    save(bench.root, "train", "depth", 3, np.ones((12, 16, 1), np.float32))
+    monkeypatch.setattr(
+        type(NYUV2), "fingerprint", lambda self, root, fresh=False: "other" if fresh else before
+    )
+    with pytest.raises(DataError, match="changed since the run was planned: fingerprint other"):
+        bench.open()
+
+
+def test_data_that_changed_after_the_plan_are_refused(bench):
+    opener = bench.opener
+    opener.check()
+    save(bench.root, "val", "depth", 0, np.ones((12, 16, 1), np.float32))
+    with pytest.raises(DataError, match="changed since the run was planned"):
+        opener.check()
+    with pytest.raises(DataError, match="changed since the run was planned"):  # no pack of it stays
+        opener.open("train")
+    assert not [path for path in packs_root().rglob("*") if path.is_file()]
+
+
+def test_the_full_check_removes_a_pack_of_other_images(bench, monkeypatch):
+    before = bench.opener.fingerprint
+    bench.open()
+    save(bench.root, "train", "depth", 3, np.ones((12, 16, 1), np.float32))
+    assert bench.check_packs() == ([], [])  # of another fingerprint
+    monkeypatch.setattr(type(NYUV2), "fingerprint", lambda self, root, fresh=False: before)
+    sound, (removed,) = bench.check_packs()
+    assert sound == []
+    assert "image train/3 is not what its files hold" in removed
 
 
 def test_a_split_of_unknown_files_is_read_as_it_is(bench, monkeypatch):

@@ -48,7 +48,12 @@ def test_the_widest_numbers_are_read() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"\xff\xfe", spec_samples.TEXT.encode("utf-16"), b"\xef\xbb\xbfschema = 1", b"x = " + b"[" * 10_000],
+    [
+        b"\xff\xfe",
+        spec_samples.TEXT.encode("utf-16"),
+        b"\xef\xbb\xbf\xef\xbb\xbfschema = 1",
+        b"x = " + b"[" * 10_000,
+    ],
 )
 def test_a_file_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "small.toml"

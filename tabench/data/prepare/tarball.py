@@ -29,6 +29,7 @@ from tabench.errors import DataError
 AGAIN = "the archive is cut off or damaged: download it again and compare its size with the dataset's site"
 # what damaged headers, numbers in them and packed bytes are met with
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
+PIECE = 1 << 20
 LARGEST_READ = 64 << 20  # asked for at once; only a forged header is larger
 
 
@@ -169,6 +170,8 @@ def _opened(path: Path, kind: str, budget: Budget) -> Iterator[tuple[BinaryIO, t
             guard = cast(BinaryIO, _Guard(stream, str(path), most))
             with tarfile.open(fileobj=guard, mode="r:") as archive:
                 yield file, archive
+            while guard.read(PIECE):  # behind the last member: there stands the checksum of what is packed
+                pass
     except RecursionError as error:
         raise DataError("headers inside headers", where=str(path), hint=HOSTILE) from error
     except PermissionError as error:
