@@ -11,6 +11,7 @@ from tabench.data.base import Array, DatasetDef, Progress, Sample, Split, Verify
 from tabench.data.fingerprint import fingerprint_files
 from tabench.data.layout import FOLDERS, count_notes, file_of, list_images, read_image, shape_of
 from tabench.data.listing import left_out_notes, leftovers_in, leftovers_note
+from tabench.data.transforms import PAPER
 from tabench.data.verify import verify_layout
 from tabench.errors import DataError
 
@@ -27,6 +28,7 @@ class ArraySplit(Split):
     """
 
     augmentation = ZoomFlip()
+    paper_augmentation = ZoomFlip(PAPER)
 
     def __init__(
         self, root: Path, folder: str, numbers: Sequence[int], classes: int, folders: Mapping[str, str]
@@ -80,6 +82,7 @@ class ArrayDataset(DatasetDef):
         published_counts: Images per folder of the complete dataset; others give a warning.
     """
 
+    paper_augmentation: ClassVar[bool] = True
     kinds: ClassVar[tuple[str, ...]]
     published_counts: ClassVar[Mapping[str, int]] = {}
 
