@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tabench.data.listing import unreadable
 from tabench.errors import StoreError
 from tabench.runs.cache import cache_root
 from tabench.sam.geometry import Backbone
@@ -31,7 +32,11 @@ class Weights:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of its content, remembered by path and stamp (see `store.stamps`)."""
+        """Hex digest of its content, remembered by path and stamp (see `store.stamps`).
+
+        Raises:
+            DataError: It cannot be read.
+        """
         began = time.monotonic_ns()
         stamp = self._stamp()
         place = str(self.path.resolve())
@@ -50,8 +55,11 @@ class Weights:
         return digest
 
     def _stamp(self) -> Stamp:
-        with self.path.open("rb") as file:
-            return stamp_of(os.fstat(file.fileno()))
+        try:
+            with self.path.open("rb") as file:
+                return stamp_of(os.fstat(file.fileno()))
+        except OSError as error:
+            raise unreadable(error, self.path) from error
 
 
 def find_weights(backbone: Backbone, path: Path | None) -> Weights:
@@ -59,5 +67,9 @@ def find_weights(backbone: Backbone, path: Path | None) -> Weights:
 
     Raises:
         CheckpointError: There are none.
+        DataError: Where they should be may not be looked.
     """
-    return Weights(find_checkpoint(backbone, path))
+    try:
+        return Weights(find_checkpoint(backbone, path))
+    except OSError as error:
+        raise unreadable(error, error.filename) from error

@@ -12,12 +12,14 @@ from nyu_folder import write_folder
 from prepare_sources import city_files, write_tree
 from street_folder import write_streets
 
+from tabench.catalog import BACKBONES
 from tabench.data.cityscapes import CITYSCAPES
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pascal import PASCAL_CONTEXT
 from tabench.data.prepare import Request, prepare
 from tabench.errors import DataError
 from tabench.runs.resolve import Sources, missing_inputs
+from tabench.runs.weights import find_weights
 from tabench.spec.experiment import load_experiment
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "nyuv2.toml"
@@ -141,5 +143,9 @@ def test_what_may_not_be_read_is_not_missing(reachable: Path) -> None:  # noqa: 
         assert problem == f"{path}: {denied}"
     with locked(reachable / "nyuv2"), pytest.raises(DataError, match=denied):
         missing_inputs(paper, Sources(rooms))
+    checkpoints = write_tree(reachable / "sam", {"sam_vit_l_0b3195.pth": b"x"})
+    for path in (checkpoints, checkpoints / "sam_vit_l_0b3195.pth"):
+        with locked(path), pytest.raises(DataError, match=denied):
+            find_weights(BACKBONES.get("vit_l"), checkpoints).sha256  # noqa: B018 - it is read there
     with locked(raw / "gtFine" / "train" / "bochum"), pytest.raises(DataError, match=f"bochum: {denied}"):
         prepare("cityscapes", Request((raw,), reachable / "out", allow_missing=True))
