@@ -58,7 +58,7 @@ def evaluate(
         rows.append(row)
     outcomes = []
     if jobs:
-        check_inputs(plan, device)
+        check_inputs(plan, jobs, device)
         for job, found in zip(jobs, sources, strict=True):
             put_weights(found, job.cell, CellFolder(results, name, job.cell.id))
         ExperimentFolder(results, name).write_experiment(plan.experiment_json())

@@ -148,7 +148,7 @@ def run(
     if jobs:
         folder = ExperimentFolder(results, plan.experiment.name)
         check_writable(folder.path)
-        check_inputs(plan, "auto" if executor == "slurm" else device)  # the device is a node's
+        check_inputs(plan, jobs, "auto" if executor == "slurm" else device)  # the device is a node's
         folder.write_experiment(plan.experiment_json())
         generate_data(plan)
         with view_of(jobs, console(stderr=True)) as view:
@@ -216,13 +216,16 @@ def _check_processes(executor: str, jobs: list[Job], place: Options) -> None:
         check_processes(place, jobs, [] if executor == "slurm" else gpus_of(place.device))
 
 
-def check_inputs(plan: Plan, device: str) -> None:
+def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
     """Find out now what would make every cell fail."""
     from tabench.catalog import BACKBONES
     from tabench.engine.device import choose_device
+    from tabench.runs.shapes import check_shapes
     from tabench.sam.checkpoint import load_checkpoint
 
     choose_device(device)
+    if plan.resolution.generate is None:
+        check_shapes(jobs)
     load_checkpoint(BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint)
 
 

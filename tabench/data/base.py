@@ -109,6 +109,14 @@ class Split(ABC):
                 None reads the image as it is.
         """
 
+    def shape(self, index: int) -> tuple[int, int] | None:
+        """(H, W) of an image as `load` gives it, from its files' headers; None where only reading tells.
+
+        Raises:
+            DataError: The headers say that its files do not fit together.
+        """
+        return None
+
     def sources(self, index: int) -> list[Path]:
         """Files that one image is read from; empty where they are not known, and nothing may be cached."""
         return []
@@ -171,9 +179,25 @@ class DatasetDef(ABC):
         """Read every file and check it; never raises for wrong content."""
 
     @abstractmethod
-    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+    def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
         """The content's fingerprint, from the cache beside the data if it is still valid.
+
+        Args:
+            root: The dataset's folder.
+            progress: Called with (files done, files in all, file).
+            fresh: Read every file again, whatever a cache says.
 
         Raises:
             DataError: The folder is not this dataset.
         """
+
+    def notes(self, root: Path) -> list[str]:
+        """What a reader of its results must know of a folder: images left out, other counts than published.
+
+        Told by names alone, within a second; `verify` says it too. A line each, shown by `plan` and `run` and
+        on the report's page.
+
+        Raises:
+            DataError: The folder is incomplete or not this dataset.
+        """
+        return []

@@ -22,10 +22,10 @@ from tabench.data.codec import Form, Values, forms_of
 from tabench.data.npyfile import map_npy
 from tabench.store.encoding import parse_json
 
-VERSION = 1  # of this layout
+VERSION = 2  # of this layout, and of what is known of a pack's sources when it is built
 READER = 1  # raised whenever reading any dataset gives other values than before
 MANIFEST = "manifest.json"
-LATER = {"code": ""}  # what a manifest means that lacks a key
+SAMPLE = 4  # images of a pack that are compared with their sources when it is opened
 RESIDENT = 2**24  # bytes of a pack that stay mapped in a process
 
 
@@ -121,6 +121,11 @@ class PackedSplit(Split):
         assert self.augmentation is not None  # others are not packed
         return self.augmentation.one(sample, *draw, index)
 
+    def shape(self, index: int) -> tuple[int, int]:
+        """The same for all."""
+        height, width = self._arrays["image"].shape[2:]
+        return height, width
+
     def sources(self, index: int) -> list[Path]:
         """As the source's."""
         return self.split.sources(index)
@@ -162,7 +167,7 @@ def open_pack(folder: Path, source: Source, split: Split) -> PackedSplit | None:
         return None
     content, files = _read_manifest(folder)
     expected = _claims(source, split.ids)
-    other = [key for key, value in expected.items() if content.get(key, LATER.get(key)) != value]
+    other = [key for key, value in expected.items() if content.get(key) != value]
     if other:
         raise DamagedPackError(f"another {other[0]}: {content.get(other[0])}, not {expected[other[0]]}")
     arrays = {kind: _mapped(folder / f"{kind}.npy", packed) for kind, packed in files.items()}
@@ -172,6 +177,22 @@ def open_pack(folder: Path, source: Source, split: Split) -> PackedSplit | None:
     if any(form not in forms_of(kind, np.dtype(form.given)) for kind, form in forms.items()):
         raise DamagedPackError(f"{MANIFEST}: a form that there is not")
     return PackedSplit(split, arrays, forms, sum(packed.bytes for packed in files.values()))
+
+
+def difference(pack: Split, split: Split, most: int = SAMPLE) -> str:
+    """What tells a pack from its source in a sample of images, evenly spread; "" if nothing does.
+
+    Raises:
+        DataError: An image of the source cannot be read.
+    """
+    steps = min(len(split), most)
+    for index in sorted({round(step * (len(split) - 1) / max(steps - 1, 1)) for step in range(steps)}):
+        kept, fresh = pack.load(index), split.load(index)
+        arrays = [{"image": sample.image, **sample.targets} for sample in (kept, fresh)]
+        told = [{k: (a.dtype, a.shape, a.tobytes()) for k, a in held.items()} for held in arrays]
+        if told[0] != told[1]:
+            return f"image {fresh.id} is not what its files hold"
+    return ""
 
 
 def _mapped(path: Path, packed: Packed) -> Values:

@@ -107,6 +107,10 @@ def _compute(
         should_stop,
         code=cell.dataset.code,
     )
+    if world.chief:
+        splits.check()
+        for note in dataset.notes(job.data_root):
+            emit("warning", {"message": note})
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":

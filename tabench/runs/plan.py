@@ -77,12 +77,14 @@ class Plan:
         resolution: Profile, data and weights.
         cells: The selected cells.
         labels: Cell id to label, for all cells of the profile, selected or not.
+        notes: What to know of the data; see `DatasetDef.notes`.
     """
 
     experiment: Experiment
     resolution: Resolution
     cells: list[PlannedCell]
     labels: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def open(self) -> list[PlannedCell]:
@@ -168,7 +170,8 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         disk = checkpoint_bytes(cell) + pictures if todo else 0
         why = _why(folder, known, cell, earlier, twin)
         planned.append(PlannedCell(cell, state, why, cost, disk))
-    return Plan(changed, place, planned, names)
+    notes = [] if place.generate else DATASETS.get(place.resolved.dataset_name).notes(place.data_root)
+    return Plan(changed, place, planned, names, notes)
 
 
 def _by_method_and_seed(index: Index, names: Mapping[str, str]) -> dict[tuple[str, int], Known]:

@@ -205,7 +205,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return read_toml(path)
     except FileNotFoundError as error:
-        beside = sorted(str(found) for found in path.parent.glob("*.toml"))
+        beside = sorted(str(found) for found in path.parent.glob("[!.]*.toml"))
         hint = f"in that folder: {', '.join(beside)}" if beside else "give the path of a .toml file"
         raise SpecError("no such experiment file", where=str(path), hint=hint) from error
     except OSError as error:

@@ -42,6 +42,12 @@ def test_a_whole_cell_has_nothing_to_tell(folder: CellFolder) -> None:
     assert set(sums) == {"record.json", "factors.json", *pictures}
 
 
+def test_what_a_mac_leaves_beside_pictures_is_none(folder: CellFolder) -> None:
+    for path in [*folder.pictures.iterdir(), *folder.path.parent.glob("truth/*/*.png")]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert verified(folder).found == []
+
+
 def change_a_digit(folder: CellFolder) -> None:
     text = folder.record.read_text()
     assert '"label": "' in text
