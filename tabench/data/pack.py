@@ -23,7 +23,7 @@ from tabench.data.npyfile import map_npy
 from tabench.store.encoding import parse_json
 
 VERSION = 1  # of this layout
-READER = 1  # raised whenever reading any dataset gives other values than before
+READER = 2  # raised whenever reading any dataset gives other values than before
 MANIFEST = "manifest.json"
 RESIDENT = 2**24  # bytes of a pack that stay mapped in a process
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from tabench.data.layout import file_of
+from tabench.data.png import Png
 from tabench.data.prepare.cityscapes_files import Place, Shot, find_shots, open_trees
 from tabench.data.prepare.cityscapes_labels import CATEGORIES, map_labels
 from tabench.data.prepare.disk import require_space
@@ -27,7 +29,11 @@ SIZE = (128, 256)
 CHANNELS = {"image": 3, "label": 1, "label_7": 1, "label_19": 1, "depth": 1}
 PUBLISHED = {"train": 2975, "val": 500}
 FULL_SCALE = 65535  # 16 bit; the largest published raw value, 32257, becomes 0.4922
-MODES = {"image": ("RGB",), "label": ("L", "P"), "depth": ("I;16",)}
+READ: Mapping[str, Callable[[Png], npt.NDArray[np.generic]]] = {
+    "image": Png.colours,
+    "label": Png.labels,
+    "depth": Png.sixteen_bits,
+}
 
 
 def prepare(request: Request) -> Outcome:
@@ -110,7 +116,7 @@ def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def _decode(place: Place, kind: str) -> npt.NDArray[np.generic]:
-    return decode(place.read(), str(place), modes=MODES[kind])
+    return READ[kind](decode(place.read(), str(place)))
 
 
 def _used(trees: list[FileTree], shots: list[Shot]) -> list[tuple[Path, list[Path]]]:
