@@ -118,6 +118,10 @@ class PackedSplit(Split):
         assert self.augmentation is not None  # others are not packed
         return self.augmentation.one(sample, *draw, index)
 
+    def files(self, index: int) -> Mapping[str, Path]:
+        """As the source's."""
+        return self.split.files(index)
+
     def sources(self, index: int) -> list[Path]:
         """As the source's."""
         return self.split.sources(index)

@@ -16,6 +16,7 @@ from tabench.data.pascal.layout import (
     files_of,
     index_file,
     list_file,
+    read_apart,
     read_index,
     read_list,
 )
@@ -87,10 +88,14 @@ class PascalSplit(Split):
         sample = Sample(f"{self.folder}/{name}", image, targets)
         return sample if draw is None else self.augmentation.one(sample, *draw, index)
 
+    def files(self, index: int) -> dict[str, Path]:
+        """The image's six files; its edges are drawn from those of "context"."""
+        return files_of(self.root, self.names[index])
+
     def sources(self, index: int) -> list[Path]:
         """The image's files, and the index that says who is on it."""
         listed = index_file(self.root, self.folder)
-        return [*files_of(self.root, self.names[index]).values(), *([listed] if listed.is_file() else [])]
+        return [*self.files(index).values(), *([listed] if listed.is_file() else [])]
 
 
 class PascalContextDataset(DatasetDef):
@@ -138,11 +143,11 @@ class PascalContextDataset(DatasetDef):
         """Open a split.
 
         Raises:
-            DataError: Files are missing; the message names them.
+            DataError: Files are missing, or images are in both lists; the message names them.
             SpecError: The dataset has no split of this name.
         """
         folder = self.folder_of(name)
-        names = read_list(root, folder, hint=self.download)
+        names = read_apart(root, folder, hint=self.download)
         check_complete(root, folder, names, hint=self.download)
         names, classes = self.part(name, names), len(self.class_names)
         return PascalSplit(root, folder, names, classes, self.target_size(root), self.normal_classes)

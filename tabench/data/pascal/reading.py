@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tabench.data.augmentation import unless_empty
 from tabench.data.base import Array
+from tabench.data.checks import UNIT_TOLERANCE
 from tabench.data.pascal.classes import NORMAL_CLASSES, VOC_COLOURS
 from tabench.data.pascal.images import read_png, read_rgb
 from tabench.data.pascal.layout import VERIFY, files_of
@@ -116,12 +117,23 @@ def read_normals(path: Path) -> Array:
     down) and mirrors x; whether z points away from the camera or to it, its code does not say, and no metric
     depends on it.
 
+    Other greys than (128, 128, 128), as of a border, carry no direction either unless their vector has length 1.
+
     Raises:
-        DataError: Unreadable.
+        DataError: Unreadable, or most vectors are not of length 1.
     """
     stored = np.moveaxis(2 * read_png(path).colours().astype(np.float32) / 255 - 1, 2, 0)
     length = np.linalg.norm(stored, axis=0)
-    valid = (length > LENGTHS[0]) & (length < LENGTHS[1])
+    unit = np.abs(length - 1) <= UNIT_TOLERANCE
+    grey = (stored[0] == stored[1]) & (stored[1] == stored[2])
+    valid = (length > LENGTHS[0]) & (length < LENGTHS[1]) & (unit | ~grey)
+    if 2 * np.count_nonzero(unit & valid) < np.count_nonzero(valid):
+        raise DataError(
+            f"{np.count_nonzero(unit)} of {np.count_nonzero(valid)} vectors are within {UNIT_TOLERANCE} of length "
+            "1: no picture of 255 (n + 1) / 2",
+            where=str(path),
+            hint=VERIFY,
+        )
     return np.where(valid, stored / np.where(valid, length, 1), 0).astype(np.float32)
 
 
