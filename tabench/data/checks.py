@@ -12,6 +12,8 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
+from tabench.errors import DataError
+
 Values = npt.NDArray[np.generic]
 
 LONGEST = 1.5  # of a normal or its components: more is another unit or scale, not a long vector
@@ -294,6 +296,23 @@ class Checks:
         if kind in ("depth", "disparity"):
             return RangeCheck(kind, self.largest.get(kind, 0.0))
         return LabelCheck(kind, self.classes if kind == "label" else 0)
+
+
+def refuse_impossible(
+    arrays: Mapping[str, Values], class_names: Sequence[str], largest: Mapping[str, float], where: str
+) -> None:
+    """Check the arrays of one image, by kind and as a `Sample` has them.
+
+    Raises:
+        DataError: One holds what it cannot hold.
+    """
+    checks = Checks(class_names, largest)
+    for kind, array in arrays.items():
+        problem = checks.look(where, kind, array)
+        if problem:
+            raise DataError(
+                problem, where=f"{where}, {kind}", hint="this is not what the dataset holds there"
+            )
 
 
 def twins(one: Checks, other: Checks) -> list[str]:

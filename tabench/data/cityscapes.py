@@ -37,6 +37,7 @@ CLASSES_19 = (
     "motorcycle",
     "bicycle",
 )
+MOST_DISPARITY = 0.4922
 FROM_ARCHIVES = f"or build it from the dataset's own archives: `{GUIDES['cityscapes'].command}`"
 
 
@@ -54,7 +55,7 @@ class CityscapesLayoutDataset(ArrayDataset):
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-fit", "train-select")
     holdout: ClassVar[tuple[str, ...]] = ("train-fit", "train-select")
     label_folders: ClassVar[tuple[str, ...]]
-    largest: ClassVar[Mapping[str, float]] = {"disparity": 0.4922}
+    largest: ClassVar[Mapping[str, float]] = {"disparity": MOST_DISPARITY}
 
     def folders(self, root: Path) -> dict[str, str]:
         """Folder name of each kind; train and val share the labels' folder, so that they cannot be mixed."""

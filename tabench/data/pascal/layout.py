@@ -85,7 +85,7 @@ def in_both(lists: Iterable[Iterable[str]]) -> str | None:
     if not shared:
         return None
     more = f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else ""
-    return f"{len(shared)} images are in both lists, to train on and to test on: {', '.join(shared[:SHOWN])}{more}"
+    return f"{len(shared)} images are in both lists: {', '.join(shared[:SHOWN])}{more}"
 
 
 def read_apart(root: Path, folder: str, *, hint: str) -> list[str]:

@@ -117,7 +117,7 @@ def read_normals(path: Path) -> Array:
     down) and mirrors x; whether z points away from the camera or to it, its code does not say, and no metric
     depends on it.
 
-    Other greys than (128, 128, 128), as of a border, carry no direction either unless their vector has length 1.
+    Other greys, as of a border, carry no direction either unless their vector has length 1.
 
     Raises:
         DataError: Unreadable, or most vectors are not of length 1.
@@ -129,8 +129,8 @@ def read_normals(path: Path) -> Array:
     valid = (length > LENGTHS[0]) & (length < LENGTHS[1]) & (unit | ~grey)
     if 2 * np.count_nonzero(unit & valid) < np.count_nonzero(valid):
         raise DataError(
-            f"{np.count_nonzero(unit)} of {np.count_nonzero(valid)} vectors are within {UNIT_TOLERANCE} of length "
-            "1: no picture of 255 (n + 1) / 2",
+            f"{np.count_nonzero(unit & valid)} of {np.count_nonzero(valid)} vectors are within "
+            f"{UNIT_TOLERANCE} of length 1: this is no picture of 255 (n + 1) / 2",
             where=str(path),
             hint=VERIFY,
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.checks import refuse_impossible
+from tabench.data.cityscapes import Cityscapes
 from tabench.data.layout import file_of
 from tabench.data.png import Png
 from tabench.data.prepare.cityscapes_files import Place, Shot, find_shots, open_trees
@@ -106,12 +108,14 @@ def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
             )
         targets[kind] = resize_nearest(array, SIZE)
     label_7, label_19 = map_labels(targets["label"], str(shot.places["label"]))
+    disparity = targets["depth"].astype(np.float32) / np.float32(FULL_SCALE)
+    refuse_impossible({"disparity": disparity[None]}, (), Cityscapes.largest, str(shot.places["depth"]))
     return {
         "image": resize_image(image.astype(np.uint8), SIZE),
         "label": label_7,
         "label_7": label_7,
         "label_19": label_19,
-        "depth": (targets["depth"].astype(np.float32) / np.float32(FULL_SCALE))[..., None],
+        "depth": disparity[..., None],
     }
 
 
