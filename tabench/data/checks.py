@@ -25,6 +25,7 @@ FAR = 100.0  # metres; no median depth of a picture that a person took indoors o
 SLACK = 1.1  # times the largest published depth
 DARK = 2 / 255  # the largest value of images that were divided by 255 twice
 MANY = 8  # images from which on it is told that something never occurs
+ALL = 100  # images from which on every class may be expected
 THINNED = 4  # of the rows and columns, one that tells a picture from others
 MOSTLY = 0.8  # share of salient pixels from which on they may be the background
 
@@ -105,6 +106,7 @@ class LabelCheck(Check):
     def __init__(self, kind: str, classes: int) -> None:
         super().__init__(kind)
         self.classes = classes
+        self.seen = np.zeros(classes, bool)
 
     def _valid(self, array: Values) -> Values:
         return np.asarray(array[array != -1])
@@ -112,7 +114,18 @@ class LabelCheck(Check):
     def _fault(self, valid: Values, low: float, high: float) -> str | None:
         if low < 0 or (self.classes and high >= self.classes):
             return f"labels {low:g}..{high:g} outside -1..{self.classes - 1}"
+        if self.classes:
+            self.seen |= np.bincount(valid.astype(np.int64), minlength=self.classes) > 0
         return None
+
+    def warnings(self) -> list[str]:
+        """Only the last class is nowhere: labels may be one too low."""
+        found = super().warnings()
+        if self.classes and self.images >= ALL and self.seen[:-1].all() and not self.seen[-1:].any():
+            found.append(
+                f"of all {self.classes} classes only the last is nowhere: is each label one too low?"
+            )
+        return found
 
 
 class SaliencyCheck(LabelCheck):

@@ -138,7 +138,9 @@ def _label_fault(values: npt.NDArray[np.generic], classes: int) -> str | None:
     outside = np.unique(numbers[(numbers < IGNORE) | (numbers >= classes)])
     if outside.size:
         listed = ", ".join(f"{value:g}" for value in outside[:SHOWN])
-        return f"labels {listed} outside {IGNORE}..{classes - 1}"
+        known = {classes: "; where 0 is unlabelled, subtract 1", 255: "; ignored is -1 here, not 255"}
+        likely = known.get(int(outside[0]), "") if outside.size == 1 else ""
+        return f"labels {listed} outside {IGNORE}..{classes - 1}{likely}"
     return None
 
 

@@ -15,6 +15,7 @@ from street_folder import write_streets
 from tiny_run import make_cell, write_weights
 
 from tabench.data.base import DatasetDef
+from tabench.data.checks import Checks
 from tabench.data.cityscapes import CITYSCAPES
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pascal import PASCAL_CONTEXT, PascalContextDataset
@@ -106,6 +107,20 @@ def test_normals_of_one_side_and_a_copied_split(tmp_path: Path) -> None:
     for warnings in (NYUV2.verify(root).warnings, check_folder(NYUV2, root)):
         assert "train: no normal has a positive x" in warnings
         assert "9 images are in both splits: train/0 and val/0, train/1 and val/1, " in " ".join(warnings)
+
+
+def test_labels_that_are_one_off(nyu: Path) -> None:
+    path = save(nyu, "train", "label", 0, np.arange(12 * 16).reshape(12, 16) % 13 + 1.0)
+    with pytest.raises(
+        DataError, match=r"labels 13 outside -1\.\.12; where 0 is unlabelled, subtract 1"
+    ) as caught:
+        check_folder(NYUV2, nyu)
+    assert caught.value.where == str(path)
+    checks = Checks(NYUV2.class_names, {})
+    for number in range(100):
+        assert checks.look(str(number), "label", np.arange(14) - 2 + (np.arange(14) == 0)) is None
+        assert checks.look(str(number), "edge", np.arange(2)) is None
+    assert checks.warnings() == ["of all 13 classes only the last is nowhere: is each label one too low?"]
 
 
 def test_few_images_are_looked_at_and_always_the_same(tmp_path: Path) -> None:
