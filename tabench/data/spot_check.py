@@ -39,7 +39,11 @@ def spot_check(
     seen: list[Checks] = []
     for name, split in splits.items():
         checks = Checks(class_names, largest)
-        places = np.unique(np.linspace(0, len(split) - 1, LOOKS).round().astype(int)).tolist()
+        places = (
+            np.unique(np.linspace(0, len(split) - 1, LOOKS).round().astype(int)).tolist()
+            if len(split)
+            else []
+        )
         for index in places:
             sample = split.load(index)
             for kind, array in {"image": sample.image, **sample.targets}.items():
