@@ -141,6 +141,8 @@ def test_lists_that_cannot_be(root):
         assert any(str(path) in problem for problem in PASCAL_CONTEXT.verify(root).problems)
     path.write_text((root / "ImageSets" / "Context" / "val.txt").read_text())
     assert any("in both lists" in problem for problem in PASCAL_CONTEXT.verify(root).problems)
+    with pytest.raises(DataError, match="2 images are in both lists: 2010_000000, 2010_000001"):
+        PASCAL_CONTEXT.split(root, "train")
 
 
 def test_an_index_that_is_none(root):
