@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tabench.cli import (
     bench,
+    converting,
     data,
     doctor,
     evaluating,
@@ -30,6 +31,7 @@ from tabench.report.collector import uncollected
 __all__ = [
     "app",
     "bench",
+    "converting",
     "data",
     "doctor",
     "evaluating",
