@@ -67,9 +67,14 @@ class ArraySplit(Split):
         """
         return shape_of(self.root, self.folder, self.numbers[index], self.folders)
 
-    def sources(self, index: int) -> list[Path]:
+    def files(self, index: int) -> dict[str, Path]:
         """A file of each kind."""
-        return [file_of(self.root, self.folder, name, self.numbers[index]) for name in self.folders.values()]
+        number = self.numbers[index]
+        return {kind: file_of(self.root, self.folder, name, number) for kind, name in self.folders.items()}
+
+    def sources(self, index: int) -> list[Path]:
+        """The same, as a list."""
+        return list(self.files(index).values())
 
 
 class ArrayDataset(DatasetDef):
@@ -113,6 +118,7 @@ class ArrayDataset(DatasetDef):
             class_names=self.class_names,
             published_counts=self.published_counts,
             published_size=self.size,
+            largest=self.largest,
             hint=self.download,
             progress=progress,
         )

@@ -117,6 +117,10 @@ class Split(ABC):
         """
         return None
 
+    def files(self, index: int) -> Mapping[str, Path]:
+        """The file of each kind of array of one image, for messages; empty where they are not known."""
+        return {}
+
     def sources(self, index: int) -> list[Path]:
         """Files that one image is read from; empty where they are not known, and nothing may be cached."""
         return []
@@ -133,6 +137,7 @@ class DatasetDef(ABC):
     splits: ClassVar[tuple[str, ...]]
     holdout: ClassVar[tuple[str, ...]] = ()  # the two parts of the training images: to train and to select on
     size: ClassVar[tuple[int, int]]  # published (H, W)
+    largest: ClassVar[Mapping[str, float]] = {}  # published value of "depth" or "disparity" that none exceeds
     protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")  # how metrics are taken, the main one first
     paper_augmentation: ClassVar[bool] = False  # whether its splits have one
     download: ClassVar[str]  # where to get it and where to put it, for error messages

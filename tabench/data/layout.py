@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.checks import LONGEST
 from tabench.data.listing import listed, names_in, unreadable
 from tabench.data.npyfile import map_npy
 from tabench.errors import DataError
@@ -30,7 +31,6 @@ FARTHEST = float(np.finfo(np.float32).max)
 IGNORE = -1
 VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 MAX_PIXELS = 8192 * 8192  # the largest benchmark has 1024x2048; more is a wrong or a hostile file
-LONGEST = 1.5  # of a normal's components: more is another unit or scale, not a short or long vector
 SHOWN = 8  # entries a message lists before it counts the rest
 
 
@@ -177,7 +177,9 @@ def _label_fault(values: npt.NDArray[np.generic], classes: int) -> str | None:
     outside = np.unique(numbers[(numbers < IGNORE) | (numbers >= classes)])
     if outside.size:
         listed = ", ".join(f"{value:g}" for value in outside[:SHOWN])
-        return f"labels {listed} outside {IGNORE}..{classes - 1}"
+        known = {classes: "; where 0 is unlabelled, subtract 1", 255: "; ignored is -1 here, not 255"}
+        likely = known.get(int(outside[0]), "") if outside.size == 1 else ""
+        return f"labels {listed} outside {IGNORE}..{classes - 1}{likely}"
     return None
 
 
@@ -197,7 +199,12 @@ def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
         raise DataError(problem, where=str(path), hint=VERIFY)
     if kind == "label":
         return np.array(stored, dtype=np.int64)
-    return np.ascontiguousarray(np.moveaxis(stored, 2, 0), dtype=np.float32)
+    return np.ascontiguousarray(planes(stored), dtype=np.float32)
+
+
+def planes(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """A stored array (H, W) or (H, W, C) with the axes of a sample: (H, W) or (C, H, W)."""
+    return array if array.ndim == 2 else np.moveaxis(array, 2, 0)
 
 
 def read_image(

@@ -23,7 +23,7 @@ from tabench.data.npyfile import map_npy
 from tabench.store.encoding import parse_json
 
 VERSION = 2  # of this layout, and of what is known of a pack's sources when it is built
-READER = 1  # raised whenever reading any dataset gives other values than before
+READER = 2  # raised whenever reading any dataset gives other values than before
 MANIFEST = "manifest.json"
 SAMPLE = 4  # images of a pack that are compared with their sources when it is opened
 RESIDENT = 2**24  # bytes of a pack that stay mapped in a process
@@ -125,6 +125,10 @@ class PackedSplit(Split):
         """The same for all."""
         height, width = self._arrays["image"].shape[2:]
         return height, width
+
+    def files(self, index: int) -> Mapping[str, Path]:
+        """As the source's."""
+        return self.split.files(index)
 
     def sources(self, index: int) -> list[Path]:
         """As the source's."""

@@ -132,12 +132,23 @@ def metric_notes(results: Results, protocol: str) -> list[str]:
                 for note in metric["notes"]:
                     heard.setdefault(f"{metric['task']}: {note}", {})[cell.label] = None
     total = len(results.done)
-    return [
-        note
-        if len(runs) == total
-        else f"{note} ({listing([*runs][:3])}{' and others' if len(runs) > 3 else ''})"
-        for note, runs in heard.items()
-    ]
+    return [_of_runs(note, list(runs), total) for note, runs in heard.items()]
+
+
+def data_warnings(results: Results) -> list[str]:
+    """What runs found suspicious in their data, with the runs where these are not all."""
+    heard: dict[str, list[str]] = {}
+    for cell in results.done:
+        for line in (cell.run.get("warnings") or [])[:FEW]:
+            heard.setdefault(line, []).append(cell.label)
+    return [_of_runs(line, runs, len(results.done)) for line, runs in heard.items()]
+
+
+def _of_runs(note: str, runs: Sequence[str], total: int) -> str:
+    """A note, and the runs that it holds for where these are not all."""
+    if len(runs) == total:
+        return note
+    return f"{note} ({listing([*runs][:3])}{' and others' if len(runs) > 3 else ''})"
 
 
 def footnotes(results: Results, protocol: str) -> list[str]:

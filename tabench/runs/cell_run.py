@@ -176,6 +176,7 @@ class _Diary:
         self._before["wall_s"] = journalled_seconds(self.folder)
         self.run.setdefault("started", _now())
         self.run.setdefault("resumed_from_step", [])
+        self.run.pop("warnings", None)  # each attempt looks again
         self.meter = Meter(
             self.job.cell.train.batch_size,
             self.run.get("cost") or {},
@@ -195,6 +196,8 @@ class _Diary:
             self.claim.check()
         if event == "resume":
             self.run["resumed_from_step"].append(facts["step"])
+        if event == "warning":
+            self.run.setdefault("warnings", []).append(facts["message"])
         if event == "passes":
             self.run["passes"] = dict(facts)
         if event == "first-step":

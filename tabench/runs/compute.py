@@ -14,6 +14,7 @@ import torch
 
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
+from tabench.data.spot_check import spot_check
 from tabench.engine.checkpoint import FINISHED, Keeper, fill
 from tabench.engine.device import choose_device
 from tabench.engine.evaluate import Result, curve_entries, evaluate
@@ -116,6 +117,7 @@ def _compute(
     if cell.evaluation.selection == "best-val":
         validation = splits.open(cell.evaluation.val_split)
     if world.chief:
+        _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
         world.meet()
     weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
@@ -156,6 +158,17 @@ def _compute(
     with _evaluating("all"):
         companions.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
+
+
+def _warn(dataset: DatasetDef, splits: Mapping[str, Split], tasks: Mapping[str, Task], emit: Emit) -> None:
+    """Look at a few images of the splits; what is suspicious is told, one event "warning" each.
+
+    Raises:
+        DataError: Values that cannot be.
+    """
+    kinds = {"image", *(task.needs for task in tasks.values())}
+    for message in spot_check(splits, dataset.class_names, dataset.largest, kinds):
+        emit("warning", {"message": message})
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:

@@ -54,6 +54,7 @@ class Run(_Part):
     peak_rss_mb: Number | None = None
     peak_gpu_mb: Number | None = None
     device: str | None = None
+    warnings: list[str] | None = None
     environment: _Environment | None = None
     cost: _Cost | None = None
 

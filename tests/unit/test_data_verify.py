@@ -92,7 +92,7 @@ def test_slightly_short_normals_are_a_warning_and_cancelling_ones_counted(tmp_pa
     save(root, "train", "normal", 0, normal)
     report = NYUV2.verify(root)
     assert report.problems == []
-    assert "only 90.00% of the normals are within 0.05 of length 1" in report.warnings
+    assert "train: only 80.00% of the normals are within 0.05 of length 1" in report.warnings
     assert report.facts["normals whose channels sum to 0 (counted invalid)"] == 1
 
 

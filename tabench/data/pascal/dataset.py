@@ -19,6 +19,7 @@ from tabench.data.pascal.layout import (
     index_file,
     list_file,
     list_notes,
+    read_apart,
     read_index,
     read_list,
 )
@@ -101,10 +102,14 @@ class PascalSplit(Split):
         check_same_shape(files["label"], label, photo)
         return self.size
 
+    def files(self, index: int) -> dict[str, Path]:
+        """The image's six files; its edges are drawn from those of "context"."""
+        return files_of(self.root, self.names[index])
+
     def sources(self, index: int) -> list[Path]:
         """The image's files, and the index that says who is on it."""
         listed = index_file(self.root, self.folder)
-        return [*files_of(self.root, self.names[index]).values(), *([listed] if is_file(listed) else [])]
+        return [*self.files(index).values(), *([listed] if is_file(listed) else [])]
 
 
 class PascalContextDataset(DatasetDef):
@@ -152,11 +157,11 @@ class PascalContextDataset(DatasetDef):
         """Open a split.
 
         Raises:
-            DataError: Files are missing; the message names them.
+            DataError: Files are missing, or images are in both lists; the message names them.
             SpecError: The dataset has no split of this name.
         """
         folder = self.folder_of(name)
-        names = read_list(root, folder, hint=self.download)
+        names = read_apart(root, folder, hint=self.download)
         check_complete(root, folder, names, hint=self.download)
         names, classes = self.part(name, names), len(self.class_names)
         return PascalSplit(root, folder, names, classes, self.target_size(root), self.normal_classes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tabench.data.listing import is_file, is_folder, listed, names_in, unreadable
@@ -77,6 +78,29 @@ def read_list(root: Path, folder: str, *, hint: str) -> list[str]:
     if len(set(names)) != len(names):
         twice = next(name for at, name in enumerate(names) if name in names[:at])
         raise DataError(f"'{twice}' is listed twice", where=str(path), hint=hint)
+    return names
+
+
+def in_both(lists: Iterable[Iterable[str]]) -> str | None:
+    """What is wrong with lists that share images; None if they do not."""
+    counts = Counter(name for names in lists for name in set(names))
+    shared = sorted(name for name, count in counts.items() if count > 1)
+    if not shared:
+        return None
+    return f"{len(shared)} images are in both lists: {listed(shared)}"
+
+
+def read_apart(root: Path, folder: str, *, hint: str) -> list[str]:
+    """Names of the images of a list, none of which is in the other list.
+
+    Raises:
+        DataError: As `read_list`, or an image is in both.
+    """
+    names = read_list(root, folder, hint=hint)
+    other = next(other for other in FOLDERS if other != folder)
+    shared = in_both([names, read_list(root, other, hint=hint)]) if is_file(list_file(root, other)) else None
+    if shared:
+        raise DataError(shared, where=str(list_file(root, folder)), hint="take each out of one of the lists")
     return names
 
 
