@@ -29,12 +29,17 @@ def verify(
 ) -> None:
     """Read every file of a dataset and name the wrong ones. Exit code 1 if there are any."""
     from tabench.catalog import DATASETS
+    from tabench.provenance.code import code_of
     from tabench.runs.packs import check_packs
 
     dataset = DATASETS.get(name)
     with progress_bar(f"verifying {name}") as progress:
         found = dataset.verify(root, progress)
-        packs, removed = check_packs(name, found.fingerprint, progress) if found.fingerprint else ([], [])
+        packs: list[str] = []
+        removed: list[str] = []
+        if found.fingerprint:
+            code = code_of(DATASETS, name).text
+            packs, removed = check_packs(dataset, root, found.fingerprint, progress, code)
     found.warnings += removed
     if as_json:
         content = {

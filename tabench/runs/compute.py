@@ -14,6 +14,7 @@ import torch
 
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
+from tabench.data.spot_check import spot_check
 from tabench.engine.checkpoint import FINISHED, Keeper, fill
 from tabench.engine.device import choose_device
 from tabench.engine.evaluate import Result, curve_entries, evaluate
@@ -31,6 +32,7 @@ from tabench.engine.unit import Unit, units_of
 from tabench.engine.world import World
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
+from tabench.runs.code import check_cell
 from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
 from tabench.runs.memory import peak_memory
@@ -91,20 +93,34 @@ def _compute(
     job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], world: World
 ) -> dict[str, Any]:
     cell = job.cell
+    check_cell(cell)
     dataset = DATASETS.get(cell.dataset.name)
     folder = CellFolder(options.results, job.experiment, cell.id)
     tasks = make_tasks(cell, dataset)
     if not world.chief:
         world.meet()  # the chief's packs are there
-    splits = Opener(dataset, job.data_root, cell.dataset.fingerprint, options.pack, emit, should_stop)
+    splits = Opener(
+        dataset,
+        job.data_root,
+        cell.dataset.fingerprint,
+        options.pack,
+        emit,
+        should_stop,
+        code=cell.dataset.code,
+    )
+    if world.chief:
+        splits.check()
+        for note in dataset.notes(job.data_root):
+            emit("warning", {"message": note})
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":
         validation = splits.open(cell.evaluation.val_split)
     if world.chief:
+        _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
         world.meet()
     weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
-    truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.fingerprint)
+    truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
     if world.chief:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)
     device = choose_device(options.device)
@@ -135,12 +151,24 @@ def _compute(
             world,
         )
         done.append(_run_unit(setting, weights, folder, truth, digest, companions))
+    check_cell(cell)  # what was imported meanwhile, too
     _check_alike(world.exchange(digest.hexdigest()))
     if not world.chief:
         return {}
     with _evaluating("all"):
         companions.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
+
+
+def _warn(dataset: DatasetDef, splits: Mapping[str, Split], tasks: Mapping[str, Task], emit: Emit) -> None:
+    """Look at a few images of the splits; what is suspicious is told, one event "warning" each.
+
+    Raises:
+        DataError: Values that cannot be.
+    """
+    kinds = {"image", *(task.needs for task in tasks.values())}
+    for message in spot_check(splits, dataset.class_names, dataset.largest, kinds):
+        emit("warning", {"message": message})
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
