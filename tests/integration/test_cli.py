@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from commands import call, call_json, options, start, wait_for
+from patience import output_of
 from tiny_run import write_weights
 
 from tabench.cli import main
@@ -135,9 +136,9 @@ def test_a_killed_run_and_a_stopped_run_end_in_the_same_record(
     process = start("run", *words("killed"), *how)
     wait_for(process, home / "killed", "resume")
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output.decode()
-    assert b"to resume" in output
+    output = output_of(process)
+    assert process.returncode == 130, output
+    assert "to resume" in output
 
     _, plan = call_json(capsys, "plan", *words("killed"))
     assert plan["cells"][0]["why"].startswith("resumes: ")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
-from commands import call, events, options, start, wait_for
+from commands import all_gone, call, events, options, start, wait_for
+from patience import output_of
 from tiny_run import make_cell
 
 from tabench.runs.executor import Job, Options
 from tabench.runs.pool import worker_places, worthwhile
 from tabench.runs.retrying import RETRIES
-from tabench.store.holder import alive
 
 METHODS = "--select=method=lora-hps,lora-stl,frozen"
 
@@ -41,16 +40,6 @@ def cell_processes(pid: int) -> list[int]:
     return [c for c in children(pid) if b"resource_tracker" not in Path(f"/proc/{c}/cmdline").read_bytes()]
 
 
-def gone(pids: list[int]) -> bool:
-    """Whether all of them end; dead ones that nobody waits for count."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not any(alive(pid) for pid in pids):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.mark.long
 def test_a_pool_that_is_killed_in_every_way_ends_in_the_records_of_an_inline_run() -> None:
     assert call("run", *words("inline"), "--executor=inline") == 0
@@ -64,14 +53,14 @@ def test_a_pool_that_is_killed_in_every_way_ends_in_the_records_of_an_inline_run
     workers = cell_processes(process.pid)
     process.kill()  # the parent: nothing of it may go on unseen
     process.communicate()
-    assert gone(workers)
+    all_gone(workers)
 
     resumed = events(Path("pool"), "resume")
     process = start(*pool)
     wait_for(process, Path("pool"), "resume", resumed + 1)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode in (0, 130), output.decode()
+    output = output_of(process)
+    assert process.returncode in (0, 130), output
 
     assert call(*pool) == 0
     assert len(records("pool")) == 3
@@ -85,8 +74,8 @@ def test_a_cell_whose_process_dies_again_and_again_fails_alone() -> None:
         wait_for(process, Path("pool"), "resume" if times else "checkpoint", times or 1)
         marked = [path.parent for path in Path("pool").glob("nyuv2/*/claim.json")]
         os.kill(cell_processes(process.pid)[0], signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 1, output.decode()
+    output = output_of(process)
+    assert process.returncode == 1, output
     assert len(records("pool")) == 2
     failure = json.loads((marked[0] / "failure.json").read_text())
     assert failure["kind"] == "infrastructure"
@@ -100,8 +89,8 @@ def test_a_process_that_others_stop_does_not_end_the_run() -> None:
     process = start("run", *words("pool"), "--executor=pool", "--workers=1")
     wait_for(process, Path("pool"), "checkpoint")
     os.kill(cell_processes(process.pid)[0], signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output.decode()
+    output = output_of(process)
+    assert process.returncode == 0, output
     assert len(records("pool")) == 3
     runs = [json.loads(path.read_text()) for path in Path("pool").glob("nyuv2/*/run.json")]
     assert [retry["kind"] for run in runs for retry in run.get("retries", [])] == ["interrupted"]

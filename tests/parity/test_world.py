@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import world_cases
+from patience import PATIENCE
 from safetensors.torch import load_file
 from tiny_run import write_weights
 
@@ -31,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(timeout=240)
+        process.join(timeout=PATIENCE)
     assert [process.exitcode for process in processes] == [0, 9, 0]
     return home
 
