@@ -45,9 +45,9 @@ def call_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any
     return code, json.loads(capsys.readouterr().out)
 
 
-def start(*words: str) -> subprocess.Popen[bytes]:
-    """Run a command in a process of its own."""
-    code = "from tabench.cli import main; main()"
+def start(*words: str, first: str = "") -> subprocess.Popen[bytes]:
+    """Run a command in a process of its own; `first` is code that comes before it."""
+    code = f"{first}\nfrom tabench.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
