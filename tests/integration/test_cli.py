@@ -102,15 +102,15 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
 def test_a_failing_cell_is_recorded_and_the_others_go_on(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = options("broken", "--select=method=lora-hps,frozen")
-    code, ran = call_json(capsys, "run", *broken, "--set=methods.lora-hps.dropout=1.5", "--threads=1")
+    broken = options("broken", "--select=method=lora-hps,frozen", "--set=methods.lora-hps.dropout=1.5")
+    code, ran = call_json(capsys, "run", *broken, "--threads=1", "--executor=inline")
     assert code == 1
     assert [(o["state"], o["kind"]) for o in ran["outcomes"]] == [("failed", "spec"), ("done", "")]
     assert "dropout" in ran["outcomes"][0]["message"]
     failure = json.loads((home / "broken" / "nyuv2" / ran["cells"][0]["id"] / "failure.json").read_text())
     assert failure["kind"] == "spec"
     assert "Traceback" in failure["traceback"]
-    _, plan = call_json(capsys, "plan", *broken, "--set=methods.lora-hps.dropout=1.5")
+    _, plan = call_json(capsys, "plan", *broken)
     assert plan["cells"][0]["why"].startswith("failed before (spec)")
     _, status = call_json(capsys, "status", "nyuv2", "--results=broken")
     assert status["counts"] == {"failed": 1, "done": 1, "pending": 5}

@@ -27,7 +27,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("world")
     write_weights(home / "nano.safetensors")
     world_cases.write_inputs(home)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["world_cases"])  # what they import costs more than what they do
     processes = [context.Process(target=world_cases.take_part, args=(rank, home)) for rank in range(3)]
     for process in processes:
         process.start()
