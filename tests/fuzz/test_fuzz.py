@@ -25,7 +25,11 @@ INPUTS = 10
 BELOW = "report figures"  # seconds each: only in the long run
 
 
-@pytest.mark.parametrize("formats", NAMES)
+# a page takes seconds: the few contents that fit in here would show nothing
+FORMATS = [pytest.param(name, marks=pytest.mark.long if name == "reports" else ()) for name in NAMES]
+
+
+@pytest.mark.parametrize("formats", FORMATS)
 def test_no_content_does_more_than_being_refused(formats: str, tmp_path: Path) -> None:
     found = tmp_path / "counts.json"
     words = ["--inputs", str(INPUTS), "--only", formats, "--leave", BELOW, "--json", str(found)]
