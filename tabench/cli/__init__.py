@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tabench.cli import (
     bench,
+    converting,
     data,
     doctor,
     evaluating,
@@ -18,6 +19,7 @@ from tabench.cli import (
     planning,
     preparing,
     pretraining,
+    reporting,
     running,
     store,
     watching,
@@ -30,6 +32,7 @@ from tabench.report.collector import uncollected
 __all__ = [
     "app",
     "bench",
+    "converting",
     "data",
     "doctor",
     "evaluating",
@@ -39,6 +42,7 @@ __all__ = [
     "planning",
     "preparing",
     "pretraining",
+    "reporting",
     "running",
     "store",
     "watching",

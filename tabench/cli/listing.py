@@ -62,10 +62,10 @@ def describe(
 ) -> None:
     """Print a method's hyper-parameters and its parameters by group; needs no weights and no data."""
     from tabench.catalog import BACKBONES, METHODS
-    from tabench.engine.describe import describe as describe_method
     from tabench.spec.overrides import parse_set
+    from tabench.store.atomic import check_writable
 
-    tasks = _channels(channels)
+    tasks = channels_of(channels)
     geometry = BACKBONES.get(backbone, where="--backbone")
     found = METHODS.get(method)
     given: dict[str, Any] = {}
@@ -73,6 +73,10 @@ def describe(
         path, value = parse_set(text)
         given[path[-1]] = value
     params = found.params(given, where="--set")
+    if figures is not None:
+        check_writable(figures)
+    from tabench.engine.describe import describe as describe_method  # imports torch: what is wrong was told
+
     described = describe_method(found, geometry, tasks, params)
     facts = described["all"]
     drawn: list[Path] = []
@@ -108,7 +112,7 @@ def describe(
         typer.echo(f"wrote {file}")
 
 
-def _channels(text: str) -> dict[str, int]:
+def channels_of(text: str) -> dict[str, int]:
     """Task name to channels; tasks without a name are numbered."""
     hint = "for example 13,1,3 or segmentation=13,depth=1"
     found: dict[str, int] = {}

@@ -32,8 +32,8 @@ class Sample:
         image: (3, H, W) float32 in 0..1.
         targets: "label" (H, W) int64 with -1 = ignore; "depth" (1, H, W) float32 metres,
             0 = invalid; "disparity" (1, H, W) float32 without a unit, 0 = invalid; "normal"
-            (3, H, W) float32 unit vectors, (0, 0, 0) = invalid; "parts", "saliency" and "edge"
-            (H, W) int64 with -1 = ignore.
+            (3, H, W) float32 unit vectors (shorter where `augment = "paper"` has mixed them), (0, 0, 0) =
+            invalid; "parts", "saliency" and "edge" (H, W) int64 with -1 = ignore.
     """
 
     id: str
@@ -84,9 +84,12 @@ class Split(ABC):
 
     Attributes:
         augmentation: What `load` applies when it is given a draw; None where only `load` knows.
+        paper_augmentation: What is applied instead with `augment = "paper"`; None where the released code has
+            nothing for such data.
     """
 
     augmentation: Augmentation | None = None
+    paper_augmentation: Augmentation | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -106,6 +109,14 @@ class Split(ABC):
                 None reads the image as it is.
         """
 
+    def shape(self, index: int) -> tuple[int, int] | None:
+        """(H, W) of an image as `load` gives it, from its files' headers; None where only reading tells.
+
+        Raises:
+            DataError: The headers say that its files do not fit together.
+        """
+        return None
+
     def sources(self, index: int) -> list[Path]:
         """Files that one image is read from; empty where they are not known, and nothing may be cached."""
         return []
@@ -123,7 +134,9 @@ class DatasetDef(ABC):
     holdout: ClassVar[tuple[str, ...]] = ()  # the two parts of the training images: to train and to select on
     size: ClassVar[tuple[int, int]]  # published (H, W)
     protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")  # how metrics are taken, the main one first
+    paper_augmentation: ClassVar[bool] = False  # whether its splits have one
     download: ClassVar[str]  # where to get it and where to put it, for error messages
+    requires: ClassVar[tuple[str, ...]] = ()  # distributions whose versions decide what is read
 
     def classes_of(self, task: str) -> tuple[str, ...]:
         """Names of a task's classes, in the order of its labels; empty for tasks without classes."""
@@ -166,9 +179,25 @@ class DatasetDef(ABC):
         """Read every file and check it; never raises for wrong content."""
 
     @abstractmethod
-    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+    def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
         """The content's fingerprint, from the cache beside the data if it is still valid.
+
+        Args:
+            root: The dataset's folder.
+            progress: Called with (files done, files in all, file).
+            fresh: Read every file again, whatever a cache says.
 
         Raises:
             DataError: The folder is not this dataset.
         """
+
+    def notes(self, root: Path) -> list[str]:
+        """What a reader of its results must know of a folder: images left out, other counts than published.
+
+        Told by names alone, within a second; `verify` says it too. A line each, shown by `plan` and `run` and
+        on the report's page.
+
+        Raises:
+            DataError: The folder is incomplete or not this dataset.
+        """
+        return []

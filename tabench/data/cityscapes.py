@@ -14,6 +14,7 @@ from typing import ClassVar
 from tabench.data.array_dataset import ArrayDataset
 from tabench.data.base import Progress, VerifyReport
 from tabench.data.layout import FOLDERS
+from tabench.data.listing import is_folder
 from tabench.data.prepare.guide import GUIDES
 
 CLASSES_7 = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
@@ -60,7 +61,7 @@ class CityscapesLayoutDataset(ArrayDataset):
 
     def folders(self, root: Path) -> dict[str, str]:
         """Folder name of each kind; train and val share the labels' folder, so that they cannot be mixed."""
-        here = (name for name in self.label_folders for part in FOLDERS if (root / part / name).is_dir())
+        here = (name for name in self.label_folders for part in FOLDERS if is_folder(root / part / name))
         return {"image": "image", "label": next(here, self.label_folders[0]), "disparity": "depth"}
 
     def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tabench.data.base import Progress, VerifyReport
 from tabench.data.facts import Facts, facts_of
-from tabench.data.layout import FOLDERS, fault, file_of, list_images, open_array, size_fault
+from tabench.data.layout import FOLDERS, count_notes, fault, file_of, list_images, open_array, size_fault
 from tabench.errors import DataError
 
 Sizes = Counter[tuple[int, int]]
@@ -102,13 +102,7 @@ def _warn(
     published_counts: Mapping[str, int],
     published_size: tuple[int, int],
 ) -> None:
-    for folder, found in numbers.items():
-        expected = published_counts.get(folder)
-        if expected is not None and len(found) != expected:
-            report.warnings.append(f"{folder}: {len(found)} images, published are {expected}")
-        gaps = found[-1] + 1 - len(found)
-        if gaps:
-            report.warnings.append(f"{folder}: file numbers up to {found[-1]} with {gaps} left out")
+    report.warnings += count_notes(numbers, published_counts)
     for size, count in sorted(sizes.items()):
         if size != published_size:
             expected_size = "x".join(map(str, published_size))

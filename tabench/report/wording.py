@@ -156,7 +156,7 @@ def footnotes(results: Results, protocol: str) -> list[str]:
     rule = str(record["selection"]["rule"])
     versions = {f"{m['task']} v{m['version']}" for m in record["metrics"] if m["protocol"] == protocol}
     definition = PROTOCOLS.get(protocol, "defined by the task.")
-    lines = [short_warning(results)] if short_warning(results) else []
+    lines = [line for line in (short_warning(results), results.lacks) if line]
     lines += [
         f"Mean ± standard deviation over seeds ({seed_text(seeds)}); best bold, second "
         "underlined; parameters are not ranked.",

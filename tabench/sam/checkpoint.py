@@ -25,7 +25,14 @@ from tabench.sam.geometry import Backbone
 from tabench.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.store.zips import Zip
 
-__all__ = ["checkpoint_sha256", "expected_shapes", "find_checkpoint", "load_checkpoint"]
+__all__ = [
+    "checkpoint_sha256",
+    "expected_shapes",
+    "find_checkpoint",
+    "load_checkpoint",
+    "no_weights",
+    "read_state",
+]
 
 _HERE = Path(__file__).parent
 # what torch's unpickler that runs nothing meets damaged and forged pickles with
@@ -57,11 +64,30 @@ def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
         CheckpointError: The file is truncated, not a weights file, holds code, or is another model's.
     """
     fix = f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
+    return _checked(read_state(path, f"weights of {backbone.name}", fix), backbone, path, fix)
+
+
+def read_state(path: Path, what: str, fix: str) -> dict[str, Tensor]:
+    """Read a state dict of anybody's; no code in it runs.
+
+    Args:
+        path: A `.safetensors` file, or one that `torch.save` wrote.
+        what: What it should be, for messages.
+        fix: What to do about a file that is not.
+
+    Returns:
+        Its keys to CPU tensors; their number, shapes and values are not checked.
+
+    Raises:
+        CheckpointError: The file is truncated, not a weights file, or holds more than tensors.
+    """
     try:
         state: object = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
     except (SafetensorError, zipfile.BadZipFile, *_BROKEN) as error:
-        raise CheckpointError(_unreadable(error, backbone), where=str(path), hint=fix) from error
-    return _checked(state, backbone, path, fix)
+        raise CheckpointError(_unreadable(error, what), where=str(path), hint=fix) from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError("holds no plain state dict of tensors", where=str(path), hint=fix)
+    return {str(key): value for key, value in state.items()}
 
 
 def _load_pth(path: Path) -> object:
@@ -88,19 +114,17 @@ class _Bounded(io.BufferedReader):
         return super().read(whole if size is None or size < 0 else min(size, whole))
 
 
-def _unreadable(error: Exception, backbone: Backbone) -> str:
+def _unreadable(error: Exception, what: str) -> str:
     if isinstance(error, UnpicklingError):  # torch's own advice is to run what the file holds
         if code := _CODE.search(str(error)):
             return f"is refused: beside tensors it holds '{code[1]}', which could run code (none was run)"
         reason = "not a file of tensors"
     else:
         reason = next(iter(str(error).split(". ")), "") or type(error).__name__
-    return f"cannot be read as weights of {backbone.name}, truncated or another kind of file: {reason}"
+    return f"cannot be read as {what}, truncated or another kind of file: {reason}"
 
 
-def _checked(state: object, backbone: Backbone, path: Path, fix: str) -> dict[str, Tensor]:
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError("holds no plain state dict of tensors", where=str(path), hint=fix)
+def _checked(state: dict[str, Tensor], backbone: Backbone, path: Path, fix: str) -> dict[str, Tensor]:
     expected = expected_shapes(backbone)
     missing = [key for key in expected if key not in state]
     extra = [key for key in state if key not in expected]
@@ -112,7 +136,7 @@ def _checked(state: object, backbone: Backbone, path: Path, fix: str) -> dict[st
             hint=f"choose the backbone this file belongs to, or {fix}",
         )
     for key, shape in expected.items():
-        if problem := _no_weights(state[key]):
+        if problem := no_weights(state[key]):
             raise CheckpointError(f"'{key}' {problem}", where=str(path), hint=fix)
         if tuple(state[key].shape) != shape:
             raise CheckpointError(
@@ -120,10 +144,10 @@ def _checked(state: object, backbone: Backbone, path: Path, fix: str) -> dict[st
                 where=str(path),
                 hint=f"choose the backbone this file belongs to, or {fix}",
             )
-    return dict(state)
+    return state
 
 
-def _no_weights(value: Tensor) -> str:
+def no_weights(value: Tensor) -> str:
     """Why a tensor cannot be a weight, whatever its shape; "" if it can."""
     if value.layout is not torch.strided or value.device.type != "cpu" or value.is_quantized:
         return "is no plain tensor"

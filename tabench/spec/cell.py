@@ -11,8 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
@@ -28,6 +30,21 @@ def _unique(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
     return values
 
 
+def _named_augmentation(value: Any) -> Any:
+    """What `true` and `false` meant before there were two augmentations."""
+    return ("clean" if value else "none") if isinstance(value, bool) else value
+
+
+def _written_augmentation(name: str) -> bool | str:
+    """As records had it before there were two: the ids of their cells stay."""
+    return {"none": False, "clean": True}.get(name, name)
+
+
+Augment = Annotated[
+    Literal["none", "clean", "paper"],
+    BeforeValidator(_named_augmentation),
+    PlainSerializer(_written_augmentation),
+]
 Count = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, ge=1)]
 Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique)]
@@ -64,7 +81,11 @@ class DatasetPart(Frozen):
         channels: Decoder channels of each task, same order.
         train_split: Split trained on.
         eval_split: Split reported on.
+        code: Whose code reads them, as for a method.
+        task_code: Task name to whose code it is, where that is not the first version of this package's.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("code", "task_code")
 
     name: str
     fingerprint: str
@@ -72,6 +93,16 @@ class DatasetPart(Frozen):
     channels: tuple[Positive, ...]
     train_split: str = "train"
     eval_split: str = "val"
+    code: str = ""
+    task_code: dict[str, str] = {}
+
+    @property
+    def content(self) -> str:
+        """Identity of what is read and how it is shown: the fingerprint, and whose code does both."""
+        if not self.code and not self.task_code:
+            return self.fingerprint
+        told = json.dumps([self.fingerprint, self.code, self.task_code], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @model_validator(mode="after")
     def _one_channel_count_a_task(self) -> Self:
@@ -87,18 +118,32 @@ class BackbonePart(Frozen):
         name: Registry name.
         checkpoint: sha256 of the weights file.
         pixel_norm: "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean and std.
+        code: Whose code it is, as for a method.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("code",)
 
     name: str
     checkpoint: str
     pixel_norm: Literal["none", "sam"] = "none"
+    code: str = ""
 
 
 class MethodPart(Frozen):
-    """Which method, with every hyper-parameter written out."""
+    """Which method, with every hyper-parameter written out.
+
+    Attributes:
+        name: Registry name.
+        params: Its hyper-parameters.
+        code: Whose code it is, with its version and a hash of its source (`Code.text`); "" for the first
+            version of this package's.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ("code",)
 
     name: str
     params: dict[str, Scalar] = {}
+    code: str = ""
 
 
 class TrainPart(Frozen):
@@ -111,21 +156,31 @@ class TrainPart(Frozen):
         embedding_lr: Rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and
             only these rows tell them apart, so a short run gains from a faster one.
         weight_decay: L2 penalty added to the gradient (not decoupled).
+        eps: Added to the root of Adam's second moment.
         warmup: Share of all steps with a linear ramp from 0; then linear to 0.
+        warmup_length: "whole" rounds the ramp's length down to whole steps, "exact" takes it as it is.
         precision: "fp32" or "bf16" (autocast).
-        augment: Zoom-crop and flip.
+        augment: "none", "clean" or "paper", the released code's own resampling; docs/methods.md says how they
+            differ. `true` and `false` mean "clean" and "none", and are what is written for them.
+        last_batch: Where an epoch's images do not divide into batches: "short" takes what is left, "filled"
+            repeats the epoch's first images, so that every batch has `batch_size`.
         task_weights: Loss weight of each task, divided by their sum; a task not named weighs 1.
         max_steps: Stop after this many optimiser steps; 0 = no limit.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("eps", "warmup_length", "last_batch")
 
     epochs: Positive = 200
     batch_size: Positive = 4
     lr: Annotated[float, Field(strict=True, gt=0)] = 1e-3
     embedding_lr: Annotated[float, Field(strict=True, gt=0)] = 1.0
     weight_decay: Annotated[float, Field(strict=True, ge=0)] = 1e-6
+    eps: Annotated[float, Field(strict=True, gt=0)] = 1e-8
     warmup: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.05
+    warmup_length: Literal["whole", "exact"] = "whole"
     precision: Literal["fp32", "bf16"] = "fp32"
-    augment: Annotated[bool, Field(strict=True)] = True
+    augment: Augment = "clean"
+    last_batch: Literal["short", "filled"] = "short"
     task_weights: dict[str, Annotated[float, Field(strict=True, gt=0)]] = {}
     max_steps: Count = 0
 
@@ -202,6 +257,18 @@ class Cell(Frozen):
     def id(self) -> str:
         """First 16 hex digits of the sha256 of the canonical JSON."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """Whose code it is, as "method x" to `Code.text`, where that is not this package's first version."""
+        d = self.dataset
+        found = {
+            f"method {self.method.name}": self.method.code,
+            f"dataset {d.name}": d.code,
+            f"backbone {self.backbone.name}": self.backbone.code,
+            **{f"task {name}": text for name, text in d.task_code.items()},
+        }
+        return {what: text for what, text in found.items() if text}
 
     def __copy__(self) -> Self:
         """A copy without the cached id, so that a changed copy has its own."""

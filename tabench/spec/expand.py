@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tabench.catalog import DATASETS, METHODS
+from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
+from tabench.provenance.code import code_of
 from tabench.registry import nearest
 from tabench.spec.cell import (
     SCHEMA_VERSION,
@@ -71,6 +72,7 @@ def expand(
         name=settings.backbone.name,
         checkpoint=resolved.checkpoint_sha256,
         pixel_norm=settings.backbone.pixel_norm,
+        code=code_of(BACKBONES, settings.backbone.name).text,
     )
     weights = {task: settings.train.task_weights.get(task, 1.0) for task in dataset.tasks}
     train = settings.train.model_copy(update={"task_weights": weights})
@@ -81,6 +83,12 @@ def expand(
             f"'{dataset.eval_split}' is the reported split: nothing may be selected on it",
             where=f"{where}.evaluation.val_split",
             hint=_holdout_hint(dataset.name),
+        )
+    if train.augment == "paper" and not DATASETS.get(dataset.name).paper_augmentation:
+        raise SpecError(
+            f"the released code has no augmentation for '{dataset.name}'",
+            where=f"{where}.train.augment",
+            hint='use "clean" or "none"',
         )
     rows = [_method(name, {}, settings, f"{where}.methods.{name}") for name in experiment.axes.methods]
     for number, row in enumerate(settings.variants):
@@ -137,12 +145,15 @@ def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
         channels=tuple(resolved.channels[task] for task in spec.tasks),
         train_split=spec.train_split,
         eval_split=spec.eval_split,
+        code=code_of(DATASETS, spec.name).text,
+        task_code={task: text for task in spec.tasks if (text := code_of(TASKS, task).text)},
     )
 
 
 def _method(name: str, changes: Params, settings: Profile, where: str) -> MethodPart:
     given = settings.methods.get(name, {}) | changes
-    return MethodPart(name=name, params=METHODS.get(name).params(given, where=where))
+    params = METHODS.get(name).params(given, where=where)
+    return MethodPart(name=name, params=params, code=code_of(METHODS, name).text)
 
 
 def labels(cells: Iterable[Cell]) -> dict[str, str]:

@@ -85,6 +85,7 @@ class Plan(_Part):
     table: str = ""
     figure: str = ""
     report: _Report | None = None
+    published: str | None = None
     cells: dict[str, str] | None = None
 
 

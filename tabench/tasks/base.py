@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 RGB = npt.NDArray[np.uint8]
@@ -37,6 +38,11 @@ class MetricInfo:
     unit: str
     better: str
     digits: int = 2
+
+
+def in_single(raw: Tensor) -> Tensor:
+    """Channels in float32 whatever the autocast; those that have more digits stay as they are."""
+    return raw.to(torch.promote_types(raw.dtype, torch.float32))
 
 
 class Evaluation(ABC):
@@ -105,6 +111,8 @@ class Task(ABC):
         supported: Protocols its metrics are defined in.
         protocols: Protocols that are evaluated, the main one first; `follow` sets them for a dataset.
         metrics: Metrics of every protocol; see `metrics_in` for more.
+        requires: Distributions that its numbers depend on: their versions are part of a cell. (Read for tasks
+            of other packages; this one's have a version.)
     """
 
     name: ClassVar[str]
@@ -113,6 +121,7 @@ class Task(ABC):
     supported: ClassVar[tuple[str, ...]] = ("paper", "pixel")
     protocols: tuple[str, ...] = ("paper", "pixel")
     metrics: ClassVar[tuple[MetricInfo, ...]]
+    requires: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, channels: int, classes: Sequence[str] = ()) -> None:
         self.channels = channels
@@ -138,7 +147,10 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """Mean loss over valid pixels, a scalar; 0 (with gradient) if no pixel is valid."""
+        """Mean loss over valid pixels, a scalar; 0 (with gradient) if no pixel is valid.
+
+        In float32, or in float64 where the channels are: see `in_single`.
+        """
 
     @abstractmethod
     def evaluation(self, protocol: str) -> Evaluation:

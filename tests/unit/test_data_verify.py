@@ -80,7 +80,7 @@ def test_gaps_in_the_numbers_are_a_warning(tmp_path):
     for kind in ("image", "label", "depth", "normal"):
         (root / "train" / kind / "2.npy").unlink()
     report = NYUV2.verify(root)
-    assert "train: file numbers up to 4 with 1 left out" in report.warnings
+    assert "train: file numbers up to 4 with 1 left out: 2" in report.warnings
     assert report.problems == []
 
 

@@ -11,6 +11,7 @@ from mat_files import save_mat
 from PIL import Image
 
 from tabench.data.pascal import PASCAL_CONTEXT
+from tabench.data.prepare.pascal_files import read_list
 from tabench.errors import DataError
 
 NAME = made.name_of("train", 0)
@@ -139,6 +140,15 @@ def test_lists_that_cannot_be(root):
         assert any(str(path) in problem for problem in PASCAL_CONTEXT.verify(root).problems)
     path.write_text((root / "ImageSets" / "Context" / "val.txt").read_text())
     assert any("in both lists" in problem for problem in PASCAL_CONTEXT.verify(root).problems)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(root):
+    ids = PASCAL_CONTEXT.split(root, "train").ids
+    for folder in ("Context", "Parts"):
+        path = root / "ImageSets" / folder / "train.txt"
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert PASCAL_CONTEXT.split(root, "train").ids == ids
+    assert read_list(b"\xef\xbb\xbf2008_000002\r\n2008_000003\r\n", "") == ["2008_000002", "2008_000003"]
 
 
 def test_an_index_that_is_none(root):

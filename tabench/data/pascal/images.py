@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tabench.data.listing import unreadable
 from tabench.errors import DataError
 
 MAX_PIXELS = 4096 * 4096  # VOC's images have at most 500x500; more is a wrong or a hostile file
@@ -62,7 +65,24 @@ def read_colours(path: Path) -> npt.NDArray[np.uint8]:
     return np.array(picture, dtype=np.uint8)
 
 
+def shape_of(path: Path, kind: str) -> tuple[int, int]:
+    """(H, W) of a "JPEG" or "PNG" file, from its header.
+
+    Raises:
+        DataError: Missing, too large, or not a file of this kind.
+    """
+    with _opened(path, kind) as picture:
+        return picture.height, picture.width
+
+
 def _decode(path: Path, kind: str) -> Image.Image:
+    with _opened(path, kind) as picture:
+        picture.load()
+        return picture.copy()
+
+
+@contextlib.contextmanager
+def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
     try:
         with Image.open(path, formats=(kind,)) as picture:
             if not 0 < picture.width * picture.height <= MAX_PIXELS:
@@ -73,10 +93,11 @@ def _decode(path: Path, kind: str) -> Image.Image:
                 )
             if kind == "PNG" and getattr(picture, "is_animated", False):
                 raise DataError("an animated PNG, expected one picture", where=str(path))
-            picture.load()
-            return picture.copy()
+            yield picture
     except FileNotFoundError:
         raise DataError("file not found", where=str(path)) from None
+    except PermissionError as error:
+        raise unreadable(error, path) from error
     except _BOMB as error:
         raise DataError(
             f"not decoded: {error}", where=str(path), hint="this is not a file of the dataset"

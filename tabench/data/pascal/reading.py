@@ -56,8 +56,9 @@ def read_sample(
     files = files_of(root, name)
     photo = read_rgb(files["image"])
     shape = (photo.shape[0], photo.shape[1])
-    label = _same_size(files["label"], read_label(files["label"], classes), shape)
-    context = _same_size(files["context"], read_label_map(files["context"]), shape)
+    label, context = read_label(files["label"], classes), read_label_map(files["context"])
+    check_same_shape(files["label"], label.shape, shape)
+    check_same_shape(files["context"], context.shape, shape)
     parts = read_parts(files["parts"], shape) if person else None
     small = resize_nearest(context, *size)
     normal = resize_normals(read_normals(files["normal"]), *size)
@@ -129,11 +130,15 @@ def boundaries(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return edge
 
 
-def _same_size(path: Path, labels: npt.NDArray[np.int64], size: tuple[int, int]) -> npt.NDArray[np.int64]:
-    if labels.shape != size:
+def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, int]) -> None:
+    """Check that an image's labels have its (H, W).
+
+    Raises:
+        DataError: They have another one.
+    """
+    if labels != image:
         raise DataError(
-            f"{labels.shape[0]}x{labels.shape[1]} labels, its image is {size[0]}x{size[1]}",
+            f"{labels[0]}x{labels[1]} labels, its image is {image[0]}x{image[1]}",
             where=str(path),
             hint=VERIFY,
         )
-    return labels

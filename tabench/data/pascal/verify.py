@@ -12,9 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.base import Progress, VerifyReport
+from tabench.data.listing import leftovers_in, leftovers_note
 from tabench.data.pascal.classes import PARTS_7, PERSON
 from tabench.data.pascal.images import read_rgb
-from tabench.data.pascal.layout import FOLDERS, files_of, index_file, missing, read_index, read_list
+from tabench.data.pascal.layout import (
+    FOLDERS,
+    PLACES,
+    files_of,
+    index_file,
+    list_notes,
+    missing,
+    read_index,
+    read_list,
+)
 from tabench.data.pascal.matlab import read_categories, read_label_map, read_parts
 from tabench.data.pascal.reading import boundaries, read_label, read_normals, read_saliency
 from tabench.errors import DataError
@@ -63,21 +73,23 @@ def verify_pascal(
     report = VerifyReport(root)
     facts = _Facts(np.zeros(len(class_names), np.int64))
     jobs: list[tuple[str, str]] = []
+    lists: dict[str, list[str]] = {}
     indices: dict[str, dict[str, list[int]]] = {}
     for folder in FOLDERS:
         try:
             names = read_list(root, folder, hint=hint)
             indices[folder] = read_index(root, folder)
+            lacking = missing(root, names)
         except DataError as error:
             report.problems.append(f"{error.where}: {error.message}")
             continue
         report.counts[folder] = len(names)
-        lacking = missing(root, names)
         report.problems += [f"{root}: {folder}/{name} lacks {', '.join(k)}" for name, k in lacking.items()]
         jobs += [(folder, name) for name in names if name not in lacking]
-        expected = published_counts.get(folder)
-        if expected is not None and len(names) != expected:
-            report.warnings.append(f"{folder}: {len(names)} images, published are {expected}")
+        lists[folder] = names
+    if len(lists) == len(FOLDERS):
+        report.warnings += list_notes(root, lists, published_counts)
+    report.warnings += leftovers_note(leftovers_in([root, *(root / place for place, _ in PLACES.values())]))
     seen = Counter(name for _, name in jobs)
     report.problems += [f"{root}: {name} is in both lists" for name, count in seen.items() if count > 1]
     for done, (folder, name) in enumerate(jobs, start=1):

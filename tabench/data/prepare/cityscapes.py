@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.layout import file_of
+from tabench.data.listing import leftovers_note
 from tabench.data.prepare.cityscapes_files import Place, Shot, find_shots, open_trees
 from tabench.data.prepare.cityscapes_labels import CATEGORIES, map_labels
 from tabench.data.prepare.disk import require_space
@@ -49,7 +50,7 @@ def prepare(request: Request) -> Outcome:
 
 
 def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
-    shots = find_shots(trees)
+    shots, left_out = find_shots(trees, allow_missing=request.allow_missing)
     numbers: dict[str, int] = {}
     jobs: list[tuple[Shot, dict[str, Path]]] = []
     for shot in shots:
@@ -63,6 +64,7 @@ def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
         _parameters(),
         describe(_used(trees, shots), request.progress),
         [f"{shot.split} {shot.stem}" for shot in shots],
+        left_out,
     )
     manifest = claim(request.root, manifest)
 
@@ -78,7 +80,9 @@ def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
     )
     outputs = [output for files in written for output in files]
     finish(request.root, manifest, numbers, outputs)
-    return outcome_of(numbers, outputs, [*notes(manifest), *count_notes(numbers, PUBLISHED)])
+    leftovers = [name for tree in trees for name in tree.leftovers]
+    found = [*notes(manifest), *leftovers_note(leftovers), *count_notes(numbers, PUBLISHED)]
+    return outcome_of(numbers, outputs, found)
 
 
 def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
+from tabench.data.pascal.layout import NAME
 from tabench.data.prepare.guide import PASCAL
 from tabench.errors import DataError
 
@@ -26,10 +27,10 @@ def read_list(content: bytes, where: str) -> list[str]:
         DataError: Empty, not text, an id twice, or an id that is no plain name.
     """
     try:
-        ids = content.decode("ascii").split()
+        ids = content.decode("utf-8-sig").split()
     except UnicodeDecodeError:
         ids = []
-    wrong = [name for name in ids if not all(letter.isalnum() or letter in "_-" for letter in name)]
+    wrong = [name for name in ids if not NAME.fullmatch(name)]
     if not ids or wrong or len(set(ids)) != len(ids):
         problem = (
             f"{wrong[0]!r} is no image id" if wrong else "an id is there twice" if ids else "no image ids"
