@@ -97,7 +97,7 @@ def test_the_registry_says_what_the_class_says(name: str) -> None:
     for key, value in entry.meta.items():
         assert getattr(kind, key) == value, key
     if entry.source == "tabench":
-        assert set(entry.meta) == {"version", "needs"}
+        assert set(entry.meta) == {"version", "needs", "supported"}
     assert len({metric.key for metric in kind.metrics}) == len(kind.metrics) > 0
     assert {metric.better for metric in kind.metrics} <= {"higher", "lower"}
     assert {metric.unit for metric in kind.metrics} <= {"%", "m", "deg", ""}

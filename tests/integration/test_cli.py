@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from commands import call, call_json, options, start, wait_for
+from patience import output_of
 from tiny_run import write_weights
 
 from tabench.cli import main
@@ -101,15 +102,15 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
 def test_a_failing_cell_is_recorded_and_the_others_go_on(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = options("broken", "--select=method=lora-hps,frozen")
-    code, ran = call_json(capsys, "run", *broken, "--set=methods.lora-hps.dropout=1.5", "--threads=1")
+    broken = options("broken", "--select=method=lora-hps,frozen", "--set=methods.lora-hps.dropout=1.5")
+    code, ran = call_json(capsys, "run", *broken, "--threads=1", "--executor=inline")
     assert code == 1
     assert [(o["state"], o["kind"]) for o in ran["outcomes"]] == [("failed", "spec"), ("done", "")]
     assert "dropout" in ran["outcomes"][0]["message"]
     failure = json.loads((home / "broken" / "nyuv2" / ran["cells"][0]["id"] / "failure.json").read_text())
     assert failure["kind"] == "spec"
     assert "Traceback" in failure["traceback"]
-    _, plan = call_json(capsys, "plan", *broken, "--set=methods.lora-hps.dropout=1.5")
+    _, plan = call_json(capsys, "plan", *broken)
     assert plan["cells"][0]["why"].startswith("failed before (spec)")
     _, status = call_json(capsys, "status", "nyuv2", "--results=broken")
     assert status["counts"] == {"failed": 1, "done": 1, "pending": 5}
@@ -135,9 +136,9 @@ def test_a_killed_run_and_a_stopped_run_end_in_the_same_record(
     process = start("run", *words("killed"), *how)
     wait_for(process, home / "killed", "resume")
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output.decode()
-    assert b"to resume" in output
+    output = output_of(process)
+    assert process.returncode == 130, output
+    assert "to resume" in output
 
     _, plan = call_json(capsys, "plan", *words("killed"))
     assert plan["cells"][0]["why"].startswith("resumes: ")
