@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
+
+PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
+FENCE = re.compile(r"^```(python|toml)\n# (.+?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def install(site: Path, name: str, module: str, code: str, points: dict[str, dict[str, str]]) -> None:
@@ -24,6 +30,28 @@ def install(site: Path, name: str, module: str, code: str, points: dict[str, dic
         for group, entries in points.items()
     )
     (info / "entry_points.txt").write_text("\n".join(groups))
+
+
+def install_page(site: Path) -> dict[str, dict[str, str]]:
+    """Install the package of docs/extending.md, whose blocks begin by naming their file; its entry points."""
+    from safetensors.torch import save_file
+
+    from tabench.sam.build import build_sam
+
+    modules: dict[str, str] = {}
+    points: dict[str, dict[str, str]] = {}
+    for language, file, content in FENCE.findall(PAGE.read_text(encoding="utf-8")):
+        if language == "python":
+            modules[file] = content
+        else:
+            points |= tomllib.loads(content)["project"]["entry-points"]
+    first, *others = modules
+    install(site, "my-package", first.removesuffix(".py").replace("/", "."), modules[first], points)
+    for file in others:
+        (site / file).write_text(modules[file])
+    backbone = runpy.run_path(str(site / "my_package" / "micro.py"))["MICRO"]
+    save_file(build_sam(backbone).state_dict(), backbone.shipped)
+    return points
 
 
 def tabench(folder: Path, *words: str, site: Path) -> subprocess.CompletedProcess[str]:

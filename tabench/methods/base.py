@@ -30,6 +30,8 @@ class Method:
         idle: Patterns (as of file names, "blocks.*.router.*") of the encoder's trained parameters that never
             get a gradient, by design. A run in which any other one gets none is refused.
         requires: Distributions that its numbers depend on ("peft"): their versions are part of a cell.
+        starts_elsewhere: Whether outputs differ from SAM's own before the first step, by design (a new norm,
+            random prompts). The contract battery holds every other method to them.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Method:
     defaults: Mapping[str, Value] = field(default_factory=dict)
     idle: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    starts_elsewhere: bool = False
 
     @property
     def outside(self) -> bool:

@@ -32,11 +32,13 @@ class Made:
         kind: Its type.
         settings: Its attributes that are numbers, words or tuples of them.
         shapes: Shape of each of its own parameters; None where it has none of that name.
+        layers: Names of what a `Sequential` runs in turn; None of other types, whose forward names them.
     """
 
     kind: type[nn.Module]
     settings: Mapping[str, Any]
     shapes: Mapping[str, tuple[int, ...] | None]
+    layers: tuple[str, ...] | None
 
 
 Built = Mapping[str, Made]
@@ -149,7 +151,11 @@ def _made(module: nn.Module) -> Made:
     settings = {
         key: value for key, value in vars(module).items() if isinstance(value, _PLAIN) and key != "training"
     }
-    return Made(type(module), settings, _shapes(module))
+    return Made(type(module), settings, _shapes(module), _layers(module))
+
+
+def _layers(module: nn.Module) -> tuple[str, ...] | None:
+    return tuple(module._modules) if isinstance(module, nn.Sequential) else None
 
 
 def _shapes(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
@@ -159,6 +165,8 @@ def _shapes(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
 
 def _same(module: nn.Module, made: Made) -> bool:
     if type(module) is not made.kind or _touched(module) or not made.settings.items() <= vars(module).items():
+        return False
+    if _layers(module) != made.layers:
         return False
     parameters = module._parameters
     for key, shape in made.shapes.items():

@@ -1,4 +1,4 @@
-"""A method of another package: installed, listed, run, and refused where it clashes.
+"""A package of somebody else: installed, listed, run, and refused where it clashes.
 
 The package is the one of docs/extending.md, taken from the page itself.
 """
@@ -6,50 +6,61 @@ The package is the one of docs/extending.md, taken from the page itself.
 from __future__ import annotations
 
 import json
-import re
-import tomllib
+import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
-from outside_package import install, printed, tabench
-from tiny_run import write_weights
+from outside_package import install, install_page, printed, tabench
 
+from tabench.data.scenes import SCENES
 from tabench.sam.build import build_image_encoder
-from tabench.sam.geometry import VIT_NANO
 
-PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
-FENCE = re.compile(r"^```(\w+)\n# (.+?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-RUN = [
-    "nyuv2",
-    "--profile=demo",
-    "--checkpoint=nano.safetensors",
-    "--results=results",
-    "--set=dataset.generate={seed=0, train=2, val=1, height=32, width=48}",
-    '--set=axes.methods=["bias-only", "frozen"]',
-    "--set=axes.seeds=[0]",
-    "--set=train.max_steps=2",
-    "--set=train.batch_size=2",
-    "--threads=1",
-    "--executor=inline",
-]
+EXPERIMENT = """
+schema = 1
+name = "mine"
+title = "All of my package"
 
+[axes]
+methods = ["bias-only", "frozen"]
+seeds = [0]
 
-def page_blocks() -> dict[str, str]:
-    """Language to the content of the page's first block that starts by naming its file."""
-    found: dict[str, str] = {}
-    for language, _, content in FENCE.findall(PAGE.read_text(encoding="utf-8")):
-        found.setdefault(language, content)
-    return found
+[profiles.mine.dataset]
+name = "kitchens"
+tasks = ["segmentation", "log-depth", "normals"]
+
+[profiles.mine.backbone]
+name = "micro"
+
+[profiles.mine.train]
+max_steps = 2
+batch_size = 2
+"""
+ENTRIES = {
+    "methods": "bias-only",
+    "tasks": "log-depth",
+    "datasets": "kitchens",
+    "backbones": "micro",
+    "executors": "shortest",
+}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    blocks = page_blocks()
-    points = tomllib.loads(blocks["toml"])["project"]["entry-points"]
-    assert points == {"tabench.methods": {"bias-only": "my_package.bias_only:BIAS_ONLY"}}
     folder = tmp_path_factory.mktemp("site")
-    install(folder, "my-package", "my_package.bias_only", blocks["python"], points)
+    points = install_page(folder)
+    assert {group: list(held) for group, held in points.items()} == {
+        f"tabench.{kind}": [name] for kind, name in ENTRIES.items()
+    }
     return folder
+
+
+def write_kitchens(root: Path) -> None:
+    """Rooms whose labels are the three classes of kitchens."""
+    SCENES.make(root, SCENES.recipe(seed=0, train=2, val=1, height=32, width=48))
+    (root / SCENES.recipe_file).unlink()
+    for path in root.glob("*/label/*.npy"):
+        np.save(path, np.minimum(np.load(path), 2))
 
 
 def test_an_installed_method_is_listed_with_its_package(tmp_path: Path, site: Path) -> None:
@@ -60,21 +71,29 @@ def test_an_installed_method_is_listed_with_its_package(tmp_path: Path, site: Pa
 
 
 @pytest.mark.slow
-def test_an_installed_method_is_trained_beside_a_built_in_one(tmp_path: Path, site: Path) -> None:
-    write_weights(tmp_path / "nano.safetensors")
-    ran = printed(tabench(tmp_path, "run", *RUN, "--json", site=site))
+def test_all_of_an_installed_package_is_run_together(tmp_path: Path, site: Path) -> None:
+    write_kitchens(tmp_path / "kitchens")
+    (tmp_path / "mine.toml").write_text(EXPERIMENT)
+    words = ["run", "mine.toml", "--data-root=kitchens", "--executor=shortest", "--threads=1", "--json"]
+    ran = printed(tabench(tmp_path, *words, site=site))
     assert {outcome["label"]: outcome["state"] for outcome in ran["outcomes"]} == {
         "bias-only s0": "done",
         "frozen s0": "done",
     }
-    records = [json.loads(path.read_text()) for path in tmp_path.glob("results/nyuv2/*/record.json")]
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("results/mine/*/record.json")]
     by_name = {record["cell"]["method"]["name"]: record for record in records}
     trained = {name: record["parameters"]["trained"] for name, record in by_name.items()}
-    encoder = build_image_encoder(VIT_NANO).named_parameters()
+    backbone = runpy.run_path(str(site / "my_package" / "micro.py"))["MICRO"]
+    encoder = build_image_encoder(backbone).named_parameters()
     biases = sum(parameter.numel() for name, parameter in encoder if name.endswith("bias"))
     assert trained["bias-only"] - trained["frozen"] == biases > 0
-    assert by_name["bias-only"]["metrics"]
     assert by_name["bias-only"]["weights_sha256"] != by_name["frozen"]["weights_sha256"]
+    for record in records:
+        assert record["data"]["classes"] == ["counter", "stove", "anything else"]
+        assert {row["task"] for row in record["metrics"]} == {"segmentation", "log-depth", "normals"}
+        errors = [row["value"] for row in record["metrics"] if row["key"] == "log_err"]
+        assert len(errors) == 2  # of the protocols "paper" and "pixel"
+        assert min(errors) > 0
 
 
 def test_a_name_that_is_taken_is_a_clear_error(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ LAYERS = [
     {"runs", "report"},
     {"artifact"},
     {"cli", "__main__"},
+    {"testing"},
 ]
 STRANGERS = [{"methods", "sam", "data", "tasks"}, {"runs", "report"}]  # do not know one another
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
