@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tabench.cli import options
 from tabench.cli.app import app
-from tabench.cli.output import console, print_json
+from tabench.cli.output import console, print_json, print_traces
+
+if TYPE_CHECKING:
+    from tabench.runs.executor import Outcome
 
 EXAMPLES = "\n\n".join(
     [
@@ -25,6 +28,7 @@ EXAMPLES = "\n\n".join(
 @options.asking
 def evaluate(
     asked: options.Asked,
+    context: typer.Context,
     device: options.DeviceOption = "auto",
     threads: Annotated[
         int, typer.Option(min=0, rich_help_panel=options.HOW, help="CPU threads; 0 = all usable cores.")
@@ -54,7 +58,7 @@ def evaluate(
             row["weights_from"] = source.record.cell_id
             jobs.append(job)
         rows.append(row)
-    outcomes = []
+    outcomes: list[Outcome] = []
     if jobs:
         ExperimentFolder(results, name).write_experiment(plan.experiment_json())
         with view_of(jobs, console(stderr=True)) as view:
@@ -67,6 +71,8 @@ def evaluate(
         print_json({"experiment": name, "profile": plan.resolution.profile, "cells": rows})
     else:
         _print(rows)
+    if context.obj:
+        print_traces(results, outcomes)
     if any(outcome.state == "interrupted" for outcome in outcomes):
         raise typer.Exit(130)
     if any(row["state"] not in ("done", "left") for row in rows):

@@ -141,11 +141,12 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command, whose first parameter is an `Asked`, the single options of it on the command line."""
     shared = inspect.signature(Asked, eval_str=True).parameters
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    named = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*shared.values(), *own)]
 
     @functools.wraps(command)
     def spread(**given: Any) -> None:
         asked = Asked(**{name: given.pop(name) for name in shared})
         command(asked, **given)
 
-    spread.__signature__ = inspect.Signature([*shared.values(), *own])  # type: ignore[attr-defined]
+    spread.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     return spread

@@ -11,7 +11,7 @@ import typer
 
 from tabench.cli import how, options
 from tabench.cli.app import app
-from tabench.cli.output import console, print_json, progress_bar, say
+from tabench.cli.output import console, print_json, print_traces, progress_bar, say
 from tabench.cli.planning import experiment_name, plan_json, print_plan
 from tabench.errors import FAILURE_KINDS, SpecError, StoreError
 
@@ -52,6 +52,7 @@ EXAMPLES = "\n\n".join(
 @options.asking
 def run(
     asked: options.Asked,
+    context: typer.Context,
     executor: how.ExecutorOption = "auto",
     workers: how.WorkersOption = 0,
     processes: how.ProcessesOption = 1,
@@ -163,6 +164,8 @@ def run(
         print_json({**plan_json(plan, results), "outcomes": ended})
     else:
         _summary(outcomes)
+    if context.obj:
+        print_traces(results, outcomes)
     if report and not interrupted:
         name = plan.experiment.name
         _report(results, {name: REPORTS / name}, {name: plan.experiment.published}, as_json)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from tabench.data.base import Progress
 from tabench.errors import DataError, StoreError
 from tabench.store.atomic import write_bytes
+from tabench.store.cache import cache_root
 from tabench.store.encoding import parse_json
 
 CACHE_NAME = ".tabench-fingerprint.json"
@@ -52,11 +52,13 @@ def fingerprint_files(root: Path, files: Sequence[Path], progress: Progress | No
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def cache_files(root: Path) -> tuple[Path, Path]:
-    """Where the cache may be: beside the data, and in the user's cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
-    return root / CACHE_NAME, base / "tabench" / "fingerprints" / f"{place}.json"
+def cache_files(root: Path) -> list[Path]:
+    """Where the cache may be: beside the data, and in the user's cache folder if there is one."""
+    places = [root / CACHE_NAME]
+    with contextlib.suppress(StoreError):
+        name = f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
+        places.append(cache_root() / "fingerprints" / name)
+    return places
 
 
 def _load(path: Path) -> dict[str, Entry]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tabench.errors import StoreError
 from tabench.runs.executor import Job, Outcome
-from tabench.runs.retrying import ProcessDiedError
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.layout import CellFolder, failure_kind
 from tabench.store.tidy import close
@@ -24,8 +23,21 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def bury(results: Path, job: Job, error: ProcessDiedError) -> Outcome:
+def how_it_died(code: int) -> str:
+    """A process' exit code in words; only a kill from outside may be the want of memory."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name}, often for want of memory" if name == "SIGKILL" else name
+
+
+def bury(results: Path, job: Job, error: Exception) -> Outcome:
     """Keep why a cell failed, unless its process got as far as the record or another one has taken it.
+
+    Args:
+        results: Results folder.
+        job: The cell.
+        error: What is known of its end: `ProcessDiedError`, or what kept it from beginning.
 
     Returns:
         The cell's end, in the stead of the process that cannot tell it any more.
@@ -42,4 +54,4 @@ def bury(results: Path, job: Job, error: ProcessDiedError) -> Outcome:
         return Outcome(job, "busy", message=str(busy))
     except StoreError:  # the disk may be what failed
         pass
-    return Outcome(job, "failed", failure_kind(error), str(error))
+    return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)

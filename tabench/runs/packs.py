@@ -18,7 +18,7 @@ from tabench.data.base import DatasetDef, Progress, Split
 from tabench.data.pack import DamagedPackError, PackedSplit, Source, check_pack, open_pack
 from tabench.data.packing import UnpackableError, build_pack, room_for
 from tabench.errors import InterruptedRunError, StoreError
-from tabench.runs.cache import cache_root
+from tabench.store.cache import cache_root
 from tabench.store.claim import Claim, ClaimedError
 
 SHARE = 0.2  # of the cache's free disk: larger packs are built only when asked for
@@ -136,7 +136,10 @@ def check_packs(
         A line for each sound pack, and a line for each removed one.
     """
     sound, removed = [], []
-    home = (packs_root() / Source(dataset, fingerprint, "any").folder).parent
+    try:
+        home = (packs_root() / Source(dataset, fingerprint, "any").folder).parent
+    except StoreError:  # no cache, no packs
+        return [], []
     for folder in sorted(home.iterdir()) if home.is_dir() else []:
         if not folder.is_dir() or folder.name.startswith("."):
             continue

@@ -11,11 +11,11 @@ from tabench.catalog import BACKBONES, DATASETS, TASKS
 from tabench.data.base import DatasetDef
 from tabench.data.synthetic import SyntheticDataset
 from tabench.errors import CheckpointError, DataError, SpecError
-from tabench.runs.cache import cache_root
 from tabench.runs.weights import find_weights
 from tabench.spec.expand import Resolved
 from tabench.spec.experiment import Experiment, Generate, Profile
 from tabench.spec.overrides import override
+from tabench.store.cache import cache_root
 
 
 @dataclass(frozen=True)

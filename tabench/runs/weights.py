@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabench.errors import StoreError
-from tabench.runs.cache import cache_root
 from tabench.sam.geometry import Backbone
 from tabench.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.store.atomic import write_json
+from tabench.store.cache import cache_root
 from tabench.store.encoding import parse_json
 
 
@@ -32,16 +32,17 @@ class Weights:
         stat = self.path.stat()
         place = str(self.path.resolve())
         key: dict[str, object] = {"path": place, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-        note = cache_root() / "weights" / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
-        with contextlib.suppress(OSError, ValueError):
+        name = f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
+        with contextlib.suppress(OSError, ValueError, StoreError):
+            note = cache_root() / "weights" / name
             held = parse_json(note.read_bytes())
             if isinstance(held, dict) and {k: held.get(k) for k in key} == key:
                 known = str(held.get("sha256"))
                 if re.fullmatch("[0-9a-f]{64}", known):
                     return known
         digest = checkpoint_sha256(self.path)
-        with contextlib.suppress(StoreError):  # a read-only home only costs hashing again
-            write_json(note, {**key, "sha256": digest})
+        with contextlib.suppress(StoreError):  # a read-only home, or none, only costs hashing again
+            write_json(cache_root() / "weights" / name, {**key, "sha256": digest})
         return digest
 
 

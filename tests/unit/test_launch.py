@@ -99,9 +99,8 @@ def test_a_death_names_the_process_and_how_it_died() -> None:
         "Root Cause (first observed failure):\n[0]:\n  rank      : 3 (local_rank: 3)\n"
         "  exitcode  : {} (pid: 7)\ntorch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
     )
-    assert _cause(report.format(-9), 4) == (
-        "process 3 of 4 died (SIGKILL); SIGKILL often means out of memory"
-    )
+    assert _cause(report.format(-9), 4) == "process 3 of 4 died (SIGKILL, often for want of memory)"
+    assert _cause(report.format(-11), 4) == "process 3 of 4 died (SIGSEGV)"
     assert _cause(report.format(1), 4) == (
         "process 3 of 4 died (exit code 1): ModuleNotFoundError: No module named 'x'"
     )
