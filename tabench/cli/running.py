@@ -337,9 +337,12 @@ def generate_data(plan: Plan) -> None:
     with progress_bar(f"generating {dataset.name}") as progress:
         try:
             dataset.make(root, dataset.recipe(**generate.model_dump()), progress)
-        except OSError as error:
+        except (OSError, StoreError) as error:
+            cause = error.__cause__ if isinstance(error, StoreError) else error
+            if not isinstance(cause, OSError):
+                raise
             raise StoreError(
-                f"the {dataset.name} cannot be written: {error.strerror}",
+                f"the {dataset.name} cannot be written: {cause.strerror}",
                 where=str(root),
                 hint="set TABENCH_CACHE to a folder that can be written",
             ) from error
