@@ -6,6 +6,8 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 from tabench.errors import StoreError
@@ -14,13 +16,24 @@ from tabench.store.claim import Claim, ClaimedError
 from tabench.store.layout import CellFolder, failure_kind
 from tabench.store.tidy import close
 
+LOOK_SECONDS = 1.0  # how often a parent's death is noticed where the system does not tell
+
 
 def die_with(parent: int) -> None:
-    """End this process when its parent is killed, so that nothing goes on unseen (Linux)."""
+    """End this process when its parent is killed, so that nothing goes on unseen."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    else:
+        threading.Thread(target=_watch, args=(parent,), name="parent", daemon=True).start()
     if os.getppid() != parent:  # it was killed before we asked
         os._exit(1)
+
+
+def _watch(parent: int) -> None:
+    """End this process once its parent has gone, where the system does not do so."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
 
 
 def how_it_died(code: int) -> str:
