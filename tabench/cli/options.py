@@ -13,6 +13,7 @@ import typer
 
 from tabench.errors import SpecError
 from tabench.registry import nearest
+from tabench.spec.device import DEVICES, check_device
 
 if TYPE_CHECKING:
     from tabench.runs.plan import Plan
@@ -78,7 +79,7 @@ ResultsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 DeviceOption = Annotated[
     str,
-    typer.Option("--device", metavar="NAME", rich_help_panel=HOW, help="auto, cpu, cuda or cuda:1."),
+    typer.Option("--device", metavar="NAME", rich_help_panel=HOW, help=f"{DEVICES}.", callback=check_device),
 ]
 
 

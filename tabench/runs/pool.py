@@ -202,7 +202,10 @@ def gpus_of(device: str) -> list[str]:
     held = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = held.split(",") if held else [str(i) for i in range(torch.cuda.device_count())]
     names = names[: torch.cuda.device_count()]
-    return [names[int(device.partition(":")[2])]] if ":" in device else names
+    if ":" in device:
+        index = int(device.partition(":")[2])
+        names = names[index : index + 1]
+    return names
 
 
 def _work(pipe: Connection, options: Options, parent: int) -> None:

@@ -28,8 +28,8 @@ class Holder:
         boot: Id of the machine's boot, which two machines of one name do not share; "" where it has none.
         space: PID namespace: two containers of one machine may give two processes one number; "" off Linux.
         pid: Process number.
-        started: Start in clock ticks since boot (a date on macOS), so that a reused number is noticed; "" where
-            it is not told.
+        started: Start in clock ticks since boot (a date on macOS), so that a reused number is noticed; ""
+            where it is not told.
         silence: Seconds without a heartbeat after which it wishes to be taken for dead by other machines.
     """
 
