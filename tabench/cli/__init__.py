@@ -21,6 +21,7 @@ from tabench.cli import (
     running,
     store,
     watching,
+    weights,
 )
 from tabench.cli.app import app
 from tabench.cli.output import print_error
@@ -44,11 +45,12 @@ __all__ = [
     "running",
     "store",
     "watching",
+    "weights",
 ]
 
 BRIEF = ("describe", "doctor", "list", "plan", "status")  # end before collecting cycles pays
 # what these do lies in files: they go on when nobody reads their output any more
-WORKING = ("run", "evaluate", "report", "data", "store", "export", "bench", "pretrain", "cancel")
+WORKING = ("run", "evaluate", "report", "data", "weights", "store", "export", "bench", "pretrain", "cancel")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -321,7 +321,8 @@ def _check_inputs(plan: Plan, device: str) -> None:
     from tabench.sam.checkpoint import load_checkpoint
 
     choose_device(device)
-    load_checkpoint(BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint)
+    backbone, path = BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint
+    load_checkpoint(backbone, path, lambda note: say(f"note: {path}: {note}", err=True))
 
 
 def generate_data(plan: Plan) -> None:

@@ -101,7 +101,9 @@ def _compute(
         validation = splits.open(cell.evaluation.val_split)
     if world.chief:
         world.meet()
-    weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
+    weights = load_checkpoint(
+        BACKBONES.get(cell.backbone.name), job.checkpoint, lambda note: emit("weights", {"note": note})
+    )
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.fingerprint)
     if world.chief:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)

@@ -9,7 +9,7 @@ import os
 import re
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,10 +22,11 @@ from torch import Tensor
 from tabench.errors import CheckpointError
 from tabench.sam.build import build_sam
 from tabench.sam.geometry import Backbone
+from tabench.sam.layouts import StateDict, find_state, shown
 from tabench.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.store.zips import Zip
 
-__all__ = ["checkpoint_sha256", "expected_shapes", "find_checkpoint", "load_checkpoint"]
+__all__ = ["checkpoint_sha256", "convert", "expected_shapes", "find_checkpoint", "load_checkpoint"]
 
 _HERE = Path(__file__).parent
 # what torch's unpickler that runs nothing meets damaged and forged pickles with
@@ -33,6 +34,7 @@ _BROKEN = (UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, OSE
            AttributeError, AssertionError, OverflowError, MemoryError, NotImplementedError,
            struct.error)  # fmt: skip
 _CODE = re.compile(r"GLOBAL (\S+)")  # in torch's words: what a pickle would import
+_PLAIN = "where you trust it, load it there and save its state dict alone, as safetensors or with torch.save"
 
 
 @cache
@@ -45,10 +47,18 @@ def expected_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
         return {key: tuple(value.shape) for key, value in build_sam(backbone).state_dict().items()}
 
 
-def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
+def load_checkpoint(
+    backbone: Backbone, path: Path, say: Callable[[str], None] | None = None
+) -> dict[str, Tensor]:
     """Read SAM's state dict and check every key and shape.
 
-    `.pth` files are memory-mapped and read with `weights_only=True`, so no code in them runs.
+    What others do to it is undone where it is unambiguous: see `layouts.find_state`. `.pth` files are
+    memory-mapped and read with `weights_only=True`, so no code in them runs.
+
+    Args:
+        backbone: Whose weights they should be.
+        path: The file.
+        say: Told what was done to the file's content, if anything was.
 
     Returns:
         SAM's own keys to CPU tensors.
@@ -56,12 +66,75 @@ def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: The file is truncated, not a weights file, holds code, or is another model's.
     """
-    fix = f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
+    found = _read(backbone, path)
+    for note in found.notes:
+        if say is not None:
+            say(note)
+    return _checked(found.values, backbone, path)
+
+
+def convert(
+    backbone: Backbone, path: Path, *, key: str | None = None, base: Path | None = None, drop: bool = False
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Read a file that `load_checkpoint` refuses, and decide what it cannot.
+
+    Args:
+        backbone: Whose weights they are.
+        path: The file.
+        key: Which of several state dicts it means.
+        base: A whole checkpoint, whose values are taken for keys that the file lacks.
+        drop: Leave out what is no part of SAM.
+
+    Returns:
+        All of SAM's own keys, and notes on what was done.
+
+    Raises:
+        CheckpointError: As `load_checkpoint`.
+    """
+    found = _read(backbone, path, key)
+    expected = expected_shapes(backbone)
+    extra = [name for name in found.values if name not in expected]
+    if drop and extra:
+        found.notes.append(f"left out {_count(extra)}")
+        found.values = {name: value for name, value in found.values.items() if name in expected}
+    missing = [name for name in expected if name not in found.values]
+    if base is not None and missing:
+        whole = load_checkpoint(backbone, base)
+        found.notes.append(f"took {_count(missing)} from {base}")
+        found.values |= {name: whole[name] for name in missing}
+    return _checked(found.values, backbone, path), found.notes
+
+
+def _read(backbone: Backbone, path: Path, key: str | None = None) -> StateDict:
+    """SAM's state dict in a file, not checked yet."""
+    fix = _fix(backbone)
     try:
-        state: object = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
+        head = _head(path)
+        if head.startswith(b"version https://git-lfs"):
+            hint = f"fetch the file itself (git lfs pull), or {fix}"
+            raise CheckpointError("is a pointer of Git LFS, not the file", where=str(path), hint=hint)
+        named = path.suffix == ".safetensors" and not head.startswith(b"PK")
+        content: object = load_file(path) if named or head[8:9] == b"{" else _load_pth(path)
     except (SafetensorError, zipfile.BadZipFile, *_BROKEN) as error:
-        raise CheckpointError(_unreadable(error, backbone), where=str(path), hint=fix) from error
-    return _checked(state, backbone, path, fix)
+        raise CheckpointError(
+            _unreadable(error, backbone), where=str(path), hint=_PLAIN if _code(error) else fix
+        ) from error
+    try:
+        return find_state(content, expected_shapes(backbone), key)
+    except CheckpointError as error:
+        raise CheckpointError(error.message, where=str(path), hint=error.hint or fix) from error
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except OSError as error:
+        raise CheckpointError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _fix(backbone: Backbone) -> str:
+    return f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
 
 
 def _load_pth(path: Path) -> object:
@@ -75,7 +148,8 @@ def _load_pth(path: Path) -> object:
         with Zip(path) as archive:
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                 raise ValueError("its members are packed, which torch.save never does")
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if path.suffix != ".safetensors":  # which torch would take for one, by its name
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     with _Bounded(io.FileIO(path)) as file:
         return torch.load(file, map_location="cpu", weights_only=True)
 
@@ -88,39 +162,74 @@ class _Bounded(io.BufferedReader):
         return super().read(whole if size is None or size < 0 else min(size, whole))
 
 
+def _code(error: Exception) -> str:
+    """What a pickle would have imported; "" if that was not the trouble."""
+    found = _CODE.search(str(error)) if isinstance(error, UnpicklingError) else None
+    return found[1] if found else ""
+
+
 def _unreadable(error: Exception, backbone: Backbone) -> str:
+    if code := _code(error):
+        return f"is refused: beside tensors it holds '{code}', which could run code (none was run)"
     if isinstance(error, UnpicklingError):  # torch's own advice is to run what the file holds
-        if code := _CODE.search(str(error)):
-            return f"is refused: beside tensors it holds '{code[1]}', which could run code (none was run)"
         reason = "not a file of tensors"
     else:
         reason = next(iter(str(error).split(". ")), "") or type(error).__name__
     return f"cannot be read as weights of {backbone.name}, truncated or another kind of file: {reason}"
 
 
-def _checked(state: object, backbone: Backbone, path: Path, fix: str) -> dict[str, Tensor]:
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError("holds no plain state dict of tensors", where=str(path), hint=fix)
+def _checked(values: Mapping[str, object], backbone: Backbone, path: Path) -> dict[str, Tensor]:
     expected = expected_shapes(backbone)
-    missing = [key for key in expected if key not in state]
-    extra = [key for key in state if key not in expected]
+    missing = [key for key in expected if key not in values]
+    extra = [key for key in values if key not in expected]
     if missing or extra:
-        parts = [_listed("misses", missing), _listed("has unknown", extra)]
-        raise CheckpointError(
-            f"is not {backbone.name}: {'; '.join(part for part in parts if part)}",
-            where=str(path),
-            hint=f"choose the backbone this file belongs to, or {fix}",
-        )
+        wrong = {"misses": missing, "has unknown": extra}
+        parts = "; ".join(f"{verb} {_count(keys)}" for verb, keys in wrong.items() if keys)
+        hint = _way_out(values, backbone, path)
+        raise CheckpointError(f"is not {backbone.name}: {parts}", where=str(path), hint=hint)
+    checked: dict[str, Tensor] = {}
     for key, shape in expected.items():
-        if problem := _no_weights(state[key]):
-            raise CheckpointError(f"'{key}' {problem}", where=str(path), hint=fix)
-        if tuple(state[key].shape) != shape:
+        value = values[key]
+        if not isinstance(value, Tensor) or (problem := _no_weights(value)):
+            problem = problem if isinstance(value, Tensor) else f"is a {type(value).__name__}"
+            raise CheckpointError(f"'{key}' {problem}", where=str(path), hint=_fix(backbone))
+        if tuple(value.shape) != shape:
             raise CheckpointError(
-                f"is not {backbone.name}: '{key}' has shape {tuple(state[key].shape)}, expected {shape}",
+                f"is not {backbone.name}: '{key}' has shape {tuple(value.shape)}, expected {shape}",
                 where=str(path),
-                hint=f"choose the backbone this file belongs to, or {fix}",
+                hint=_way_out(values, backbone, path),
             )
-    return dict(state)
+        checked[key] = value
+    return checked
+
+
+def _way_out(values: Mapping[str, object], backbone: Backbone, path: Path) -> str:
+    """What to do about a state dict of SAM with other keys or shapes than a backbone's."""
+    other, expected = _whose(values), expected_shapes(backbone)
+    missing = [key for key in expected if key not in values]
+    extra = any(key not in expected for key in values)
+    if other is not None and other != backbone.name:
+        return f"these are weights of {other}: --set backbone.name={other}"
+    if any(key.startswith("image_encoder.") for key in missing) or not (missing or extra):
+        return f"choose the backbone this file belongs to, or {_fix(backbone)}"
+    whole = backbone.url.rsplit("/", 1)[-1] if backbone.url else "WHOLE.safetensors"
+    how = (f" --base {whole}" if missing else "") + (" --drop" if extra else "")
+    what = ["take what it misses from a whole file"] if missing else []
+    what += ["leave out what is no part of SAM"] if extra else []
+    return (
+        f"to {' and '.join(what)}: "
+        f"tabench weights convert {path} --backbone {backbone.name}{how} --out NEW.safetensors"
+    )
+
+
+def _whose(values: Mapping[str, object]) -> str | None:
+    """The official backbone whose encoder a state dict has; None if it is no one's."""
+    manifest = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))
+    for name, shapes in manifest.items():
+        encoder = {key: shape for key, shape in shapes.items() if key.startswith("image_encoder.")}
+        if all(list(getattr(values.get(key), "shape", ())) == shape for key, shape in encoder.items()):
+            return str(name)
+    return None
 
 
 def _no_weights(value: Tensor) -> str:
@@ -134,8 +243,5 @@ def _no_weights(value: Tensor) -> str:
     return ""
 
 
-def _listed(verb: str, keys: list[str]) -> str:
-    if not keys:
-        return ""
-    shown = ", ".join(f"'{key}'" for key in keys[:3])
-    return f"{verb} {len(keys)} keys ({shown}{', ...' if len(keys) > 3 else ''})"
+def _count(keys: list[str]) -> str:
+    return f"{len(keys)} keys ({shown(keys)})"
