@@ -57,7 +57,7 @@ def unit_of(
 
 def shares(setting: Setting, dtype: torch.dtype) -> Iterator[Batch]:
     share = (setting.world.rank, setting.world.size)
-    for batch in batches(setting.train, seed=0, epoch=0, batch_size=BATCH, augment=True, share=share):
+    for batch in batches(setting.train, seed=0, epoch=0, batch_size=BATCH, augment="clean", share=share):
         targets = {k: t.to(dtype) if t.is_floating_point() else t for k, t in batch.targets.items()}
         yield batch._replace(image=batch.image.to(dtype), targets=targets)
 

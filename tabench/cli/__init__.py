@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tabench.cli import (
     bench,
+    converting,
     data,
     doctor,
     evaluating,
@@ -21,7 +22,6 @@ from tabench.cli import (
     running,
     store,
     watching,
-    weights,
 )
 from tabench.cli.app import app
 from tabench.cli.output import print_error
@@ -33,6 +33,7 @@ from tabench.store.streams import ended_by_closed_pipes, lost_output, steady
 __all__ = [
     "app",
     "bench",
+    "converting",
     "data",
     "doctor",
     "evaluating",
@@ -45,12 +46,11 @@ __all__ = [
     "running",
     "store",
     "watching",
-    "weights",
 ]
 
 BRIEF = ("describe", "doctor", "list", "plan", "status")  # end before collecting cycles pays
 # what these do lies in files: they go on when nobody reads their output any more
-WORKING = ("run", "evaluate", "report", "data", "weights", "store", "export", "bench", "pretrain", "cancel")
+WORKING = ("run", "evaluate", "report", "data", "convert", "store", "export", "bench", "pretrain", "cancel")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

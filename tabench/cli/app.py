@@ -23,8 +23,8 @@ EXAMPLES = "\n\n".join(
 )
 
 # the order of work; a command that is missing here comes last
-ORDER = ("plan", "run", "status", "watch", "cancel", "report", "evaluate", "data", "weights", "store",
-         "export", "list", "describe", "bench", "pretrain", "doctor")  # fmt: skip
+ORDER = ("plan", "run", "status", "watch", "cancel", "report", "evaluate", "data", "store", "export",
+         "convert", "list", "describe", "bench", "pretrain", "doctor")  # fmt: skip
 
 
 class InOrder(TyperGroup):

@@ -65,7 +65,7 @@ def describe(
     from tabench.engine.describe import describe as describe_method
     from tabench.spec.overrides import parse_set
 
-    tasks = _channels(channels)
+    tasks = channels_of(channels)
     geometry = BACKBONES.get(backbone, where="--backbone")
     found = METHODS.get(method)
     given: dict[str, Any] = {}
@@ -108,7 +108,7 @@ def describe(
         typer.echo(f"wrote {file}")
 
 
-def _channels(text: str) -> dict[str, int]:
+def channels_of(text: str) -> dict[str, int]:
     """Task name to channels; tasks without a name are numbered."""
     hint = "for example 13,1,3 or segmentation=13,depth=1"
     found: dict[str, int] = {}

@@ -10,6 +10,7 @@ from tabench.data.augmentation import ZoomFlip
 from tabench.data.base import Array, DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
 from tabench.data.layout import FOLDERS, file_of, list_images, read_image
+from tabench.data.transforms import PAPER
 from tabench.data.verify import verify_layout
 
 
@@ -25,6 +26,7 @@ class ArraySplit(Split):
     """
 
     augmentation = ZoomFlip()
+    paper_augmentation = ZoomFlip(PAPER)
 
     def __init__(
         self, root: Path, folder: str, numbers: Sequence[int], classes: int, folders: Mapping[str, str]
@@ -70,6 +72,7 @@ class ArrayDataset(DatasetDef):
         published_counts: Images per folder of the complete dataset; others give a warning.
     """
 
+    paper_augmentation: ClassVar[bool] = True
     kinds: ClassVar[tuple[str, ...]]
     published_counts: ClassVar[Mapping[str, int]] = {}
 

@@ -1,4 +1,4 @@
-"""The two augmentations of the field's recipes, each for one image (NumPy) and for a batch (torch).
+"""The augmentations of the field's recipes, each for one image (NumPy) and for a batch (torch).
 
 On a CPU the NumPy version is what runs: it is the faster one (`tests/scale/data_speed.py`). On a GPU a batch
 takes the same number of kernels whatever its size, and the host is left to read.
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tabench.data.base import Augmentation, Sample
 from tabench.data.batch_warp import warp_batch
 from tabench.data.batch_zoom import zoom_flip_batch
-from tabench.data.transforms import augment, draw_transform
+from tabench.data.transforms import CLEAN, Resampling, augment, draw_transform
 from tabench.data.warp import draw_warp, warp
 
 if TYPE_CHECKING:
@@ -25,12 +25,19 @@ IGNORE = -1
 
 
 class ZoomFlip(Augmentation):
-    """Zoom-crop and flip: NYUv2 and CityScapes."""
+    """Zoom-crop and flip: NYUv2 and CityScapes.
+
+    Args:
+        way: How a zoomed window is brought back to the image's size; the draws are the same.
+    """
+
+    def __init__(self, way: Resampling = CLEAN) -> None:
+        self.way = way
 
     def one(self, sample: Sample, seed: int, epoch: int, index: int) -> Sample:
         """See `transforms.augment`."""
         height, width = sample.image.shape[1:]
-        return augment(sample, draw_transform(height, width, seed=seed, epoch=epoch, index=index))
+        return augment(sample, draw_transform(height, width, seed=seed, epoch=epoch, index=index), self.way)
 
     def batch(
         self, image: Tensor, targets: Mapping[str, Tensor], seed: int, epoch: int, indices: Sequence[int]
@@ -38,7 +45,7 @@ class ZoomFlip(Augmentation):
         """See `zoom_flip_batch`."""
         height, width = image.shape[-2:]
         drawn = [draw_transform(height, width, seed=seed, epoch=epoch, index=index) for index in indices]
-        return zoom_flip_batch(image, targets, drawn)
+        return zoom_flip_batch(image, targets, drawn, self.way)
 
 
 class FlipTurn(Augmentation):

@@ -32,8 +32,8 @@ class Sample:
         image: (3, H, W) float32 in 0..1.
         targets: "label" (H, W) int64 with -1 = ignore; "depth" (1, H, W) float32 metres,
             0 = invalid; "disparity" (1, H, W) float32 without a unit, 0 = invalid; "normal"
-            (3, H, W) float32 unit vectors, (0, 0, 0) = invalid; "parts", "saliency" and "edge"
-            (H, W) int64 with -1 = ignore.
+            (3, H, W) float32 unit vectors (shorter where `augment = "paper"` has mixed them), (0, 0, 0) =
+            invalid; "parts", "saliency" and "edge" (H, W) int64 with -1 = ignore.
     """
 
     id: str
@@ -84,9 +84,12 @@ class Split(ABC):
 
     Attributes:
         augmentation: What `load` applies when it is given a draw; None where only `load` knows.
+        paper_augmentation: What is applied instead with `augment = "paper"`; None where the released code has
+            nothing for such data.
     """
 
     augmentation: Augmentation | None = None
+    paper_augmentation: Augmentation | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -123,6 +126,7 @@ class DatasetDef(ABC):
     holdout: ClassVar[tuple[str, ...]] = ()  # the two parts of the training images: to train and to select on
     size: ClassVar[tuple[int, int]]  # published (H, W)
     protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")  # how metrics are taken, the main one first
+    paper_augmentation: ClassVar[bool] = False  # whether its splits have one
     download: ClassVar[str]  # where to get it and where to put it, for error messages
 
     def classes_of(self, task: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.sending import send
-from tabench.data.transforms import SHORTEST, Transform, bilinear_taps, nearest_taps, window
+from tabench.data.transforms import CLEAN, SHORTEST, Resampling, Transform, window
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ Host = npt.NDArray[np.generic]
 
 
 def zoom_flip_batch(
-    image: Tensor, targets: Mapping[str, Tensor], transforms: Sequence[Transform]
+    image: Tensor, targets: Mapping[str, Tensor], transforms: Sequence[Transform], way: Resampling = CLEAN
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Apply to each image and its targets a transform of its own; the size stays.
 
@@ -31,13 +31,14 @@ def zoom_flip_batch(
         image: (B, 3, H, W) float32, finite.
         targets: By kind, (B, H, W) or (B, C, H, W) each, on the image's device.
         transforms: One an image.
+        way: How windows are brought back to the image's size.
 
     Returns:
         New tensors of the same shapes, types and device.
     """
     from torch import from_numpy
 
-    rows, columns, taps = _sources(image.shape[-2], image.shape[-1], transforms)
+    rows, columns, taps = _sources(image.shape[-2], image.shape[-1], transforms, way)
     hosts = [rows, columns, *taps, np.array([t.factor for t in transforms], np.float32)]
     hosts += [np.array([t.factor != 1 for t in transforms]), np.array([t.flip for t in transforms])]
     sent = [send(from_numpy(host), image.device) for host in hosts]
@@ -56,7 +57,9 @@ def zoom_flip_batch(
         if kind in ("depth", "disparity"):
             changed[kind] = changed[kind] / factors[:, None, None, None]
         elif kind == "normal":
-            resized = unit_normals(bilinear(target), nearest((target != 0).any(dim=1)))
+            resized = bilinear(target)
+            if way.unit_normals:
+                resized = unit_normals(resized, nearest((target != 0).any(dim=1)))
             changed[kind] = resized.where(zoomed[:, None, None, None], changed[kind])
             mirror(changed[kind], flipped)
     # where an image is not zoomed each pixel is mixed with a share of 0, and stays what it is
@@ -86,7 +89,9 @@ def mirror(normal: Tensor, flipped: Tensor) -> None:
     normal[:, 0] = (0 - normal[:, 0]).where(flipped[:, None, None], normal[:, 0])
 
 
-def _sources(height: int, width: int, transforms: Sequence[Transform]) -> tuple[Host, Host, list[Host]]:
+def _sources(
+    height: int, width: int, transforms: Sequence[Transform], way: Resampling
+) -> tuple[Host, Host, list[Host]]:
     """Where target pixels come from.
 
     Returns:
@@ -98,12 +103,12 @@ def _sources(height: int, width: int, transforms: Sequence[Transform]) -> tuple[
     for drawn in transforms:
         part = window(height, width, drawn.factor)
         for axis, (size, start) in enumerate(((height, drawn.top), (width, drawn.left))):
-            way = -1 if axis and drawn.flip else 1
-            low, high, share = bilinear_taps(size, part[axis])
-            nearest[axis].append((start + nearest_taps(size, part[axis]))[::way])
-            taps[3 * axis].append((start + low)[::way])
-            taps[3 * axis + 1].append((start + high)[::way])
-            taps[3 * axis + 2].append(share[::way])
+            step = -1 if axis and drawn.flip else 1
+            low, high, share = way.bilinear(size, part[axis])
+            nearest[axis].append((start + way.nearest(size, part[axis]))[::step])
+            taps[3 * axis].append((start + low)[::step])
+            taps[3 * axis + 1].append((start + high)[::step])
+            taps[3 * axis + 2].append(share[::step])
     rows, columns, lower, upper, down, left, right, along = (np.stack(found) for found in nearest + taps)
     down, along = down[:, None, :, None], along[:, None, None, :]
     return rows, columns, [lower, upper, down, left, right, along]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from tabench.data.base import Augmentation, Sample, Split
 from tabench.data.draws import shuffled
 from tabench.data.prefetch import prefetched
 from tabench.data.sending import pinned
-from tabench.errors import DataError
+from tabench.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,8 @@ class Batch(NamedTuple):
 
     Attributes:
         ids: Image ids.
-        indices: Positions in the split.
+        indices: Positions in the split, which augmentations are keyed by; plus the split's length where an
+            image is seen again, to fill the last batch.
         image: (B, 3, H, W) float32 in 0..1.
         targets: "label" (B, H, W) int64, "depth" or "disparity" (B, 1, H, W) and "normal" (B, 3, H, W)
             float32.
@@ -45,8 +47,22 @@ class Batch(NamedTuple):
 
 
 def batch_count(images: int, batch_size: int) -> int:
-    """Batches in one pass; the last one may be short."""
+    """Batches in one pass; the last one may be short, or filled."""
     return -(-images // batch_size)
+
+
+class _Draw(NamedTuple):
+    """Which random draws are applied.
+
+    Attributes:
+        seed: The run's seed.
+        epoch: Number of the pass.
+        applied: What they are applied by; None where only the split's `load` knows.
+    """
+
+    seed: int
+    epoch: int
+    applied: Augmentation | None
 
 
 def batches(
@@ -55,7 +71,8 @@ def batches(
     seed: int,
     epoch: int,
     batch_size: int,
-    augment: bool,
+    augment: Literal["none", "clean", "paper"],
+    filled: bool = False,
     start: int = 0,
     prefetch: int = 0,
     device: Device | None = None,
@@ -68,23 +85,52 @@ def batches(
     the split), so `start=k` gives exactly the batches from the k-th on of a full pass. On a GPU
     whole batches are augmented there, on the CPU image by image while they are read.
 
+    A last batch that is filled ends with the images that the epoch began with, as torch's
+    `DistributedSampler` shares out an epoch. They are augmented by draws of their own (by a split that
+    augments in its `load`, by the same ones again).
+
     Args:
         split: What to read.
         seed: The run's seed.
         epoch: Number of the pass, from 0.
         batch_size: Images a batch; the last batch may be short and is kept.
-        augment: Zoom-crop and flip.
+        augment: "none"; "clean", the split's own `augmentation`; or "paper", its `paper_augmentation`.
+        filled: Fill a short last batch with images of this epoch.
         start: Batches to skip without reading them.
         prefetch: Batches a background thread reads ahead, into pinned memory for a CUDA device.
         device: Where batches are delivered; None is the CPU.
         kinds: Targets that are wanted: others are neither augmented nor moved. None = all.
         share: (r, n) reads only every n-th image of each batch from the r-th on: what process r of n has to
             do. The batches themselves, their order and every draw stay those of one process.
+
+    Raises:
+        SpecError: "paper", where the split has no such augmentation.
     """
     order = [int(index) for index in shuffled(len(split), seed, epoch)]
-    draw = (seed, epoch) if augment else None
+    if filled and batch_size > 0:
+        order = _filled(order, batch_count(len(order), batch_size) * batch_size)
     parts = _parts(order, batch_size, start)
+    draw = None if augment == "none" else _Draw(seed, epoch, _applied(split, augment))
     return _batches(split, parts, draw, prefetch, device, kinds, share)
+
+
+def _filled(order: Sequence[int], count: int) -> list[int]:
+    """So many positions: those of the order again from its start, told from the first time by its length."""
+    return [index + at // len(order) * len(order) for at, index in enumerate(islice(cycle(order), count))]
+
+
+def _applied(split: Split, augment: str) -> Augmentation | None:
+    if augment == "clean":
+        return split.augmentation
+    if augment != "paper":
+        raise ValueError(f'augment must be "none", "clean" or "paper", got {augment!r}')
+    if split.paper_augmentation is None:
+        raise SpecError(
+            "these images have no augmentation of the released code",
+            where="train.augment",
+            hint='use "clean" or "none"',
+        )
+    return split.paper_augmentation
 
 
 def evaluation_batches(
@@ -116,13 +162,13 @@ def _parts(order: Sequence[int], batch_size: int, start: int, stride: int = 1) -
 def _batches(
     split: Split,
     parts: Sequence[Sequence[int]],
-    draw: tuple[int, int] | None,
+    draw: _Draw | None,
     prefetch: int,
     device: Device | None,
     kinds: Collection[str] | None,
     share: tuple[int, int],
 ) -> Iterator[Batch]:
-    def read(part: Sequence[int], draw: tuple[int, int] | None) -> Batch:
+    def read(part: Sequence[int], draw: _Draw | None) -> Batch:
         rank, processes = share
         if processes == 1:
             return _read(split, part, draw, kinds)
@@ -130,10 +176,10 @@ def _batches(
 
     if device is None or not elsewhere(device):
         return prefetched((read(part, draw) for part in parts), prefetch)
-    later = split.augmentation if draw is not None else None
+    later = draw if draw is not None and draw.applied is not None else None
     now = draw if later is None else None
     ready = prefetched((_pinned(read(part, now), device) for part in parts), prefetch)
-    return _delivered(ready, device, later, draw)
+    return _delivered(ready, device, later)
 
 
 def elsewhere(device: Device) -> bool:
@@ -141,19 +187,19 @@ def elsewhere(device: Device) -> bool:
     return device.type != "cpu"
 
 
-def _read(
-    split: Split, part: Sequence[int], draw: tuple[int, int] | None, kinds: Collection[str] | None
-) -> Batch:
+def _read(split: Split, part: Sequence[int], draw: _Draw | None, kinds: Collection[str] | None) -> Batch:
     return collate([_load(split, index, draw, kinds) for index in part], part)
 
 
-def _load(split: Split, index: int, draw: tuple[int, int] | None, kinds: Collection[str] | None) -> Sample:
-    if kinds is None:
-        return split.load(index, draw=draw)
-    later = split.augmentation if draw is not None else None
-    sample = split.load(index, draw=draw if later is None else None)
-    wanted = replace(sample, targets={kind: t for kind, t in sample.targets.items() if kind in kinds})
-    return wanted if later is None or draw is None else later.one(wanted, *draw, index)
+def _load(split: Split, index: int, draw: _Draw | None, kinds: Collection[str] | None) -> Sample:
+    by_itself = draw is not None and draw.applied is None
+    sample = split.load(index % len(split), draw=draw[:2] if draw is not None and by_itself else None)
+    if kinds is not None:
+        wanted = {kind: target for kind, target in sample.targets.items() if kind in kinds}
+        sample = replace(sample, targets=wanted)
+    if draw is None or draw.applied is None:
+        return sample
+    return draw.applied.one(sample, draw.seed, draw.epoch, index)
 
 
 def _pinned(batch: Batch, device: Device) -> Batch:
@@ -161,15 +207,13 @@ def _pinned(batch: Batch, device: Device) -> Batch:
     return batch._replace(image=pinned(batch.image, device), targets=targets)
 
 
-def _delivered(
-    ready: Iterator[Batch], device: Device, augmentation: Augmentation | None, draw: tuple[int, int] | None
-) -> Iterator[Batch]:
+def _delivered(ready: Iterator[Batch], device: Device, draw: _Draw | None) -> Iterator[Batch]:
     """Move batches to their device and augment them there, where that is left to do; waits for neither."""
     for batch in ready:
         image = batch.image.to(device, non_blocking=True)
         targets = {kind: target.to(device, non_blocking=True) for kind, target in batch.targets.items()}
-        if augmentation is not None and draw is not None and batch.ids:
-            image, targets = augmentation.batch(image, targets, *draw, batch.indices)
+        if draw is not None and draw.applied is not None and batch.ids:
+            image, targets = draw.applied.batch(image, targets, draw.seed, draw.epoch, batch.indices)
         yield batch._replace(image=image, targets=targets)
 
 

@@ -90,7 +90,7 @@ class PackedSplit(Split):
         self, split: Split, arrays: Mapping[str, Values], forms: Mapping[str, Form], size: int
     ) -> None:
         self.split = split
-        self.augmentation = split.augmentation
+        self.augmentation, self.paper_augmentation = split.augmentation, split.paper_augmentation
         self.size = size
         self._ids = split.ids
         self._maps = [held for array in arrays.values() if (held := _map_of(array)) is not None]

@@ -4,13 +4,17 @@ The authors' recipe for NYUv2 and CityScapes: zoom by a factor from {1, 1.2, 1.5
 (image and normals bilinear, labels and depth nearest, depth divided by the factor), then
 a flip with probability 0.5 that negates the normals' x. CityScapes' disparity is divided as
 well, as the released code does, though a camera that zooms in sees more of it, not less.
-What the recipe leaves open is chosen here: pixel centres are aligned for every target; an
-interpolated normal is valid where its nearest source pixel is, and is scaled back to unit
-length, so invalid (0, 0, 0) neighbours neither turn nor shorten it.
+
+A zoomed window is sampled in one of two ways (`Resampling`), by the same draws. `CLEAN`: pixel centres are
+aligned for every target; an interpolated normal is valid where its nearest source pixel is, and is scaled
+back to unit length, so invalid (0, 0, 0) neighbours neither turn nor shorten it. `PAPER`, as the released
+code: corners are aligned for image and normals, labels and depth lie up to a pixel from them, and a mixed
+normal stays as it is, shorter than 1 and valid wherever its channels do not sum to 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -59,12 +63,65 @@ def window(height: int, width: int, factor: float) -> tuple[int, int]:
     return max(1, int(height / factor)), max(1, int(width / factor))
 
 
-def augment(sample: Sample, transform: Transform) -> Sample:
+Places = npt.NDArray[np.intp]
+Shares = npt.NDArray[np.float32]
+
+
+def nearest_taps(size: int, source: int) -> Places:
+    """(size,) source pixel of each target pixel along an axis ("nearest-exact" in torch's words)."""
+    places: Places = np.floor((np.arange(size) + 0.5) * (source / size)).astype(np.intp)
+    return places
+
+
+def floor_taps(size: int, source: int) -> Places:
+    """The same by torch's "nearest": target pixel i is source pixel floor(i * source / size), in float32."""
+    scaled = np.arange(size, dtype=np.float32) * (np.float32(source) / np.float32(size))
+    places: Places = np.minimum(np.floor(scaled).astype(np.intp), source - 1)
+    return places
+
+
+def bilinear_taps(size: int, source: int) -> tuple[Places, Places, Shares]:
+    """(size,) lower and upper source pixel of each target pixel along an axis, and the upper one's share."""
+    centre = np.clip((np.arange(size, dtype=np.float64) + 0.5) * (source / size) - 0.5, 0, source - 1)
+    low = np.minimum(np.floor(centre).astype(np.intp), max(source - 2, 0))
+    return low, np.minimum(low + 1, source - 1), (centre - low).astype(np.float32)
+
+
+def corner_taps(size: int, source: int) -> tuple[Places, Places, Shares]:
+    """The same with the outermost pixels' centres aligned (torch's align_corners=True), in float32."""
+    step = np.float32(source - 1) / np.float32(max(size - 1, 1))
+    place = np.arange(size, dtype=np.float32) * step
+    low = np.minimum(np.floor(place).astype(np.intp), source - 1)
+    share = np.clip(place - low.astype(np.float32), 0, 1)
+    return low, np.minimum(low + 1, source - 1), share
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How a window is brought back to the image's size.
+
+    Attributes:
+        nearest: Where pixels of labels, depth and disparity come from, along an axis.
+        bilinear: Where those of the image and of normals do.
+        unit_normals: Whether mixed normals are scaled to length 1 and valid where their nearest source pixel
+            is; else they stay as they are mixed.
+    """
+
+    nearest: Callable[[int, int], Places]
+    bilinear: Callable[[int, int], tuple[Places, Places, Shares]]
+    unit_normals: bool
+
+
+CLEAN = Resampling(nearest_taps, bilinear_taps, unit_normals=True)
+PAPER = Resampling(floor_taps, corner_taps, unit_normals=False)
+
+
+def augment(sample: Sample, transform: Transform, way: Resampling = CLEAN) -> Sample:
     """Apply a transform to an image and all its targets; the size stays."""
     image = sample.image
     targets = dict(sample.targets)
     if transform.factor != 1.0:
-        image, targets = _zoom(image, targets, transform)
+        image, targets = _zoom(image, targets, transform, way)
     if transform.flip:
         image = _mirrored(image)
         targets = {kind: _mirrored(array) for kind, array in targets.items()}
@@ -79,7 +136,7 @@ def _mirrored(array: npt.NDArray[Value]) -> npt.NDArray[Value]:
 
 
 def _zoom(
-    image: Array, targets: dict[str, npt.NDArray[np.generic]], transform: Transform
+    image: Array, targets: dict[str, npt.NDArray[np.generic]], transform: Transform, way: Resampling
 ) -> tuple[Array, dict[str, npt.NDArray[np.generic]]]:
     height, width = image.shape[-2:]
     rows, columns = window(height, width, transform.factor)
@@ -92,49 +149,39 @@ def _zoom(
     for kind, array in targets.items():
         part = array[crop]
         if kind == "normal":
-            zoomed[kind] = resize_normals(cast(Array, part), height, width)
+            zoomed[kind] = resize_normals(cast(Array, part), height, width, way)
         elif kind in ("depth", "disparity"):
-            zoomed[kind] = resize_nearest(cast(Array, part), height, width) / np.float32(transform.factor)
+            nearest = resize_nearest(cast(Array, part), height, width, way)
+            zoomed[kind] = nearest / np.float32(transform.factor)
         else:
-            zoomed[kind] = resize_nearest(part, height, width)
-    return resize_bilinear(image[crop], height, width), zoomed
+            zoomed[kind] = resize_nearest(part, height, width, way)
+    return resize_bilinear(image[crop], height, width, way), zoomed
 
 
-def nearest_taps(size: int, source: int) -> npt.NDArray[np.intp]:
-    """(size,) source pixel of each target pixel along an axis ("nearest-exact" in torch's words)."""
-    places: npt.NDArray[np.intp] = np.floor((np.arange(size) + 0.5) * (source / size)).astype(np.intp)
-    return places
-
-
-def bilinear_taps(
-    size: int, source: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """(size,) lower and upper source pixel of each target pixel along an axis, and the upper one's share."""
-    centre = np.clip((np.arange(size, dtype=np.float64) + 0.5) * (source / size) - 0.5, 0, source - 1)
-    low = np.minimum(np.floor(centre).astype(np.intp), max(source - 2, 0))
-    return low, np.minimum(low + 1, source - 1), (centre - low).astype(np.float32)
-
-
-def resize_nearest(array: npt.NDArray[Value], height: int, width: int) -> npt.NDArray[Value]:
+def resize_nearest(
+    array: npt.NDArray[Value], height: int, width: int, way: Resampling = CLEAN
+) -> npt.NDArray[Value]:
     """Resize the last two axes by nearest neighbour."""
-    rows, columns = nearest_taps(height, array.shape[-2]), nearest_taps(width, array.shape[-1])
+    rows, columns = way.nearest(height, array.shape[-2]), way.nearest(width, array.shape[-1])
     return np.ascontiguousarray(array[..., rows[:, None], columns])
 
 
-def resize_bilinear(array: Array, height: int, width: int) -> Array:
-    """Resize the last two axes bilinearly (torch's align_corners=False)."""
+def resize_bilinear(array: Array, height: int, width: int, way: Resampling = CLEAN) -> Array:
+    """Resize the last two axes bilinearly."""
     for axis, size in ((-2, height), (-1, width)):
-        low, high, share = bilinear_taps(size, array.shape[axis])
+        low, high, share = way.bilinear(size, array.shape[axis])
         if axis == -2:
             share = share[:, None]
         array = np.take(array, low, axis) * (1 - share) + np.take(array, high, axis) * share
     return array
 
 
-def resize_normals(normal: Array, height: int, width: int) -> Array:
-    """Resize (3, h, w) normals bilinearly, valid where the nearest source pixel is valid."""
-    valid = resize_nearest(np.any(normal != 0, axis=0), height, width)
-    mixed = resize_bilinear(normal, height, width)
+def resize_normals(normal: Array, height: int, width: int, way: Resampling = CLEAN) -> Array:
+    """Resize (3, h, w) normals bilinearly; see `Resampling` for which are valid afterwards."""
+    mixed = resize_bilinear(normal, height, width, way)
+    if not way.unit_normals:
+        return mixed
+    valid = resize_nearest(np.any(normal != 0, axis=0), height, width, way)
     length = np.linalg.norm(mixed, axis=0)
     valid = valid & (length > SHORTEST)  # opposite neighbours cancel out
     return np.where(valid, mixed / np.where(valid, length, 1), 0).astype(np.float32)

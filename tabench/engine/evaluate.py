@@ -90,7 +90,7 @@ def evaluate(
         for ids, _, images, targets, _ in mine:
             outputs = model(images, tuple(images.shape[-2:]))
             for name in unit.tasks:
-                prediction = tasks[name].activate(outputs[name].float())
+                prediction = tasks[name].activate(outputs[name])
                 for meter in updated[name]:
                     meter.update(prediction, targets[tasks[name].needs], ids)
             done += len(ids)

@@ -20,6 +20,7 @@ from tabench.engine.unit import derive_seed
 from tabench.errors import DivergedError
 from tabench.methods.regulariser import regulariser
 from tabench.sam.msam import MSam
+from tabench.tasks.base import in_single
 
 Losses = dict[str, Tensor]
 
@@ -120,7 +121,7 @@ def accumulate(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[s
 
 
 def image_losses(model: MSam, setting: Setting, images: Tensor, targets: Mapping[str, Tensor]) -> Losses:
-    """Loss of every task on every image, (B,) each, in fp32 whatever the autocast."""
+    """Loss of every task on every image, (B,) each, in fp32 or the model's fp64, whatever the autocast."""
     (losses,) = losses_together(model, setting, images, targets)
     return losses
 
@@ -163,7 +164,7 @@ def losses_apart(
 
 
 def _loss(name: str, output: Tensor, setting: Setting, targets: Mapping[str, Tensor]) -> Tensor:
-    task, raw = setting.tasks[name], output.to(torch.promote_types(output.dtype, torch.float32))
+    task, raw = setting.tasks[name], in_single(output)
     target = targets[task.needs].to(setting.device, non_blocking=True)
     one_by_one = zip(raw.split(1), target.split(1), strict=True)
     return torch.stack([task.loss(r, t) for r, t in one_by_one])

@@ -42,6 +42,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
         emit("resume", {"unit": unit.name, "step": state.step})
     per_epoch = steps_per_epoch(recipe, len(setting.train))
     total = total_steps(recipe, len(setting.train))
+    exact = recipe.warmup_length == "exact"
     saved = started = time.monotonic()
     resumed_at = state.step
 
@@ -54,6 +55,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
             epoch=epoch,
             batch_size=recipe.batch_size,
             augment=recipe.augment,
+            filled=recipe.last_batch == "filled",
             start=state.step % per_epoch,
             prefetch=PREFETCH,
             device=setting.device,
@@ -61,7 +63,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
             share=(world.rank, world.size),
         )
         for batch in rest:
-            lr = recipe.lr * lr_factor(state.step, total, recipe.warmup)
+            lr = recipe.lr * lr_factor(state.step, total, recipe.warmup, exact=exact)
             set_lr(optimizer, lr)
             terms = step_gradient(model, setting, batch, state.step)
             optimizer.step()

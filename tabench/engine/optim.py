@@ -18,18 +18,25 @@ def total_steps(train: TrainPart, images: int) -> int:
 
 
 def steps_per_epoch(train: TrainPart, images: int) -> int:
-    """Optimiser steps in one pass; a short last batch is a step (795 images by 4: 199)."""
+    """Optimiser steps in one pass; the last batch, short or filled, is a step (795 images by 4: 199)."""
     return math.ceil(images / train.batch_size)
 
 
-def lr_factor(step: int, total: int, warmup: float) -> float:
+def lr_factor(step: int, total: int, warmup: float, *, exact: bool = False) -> float:
     """Share of the peak learning rate at optimiser step `step` (0-based).
 
     With w = floor(warmup * total): step / w while step < w, then (total - step) / (total - w).
+
+    Args:
+        step: The step that is about to be taken.
+        total: Steps of the whole run.
+        warmup: Share of all steps with a rising rate.
+        exact: Take w = warmup * total as it is, a fraction of a step included, as the released code's
+            `LambdaLR` does; divisors below 1 count as 1 there.
     """
-    ramp = int(warmup * total)
+    ramp = warmup * total if exact else int(warmup * total)
     if step < ramp:
-        return step / ramp
+        return step / max(1, ramp)
     return max(0.0, (total - step) / max(1, total - ramp))
 
 
@@ -38,7 +45,8 @@ def build_optimizer(trained: Mapping[str, nn.Parameter], train: TrainPart, encod
 
     Args:
         trained: Parameters by name.
-        train: The recipe; its `embedding_lr` is the rate of the no-mask embeddings, as a multiple of `lr`.
+        train: The recipe: its `lr`, `weight_decay` and `eps`, and `embedding_lr`, the rate of the no-mask
+            embeddings as a multiple of `lr`.
         encoder_lr: Rate of the image encoder's parameters, as a multiple of the recipe's `lr`.
     """
     scales = {"image_encoder": encoder_lr, "no_mask": train.embedding_lr}
@@ -46,7 +54,7 @@ def build_optimizer(trained: Mapping[str, nn.Parameter], train: TrainPart, encod
     for name, parameter in trained.items():
         groups.setdefault(scales.get(name.split(".")[0], 1.0), []).append(parameter)
     rows = [{"params": chosen, "scale": scale} for scale, chosen in groups.items()]
-    return Adam(rows, lr=train.lr, weight_decay=train.weight_decay, fused=True)
+    return Adam(rows, lr=train.lr, eps=train.eps, weight_decay=train.weight_decay, fused=True)
 
 
 def set_lr(optimizer: Optimizer, value: float) -> None:

@@ -1,22 +1,13 @@
-"""SAM's weights on disk: checking them, reading them without running code."""
+"""SAM's weights on disk: every key, shape and value checked."""
 
 from __future__ import annotations
 
-import io
 import json
-import mmap
-import os
-import re
-import struct
-import zipfile
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from tabench.errors import CheckpointError
@@ -24,17 +15,19 @@ from tabench.sam.build import build_sam
 from tabench.sam.geometry import Backbone
 from tabench.sam.layouts import StateDict, find_state, shown
 from tabench.sam.locate import checkpoint_sha256, find_checkpoint
-from tabench.store.zips import Zip
+from tabench.sam.reading import read_content, read_state
 
-__all__ = ["checkpoint_sha256", "convert", "expected_shapes", "find_checkpoint", "load_checkpoint"]
+__all__ = [
+    "checkpoint_sha256",
+    "convert",
+    "expected_shapes",
+    "find_checkpoint",
+    "load_checkpoint",
+    "no_weights",
+    "read_state",
+]
 
 _HERE = Path(__file__).parent
-# what torch's unpickler that runs nothing meets damaged and forged pickles with
-_BROKEN = (UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, OSError, TypeError,
-           AttributeError, AssertionError, OverflowError, MemoryError, NotImplementedError,
-           struct.error)  # fmt: skip
-_CODE = re.compile(r"GLOBAL (\S+)")  # in torch's words: what a pickle would import
-_PLAIN = "where you trust it, load it there and save its state dict alone, as safetensors or with torch.save"
 
 
 @cache
@@ -108,74 +101,15 @@ def convert(
 def _read(backbone: Backbone, path: Path, key: str | None = None) -> StateDict:
     """SAM's state dict in a file, not checked yet."""
     fix = _fix(backbone)
-    try:
-        head = _head(path)
-        if head.startswith(b"version https://git-lfs"):
-            hint = f"fetch the file itself (git lfs pull), or {fix}"
-            raise CheckpointError("is a pointer of Git LFS, not the file", where=str(path), hint=hint)
-        named = path.suffix == ".safetensors" and not head.startswith(b"PK")
-        content: object = load_file(path) if named or head[8:9] == b"{" else _load_pth(path)
-    except (SafetensorError, zipfile.BadZipFile, *_BROKEN) as error:
-        raise CheckpointError(
-            _unreadable(error, backbone), where=str(path), hint=_PLAIN if _code(error) else fix
-        ) from error
+    content = read_content(path, f"weights of {backbone.name}", fix)
     try:
         return find_state(content, expected_shapes(backbone), key)
     except CheckpointError as error:
         raise CheckpointError(error.message, where=str(path), hint=error.hint or fix) from error
 
 
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(64)
-    except OSError as error:
-        raise CheckpointError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
 def _fix(backbone: Backbone) -> str:
     return f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
-
-
-def _load_pth(path: Path) -> object:
-    with path.open("rb") as file:
-        held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # of an empty file: a ValueError
-        with held:
-            if held.find(b"bytearray") >= 0:  # which torch allows, and which takes any length
-                raise ValueError("it asks for memory beside its tensors")
-    mapped = zipfile.is_zipfile(path)  # an interrupted download loses the zip directory at the file's end
-    if mapped:
-        with Zip(path) as archive:
-            if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-                raise ValueError("its members are packed, which torch.save never does")
-        if path.suffix != ".safetensors":  # which torch would take for one, by its name
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    with _Bounded(io.FileIO(path)) as file:
-        return torch.load(file, map_location="cpu", weights_only=True)
-
-
-class _Bounded(io.BufferedReader):
-    """A file that never makes room for more than it has, whatever a forged length in it asks for."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        whole = os.fstat(self.fileno()).st_size
-        return super().read(whole if size is None or size < 0 else min(size, whole))
-
-
-def _code(error: Exception) -> str:
-    """What a pickle would have imported; "" if that was not the trouble."""
-    found = _CODE.search(str(error)) if isinstance(error, UnpicklingError) else None
-    return found[1] if found else ""
-
-
-def _unreadable(error: Exception, backbone: Backbone) -> str:
-    if code := _code(error):
-        return f"is refused: beside tensors it holds '{code}', which could run code (none was run)"
-    if isinstance(error, UnpicklingError):  # torch's own advice is to run what the file holds
-        reason = "not a file of tensors"
-    else:
-        reason = next(iter(str(error).split(". ")), "") or type(error).__name__
-    return f"cannot be read as weights of {backbone.name}, truncated or another kind of file: {reason}"
 
 
 def _checked(values: Mapping[str, object], backbone: Backbone, path: Path) -> dict[str, Tensor]:
@@ -190,7 +124,7 @@ def _checked(values: Mapping[str, object], backbone: Backbone, path: Path) -> di
     checked: dict[str, Tensor] = {}
     for key, shape in expected.items():
         value = values[key]
-        if not isinstance(value, Tensor) or (problem := _no_weights(value)):
+        if not isinstance(value, Tensor) or (problem := no_weights(value)):
             problem = problem if isinstance(value, Tensor) else f"is a {type(value).__name__}"
             raise CheckpointError(f"'{key}' {problem}", where=str(path), hint=_fix(backbone))
         if tuple(value.shape) != shape:
@@ -218,7 +152,7 @@ def _way_out(values: Mapping[str, object], backbone: Backbone, path: Path) -> st
     what += ["leave out what is no part of SAM"] if extra else []
     return (
         f"to {' and '.join(what)}: "
-        f"tabench weights convert {path} --backbone {backbone.name}{how} --out NEW.safetensors"
+        f"tabench convert sam {path} --backbone {backbone.name}{how} --out NEW.safetensors"
     )
 
 
@@ -232,7 +166,7 @@ def _whose(values: Mapping[str, object]) -> str | None:
     return None
 
 
-def _no_weights(value: Tensor) -> str:
+def no_weights(value: Tensor) -> str:
     """Why a tensor cannot be a weight, whatever its shape; "" if it can."""
     if value.layout is not torch.strided or value.device.type != "cpu" or value.is_quantized:
         return "is no plain tensor"

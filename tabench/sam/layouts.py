@@ -90,7 +90,7 @@ def find_state(content: object, keys: Iterable[str], name: str | None = None) ->
     if len(places) > 1:
         raise CheckpointError(
             f"holds weights of SAM {len(places)} times: {shown(place.name for place in places)}",
-            hint="choose one: tabench weights convert FILE --key NAME --out NEW.safetensors",
+            hint="choose one: tabench convert sam FILE --key NAME --out NEW.safetensors",
         )
     if places:
         found = _taken(places[0])

@@ -11,8 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
@@ -28,6 +30,21 @@ def _unique(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
     return values
 
 
+def _named_augmentation(value: Any) -> Any:
+    """What `true` and `false` meant before there were two augmentations."""
+    return ("clean" if value else "none") if isinstance(value, bool) else value
+
+
+def _written_augmentation(name: str) -> bool | str:
+    """As records had it before there were two: the ids of their cells stay."""
+    return {"none": False, "clean": True}.get(name, name)
+
+
+Augment = Annotated[
+    Literal["none", "clean", "paper"],
+    BeforeValidator(_named_augmentation),
+    PlainSerializer(_written_augmentation),
+]
 Count = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, ge=1)]
 Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_unique)]
@@ -111,21 +128,31 @@ class TrainPart(Frozen):
         embedding_lr: Rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and
             only these rows tell them apart, so a short run gains from a faster one.
         weight_decay: L2 penalty added to the gradient (not decoupled).
+        eps: Added to the root of Adam's second moment.
         warmup: Share of all steps with a linear ramp from 0; then linear to 0.
+        warmup_length: "whole" rounds the ramp's length down to whole steps, "exact" takes it as it is.
         precision: "fp32" or "bf16" (autocast).
-        augment: Zoom-crop and flip.
+        augment: "none", "clean" or "paper", the released code's own resampling; docs/methods.md says how they
+            differ. `true` and `false` mean "clean" and "none", and are what is written for them.
+        last_batch: Where an epoch's images do not divide into batches: "short" takes what is left, "filled"
+            repeats the epoch's first images, so that every batch has `batch_size`.
         task_weights: Loss weight of each task, divided by their sum; a task not named weighs 1.
         max_steps: Stop after this many optimiser steps; 0 = no limit.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("eps", "warmup_length", "last_batch")
 
     epochs: Positive = 200
     batch_size: Positive = 4
     lr: Annotated[float, Field(strict=True, gt=0)] = 1e-3
     embedding_lr: Annotated[float, Field(strict=True, gt=0)] = 1.0
     weight_decay: Annotated[float, Field(strict=True, ge=0)] = 1e-6
+    eps: Annotated[float, Field(strict=True, gt=0)] = 1e-8
     warmup: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.05
+    warmup_length: Literal["whole", "exact"] = "whole"
     precision: Literal["fp32", "bf16"] = "fp32"
-    augment: Annotated[bool, Field(strict=True)] = True
+    augment: Augment = "clean"
+    last_batch: Literal["short", "filled"] = "short"
     task_weights: dict[str, Annotated[float, Field(strict=True, gt=0)]] = {}
     max_steps: Count = 0
 

@@ -82,6 +82,12 @@ def expand(
             where=f"{where}.evaluation.val_split",
             hint=_holdout_hint(dataset.name),
         )
+    if train.augment == "paper" and not DATASETS.get(dataset.name).paper_augmentation:
+        raise SpecError(
+            f"the released code has no augmentation for '{dataset.name}'",
+            where=f"{where}.train.augment",
+            hint='use "clean" or "none"',
+        )
     rows = [_method(name, {}, settings, f"{where}.methods.{name}") for name in experiment.axes.methods]
     for number, row in enumerate(settings.variants):
         rows.append(_method(row.method, row.params, settings, f"{where}.variants.{number}"))

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 RGB = npt.NDArray[np.uint8]
@@ -37,6 +38,11 @@ class MetricInfo:
     unit: str
     better: str
     digits: int = 2
+
+
+def in_single(raw: Tensor) -> Tensor:
+    """Channels in float32 whatever the autocast; those that have more digits stay as they are."""
+    return raw.to(torch.promote_types(raw.dtype, torch.float32))
 
 
 class Evaluation(ABC):
@@ -127,7 +133,10 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """Mean loss over valid pixels, a scalar; 0 (with gradient) if no pixel is valid."""
+        """Mean loss over valid pixels, a scalar; 0 (with gradient) if no pixel is valid.
+
+        In float32, or in float64 where the channels are: see `in_single`.
+        """
 
     @abstractmethod
     def evaluation(self, protocol: str) -> Evaluation:

@@ -7,11 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tabench.tasks.base import RGB, Task
+from tabench.tasks.base import RGB, Task, in_single
 from tabench.tasks.colours import IGNORE, class_colours
 
 
@@ -29,21 +28,21 @@ class BinaryTask(Task):
     colours: ClassVar[tuple[tuple[int, int, int], tuple[int, int, int]]] = ((40, 60, 90), (255, 215, 80))
 
     def activate(self, raw: Tensor) -> Tensor:
-        """Sigmoid of the channel (B, 1, H, W), float32."""
-        return raw.float().sigmoid()
+        """Sigmoid of the channel (B, 1, H, W)."""
+        return in_single(raw).sigmoid()
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """Balanced cross-entropy (Xie and Tu, HED), a mean over the batch's valid pixels, float32.
+        """Balanced cross-entropy (Xie and Tu, HED), a mean over the batch's valid pixels.
 
         With the share of negatives as weight, a batch of one class alone gives 0: the convention's own limit.
         """
-        scores, labels = raw.float()[:, 0], target
+        scores, labels = in_single(raw)[:, 0], target
         valid = labels != IGNORE
         count = valid.sum().clamp(min=1)
         if self.positive_weight is None:
-            weight = (labels == 0).sum() / count
+            weight = (labels == 0).sum().to(scores.dtype) / count
         else:
-            weight = torch.tensor(self.positive_weight, device=raw.device)
+            weight = scores.new_tensor(self.positive_weight)
         positive = weight * F.softplus(-scores).where(labels == 1, 0.0).sum()
         negative = (1 - weight) * F.softplus(scores).where(labels == 0, 0.0).sum()
         return (positive + negative) / count

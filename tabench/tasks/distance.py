@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tabench.tasks.averaging import PixelAverage, Values, valid_pixels, valid_there
-from tabench.tasks.base import RGB, Evaluation, Task
+from tabench.tasks.base import RGB, Evaluation, Task, in_single
 from tabench.tasks.colours import depth_colours
 
 
@@ -26,13 +26,14 @@ class Distance(Task):
     remarks: ClassVar[tuple[str, ...]] = ()
 
     def activate(self, raw: Tensor) -> Tensor:
-        """The raw channel (B, 1, H, W) as float32, in the target's unit."""
-        return raw.float()
+        """The raw channel (B, 1, H, W), in the target's unit."""
+        return in_single(raw)
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """Mean |prediction - target| over the batch's valid pixels, in the target's unit, float32."""
+        """Mean |prediction - target| over the batch's valid pixels, in the target's unit."""
         valid = target.sum(dim=1, keepdim=True) != 0
-        error = torch.where(valid, (raw.float() - target.float()).abs(), 0.0)
+        raw = in_single(raw)
+        error = torch.where(valid, (raw - target.to(raw.dtype)).abs(), 0.0)
         return error.sum() / valid.sum().clamp(min=1)
 
     def evaluation(self, protocol: str) -> Evaluation:

@@ -6,14 +6,15 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from tabench.tasks.averaging import PixelAverage, Values, valid_pixels, valid_there
-from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task
+from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task, in_single
 from tabench.tasks.colours import normal_colours
 
-EPSILON = 1e-6  # length below which a raw vector is not scaled up to 1; bounds the gradient
+EPSILON = 1e-6  # length of a raw vector below which its gradient grows no further
 THRESHOLDS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}  # degrees
 
 
@@ -32,13 +33,17 @@ class Normals(Task):
     )
 
     def activate(self, raw: Tensor) -> Tensor:
-        """Raw channels (B, 3, H, W) scaled to unit length, float32."""
-        return F.normalize(raw.float(), dim=1, eps=EPSILON)
+        """Raw channels (B, 3, H, W) scaled to unit length; see `unit`."""
+        return unit(in_single(raw))
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """1 - mean dot product over the batch's valid pixels, in 0..2, float32."""
+        """1 - mean dot product over the batch's valid pixels, in 0..2.
+
+        Targets are taken as they are, as in the authors' code: one that is shorter than 1 weighs less.
+        """
         valid = target.sum(dim=1) != 0
-        dot = (self.activate(raw) * target.float()).sum(dim=1)
+        prediction = self.activate(raw)
+        dot = (prediction * target.to(prediction.dtype)).sum(dim=1)
         return (1 - dot).where(valid, 0.0).sum() / valid.sum().clamp(min=1)
 
     def evaluation(self, protocol: str) -> Evaluation:
@@ -64,6 +69,22 @@ class Normals(Task):
         angle = angles(prediction.astype(np.float64), target.astype(np.float64))
         error = np.minimum(angle / 90, 1)
         return np.where(valid_pixels(target), error, np.nan).astype(np.float32)
+
+
+def unit(raw: Tensor) -> Tensor:
+    """Vectors (B, 3, H, W) scaled to length 1, with gradients at right angles to them however short they are.
+
+    The derivative is that of raw / |raw| as long as |raw| is at least `EPSILON`; below, its length is what it
+    would be at that length, so that it stays bounded, and its direction is right. A vector of 0 stays 0; it
+    has no direction, and the gradient that reaches it points where it is to go.
+    """
+    usual = F.normalize(raw, dim=1, eps=EPSILON)
+    fixed = raw.detach()
+    largest = fixed.abs().amax(dim=1, keepdim=True)
+    short = (torch.linalg.vector_norm(fixed, dim=1, keepdim=True) < EPSILON) & (largest > 0)
+    # the squares of very short vectors are 0 in float32: they are scaled up before they are measured
+    direction = F.normalize(fixed / largest.where(short, 1.0), dim=1)
+    return F.normalize(direction + (raw - fixed) / EPSILON, dim=1).where(short, usual)
 
 
 class _PascalAngles(PixelAverage):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.nn import functional as F
 
-from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task
+from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task, in_single
 from tabench.tasks.colours import IGNORE, class_colours, class_palette
 from tabench.tasks.confusion import ConfusionEvaluation
 
@@ -27,11 +27,11 @@ class Segmentation(Task):
     )
 
     def activate(self, raw: Tensor) -> Tensor:
-        """Log-softmax over the channels (B, C, H, W), float32."""
-        return F.log_softmax(raw.float(), dim=1)
+        """Log-softmax over the channels (B, C, H, W)."""
+        return F.log_softmax(in_single(raw), dim=1)
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """Mean negative log-likelihood over the batch's labelled pixels, float32."""
+        """Mean negative log-likelihood over the batch's labelled pixels."""
         # flattened: CUDA has no deterministic backward for the 2-D form
         scores = self.activate(raw).permute(0, 2, 3, 1).reshape(-1, raw.shape[1])
         labels = target.reshape(-1)

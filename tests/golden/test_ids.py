@@ -33,13 +33,13 @@ CANONICAL = (
 )
 
 PAPER = {  # seed 0 of experiments/nyuv2.toml, profile "paper", on a made-up fingerprint and checkpoint
-    "ta-lora": "37b2e3f3b3802f04",
-    "ta-lora-cp": "8f3c3aad4bf51dd1",
-    "lora-stl": "2cd960620af86c4b",
-    "lora-hps": "cf9d69c5659b24e3",
-    "full-stl": "590e2e56829262ba",
-    "full-hps": "ef20aa15324a32b9",
-    "frozen": "4dd512b0a8b91227",
+    "ta-lora": "616d9434175a2e1b",
+    "ta-lora-cp": "21c13115c6b4a747",
+    "lora-stl": "1290955a5264cb82",
+    "lora-hps": "5f9b8ef663ecbbd8",
+    "full-stl": "424c1ddaaf062730",
+    "full-hps": "6392516801807362",
+    "frozen": "632bac169d542d25",
 }
 
 
@@ -47,6 +47,19 @@ def test_canonical_form_is_pinned_byte_for_byte() -> None:
     cell = Cell.model_validate_json(CANONICAL)
     assert cell.canonical() == CANONICAL
     assert cell.id == hashlib.sha256(CANONICAL.encode()).hexdigest()[:16] == "e7d71d60cbfa36d6"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "written"),
+    [("true", '"clean"', "true"), ("false", '"none"', "false"), ("true", '"paper"', '"paper"')],
+)
+def test_an_augmentation_by_name_is_the_one_that_records_have_as_true_or_false(
+    old: str, new: str, written: str
+) -> None:
+    cell = Cell.model_validate_json(CANONICAL.replace('"augment":true', f'"augment":{new}'))
+    assert cell.canonical() == CANONICAL.replace('"augment":true', f'"augment":{written}')
+    before = Cell.model_validate_json(CANONICAL.replace('"augment":true', f'"augment":{old}'))
+    assert (cell.id == before.id) == (old == written)
 
 
 @pytest.mark.parametrize("method", PAPER)

@@ -10,6 +10,7 @@ from tiny_run import write_scenes
 from tabench.data.augmentation import FlipTurn, ZoomFlip
 from tabench.data.loading import batches, evaluation_batches
 from tabench.data.scenes import SCENES
+from tabench.data.transforms import PAPER
 
 pytestmark = [
     pytest.mark.gpu,
@@ -17,7 +18,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("kind", [ZoomFlip(), FlipTurn()], ids=["zoom", "turn"])
+@pytest.mark.parametrize("kind", [ZoomFlip(), ZoomFlip(PAPER), FlipTurn()], ids=["zoom", "paper", "turn"])
 @pytest.mark.parametrize("epoch", range(8))
 def test_augmentation_equals_numpys_and_waits_for_nothing(kind, epoch):
     samples = samples_of(epoch, 4, 72, 96, labels_only=isinstance(kind, FlipTurn))
@@ -31,7 +32,7 @@ def test_augmentation_equals_numpys_and_waits_for_nothing(kind, epoch):
     assert_equal(found, [kind.one(s, 5, epoch, index) for index, s in enumerate(samples)], "cuda")
 
 
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("augment", ["none", "clean", "paper"])
 def test_batches_equal_those_of_the_cpu(tmp_path, augment):
     split = SCENES.split(write_scenes(tmp_path / "rooms"), "train")
     options = {"seed": 3, "epoch": 1, "batch_size": 2, "augment": augment, "start": 1}

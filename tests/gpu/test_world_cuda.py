@@ -47,7 +47,7 @@ setting = make_setting(
 )
 share, found = (world.rank, world.size), {}
 for step, batch in enumerate(
-    batches(setting.train, seed=0, epoch=0, batch_size=3, augment=True, device=device, share=share)
+    batches(setting.train, seed=0, epoch=0, batch_size=3, augment="clean", device=device, share=share)
 ):  # of 4 images: the second batch has one
     step_gradient(model, setting, batch, step)
     found |= {f"{step} {n}": p.grad.cpu() for n, p in model.named_parameters() if p.grad is not None}

@@ -30,7 +30,7 @@ def test_verify_finds_no_problem_and_says_what_is_missing(root):
 
 
 def test_every_frame_reads_and_augments_to_the_contract(root):
-    for batch in batches(NYUV2.split(root, "train"), seed=0, epoch=0, batch_size=4, augment=True):
+    for batch in batches(NYUV2.split(root, "train"), seed=0, epoch=0, batch_size=4, augment="clean"):
         assert batch.image.shape[1:] == (3, 96, 128)
         assert 0 <= float(batch.image.min()) <= float(batch.image.max()) <= 1
         label, depth, normal = (batch.targets[kind] for kind in ("label", "depth", "normal"))

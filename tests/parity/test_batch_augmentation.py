@@ -15,7 +15,7 @@ from tabench.data.augmentation import FlipTurn, ZoomFlip
 from tabench.data.base import Augmentation
 from tabench.data.batch_warp import warp_batch
 from tabench.data.batch_zoom import zoom_flip_batch
-from tabench.data.transforms import FACTORS, Transform, augment, window
+from tabench.data.transforms import CLEAN, FACTORS, PAPER, Transform, augment, window
 from tabench.data.warp import Warp, warp
 
 SEEDS = st.integers(0, 2**32)
@@ -34,13 +34,14 @@ def transforms(draw: st.DrawFn, height: int, width: int) -> Transform:
     )
 
 
+@pytest.mark.parametrize("way", [CLEAN, PAPER], ids=["clean", "paper"])
 @given(st.data(), SEEDS, SIZES, st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
-def test_zoom_and_flip(data, seed, size, count):
+@settings(max_examples=40, deadline=None)
+def test_zoom_and_flip(way, data, seed, size, count):
     samples = samples_of(seed, count, *size)
     drawn = [data.draw(transforms(*size)) for _ in samples]
-    found = zoom_flip_batch(*stacked(samples), drawn)
-    assert_equal(found, [augment(s, t) for s, t in zip(samples, drawn, strict=True)])
+    found = zoom_flip_batch(*stacked(samples), drawn, way)
+    assert_equal(found, [augment(s, t, way) for s, t in zip(samples, drawn, strict=True)])
 
 
 WARPS = st.builds(Warp, st.booleans(), st.floats(-20, 20), st.floats(0.75, 1.25))
@@ -54,7 +55,7 @@ def test_flip_rotation_and_scale(seed, size, warps):
     assert_equal(found, [warp(s, w) for s, w in zip(samples, warps, strict=True)])
 
 
-@pytest.mark.parametrize("kind", [ZoomFlip(), FlipTurn()], ids=["zoom", "turn"])
+@pytest.mark.parametrize("kind", [ZoomFlip(), ZoomFlip(PAPER), FlipTurn()], ids=["zoom", "paper", "turn"])
 @given(SEEDS, st.integers(0, 300), st.lists(st.integers(0, 5000), min_size=1, max_size=4))
 @settings(max_examples=40, deadline=None)
 def test_the_recipes_own_draws(kind: Augmentation, seed: int, epoch: int, indices: list[int]):

@@ -104,7 +104,7 @@ def _losses(
     found: list[float] = []
     while len(found) < steps:
         size = cell.train.batch_size
-        for batch in batches(train, seed=seed, epoch=len(found), batch_size=size, augment=False):
+        for batch in batches(train, seed=seed, epoch=len(found), batch_size=size, augment="none"):
             set_lr(optimizer, cell.train.lr * lr_factor(len(found), steps, cell.train.warmup))
             if double:
                 batch = batch._replace(image=batch.image.double())

@@ -38,6 +38,25 @@ def test_every_hyper_parameter_is_written_out(tmp_path: Path) -> None:
     assert cells["ta-lora"].method.params["ranks"] == (8, 8, 3)
 
 
+def test_augmentations_are_set_by_name_or_as_before(tmp_path: Path) -> None:
+    (cell, *_), (same, *_), (none, *_), (paper, *_) = (
+        samples.cells(tmp_path, f"train.augment={value}") for value in ("true", "clean", "false", "paper")
+    )
+    assert cell.id == same.id == samples.cells(tmp_path)[0].id
+    assert [c.train.augment for c in (cell, none, paper)] == ["clean", "none", "paper"]
+    assert len({cell.id, none.id, paper.id}) == 3
+
+
+def test_an_augmentation_that_a_dataset_does_not_have_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    resolved = replace(samples.RESOLVED, dataset_name="figures")
+    options = ["dataset.name=figures", 'dataset.tasks=["segmentation"]', "train.task_weights={}"]
+    assert expand(samples.small(tmp_path), "demo", resolved, options)
+    with pytest.raises(SpecError, match="no augmentation for 'figures'") as caught:
+        expand(samples.small(tmp_path), "demo", resolved, [*options, "train.augment=paper"])
+    assert caught.value.where is not None
+    assert caught.value.where.endswith("profiles.demo.train.augment")
+
+
 def test_a_default_written_out_is_the_same_cell(tmp_path: Path) -> None:
     rank = METHODS.get("lora-stl").defaults["rank"]
     plain, written = samples.cells(tmp_path), samples.cells(tmp_path, f"methods.lora-stl.rank={rank}")

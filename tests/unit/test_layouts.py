@@ -112,7 +112,7 @@ def test_several_are_named_and_one_can_be_chosen(state: State, tmp_path: Path) -
     other = {key: value + 1 for key, value in state.items()}
     text = refused({"model": state, "model_ema": prefixed(other, "module.")}, tmp_path / "a.pth")
     assert "holds weights of SAM 2 times: 'model', 'model_ema.module'" in text
-    assert "tabench weights convert FILE --key NAME" in text
+    assert "tabench convert sam FILE --key NAME" in text
     found, _ = convert(TINY, tmp_path / "a.pth", key="model_ema.module")
     assert all(torch.equal(found[key], value) for key, value in other.items())
     with pytest.raises(
@@ -141,7 +141,7 @@ def test_fine_tuned_weights_are_completed_by_a_command(
     for part in ("misses 17 keys ('prompt_encoder.", "unknown 2 keys ('head.weight', 'epoch')"):
         assert part in text
     words = text.partition("tabench ")[2].replace("WHOLE", "whole").replace("NEW", "new").split()
-    assert words[:3] == ["weights", "convert", "tuned.pth"]
+    assert words[:3] == ["convert", "sam", "tuned.pth"]
     assert call(*words) == 0
     assert "17 keys" in capsys.readouterr().out
     loaded = load_checkpoint(VIT_NANO, Path("new.safetensors"))

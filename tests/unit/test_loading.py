@@ -4,12 +4,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nyu_folder import image_arrays, save, write_folder
+from torch.utils.data import DistributedSampler
 
 from tabench.data import loading
 from tabench.data.base import Split
 from tabench.data.loading import batch_count, batches, evaluation_batches
 from tabench.data.nyuv2 import NYUV2
-from tabench.errors import DataError
+from tabench.errors import DataError, SpecError
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def assert_same(a, b, tolerance=0.0):
 
 
 def test_shapes_and_types(split):
-    batch = next(batches(split, seed=0, epoch=0, batch_size=3, augment=True))
+    batch = next(batches(split, seed=0, epoch=0, batch_size=3, augment="clean"))
     assert batch.image.shape == (3, 3, 12, 16)
     assert batch.image.dtype == torch.float32
     assert batch.targets["label"].shape == (3, 12, 16)
@@ -38,7 +39,10 @@ def test_shapes_and_types(split):
     assert [split.ids[i] for i in batch.indices] == list(batch.ids)
 
 
-@given(st.integers(0, 99), st.integers(0, 9), st.integers(1, 9), st.booleans(), st.integers(0, 3))
+AUGMENT = st.sampled_from(["none", "clean", "paper"])
+
+
+@given(st.integers(0, 99), st.integers(0, 9), st.integers(1, 9), AUGMENT, st.integers(0, 3))
 @settings(max_examples=25, deadline=None)
 def test_starting_later_gives_the_tail_of_the_full_pass(split, seed, epoch, size, augment, ahead):
     options = {"seed": seed, "epoch": epoch, "batch_size": size, "augment": augment}
@@ -53,10 +57,10 @@ def test_starting_later_gives_the_tail_of_the_full_pass(split, seed, epoch, size
             assert_same(one, other)
 
 
-@given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 2))
+@given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 2), st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_the_shares_of_processes_are_the_batches_of_one(split, epoch, size, processes, ahead):
-    options = {"seed": 3, "epoch": epoch, "batch_size": size, "augment": True}
+def test_the_shares_of_processes_are_the_batches_of_one(split, epoch, size, processes, ahead, filled):
+    options = {"seed": 3, "epoch": epoch, "batch_size": size, "augment": "clean", "filled": filled}
     shares = [
         list(batches(split, **options, share=(rank, processes), prefetch=ahead)) for rank in range(processes)
     ]
@@ -65,10 +69,56 @@ def test_the_shares_of_processes_are_the_batches_of_one(split, epoch, size, proc
         assert sorted(len(part.ids) for part in parts) == sorted(
             len(whole.ids[rank::processes]) for rank in range(processes)
         )
-        found = {name: image for part in parts for name, image in zip(part.ids, part.image, strict=True)}
-        assert set(found) == set(whole.ids)
-        for name, image in zip(whole.ids, whole.image, strict=True):
-            assert torch.equal(found[name], image)
+        found = {at: image for part in parts for at, image in zip(part.indices, part.image, strict=True)}
+        assert set(found) == set(whole.indices)
+        for at, image in zip(whole.indices, whole.image, strict=True):
+            assert torch.equal(found[at], image)
+
+
+@given(st.integers(0, 9), st.integers(1, 17))
+@settings(max_examples=25, deadline=None)
+def test_a_filled_epoch_ends_with_what_it_began_with_as_torchs_sampler_does(split, epoch, size):
+    options = {"seed": 3, "epoch": epoch, "batch_size": size, "augment": "paper"}
+    short, filled = list(batches(split, **options)), list(batches(split, **options, filled=True))
+    assert len(filled) == len(short) == batch_count(7, size)
+    assert {batch.effective for batch in filled} == {size}
+    order = [name for batch in short for name in batch.ids]
+    shared = [
+        list(DistributedSampler(order, num_replicas=size, rank=rank, shuffle=False)) for rank in range(size)
+    ]
+    expected = [tuple(order[i] for i in ranks) for ranks in zip(*shared, strict=True)]
+    assert [batch.ids for batch in filled] == expected
+    for one, other in zip(filled, short, strict=True):
+        assert torch.equal(one.image[: len(other.ids)], other.image)
+
+
+def test_an_image_seen_twice_is_augmented_by_draws_of_its_own(split):
+    alike = 0
+    for epoch in range(8):
+        first, *_, last = batches(split, seed=0, epoch=epoch, batch_size=4, augment="paper", filled=True)
+        assert last.ids[3] == first.ids[0]
+        alike += torch.equal(last.image[3], first.image[0])
+    assert alike < 4  # factor, place and side agree now and then
+    first, *_, last = batches(split, seed=0, epoch=0, batch_size=4, augment="none", filled=True)
+    assert torch.equal(last.image[3], first.image[0])
+
+
+def test_an_augmentation_that_there_is_not_is_refused(split):
+    class Bare(Split):
+        def __len__(self):
+            return 1
+
+        @property
+        def ids(self):
+            return ["train/0"]
+
+        def load(self, index, *, draw=None):
+            return split.load(index)
+
+    with pytest.raises(SpecError, match="no augmentation of the released code"):
+        batches(Bare(), seed=0, epoch=0, batch_size=1, augment="paper")
+    with pytest.raises(ValueError, match="got True"):  # what it was called before there were two
+        batches(split, seed=0, epoch=0, batch_size=1, augment=True)
 
 
 @given(st.integers(1, 9), st.integers(1, 4))
@@ -82,8 +132,8 @@ def test_evaluation_batches_are_dealt_out_whole(split, size, processes):
 
 def test_an_images_augmentation_does_not_depend_on_batch_size(split):
     for epoch in (0, 1):
-        alone = {b.ids[0]: b for b in batches(split, seed=5, epoch=epoch, batch_size=1, augment=True)}
-        for batch in batches(split, seed=5, epoch=epoch, batch_size=4, augment=True):
+        alone = {b.ids[0]: b for b in batches(split, seed=5, epoch=epoch, batch_size=1, augment="clean")}
+        for batch in batches(split, seed=5, epoch=epoch, batch_size=4, augment="clean"):
             for at, name in enumerate(batch.ids):
                 assert torch.equal(batch.image[at], alone[name].image[0])
                 assert torch.equal(batch.targets["normal"][at], alone[name].targets["normal"][0])
@@ -92,7 +142,7 @@ def test_an_images_augmentation_does_not_depend_on_batch_size(split):
 def test_epochs_and_seeds_change_order_and_augmentation(split):
     def one_pass(seed, epoch):
         found = {}
-        for batch in batches(split, seed=seed, epoch=epoch, batch_size=7, augment=True):
+        for batch in batches(split, seed=seed, epoch=epoch, batch_size=7, augment="clean"):
             found["order"] = batch.indices
             found["images"] = batch.image[torch.tensor(batch.indices).argsort()]
         return found
@@ -112,14 +162,14 @@ def test_evaluation_reads_every_image_once_in_order_as_it_is(split):
 
 
 def test_without_augmentation_images_are_as_stored(split):
-    batch = next(batches(split, seed=3, epoch=2, batch_size=7, augment=False))
+    batch = next(batches(split, seed=3, epoch=2, batch_size=7, augment="none"))
     for at, index in enumerate(batch.indices):
         np.testing.assert_array_equal(batch.image[at], np.moveaxis(image_arrays(index)["image"], 2, 0))
 
 
 def test_batch_size_must_be_positive(split):
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
-        batches(split, seed=0, epoch=0, batch_size=0, augment=False)
+        batches(split, seed=0, epoch=0, batch_size=0, augment="none")
 
 
 def test_a_broken_file_is_reported_through_the_background_thread(tmp_path):
@@ -140,11 +190,11 @@ def test_images_of_different_size_cannot_share_a_batch(tmp_path):
         list(evaluation_batches(opened, 2))
 
 
-@given(st.integers(0, 99), st.integers(0, 9), st.integers(1, 5), st.booleans(), st.integers(0, 3))
+@given(st.integers(0, 99), st.integers(0, 9), st.integers(1, 5), AUGMENT, st.integers(0, 3))
 @settings(max_examples=20, deadline=None)
 def test_a_device_gets_the_same_batches_as_the_cpu(split, seed, epoch, size, augment, ahead):
     """The way of batches to a device, with the CPU in its place; `tests/gpu` has a real one."""
-    options = {"seed": seed, "epoch": epoch, "batch_size": size, "augment": augment}
+    options = {"seed": seed, "epoch": epoch, "batch_size": size, "augment": augment, "filled": True}
     expected = list(batches(split, **options))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "elsewhere", lambda device: True)
@@ -160,7 +210,7 @@ def test_a_device_gets_the_same_batches_as_the_cpu(split, seed, epoch, size, aug
 @pytest.mark.parametrize("kinds", [{"label"}, {"normal", "depth"}, {"label", "other"}])
 def test_unwanted_targets_are_left_out_and_change_nothing_else(split, monkeypatch, elsewhere, kinds):
     monkeypatch.setattr(loading, "elsewhere", lambda device: elsewhere)
-    options = {"seed": 1, "epoch": 4, "batch_size": 2, "augment": True, "device": torch.device("cpu")}
+    options = {"seed": 1, "epoch": 4, "batch_size": 2, "augment": "clean", "device": torch.device("cpu")}
     for one, other in zip(batches(split, **options, kinds=kinds), batches(split, **options), strict=True):
         wanted = {kind: target for kind, target in other.targets.items() if kind in kinds}
         assert_same(one, other._replace(targets=wanted))
@@ -181,7 +231,7 @@ def test_a_split_that_augments_by_itself_does_so_for_a_device_too(split, monkeyp
             return split.load(index, draw=draw)
 
     monkeypatch.setattr(loading, "elsewhere", lambda device: True)
-    options = {"seed": 1, "epoch": 2, "batch_size": 3, "augment": True, "device": torch.device("cpu")}
+    options = {"seed": 1, "epoch": 2, "batch_size": 3, "augment": "clean", "device": torch.device("cpu")}
     only = next(batches(Own(), **options, kinds={"depth"}))
     assert_same(only, next(batches(split, **options, kinds={"depth"})), tolerance=1e-6)
     for one, other in zip(batches(Own(), **options), batches(split, **options), strict=True):

@@ -28,6 +28,20 @@ def test_schedule_against_the_formula() -> None:
     assert lr_factor(total, total, warmup) == 0.0
 
 
+@pytest.mark.parametrize(("total", "warmup"), [(24, 0.05), (39_800, 0.05), (10, 0.0), (7, 1.0), (3, 0.1)])
+def test_an_exact_warmup_is_the_released_codes_lambda(total: int, warmup: float) -> None:
+    ramp = total * warmup  # a float there
+
+    def rule(step: int) -> float:
+        if step < ramp:
+            return float(step) / float(max(1, ramp))
+        return max(0.0, float(total - step) / float(max(1, total - ramp)))
+
+    assert all(lr_factor(step, total, warmup, exact=True) == rule(step) for step in range(total + 1))
+    alike = all(lr_factor(step, total, warmup) == rule(step) for step in range(total + 1))
+    assert alike == (ramp == int(ramp))
+
+
 def test_schedule_without_warmup_starts_at_the_peak_and_all_warmup_has_no_zero_division() -> None:
     assert lr_factor(0, 2, 0.05) == 1.0
     assert lr_factor(3, 4, 1.0) == 0.75
@@ -35,7 +49,8 @@ def test_schedule_without_warmup_starts_at_the_peak_and_all_warmup_has_no_zero_d
 
 def test_weight_decay_is_an_l2_penalty_on_the_gradient() -> None:
     weight = torch.nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
-    optimizer = build_optimizer({"weight": weight}, TrainPart(lr=0.1, weight_decay=0.5))
+    optimizer = build_optimizer({"weight": weight}, TrainPart(lr=0.1, weight_decay=0.5, eps=1e-9))
+    assert optimizer.defaults["eps"] == 1e-9
     weight.grad = torch.tensor([3.0], dtype=torch.float64)
     optimizer.step()
     # the first Adam step is lr * g / (|g| + eps) with g = gradient + decay * weight = 4

@@ -13,6 +13,7 @@ from tabench.tasks.normals import EPSILON, Normals
 from tabench.tasks.segmentation import Segmentation
 
 TASK_SHAPES = [(Segmentation, 5), (Depth, 1), (Disparity, 1), (Normals, 3)]
+BINARY = {"saliency": None, "edges": 0.95}
 
 
 def target_of(task, seed=0, images=2, size=(4, 5)):
@@ -67,6 +68,27 @@ def test_loss_and_gradient_equal_the_definition(kind, channels):
     (expected_gradient,) = torch.autograd.grad(expected, raw)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     torch.testing.assert_close(gradient, expected_gradient, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("kind", "channels"), TASK_SHAPES)
+def test_channels_in_double_precision_have_a_loss_in_double_precision(kind, channels):
+    task, generator = kind(channels), torch.Generator().manual_seed(0)
+    raw = torch.randn(2, channels, 4, 5, generator=generator, dtype=torch.float64)
+    target = target_of(task)
+    target = target.double() if target.is_floating_point() else target
+    assert task.activate(raw).dtype == torch.float64
+    assert task.loss(raw, target).item() == pytest.approx(float(dense_loss(task, raw, target)), rel=1e-14)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_binary_losses_keep_double_precision_too(name):
+    raw = torch.randn(2, 1, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    target = torch.randint(-1, 2, (2, 4, 5), generator=torch.Generator().manual_seed(1))
+    yes, no = raw[:, 0][target == 1], raw[:, 0][target == 0]
+    weight = BINARY[name] or len(no) / (len(yes) + len(no))
+    total = weight * F.softplus(-yes).sum() + (1 - weight) * F.softplus(no).sum()
+    found = TASKS.get(name)(1).loss(raw, target)
+    assert found.item() == pytest.approx(total.item() / (len(yes) + len(no)), rel=1e-14)
 
 
 @pytest.mark.parametrize(("kind", "channels"), TASK_SHAPES)
@@ -131,6 +153,41 @@ def test_normals_loss_spans_zero_to_two():
     assert float(task.loss(target * 7, target)) == pytest.approx(0, abs=1e-6)
     assert float(task.loss(-target * 0.1, target)) == pytest.approx(2, abs=1e-6)
     torch.testing.assert_close(task.activate(torch.randn(2, 3, 4, 5)).norm(dim=1), torch.ones(2, 4, 5))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gradient_of_a_normal_is_tangent_and_bounded_however_short_it_is(dtype):
+    generator = torch.Generator().manual_seed(0)
+    target = target_of(Normals(3), images=1).to(dtype)
+    valid = target.sum(dim=1, keepdim=True) != 0
+    drawn = torch.randn(target.shape, generator=generator, dtype=torch.float64)
+    direction = drawn / drawn.norm(dim=1, keepdim=True)
+    rounding = 1e-5 if dtype == torch.float32 else 1e-12
+    expected = float(Normals(3).loss(direction.to(dtype), target))
+    tangent = target.double() - direction * (direction * target).sum(dim=1, keepdim=True)
+    for length in (1e3, 1.0, 2e-6, 0.9e-6, 1e-7, 1e-20, 1e-30):
+        raw = (direction * length).to(dtype).requires_grad_()
+        loss = Normals(3).loss(raw, target)
+        assert loss.item() == pytest.approx(expected, rel=rounding)
+        (gradient,) = torch.autograd.grad(loss, raw)
+        wanted = -tangent * valid / valid.sum() / max(length, EPSILON)
+        torch.testing.assert_close(
+            gradient.double(), wanted, rtol=rounding, atol=rounding * float(wanted.abs().max())
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_longer_normals_have_the_bits_of_torchs_normalize(dtype):
+    raw = torch.randn(2, 3, 8, 9, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    raw = torch.cat([raw, raw * 1e-4, torch.zeros_like(raw)])
+    results = []
+    for scaled in (Normals(3).activate, lambda x: F.normalize(x, dim=1, eps=EPSILON)):
+        leaf = raw.clone().requires_grad_()
+        value = scaled(leaf)
+        (value * torch.linspace(-1, 2, raw.numel(), dtype=dtype).view_as(raw)).sum().backward()
+        results.append((value.detach(), leaf.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
 
 
 def test_losses_learn_their_target():

@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from tabench.data.base import Sample
 from tabench.data.transforms import (
     FACTORS,
+    PAPER,
     Transform,
     augment,
     draw_transform,
@@ -140,6 +141,42 @@ def test_zoom_equals_torch_on_the_crop(factor):
     np.testing.assert_allclose(result.targets["depth"], depth, rtol=1e-6)
     label = interpolate(crop(sample.targets["label"][None]).double(), (24, 30), mode="nearest-exact")[0, 0]
     np.testing.assert_array_equal(result.targets["label"], label)
+
+
+@pytest.mark.parametrize("factor", [1.2, 1.5])
+@pytest.mark.parametrize("size", [(288, 384), (128, 256), (24, 31)])
+def test_the_papers_zoom_is_that_of_torch_interpolate(size, factor):
+    """What the released code calls: corners aligned, floor "nearest", and normals left as they are mixed."""
+    sample = sample_of(5, *size)
+    rows, columns = window(*size, factor)
+    result = augment(sample, Transform(factor, top=2, left=1), PAPER)
+
+    def resized(array, **how):
+        part = np.ascontiguousarray(array[..., 2 : 2 + rows, 1 : 1 + columns], np.float32)
+        return interpolate(torch.from_numpy(part).reshape(1, -1, rows, columns), size, **how)[0]
+
+    for found, source in [(result.image, sample.image), (result.targets["normal"], sample.targets["normal"])]:
+        expected = resized(source, mode="bilinear", align_corners=True)
+        torch.testing.assert_close(torch.from_numpy(found), expected, rtol=0, atol=1e-6)
+    label = resized(sample.targets["label"], mode="nearest")[0]
+    np.testing.assert_array_equal(result.targets["label"], label)
+    depth = resized(sample.targets["depth"], mode="nearest") / factor
+    np.testing.assert_array_equal(result.targets["depth"], depth)
+    length = np.linalg.norm(result.targets["normal"], axis=0)
+    assert ((length > 0.01) & (length < 0.99)).any(), "beside invalid pixels normals are shorter, and count"
+    flipped = augment(sample, Transform(factor, top=2, left=1, flip=True), PAPER).targets["normal"]
+    np.testing.assert_array_equal(flipped[1:, :, ::-1], result.targets["normal"][1:])
+    np.testing.assert_array_equal(flipped[0, :, ::-1], -result.targets["normal"][0])
+
+
+@given(st.integers(1, 600), st.integers(1, 600))
+@settings(max_examples=60, deadline=None)
+def test_the_papers_pixels_are_torchs_at_any_size(source, size):
+    line = torch.arange(source, dtype=torch.float32)[None, None]
+    np.testing.assert_array_equal(PAPER.nearest(size, source), interpolate(line, size, mode="nearest")[0, 0])
+    low, high, share = PAPER.bilinear(size, source)
+    expected = interpolate(line, size, mode="linear", align_corners=True)[0, 0]
+    np.testing.assert_allclose(low * (1 - share) + high * share, expected, rtol=1e-6, atol=1e-6)
 
 
 @given(SIZES, SIZES, SEEDS)

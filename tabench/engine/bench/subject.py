@@ -233,7 +233,7 @@ def _cell(job: Job, channels: Mapping[str, int]) -> Cell:
         ),
         backbone=BackbonePart(name=job.size, checkpoint="random"),
         method=MethodPart(name=job.method, params=METHODS.get(job.method).params(job.params)),
-        train=TrainPart(batch_size=job.batch, precision=job.precision, lr=_LR, augment=False),
+        train=TrainPart(batch_size=job.batch, precision=job.precision, lr=_LR, augment="none"),
         evaluation=EvaluationPart(),
         seed=0,
     )

@@ -1,0 +1,93 @@
+"""A training step's losses and gradients on a batch of one's own: no experiment, no dataset, no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import Tensor
+
+from tabench.data.base import Sample, Split
+from tabench.data.loading import Batch
+from tabench.engine.gradients import accumulate
+from tabench.engine.passes import Passes
+from tabench.engine.setting import Setting
+from tabench.engine.unit import units_of
+from tabench.errors import SpecError
+from tabench.sam.msam import MSam
+from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+from tabench.tasks.base import Task
+
+
+def own_gradients(
+    model: MSam,
+    tasks: Mapping[str, Task],
+    images: Tensor,
+    targets: Mapping[str, Tensor],
+    *,
+    weights: Mapping[str, float] | None = None,
+    orthogonality: float = 0.0,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    passes: Passes | None = None,
+) -> dict[str, float]:
+    """Set a model's gradients to those of one training step, by the code that training itself runs.
+
+    The model is used as it is: call `train()` first for dropout, which draws from torch's generator, and
+    `double()` for a step in float64 from the images to the gradients.
+
+    Args:
+        model: As `build_unit` makes it.
+        tasks: Task objects by the names that the model has, all of them or some.
+        images: (B, 3, H, W) in 0..1, of the model's type and on its device.
+        targets: By kind (`Task.needs`), as `Batch` has them.
+        weights: Loss weight of each task, divided by their sum; a task not named weighs 1.
+        orthogonality: Weight of the regulariser.
+        precision: "bf16" runs the model under autocast.
+        passes: How the step is cut; None takes all images and tasks at once.
+
+    Returns:
+        The total loss ("loss"), each task's mean loss over the images, and "regulariser" before its weight.
+
+    Raises:
+        SpecError: A task that the model does not have, weights that fit no task, or a target that is missing.
+        DivergedError: A loss is not finite.
+    """
+    unknown = [name for name in tasks if name not in model.channels]
+    if unknown or not tasks:
+        raise SpecError(f"no task '{', '.join(unknown)}'", hint=f"the model has: {', '.join(model.channels)}")
+    for name, task in tasks.items():
+        found = targets.get(task.needs)
+        if found is None or len(found) != len(images):
+            held = "none" if found is None else f"{len(found)}"
+            raise SpecError(f"'{name}' needs {len(images)} targets of kind '{task.needs}', got {held}")
+    cell = Cell(
+        dataset=DatasetPart(
+            name="own", fingerprint="", tasks=tuple(tasks), channels=tuple(model.channels[n] for n in tasks)
+        ),
+        backbone=BackbonePart(name=model.backbone.name, checkpoint=""),
+        method=MethodPart(name="own", params={"orthogonality": orthogonality}),
+        train=TrainPart(batch_size=len(images), precision=precision, task_weights=dict(weights or {})),
+        evaluation=EvaluationPart(),
+        seed=0,
+    )
+    (unit,) = units_of(cell, "shared")
+    device = next(model.parameters()).device
+    setting = Setting(cell, unit, tasks, _NoImages(), _NoImages(), device=device, passes=passes or Passes())
+    numbers = tuple(range(len(images)))
+    batch = Batch(tuple(f"image {number}" for number in numbers), numbers, images, dict(targets))
+    model.zero_grad(set_to_none=True)
+    return accumulate(model, setting, batch, 0)
+
+
+class _NoImages(Split):
+    """In the place of a dataset."""
+
+    def __len__(self) -> int:
+        return 0
+
+    @property
+    def ids(self) -> list[str]:
+        return []
+
+    def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
+        raise IndexError(index)
