@@ -35,6 +35,8 @@ class Entry:
         summary: One line for ``tabench list``.
         source: "tabench" or the distribution that added the entry.
         meta: Facts that must be known without importing the target (JSON values).
+        version: Of this package's own code behind the name; raised by hand whenever its results change.
+            (A task's metrics have a version of their own. Other packages' code is known by its source.)
     """
 
     name: str
@@ -42,6 +44,7 @@ class Entry:
     summary: str = ""
     source: str = "tabench"
     meta: Mapping[str, object] = field(default_factory=dict)
+    version: int = 1
 
 
 class Registry(Generic[T]):

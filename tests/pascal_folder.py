@@ -7,6 +7,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from tabench.data.pascal.classes import voc_palette
+
 PERSON = 15
 PARTS = ["head", "hair", "torso", "neck", "luarm", "rlarm", "rhand", "luleg", "llleg", "rfoot"]
 KINDS = (
@@ -22,8 +24,8 @@ KINDS = (
 def save_png(path: Path, array: np.ndarray, palette: bool = False) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(array)
-    if palette:  # colours in reverse, so that a reader of colours instead of indices is caught
-        picture.putpalette([255 - index for index in range(256) for _ in range(3)])
+    if palette:
+        picture.putpalette(voc_palette().ravel().tolist())
     picture.save(path)
     return path
 

@@ -28,8 +28,11 @@ def write_weights(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
+RECIPE = SCENES.recipe(seed=0, train=4, val=2, height=48, width=64)
+
+
 def write_scenes(root: Path) -> Path:
-    SCENES.make(root, SCENES.recipe(seed=0, train=4, val=2, height=48, width=64))
+    SCENES.make(root, RECIPE)
     return root
 
 
@@ -41,7 +44,10 @@ def make_cell(method: str, **changes: object) -> Cell:
     train = {"epochs": 2, "batch_size": 2, "task_weights": {"segmentation": 1, "depth": 1, "normals": 4}}
     return Cell(
         dataset=DatasetPart(
-            name="scenes", fingerprint="x", tasks=tuple(CHANNELS), channels=tuple(CHANNELS.values())
+            name="scenes",
+            fingerprint=SCENES.recipe_fingerprint(RECIPE),
+            tasks=tuple(CHANNELS),
+            channels=tuple(CHANNELS.values()),
         ),
         backbone=BackbonePart(name="sam_vit_nano", checkpoint="x", pixel_norm="sam"),
         method=MethodPart(name=method, params=METHODS.get(method).params(parts["params"])),  # type: ignore[arg-type]

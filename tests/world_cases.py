@@ -22,11 +22,12 @@ from tabench.engine import gradients
 from tabench.engine.checkpoint import Keeper
 from tabench.engine.evaluate import evaluate, validation_loss
 from tabench.engine.gradients import accumulate, image_losses, step_gradient
-from tabench.engine.loop import train_unit, trained_parameters
+from tabench.engine.loop import train_unit
 from tabench.engine.passes import Passes
 from tabench.engine.setting import Setting
+from tabench.engine.snapshot import trained_parameters
 from tabench.engine.world import World
-from tabench.errors import DivergedError, InterruptedRunError, TabenchError
+from tabench.errors import DivergedError, InterruptedRunError, SpecError, TabenchError
 from tabench.sam.msam import MSam
 from tabench.tasks.averaging import PixelAverage
 
@@ -182,6 +183,24 @@ def stopped(home: Path, world: World, folder: Path) -> dict[str, Any]:
     return {}
 
 
+def changing(home: Path, world: World, folder: Path) -> dict[str, Any]:
+    """A model that each process' own images change, and one that each process builds otherwise."""
+    said = []
+    for what in ("statistics", "start"):
+        model, setting = unit_of(home, "frozen", world)
+        norm = torch.nn.BatchNorm2d(model.backbone.out_chans)
+        model.image_encoder.neck[1] = norm
+        if what == "start":
+            norm.weight.data += world.rank
+        try:
+            with world.one_fate():
+                train_unit(model, setting, Keeper(folder, writes=world.chief))
+        except SpecError as error:
+            said.append(error.message)
+        world.over = False  # one_fate ends a world; here it goes on
+    return {"said": said}
+
+
 def lost(world: World) -> dict[str, Any]:
     """The last process is gone; the others find out."""
     if world.rank == world.size - 1:
@@ -216,6 +235,7 @@ def take_part(rank: int, home: Path) -> None:
         keep("stopped", lambda world: stopped(home, world, home / "stopped"))
         keep("diverged", partial(diverged, home))
         keep("unread", unread)
+        keep("changing", lambda world: changing(home, world, home / "changing"))
         keep("lost", lost)
         os._exit(0)  # one has gone: nothing is to be waited for
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tabench.errors import StoreError
-from tabench.store.atomic import explained
+from tabench.store.atomic import check_writable, explained
 
 SUMS = "SHA256SUMS"
 PACKED_ALREADY = (".png", ".webp", ".pdf", ".safetensors")  # nothing is gained by packing them again
@@ -73,10 +73,8 @@ def write_artifact(members: Iterable[Member], out: Path, progress: Progress | No
     """
     listed = sorted(members, key=lambda member: member.name)
     _check_names([member.name for member in listed])
+    check_place(out)
     with explained(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix != ".zip" and out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise StoreError("is there already", where=str(out), hint="choose another --out or remove it")
         temporary = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
             opened = _zip(temporary) if out.suffix == ".zip" else _folder(temporary)
@@ -90,6 +88,19 @@ def write_artifact(members: Iterable[Member], out: Path, progress: Progress | No
                 temporary.unlink(missing_ok=True)
             raise
     return out
+
+
+def check_place(out: Path) -> None:
+    """Find out whether an artifact can be written there; makes the folder above.
+
+    Raises:
+        StoreError: It cannot, or something is there already.
+    """
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix != ".zip" and out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise StoreError("is there already", where=str(out), hint="choose another --out or remove it")
+    check_writable(out.parent)
 
 
 Opener = Callable[[str, int], AbstractContextManager[IO[bytes]]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tabench.errors import TabenchError
+from tabench.report.circumstances import outside_code
 from tabench.report.judgement import Judgement, obstacle
 from tabench.report.published import read_published
 from tabench.report.reading import Results, read_results
@@ -57,6 +58,7 @@ class ExperimentFacts:
         backbone: Name and note of the pretrained weights.
         seeds: Seeds with records.
         machines: Distinct "device, CPU, platform" of the runs.
+        outside: What the runs took from other packages, see `outside_code`.
         environments: Distinct environments of the runs.
         commits: Commits the runs were made from; a "+" marks uncommitted changes.
         named: Done cells that the experiment file expands to as it is, without options.
@@ -85,6 +87,7 @@ class ExperimentFacts:
     backbone: str
     seeds: list[int]
     machines: list[str]
+    outside: list[str]
     environments: list[dict[str, Any]]
     commits: list[str]
     named: int
@@ -138,6 +141,7 @@ def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: 
         backbone=f"{first['backbone']['name']} ({first['backbone']['note']})",
         seeds=sorted({cell.record["cell"]["seed"] for cell in done.values()}),
         machines=sorted({_machine(cell.run) for cell in done.values() if cell.run}),
+        outside=outside_code(results),
         environments=_environments(results),
         commits=sorted({_commit(cell.run) for cell in done.values()} - {""}),
         named=len(named),
@@ -210,7 +214,7 @@ def _compared(results: Results) -> Compared | None:
 def _published(results: Results, spec: Path | None) -> tuple[int, list[Judgement]]:
     """Number of published values of the records' dataset, and those of its methods, judged."""
     name = results.report.get("published")
-    found = read_published(results, spec.parent / str(name)) if spec is not None and name else None
+    found = read_published(results, spec.parent / str(name) if spec is not None and name else None)
     if found is None:
         return 0, []
     judged = verdicts(results, found)

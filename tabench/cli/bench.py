@@ -83,6 +83,14 @@ def bench(
     Each measurement becomes a file in results/bench/<machine>/ as soon as it is there; a second
     call measures what is missing. Images and weights are random; neither changes the work.
     """
+    from tabench.store.atomic import check_writable
+
+    jobs = None
+    if not render and (suite is not None or backbone is not None):  # else the device decides
+        jobs = _jobs(suite or "", only, backbone, method, batch_size, repeats)
+    _check_methods(method)
+    for folder in (page.parent, *([] if render else [out])):
+        check_writable(folder)
     from tabench.report.bench_page import render_bench
 
     if render:
@@ -97,7 +105,7 @@ def bench(
 
     where = choose_device(device)
     place = Place(str(where), threads or usable_cores())
-    jobs = _jobs(suite or where.type.replace("cuda", "gpu"), only, backbone, method, batch_size, repeats)
+    jobs = jobs or _jobs(where.type.replace("cuda", "gpu"), only, None, method, batch_size, repeats)
     if where.type == "cuda":
         machine = torch.cuda.get_device_name(where)
     else:
@@ -119,6 +127,13 @@ def bench(
         raise TabenchError(f"{len(failures)} of {len(jobs)} measurements failed", where=failures[0])
 
 
+def _check_methods(names: list[str] | None) -> None:
+    from tabench.catalog import METHODS
+
+    for name in names or ():
+        METHODS.entry(name, where="--method")
+
+
 def _jobs(
     suite: str,
     only: list[str] | None,
@@ -133,8 +148,7 @@ def _jobs(
     from tabench.engine.bench import suites
     from tabench.engine.bench.sizes import find_size
 
-    for name in methods or ():
-        METHODS.entry(name, where="--method")
+    _check_methods(methods)
     if backbone is not None:
         find_size(backbone)
         jobs = suites.paths(methods or METHODS.names(), [backbone], [batch_size])

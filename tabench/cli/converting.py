@@ -59,17 +59,19 @@ def released(
 
     Every key is checked: nothing may be missing or left over, and what the code does not train must be SAM's.
     """
-    from safetensors.torch import save
-
     from tabench.catalog import BACKBONES, TASKS
-    from tabench.engine.released import convert_released
-    from tabench.sam.checkpoint import find_checkpoint, load_checkpoint, read_state
-    from tabench.store.atomic import write_bytes
+    from tabench.store.atomic import check_writable, write_bytes
 
     tasks = channels_of(channels)
     for name in tasks:
         TASKS.entry(name, where="--channels")
     geometry = BACKBONES.get(backbone, where="--backbone")
+    check_writable(out.parent)
+    from safetensors.torch import save  # imports torch: what is wrong with the words was told
+
+    from tabench.engine.released import convert_released
+    from tabench.sam.checkpoint import find_checkpoint, load_checkpoint, read_state
+
     fix = "give what torch.save(model.state_dict()) wrote"
     state = read_state(file, "weights of the released code", fix)
     sam = load_checkpoint(geometry, find_checkpoint(geometry, checkpoint))

@@ -34,7 +34,10 @@ def verify(
     dataset = DATASETS.get(name)
     with progress_bar(f"verifying {name}") as progress:
         found = dataset.verify(root, progress)
-        packs, removed = check_packs(name, found.fingerprint, progress) if found.fingerprint else ([], [])
+        packs: list[str] = []
+        removed: list[str] = []
+        if found.fingerprint:
+            packs, removed = check_packs(dataset, root, found.fingerprint, progress)
     found.warnings += removed
     if as_json:
         content = {

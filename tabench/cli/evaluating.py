@@ -9,6 +9,7 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import console, print_json, print_traces
+from tabench.cli.running import check_inputs
 
 if TYPE_CHECKING:
     from tabench.runs.executor import Outcome
@@ -39,7 +40,7 @@ def evaluate(
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Job, Options
     from tabench.runs.live import view_of
-    from tabench.runs.reuse import find_source, put_weights
+    from tabench.runs.reuse import Source, find_source, put_weights
     from tabench.store.index import read_index
     from tabench.store.layout import CellFolder, ExperimentFolder
 
@@ -47,6 +48,7 @@ def evaluate(
     results, name = asked.results, plan.experiment.name
     index = read_index(results, name)
     jobs: list[Job] = []
+    sources: list[Source] = []
     rows = []
     for job in plan.jobs():
         source = find_source(job.cell, index, results, name)
@@ -54,12 +56,15 @@ def evaluate(
         if isinstance(source, str):
             row["message"] = source
         else:
-            put_weights(source, job.cell, CellFolder(results, name, job.cell.id))
+            sources.append(source)
             row["weights_from"] = source.record.cell_id
             jobs.append(job)
         rows.append(row)
     outcomes: list[Outcome] = []
     if jobs:
+        check_inputs(plan, jobs, device)
+        for job, found in zip(jobs, sources, strict=True):
+            put_weights(found, job.cell, CellFolder(results, name, job.cell.id))
         ExperimentFolder(results, name).write_experiment(plan.experiment_json())
         with view_of(jobs, console(stderr=True)) as view:
             outcomes = EXECUTORS.get("inline")().run(jobs, Options(results, device, threads), view)

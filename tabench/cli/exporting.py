@@ -46,12 +46,13 @@ def artifact(
     A stranger can check it, render every table again without torch, and run a cell again: its README.md
     says how. BADGES.md lists the evidence for ACM's artifact badges.
     """
-    from tabench.artifact.archive import write_artifact
+    from tabench.artifact.archive import check_place, write_artifact
     from tabench.artifact.check import check_artifact
     from tabench.artifact.contents import contents, names_this_machine
     from tabench.provenance.checksum import sha256_file
     from tabench.store.cache import home_folder
 
+    check_place(out)
     names = [experiment_name(text) for text in experiments or _all(results)]
     given = dict(zip(names, experiments or names, strict=True))
     packed = contents(results, {name: _spec(text) for name, text in given.items()}, reports)

@@ -62,8 +62,8 @@ def describe(
 ) -> None:
     """Print a method's hyper-parameters and its parameters by group; needs no weights and no data."""
     from tabench.catalog import BACKBONES, METHODS
-    from tabench.engine.describe import describe as describe_method
     from tabench.spec.overrides import parse_set
+    from tabench.store.atomic import check_writable
 
     tasks = channels_of(channels)
     geometry = BACKBONES.get(backbone, where="--backbone")
@@ -73,6 +73,10 @@ def describe(
         path, value = parse_set(text)
         given[path[-1]] = value
     params = found.params(given, where="--set")
+    if figures is not None:
+        check_writable(figures)
+    from tabench.engine.describe import describe as describe_method  # imports torch: what is wrong was told
+
     described = describe_method(found, geometry, tasks, params)
     facts = described["all"]
     drawn: list[Path] = []

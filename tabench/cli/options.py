@@ -93,7 +93,8 @@ def find_experiment(text: str) -> Path:
     if path.suffix == ".toml" or path.is_file():
         return path
     folders = [Path("experiments"), Path(__file__).parents[2] / "experiments"]
-    known = {file.stem: file for folder in reversed(folders) for file in sorted(folder.glob("*.toml"))}
+    found = (file for folder in reversed(folders) for file in sorted(folder.glob("[!.]*.toml")))
+    known = {file.stem: file for file in found}
     if text in known:
         return known[text]
     close = nearest(text, known)

@@ -53,6 +53,8 @@ def print_plan(plan: Plan) -> None:
         say(f"note    {place.settings.note}")
     made = " (generated when it first runs)" if place.generate and not place.data_root.exists() else ""
     typer.echo(f"data    {place.resolved.dataset_name} in {place.data_root}{made}")
+    for note in plan.notes:
+        say(f"note    {note}")
     typer.echo(f"weights {place.checkpoint}\n")
     rows = []
     for planned in plan.cells:
@@ -81,6 +83,7 @@ def plan_json(plan: Plan, results: Path) -> dict[str, Any]:
         "note": place.settings.note,
         "dataset": place.resolved.dataset_name,
         "data_root": str(place.data_root),
+        "data_notes": plan.notes,
         "checkpoint": str(place.checkpoint),
         "results": str(results),
         "to_run": len(plan.open),
@@ -185,7 +188,7 @@ def experiment_name(text: str) -> str:
         path = options.find_experiment(text)
     except SpecError:
         return text
-    return load_experiment(path).name
+    return load_experiment(path, names=False).name
 
 
 def _row(known: Known | None, folder: CellFolder, label: str) -> dict[str, Any]:

@@ -49,6 +49,14 @@ def prepare(
         Path | None,
         typer.Option(metavar="FILE", help="nyuv2: splits.mat. Default: the public 795 / 654, built in."),
     ] = None,
+    allow_missing: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing",
+            help="cityscapes: leave out images that lack a file, instead of refusing. "
+            "Every plan and report says so.",
+        ),
+    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Bring a dataset's own archives into the layout that is trained on.
@@ -60,7 +68,10 @@ def prepare(
     from tabench.data.prepare.disk import readable
 
     with progress_bar(f"preparing {name}") as progress:
-        outcome = run(name, Request(tuple(sources), root, workers or _workers(), class_map, splits, progress))
+        asked = Request(
+            tuple(sources), root, workers or _workers(), class_map, splits, allow_missing, progress
+        )
+        outcome = run(name, asked)
     if as_json:
         print_json({"root": str(root), **vars(outcome)})
         return

@@ -27,6 +27,9 @@ def pretrain(
     as_json: options.JsonOption = False,
 ) -> None:
     """Pretrain sam_vit_nano on SAM's promptable objective over synthetic scenes kept apart for it."""
+    from tabench.store.atomic import check_writable
+
+    check_writable(out)  # before torch is imported, let alone a model trained
     from tabench.engine.pretrain import Recipe
     from tabench.engine.pretrain import pretrain as run
     from tabench.provenance.determinism import set_determinism

@@ -1,9 +1,8 @@
-"""``tabench run`` and ``tabench report``."""
+"""``tabench run``."""
 
 from __future__ import annotations
 
 import enum
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,14 +11,13 @@ import typer
 from tabench.cli import how, options
 from tabench.cli.app import app
 from tabench.cli.output import console, print_json, print_traces, progress_bar, say
-from tabench.cli.planning import experiment_name, plan_json, print_plan
+from tabench.cli.planning import plan_json, print_plan
+from tabench.cli.reporting import REPORTS, write_reports
 from tabench.errors import FAILURE_KINDS, SpecError, StoreError
 
 if TYPE_CHECKING:
     from tabench.runs.executor import Executor, Job, Options, Outcome
     from tabench.runs.plan import Plan
-
-REPORTS = Path("reports")
 
 
 class OnError(enum.StrEnum):
@@ -113,8 +111,16 @@ def run(
     if slurm and executor != "slurm":
         raise SpecError("--slurm is only read with --executor slurm", hint="add --executor slurm")
     settings = read_settings(slurm or ())
+    for kind in retry or ():
+        if kind not in (kinds := [*FAILURE_KINDS, "none"]):
+            hint = f"known: {', '.join(kinds)}"
+            raise SpecError(f"no kind of failure '{kind}'", where="--retry", hint=hint)
     plan = asked.plan(device)
     results = asked.results
+    if report and plan.experiment.published is not None:
+        from tabench.report.published import read_rows
+
+        read_rows(plan.experiment.published, [plan.resolution.resolved.dataset_name])  # before, not after
     if not as_json:
         print_plan(plan)
     outcomes: list[Outcome] = []
@@ -141,9 +147,9 @@ def run(
     )
     _check_processes(executor, jobs, place)
     if jobs:
-        _check_inputs(plan, "auto" if executor == "slurm" else device)  # the device is a node's
         folder = ExperimentFolder(results, plan.experiment.name)
         check_writable(folder.path)
+        check_inputs(plan, jobs, "auto" if executor == "slurm" else device)  # the device is a node's
         folder.write_experiment(plan.experiment_json())
         generate_data(plan)
         with view_of(jobs, console(stderr=True)) as view:
@@ -168,7 +174,7 @@ def run(
         print_traces(results, outcomes)
     if report and not interrupted:
         name = plan.experiment.name
-        _report(results, {name: REPORTS / name}, {name: plan.experiment.published}, as_json)
+        write_reports(results, {name: REPORTS / name}, {name: plan.experiment.published}, as_json)
     if failed and on_error is OnError.STOP:
         typer.echo("stopped after a failure: the same command goes on with the other cells", err=True)
         raise typer.Exit(1)
@@ -179,113 +185,12 @@ def run(
         raise typer.Exit(1)
 
 
-@app.command(
-    epilog="Examples:\n\n  tabench report\n\n  tabench report nyuv2\n\n"
-    "  tabench report nyuv2 --results results/reference --out reports/reference"
-)
-def report(
-    experiment: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[EXPERIMENT]...",
-            help="TOML files, or names of results. Default: every experiment in the results folder.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where one experiment is written. Default: reports/NAME."),
-    ] = None,
-    all_runs: Annotated[
-        bool,
-        typer.Option("--all-runs", help="A page for every run, however many. Default: for at most 1000."),
-    ] = False,
-    results: options.ResultsOption = options.RESULTS,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Render finished cells: pages, tables (LaTeX, CSV, Markdown), figures, and an overview of it all."""
-    from tabench.report.collector import uncollected
-
-    with uncollected():  # loads all that draws and tests
-        from tabench.report.overview import experiments
-    from tabench.store.index import read_states
-    from tabench.store.layout import ExperimentFolder
-
-    names = experiment or []
-    if out is not None and len(names) != 1:
-        raise SpecError("--out needs exactly one experiment", hint="name it, or leave --out away")
-    if not names:
-        for name in experiments(results):
-            ids = list(ExperimentFolder(results, name).read_experiment().get("cells") or {})
-            if "done" in read_states(results, name, ids).values():
-                names.append(name)
-            else:
-                typer.echo(f"{name}: no finished cell, left out", err=True)
-        if not names:
-            raise StoreError(
-                "no experiment with a finished cell", where=str(results), hint="run one first: tabench run"
-            )
-    found = {name: _published(text) for text in names for name in [experiment_name(text)]}
-    places = {name: out or REPORTS / name for name in found}
-    files = _report(results, places, found, as_json, all_runs=all_runs)
-    if as_json:
-        print_json({"files": [str(file) for file in files]})
-
-
-def _published(experiment: str) -> Path | None:
-    """The file of published values that an experiment's file names."""
-    from tabench.spec.experiment import load_experiment
-
-    try:
-        return load_experiment(options.find_experiment(experiment)).published
-    except SpecError:
-        return None  # results without their file
-
-
-def _report(
-    results: Path,
-    places: dict[str, Path],
-    published: dict[str, Path | None],
-    as_json: bool,
-    *,
-    all_runs: bool = False,
-) -> list[Path]:
-    """Render experiments, by name; the overview above them is refreshed where a page lies in reports/."""
-    from tabench.provenance.environment import usable_cores
-    from tabench.report.listed import RUN_PAGES
-    from tabench.report.overview import render_overview
-    from tabench.report.several import Page, write_all
-
-    pages = []
-    for name, out in places.items():
-        values = published[name]
-        inside = out.resolve().parent == REPORTS.resolve()
-        values = values if values and values.is_file() else None
-        limit = sys.maxsize if all_runs else RUN_PAGES
-        pages.append(Page(results, name, out, values, inside, limit))
-    files = []
-    for page, written in zip(pages, write_all(pages, usable_cores()), strict=True):
-        if not as_json:
-            typer.echo(f"report: {written[0]} ({len(written)} files)")
-        files += written + (render_overview(results, REPORTS) if page.overview else [])
-    return files
-
-
 def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job]:
-    """Jobs without the cells that failed of another kind than was asked for.
-
-    Raises:
-        SpecError: A kind that there is not.
-    """
+    """Jobs without the cells that failed of another kind than was asked for."""
     from tabench.store.layout import CellFolder
 
     if not retry:
         return jobs
-    kinds = [*FAILURE_KINDS, "none"]
-    for kind in retry:
-        if kind not in kinds:
-            raise SpecError(
-                f"no kind of failure '{kind}'", where="--retry", hint=f"known: {', '.join(kinds)}"
-            )
     kept = []
     for job in jobs:
         folder = CellFolder(results, job.experiment, job.cell.id)
@@ -314,13 +219,16 @@ def _check_processes(executor: str, jobs: list[Job], place: Options) -> None:
         check_processes(place, jobs, [] if executor == "slurm" else gpus_of(place.device))
 
 
-def _check_inputs(plan: Plan, device: str) -> None:
+def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
     """Find out now what would make every cell fail."""
     from tabench.catalog import BACKBONES
     from tabench.engine.device import choose_device
+    from tabench.runs.shapes import check_shapes
     from tabench.sam.checkpoint import load_checkpoint
 
     choose_device(device)
+    if plan.resolution.generate is None:
+        check_shapes(jobs)
     backbone, path = BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint
     load_checkpoint(backbone, path, lambda note: say(f"note: {path}: {note}", err=True))
 

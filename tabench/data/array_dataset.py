@@ -9,9 +9,11 @@ from typing import ClassVar, cast
 from tabench.data.augmentation import ZoomFlip
 from tabench.data.base import Array, DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
-from tabench.data.layout import FOLDERS, file_of, list_images, read_image
+from tabench.data.layout import FOLDERS, count_notes, file_of, list_images, read_image, shape_of
+from tabench.data.listing import left_out_notes, leftovers_in, leftovers_note
 from tabench.data.transforms import PAPER
 from tabench.data.verify import verify_layout
+from tabench.errors import DataError
 
 
 class ArraySplit(Split):
@@ -57,9 +59,22 @@ class ArraySplit(Split):
         sample = Sample(f"{self.folder}/{number}", image, arrays)
         return sample if draw is None else self.augmentation.one(sample, *draw, index)
 
-    def sources(self, index: int) -> list[Path]:
+    def shape(self, index: int) -> tuple[int, int]:
+        """(H, W) of an image and of all its arrays.
+
+        Raises:
+            DataError: A file is not a readable array, or they differ in height and width.
+        """
+        return shape_of(self.root, self.folder, self.numbers[index], self.folders)
+
+    def files(self, index: int) -> dict[str, Path]:
         """A file of each kind."""
-        return [file_of(self.root, self.folder, name, self.numbers[index]) for name in self.folders.values()]
+        number = self.numbers[index]
+        return {kind: file_of(self.root, self.folder, name, number) for kind, name in self.folders.items()}
+
+    def sources(self, index: int) -> list[Path]:
+        """The same, as a list."""
+        return list(self.files(index).values())
 
 
 class ArrayDataset(DatasetDef):
@@ -93,20 +108,37 @@ class ArrayDataset(DatasetDef):
 
     def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
         """Read every file and check it; see `verify_layout`."""
+        try:
+            folders = self.folders(root)
+        except DataError as error:
+            return VerifyReport(root, problems=[f"{error.where}: {error.message}"])
         report = verify_layout(
             root,
-            folders=self.folders(root),
+            folders=folders,
             class_names=self.class_names,
             published_counts=self.published_counts,
             published_size=self.size,
+            largest=self.largest,
             hint=self.download,
             progress=progress,
         )
+        places = (root / folder / name for folder in FOLDERS for name in folders.values())
+        report.warnings += [*left_out_notes(root), *leftovers_note(leftovers_in([root, *places]))]
         if not report.problems:
-            report.fingerprint = self.fingerprint(root, progress)
+            report.fingerprint = self.fingerprint(root, progress, fresh=True)
         return report
 
-    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+    def notes(self, root: Path) -> list[str]:
+        """Other counts than published, numbers left out, and what `prepare` left out; see `DatasetDef.notes`.
+
+        Raises:
+            DataError: The folder is incomplete or not in this layout.
+        """
+        folders = self.folders(root)
+        numbers = {f: list_images(root, f, hint=self.download, folders=folders) for f in FOLDERS}
+        return [*count_notes(numbers, self.published_counts), *left_out_notes(root)]
+
+    def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
         """sha256 over all files' names and contents, from the cache where it is still valid.
 
         Raises:
@@ -119,4 +151,4 @@ class ArrayDataset(DatasetDef):
             for number in list_images(root, folder, hint=self.download, folders=folders)
             for name in folders.values()
         ]
-        return fingerprint_files(root, files, progress)
+        return fingerprint_files(root, files, progress, fresh=fresh)

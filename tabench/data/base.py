@@ -109,6 +109,18 @@ class Split(ABC):
                 None reads the image as it is.
         """
 
+    def shape(self, index: int) -> tuple[int, int] | None:
+        """(H, W) of an image as `load` gives it, from its files' headers; None where only reading tells.
+
+        Raises:
+            DataError: The headers say that its files do not fit together.
+        """
+        return None
+
+    def files(self, index: int) -> Mapping[str, Path]:
+        """The file of each kind of array of one image, for messages; empty where they are not known."""
+        return {}
+
     def sources(self, index: int) -> list[Path]:
         """Files that one image is read from; empty where they are not known, and nothing may be cached."""
         return []
@@ -125,9 +137,11 @@ class DatasetDef(ABC):
     splits: ClassVar[tuple[str, ...]]
     holdout: ClassVar[tuple[str, ...]] = ()  # the two parts of the training images: to train and to select on
     size: ClassVar[tuple[int, int]]  # published (H, W)
+    largest: ClassVar[Mapping[str, float]] = {}  # published value of "depth" or "disparity" that none exceeds
     protocols: ClassVar[tuple[str, ...]] = ("paper", "pixel")  # how metrics are taken, the main one first
     paper_augmentation: ClassVar[bool] = False  # whether its splits have one
     download: ClassVar[str]  # where to get it and where to put it, for error messages
+    requires: ClassVar[tuple[str, ...]] = ()  # distributions whose versions decide what is read
 
     def classes_of(self, task: str) -> tuple[str, ...]:
         """Names of a task's classes, in the order of its labels; empty for tasks without classes."""
@@ -170,9 +184,25 @@ class DatasetDef(ABC):
         """Read every file and check it; never raises for wrong content."""
 
     @abstractmethod
-    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+    def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
         """The content's fingerprint, from the cache beside the data if it is still valid.
+
+        Args:
+            root: The dataset's folder.
+            progress: Called with (files done, files in all, file).
+            fresh: Read every file again, whatever a cache says.
 
         Raises:
             DataError: The folder is not this dataset.
         """
+
+    def notes(self, root: Path) -> list[str]:
+        """What a reader of its results must know of a folder: images left out, other counts than published.
+
+        Told by names alone, within a second; `verify` says it too. A line each, shown by `plan` and `run` and
+        on the report's page.
+
+        Raises:
+            DataError: The folder is incomplete or not this dataset.
+        """
+        return []

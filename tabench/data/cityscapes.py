@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from tabench.data.array_dataset import ArrayDataset
-from tabench.data.base import Progress, VerifyReport
 from tabench.data.layout import FOLDERS
+from tabench.data.listing import is_folder
 from tabench.data.prepare.guide import GUIDES
 
 CLASSES_7 = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
@@ -39,7 +39,6 @@ CLASSES_19 = (
     "bicycle",
 )
 MOST_DISPARITY = 0.4922
-_ROUNDING = 1e-4  # the published maximum has four digits
 FROM_ARCHIVES = f"or build it from the dataset's own archives: `{GUIDES['cityscapes'].command}`"
 
 
@@ -57,21 +56,12 @@ class CityscapesLayoutDataset(ArrayDataset):
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-fit", "train-select")
     holdout: ClassVar[tuple[str, ...]] = ("train-fit", "train-select")
     label_folders: ClassVar[tuple[str, ...]]
+    largest: ClassVar[Mapping[str, float]] = {"disparity": MOST_DISPARITY}
 
     def folders(self, root: Path) -> dict[str, str]:
         """Folder name of each kind; train and val share the labels' folder, so that they cannot be mixed."""
-        here = (name for name in self.label_folders for part in FOLDERS if (root / part / name).is_dir())
+        here = (name for name in self.label_folders for part in FOLDERS if is_folder(root / part / name))
         return {"image": "image", "label": next(here, self.label_folders[0]), "disparity": "depth"}
-
-    def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
-        """Read every file and check it; disparity above the published range is a warning."""
-        report = super().verify(root, progress)
-        found = report.facts.get("disparity range")
-        if isinstance(found, list) and found[1] > MOST_DISPARITY + _ROUNDING:
-            report.warnings.append(
-                f"disparity up to {found[1]:.4g}, published is {MOST_DISPARITY}: metres, or another scale?"
-            )
-        return report
 
 
 class Cityscapes(CityscapesLayoutDataset):

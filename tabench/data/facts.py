@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-Stored = npt.NDArray[np.generic]
+from tabench.data.checks import UNIT_TOLERANCE
 
-UNIT_TOLERANCE = 0.05  # resampled normals are a little shorter than 1
-UNIT_SHARE = 0.99  # below this share of unit normals the report warns
-LONGEST_NORMAL = 1.5
+Stored = npt.NDArray[np.generic]
 
 
 class Facts:
@@ -26,17 +24,12 @@ class Facts:
         self.dtypes: set[str] = set()
         self.without = 0
 
-    def collect(self, array: Stored) -> str | None:
-        """Add an array that has the right shape and range; return a fault that only its values show."""
-        return None
+    def collect(self, array: Stored) -> None:
+        """Add an array that has the right shape and range."""
 
     def facts(self) -> dict[str, object]:
         """Numbers worth printing, by their names."""
         return {}
-
-    def warnings(self) -> list[str]:
-        """Findings that do not make the data unusable."""
-        return []
 
 
 class LabelFacts(Facts):
@@ -48,14 +41,13 @@ class LabelFacts(Facts):
         self.labels = np.zeros(len(class_names), np.int64)
         self.ignored = 0
 
-    def collect(self, array: Stored) -> str | None:
+    def collect(self, array: Stored) -> None:
         """Count a label map (H, W)."""
         labels = array.astype(np.int64)
         valid = labels[labels >= 0]
         self.labels += np.bincount(valid, minlength=self.labels.size)
         self.ignored += labels.size - valid.size
         self.without += int(valid.size == 0)
-        return None
 
     def facts(self) -> dict[str, object]:
         """Class histogram."""
@@ -78,7 +70,7 @@ class RangeFacts(Facts):
         self.valid = 0
         self.range = (np.inf, -np.inf)
 
-    def collect(self, array: Stored) -> str | None:
+    def collect(self, array: Stored) -> None:
         """Count a map (H, W, 1)."""
         values = array.astype(np.float64)
         values = values[values > 0]
@@ -87,7 +79,6 @@ class RangeFacts(Facts):
         if values.size:
             low, high = self.range
             self.range = (min(low, float(values.min())), max(high, float(values.max())))
-        return None
 
     def facts(self) -> dict[str, object]:
         """Range and valid pixels."""
@@ -107,24 +98,16 @@ class NormalFacts(Facts):
         self.unit = 0
         self.zero_sum = 0
 
-    def collect(self, array: Stored) -> str | None:
-        """Count a map (H, W, 3); the fault is a map that holds no unit vectors."""
+    def collect(self, array: Stored) -> None:
+        """Count a map (H, W, 3)."""
         normals = array.astype(np.float32)
         vectors = normals[np.any(normals != 0, axis=2)]
         self.without += int(vectors.size == 0)
-        if not vectors.size:
-            return None
         length = np.linalg.norm(vectors.astype(np.float64), axis=1)
         unit = int(np.count_nonzero(np.abs(length - 1) <= UNIT_TOLERANCE))
         self.valid += len(length)
         self.unit += unit
         self.zero_sum += int(np.count_nonzero(vectors.sum(axis=1) == 0))
-        if float(length.max()) > LONGEST_NORMAL or 2 * unit < len(length):
-            return (
-                f"normals of length {length.min():.3g}..{length.max():.3g}, {unit} of {len(length)} "
-                f"within {UNIT_TOLERANCE} of 1; expected unit vectors in [-1, 1] or (0, 0, 0)"
-            )
-        return None
 
     def facts(self) -> dict[str, object]:
         """How many are valid, of length 1, and cancelled out."""
@@ -133,13 +116,6 @@ class NormalFacts(Facts):
             "unit normal pixels": self.unit,
             "normals whose channels sum to 0 (counted invalid)": self.zero_sum,
         }
-
-    def warnings(self) -> list[str]:
-        """Normals that are too short or too long."""
-        if self.valid and self.unit < UNIT_SHARE * self.valid:
-            share = 100 * self.unit / self.valid
-            return [f"only {share:.2f}% of the normals are within {UNIT_TOLERANCE} of length 1"]
-        return []
 
 
 def facts_of(kind: str, class_names: Sequence[str]) -> Facts:

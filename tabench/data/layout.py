@@ -10,11 +10,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.checks import LONGEST
+from tabench.data.listing import listed, names_in, unreadable
 from tabench.data.npyfile import map_npy
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
@@ -28,7 +31,6 @@ FARTHEST = float(np.finfo(np.float32).max)
 IGNORE = -1
 VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 MAX_PIXELS = 8192 * 8192  # the largest benchmark has 1024x2048; more is a wrong or a hostile file
-LONGEST = 1.5  # of a normal's components: more is another unit or scale, not a short or long vector
 SHOWN = 8  # entries a message lists before it counts the rest
 
 
@@ -42,15 +44,23 @@ def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str
         folders: Each kind's folder name.
 
     Raises:
-        DataError: The folder is missing or empty, or images lack files; the message
-            names which image lacks what.
+        DataError: The folder is missing, unreadable or empty, arrays have other names than numbers, or
+            images lack files; the message names which image lacks what.
     """
     found: dict[str, set[int]] = {}
+    other: list[str] = []
     for name in folders.values():
-        path = root / folder / name
-        if not path.is_dir():
-            raise DataError("folder not found", where=str(path), hint=hint)
-        found[name] = {int(file.stem) for file in path.glob("*.npy") if NUMBER.fullmatch(file.stem)}
+        files = names_in(root / folder / name, hint=f"the tree is {tree_of(folders)}: {hint}")
+        stems = {file: file[:-4] for file in files if file.lower().endswith(".npy")}
+        other += [f"{name}/{f}" for f, s in stems.items() if not (NUMBER.fullmatch(s) and f.endswith(".npy"))]
+        found[name] = {int(stem) for stem in stems.values() if NUMBER.fullmatch(stem)}
+    if other:
+        raise DataError(
+            f"{len(other)} arrays have names that are not read (expected 0.npy, 1.npy, ..., without leading "
+            f"zeros): {listed(other)}",
+            where=str(root / folder),
+            hint="rename them, alike in every folder, or move them out of here",
+        )
     everything = sorted(set().union(*found.values()))
     if not everything:
         raise DataError("no image here (expected 0.npy, 1.npy, ...)", where=str(root / folder), hint=hint)
@@ -61,9 +71,36 @@ def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str
         raise DataError(
             f"{len(broken)} of {len(everything)} images are incomplete: {'; '.join(broken[:SHOWN])}{more}",
             where=str(root / folder),
-            hint=f"these files are missing, the rest can stay: {hint}",
+            hint="these files are missing, the rest can stay (to do without such an image, remove its other "
+            f"files too): {hint}",
         )
     return everything
+
+
+def tree_of(folders: Mapping[str, str]) -> str:
+    """The tree that is expected, for messages."""
+    return f"ROOT/{{{','.join(FOLDERS)}}}/{{{','.join(folders.values())}}}/N.npy"
+
+
+def count_notes(numbers: Mapping[str, Sequence[int]], published: Mapping[str, int]) -> list[str]:
+    """Lines about folders with another number of images than published, or with numbers left out.
+
+    Args:
+        numbers: Ascending file numbers of each folder.
+        published: Images of each folder in the complete dataset.
+    """
+    notes = []
+    for folder, found in numbers.items():
+        expected = published.get(folder)
+        if expected is not None and len(found) != expected:
+            notes.append(f"{folder}: {len(found)} images, published are {expected}")
+        gaps = found[-1] + 1 - len(found)
+        if gaps:
+            held = set(found)
+            first = list(islice((number for number in count() if number not in held), min(gaps, SHOWN)))
+            left = listed(first, gaps)
+            notes.append(f"{folder}: file numbers up to {found[-1]} with {gaps} left out: {left}")
+    return notes
 
 
 def file_of(root: Path, folder: str, name: str, number: int) -> Path:
@@ -92,7 +129,9 @@ def open_array(path: Path) -> npt.NDArray[np.generic]:
         return map_npy(path)
     except FileNotFoundError:
         raise DataError("file not found", where=str(path), hint=VERIFY) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise unreadable(error, path) from error
+    except ValueError as error:
         raise DataError(
             f"not a readable .npy array: {error}", where=str(path), hint="download this file again"
         ) from error
@@ -138,7 +177,9 @@ def _label_fault(values: npt.NDArray[np.generic], classes: int) -> str | None:
     outside = np.unique(numbers[(numbers < IGNORE) | (numbers >= classes)])
     if outside.size:
         listed = ", ".join(f"{value:g}" for value in outside[:SHOWN])
-        return f"labels {listed} outside {IGNORE}..{classes - 1}"
+        known = {classes: "; where 0 is unlabelled, subtract 1", 255: "; ignored is -1 here, not 255"}
+        likely = known.get(int(outside[0]), "") if outside.size == 1 else ""
+        return f"labels {listed} outside {IGNORE}..{classes - 1}{likely}"
     return None
 
 
@@ -158,7 +199,12 @@ def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
         raise DataError(problem, where=str(path), hint=VERIFY)
     if kind == "label":
         return np.array(stored, dtype=np.int64)
-    return np.ascontiguousarray(np.moveaxis(stored, 2, 0), dtype=np.float32)
+    return np.ascontiguousarray(planes(stored), dtype=np.float32)
+
+
+def planes(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """A stored array (H, W) or (H, W, C) with the axes of a sample: (H, W) or (C, H, W)."""
+    return array if array.ndim == 2 else np.moveaxis(array, 2, 0)
 
 
 def read_image(
@@ -176,6 +222,19 @@ def read_image(
     if len(set(sizes.values())) > 1:
         raise DataError(size_fault(sizes), where=f"{root / folder}, image {number}")
     return arrays
+
+
+def shape_of(root: Path, folder: str, number: int, folders: Mapping[str, str]) -> tuple[int, int]:
+    """(H, W) of one image's arrays, from their headers.
+
+    Raises:
+        DataError: A file is not a readable array, or they differ.
+    """
+    shapes = {k: open_array(file_of(root, folder, name, number)).shape[:2] for k, name in folders.items()}
+    if len(set(shapes.values())) > 1 or len(shapes["image"]) < 2:
+        raise DataError(size_fault(shapes), where=f"{root / folder}, image {number}", hint=VERIFY)
+    height, width = shapes["image"]
+    return height, width
 
 
 def size_fault(sizes: Mapping[str, Sequence[int]]) -> str:

@@ -39,6 +39,7 @@ class NyuLayoutDataset(ArrayDataset):
     task_channels: ClassVar[Mapping[str, int]] = {"segmentation": 13, "depth": 1, "normals": 3}
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-636", "train-159")
     holdout: ClassVar[tuple[str, ...]] = ("train-636", "train-159")
+    largest: ClassVar[Mapping[str, float]] = {"depth": 10.0}  # what the sensor sees
 
 
 class Nyuv2(NyuLayoutDataset):

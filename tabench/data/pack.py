@@ -22,9 +22,10 @@ from tabench.data.codec import Form, Values, forms_of
 from tabench.data.npyfile import map_npy
 from tabench.store.encoding import parse_json
 
-VERSION = 1  # of this layout
-READER = 1  # raised whenever reading any dataset gives other values than before
+VERSION = 2  # of this layout, and of what is known of a pack's sources when it is built
+READER = 2  # raised whenever reading any dataset gives other values than before
 MANIFEST = "manifest.json"
+SAMPLE = 4  # images of a pack that are compared with their sources when it is opened
 RESIDENT = 2**24  # bytes of a pack that stay mapped in a process
 
 
@@ -37,12 +38,14 @@ class Source:
         fingerprint: Of the dataset's contents.
         split: Name of the split.
         state: What besides the fingerprint tells one source from another; may be empty.
+        code: Whose code reads it (`DatasetPart.code`): another reader builds the pack again, in its place.
     """
 
     dataset: str
     fingerprint: str
     split: str
     state: str = ""
+    code: str = ""
 
     @property
     def folder(self) -> str:
@@ -118,6 +121,15 @@ class PackedSplit(Split):
         assert self.augmentation is not None  # others are not packed
         return self.augmentation.one(sample, *draw, index)
 
+    def shape(self, index: int) -> tuple[int, int]:
+        """The same for all."""
+        height, width = self._arrays["image"].shape[2:]
+        return height, width
+
+    def files(self, index: int) -> Mapping[str, Path]:
+        """As the source's."""
+        return self.split.files(index)
+
     def sources(self, index: int) -> list[Path]:
         """As the source's."""
         return self.split.sources(index)
@@ -169,6 +181,22 @@ def open_pack(folder: Path, source: Source, split: Split) -> PackedSplit | None:
     if any(form not in forms_of(kind, np.dtype(form.given)) for kind, form in forms.items()):
         raise DamagedPackError(f"{MANIFEST}: a form that there is not")
     return PackedSplit(split, arrays, forms, sum(packed.bytes for packed in files.values()))
+
+
+def difference(pack: Split, split: Split, most: int = SAMPLE) -> str:
+    """What tells a pack from its source in a sample of images, evenly spread; "" if nothing does.
+
+    Raises:
+        DataError: An image of the source cannot be read.
+    """
+    steps = min(len(split), most)
+    for index in sorted({round(step * (len(split) - 1) / max(steps - 1, 1)) for step in range(steps)}):
+        kept, fresh = pack.load(index), split.load(index)
+        arrays = [{"image": sample.image, **sample.targets} for sample in (kept, fresh)]
+        told = [{k: (a.dtype, a.shape, a.tobytes()) for k, a in held.items()} for held in arrays]
+        if told[0] != told[1]:
+            return f"image {fresh.id} is not what its files hold"
+    return ""
 
 
 def _mapped(path: Path, packed: Packed) -> Values:

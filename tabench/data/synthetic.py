@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tabench.data.base import DatasetDef, Progress, VerifyReport
+from tabench.data.listing import is_empty
 from tabench.data.recipe import Recipe, read_recipe
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
@@ -107,7 +108,7 @@ class SyntheticDataset(DatasetDef):
         report.fingerprint = "" if report.problems else self.recipe_fingerprint(recipe)
         return report
 
-    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+    def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
         """Fingerprint of the recipe, the same on any machine.
 
         Raises:
@@ -142,7 +143,7 @@ class SyntheticDataset(DatasetDef):
                     hint="choose another folder or delete this one",
                 )
             return
-        if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+        if root.exists() and not is_empty(root):
             raise DataError(
                 f"the path is taken by something that is not generated {self.name}",
                 where=str(root),

@@ -60,6 +60,7 @@ class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
             class_names=self.class_names,
             published_counts={},
             published_size=(recipe.height, recipe.width),
+            largest=self.largest,
             hint=self.download,
             progress=progress,
         )

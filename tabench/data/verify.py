@@ -9,8 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from tabench.data.base import Progress, VerifyReport
+from tabench.data.checks import Checks, twins
 from tabench.data.facts import Facts, facts_of
-from tabench.data.layout import FOLDERS, fault, file_of, list_images, open_array, size_fault
+from tabench.data.layout import (
+    FOLDERS,
+    count_notes,
+    fault,
+    file_of,
+    list_images,
+    open_array,
+    planes,
+    size_fault,
+)
 from tabench.errors import DataError
 
 Sizes = Counter[tuple[int, int]]
@@ -23,10 +33,11 @@ def verify_layout(
     class_names: Sequence[str],
     published_counts: Mapping[str, int],
     published_size: tuple[int, int],
+    largest: Mapping[str, float],
     hint: str,
     progress: Progress | None = None,
 ) -> VerifyReport:
-    """Check every file: readable, shapes, dtypes, ranges, equal sizes inside an image.
+    """Check every file: readable, shapes, dtypes, ranges, equal sizes inside an image, and `Checks`.
 
     Args:
         root: Folder with train/ and val/.
@@ -34,6 +45,7 @@ def verify_layout(
         class_names: Labels must be -1 (ignore) or an index of these.
         published_counts: Images per folder expected; another number is a warning.
         published_size: (H, W) expected; another size is a warning.
+        largest: The largest published depth or disparity.
         hint: Where the data comes from, for messages.
         progress: Called with (images done, images in all, image).
 
@@ -50,10 +62,11 @@ def verify_layout(
     report.counts = {folder: len(found) for folder, found in numbers.items()}
     sizes: Sizes = Counter()
     facts = {kind: facts_of(kind, class_names) for kind in folders}
+    checks = {folder: Checks(class_names, largest) for folder in FOLDERS}
     images = [(folder, number) for folder, found in numbers.items() for number in found]
     for done, (folder, number) in enumerate(images, start=1):
         paths = {kind: file_of(root, folder, name, number) for kind, name in folders.items()}
-        found_sizes = _check_image(paths, len(class_names), report, facts)
+        found_sizes = _check_image(f"{folder}/{number}", paths, report, facts, checks[folder])
         if len(set(found_sizes.values())) > 1:
             report.problems.append(f"{root / folder}, image {number}: {size_fault(found_sizes)}")
         if "image" in found_sizes:
@@ -66,8 +79,12 @@ def verify_layout(
         "dtypes": {kind: sorted(found.dtypes) for kind, found in facts.items()},
     }
     for found in facts.values():
-        report.warnings += found.warnings()
         report.facts |= found.facts()
+    report.problems += [
+        f"{root / folder}: {line}" for folder in FOLDERS for line in checks[folder].problems()
+    ]
+    report.warnings += [f"{folder}: {line}" for folder in FOLDERS for line in checks[folder].warnings()]
+    report.warnings += twins(*checks.values())
     report.facts["images without a valid pixel"] = {
         kind: found.without for kind, found in facts.items() if kind != "image"
     }
@@ -75,7 +92,7 @@ def verify_layout(
 
 
 def _check_image(
-    paths: Mapping[str, Path], classes: int, report: VerifyReport, facts: Mapping[str, Facts]
+    name: str, paths: Mapping[str, Path], report: VerifyReport, facts: Mapping[str, Facts], checks: Checks
 ) -> dict[str, tuple[int, int]]:
     """Add one image's faults to the report and its sound arrays to the facts; returns their (H, W)."""
     sizes: dict[str, tuple[int, int]] = {}
@@ -86,10 +103,11 @@ def _check_image(
             report.problems.append(f"{path}: {error.message}")
             continue
         facts[kind].dtypes.add(str(array.dtype))
-        problem = fault(kind, array, classes)
+        problem = fault(kind, array, checks.classes)
         if problem is None:
             sizes[kind] = (array.shape[0], array.shape[1])
-            problem = facts[kind].collect(np.asarray(array))
+            facts[kind].collect(np.asarray(array))
+            problem = checks.look(name, kind, planes(np.asarray(array)))
         if problem is not None:
             report.problems.append(f"{path}: {problem}")
     return sizes
@@ -102,13 +120,7 @@ def _warn(
     published_counts: Mapping[str, int],
     published_size: tuple[int, int],
 ) -> None:
-    for folder, found in numbers.items():
-        expected = published_counts.get(folder)
-        if expected is not None and len(found) != expected:
-            report.warnings.append(f"{folder}: {len(found)} images, published are {expected}")
-        gaps = found[-1] + 1 - len(found)
-        if gaps:
-            report.warnings.append(f"{folder}: file numbers up to {found[-1]} with {gaps} left out")
+    report.warnings += count_notes(numbers, published_counts)
     for size, count in sorted(sizes.items()):
         if size != published_size:
             expected_size = "x".join(map(str, published_size))

@@ -10,7 +10,7 @@ from torch import nn
 
 from tabench.methods.base import Method
 from tabench.methods.injection import AdaptedLinear
-from tabench.methods.parameters import count
+from tabench.methods.parameters import count, names_of
 from tabench.sam.build import build_sam
 from tabench.sam.geometry import Backbone
 from tabench.sam.msam import MSam
@@ -65,11 +65,12 @@ def architecture(
 
 
 def _parts(model: MSam) -> dict[str, dict[str, int]]:
-    idle = tuple(f"{name}." for name in count(model)["idle_names"])
+    idle, added = tuple(f"{name}." for name in count(model)["idle_names"]), names_of(model, "added")
     parts: dict[str, dict[str, int]] = {}
     for name, parameter in model.named_parameters():
-        part = parts.setdefault(_part(name), {"trained": 0, "frozen": 0, "idle": 0})
-        state = "idle" if name.startswith(idle) else "trained" if parameter.requires_grad else "frozen"
+        place = "adapters" if name in added else _part(name)
+        part = parts.setdefault(place, {"trained": 0, "frozen": 0, "idle": 0})
+        state = "idle" if f"{name}.".startswith(idle) else "trained" if parameter.requires_grad else "frozen"
         part[state] += parameter.numel()
     return parts
 
@@ -87,14 +88,24 @@ def _part(name: str) -> str:
 
 
 def _adapted(model: MSam) -> dict[str, Any] | None:
-    """The adapted layers: they are all alike, so one is described, with how many there are."""
-    layers = [module for module in model.modules() if isinstance(module, AdaptedLinear)]
-    if not layers:
+    """One of the adapted layers, with how many there are; None where they are not all there is, and alike."""
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, AdaptedLinear)}
+    factors = {
+        f"{name}.factors.{key}" for name, m in layers.items() for key, _ in m.factors.named_parameters()
+    }
+    told = [{**_layer(layer), "at": name.endswith(".attn.qkv")} for name, layer in layers.items()]
+    if (
+        not told
+        or not all(one == told[0] and one["at"] for one in told)
+        or names_of(model, "added") - factors
+    ):
         return None
-    layer = layers[0]
+    return {"layers": len(layers), **_layer(next(iter(layers.values())))}
+
+
+def _layer(layer: AdaptedLinear) -> dict[str, Any]:
     factors = dict(layer.factors.named_parameters())
     return {
-        "layers": len(layers),
         "inputs": layer.base.in_features,
         "outputs": layer.base.out_features,
         "updated": "".join("qkv"[index] for index in layer.chosen),

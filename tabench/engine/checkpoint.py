@@ -1,10 +1,10 @@
 """Checkpoints of one unit: always one loadable, whatever kills the process.
 
-``<checkpoint>/<unit>/<step or "finished">/`` holds model.safetensors (trained parameters),
-optimizer.safetensors (Adam's moments), best.safetensors (with selection "best-val"), state.json and sums.json
-(the sha256 of the others; checkpoints of older versions have none). A
-checkpoint is written under a temporary name and appears by one rename; older ones are deleted afterwards.
-A finished unit keeps its weights and drops the moments.
+``<checkpoint>/<unit>/<step or "finished">/`` holds model.safetensors (what building the model again does not
+give: trained parameters, and others that training changed), optimizer.safetensors (Adam's moments),
+best.safetensors (with selection "best-val"), state.json and sums.json (the sha256 of the others; checkpoints
+of older versions have none). A checkpoint is written under a temporary name and appears by one rename; older
+ones are deleted afterwards. A finished unit keeps its weights and drops the moments.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError
@@ -29,6 +30,7 @@ from tabench.store.encoding import read_object
 from tabench.store.sums import check_folder_sums, write_folder_sums
 
 Named = Mapping[str, nn.Parameter]
+_NONE: Mapping[str, Tensor] = MappingProxyType({})
 FINISHED = "finished"
 AGAIN = "delete the checkpoint's folder: the cell starts from the beginning"
 
@@ -54,8 +56,16 @@ class Keeper:
         complete = [path for path in self.folder.iterdir() if path.name.isdigit()]
         return max(complete, key=lambda path: int(path.name), default=None)
 
-    def save(self, trained: Named, optimizer: Adam, state: State) -> None:
+    def save(
+        self, trained: Named, optimizer: Adam, state: State, moved: Mapping[str, Tensor] = _NONE
+    ) -> None:
         """Write a checkpoint and delete the ones before it.
+
+        Args:
+            trained: Trained parameters by name.
+            optimizer: Holds their moments.
+            state: Position, curves and best weights.
+            moved: Other values that training changed, by name.
 
         Raises:
             StoreError: The folder cannot be written.
@@ -66,7 +76,7 @@ class Keeper:
         writing = self.folder / f"writing-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             writing.mkdir(parents=True)
-            save_file(_plain(trained), writing / "model.safetensors")
+            save_file(_plain(trained) | _plain(moved, copy=True), writing / "model.safetensors")
             if state.best_weights:
                 save_file(_plain(state.best_weights), writing / "best.safetensors")
             if not state.finished:
@@ -88,8 +98,13 @@ class Keeper:
                 hint="free some space or choose another --results folder; the last checkpoint is kept",
             ) from error
 
-    def load(self, trained: Named, optimizer: Adam) -> State | None:
+    def load(self, trained: Named, optimizer: Adam, others: Mapping[str, Tensor] = _NONE) -> State | None:
         """Restore parameters, moments and position; None if there is no checkpoint.
+
+        Args:
+            trained: Trained parameters by name, all of which a checkpoint has.
+            optimizer: Gets their moments.
+            others: The model's other values, of which it has those that training changed.
 
         Raises:
             CheckpointError: The checkpoint is damaged or of another model.
@@ -99,11 +114,11 @@ class Keeper:
             return None
         _check_sums(path)
         state = _read_state(path / "state.json")
-        fill(trained, _tensors(path / "model.safetensors"), str(path / "model.safetensors"))
+        fill(trained, _tensors(path / "model.safetensors"), str(path / "model.safetensors"), others)
         best = path / "best.safetensors"
         if best.exists():
             state.best_weights = _tensors(best)
-            check(trained, state.best_weights, str(best))
+            check(trained, state.best_weights, str(best), others)
         if not state.finished:
             moments = path / "optimizer.safetensors"
             _restore_moments(trained, optimizer, _tensors(moments), str(moments))
@@ -135,32 +150,46 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"cannot be read: {error}", where=str(path), hint=AGAIN) from error
 
 
-def fill(trained: Named, values: Mapping[str, Tensor], where: str) -> None:
-    """Copy values into parameters of the same names.
+def fill(
+    trained: Named, values: Mapping[str, Tensor], where: str, others: Mapping[str, Tensor] = _NONE
+) -> None:
+    """Copy values into parameters and buffers of the same names.
 
     Raises:
         CheckpointError: As `check`.
     """
-    check(trained, values, where)
+    check(trained, values, where, others)
     with torch.no_grad():
-        for name, parameter in trained.items():
-            parameter.copy_(values[name])
+        for name, value in values.items():
+            (trained[name] if name in trained else others[name]).copy_(value)
 
 
-def check(trained: Mapping[str, Tensor], values: Mapping[str, Tensor], where: str) -> None:
+def check(
+    trained: Mapping[str, Tensor],
+    values: Mapping[str, Tensor],
+    where: str,
+    others: Mapping[str, Tensor] = _NONE,
+) -> None:
     """Compare values with the parameters they are for, before any of them is used.
+
+    Args:
+        trained: What there must be a value for.
+        values: The values by name.
+        where: The file they come from.
+        others: What there may be a value for, of its own kind of numbers.
 
     Raises:
         CheckpointError: Names, shapes or kinds of numbers differ, or a value is not finite.
     """
-    if set(values) != set(trained):
-        odd = sorted(set(values) ^ set(trained))
+    if odd := sorted(set(trained) - set(values) | set(values) - set(trained) - set(others)):
         raise CheckpointError(f"parameters differ, for example '{odd[0]}'", where=where, hint=AGAIN)
-    for name, parameter in trained.items():
-        value = values[name]
+    for name, value in values.items():
+        parameter = trained[name] if name in trained else others[name]
         problem = ""
         if value.shape != parameter.shape:
             problem = f"has shape {tuple(value.shape)}, expected {tuple(parameter.shape)}"
+        elif name not in trained:
+            problem = "" if value.dtype == parameter.dtype else f"holds {value.dtype}, not {parameter.dtype}"
         elif not value.is_floating_point():
             problem = f"holds {value.dtype}, expected floating point"
         elif not bool(torch.isfinite(value).all()):
@@ -169,8 +198,9 @@ def check(trained: Mapping[str, Tensor], values: Mapping[str, Tensor], where: st
             raise CheckpointError(f"'{name}' {problem}", where=where, hint=AGAIN)
 
 
-def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def _plain(tensors: Mapping[str, Tensor], *, copy: bool = False) -> dict[str, Tensor]:
+    """Tensors as a file takes them; copies where some may share their memory."""
+    return {name: tensor.detach().to("cpu", copy=copy).contiguous() for name, tensor in tensors.items()}
 
 
 def _moments(trained: Named, optimizer: Adam) -> dict[str, Tensor]:

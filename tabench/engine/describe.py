@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 import torch
 
 from tabench.engine.architecture import architecture, describe_model
-from tabench.engine.model import parametrisation
+from tabench.engine.model import adapt
 from tabench.methods.base import Method, Value
 from tabench.methods.parameters import Counts, count, summed
 from tabench.sam.build import build_sam
@@ -48,7 +48,6 @@ def describe(
     Raises:
         SpecError: A hyper-parameter the method does not have, or one out of range.
     """
-    adapt = parametrisation(method)
     full = method.params(params or {})
     alone = method.sharing == "per-task"
     units = {name: {name: n} for name, n in channels.items()} if alone else {"all": dict(channels)}
@@ -56,7 +55,7 @@ def describe(
     for name, unit in units.items():
         with torch.device("meta"):
             model = MSam(backbone, unit)
-            adapt(model.image_encoder, len(unit), full)
+            adapt(model, method, full)
         per_model[name], facts[name] = count(model), describe_model(model)
     with torch.device("meta"):
         prompts = build_sam(backbone).prompt_encoder

@@ -72,6 +72,8 @@ def step_gradient(model: MSam, setting: Setting, batch: Batch, step: int) -> dic
 
 def _smaller(setting: Setting, batch: Batch) -> Passes | None:
     """The next smaller passes, the same on every process: by the largest share of the batch."""
+    if setting.whole:
+        return None
     return setting.passes.smaller(-(-batch.effective // setting.world.size))
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from tabench.data.loading import batches
-from tabench.engine.checkpoint import Keeper, Named
+from tabench.engine.checkpoint import Keeper
 from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
 from tabench.engine.gradients import image_losses, step_gradient
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr, steps_per_epoch, total_steps
+from tabench.engine.scrutiny import check_alike, check_first_step, check_kept
 from tabench.engine.setting import Setting
+from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 from tabench.sam.msam import MSam
@@ -34,9 +38,10 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
     """
     recipe, unit, emit, world = setting.cell.train, setting.unit, setting.emit, setting.world
     trained = trained_parameters(model)
+    origin = setting.origin = setting.origin or Snapshot(model)
     encoder_lr = float(setting.cell.method.params.get("encoder_lr", 1.0))  # type: ignore[arg-type]
     optimizer = build_optimizer(trained, recipe, encoder_lr)
-    state = keeper.load(trained, optimizer) or State()
+    state = keeper.load(trained, optimizer, untrained(model)) or State()
     _check_alike(world.exchange(state.step), keeper)
     if state.step:
         emit("resume", {"unit": unit.name, "step": state.step})
@@ -45,6 +50,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
     exact = recipe.warmup_length == "exact"
     saved = started = time.monotonic()
     resumed_at = state.step
+    checked = False
 
     while state.step < total:
         epoch = state.step // per_epoch
@@ -65,12 +71,18 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
         for batch in rest:
             lr = recipe.lr * lr_factor(state.step, total, recipe.warmup, exact=exact)
             set_lr(optimizer, lr)
+            before = Snapshot(model) if state.step == resumed_at else None
+            if before is not None:
+                check_alike(before, setting)
             terms = step_gradient(model, setting, batch, state.step)
+            if before is not None:
+                check_first_step(model, setting, batch, before)
             optimizer.step()
             state.step += 1
             state.add(terms)
             if state.step == resumed_at + 1:  # the one that warms up, or compiles
                 emit("first-step", {"unit": unit.name, "seconds": round(time.monotonic() - started, 3)})
+                emit("path", {"unit": unit.name, **model.ways()})
             pace = (time.monotonic() - started) / (state.step - resumed_at)
             emit(
                 "step",
@@ -95,7 +107,11 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
             if state.step % per_epoch == 0:  # a cheaper place to resume from
                 wait = min(wait, EPOCH_SECONDS)
             if stopping or time.monotonic() - saved >= wait:
-                keeper.save(trained, optimizer, state)
+                moved = origin.moved(model)
+                if not checked:
+                    check_kept(model, setting, {**trained, **moved})
+                    checked = True
+                keeper.save(trained, optimizer, state, moved)
                 saved = time.monotonic()
                 emit("checkpoint", {"unit": unit.name, "step": state.step})
             if stopping:
@@ -105,16 +121,13 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
                 )
 
     if not state.finished:
-        _check_weights(trained, state.step)
+        moved = origin.moved(model)
+        _check_weights(trained, moved, state.step)
+        check_kept(model, setting, {**trained, **moved})
         state.finished = True
-        keeper.save(trained, optimizer, state)
+        keeper.save(trained, optimizer, state, moved)
         emit("checkpoint", {"unit": unit.name, "step": state.step, "finished": True})
     return state
-
-
-def trained_parameters(model: MSam) -> Named:
-    """Parameters that the optimiser updates, by name, in the model's order."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, last: bool) -> None:
@@ -151,7 +164,9 @@ def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, la
         setting.emit("validation", {"unit": setting.unit.name, "epoch": epoch, "loss": loss})
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss
-            state.best_weights = {n: p.detach().clone() for n, p in trained_parameters(model).items()}
+            assert setting.origin is not None
+            values = {**trained_parameters(model), **setting.origin.moved(model)}
+            state.best_weights = {name: value.detach().clone() for name, value in values.items()}
 
 
 def _check_alike(steps: list[int], keeper: Keeper) -> None:
@@ -164,9 +179,9 @@ def _check_alike(steps: list[int], keeper: Keeper) -> None:
         )
 
 
-def _check_weights(trained: Named, step: int) -> None:
-    for name, parameter in trained.items():
-        if not torch.isfinite(parameter).all():
+def _check_weights(trained: Mapping[str, Tensor], moved: Mapping[str, Tensor], step: int) -> None:
+    for name, value in {**trained, **moved}.items():
+        if not torch.isfinite(value).all() if name in trained else torch.isnan(value).any():
             raise DivergedError(
                 f"the weights of '{name}' are not finite after the last step {step}",
                 step=step,

@@ -10,8 +10,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from tabench.data.loading import evaluation_batches
-from tabench.engine.loop import trained_parameters
 from tabench.engine.setting import Setting
+from tabench.engine.snapshot import trained_parameters
 from tabench.methods.regulariser import regulariser
 from tabench.sam.msam import MSam
 
@@ -51,10 +51,12 @@ def measure_unit(model: MSam, setting: Setting) -> dict[str, Any]:
 
     Returns:
         "unit", "train_flops" and "inference_flops" (see `count_flops`), "latency_s" (seconds of
-        each repetition), "stored" (parameters kept), "weights_bytes" (their bytes), "seconds"
+        each repetition), "stored" (values kept), "weights_bytes" (their bytes), "seconds"
         (what measuring took) and "problems".
     """
     started = time.perf_counter()
+    moved = setting.origin.moved(model) if setting.origin else {}
+    stored = [*trained_parameters(model).values(), *moved.values()]
     problems: list[str] = []
 
     def attempt(what: str, measure: Callable[[], Any]) -> Any:
@@ -69,14 +71,13 @@ def measure_unit(model: MSam, setting: Setting) -> dict[str, Any]:
         _COUNTED[key] = found
     flops = _COUNTED.get(key, (None, None))
     latency = attempt("latency", lambda: time_inference(model, setting))
-    trained = trained_parameters(model).values()
     return {
         "unit": setting.unit.name,
         "train_flops": flops[0],
         "inference_flops": flops[1],
         "latency_s": latency,
-        "stored": sum(p.numel() for p in trained),
-        "weights_bytes": sum(p.numel() * p.element_size() for p in trained),
+        "stored": sum(value.numel() for value in stored),
+        "weights_bytes": sum(value.numel() * value.element_size() for value in stored),
         "seconds": round(time.perf_counter() - started, 4),
         "problems": problems,
     }

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tabench.catalog import BACKBONES, METHODS
 from tabench.engine.unit import Unit, derive_seed
 from tabench.errors import SpecError
-from tabench.methods.base import Method
+from tabench.methods.base import Method, Value
+from tabench.methods.regulariser import regularised
+from tabench.sam.as_built import parameter_names
 from tabench.sam.msam import MSam
 from tabench.spec.cell import Cell
 
@@ -33,9 +36,57 @@ def build_unit(cell: Cell, unit: Unit, weights: Mapping[str, Tensor] | None) -> 
     model = MSam(BACKBONES.get(cell.backbone.name), unit.channels, cell.backbone.pixel_norm)
     if weights is not None:
         model.load_sam(weights)
-    adapt = parametrisation(METHODS.get(cell.method.name))
-    adapt(model.image_encoder, len(unit.tasks), cell.method.params)
+    adapt(model, METHODS.get(cell.method.name), cell.method.params)
     return model
+
+
+def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
+    """Let a method change a model's encoder, and note what it added and which parameters it calls idle.
+
+    Raises:
+        SpecError: The method cannot be loaded, its hyper-parameters cannot be used, or what it made of the
+            encoder is not what it says of itself.
+    """
+    encoder = model.image_encoder
+    before = {id(parameter): parameter for parameter in encoder.parameters()}  # held: ids are used again
+    found = parametrisation(method)(encoder, len(model.channels), params)
+    if found is not None and found is not encoder:
+        raise SpecError(
+            f"method '{method.name}': '{method.parametrisation}' returns something, which nobody would use",
+            hint="change the encoder in place",
+        )
+    _check_fold(encoder, method)
+    if float(params.get("orthogonality", 0.0)) and not regularised(model):  # type: ignore[arg-type]
+        raise SpecError(
+            f"method '{method.name}' weighs the orthogonality regulariser, but nothing is regularised",
+            where="method.params.orthogonality",
+            hint="set it to 0, or let the encoder's `Factors` name their `columns`",
+        )
+    sams = parameter_names(encoder)
+    model.added = frozenset(
+        f"image_encoder.{name}"
+        for name, parameter in encoder.named_parameters()
+        if id(parameter) not in before and name not in sams
+    )
+    model.idle = frozenset(
+        f"image_encoder.{name}"
+        for name, parameter in encoder.named_parameters()
+        if parameter.requires_grad and any(fnmatchcase(name, pattern) for pattern in method.idle)
+    )
+
+
+def _check_fold(encoder: nn.Module, method: Method) -> None:
+    folds = hasattr(encoder, "task_fold")
+    if method.sharing == "task-aware" and not folds:
+        raise SpecError(
+            f"method '{method.name}' is task-aware, but all tasks would read one embedding",
+            hint="set `encoder.task_fold` (tabench.methods.injection.TaskFold)",
+        )
+    if method.sharing == "shared" and folds:
+        raise SpecError(
+            f"method '{method.name}' shares one embedding, but its encoder has a `task_fold`",
+            hint='give the method sharing="task-aware", or leave `encoder.task_fold` alone',
+        )
 
 
 def parametrisation(method: Method) -> Callable[..., Any]:

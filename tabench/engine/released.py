@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from tabench.catalog import METHODS
-from tabench.engine.loop import trained_parameters
 from tabench.engine.model import parametrisation
+from tabench.engine.snapshot import trained_parameters
 from tabench.errors import CheckpointError
 from tabench.methods.base import Value
 from tabench.sam.checkpoint import no_weights

@@ -10,8 +10,10 @@ import torch
 
 from tabench.data.base import Split
 from tabench.engine.passes import Passes
+from tabench.engine.snapshot import Snapshot
 from tabench.engine.unit import Unit
 from tabench.engine.world import World
+from tabench.sam.msam import MSam
 from tabench.spec.cell import Cell
 from tabench.tasks.base import Task
 
@@ -37,6 +39,9 @@ class Setting:
         emit: Told of every event (name, facts).
         should_stop: Asked after every step; True ends the run at a checkpoint.
         world: The processes that share the work; alone by default.
+        rebuild: How to build the unit's model again, on the CPU; None where that is known to give the same.
+        origin: A model that was just built; None: the one that is to be trained.
+        whole: Steps must not be cut: the model changes in each forward pass.
     """
 
     cell: Cell
@@ -51,3 +56,6 @@ class Setting:
     emit: Callable[[str, Mapping[str, Any]], None] = _silent
     should_stop: Callable[[], bool] = lambda: False
     world: World = field(default_factory=World)
+    rebuild: Callable[[], MSam] | None = None
+    origin: Snapshot | None = None
+    whole: bool = False

@@ -29,7 +29,7 @@ class State:
         best_epoch: Epoch of `best_weights`; 0 = none yet.
         best_loss: Mean validation loss at `best_epoch`.
         finished: All steps are done.
-        best_weights: Trained parameters at `best_epoch`, kept in a file of their own.
+        best_weights: What is kept of the model at `best_epoch`, in a file of its own.
     """
 
     step: int = 0

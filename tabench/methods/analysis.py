@@ -11,6 +11,7 @@ from torch import nn
 
 from tabench.methods.factors import CPFactors, Factors, LoRAFactors, TuckerFactors
 from tabench.methods.injection import AdaptedLinear
+from tabench.methods.parameters import names_of
 from tabench.methods.stacked import MODES, Array, Stacked, cosines, effective_rank
 
 ANALYSIS_VERSION = 1
@@ -25,19 +26,24 @@ def layers_of(model: nn.Module) -> Layers:
 
     Returns:
         Name of each adapted layer ("blocks.0.attn.qkv") to its kind ("tucker", "cp" or "lora"), scale s and
-        factors by name; empty for models without any of the three.
+        factors by name; empty for models without any of the three, and for those whose method adds anything
+        else, since these layers would then not be its whole update.
     """
     kinds: dict[type[Factors], str] = {TuckerFactors: "tucker", CPFactors: "cp", LoRAFactors: "lora"}
     found: Layers = {}
+    others = set(names_of(model, "added"))
     for name, module in model.named_modules():
-        if isinstance(module, AdaptedLinear) and type(module.factors) in kinds:
+        if isinstance(module, AdaptedLinear):
+            if type(module) is not AdaptedLinear or type(module.factors) not in kinds:
+                return {}
+            others -= {f"{name}.factors.{key}" for key, _ in module.factors.named_parameters()}
             values = {
                 key: np.asarray(value.detach().cpu().double().numpy())
                 for key, value in module.factors.named_parameters()
             }
             kind = kinds[type(module.factors)]
             found[name.removeprefix("image_encoder.")] = (kind, float(module.scale), values)
-    return found
+    return {} if others else found
 
 
 def analyse(models: Mapping[str, Layers], tasks: Sequence[str]) -> dict[str, Any] | None:

@@ -27,6 +27,9 @@ class Method:
             embedding serves all tasks (HPS); "task-aware" one encoder that gives each task
             its own embedding.
         defaults: Every hyper-parameter with its default value.
+        idle: Patterns (as of file names, "blocks.*.router.*") of the encoder's trained parameters that never
+            get a gradient, by design. A run in which any other one gets none is refused.
+        requires: Distributions that its numbers depend on ("peft"): their versions are part of a cell.
     """
 
     name: str
@@ -34,6 +37,18 @@ class Method:
     parametrisation: str
     sharing: Sharing
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    idle: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+
+    @property
+    def outside(self) -> bool:
+        """Whether its code is of another package, of which nothing is known but what a run of it shows."""
+        return self.parametrisation.partition(".")[0] != "tabench"
+
+    @property
+    def code_modules(self) -> tuple[str, ...]:
+        """Modules that hold its code, besides the one it is defined in."""
+        return (self.parametrisation.partition(":")[0],)
 
     def params(self, given: Mapping[str, Value], *, where: str = "method.params") -> dict[str, Value]:
         """Fill in defaults and refuse names this method does not have.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import prod
+from typing import ClassVar
 
 import tensorly as tl
 import torch
@@ -18,7 +19,14 @@ from torch.nn import functional as F
 
 
 class Factors(nn.Module, ABC):
-    """An update dW (d, k, T) in factored form."""
+    """An update dW (d, k, T) in factored form.
+
+    Attributes:
+        linear: True if `forward` gives x dW[:, :, t] row by row, so that `dense` is all there is to it. A
+            class says so for itself: a subclass, which may compute something else, has to say it again.
+    """
+
+    linear: ClassVar[bool] = False
 
     @abstractmethod
     def reset(self) -> None:
@@ -69,6 +77,8 @@ class LoRAFactors(Factors):
     initialisation; r * (d + k) parameters.
     """
 
+    linear = True
+
     def __init__(self, d: int, k: int, rank: int) -> None:
         super().__init__()
         self.A = nn.Parameter(torch.empty(rank, d))
@@ -106,6 +116,8 @@ class TuckerFactors(Factors):
         ranks: (p, q, v).
         regularise: Which of "U1", "U2", "G" the orthogonality regulariser sees.
     """
+
+    linear = True
 
     def __init__(
         self,
@@ -172,6 +184,8 @@ class CPFactors(Factors):
     The weights w start at 0 and A, B, C from N(0, 1): the counterpart of Tucker's zero core;
     R * (d + k + T) + R parameters.
     """
+
+    linear = True
 
     def __init__(self, d: int, k: int, tasks: int, rank: int) -> None:
         super().__init__()

@@ -86,7 +86,15 @@ class AdaptedLinear(nn.Module):
         return self._add(whole, self._update(rows)).flatten(0, 1)
 
     @property
-    def at_zero(self) -> Tensor:
+    def row_wise(self) -> bool:
+        """Whether every row of the output depends on the same row of the input alone, and on its task.
+
+        Then SAM's windows need no padding, all tasks may start from one input, and the update can be merged.
+        """
+        return type(self.base) is nn.Linear and bool(vars(type(self.factors)).get("linear", False))
+
+    @property
+    def at_zero(self) -> Tensor | None:
         """What it makes of an input of 0, whatever the task: the bias, since the update is linear."""
         return self.base.bias
 
@@ -96,6 +104,14 @@ class AdaptedLinear(nn.Module):
         with torch.autocast(rows.device.type, enabled=False):
             inner = self.factors.narrow(self.dropout(rows).to(dtype), self.fold.tasks, self.scale)
             return F.linear(inner, self.factors.outputs())
+
+    def dense(self) -> Tensor:
+        """The scaled update of all outputs, (d, k, T), 0 in blocks that are not updated."""
+        chosen = self.factors.dense().chunk(len(self.chosen), dim=1)
+        blocks = [torch.zeros_like(chosen[0])] * self.parts
+        for index, block in zip(self.chosen, chosen, strict=True):
+            blocks[index] = block
+        return self.scale * torch.cat(blocks, dim=1)
 
     def merged(self, task: int) -> nn.Linear:
         """The plain layer of one task, W0 + s * dW[:, :, t]^T."""

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
+from typing import Protocol
 
 from segment_anything.modeling import ImageEncoderViT
 from torch import nn
 
+from tabench.errors import SpecError
 from tabench.methods.injection import AdaptedLinear
 
+_SHOWN = 3
 
-def merged_encoder(model: nn.Module, task: int, *, share: bool = False) -> ImageEncoderViT:
+
+class Mergeable(Protocol):
+    """A model whose encoder a method adapted."""
+
+    image_encoder: ImageEncoderViT
+
+    def strangers(self, encoder: nn.Module) -> Iterable[str]:
+        """Names of what an encoder has that SAM's does not have, or has otherwise."""
+        ...
+
+
+def merged_encoder(model: Mergeable, task: int, *, share: bool = False) -> ImageEncoderViT:
     """A plain image encoder that gives one task's embedding.
 
     Args:
@@ -22,15 +37,25 @@ def merged_encoder(model: nn.Module, task: int, *, share: bool = False) -> Image
         A copy of the encoder with W0 + s * dW[:, :, task]^T in place of every adapted layer. It
         equals the adapted encoder in evaluation mode, and its state dict has SAM's own keys. Where
         all tasks share one update, every task gives the same encoder.
+
+    Raises:
+        SpecError: The encoder holds something that is neither SAM's own nor an adapted layer that merges.
     """
-    own: ImageEncoderViT = model.image_encoder
+    own = model.image_encoder
     kept = {id(parameter): parameter for parameter in own.parameters()} if share else {}
     encoder = copy.deepcopy(own, kept)
-    for block in encoder.blocks:
-        layer = block.attn.qkv
-        if isinstance(layer, AdaptedLinear):
-            shared = not hasattr(encoder, "task_fold")
-            block.attn.qkv = layer.merged(0 if shared else task)
-    if hasattr(encoder, "task_fold"):
+    shared = not hasattr(encoder, "task_fold")
+    for parent in list(encoder.modules()):
+        for name, layer in list(parent.named_children()):
+            if type(layer) is AdaptedLinear and layer.row_wise:
+                setattr(parent, name, layer.merged(0 if shared else task))
+    if found := list(model.strangers(encoder)):
+        names = ", ".join(f"'{name}'" for name in found[:_SHOWN])
+        raise SpecError(
+            f"the encoder cannot be merged: {names}{' ...' if len(found) > _SHOWN else ''} "
+            "is neither SAM's own nor an adapted layer that can be folded into its weights",
+            hint="use the model as it is",
+        )
+    if not shared:
         del encoder.task_fold
     return encoder

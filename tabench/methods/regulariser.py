@@ -19,15 +19,17 @@ def regulariser(model: nn.Module) -> Tensor:
     Returns:
         A scalar; 0 without gradient if nothing is regularised.
     """
-    norms = [
-        _deviation(columns).reshape(-1)
-        for module in model.modules()
-        if isinstance(module, Factors)
-        for columns in module.columns()
-    ]
+    norms = [_deviation(columns).reshape(-1) for columns in regularised(model)]
     if not norms:
         return torch.zeros((), device=next(model.parameters()).device)
     return torch.cat(norms).mean()
+
+
+def regularised(model: nn.Module) -> list[Tensor]:
+    """The matrices (..., rows, columns) that the regulariser sees."""
+    return [
+        columns for module in model.modules() if isinstance(module, Factors) for columns in module.columns()
+    ]
 
 
 def _deviation(columns: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def _of_cell(results: Results, cell: CellResult) -> Channels | None:
     if not record["pictures"]:
         return None
     image = str(record["pictures"][0]["id"])
-    dataset, data = record["cell"]["dataset"], record["data"]
+    dataset = record["cell"]["dataset"]
     folder = CellFolder(results.root, results.name, cell.id)
     tasks = {}
     for task, count in zip(dataset["tasks"], dataset["channels"], strict=True):
@@ -84,12 +84,12 @@ def _of_cell(results: Results, cell: CellResult) -> Channels | None:
             return None
         tasks[task] = [_opened(path, "L") for path in paths]
     place = ExperimentFolder(results.root, results.name)
-    shown = place.truth_picture(str(data["fingerprint"]), image, "input")
+    shown = place.truth_picture(cell.content, image, "input")
     if not shown.is_file():
         return None
     masks: list[Grey] = []
     sha256 = str(record["backbone"]["sha256"])
-    while (path := place.sam_mask(str(data["fingerprint"]), image, sha256, len(masks))).is_file():
+    while (path := place.sam_mask(cell.content, image, sha256, len(masks))).is_file():
         masks.append(_opened(path, "L"))
     names = {
         task: list(legend)

@@ -29,7 +29,15 @@ def circumstances(results: Results) -> dict[str, list[str]]:
         values = {str(value) for cell in results.done if (value := _dig(cell.run, path)) not in (None, "")}
         if values:
             found[title] = sorted(values)
-    return found
+    code = outside_code(results)
+    return found | ({"Code of other packages, or of a later version": code} if code else {})
+
+
+def outside_code(results: Results) -> list[str]:
+    """What finished runs took from other packages: "method x: my-package 0.1 sha256:0123456789abcdef"."""
+    parts = ("dataset", "backbone", "method")  # equal ones are one object: see `read_results`
+    alike = {tuple(id(cell.record["cell"][part]) for part in parts): cell for cell in results.done}
+    return sorted({f"{what}: {text}" for cell in alike.values() for what, text in cell.cell.codes.items()})
 
 
 def facts(run: Mapping[str, Any]) -> dict[str, str]:

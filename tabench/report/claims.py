@@ -15,6 +15,7 @@ from tabench.report.sheet import Sheet
 from tabench.spec.claims import Claim, load_claims
 
 FILE = Path("published") / "claims.toml"
+SHIPPED = Path(__file__).parents[2] / "experiments"
 SOURCES = {
     "P": "the paper",
     "T": "the successor, quoted by third parties",
@@ -76,8 +77,8 @@ def claims(results: Results, path: Path | None = None) -> list[Assessed] | None:
 
 
 def claims_file(results_dir: Path) -> Path | None:
-    """The file of claims in ``experiments`` here, else beside a results folder; None without one."""
-    places = (Path("experiments"), results_dir.parent / "experiments")
+    """The file of claims in ``experiments`` here, beside the results or in the checkout; None without one."""
+    places = (Path("experiments"), results_dir.parent / "experiments", SHIPPED)
     return next((place / FILE for place in places if (place / FILE).is_file()), None)
 
 

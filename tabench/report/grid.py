@@ -122,7 +122,7 @@ def read_grid(results: Results) -> Grid | None:
     record = cells[methods[-1]].record
     if not record["pictures"]:
         return None
-    truth = ExperimentFolder(results.root, results.name).truth(str(record["data"]["fingerprint"]))
+    truth = ExperimentFolder(results.root, results.name).truth(cells[methods[-1]].content)
     tasks = record["cell"]["dataset"]["tasks"]
     images = [str(picture["id"]) for picture in record["pictures"]]
     inputs = {image: _picture(truth / f"{file_stem(image)}.input.png") for image in images}

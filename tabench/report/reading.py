@@ -21,6 +21,7 @@ from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
 from tabench.report import variants
 from tabench.report.listed import RUN_PAGES, listed
+from tabench.spec.cell import Cell
 from tabench.store.beside import Run, read_beside
 from tabench.store.encoding import read_lines
 from tabench.store.layout import CellFolder, ExperimentFolder, is_name
@@ -77,6 +78,16 @@ class CellResult:
         return read_lines(self.folder / "journal.jsonl")
 
     @cached_property
+    def content(self) -> str:
+        """What its pictures of inputs and targets are kept under; only if it is done."""
+        return self.cell.dataset.content
+
+    @property
+    def cell(self) -> Cell:
+        """Its specification; only if it is done."""
+        return Cell.model_validate(self.record["cell"])
+
+    @cached_property
     def values(self) -> dict[str, dict[str, float | None]]:
         """Protocol to "task.key" to value; every Delta_b reads them again."""
         found: dict[str, dict[str, float | None]] = {}
@@ -105,6 +116,7 @@ class Results:
         cells: Cells in the order of the experiment.
         strangers: Folders of cells that the experiment does not name (left out of every table).
         run_pages: Runs that the page lists and that get a page of their own, at most; see `listed`.
+        lacks: What every table says to be missing here, a sentence; "" if nothing is.
     """
 
     name: str
@@ -113,6 +125,7 @@ class Results:
     cells: list[CellResult]
     strangers: list[str] = field(default_factory=list)
     run_pages: int = RUN_PAGES
+    lacks: str = ""
 
     @cached_property
     def done(self) -> list[CellResult]:

@@ -100,8 +100,8 @@ class RunPictures:
         return self.album.link(self.cell.folder / "pictures" / name) if name in self._names else ""
 
     def _shared(self, image: str, what: str) -> str:
-        data = str(self.cell.record["data"]["fingerprint"])
-        return self.album.link(_truth(self.results.root, self.results.name, data, image, what))
+        place = _truth(self.results.root, self.results.name, self.cell.content, image, what)
+        return self.album.link(place)
 
 
 @lru_cache(maxsize=4096)

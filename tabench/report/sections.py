@@ -108,6 +108,11 @@ def _reproduced(content: Content) -> Context | None:
     return None if rows is None else {"reproduced": rows}
 
 
+def _data(content: Content) -> Context | None:
+    found = wording.data_warnings(content.results)
+    return {"data_warnings": found} if found else None
+
+
 def _how(content: Content) -> Context:
     return {
         "protocols": wording.PROTOCOLS,
@@ -131,6 +136,7 @@ SECTIONS: Sequence[Section] = (
     Section("cost", "Cost", "Cost", "cost.html.j2", lambda c: c.parts.cost_context()),
     Section("sure", "How sure", "How sure", "sure.html.j2", lambda c: c.parts.sure_context()),
     Section("reproduced", "Reproduced?", "Reproduced?", "reproduced.html.j2", _reproduced),
+    Section("data", "Data", "Warnings about the data", "data.html.j2", _data),
     Section("how", "How this was run", "How this was run", "how.html.j2", _how),
     Section("runs", "All runs", "All runs", "runs.html.j2", lambda c: {}),
 )

@@ -21,7 +21,7 @@ from tabench.report.grid_figure import draw_grid
 from tabench.report.listed import RUN_PAGES
 from tabench.report.page import page
 from tabench.report.pictures import Album
-from tabench.report.published import read_published
+from tabench.report.published import lacking, read_published
 from tabench.report.reading import Results, read_results
 from tabench.report.run_page import RUNS_FILE, RunPages, runs_csv
 from tabench.report.sections import Content, Picture, shown
@@ -71,6 +71,7 @@ def render(
     """
     results = replace(read_results(results_dir, experiment), run_pages=run_pages)
     published = read_published(results, published_file)
+    results = replace(results, lacks=lacking(results, published))
     comparable = published.of_dataset(results.first["data"]["name"]) if published else None
     beside = comparable if results.profile == "paper" else None
     apart = published.others() if published and beside else published

@@ -132,12 +132,23 @@ def metric_notes(results: Results, protocol: str) -> list[str]:
                 for note in metric["notes"]:
                     heard.setdefault(f"{metric['task']}: {note}", {})[cell.label] = None
     total = len(results.done)
-    return [
-        note
-        if len(runs) == total
-        else f"{note} ({listing([*runs][:3])}{' and others' if len(runs) > 3 else ''})"
-        for note, runs in heard.items()
-    ]
+    return [_of_runs(note, list(runs), total) for note, runs in heard.items()]
+
+
+def data_warnings(results: Results) -> list[str]:
+    """What runs found suspicious in their data, with the runs where these are not all."""
+    heard: dict[str, list[str]] = {}
+    for cell in results.done:
+        for line in (cell.run.get("warnings") or [])[:FEW]:
+            heard.setdefault(line, []).append(cell.label)
+    return [_of_runs(line, runs, len(results.done)) for line, runs in heard.items()]
+
+
+def _of_runs(note: str, runs: Sequence[str], total: int) -> str:
+    """A note, and the runs that it holds for where these are not all."""
+    if len(runs) == total:
+        return note
+    return f"{note} ({listing([*runs][:3])}{' and others' if len(runs) > 3 else ''})"
 
 
 def footnotes(results: Results, protocol: str) -> list[str]:
@@ -148,7 +159,7 @@ def footnotes(results: Results, protocol: str) -> list[str]:
     rule = str(record["selection"]["rule"])
     versions = {f"{m['task']} v{m['version']}" for m in record["metrics"] if m["protocol"] == protocol}
     definition = PROTOCOLS.get(protocol, "defined by the task.")
-    lines = [short_warning(results)] if short_warning(results) else []
+    lines = [line for line in (short_warning(results), results.lacks) if line]
     lines += [
         f"Mean ± standard deviation over seeds ({seed_text(seeds)}); best bold, second "
         "underlined; parameters are not ranked.",

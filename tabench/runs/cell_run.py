@@ -15,7 +15,8 @@ from tabench.engine.passes import out_of_memory
 from tabench.engine.world import World
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError
 from tabench.provenance.determinism import set_determinism
-from tabench.provenance.environment import capture, usable_cores
+from tabench.provenance.environment import usable_cores
+from tabench.runs.code import environment_of
 from tabench.runs.compute import compute, keep_weights
 from tabench.runs.energy import gpu_energy_j
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
@@ -175,6 +176,7 @@ class _Diary:
         self._before["wall_s"] = journalled_seconds(self.folder)
         self.run.setdefault("started", _now())
         self.run.setdefault("resumed_from_step", [])
+        self.run.pop("warnings", None)  # each attempt looks again
         self.meter = Meter(
             self.job.cell.train.batch_size,
             self.run.get("cost") or {},
@@ -194,10 +196,14 @@ class _Diary:
             self.claim.check()
         if event == "resume":
             self.run["resumed_from_step"].append(facts["step"])
+        if event == "warning":
+            self.run.setdefault("warnings", []).append(facts["message"])
         if event == "passes":
             self.run["passes"] = dict(facts)
         if event == "first-step":
             self.run.setdefault("first_step_s", {})[facts["unit"]] = facts["seconds"]
+        if event == "path":
+            self.run.setdefault("path", {})[facts["unit"]] = {k: v for k, v in facts.items() if k != "unit"}
         if event == "memory":
             self.run["passes"] |= {key: value for key, value in facts.items() if key in self.run["passes"]}
             self.run.setdefault("memory", []).append(dict(facts))
@@ -230,7 +236,7 @@ class _Diary:
             "attempts": self.attempt,
             "processes": self.options.processes,
             "threads": self.options.threads or usable_cores(),
-            "environment": capture(),
+            "environment": environment_of(self.job.cell),
         }
         with contextlib.suppress(Exception):
             self.run["cost"] = self.meter.cost()

@@ -14,27 +14,31 @@ import torch
 
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
-from tabench.engine.checkpoint import FINISHED, Keeper, Named, fill
+from tabench.data.spot_check import spot_check
+from tabench.engine.checkpoint import FINISHED, Keeper, fill
 from tabench.engine.device import choose_device
 from tabench.engine.evaluate import Result, curve_entries, evaluate
 from tabench.engine.extremes import save_extremes
-from tabench.engine.loop import train_unit, trained_parameters
+from tabench.engine.loop import train_unit
 from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
 from tabench.engine.optim import steps_per_epoch, total_steps
 from tabench.engine.passes import Passes, choose_passes
 from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
 from tabench.engine.setting import Setting
+from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.engine.unit import Unit, units_of
 from tabench.engine.world import World
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
+from tabench.runs.code import check_cell
 from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
 from tabench.runs.memory import peak_memory
 from tabench.runs.packs import Opener
 from tabench.sam.checkpoint import load_checkpoint
+from tabench.sam.msam import MSam
 from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file
 from tabench.store.layout import CellFolder, ExperimentFolder
@@ -89,22 +93,36 @@ def _compute(
     job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], world: World
 ) -> dict[str, Any]:
     cell = job.cell
+    check_cell(cell)
     dataset = DATASETS.get(cell.dataset.name)
     folder = CellFolder(options.results, job.experiment, cell.id)
     tasks = make_tasks(cell, dataset)
     if not world.chief:
         world.meet()  # the chief's packs are there
-    splits = Opener(dataset, job.data_root, cell.dataset.fingerprint, options.pack, emit, should_stop)
+    splits = Opener(
+        dataset,
+        job.data_root,
+        cell.dataset.fingerprint,
+        options.pack,
+        emit,
+        should_stop,
+        code=cell.dataset.code,
+    )
+    if world.chief:
+        splits.check()
+        for note in dataset.notes(job.data_root):
+            emit("warning", {"message": note})
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":
         validation = splits.open(cell.evaluation.val_split)
     if world.chief:
+        _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
         world.meet()
     weights = load_checkpoint(
         BACKBONES.get(cell.backbone.name), job.checkpoint, lambda note: emit("weights", {"note": note})
     )
-    truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.fingerprint)
+    truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
     if world.chief:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)
     device = choose_device(options.device)
@@ -135,12 +153,24 @@ def _compute(
             world,
         )
         done.append(_run_unit(setting, weights, folder, truth, digest, companions))
+    check_cell(cell)  # what was imported meanwhile, too
     _check_alike(world.exchange(digest.hexdigest()))
     if not world.chief:
         return {}
     with _evaluating("all"):
         companions.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
+
+
+def _warn(dataset: DatasetDef, splits: Mapping[str, Split], tasks: Mapping[str, Task], emit: Emit) -> None:
+    """Look at a few images of the splits; what is suspicious is told, one event "warning" each.
+
+    Raises:
+        DataError: Values that cannot be.
+    """
+    kinds = {"image", *(task.needs for task in tasks.values())}
+    for message in spot_check(splits, dataset.class_names, dataset.largest, kinds):
+        emit("warning", {"message": message})
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
@@ -153,7 +183,7 @@ def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
 
 
 def keep_weights(folder: CellFolder) -> None:
-    """Copy the finished units' trained parameters beside the record, as weights-<unit>.safetensors."""
+    """Copy what is kept of the finished units' models beside the record, as weights-<unit>.safetensors."""
     for unit in folder.checkpoint.iterdir():
         finished = unit / FINISHED
         chosen = finished / "best.safetensors"
@@ -170,14 +200,22 @@ def _run_unit(
     companions: Companions,
 ) -> _Done:
     cell, unit, split, chief = setting.cell, setting.unit, setting.evaluated, setting.world.chief
-    model = build_unit(cell, unit, weights).to(setting.device)
+
+    def build() -> MSam:
+        return build_unit(cell, unit, weights)
+
+    model = build().to(setting.device)
+    if METHODS.get(cell.method.name).outside:
+        setting.rebuild, setting.origin = build, Snapshot(build())
     state = train_unit(model, setting, Keeper(folder.checkpoint / unit.name, writes=chief))
-    trained = trained_parameters(model)
     images = len(setting.train)
     epoch = -(-total_steps(cell.train, images) // steps_per_epoch(cell.train, images))
     if state.best_epoch:
-        fill(trained, state.best_weights, unit.name)
+        if not set(_moved(model, setting)) <= set(state.best_weights):  # some changed after that epoch only
+            model = build().to(setting.device)
+        fill(trained_parameters(model), state.best_weights, unit.name, untrained(model))
         epoch = state.best_epoch
+    add_digest({**trained_parameters(model), **_moved(model, setting)}, unit.name, digest)
     started = time.monotonic()
 
     def progress(count: int, total: int) -> None:
@@ -195,7 +233,6 @@ def _run_unit(
             should_stop=setting.should_stop,
             world=setting.world,
         )
-    add_digest(trained, unit.name, digest)
     if not chief:
         return _Done(unit, state, results, count(model), [], epoch)
     setting.emit(
@@ -213,6 +250,11 @@ def _run_unit(
     with _evaluating(unit.name):
         setting.emit("cost", measure_unit(model, setting))
     return _Done(unit, state, results, count(model), pictures, epoch)
+
+
+def _moved(model: MSam, setting: Setting) -> dict[str, torch.Tensor]:
+    """What training changed beside the trained parameters."""
+    return setting.origin.moved(model) if setting.origin is not None else {}
 
 
 def _check_alike(digests: list[str]) -> None:
@@ -238,12 +280,12 @@ def _evaluating(unit: str) -> Iterator[None]:
         raise EvaluationFailedError(unit, error) from error
 
 
-def add_digest(trained: Named, unit: str, digest: Any) -> None:
-    """Add a unit's trained parameters to a cell's running sha256."""
-    for name in sorted(trained):
-        values = trained[name].detach().cpu().contiguous()
+def add_digest(kept: Mapping[str, torch.Tensor], unit: str, digest: Any) -> None:
+    """Add what is kept of a unit's model to a cell's running sha256."""
+    for name in sorted(kept):
+        values = kept[name].detach().cpu().contiguous()
         digest.update(f"{unit}/{name}{tuple(values.shape)}{values.dtype}".encode())
-        digest.update(values.numpy().tobytes())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
 
 
 def _record(

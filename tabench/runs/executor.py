@@ -82,7 +82,7 @@ class Event:
     Attributes:
         cell_id: Whose.
         kind: "start", "resume", "step", "epoch", "eval", "checkpoint", "done", "failed", "retry",
-            "interrupted", ...
+            "interrupted", "warning" (a "message" about the data, kept in run.json), ...
         facts: JSON values.
     """
 

@@ -14,30 +14,27 @@ if TYPE_CHECKING:
 
 
 def load_kept(folder: CellFolder, record: Record) -> dict[str, dict[str, nn.Parameter]]:
-    """Unit name to its trained parameters by name.
+    """Unit name to what is kept of its model, by name: trained parameters, and others that training changed.
 
     Raises:
         CheckpointError: They are missing, damaged or not those of the record.
-        SpecError: The method is not installed.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
     from torch import nn
 
-    from tabench.catalog import METHODS
-    from tabench.engine.unit import units_of
     from tabench.runs.compute import add_digest
 
     digest = hashlib.sha256()
     loaded = {}
-    for unit in units_of(record.cell, METHODS.get(record.cell.method.name).sharing):
-        path = folder.path / f"weights-{unit.name}.safetensors"
+    for unit in _units(folder, record):
+        path = folder.path / f"weights-{unit}.safetensors"
         try:
             values = load_file(path)
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"kept weights cannot be read: {error}", where=str(path)) from error
-        loaded[unit.name] = {name: nn.Parameter(v, requires_grad=False) for name, v in values.items()}
-        add_digest(loaded[unit.name], unit.name, digest)
+        loaded[unit] = {name: nn.Parameter(v, requires_grad=False) for name, v in values.items()}
+        add_digest(loaded[unit], unit, digest)
     if digest.hexdigest() != record.weights_sha256:
         raise CheckpointError(
             "kept weights are not those of the record",
@@ -45,6 +42,13 @@ def load_kept(folder: CellFolder, record: Record) -> dict[str, dict[str, nn.Para
             hint="remove the weights-*.safetensors there and train again",
         )
     return loaded
+
+
+def _units(folder: CellFolder, record: Record) -> list[str]:
+    """Names of the units in their order, as the files say: the method need not be installed here."""
+    tasks = list(record.cell.dataset.tasks)
+    apart = all((folder.path / f"weights-{task}.safetensors").is_file() for task in tasks)
+    return tasks if apart or not (folder.path / "weights-all.safetensors").is_file() else ["all"]
 
 
 def check_kept(folder: CellFolder, record: Record) -> None:

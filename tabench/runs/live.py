@@ -62,6 +62,7 @@ class LiveTable:
     def __init__(self, jobs: Sequence[Job], console: Console) -> None:
         self.rows = {job.cell.id: [job.label, "waiting", "", "", "", ""] for job in jobs}
         self.live = Live(console=console, get_renderable=self.render, refresh_per_second=4)
+        self.warned: set[str] = set()
 
     def __enter__(self) -> Self:
         """Start showing."""
@@ -90,6 +91,10 @@ class LiveTable:
             row[1], row[5] = "running", f"evaluates {facts['images']}/{facts['of']}"
         elif event.kind == "start":
             row[1], row[5] = "running", "loads"
+        elif event.kind == "warning" and facts["message"] not in self.warned:
+            self.warned.add(facts["message"])
+            text = inert(f"warning: {facts['message']}")
+            self.live.console.print(text, markup=False, highlight=False, soft_wrap=True, style="yellow")
         elif event.kind == "pack" and facts["state"] == "building":
             row[1], row[5] = "running", f"packs {facts['split']}"
         elif event.kind == "done":
@@ -123,6 +128,7 @@ class PlainLines:
         self.order = {job.cell.id: f"{n}/{len(jobs)}" for n, job in enumerate(jobs, 1)}
         self.console = console
         self.last = 0.0
+        self.warned: set[str] = set()
 
     def __enter__(self) -> Self:
         """Nothing to set up."""
@@ -147,6 +153,9 @@ class PlainLines:
                 return ""
             self.last = time.monotonic()
             return progress_text(facts)
+        if event.kind == "warning" and facts["message"] not in self.warned:  # once, not once a cell
+            self.warned.add(facts["message"])
+            return f"warning: {facts['message']}"
         if event.kind == "start":
             return "starts" if facts["attempt"] == 1 else f"starts, attempt {facts['attempt']}"
         if event.kind == "pack":

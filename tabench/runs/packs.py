@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tabench.data.base import DatasetDef, Progress, Split
-from tabench.data.pack import DamagedPackError, PackedSplit, Source, check_pack, open_pack
+from tabench.data.pack import DamagedPackError, PackedSplit, Source, check_pack, difference, open_pack
 from tabench.data.packing import UnpackableError, build_pack, room_for
-from tabench.errors import InterruptedRunError, StoreError
+from tabench.errors import DataError, InterruptedRunError, SpecError, StoreError
 from tabench.store.cache import cache_root
 from tabench.store.claim import Claim, ClaimedError
+from tabench.store.stamps import stamp_of
 
+MANY = 32  # images of a pack that `tabench data verify` compares with their sources
 SHARE = 0.2  # of the cache's free disk: larger packs are built only when asked for
 Emit = Callable[[str, Mapping[str, Any]], None]
 
@@ -37,6 +39,7 @@ class Opener:
         emit: Told "pack" with "split", "state" ("building", "built", "left out"), "bytes", "seconds" that it
             took, and "message".
         should_stop: Asked after every image.
+        code: Whose code reads it (`DatasetPart.code`).
     """
 
     dataset: DatasetDef
@@ -45,6 +48,25 @@ class Opener:
     wanted: bool | None
     emit: Emit
     should_stop: Callable[[], bool]
+    code: str = ""
+
+    def check(self, *, fresh: bool = False) -> None:
+        """Check that the folder still holds what it held when the run was planned.
+
+        Args:
+            fresh: Read every file again, instead of only those that may have changed.
+
+        Raises:
+            DataError: It holds something else.
+        """
+        given = self.dataset.fingerprint
+        found = given(self.root, fresh=True) if fresh else given(self.root)
+        if found != self.fingerprint:
+            raise DataError(
+                f"changed since the run was planned: fingerprint {found}, then {self.fingerprint}",
+                where=str(self.root),
+                hint="give the same command again: other data are other cells",
+            )
 
     def open(self, name: str) -> Split:
         """Open a split from its pack, which is built if need be; from its source where that cannot be.
@@ -52,7 +74,7 @@ class Opener:
         A split whose reader does not say which files it reads is never packed.
 
         Raises:
-            DataError: Files of the dataset are missing or wrong.
+            DataError: Files of the dataset are missing or wrong, or not those of the fingerprint.
             SpecError: The dataset has no split of this name.
             InterruptedRunError: `should_stop` said so.
         """
@@ -69,9 +91,9 @@ class Opener:
         return split
 
     def _packed(self, name: str, split: Split) -> Split:
-        source = Source(self.dataset.name, self.fingerprint, name, self._state(split))
+        source = self.source(name, split)
         folder = packs_root() / source.folder
-        found, fault = _open(folder, source, split)
+        found, fault = self._usable(folder, source, split)
         if found is not None:
             return found
         size = room_for(split)
@@ -81,10 +103,18 @@ class Opener:
             self._tell(name, "left out", why, size)
             return split
         with Claim(folder.with_name(f"{folder.name}.claim")):
-            found, fault = _open(folder, source, split)  # another process may have been quicker
+            found, fault = self._usable(folder, source, split)  # another process may have been quicker
             if found is None:
                 self._build(folder, source, split, size, fault)
         return _open(folder, source, split)[0] or split
+
+    def _usable(self, folder: Path, source: Source, split: Split) -> tuple[PackedSplit | None, str]:
+        """The pack, if a sample of it is what the source holds, or why the one there cannot be used."""
+        found, fault = _open(folder, source, split)
+        if found is not None and (fault := difference(found, split)):
+            self.check(fresh=True)  # else it is the source that is another one, and the pack may be right
+            found = None
+        return found, fault
 
     def _build(self, folder: Path, source: Source, split: Split, size: int, fault: str) -> None:
         for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # of processes that were killed
@@ -93,6 +123,11 @@ class Opener:
         why = f"instead of one that cannot be used: {fault}" if fault else ""
         self._tell(source.split, "building", why, size)
         build_pack(folder, source, split, self._watch)
+        try:
+            self.check()
+        except DataError:  # while it was built
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         self._tell(source.split, "built", size=size, seconds=time.monotonic() - started)
 
     def _watch(self, done: int, total: int, _: str) -> None:
@@ -111,14 +146,17 @@ class Opener:
         }
         self.emit("pack", facts)
 
+    def source(self, name: str, split: Split) -> Source:
+        """What a split's pack stands for."""
+        return Source(self.dataset.name, self.fingerprint, name, self._state(split), self.code)
+
     def _state(self, split: Split) -> str:
-        """Names, sizes and times of a generated dataset's files: its fingerprint knows its recipe alone."""
+        """Names and stamps of a generated dataset's files: its fingerprint knows its recipe alone."""
         if not self.dataset.synthetic:
             return ""
         digest = hashlib.sha256(str(self.root.resolve()).encode())
         for path in (path for index in range(len(split)) for path in split.sources(index)):
-            stat = path.stat()
-            digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+            digest.update(f"{path.relative_to(self.root)}\0{stamp_of(path.stat())}\n".encode())
         return digest.hexdigest()
 
 
@@ -128,24 +166,32 @@ def packs_root() -> Path:
 
 
 def check_packs(
-    dataset: str, fingerprint: str, progress: Progress | None = None
+    dataset: DatasetDef, root: Path, fingerprint: str, progress: Progress | None = None
 ) -> tuple[list[str], list[str]]:
-    """Read every pack of a dataset and remove the damaged ones: the next run builds them again.
+    """Read every pack of a dataset; remove those that are damaged or of other images than the folder holds.
+
+    The next run builds them again.
 
     Returns:
         A line for each sound pack, and a line for each removed one.
     """
     sound, removed = [], []
+    opener = Opener(dataset, root, fingerprint, None, lambda *_: None, lambda: False)
     try:
-        home = (packs_root() / Source(dataset, fingerprint, "any").folder).parent
+        home = (packs_root() / Source(dataset.name, fingerprint, "any").folder).parent
     except StoreError:  # no cache, no packs
         return [], []
     for folder in sorted(home.iterdir()) if home.is_dir() else []:
         if not folder.is_dir() or folder.name.startswith("."):
             continue
         try:
-            sound.append(f"pack of {folder.name}: {check_pack(folder, progress) / 1e6:.1f} MB, sound")
-        except DamagedPackError as error:
+            size = check_pack(folder, progress)
+            split = dataset.split(root, folder.name)
+            pack = open_pack(folder, opener.source(folder.name, split), split)
+            if pack is not None and (fault := difference(pack, split, MANY)):
+                raise DamagedPackError(fault)
+            sound.append(f"pack of {folder.name}: {size / 1e6:.1f} MB, sound")
+        except (DamagedPackError, SpecError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(f"pack of {folder.name}: damaged and removed ({error}); a run builds it again")
     return sound, removed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,14 @@ from tabench.spec.cell import Cell
 from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import Experiment
 from tabench.spec.overrides import override
-from tabench.spec.selection import select_cells, shard_cells
+from tabench.spec.selection import parse_select, parse_shard, select_cells, shard_cells
 from tabench.store.adoption import finished_elsewhere
 from tabench.store.encoding import read_object
 from tabench.store.index import Index, Known, read_index
 from tabench.store.layout import CellFolder, CellState
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+_CODE: Any = {"dataset": {"code", "task_code"}, "backbone": {"code"}, "method": {"code"}}
 PICTURE_BYTES = 40_000  # an input or a prediction with its error map, per image and task
 
 
@@ -75,12 +77,14 @@ class Plan:
         resolution: Profile, data and weights.
         cells: The selected cells.
         labels: Cell id to label, for all cells of the profile, selected or not.
+        notes: What to know of the data; see `DatasetDef.notes`.
     """
 
     experiment: Experiment
     resolution: Resolution
     cells: list[PlannedCell]
     labels: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def open(self) -> list[PlannedCell]:
@@ -105,6 +109,7 @@ class Plan:
     def experiment_json(self) -> dict[str, Any]:
         """What the report and `status` read beside the records."""
         experiment, report = self.experiment, self.experiment.report.model_dump(mode="json")
+        published = experiment.published_text()
         return {
             "name": experiment.name,
             "title": experiment.title,
@@ -113,6 +118,7 @@ class Plan:
             "profile": self.resolution.profile,
             "note": self.resolution.settings.note,
             "report": report,
+            **({"published": published} if published else {}),
             "cells": self.labels,
         }
 
@@ -124,6 +130,10 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         SpecError: A name or an option that cannot be used.
         DataError: The profile's inputs are missing.
     """
+    experiment.published_text()  # what is wrong is told now, not after hashing data, let alone training
+    parse_select(request.select)
+    if request.shard is not None:
+        parse_shard(request.shard)
     place = resolve(experiment, request.profile, request.sources)
     changed = override(experiment, place.profile, place.overrides)
     every = expand(experiment, place.profile, place.resolved, place.overrides)
@@ -160,15 +170,16 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         disk = checkpoint_bytes(cell) + pictures if todo else 0
         why = _why(folder, known, cell, earlier, twin)
         planned.append(PlannedCell(cell, state, why, cost, disk))
-    return Plan(changed, place, planned, names)
+    notes = [] if place.generate else DATASETS.get(place.resolved.dataset_name).notes(place.data_root)
+    return Plan(changed, place, planned, names, notes)
 
 
 def _by_method_and_seed(index: Index, names: Mapping[str, str]) -> dict[tuple[str, int], Known]:
-    """The first record of each method and seed that the experiment does not have, to name what changed."""
+    """The last record of each method and seed that the experiment does not have, to name what changed."""
     found: dict[tuple[str, int], Known] = {}
-    for known in index.recorded:
+    for known in sorted(index.recorded, key=lambda known: known.finished):
         if known.cell_id not in names:
-            found.setdefault((known.method, known.seed), known)
+            found[known.method, known.seed] = known
     return found
 
 
@@ -201,7 +212,7 @@ def _why(
         if twin is not None:
             return f"done in {twin.experiment}: will be taken from there"
         other = earlier.get((cell.method.name, cell.seed))
-        return "changed: " + ", ".join(difference(other.cell(), cell)[:3]) if other else "never run"
+        return _changed(other.cell(), cell) if other else "never run"
     if known.state == "done":
         return f"record exists, but {known.problem}" if known.problem else "record exists"
     if known.state == "running":
@@ -223,9 +234,33 @@ def _position(folder: CellFolder, cell: Cell) -> str:
     return f"{done}at step {int(steps[-1])}" if steps else f"{done}next unit"
 
 
+def _changed(old: Cell, new: Cell) -> str:
+    """What keeps a finished cell from being a new one: its code, and the first keys that differ."""
+    before, after = old.codes, new.codes
+    code = [
+        f"{what}: {_code(before.get(what))} -> {_code(after.get(what))}"
+        for what in {**after, **before}
+        if before.get(what) != after.get(what) and what in _names(old) & _names(new)
+    ]
+    parts = [f"its code changed ({'; '.join(code)})"] if code else []
+    rest = difference(old, new)
+    return "; ".join([*parts, *(["changed: " + ", ".join(rest[:3])] if rest else [])])
+
+
+def _names(cell: Cell) -> set[str]:
+    """Everything that it names, as the keys of `Cell.codes`."""
+    named = {f"method {cell.method.name}", f"dataset {cell.dataset.name}", f"backbone {cell.backbone.name}"}
+    return named | {f"task {name}" for name in cell.dataset.tasks}
+
+
+def _code(text: str | None) -> str:
+    """A code part of a cell for people: "my-package 0.1 sha256:01234567"."""
+    return re.sub(r"(?<=sha256:)([0-9a-f]{8})[0-9a-f]+", r"\1", text or "version 1")
+
+
 def difference(old: Cell, new: Cell) -> list[str]:
-    """The keys two cells differ in, as "train.epochs 10 -> 20"."""
-    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    """The keys two cells differ in, as "train.epochs 10 -> 20"; not what is code."""
+    before, after = (_flat(cell.model_dump(mode="json", exclude=_CODE)) for cell in (old, new))
     return [
         f"{key} {_short(before.get(key))} -> {_short(after.get(key))}"
         for key in {**before, **after}

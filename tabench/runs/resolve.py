@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tabench.catalog import BACKBONES, DATASETS, TASKS
 from tabench.data.base import DatasetDef
+from tabench.data.listing import is_file, is_folder
 from tabench.data.synthetic import SyntheticDataset
 from tabench.errors import CheckpointError, DataError, SpecError
 from tabench.runs.weights import find_weights
@@ -196,15 +197,15 @@ def _place(settings: Profile, sources: Sources) -> _Place | None:
     base = sources.data_root or (Path(variable) if variable else None)
     if base is None:
         return None
-    root = base / name if (base / name).is_dir() else base
-    if not (root / "train").is_dir() and sources.data_root is None and root == base:
+    root = base / name if is_folder(base / name) else base
+    if not is_folder(root / "train") and sources.data_root is None and root == base:
         return None  # TABENCH_DATA without this dataset
-    if not root.is_dir():
+    if not is_folder(root):
         return None
     dataset = DATASETS.get(name)
-    if isinstance(dataset, SyntheticDataset) and not (root / dataset.recipe_file).is_file():
+    if isinstance(dataset, SyntheticDataset) and not is_file(root / dataset.recipe_file):
         real = dataset.stands_for  # the demo recipe on a folder of photographs in the same layout
-        return _Place(base / real if (base / real).is_dir() else root, real)
+        return _Place(base / real if is_folder(base / real) else root, real)
     return _Place(root, name)
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tabench.data.listing import unreadable
 from tabench.errors import StoreError
 from tabench.sam.geometry import Backbone
 from tabench.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.store.atomic import write_json
 from tabench.store.cache import cache_root
 from tabench.store.encoding import parse_json
+from tabench.store.stamps import Stamp, is_settled, settled_before, stamp_of
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,15 @@ class Weights:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of its content, remembered by path, size and modification time."""
-        stat = self.path.stat()
+        """Hex digest of its content, remembered by path and stamp (see `store.stamps`).
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        began = time.monotonic_ns()
+        stamp = self._stamp()
         place = str(self.path.resolve())
-        key: dict[str, object] = {"path": place, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        key: dict[str, object] = {"path": place, "stamp": list(stamp)}
         name = f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
         with contextlib.suppress(OSError, ValueError, StoreError):
             note = cache_root() / "weights" / name
@@ -41,9 +50,17 @@ class Weights:
                 if re.fullmatch("[0-9a-f]{64}", known):
                     return known
         digest = checkpoint_sha256(self.path)
-        with contextlib.suppress(StoreError):  # a read-only home, or none, only costs hashing again
-            write_json(cache_root() / "weights" / name, {**key, "sha256": digest})
+        if self._stamp() == stamp and is_settled(stamp, settled_before(self.path.parent, began)):
+            with contextlib.suppress(StoreError):  # a read-only home, or none, only costs hashing again
+                write_json(cache_root() / "weights" / name, {**key, "sha256": digest})
         return digest
+
+    def _stamp(self) -> Stamp:
+        try:
+            with self.path.open("rb") as file:
+                return stamp_of(os.fstat(file.fileno()))
+        except OSError as error:
+            raise unreadable(error, self.path) from error
 
 
 def find_weights(backbone: Backbone, path: Path | None) -> Weights:
@@ -51,5 +68,9 @@ def find_weights(backbone: Backbone, path: Path | None) -> Weights:
 
     Raises:
         CheckpointError: There are none.
+        DataError: Where they should be may not be looked.
     """
-    return Weights(find_checkpoint(backbone, path))
+    try:
+        return Weights(find_checkpoint(backbone, path))
+    except OSError as error:
+        raise unreadable(error, error.filename) from error

@@ -62,8 +62,15 @@ def _offsets(size: int, device: torch.device) -> Tensor:
 # its loops, unrolled, would take minutes to compile
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def _in_slabs(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
-    found: Tensor = _Slabs.apply(q, k, v, rel_h, rel_w)
+    found: Tensor = _Slabs.apply(*map(_autocast, (q, k, v, rel_h, rel_w)))
     return found
+
+
+def _autocast(tensor: Tensor) -> Tensor:
+    """As autocast would have it for a matrix product: all parts of `_Slabs` are of one kind, backward too."""
+    if torch.is_autocast_enabled("cpu") and tensor.dtype == torch.float32:
+        return tensor.to(torch.get_autocast_dtype("cpu"))
+    return tensor
 
 
 class _Slabs(torch.autograd.Function):

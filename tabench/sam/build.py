@@ -8,6 +8,7 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import nn
 
+from tabench.sam.as_built import note
 from tabench.sam.geometry import Backbone
 
 # SAM's training statistics of RGB images in 0..255 (segment_anything/build_sam.py)
@@ -17,7 +18,7 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 def build_image_encoder(backbone: Backbone) -> ImageEncoderViT:
     """The image encoder: (B, 3, S, S) to (B, C, S/patch, S/patch)."""
-    return ImageEncoderViT(
+    encoder = ImageEncoderViT(
         img_size=backbone.image_size,
         patch_size=backbone.patch_size,
         embed_dim=backbone.embed_dim,
@@ -29,11 +30,13 @@ def build_image_encoder(backbone: Backbone) -> ImageEncoderViT:
         window_size=backbone.window_size,
         global_attn_indexes=backbone.global_attn_indexes,
     )
+    note(encoder)
+    return encoder
 
 
 def build_mask_decoder(backbone: Backbone) -> MaskDecoder:
     """The mask decoder, with SAM's four mask tokens and its IoU head."""
-    return MaskDecoder(
+    decoder = MaskDecoder(
         transformer_dim=backbone.out_chans,
         transformer=TwoWayTransformer(
             depth=2,
@@ -43,6 +46,8 @@ def build_mask_decoder(backbone: Backbone) -> MaskDecoder:
         ),
         iou_head_hidden_dim=backbone.iou_hidden_dim,
     )
+    note(decoder)
+    return decoder
 
 
 def build_position_encoding(backbone: Backbone) -> PositionEmbeddingRandom:

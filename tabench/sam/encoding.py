@@ -7,14 +7,16 @@
 - SAM pads a grid to whole windows with zeros after the norm. Queries, keys and values of such a token are the
   bias alone, so the products only see real tokens, and the bias is put where the padding is.
 - Attention never makes its whole matrix of scores (`attention`).
+
+All of this holds for SAM's own modules and for adapted layers that say so; others are called (`ways`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Protocol, cast, runtime_checkable
+from typing import cast
 
 import torch
 from segment_anything.modeling import ImageEncoderViT
@@ -25,23 +27,9 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from tabench.sam.attention import attend
+from tabench.sam.ways import encoder_is_own, foreign_in_block, neck_is_own, starts_shared
 
 _Neck = tuple[nn.Conv2d, LayerNorm2d, nn.Conv2d, LayerNorm2d]
-
-
-@runtime_checkable
-class Spreading(Protocol):
-    """An adapted layer that can start from an input that all tasks share.
-
-    Attributes:
-        at_zero: What it makes of an input of 0, (k,), the same for every task.
-    """
-
-    at_zero: Tensor
-
-    def spread(self, x: Tensor) -> Tensor:
-        """Every task's output (T*B, ..., k), task-major, for an input (B, ..., d) that all tasks share."""
-        ...
 
 
 def encode(
@@ -54,35 +42,54 @@ def encode(
 ) -> Tensor:
     """Image embeddings of all tasks.
 
+    What is not as SAM was built (`ways`) runs by SAM's own forward: a block, the neck, or the whole encoder.
+
     Args:
         encoder: A SAM image encoder, adapted or not.
         inputs: (B, 3, S, S).
         tasks: Indices of the T tasks wanted, for an encoder that tells tasks apart: its `task_fold` hears of
             them, and its layers see their rows as one batch, task-major. None: one embedding for all.
         recompute: Keep only the blocks' inputs for the backward pass and compute the rest again (activation
-            checkpointing): less memory, about a third more time.
-        compiled: Run the blocks through torch.compile.
+            checkpointing): less memory, about a third more time. Of an encoder with a forward of its own,
+            only its input is kept.
+        compiled: Run the blocks through torch.compile, where they are SAM's own.
 
     Returns:
         (T*B, C, h, w), task-major.
     """
-    forward = _compiled() if compiled else forward_block
 
-    def run(block: Block, tokens: Tensor, copies: int) -> Tensor:
-        with nullcontext() if tasks is None else encoder.task_fold.select(tasks):  # when computed again, too
-            return forward(block, tokens, copies)
+    def announced() -> AbstractContextManager[None]:
+        if tasks is None:
+            return nullcontext()
+        found: AbstractContextManager[None] = encoder.task_fold.select(tasks)
+        return found
 
-    tokens = encoder.patch_embed(inputs) + encoder.pos_embed
-    copies = 1 if tasks is None else len(tasks)
-    if copies > 1 and not isinstance(encoder.blocks[0].attn.qkv, Spreading):
-        tokens, copies = tokens.repeat(copies, 1, 1, 1), 1
-    for block in encoder.blocks:
+    def run(step: Callable[..., Tensor], *given: object) -> Tensor:
+        with announced():  # when computed again, too
+            return step(*given)
+
+    def kept(step: Callable[..., Tensor], *given: object) -> Tensor:
         if recompute and torch.is_grad_enabled():
-            tokens = checkpoint(run, block, tokens, copies, use_reentrant=False)
+            found: Tensor = checkpoint(run, step, *given, use_reentrant=False)
+            return found
+        return run(step, *given)
+
+    copies = 1 if tasks is None else len(tasks)
+    if not encoder_is_own(encoder):
+        return kept(encoder, inputs.repeat(copies, 1, 1, 1))
+    if copies > 1 and not starts_shared(encoder):
+        inputs, copies = inputs.repeat(copies, 1, 1, 1), 1
+    forward = _compiled() if compiled else forward_block
+    tokens = run(encoder.patch_embed, inputs) + encoder.pos_embed
+    for index, block in enumerate(encoder.blocks):
+        if foreign_in_block(encoder, index) is None:
+            tokens = kept(forward, block, tokens, copies)
         else:
-            tokens = run(block, tokens, copies)
+            tokens = kept(block, tokens)
         copies = 1  # from here on every task has its rows
-    return _neck(encoder.neck, tokens)
+    if not neck_is_own(encoder):
+        return run(encoder.neck, tokens.permute(0, 3, 1, 2))
+    return run(_neck, encoder.neck, tokens)
 
 
 @cache
@@ -128,8 +135,8 @@ def _attention(attention: Attention, tokens: Tensor, window: int, copies: int) -
     """
     layer, (height, width) = attention.qkv, tokens.shape[1:3]
     below, right = (-height % window, -width % window) if window else (0, 0)
-    at_zero = layer.bias if isinstance(layer, nn.Linear) else getattr(layer, "at_zero", None)
-    if at_zero is None:  # a layer of which nothing is known: SAM's own way
+    at_zero = layer.bias if isinstance(layer, nn.Linear) else layer.at_zero
+    if at_zero is None:  # SAM's own way
         tokens = F.pad(tokens, (0, 0, 0, right, 0, below))
     qkv = layer(tokens) if copies == 1 else layer.spread(tokens)
     if at_zero is not None:

@@ -25,6 +25,7 @@ def find_checkpoint(backbone: Backbone, path: Path | None = None) -> Path:
 
     Raises:
         CheckpointError: Nothing is there; the message says where to get it and where to put it.
+        OSError: Whether it is there cannot be seen.
     """
     if path is not None:
         found = _in_folder(backbone, path) if path.is_dir() else path
@@ -56,7 +57,10 @@ def _in_folder(backbone: Backbone, folder: Path) -> Path | None:
     if official and (folder / official).is_file():
         return folder / official
     stem = backbone.name if backbone.name.startswith("sam_") else f"sam_{backbone.name}"
-    return next((file for suffix in _SUFFIXES for file in sorted(folder.glob(f"{stem}*{suffix}"))), None)
+    # not `glob`, for which a folder that may not be read is an empty one
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    found = (n for suffix in _SUFFIXES for n in names if n.startswith(stem) and n.endswith(suffix))
+    return next((folder / name for name in found), None)
 
 
 def _missing(backbone: Backbone, where: str) -> CheckpointError:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from tabench.errors import SpecError
+from tabench.sam.as_built import strangers
 from tabench.sam.build import (
     PIXEL_MEAN,
     PIXEL_STD,
@@ -24,6 +25,7 @@ from tabench.sam.decoding import decode, freeze_idle
 from tabench.sam.encoding import encode
 from tabench.sam.geometry import Backbone
 from tabench.sam.resampling import restore
+from tabench.sam.ways import foreign_in_decoder, way_of_decoder, way_of_encoder
 
 PixelNorm = Literal["none", "sam"]
 Path = Literal["fast", "plain"]
@@ -46,6 +48,8 @@ class MSam(nn.Module):
         path: "fast", or "plain" for the reference formulation (`tabench.sam.plain`).
         recompute: Activation checkpointing in the encoder's blocks (`encode`).
         compiled: Encoder blocks through torch.compile, which takes its time at the first pass.
+        added: Names of the parameters that a method added to SAM's encoder.
+        idle: Names of trained parameters that never get a gradient, by the method's own word.
     """
 
     pixel_mean: Tensor
@@ -63,6 +67,8 @@ class MSam(nn.Module):
         self.channels = dict(channels)
         self.path: Path = "fast"
         self.recompute = self.compiled = False
+        self.added: frozenset[str] = frozenset()
+        self.idle: frozenset[str] = frozenset()
         self.image_encoder: ImageEncoderViT = build_image_encoder(backbone)
         self.pe_layer = build_position_encoding(backbone)
         self.no_mask = nn.ParameterDict(
@@ -85,6 +91,17 @@ class MSam(nn.Module):
     def task_aware(self) -> bool:
         """Whether the encoder gives each task its own embedding."""
         return hasattr(self.image_encoder, "task_fold")
+
+    def ways(self) -> dict[str, str]:
+        """How encoder and decoders are run at present, in words, for a run's facts."""
+        if self.path == "plain":
+            return {"encoder": "plain path", "decoders": "plain path"}
+        decoders = {way_of_decoder(decoder) for decoder in self.decoders.values()}
+        return {"encoder": way_of_encoder(self.image_encoder), "decoders": "; ".join(sorted(decoders))}
+
+    def strangers(self, encoder: nn.Module) -> list[str]:
+        """Names of what an encoder has that SAM's does not have, or has otherwise."""
+        return list(strangers(encoder))
 
     def load_sam(self, state: Mapping[str, Tensor]) -> None:
         """Start from SAM's weights: every decoder from its decoder, every row from `no_mask_embed`.
@@ -184,7 +201,11 @@ class MSam(nn.Module):
             inner: (height, width) of the image inside the input, as `prepare` returns it.
             out_size: (height, width) of the result.
         """
-        masks = decode(self.decoders[task], embedding, self.no_mask[task], self.dense_pe())
+        decoder = self.decoders[task]
+        way = decode
+        if foreign_in_decoder(decoder) is not None:
+            from tabench.sam.plain import decode_plain as way
+        masks = way(decoder, embedding, self.no_mask[task], self.dense_pe())
         return self.restore(masks, inner, out_size)
 
 

@@ -16,13 +16,8 @@ import torch.nn.functional as F
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder
 from torch import Tensor, nn
 
+from tabench.sam.as_built import is_row_wise
 from tabench.sam.msam import MSam
-
-
-class _Factors(Protocol):
-    def dense(self) -> Tensor:
-        """The update dW (d, k, T)."""
-        ...
 
 
 class _TaskFold(Protocol):
@@ -34,21 +29,21 @@ class _TaskFold(Protocol):
 
 
 class _Adapted(Protocol):
-    """What a layer with a factored update shows; layers without these names run as they are."""
+    """What an adapted layer shows: W0 x + b + update(dropout(x)), its update as a dense tensor."""
 
     base: nn.Linear
-    factors: _Factors
-    chosen: Sequence[int]
-    parts: int
-    scale: float
     dropout: nn.Dropout
+
+    def dense(self) -> Tensor:
+        """The scaled update (d, k, T)."""
+        ...
 
 
 class DenseLinear(nn.Module):
     """An adapted layer with its update as a dense tensor.
 
     Args:
-        layer: The adapted layer: W0 x + b + s * update(dropout(x)).
+        layer: The adapted layer.
 
     Attributes:
         task: Index of the slice dW_t in use; updates of one slice serve every task.
@@ -57,11 +52,7 @@ class DenseLinear(nn.Module):
     def __init__(self, layer: _Adapted) -> None:
         super().__init__()
         self.base, self.dropout, self.task = layer.base, layer.dropout, 0
-        chosen = layer.factors.dense().chunk(len(layer.chosen), dim=1)
-        blocks = [torch.zeros_like(chosen[0])] * layer.parts
-        for index, block in zip(layer.chosen, chosen, strict=True):
-            blocks[index] = block
-        self.update = layer.scale * torch.cat(blocks, dim=1)  # s * dW (d, k, T)
+        self.update = layer.dense()  # s * dW (d, k, T)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (W0 + s dW_t^T) x + b; with dropout W0 x + b + s dW_t^T dropout(x)."""
@@ -110,18 +101,25 @@ def plain_forward(
 
 @contextmanager
 def dense_updates(encoder: ImageEncoderViT) -> Iterator[list[DenseLinear]]:
-    """Put dense updates in place of factored ones while the context lasts, each dW built once."""
-    factored = [
-        (block.attn, block.attn.qkv) for block in encoder.blocks if hasattr(block.attn.qkv, "factors")
-    ]
-    layers = [DenseLinear(layer) for _, layer in factored]
+    """Put dense updates in place of factored ones while the context lasts, each dW built once.
+
+    Layers whose class does not say itself that it is its base and a dense update run as they are.
+    """
+    made: dict[nn.Module, DenseLinear] = {}
+    replaced: list[tuple[nn.Module, str, nn.Module]] = []
+    for parent in list(encoder.modules()):
+        for name, layer in parent._modules.items():
+            if layer is not None and "dense" in vars(type(layer)) and is_row_wise(layer):
+                if layer not in made:
+                    made[layer] = DenseLinear(cast(_Adapted, layer))
+                replaced.append((parent, name, layer))
     try:
-        for (attention, _), dense in zip(factored, layers, strict=True):
-            attention.qkv = dense
-        yield layers
+        for parent, name, layer in replaced:
+            parent.register_module(name, made[layer])
+        yield list(made.values())
     finally:
-        for attention, layer in factored:
-            attention.qkv = layer
+        for parent, name, layer in replaced:
+            parent.register_module(name, layer)
 
 
 def decode_plain(decoder: MaskDecoder, embedding: Tensor, no_mask: Tensor, dense_pe: Tensor) -> Tensor:

@@ -81,7 +81,11 @@ class DatasetPart(Frozen):
         channels: Decoder channels of each task, same order.
         train_split: Split trained on.
         eval_split: Split reported on.
+        code: Whose code reads them, as for a method.
+        task_code: Task name to whose code it is, where that is not the first version of this package's.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("code", "task_code")
 
     name: str
     fingerprint: str
@@ -89,6 +93,16 @@ class DatasetPart(Frozen):
     channels: tuple[Positive, ...]
     train_split: str = "train"
     eval_split: str = "val"
+    code: str = ""
+    task_code: dict[str, str] = {}
+
+    @property
+    def content(self) -> str:
+        """Identity of what is read and how it is shown: the fingerprint, and whose code does both."""
+        if not self.code and not self.task_code:
+            return self.fingerprint
+        told = json.dumps([self.fingerprint, self.code, self.task_code], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @model_validator(mode="after")
     def _one_channel_count_a_task(self) -> Self:
@@ -104,18 +118,32 @@ class BackbonePart(Frozen):
         name: Registry name.
         checkpoint: sha256 of the weights file.
         pixel_norm: "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean and std.
+        code: Whose code it is, as for a method.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("code",)
 
     name: str
     checkpoint: str
     pixel_norm: Literal["none", "sam"] = "none"
+    code: str = ""
 
 
 class MethodPart(Frozen):
-    """Which method, with every hyper-parameter written out."""
+    """Which method, with every hyper-parameter written out.
+
+    Attributes:
+        name: Registry name.
+        params: Its hyper-parameters.
+        code: Whose code it is, with its version and a hash of its source (`Code.text`); "" for the first
+            version of this package's.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ("code",)
 
     name: str
     params: dict[str, Scalar] = {}
+    code: str = ""
 
 
 class TrainPart(Frozen):
@@ -225,6 +253,18 @@ class Cell(Frozen):
     def id(self) -> str:
         """First 16 hex digits of the sha256 of the canonical JSON."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """Whose code it is, as "method x" to `Code.text`, where that is not this package's first version."""
+        d = self.dataset
+        found = {
+            f"method {self.method.name}": self.method.code,
+            f"dataset {d.name}": d.code,
+            f"backbone {self.backbone.name}": self.backbone.code,
+            **{f"task {name}": text for name, text in d.task_code.items()},
+        }
+        return {what: text for what, text in found.items() if text}
 
     def __copy__(self) -> Self:
         """A copy without the cached id, so that a changed copy has its own."""

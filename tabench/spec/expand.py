@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tabench.catalog import DATASETS, METHODS
+from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
+from tabench.provenance.code import code_of
 from tabench.registry import nearest
 from tabench.spec.cell import (
     SCHEMA_VERSION,
@@ -71,6 +72,7 @@ def expand(
         name=settings.backbone.name,
         checkpoint=resolved.checkpoint_sha256,
         pixel_norm=settings.backbone.pixel_norm,
+        code=code_of(BACKBONES, settings.backbone.name).text,
     )
     weights = {task: settings.train.task_weights.get(task, 1.0) for task in dataset.tasks}
     train = settings.train.model_copy(update={"task_weights": weights})
@@ -143,12 +145,15 @@ def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
         channels=tuple(resolved.channels[task] for task in spec.tasks),
         train_split=spec.train_split,
         eval_split=spec.eval_split,
+        code=code_of(DATASETS, spec.name).text,
+        task_code={task: text for task in spec.tasks if (text := code_of(TASKS, task).text)},
     )
 
 
 def _method(name: str, changes: Params, settings: Profile, where: str) -> MethodPart:
     given = settings.methods.get(name, {}) | changes
-    return MethodPart(name=name, params=METHODS.get(name).params(given, where=where))
+    params = METHODS.get(name).params(given, where=where)
+    return MethodPart(name=name, params=params, code=code_of(METHODS, name).text)
 
 
 def labels(cells: Iterable[Cell]) -> dict[str, str]:

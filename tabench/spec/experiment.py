@@ -15,6 +15,7 @@ from tabench.spec.problems import spec_error
 from tabench.spec.toml import read_toml
 
 Params = dict[str, Scalar]
+MOST_VALUES = 2**20  # bytes of a file of published values
 
 
 class Generate(Frozen):
@@ -122,6 +123,14 @@ class Experiment(Frozen):
         """Path of the published values, if the file names one."""
         return self.source.parent / self.report.published if self.report.published else None
 
+    def published_text(self) -> str:
+        """The content of that file; "" if the experiment names none.
+
+        Raises:
+            SpecError: It is missing or no text, or far too long.
+        """
+        return "" if self.published is None else read_values(self.published)
+
     def profile(self, name: str) -> Profile:
         """A profile by name.
 
@@ -135,10 +144,15 @@ class Experiment(Frozen):
         return self.profiles[name]
 
 
-def load_experiment(path: str | Path) -> Experiment:
+def load_experiment(path: str | Path, *, names: bool = True) -> Experiment:
     """Read and check an experiment file.
 
     A file with `base = "other.toml"` has the profiles of that file beside it, changed by its own.
+
+    Args:
+        path: The file.
+        names: Whether methods, tasks and data that it names must be installed: what reads results alone does
+            without.
 
     Raises:
         SpecError: The file is missing, is not TOML, or has a key, a value or a name that is
@@ -157,15 +171,41 @@ def load_experiment(path: str | Path) -> Experiment:
     except ValidationError as error:
         raise spec_error(error, Experiment, data, str(path)) from error
     experiment._source = path
-    check_names(experiment, str(path))
+    if names:
+        check_names(experiment, str(path))
     return experiment
+
+
+def read_values(path: Path) -> str:
+    """The text of a file of published values.
+
+    Raises:
+        SpecError: It is missing or no text, or longer than `MOST_VALUES`; names the nearest file.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        beside = [found.name for found in sorted(path.parent.glob("*.csv"))]
+        close = nearest(path.name, beside)
+        hint = f"did you mean '{close}'?" if close else f"CSV files there: {', '.join(beside) or 'none'}"
+        raise SpecError("no such file of published values", where=str(path), hint=hint) from error
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if len(data) > MOST_VALUES:
+        raise SpecError(
+            f"has more than {MOST_VALUES:,} bytes", where=str(path), hint="keep a table of values"
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"not a CSV file in UTF-8: {error}", where=str(path)) from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         return read_toml(path)
     except FileNotFoundError as error:
-        beside = sorted(str(found) for found in path.parent.glob("*.toml"))
+        beside = sorted(str(found) for found in path.parent.glob("[!.]*.toml"))
         hint = f"in that folder: {', '.join(beside)}" if beside else "give the path of a .toml file"
         raise SpecError("no such experiment file", where=str(path), hint=hint) from error
     except OSError as error:

@@ -20,16 +20,8 @@ def select_cells(cells: Sequence[Cell], select: Iterable[str]) -> list[Cell]:
     Raises:
         SpecError: An unknown key, a value that no cell has, or nothing is left.
     """
-    wanted: dict[str, list[str]] = {}
-    for text in select:
-        key, equals, values = (part.strip() for part in text.partition("="))
-        if key not in SELECT_KEYS or not equals:
-            close = nearest(key, SELECT_KEYS)
-            hint = f"did you mean '{close}'?" if close else f"keys: {', '.join(SELECT_KEYS)}"
-            raise SpecError("expected KEY=a,b", where=f"--select {text}", hint=hint)
-        wanted.setdefault(key, []).extend(value.strip() for value in values.split(","))
     kept = list(cells)
-    for key, accepted in wanted.items():
+    for key, accepted in parse_select(select).items():
         chosen = set[str]()
         for value in accepted:
             matching = {cell.id for cell in cells if _matches(cell, key, value)}
@@ -40,6 +32,23 @@ def select_cells(cells: Sequence[Cell], select: Iterable[str]) -> list[Cell]:
     if not kept:
         raise SpecError("no cell is left", where="--select", hint="the options exclude each other")
     return kept
+
+
+def parse_select(select: Iterable[str]) -> dict[str, list[str]]:
+    """Key to the values that are asked for.
+
+    Raises:
+        SpecError: An option is not KEY=a,b of a known key.
+    """
+    wanted: dict[str, list[str]] = {}
+    for text in select:
+        key, equals, values = (part.strip() for part in text.partition("="))
+        if key not in SELECT_KEYS or not equals:
+            close = nearest(key, SELECT_KEYS)
+            hint = f"did you mean '{close}'?" if close else f"keys: {', '.join(SELECT_KEYS)}"
+            raise SpecError("expected KEY=a,b", where=f"--select {text}", hint=hint)
+        wanted.setdefault(key, []).extend(value.strip() for value in values.split(","))
+    return wanted
 
 
 def _facts(cell: Cell) -> Mapping[str, str]:

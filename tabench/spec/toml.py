@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from tabench.store.encoding import read_text
+
 LARGEST = 1 << 18  # bytes: the longest experiment of this project has some thousand
 MOST_DOTS = 100  # of a line: a dotted key costs memory with the square of its parts
 _INT64 = 1 << 63  # what TOML promises; Python would take any
@@ -39,7 +41,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     if path.stat().st_size > LARGEST:
         raise ValueError(f"larger than {LARGEST} bytes")
-    return parse_toml(path.read_text(encoding="utf-8"))
+    return parse_toml(read_text(path))
 
 
 def _check(value: Any, key: str) -> None:

@@ -39,9 +39,9 @@ def adopt(folder: CellFolder) -> bool:
         record = load_record(source.record)
     except StoreError:
         return False
-    theirs = ExperimentFolder(source.root, source.experiment).truth(record.data.fingerprint)
-    ours = ExperimentFolder(folder.root, folder.experiment).truth(record.data.fingerprint)
-    files = {path: ours / path.name for path in theirs.glob("*.png") if not (ours / path.name).exists()}
+    theirs = ExperimentFolder(source.root, source.experiment).truth(record.cell.dataset.content)
+    ours = ExperimentFolder(folder.root, folder.experiment).truth(record.cell.dataset.content)
+    files = {path: ours / path.name for path in theirs.glob("[!.]*.png") if not (ours / path.name).exists()}
     for path in source.path.rglob("*"):
         inner = path.relative_to(source.path)
         if path.is_file() and inner.parts[0] not in (*_OWN, "checkpoint") and not path.name.endswith(".tmp"):

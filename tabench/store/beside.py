@@ -54,6 +54,7 @@ class Run(_Part):
     peak_rss_mb: Number | None = None
     peak_gpu_mb: Number | None = None
     device: str | None = None
+    warnings: list[str] | None = None
     environment: _Environment | None = None
     cost: _Cost | None = None
 
@@ -85,6 +86,7 @@ class Plan(_Part):
     table: str = ""
     figure: str = ""
     report: _Report | None = None
+    published: str | None = None
     cells: dict[str, str] | None = None
 
 

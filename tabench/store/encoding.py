@@ -33,6 +33,16 @@ def _flat(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
+def read_text(path: Path) -> str:
+    """A text from elsewhere in UTF-8; the byte-order mark that some editors put in front is no part of it.
+
+    Raises:
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    return path.read_text(encoding="utf-8-sig")
+
+
 def parse_json(data: bytes | str) -> Any:
     """Parse JSON from elsewhere.
 

@@ -96,18 +96,18 @@ class ExperimentFolder:
         found = (self.cell(name) for name in names)
         return [cell for cell in found if cell.state() != "pending"]
 
-    def truth(self, fingerprint: str) -> Path:
-        """Folder of inputs and coloured targets, shared by all cells on the same data."""
-        return self.path / "truth" / _checked(fingerprint[:12], "data")
+    def truth(self, content: str) -> Path:
+        """Folder of inputs and coloured targets, shared by all cells with the same `DatasetPart.content`."""
+        return self.path / "truth" / _checked(content[:12], "data")
 
-    def sam_mask(self, fingerprint: str, image_id: str, sha256: str, level: int) -> Path:
+    def sam_mask(self, content: str, image_id: str, sha256: str, level: int) -> Path:
         """One of the promptable SAM's masks of an image, for the weights of this sha256."""
         weights = _checked(sha256[:12], "weights")
-        return self.truth(fingerprint) / f"{file_stem(image_id)}.sam_masks.{weights}.{level}.png"
+        return self.truth(content) / f"{file_stem(image_id)}.sam_masks.{weights}.{level}.png"
 
-    def truth_picture(self, fingerprint: str, image_id: str, what: str) -> Path:
+    def truth_picture(self, content: str, image_id: str, what: str) -> Path:
         """A picture of an image: `what` is "input" or a task's name."""
-        return self.truth(fingerprint) / f"{file_stem(image_id)}.{what}.png"
+        return self.truth(content) / f"{file_stem(image_id)}.{what}.png"
 
 
 @dataclass(frozen=True)

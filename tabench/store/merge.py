@@ -151,9 +151,9 @@ def _take(theirs: CellFolder, ours: CellFolder, record: Record) -> None:
 
     Journal, checkpoint and failure of tries here give way to those of the run that finished.
     """
-    truth = ExperimentFolder(theirs.root, theirs.experiment).truth(record.data.fingerprint)
-    here = ExperimentFolder(ours.root, ours.experiment).truth(record.data.fingerprint)
-    for path in sorted(truth.glob("*.png")):
+    truth = ExperimentFolder(theirs.root, theirs.experiment).truth(record.cell.dataset.content)
+    here = ExperimentFolder(ours.root, ours.experiment).truth(record.cell.dataset.content)
+    for path in sorted(truth.glob("[!.]*.png")):
         if path.is_file() and not path.is_symlink() and not (here / path.name).exists():
             copy_file(path, here / path.name)
     for path in (*outcome_files(theirs), theirs.checksums, theirs.run, theirs.journal_file):

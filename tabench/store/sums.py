@@ -23,7 +23,7 @@ def outcome_files(folder: CellFolder) -> Iterator[Path]:
     Journal and run.json are no part of it (a later command may add to them), and links are passed over.
     """
     found = [folder.factors, folder.architecture]
-    found += sorted(folder.path.glob("weights-*.safetensors")) + sorted(folder.pictures.glob("*.png"))
+    found += sorted(folder.path.glob("weights-*.safetensors")) + sorted(folder.pictures.glob("[!.]*.png"))
     yield from (path for path in found if path.is_file() and not path.is_symlink())
 
 

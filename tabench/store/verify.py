@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tabench.errors import StoreError, TabenchError
+from tabench.errors import SpecError, StoreError, TabenchError
 from tabench.provenance.checksum import sha256_file
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
@@ -76,7 +76,8 @@ def verify_experiment(folder: ExperimentFolder, check_weights: WeightsCheck) -> 
     for path in sorted(folder.path.iterdir()):
         if path.is_dir() and is_name(path.name) and path.name != "truth":
             _verify_cell(folder.cell(path.name), check_weights, result)
-    result.found += _pictures(sorted(folder.path.glob("truth/*/*.png")), "run a cell again: it is rewritten")
+    truth = sorted(folder.path.glob("truth/*/[!.]*.png"))
+    result.found += _pictures(truth, "run a cell again: it is rewritten")
     if result.records > result.summed:
         without = f"{result.records - result.summed} of {result.records} records have no checksums.json"
         message = f"{without}: run before there was one; read, but a changed digit would not be seen"
@@ -116,10 +117,13 @@ def record_problems(folder: CellFolder, check_weights: WeightsCheck) -> list[Pro
     for name in sorted(named):
         if f"pictures/{name}" not in (sums or {}) and not (folder.pictures / name).is_file():
             found.append(Problem("problem", str(folder.pictures / name), "is missing", AGAIN))
-    found += _pictures(sorted(folder.pictures.glob("*.png")), AGAIN)
+    found += _pictures(sorted(folder.pictures.glob("[!.]*.png")), AGAIN)
     if any(folder.path.glob("weights-*.safetensors")):
         try:
             check_weights(folder, record)
+        except SpecError as error:  # a plug-in that is not installed says nothing about the record
+            message = f"kept weights are not checked: {error.message}"
+            found.append(Problem("note", str(folder.path), message, error.hint or ""))
         except TabenchError as error:
             found.append(_told(error, folder.path, "restore them, or remove all weights-* files of the cell"))
     return found

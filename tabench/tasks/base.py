@@ -110,6 +110,8 @@ class Task(ABC):
         needs: Kind of target it reads (see `Sample`).
         supported: Protocols its metrics are defined in.
         protocols: Protocols that are evaluated, the main one first; `follow` sets them for a dataset.
+        requires: Distributions that its numbers depend on: their versions are part of a cell. (Read for tasks
+            of other packages; this one's have a version.)
     """
 
     name: ClassVar[str]
@@ -118,6 +120,7 @@ class Task(ABC):
     supported: ClassVar[tuple[str, ...]] = ("paper", "pixel")
     protocols: tuple[str, ...] = ("paper", "pixel")
     metrics: ClassVar[tuple[MetricInfo, ...]]
+    requires: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, channels: int, classes: Sequence[str] = ()) -> None:
         self.channels = channels

@@ -123,9 +123,13 @@ class OverlapEvaluation(Evaluation):
         return {key: {image_id: values[key] for image_id, values in alone.items()} for key in self.keys}
 
     def notes(self) -> list[str]:
-        """How many images had no valid pixel."""
+        """How many images had no valid pixel, and whether none had a positive one."""
         self._settle()
-        return skipped_note(len(self._held.seen) - len(self._held.counts))
+        found = skipped_note(len(self._held.seen) - len(self._held.counts))
+        counts = self._held.counts.values()
+        if counts and not any(count[0].any() or count[2].any() for count in counts):
+            found.append("no image has a positive pixel: predicting nothing scores 100 in the Jaccard index")
+        return found
 
     def parts(self) -> Parts:
         """Each image's counts; see `Evaluation.parts`."""

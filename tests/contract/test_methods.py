@@ -124,7 +124,12 @@ def test_a_merged_encoder_gives_its_output(name: str) -> None:
     stock = build_image_encoder(TINY).double()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     for index, embedding in enumerate(model.encode(inputs, list(model.channels)).values()):
-        stock.load_state_dict(merged_encoder(model, index).state_dict())
+        try:
+            merged = merged_encoder(model, index)
+        except SpecError as error:
+            assert name not in TRAINED
+            pytest.skip(f"says that it cannot be merged: {error}")
+        stock.load_state_dict(merged.state_dict())
         torch.testing.assert_close(stock(inputs), embedding, rtol=1e-10, atol=1e-11)
     assert list(model.state_dict()) == list(before)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import hashlib
 import io
+import lzma
 import struct
 import tarfile
 import warnings
@@ -173,8 +175,9 @@ def _tar() -> Target:
             info = tarfile.TarInfo(name)
             info.size = 5
             archive.addfile(info, io.BytesIO(b"12345"))
-    plain, packed = good.getvalue(), gzip.compress(good.getvalue(), mtime=0)
-    return Target("tar", st.one_of(tars(), damaged([plain, packed], head=512)), use, "a.tgz")
+    plain = good.getvalue()
+    seeds = [plain, gzip.compress(plain, mtime=0), bz2.compress(plain), lzma.compress(plain, preset=0)]
+    return Target("tar", st.one_of(tars(), damaged(seeds, head=512), zips()), use, "a.tgz")
 
 
 def _artifact() -> Target:

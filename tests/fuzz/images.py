@@ -15,7 +15,8 @@ from PIL import Image, PngImagePlugin
 
 from fuzz.mutation import damaged
 from fuzz.target import Target
-from tabench.data.pascal.images import read_colours, read_indices, read_rgb
+from tabench.data.pascal.classes import VOC_COLOURS
+from tabench.data.pascal.images import read_png, read_rgb
 from tabench.data.prepare.png import decode
 
 MODES = ("1", "L", "LA", "I;16", "RGB", "RGBA", "P")
@@ -112,7 +113,7 @@ def _reading(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path
 
 
 def _decoded(path: Path) -> object:
-    return decode(path.read_bytes(), str(path), modes=("RGB", "L", "P", "I;16"))
+    return decode(path.read_bytes(), str(path)).labels()
 
 
 def _png(name: str, read: Callable[[Path], object]) -> Callable[[], Target]:
@@ -130,7 +131,9 @@ def _jpeg() -> Target:
 
 TARGETS = {
     "jpeg photo": _jpeg,
-    "png labels": _png("png labels", read_indices),
-    "png normals": _png("png normals", read_colours),
+    "png labels": _png("png labels", lambda path: read_png(path).labels(VOC_COLOURS)),
+    "png normals": _png("png normals", lambda path: read_png(path).colours()),
+    "png greys": _png("png greys", lambda path: read_png(path).greys()),
+    "png disparity": _png("png disparity", lambda path: read_png(path).sixteen_bits()),
     "png source": _png("png source", _decoded),
 }

@@ -10,7 +10,7 @@ from fuzz.target import Target
 
 NAMES = {
     "npy": ("npy image", "npy label", "npy depth", "npy normal"),
-    "images": ("jpeg photo", "png labels", "png normals", "png source"),
+    "images": ("jpeg photo", "png labels", "png normals", "png greys", "png disparity", "png source"),
     "archives": ("zip", "tar", "artifact"),
     "tensors": ("safetensors", "pth", "checkpoint"),
     "matlab": ("mat labels", "mat parts", "mat split", "hdf5"),

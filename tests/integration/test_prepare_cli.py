@@ -1,10 +1,10 @@
 """``tabench data prepare`` as it is called, and on a real frame."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from pascal_folder import write_folder
 from PIL import Image
 from real_frames import FRAMES, needs
 from typer.testing import CliRunner
@@ -16,32 +16,17 @@ from tabench.data.prepare.normals import NYU_CAMERA, normals_from_depth
 REAL = FRAMES / "nyuv2" / "frames"
 
 
-def pascal(folder: Path) -> Path:
-    files = {}
-    for split, name in (("train", "2008_000002"), ("val", "2010_000003")):
-        files[f"ImageSets/Context/{split}.txt"] = f"{name}\n"
-        for place in ("JPEGImages/{}.jpg", "semseg/VOC12/{}.png", "human_parts/{}.mat"):
-            files[place.format(name)] = "x"
-        for place in ("sal_distill/{}.png", "normals_distill/{}.png", "pascal-context/trainval/{}.mat"):
-            files[place.format(name)] = "x"
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
-
-
 def test_a_call_and_its_json(tmp_path):
-    source, root = pascal(tmp_path / "in"), tmp_path / "out"
+    source, root = write_folder(tmp_path / "in", train=1, val=1), tmp_path / "out"
     call = ["data", "prepare", "pascal_context", "--from", str(source), "--root", str(root)]
     first = CliRunner().invoke(app, call)
     assert first.exit_code == 0
-    assert "train 1, val 1; 14 files written, 0 were there, " in first.stdout
+    assert "train 1, val 1; 16 files written, 0 were there, " in first.stdout
     assert "note: train: 1 images, published are 4998" in first.stdout
     assert f"tabench data verify pascal_context --root {root}" in first.stdout
     again = CliRunner().invoke(app, [*call, "--json", "--workers", "2"])
     held = json.loads(again.stdout)
-    assert (held["written"], held["kept"], held["counts"]) == (0, 14, {"train": 1, "val": 1})
+    assert (held["written"], held["kept"], held["counts"]) == (0, 16, {"train": 1, "val": 1})
 
 
 def test_help_teaches_every_dataset():

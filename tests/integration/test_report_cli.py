@@ -11,6 +11,8 @@ import report_fixtures as made
 
 from tabench.cli import main
 
+EXPERIMENT = Path(__file__).parents[2] / "experiments" / "nyuv2.toml"
+
 
 def call(*words: str) -> int:
     try:
@@ -64,7 +66,9 @@ def test_a_folder_elsewhere_stands_alone(folder: Path) -> None:
     assert call("report", "first", "--out=elsewhere/page") == 0
     assert not Path("elsewhere/index.html").exists()
     assert not Path("reports").exists()
-    assert 'href="../index.html"' not in Path("elsewhere/page/index.html").read_text(encoding="utf-8")
+    page = Path("elsewhere/page/index.html").read_text(encoding="utf-8")
+    assert 'href="../index.html"' not in page
+    assert "Published values are missing here: the experiment names published/nyuv2.csv" in page
 
 
 def test_one_folder_cannot_hold_several(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,3 +76,20 @@ def test_one_folder_cannot_hold_several(folder: Path, capsys: pytest.CaptureFixt
     assert "--out needs exactly one experiment" in capsys.readouterr().err
     assert call("report", "--results=nothing") == 2
     assert "no experiment with a finished cell" in capsys.readouterr().err
+
+
+def test_a_file_of_published_values_that_is_mistyped_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = EXPERIMENT.read_text(encoding="utf-8")
+    for old, new in (('name = "nyuv2"', 'name = "first"'), ("published/nyuv2.csv", "published/nyu2.csv")):
+        assert old in text
+        text = text.replace(old, new, 1)
+    Path("mine.toml").write_text(text, encoding="utf-8")
+    shutil.copytree(EXPERIMENT.parent / "published", "published")
+    assert call("report", "mine.toml") == 2
+    told = capsys.readouterr().err
+    assert "published/nyu2.csv: no such file of published values" in told
+    assert "did you mean 'nyuv2.csv'?" in told
+    assert call("plan", "mine.toml", "--profile=demo") == 2
+    assert "no such file of published values" in capsys.readouterr().err

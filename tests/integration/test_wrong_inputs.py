@@ -170,6 +170,44 @@ def test_weights_that_cannot_be_used(
     assert not (home / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("val/*/1.npy", "1 of 2 images of 'val' are not 32x48 as the others: val/1 is 30x48"),
+        ("val/depth/1.npy", "sizes differ: image 32x48, label 32x48, depth 30x48"),
+    ],
+)
+def test_an_image_of_odd_size_is_found_before_training(
+    photos: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, file: str, words: str
+) -> None:
+    for path in photos.glob("val/*/0.npy"):
+        shutil.copy(path, path.with_name("1.npy"))
+    for path in photos.glob(file):
+        np.save(path, np.load(path)[:30])
+    place = ["--checkpoint=nano.safetensors", "--data-root=photos", f"--results={tmp_path}"]
+    message = refused(capsys, "run", str(EXPERIMENT), *FROZEN, *place, "--set=train.batch_size=2")
+    assert words in message
+    assert not list(tmp_path.glob("nyuv2/*/journal.jsonl"))
+
+
+def test_what_was_left_out_is_said_by_plan_and_run(
+    photos: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = [str(EXPERIMENT), *FROZEN, "--checkpoint=nano.safetensors", "--data-root=photos"]
+    notes = ["train: 2 images, published are 795", "val: 1 images, published are 654"]
+    np.save(photos / "train" / "depth" / "0.npy", np.full((32, 48, 1), np.nan))  # no need to train here
+    for command in ("plan", "run"):
+        _, out, _ = call(capsys, command, *words, f"--results={tmp_path}")
+        assert [line.strip() for line in out.splitlines() if "published are" in line] == [
+            f"note    {note}" for note in notes
+        ]
+    _, out, _ = call(capsys, "plan", *words, f"--results={tmp_path}", "--json")
+    assert json.loads(out)["data_notes"] == notes
+    (journal,) = tmp_path.glob("nyuv2/*/journal.jsonl")
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [event["message"] for event in events if event["event"] == "warning"] == notes
+
+
 def with_nan(array: Any) -> Any:
     array[3, 3] = np.nan
     return array

@@ -71,3 +71,17 @@ def test_half_precision_sums_its_softmax_in_single() -> None:
     )
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), exact, rtol=5e-2, atol=5e-2)
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 22], ids=["made-again", "kept"])
+def test_a_layer_that_answers_in_single_precision_under_autocast(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "KEPT", kept)
+    grid = (4, 4)
+    tensors = made(grid, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        mine, theirs = found(attend, tensors, grid), found(sams_own, tensors, grid)
+    assert [value.dtype for value in mine] == [value.dtype for value in theirs]
+    for value, expected in zip(mine, found(sams_own, tensors, grid), strict=True):
+        assert (value.float() - expected).abs().max() < 5e-2 * expected.abs().max()

@@ -55,6 +55,18 @@ def by_loops(probability, label):
     return {"max_iou": 100 * best_iou, "max_f": 100 * best_f}
 
 
+def test_a_split_without_a_positive_pixel_says_so():
+    """Nothing to find and nothing found counts 1, as in the field's code; of a whole split it is said."""
+    nothing = torch.zeros(2, 1, *SIZE)
+    task = Saliency(1)
+    for labels, told in ((torch.zeros(2, *SIZE), True), (torch.eye(*SIZE).expand(2, -1, -1), False)):
+        for protocol in ("pascal", "pixel"):
+            evaluation = task.evaluation(protocol)
+            evaluation.update(nothing, labels.long(), ["a", "b"])
+            assert evaluation.compute()["max_iou"] == (100 if told else 0)
+            assert any("no image has a positive pixel" in note for note in evaluation.notes()) == told
+
+
 def measured(task, protocol, prediction, target):
     evaluation = task.evaluation(protocol)
     evaluation.update(prediction, target, [str(n) for n in range(len(target))])

@@ -135,6 +135,15 @@ def test_an_error_of_the_first_process_reaches_the_others_with_its_kind(home: Pa
         assert "Input/output error" in found["text"]
 
 
+def test_models_that_would_differ_between_processes_are_refused(home: Path) -> None:
+    first, *others = (found["said"] for found in told(home, "changing", 2))
+    assert all(other == first for other in others)
+    statistics, start = first
+    assert "neck.1.running_mean" in statistics
+    assert "2 processes" in statistics
+    assert "have built different models" in start
+
+
 def test_values_of_any_length_arrive_by_rank(home: Path) -> None:
     assert told(home, "told", 3) == [{"values": [{"rank": r, "text": "x" * r} for r in range(3)]}] * 3
     assert told(home, "sent", 3) == [{"sizes": [0, 1000, 2000]}, {"sizes": []}, {"sizes": []}]

@@ -21,11 +21,11 @@ from tabench.catalog import BACKBONES, METHODS, TASKS
 from tabench.data.loading import batches
 from tabench.data.scenes import SCENES
 from tabench.engine.gradients import step_gradient
-from tabench.engine.loop import trained_parameters
 from tabench.engine.model import build_unit
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr
 from tabench.engine.passes import Passes, choose_passes
 from tabench.engine.setting import Setting
+from tabench.engine.snapshot import trained_parameters
 from tabench.engine.unit import units_of
 from tabench.provenance.environment import capture
 from tabench.sam.build import build_sam

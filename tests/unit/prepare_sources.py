@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pascal_folder
 import scipy.io
 from PIL import Image
 
@@ -142,20 +145,24 @@ def write_city_zips(folder: Path) -> Path:
 PASCAL = {"train": ["2008_000002", "2009_000011"], "val": ["2010_000003"]}
 
 
+@functools.cache
+def _pascal_files():
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for ids in PASCAL.values():
+            for number, name in enumerate(ids):  # labels of odd seeds are in pascal-context
+                pascal_folder.write_image(root, name, 2 * int(name[5:]) + 1 - number)
+        pascal_folder.write_lists(root, PASCAL)
+        return {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+        }
+
+
 def pascal_files():
-    """Name below PASCAL_MT -> content; the content is not decoded by `prepare`."""
-    files = {}
-    for split, ids in PASCAL.items():
-        files[f"ImageSets/Context/{split}.txt"] = "".join(f"{name}\n" for name in ids).encode()
-        for number, name in enumerate(ids):
-            where = "VOC12" if number else "pascal-context"
-            files[f"JPEGImages/{name}.jpg"] = f"jpg {name}".encode() * 50
-            files[f"semseg/{where}/{name}.png"] = f"semseg {name}".encode()
-            files[f"human_parts/{name}.mat"] = f"parts {name}".encode()
-            files[f"sal_distill/{name}.png"] = f"sal {name}".encode()
-            files[f"normals_distill/{name}.png"] = f"normals {name}".encode()
-            files[f"pascal-context/trainval/{name}.mat"] = f"edges {name}".encode()
-    return files
+    """Name below PASCAL_MT -> content."""
+    return dict(_pascal_files())
 
 
 def write_tar(path: Path, files, extra=(), mode="w:gz") -> Path:

@@ -114,20 +114,22 @@ def test_verification_of_a_sound_folder(tmp_path):
     assert not any("depth" in key or "normal" in key for key in report.facts)
 
 
-def test_metres_in_the_disparity_folder_are_a_warning(tmp_path):
+def test_metres_in_the_disparity_folder_are_refused_and_more_than_published_is_a_warning(tmp_path):
     root = write_streets(tmp_path)
-    assert not any("metres" in line for line in CITYSCAPES.verify(root).warnings)
     save(root, "val", "depth", 0, np.full((12, 24, 1), 0.4922, np.float32))
-    assert not any("metres" in line for line in CITYSCAPES.verify(root).warnings)
-    save(root, "val", "depth", 0, np.full((12, 24, 1), 17.5, np.float32))
-    assert "disparity up to 17.5, published is 0.4922: metres, or another scale?" in (
-        CITYSCAPES.verify(root).warnings
-    )
+    assert not any("disparity up to" in line for line in CITYSCAPES.verify(root).warnings)
+    save(root, "val", "depth", 0, np.full((12, 24, 1), 0.6, np.float32))
+    assert "val: disparity up to 0.6, published is 0.4922: another scale?" in CITYSCAPES.verify(root).warnings
+    wrong = save(root, "val", "depth", 0, np.full((12, 24, 1), 17.5, np.float32))
+    assert CITYSCAPES.verify(root).problems == [
+        f"{wrong}: disparity up to 17.5, published is 0.4922: metres, or pixels?"
+    ]
     empty = write_streets(tmp_path / "empty", train=1, val=1)
     for part in ("train", "val"):
         save(empty, part, "depth", 0, np.zeros((12, 24, 1), np.float32))
     report = CITYSCAPES.verify(empty)
     assert (report.problems, report.facts["disparity range"]) == ([], None)
+    assert "train: no image has a valid pixel of 'disparity'" in report.warnings
 
 
 def test_the_fingerprint_covers_the_labels_that_are_read(tmp_path):

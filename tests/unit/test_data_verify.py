@@ -80,7 +80,7 @@ def test_gaps_in_the_numbers_are_a_warning(tmp_path):
     for kind in ("image", "label", "depth", "normal"):
         (root / "train" / kind / "2.npy").unlink()
     report = NYUV2.verify(root)
-    assert "train: file numbers up to 4 with 1 left out" in report.warnings
+    assert "train: file numbers up to 4 with 1 left out: 2" in report.warnings
     assert report.problems == []
 
 
@@ -92,7 +92,7 @@ def test_slightly_short_normals_are_a_warning_and_cancelling_ones_counted(tmp_pa
     save(root, "train", "normal", 0, normal)
     report = NYUV2.verify(root)
     assert report.problems == []
-    assert "only 90.00% of the normals are within 0.05 of length 1" in report.warnings
+    assert "train: only 80.00% of the normals are within 0.05 of length 1" in report.warnings
     assert report.facts["normals whose channels sum to 0 (counted invalid)"] == 1
 
 

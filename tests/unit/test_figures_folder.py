@@ -9,9 +9,8 @@ from scipy.io import loadmat
 
 from tabench.catalog import DATASETS
 from tabench.data.figures import FIGURES, make_figure
-from tabench.data.figures.folder import voc_palette
 from tabench.data.figures.names import CONTEXT
-from tabench.data.pascal.classes import PART_INDEX
+from tabench.data.pascal.classes import PART_INDEX, voc_palette
 from tabench.data.recipe import Recipe
 
 SIZES = {"seed": 5, "train": 3, "val": 2, "height": 24, "width": 32}

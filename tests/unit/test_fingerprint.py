@@ -13,11 +13,13 @@ from tabench.data.fingerprint import CACHE_NAME, cache_files, fingerprint_files
 from tabench.data.nyuv2 import NYUV2
 from tabench.errors import DataError
 from tabench.runs.weights import Weights
+from tabench.store import stamps
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "user-cache"))
+    monkeypatch.setattr(stamps, "SETTLED_NS", -(10**12))  # the tests' files are younger than two seconds
 
 
 @pytest.fixture
@@ -60,6 +62,74 @@ def test_second_call_reads_no_file_and_a_changed_one_is_read_again(tmp_path, has
     os.utime(path, ns=(1, 1))  # clocks may be too coarse to tell the two writes apart
     assert NYUV2.fingerprint(root) != first
     assert hashed == [str(path)]
+
+
+@pytest.mark.parametrize("way", ["another file in its place", "written over"])
+def test_other_content_of_the_same_size_and_time_is_read_again(tmp_path, hashed, way):
+    root = write_folder(tmp_path / "data")
+    first = NYUV2.fingerprint(root)
+    path = root / "val" / "depth" / "1.npy"
+    before = path.stat()
+    place = path if way == "written over" else root / "new.npy"
+    while stamps.stamp_of(path.stat()) == stamps.stamp_of(before):  # clocks of file systems may be coarse
+        np.save(place, np.ones((12, 16, 1), np.float32))
+        os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
+        place.replace(path)
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    hashed.clear()
+    assert NYUV2.fingerprint(root) != first
+    assert hashed == [str(path)]
+
+
+def test_verify_believes_no_cache_and_renews_it(tmp_path):
+    root = write_folder(tmp_path / "data")
+    first = NYUV2.fingerprint(root)
+    held = json.loads((root / CACHE_NAME).read_text())
+    held["val/depth/1.npy"][-1] = "0" * 64
+    (root / CACHE_NAME).write_text(json.dumps(held))
+    assert NYUV2.fingerprint(root) != first
+    assert NYUV2.verify(root).fingerprint == first
+    assert NYUV2.fingerprint(root) == first
+
+
+@pytest.mark.parametrize("kind", ["exfat", "fuse.sshfs", "young"])
+def test_what_may_change_unseen_is_read_again(tmp_path, monkeypatch, hashed, kind):
+    """On file systems without times of change, and where a file changed just before it was read."""
+    if kind == "young":
+        monkeypatch.setattr(stamps, "SETTLED_NS", 3600 * 10**9)
+    else:
+        monkeypatch.setattr(stamps, "file_system", lambda folder: kind)
+    root = write_folder(tmp_path / "data")
+    first = NYUV2.fingerprint(root)
+    hashed.clear()
+    assert NYUV2.fingerprint(root) == first
+    assert len(hashed) == 32
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    root = write_folder(tmp_path / "data")
+    original = hashlib.file_digest
+
+    def digest(handle, kind):
+        os.truncate(handle.name, 7)
+        return original(handle, kind)
+
+    monkeypatch.setattr(module.hashlib, "file_digest", digest)
+    with pytest.raises(DataError, match="changes while it is read"):
+        NYUV2.fingerprint(root)
+
+
+def test_weights_are_told_apart_in_the_same_way(tmp_path, monkeypatch):
+    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "cache"))
+    path, other = tmp_path / "sam.pth", tmp_path / "other.pth"
+    path.write_bytes(b"one")
+    other.write_bytes(b"two")
+    for file in (path, other):
+        os.utime(file, ns=(5, 5))
+    assert Weights(path).sha256 == hashlib.sha256(b"one").hexdigest()
+    assert len(list((tmp_path / "cache" / "weights").iterdir())) == 1
+    other.replace(path)
+    assert Weights(path).sha256 == hashlib.sha256(b"two").hexdigest()
 
 
 def test_touching_a_file_does_not_change_the_fingerprint(tmp_path):

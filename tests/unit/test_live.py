@@ -73,3 +73,15 @@ def test_a_terminal_gets_a_table() -> None:
         view(Event(job.cell.id, "failed", {"kind": "diverged", "message": "m"}))
     assert "lora-stl s0" in stream.getvalue()
     assert view.rows[job.cell.id] == ["lora-stl s0", "failed", "1/2 depth", "3/8", "0.5000", "diverged"]
+
+
+def test_a_warning_is_shown_once_and_not_once_a_cell() -> None:
+    jobs = [Job("x", cell, f"cell {cell.seed}", Path("d"), Path("w")) for cell in map(_seeded, range(2))]
+    for view in (PlainLines, LiveTable):
+        console = Console(file=io.StringIO(), force_terminal=view is LiveTable, width=60)
+        shown = view(jobs, console)
+        for job in jobs:
+            shown(Event(job.cell.id, "warning", {"message": "train: depth up to 80, published is 10\x1b[2J"}))
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert text.count("warning: train: depth up to 80, published is 10") == 1
+        assert "\x1b[2J" not in text

@@ -15,9 +15,10 @@ from tabench.data.scenes.dataset import SCENES
 from tabench.engine import checkpoint
 from tabench.engine.checkpoint import Keeper
 from tabench.engine.gradients import accumulate
-from tabench.engine.loop import train_unit, trained_parameters
+from tabench.engine.loop import train_unit
 from tabench.engine.passes import Passes
 from tabench.engine.setting import Setting
+from tabench.engine.snapshot import trained_parameters
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 from tabench.methods.regulariser import regulariser

@@ -27,7 +27,6 @@ def test_arrays_come_channels_first_with_the_stored_values(tmp_path, dtype):
 def test_numbers_are_sorted_as_numbers_and_other_files_ignored(tmp_path):
     root = write_folder(tmp_path, train=12)
     (root / "train" / "image" / "._3.npy").write_bytes(b"x")
-    (root / "train" / "image" / "007.npy").write_bytes(b"x")
     (root / "train" / "label" / "4.npy.part").write_bytes(b"x")
     assert list_images(root, "train", hint="") == list(range(12))
     assert NYUV2.split(root, "train").ids[9:] == ["train/9", "train/10", "train/11"]

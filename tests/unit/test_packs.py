@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from nyu_folder import write_folder
+from nyu_folder import save, write_folder
 from test_pack import assert_same_bits
 from tiny_run import write_scenes
 
@@ -19,7 +20,7 @@ from tabench.data.base import DatasetDef, Split
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pack import PackedSplit
 from tabench.data.scenes import SCENES
-from tabench.errors import InterruptedRunError
+from tabench.errors import DataError, InterruptedRunError
 from tabench.runs import packs
 from tabench.runs.packs import Opener, check_packs, packs_root
 from tabench.store.claim import Claim
@@ -32,10 +33,20 @@ class Bench:
         self.root, self.dataset = root, dataset
         self.told: list[dict[str, Any]] = []
         self.stop = False
+        self.wanted: bool | None = None
 
-    def open(self, name: str = "train", wanted: bool | None = None, fingerprint: str = "abc") -> Split:
+    @property
+    def opener(self) -> Opener:
         emit = lambda event, facts: self.told.append({"event": event, **facts})  # noqa: E731
-        return Opener(self.dataset, self.root, fingerprint, wanted, emit, lambda: self.stop).open(name)
+        found = self.dataset.fingerprint(self.root)
+        return Opener(self.dataset, self.root, found, self.wanted, emit, lambda: self.stop)
+
+    def open(self, name: str = "train", wanted: bool | None = None) -> Split:
+        self.wanted = wanted
+        return self.opener.open(name)
+
+    def check_packs(self) -> tuple[list[str], list[str]]:
+        return check_packs(self.dataset, self.root, self.dataset.fingerprint(self.root))
 
     @property
     def states(self) -> list[str]:
@@ -67,7 +78,8 @@ def test_a_pack_is_built_once_and_then_only_opened(bench):
 
 def test_other_content_is_another_pack(bench):
     bench.open()
-    bench.open(fingerprint="abd")
+    save(bench.root, "val", "depth", 0, np.ones((12, 16, 1), np.float32))
+    bench.open()
     assert bench.states == ["building", "built"] * 2
     assert len(list(packs_root().glob("*/train"))) == 2
 
@@ -156,6 +168,51 @@ def test_a_generated_image_that_was_changed_is_noticed(tmp_path, monkeypatch):
     assert_same_bits(found, SCENES.split(rooms.root, "train"))
 
 
+def test_a_pack_of_other_images_than_its_files_is_built_again(bench, monkeypatch):
+    """As one that was built while a cache gave the fingerprint of content before."""
+    before = bench.opener.fingerprint
+    path = bench.root / "train" / "depth" / "3.npy"
+    whole = path.read_bytes()
+    save(bench.root, "train", "depth", 3, np.ones((12, 16, 1), np.float32))
+    with monkeypatch.context() as stale:
+        stale.setattr(type(NYUV2), "fingerprint", lambda self, root, fresh=False: before)
+        bench.open()
+    path.write_bytes(whole)
+    assert bench.opener.fingerprint == before
+    found = bench.open()
+    assert bench.states == ["building", "built"] * 2
+    assert "image train/3 is not what its files hold" in bench.told[2]["message"]
+    assert_same_bits(found, NYUV2.split(bench.root, "train"))
+    save(bench.root, "train", "depth", 3, np.ones((12, 16, 1), np.float32))
+    monkeypatch.setattr(
+        type(NYUV2), "fingerprint", lambda self, root, fresh=False: "other" if fresh else before
+    )
+    with pytest.raises(DataError, match="changed since the run was planned: fingerprint other"):
+        bench.open()
+
+
+def test_data_that_changed_after_the_plan_are_refused(bench):
+    opener = bench.opener
+    opener.check()
+    save(bench.root, "val", "depth", 0, np.ones((12, 16, 1), np.float32))
+    with pytest.raises(DataError, match="changed since the run was planned"):
+        opener.check()
+    with pytest.raises(DataError, match="changed since the run was planned"):  # no pack of it stays
+        opener.open("train")
+    assert not [path for path in packs_root().rglob("*") if path.is_file()]
+
+
+def test_the_full_check_removes_a_pack_of_other_images(bench, monkeypatch):
+    before = bench.opener.fingerprint
+    bench.open()
+    save(bench.root, "train", "depth", 3, np.ones((12, 16, 1), np.float32))
+    assert bench.check_packs() == ([], [])  # of another fingerprint
+    monkeypatch.setattr(type(NYUV2), "fingerprint", lambda self, root, fresh=False: before)
+    sound, (removed,) = bench.check_packs()
+    assert sound == []
+    assert "image train/3 is not what its files hold" in removed
+
+
 def test_a_split_of_unknown_files_is_read_as_it_is(bench, monkeypatch):
     monkeypatch.setattr("tabench.data.array_dataset.ArraySplit.sources", lambda self, index: [])
     assert not isinstance(bench.open(wanted=True), PackedSplit)
@@ -165,14 +222,14 @@ def test_a_split_of_unknown_files_is_read_as_it_is(bench, monkeypatch):
 def test_the_full_check_removes_a_damaged_pack(bench):
     bench.open("train")
     bench.open("val")
-    assert [line.split(":")[0] for line in check_packs("nyuv2", "abc")[0]] == ["pack of train", "pack of val"]
+    assert [line.split(":")[0] for line in bench.check_packs()[0]] == ["pack of train", "pack of val"]
     path = folder_of("val") / "image.npy"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
-    sound, removed = check_packs("nyuv2", "abc")
+    sound, removed = bench.check_packs()
     assert [line.split(":")[0] for line in sound] == ["pack of train"]
     assert "image.npy: its sha256" in removed[0]
     assert not path.parent.exists()
-    assert check_packs("nyuv2", "other") == ([], [])
+    assert check_packs(NYUV2, bench.root, "other") == ([], [])
     assert packs.SHARE == 0.2
 
 
@@ -182,16 +239,16 @@ import sys
 from pathlib import Path
 from tabench.data.nyuv2 import NYUV2
 from tabench.runs.packs import Opener
-split = Opener(NYUV2, Path(sys.argv[1]), "abc", None, lambda *_: None, lambda: False).open("train")
+split = Opener(NYUV2, Path(sys.argv[1]), sys.argv[2], None, lambda *_: None, lambda: False).open("train")
 print([split.load(index).id for index in range(len(split))])
 """
-    command = [sys.executable, "-c", code, str(bench.root)]
+    command = [sys.executable, "-c", code, str(bench.root), NYUV2.fingerprint(bench.root)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     expected = str([f"train/{number}" for number in range(4)])
     assert [(process.communicate()[0].strip(), process.returncode) for process in running] == [
         (expected, 0)
     ] * 3
     assert [path.name for path in folder_of().parent.iterdir()] == ["train"]
-    assert check_packs("nyuv2", "abc")[1] == []
+    assert bench.check_packs()[1] == []
     assert isinstance(bench.open(), PackedSplit)
     assert bench.told == []

@@ -11,6 +11,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from tabench.data.pascal import PASCAL_CONTEXT
+from tabench.data.prepare.pascal_files import read_list
 from tabench.errors import DataError
 
 NAME = made.name_of("train", 0)
@@ -78,7 +79,9 @@ def test_a_decompression_bomb_is_not_decoded(root):
     ("kind", "content", "match"),
     [
         ("label", np.full((20, 28), 21, np.uint8), "labels 21"),
-        ("label", np.zeros((20, 28, 3), np.uint8), "mode RGB"),
+        ("label", np.full((20, 28, 3), [9, 8, 7], np.uint8), r"colour \(9, 8, 7\)"),
+        ("saliency", np.eye(20, 28, dtype=np.uint8), "0 and 1 of 255"),
+        ("saliency", np.full((20, 28, 3), [128, 0, 0], np.uint8), "not grey"),
         ("label", np.zeros((20, 27), np.uint8), "20x27"),
         ("normal", np.zeros((20, 28), np.uint8), "expected RGB"),
     ],
@@ -139,6 +142,17 @@ def test_lists_that_cannot_be(root):
         assert any(str(path) in problem for problem in PASCAL_CONTEXT.verify(root).problems)
     path.write_text((root / "ImageSets" / "Context" / "val.txt").read_text())
     assert any("in both lists" in problem for problem in PASCAL_CONTEXT.verify(root).problems)
+    with pytest.raises(DataError, match="2 images are in both lists: 2010_000000, 2010_000001"):
+        PASCAL_CONTEXT.split(root, "train")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(root):
+    ids = PASCAL_CONTEXT.split(root, "train").ids
+    for folder in ("Context", "Parts"):
+        path = root / "ImageSets" / folder / "train.txt"
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert PASCAL_CONTEXT.split(root, "train").ids == ids
+    assert read_list(b"\xef\xbb\xbf2008_000002\r\n2008_000003\r\n", "") == ["2008_000002", "2008_000003"]
 
 
 def test_an_index_that_is_none(root):

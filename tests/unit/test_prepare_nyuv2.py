@@ -1,11 +1,15 @@
 """NYUv2 from a small nyu_depth_v2_labeled.mat of the real format."""
 
+import fcntl
 import hashlib
 import json
+import shutil
 
 import h5py
 import numpy as np
 import pytest
+import scipy.io
+from locked_folder import locked, reachable  # noqa: F401 - a fixture
 from PIL import Image
 from prepare_sources import (
     TO_13,
@@ -143,7 +147,10 @@ def test_the_public_split_numbers_the_1449_images(tmp_path, raw):
         ({"depths": None}, "variable 'depths' is missing; it holds images, labels, names"),
         ({"images": np.zeros((4, 480, 640, 3), "u1")}, r"'images' is \(4, 480, 640, 3\) of uint8"),
         ({"labels": np.zeros((3, 640, 480), "u2")}, r"'labels' is \(3, 640, 480\).*expected 4 x 640 x 480"),
-        ({"images": np.zeros((4, 3, 640, 480), "u2")}, "'images' is .* of uint16"),
+        (
+            {"images": np.zeros((4, 3, 640, 480), "u2")},
+            "'images' holds numbers of type uint16, expected uint8",
+        ),
     ],
 )
 def test_wrong_variables(tmp_path, raw, frames, change, message):
@@ -174,6 +181,45 @@ def test_sources_that_are_cut_off_or_none(tmp_path, raw):
         prepare("nyuv2", Request((tmp_path / "alone",), tmp_path / "out"))
     with pytest.raises(SpecError, match="one source"):
         prepare("nyuv2", Request((raw, raw), tmp_path / "out"))
+
+
+def test_why_a_mat_file_cannot_be_read_is_said(tmp_path, raw, reachable, monkeypatch):  # noqa: F811
+    monkeypatch.delenv("HDF5_USE_FILE_LOCKING", raising=False)
+
+    def why(path, **options):
+        with pytest.raises(DataError) as caught:
+            prepare("nyuv2", Request((path,), tmp_path / "out", **options))
+        return str(caught.value)
+
+    real = reachable / "in.mat"
+    shutil.copy(raw / "nyu_depth_v2_labeled.mat", real)
+    with real.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        found = why(real)
+    assert "in.mat: another program has it open for writing" in found
+    assert "download" not in found
+    with locked(real):
+        found = why(real)
+    assert "in.mat: cannot be read: Permission denied" in found
+    scipy.io.savemat(tmp_path / "again.mat", {"images": np.zeros((2, 2))})
+    found = why(tmp_path / "again.mat")
+    assert "again.mat: this is a MATLAB v5 or v7 file, expected a MATLAB v7.3 (HDF5) file" in found
+    assert "save it in MATLAB with '-v7.3'" in found
+    (tmp_path / "page.mat").write_text("<!doctype html>")
+    assert "page.mat: this is a web page" in why(tmp_path / "page.mat")
+    small = why(raw, class_map=raw / "nyu_depth_v2_labeled.mat")
+    assert "nyu_depth_v2_labeled.mat: larger than 1048576 bytes" in small
+    assert "page.mat: this is a web page" in why(raw, class_map=tmp_path / "page.mat")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("images", "f8"), ("depths", "u2"), ("labels", "f8")])
+def test_another_number_type_is_said(tmp_path, raw, frames, name, kind):
+    shape = {"images": (4, 3, 640, 480)}.get(name, (4, 640, 480))
+    path = write_nyu(tmp_path / "in.mat", frames, **{name: np.zeros(shape, kind)})
+    with pytest.raises(DataError, match=f"variable '{name}' holds numbers of type .*, expected") as caught:
+        prepare("nyuv2", Request((path,), tmp_path / "out", class_map=raw / "classMapping40.mat"))
+    assert str(np.dtype(kind)) in str(caught.value)
+    assert "saved again" in str(caught.value)
 
 
 def test_wrong_images_are_all_named_and_the_good_ones_stay(tmp_path, raw, frames):

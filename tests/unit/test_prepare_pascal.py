@@ -106,6 +106,14 @@ def test_missing_files_are_named_before_anything_is_written(tmp_path, gone, mess
         run(write_tree(tmp_path / "in", files), tmp_path / "out")
 
 
+def test_an_image_in_both_lists_is_refused_before_anything_is_written(tmp_path):
+    both = b"2008_000002\n2010_000003\n"
+    source = write_pascal(tmp_path / "in.tgz", **{"ImageSets/Context/train.txt": both})
+    with pytest.raises(DataError, match="1 images are in both lists: 2010_000003"):
+        run(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"../../etc\n", b"2008_000002\n2008_000002\n", b"\xff\xfe"])
 def test_wrong_lists(tmp_path, content):
     source = write_pascal(tmp_path / "in.tgz", **{"ImageSets/Context/train.txt": content})
@@ -154,9 +162,10 @@ def test_links_inside_become_copies(tmp_path):
         **{name: None},
     )
     run(source, tmp_path / "out")
-    assert (tmp_path / "out" / name).read_bytes() == b"sal 2009_000011"
+    held = pascal_files()
+    assert (tmp_path / "out" / name).read_bytes() == held["sal_distill/2009_000011.png"]
     assert not (tmp_path / "out" / name).is_symlink()
-    assert (tmp_path / "out" / "same.png").read_bytes() == b"sal 2010_000003"
+    assert (tmp_path / "out" / "same.png").read_bytes() == held["sal_distill/2010_000003.png"]
 
 
 def test_damaged_archives(tmp_path):

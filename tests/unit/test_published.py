@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from report_fixtures import write_results
 
 from tabench.errors import SpecError
 from tabench.report.printed import METRICS, printed_metric, wrong_unit
-from tabench.report.published import read_rows
+from tabench.report.published import lacking, read_published, read_rows
+from tabench.report.reading import read_results
 
 SHIPPED = sorted((Path(__file__).parents[2] / "experiments" / "published").glob("*.csv"))
 HEAD = "paper,table,dataset,setting,method,metric,value,evidence,source,tolerance"
@@ -16,6 +19,11 @@ GOOD = "A,Table 1,nyuv2,13 classes,ToRA,mIoU,52.1,secondary,quoted by B,"
 def written(path: Path, *lines: str, head: str = HEAD) -> Path:
     path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
     return path
+
+
+def build(root: Path) -> Path:
+    write_results(root, seeds=(0,), pictures=False)
+    return root
 
 
 def refused(path: Path, *lines: str, head: str = HEAD) -> SpecError:
@@ -121,3 +129,58 @@ def test_units_depend_on_the_dataset() -> None:
 def test_no_name_means_two_metrics() -> None:
     spellings = [{"".join(c for c in name.lower() if c.isalnum()) for name in m.names} for m in METRICS]
     assert sum(map(len, spellings)) == len(set().union(*spellings))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        ("ToRA", "TA-LoRAA", "unknown method 'TA-LoRAA'", "did you mean 'ta-lora'"),
+        ("ToRA", "X+lora-slt", "unknown method 'X+lora-slt'", "did you mean 'lora-stl'"),
+        ("mIoU", "segmentation.miuo", "task 'segmentation' has no metric 'miuo'", "'segmentation.miou'"),
+    ],
+)
+def test_a_mistyped_name_is_no_other_model(
+    tmp_path: Path, old: str, new: str, message: str, hint: str
+) -> None:
+    results = read_results(build(tmp_path), "nyuv2")
+    path = written(tmp_path / "numbers.csv", GOOD.replace(old, new))
+    with pytest.raises(SpecError) as caught:
+        read_published(results, path)
+    assert (caught.value.message, str(caught.value.where).rpartition(", ")[2]) == (message, "line 2")
+    assert hint in str(caught.value.hint)
+
+
+def test_another_model_may_have_nearly_the_same_name(tmp_path: Path) -> None:
+    results = read_results(build(tmp_path), "nyuv2")
+    lines = [GOOD.replace("ToRA", "QA-LoRA") + ",yes", GOOD.replace("ToRA", "MTLoRA") + ","]
+    found = read_published(results, written(tmp_path / "a.csv", *lines, head=HEAD + ",other"))
+    assert found is not None
+    assert list(found.others().frame["method"]) == ["QA-LoRA", "MTLoRA"]
+
+
+def test_values_are_found_in_the_file_or_beside_the_records_and_never_silently_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = build(tmp_path / "there")
+    file = root / "nyuv2" / "experiment.json"
+    plan = json.loads(file.read_text())
+    assert plan["report"]["published"] == "published/nyuv2.csv"
+    bare = read_results(root, "nyuv2")
+    assert read_published(bare) is None
+    assert "names published/nyuv2.csv, and neither that file nor a copy" in lacking(bare, None)
+    with pytest.raises(SpecError, match="no such file of published values"):
+        read_published(bare, tmp_path / "published" / "nyuv2.csv")
+    file.write_text(json.dumps({**plan, "published": f"{HEAD}\n{GOOD}\n"}))
+    kept = read_results(root, "nyuv2")
+    for path in (None, tmp_path / "published" / "nyuv2.csv"):  # nowhere, and moved away
+        found = read_published(kept, path)
+        assert found is not None
+        assert list(found.frame["value"]) == ["52.1"]
+        assert lacking(kept, found) == ""
+    with pytest.raises(SpecError, match="no such file of published values"):  # mistyped since
+        read_published(kept, tmp_path / "published" / "nyu2.csv")
+    file.write_text(json.dumps({**plan, "published": f"{HEAD}\n{GOOD.replace('52.1', '0.5')}\n"}))
+    with pytest.raises(SpecError, match="wrong unit") as caught:
+        read_published(read_results(root, "nyuv2"))
+    assert "experiment.json, line 2" in str(caught.value.where)

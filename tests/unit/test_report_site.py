@@ -252,7 +252,7 @@ def test_hostile_names_stay_inert(tmp_path: Path) -> None:
     plan = json.loads((folder / "experiment.json").read_text()) | {"title": evil, "note": evil}
     made.write(folder / "experiment.json", plan)
     home = folder / made.cell_id("ta-lora", 0)
-    made.write(home / "run.json", {"device": evil, "environment": {evil: [evil]}})
+    made.write(home / "run.json", {"device": evil, "environment": {evil: [evil]}, "warnings": [evil]})
     (home / "journal.jsonl").write_text(json.dumps({"t": 0, "event": evil, evil: evil}) + "\n")
     html = bare_page(tmp_path / "r")
     for text in (html, run_pages(tmp_path / "r")[home.name]):
@@ -260,6 +260,19 @@ def test_hostile_names_stay_inert(tmp_path: Path) -> None:
         assert "&lt;script&gt;alert(1)" in text
         Page(text)
     assert "\\input{x}" not in latex(results_table(read_results(tmp_path / "r", "nyuv2"), "paper"))
+
+
+def test_warnings_about_the_data_stand_on_the_page(tmp_path: Path, html: str) -> None:
+    assert "Warnings about the data" not in html
+    folder = small(tmp_path / "r")
+    odd, odder = "train: depth up to 80, published is 10", "val: no image has a valid pixel of 'depth'"
+    for method, lines in (("ta-lora", [odd, odder]), ("lora-stl", [odd])):
+        made.write(folder / made.cell_id(method, 0) / "run.json", {"warnings": lines})
+    text = bare_page(tmp_path / "r")
+    section = text[text.index('<section id="data">') : text.index('<section id="how">')]
+    assert f"<li>{odd}</li>" in section
+    assert "valid pixel of &#39;depth&#39; (ta-lora s0)</li>" in section
+    assert odd in run_pages(tmp_path / "r")[made.cell_id("ta-lora", 0)]
 
 
 def test_reproduced_counts_identical_numbers(tmp_path: Path, html: str) -> None:

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spec_samples as samples
+import torch
 from finished_cells import finish, no_weights
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
 
-from tabench.errors import CheckpointError, StoreError
+from tabench.errors import CheckpointError, SpecError, StoreError
+from tabench.runs.compute import add_digest
+from tabench.runs.kept import check_kept
+from tabench.spec.cell import MethodPart
 from tabench.store.claim import Claim
 from tabench.store.layout import CellFolder, ExperimentFolder
-from tabench.store.record import Record
-from tabench.store.sums import read_sums
+from tabench.store.record import Record, record_bytes
+from tabench.store.sums import read_sums, write_sums
 from tabench.store.verify import Verified, verify_experiment
 
 
@@ -33,6 +40,12 @@ def test_a_whole_cell_has_nothing_to_tell(folder: CellFolder) -> None:
     assert sums is not None
     pictures = {f"pictures/{path.name}" for path in folder.pictures.iterdir()}
     assert set(sums) == {"record.json", "factors.json", *pictures}
+
+
+def test_what_a_mac_leaves_beside_pictures_is_none(folder: CellFolder) -> None:
+    for path in [*folder.pictures.iterdir(), *folder.path.parent.glob("truth/*/*.png")]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert verified(folder).found == []
 
 
 def change_a_digit(folder: CellFolder) -> None:
@@ -132,6 +145,45 @@ def test_kept_weights_are_compared(folder: CellFolder) -> None:
 
     result = verify_experiment(ExperimentFolder(folder.root, folder.experiment), differ)
     assert [problem.message for problem in result.problems] == ["kept weights are not those of the record"]
+
+
+@pytest.mark.parametrize("units", [("all",), ("segmentation", "depth", "normals")])
+def test_kept_weights_of_a_method_that_is_not_installed_are_checked(
+    tmp_path: Path, units: tuple[str, ...]
+) -> None:
+    cell = samples.cells(tmp_path)[0]
+    gone = cell.model_copy(update={"method": MethodPart(name="of-another-package")})
+    assert gone.dataset.tasks == ("segmentation", "depth", "normals")
+    folder = finish(tmp_path, gone)
+    digest = hashlib.sha256()
+    for unit in units:
+        values = {"a": torch.ones(2)}
+        save_torch(values, folder.path / f"weights-{unit}.safetensors")
+        add_digest(values, unit, digest)
+    content = json.loads(folder.record.read_text())
+    rewrite(folder, {**content, "weights_sha256": digest.hexdigest()})
+    place = ExperimentFolder(folder.root, folder.experiment)
+    assert verify_experiment(place, check_kept).found == []
+    rewrite(folder, content)
+    (problem,) = verify_experiment(place, check_kept).problems
+    assert problem.message == "kept weights are not those of the record"
+
+
+def test_what_a_missing_plug_in_keeps_from_being_checked_is_a_note(folder: CellFolder) -> None:
+    (folder.path / "weights-all.safetensors").write_bytes(b"x")
+
+    def lack(found: CellFolder, record: Record) -> None:
+        raise SpecError("unknown method 'of-another-package'")
+
+    (note,) = verify_experiment(ExperimentFolder(folder.root, folder.experiment), lack).found
+    assert note.level == "note"
+    assert note.message == "kept weights are not checked: unknown method 'of-another-package'"
+
+
+def rewrite(folder: CellFolder, content: dict[str, Any]) -> None:
+    data = record_bytes(folder.record, content)
+    write_sums(folder, data)
+    folder.record.write_bytes(data)
 
 
 def test_sums_of_a_folder_without_a_file_are_none(tmp_path: Path) -> None:

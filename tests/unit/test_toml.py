@@ -9,6 +9,7 @@ import pytest
 import spec_samples
 
 from tabench.errors import SpecError
+from tabench.runs.slurm.settings import read_settings
 from tabench.spec import expand as expansion
 from tabench.spec.expand import expand
 from tabench.spec.experiment import load_experiment
@@ -48,7 +49,11 @@ def test_the_widest_numbers_are_read() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"\xff\xfe", spec_samples.TEXT.encode("utf-16"), b"\xef\xbb\xbfschema = 1", b"x = " + b"[" * 10_000],
+    [
+        b"\xff\xfe",
+        spec_samples.TEXT.encode("utf-16"),
+        b"x = " + b"[" * 10_000,
+    ],
 )
 def test_a_file_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "small.toml"
@@ -97,3 +102,12 @@ def test_a_key_with_an_end_of_its_own(text: str, tmp_path: Path) -> None:
     experiment = load_experiment(spec_samples.write(tmp_path))
     with pytest.raises(SpecError, match="--set"):
         override(experiment, "demo", [text])
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """As editors on Windows write it; experiments, claims and Slurm settings are read alike."""
+    path = tmp_path / "small.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + spec_samples.TEXT.encode())
+    assert load_experiment(path).profiles
+    path.write_bytes(b"\xef\xbb\xbf[slurm]\npartition = 'gpu'\n")
+    assert read_settings([str(path)]).partition == "gpu"

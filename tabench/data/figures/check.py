@@ -44,7 +44,7 @@ def differences(root: Path, recipe: Recipe, split: str, index: int) -> list[str]
 
 
 def decoded(kind: str, content: bytes) -> npt.NDArray[np.int64]:
-    """The values of a file, (H, W) or (H, W, 3).
+    """The values of a file, (H, W), or the colours of a picture, (H, W, 3).
 
     Annotations become one number a pixel: the object's class and its part.
     """
@@ -52,7 +52,7 @@ def decoded(kind: str, content: bytes) -> npt.NDArray[np.int64]:
         return np.asarray(_variable(content, "LabelMap"), dtype=np.int64)
     if kind != "parts":
         with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(image, dtype=np.int64)
+            return np.asarray(image.convert("RGB"), dtype=np.int64)
     objects = _variable(content, "anno")[0, 0]["objects"].ravel()
     found: npt.NDArray[np.int64] = np.zeros((1, 1), dtype=np.int64)
     for item in objects:

@@ -14,6 +14,7 @@ from tabench.data.figures.make import make_figure
 from tabench.data.figures.matfile import annotation, label_map
 from tabench.data.figures.render import Picture
 from tabench.data.matfile import read_mat
+from tabench.data.pascal.classes import voc_palette
 from tabench.data.pascal.layout import LABEL_FOLDERS, PLACES, file_of, index_file, list_file
 from tabench.data.recipe import Recipe
 from tabench.store.atomic import write_bytes
@@ -81,17 +82,6 @@ def _indexed(labels: npt.NDArray[np.uint8]) -> Image.Image:
     image = Image.fromarray(labels)
     image.putpalette(voc_palette().ravel().tolist())
     return image
-
-
-def voc_palette() -> npt.NDArray[np.uint8]:
-    """VOC's 256 colours (256, 3): each channel takes every third bit of the label, highest first."""
-    label = np.arange(256)
-    colour = np.zeros((256, 3), dtype=np.int64)
-    for bit in range(8):
-        for channel in range(3):
-            colour[:, channel] |= ((label >> channel) & 1) << (7 - bit)
-        label = label >> 3
-    return colour.astype(np.uint8)
 
 
 def _encoded(image: Image.Image, form: str, **options: int) -> bytes:

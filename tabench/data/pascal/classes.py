@@ -1,9 +1,12 @@
-"""Classes of PASCAL-Context's tasks, and which classes its normals are kept on.
+"""Classes of PASCAL-Context's tasks, VOC's colours of them, and which classes its normals are kept on.
 
 The grouping of person parts and the rule for normals are those of the field's public loaders (ASTMT, MTLoRA).
 """
 
 from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
 
 CLASSES_21 = (
     "background",
@@ -29,6 +32,23 @@ CLASSES_21 = (
     "tvmonitor",
 )
 PERSON = CLASSES_21.index("person")  # also `class_ind` of a person in PASCAL-Part
+
+
+def voc_palette() -> npt.NDArray[np.uint8]:
+    """VOC's 256 colours (256, 3): each channel takes every third bit of the label, highest first."""
+    label = np.arange(256)
+    colour = np.zeros((256, 3), dtype=np.int64)
+    for bit in range(8):
+        for channel in range(3):
+            colour[:, channel] |= ((label >> channel) & 1) << (7 - bit)
+        label = label >> 3
+    return colour.astype(np.uint8)
+
+
+# a colour as 0xRRGGBB to the label it stands for; 255 is ignored
+VOC_COLOURS = {
+    red << 16 | green << 8 | blue: n for n, (red, green, blue) in enumerate(voc_palette().tolist())
+}
 
 PARTS_7 = ("background", "head", "torso", "upper arm", "lower arm", "upper leg", "lower leg")
 # PASCAL-Part's 24 names of a person's parts; hands belong to the lower arms, feet to the lower legs

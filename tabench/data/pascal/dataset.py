@@ -9,17 +9,21 @@ from typing import ClassVar
 from tabench.data.augmentation import FlipTurn
 from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
+from tabench.data.listing import is_file
 from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PARTS_7, PERSON
+from tabench.data.pascal.images import shape_of
 from tabench.data.pascal.layout import (
     FOLDERS,
     check_complete,
     files_of,
     index_file,
     list_file,
+    list_notes,
+    read_apart,
     read_index,
     read_list,
 )
-from tabench.data.pascal.reading import read_sample
+from tabench.data.pascal.reading import check_same_shape, read_sample
 from tabench.data.pascal.verify import verify_pascal
 from tabench.data.prepare.guide import GUIDES
 
@@ -87,10 +91,25 @@ class PascalSplit(Split):
         sample = Sample(f"{self.folder}/{name}", image, targets)
         return sample if draw is None else self.augmentation.one(sample, *draw, index)
 
+    def shape(self, index: int) -> tuple[int, int]:
+        """The size that all are resized to.
+
+        Raises:
+            DataError: The photo and its labels differ in height and width, or one has no readable header.
+        """
+        files = files_of(self.root, self.names[index])
+        photo, label = shape_of(files["image"], "JPEG"), shape_of(files["label"], "PNG")
+        check_same_shape(files["label"], label, photo)
+        return self.size
+
+    def files(self, index: int) -> dict[str, Path]:
+        """The image's six files; its edges are drawn from those of "context"."""
+        return files_of(self.root, self.names[index])
+
     def sources(self, index: int) -> list[Path]:
         """The image's files, and the index that says who is on it."""
         listed = index_file(self.root, self.folder)
-        return [*files_of(self.root, self.names[index]).values(), *([listed] if listed.is_file() else [])]
+        return [*self.files(index).values(), *([listed] if is_file(listed) else [])]
 
 
 class PascalContextDataset(DatasetDef):
@@ -138,11 +157,11 @@ class PascalContextDataset(DatasetDef):
         """Open a split.
 
         Raises:
-            DataError: Files are missing; the message names them.
+            DataError: Files are missing, or images are in both lists; the message names them.
             SpecError: The dataset has no split of this name.
         """
         folder = self.folder_of(name)
-        names = read_list(root, folder, hint=self.download)
+        names = read_apart(root, folder, hint=self.download)
         check_complete(root, folder, names, hint=self.download)
         names, classes = self.part(name, names), len(self.class_names)
         return PascalSplit(root, folder, names, classes, self.target_size(root), self.normal_classes)
@@ -158,10 +177,19 @@ class PascalContextDataset(DatasetDef):
             progress=progress,
         )
         if not report.problems:
-            report.fingerprint = self.fingerprint(root, progress)
+            report.fingerprint = self.fingerprint(root, progress, fresh=True)
         return report
 
-    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+    def notes(self, root: Path) -> list[str]:
+        """Other counts than published, and images in no list; see `DatasetDef.notes`.
+
+        Raises:
+            DataError: The folder is incomplete or not in this layout.
+        """
+        names = {folder: read_list(root, folder, hint=self.download) for folder in FOLDERS}
+        return list_notes(root, names, self.published_counts)
+
+    def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
         """sha256 over all files' names and contents, from the cache where it is still valid.
 
         Raises:
@@ -172,9 +200,9 @@ class PascalContextDataset(DatasetDef):
             names = read_list(root, folder, hint=self.download)
             check_complete(root, folder, names, hint=self.download)
             files += [list_file(root, folder)]
-            files += [index_file(root, folder)] if index_file(root, folder).is_file() else []
+            files += [index_file(root, folder)] if is_file(index_file(root, folder)) else []
             files += [path for name in names for path in files_of(root, name).values()]
-        return fingerprint_files(root, files, progress)
+        return fingerprint_files(root, files, progress, fresh=fresh)
 
 
 PASCAL_CONTEXT = PascalContextDataset()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tabench.data.listing import unreadable
+from tabench.data.png import FOREIGN, Png, open_png
 from tabench.errors import DataError
 
 MAX_PIXELS = 4096 * 4096  # VOC's images have at most 500x500; more is a wrong or a hostile file
+AGAIN = "unpack this file again"
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
@@ -30,58 +35,51 @@ def read_rgb(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.
     Raises:
         DataError: Missing, truncated, corrupt, too large or not a JPEG file.
     """
-    picture = _decode(path, "JPEG").convert("RGB")
+    with _opened(path, "JPEG") as photo:
+        picture = photo.convert("RGB")
     if size is not None and picture.size != (size[1], size[0]):
         picture = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
     return np.array(picture, dtype=np.uint8)
 
 
-def read_indices(path: Path) -> npt.NDArray[np.uint8]:
-    """Decode a PNG of one number a pixel: palette indices (never their colours) or grey values.
+def read_png(path: Path) -> Png:
+    """Decode a PNG file; what its pixels mean is asked of the result.
 
     Raises:
-        DataError: Missing, truncated, corrupt, too large, not a PNG file, or of colours.
+        DataError: Missing, truncated, corrupt, too large or not a PNG file.
     """
-    picture = _decode(path, "PNG")
-    if picture.mode not in ("P", "L", "1"):
-        raise DataError(
-            f"a PNG of mode {picture.mode}, expected palette or grey (one number a pixel)", where=str(path)
-        )
-    return np.array(picture, dtype=np.uint8) * (255 if picture.mode == "1" else 1)
+    try:
+        with path.open("rb") as file:
+            return open_png(file, str(path), most=MAX_PIXELS, again=AGAIN)
+    except FileNotFoundError:
+        raise DataError("file not found", where=str(path)) from None
+    except OSError as error:
+        raise unreadable(error, path) from error
 
 
-def read_colours(path: Path) -> npt.NDArray[np.uint8]:
-    """Decode a PNG of three channels, (H, W, 3) uint8.
+def shape_of(path: Path, kind: str) -> tuple[int, int]:
+    """(H, W) of a "JPEG" or "PNG" file, from its header.
 
     Raises:
-        DataError: Missing, truncated, corrupt, too large, not a PNG file, or not RGB.
+        DataError: Missing, too large, or not a file of this kind.
     """
-    picture = _decode(path, "PNG")
-    if picture.mode != "RGB":
-        raise DataError(f"a PNG of mode {picture.mode}, expected RGB", where=str(path))
-    return np.array(picture, dtype=np.uint8)
+    with _opened(path, kind) as picture:
+        return picture.height, picture.width
 
 
-def _decode(path: Path, kind: str) -> Image.Image:
+@contextlib.contextmanager
+def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
     try:
         with Image.open(path, formats=(kind,)) as picture:
             if not 0 < picture.width * picture.height <= MAX_PIXELS:
-                raise DataError(
-                    f"{picture.width}x{picture.height} pixels, 1 to {MAX_PIXELS} are accepted",
-                    where=str(path),
-                    hint="this is not a file of the dataset",
-                )
-            if kind == "PNG" and getattr(picture, "is_animated", False):
-                raise DataError("an animated PNG, expected one picture", where=str(path))
-            picture.load()
-            return picture.copy()
+                text = f"{picture.width}x{picture.height} pixels, 1 to {MAX_PIXELS} are accepted"
+                raise DataError(text, where=str(path), hint=FOREIGN)
+            yield picture
     except FileNotFoundError:
         raise DataError("file not found", where=str(path)) from None
+    except PermissionError as error:
+        raise unreadable(error, path) from error
     except _BOMB as error:
-        raise DataError(
-            f"not decoded: {error}", where=str(path), hint="this is not a file of the dataset"
-        ) from error
+        raise DataError(f"not decoded: {error}", where=str(path), hint=FOREIGN) from error
     except _BROKEN as error:
-        raise DataError(
-            f"not a readable {kind} file: {error}", where=str(path), hint="unpack this file again"
-        ) from error
+        raise DataError(f"not a readable {kind} file: {error}", where=str(path), hint=AGAIN) from error

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.listing import is_file, unreadable
 from tabench.data.matfile import LARGEST, read_mat
 from tabench.data.pascal.classes import CONTEXT_CLASSES, PART_INDEX, PERSON
 from tabench.errors import DataError
@@ -120,7 +121,7 @@ def _text(path: Path, struct: Any, name: str) -> str:
 
 
 def _variable(path: Path, name: str) -> npt.NDArray[Any]:
-    if not path.is_file():
+    if not is_file(path):
         raise DataError("file not found", where=str(path), hint=UNPACK)
     try:
         if path.stat().st_size > LARGEST:
@@ -128,7 +129,9 @@ def _variable(path: Path, name: str) -> npt.NDArray[Any]:
         held = read_mat(path.read_bytes(), [name])
     except NotImplementedError as error:
         raise DataError("a MATLAB v7.3 file, expected v5", where=str(path), hint=UNPACK) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise unreadable(error, path) from error
+    except ValueError as error:
         raise DataError(f"not a readable MATLAB v5 file: {error}", where=str(path), hint=UNPACK) from error
     if name not in held:
         raise DataError(f"no variable '{name}' in it", where=str(path), hint=UNPACK)

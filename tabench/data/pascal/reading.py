@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from tabench.data.augmentation import unless_empty
 from tabench.data.base import Array
-from tabench.data.pascal.classes import NORMAL_CLASSES
-from tabench.data.pascal.images import read_colours, read_indices, read_rgb
+from tabench.data.checks import UNIT_TOLERANCE
+from tabench.data.pascal.classes import NORMAL_CLASSES, VOC_COLOURS
+from tabench.data.pascal.images import read_png, read_rgb
 from tabench.data.pascal.layout import VERIFY, files_of
 from tabench.data.pascal.matlab import read_label_map, read_parts
 from tabench.data.transforms import resize_nearest, resize_normals
@@ -56,8 +57,9 @@ def read_sample(
     files = files_of(root, name)
     photo = read_rgb(files["image"])
     shape = (photo.shape[0], photo.shape[1])
-    label = _same_size(files["label"], read_label(files["label"], classes), shape)
-    context = _same_size(files["context"], read_label_map(files["context"]), shape)
+    label, context = read_label(files["label"], classes), read_label_map(files["context"])
+    check_same_shape(files["label"], label.shape, shape)
+    check_same_shape(files["context"], context.shape, shape)
     parts = read_parts(files["parts"], shape) if person else None
     small = resize_nearest(context, *size)
     normal = resize_normals(read_normals(files["normal"]), *size)
@@ -79,9 +81,10 @@ def read_label(path: Path, classes: int) -> npt.NDArray[np.int64]:
     """21-class labels (H, W) with -1 where 255 is stored.
 
     Raises:
-        DataError: Unreadable, or labels that are neither a class nor 255.
+        DataError: Unreadable, colours that are not VOC's (see `Png`), or labels that are neither a class
+            nor 255.
     """
-    label = read_indices(path).astype(np.int64)
+    label = read_png(path).labels(VOC_COLOURS)
     label[label == STORED_IGNORE] = IGNORE
     outside = np.unique(label[label >= classes])
     if outside.size:
@@ -96,9 +99,16 @@ def read_saliency(path: Path) -> npt.NDArray[np.int64]:
     """1 where salient, 0 elsewhere, (H, W).
 
     Raises:
-        DataError: Unreadable.
+        DataError: Unreadable, not grey, or of 0 and 1, of which neither would be salient.
     """
-    return (read_indices(path) / 255 > SALIENT).astype(np.int64)
+    grey = read_png(path).greys()
+    if grey.max() == 1:
+        raise DataError(
+            "holds 0 and 1 of 255, so no pixel would be salient",
+            where=str(path),
+            hint="if 1 means salient, save it again with 255 in its place",
+        )
+    return (grey / 255 > SALIENT).astype(np.int64)
 
 
 def read_normals(path: Path) -> Array:
@@ -108,12 +118,23 @@ def read_normals(path: Path) -> Array:
     down) and mirrors x; whether z points away from the camera or to it, its code does not say, and no metric
     depends on it.
 
+    Other greys, as of a border, carry no direction either unless their vector has length 1.
+
     Raises:
-        DataError: Unreadable.
+        DataError: Unreadable, or most vectors are not of length 1.
     """
-    stored = np.moveaxis(2 * read_colours(path).astype(np.float32) / 255 - 1, 2, 0)
+    stored = np.moveaxis(2 * read_png(path).colours().astype(np.float32) / 255 - 1, 2, 0)
     length = np.linalg.norm(stored, axis=0)
-    valid = (length > LENGTHS[0]) & (length < LENGTHS[1])
+    unit = np.abs(length - 1) <= UNIT_TOLERANCE
+    grey = (stored[0] == stored[1]) & (stored[1] == stored[2])
+    valid = (length > LENGTHS[0]) & (length < LENGTHS[1]) & (unit | ~grey)
+    if 2 * np.count_nonzero(unit & valid) < np.count_nonzero(valid):
+        raise DataError(
+            f"{np.count_nonzero(unit & valid)} of {np.count_nonzero(valid)} vectors are within "
+            f"{UNIT_TOLERANCE} of length 1: this is no picture of 255 (n + 1) / 2",
+            where=str(path),
+            hint=VERIFY,
+        )
     return np.where(valid, stored / np.where(valid, length, 1), 0).astype(np.float32)
 
 
@@ -129,11 +150,15 @@ def boundaries(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return edge
 
 
-def _same_size(path: Path, labels: npt.NDArray[np.int64], size: tuple[int, int]) -> npt.NDArray[np.int64]:
-    if labels.shape != size:
+def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, int]) -> None:
+    """Check that an image's labels have its (H, W).
+
+    Raises:
+        DataError: They have another one.
+    """
+    if labels != image:
         raise DataError(
-            f"{labels.shape[0]}x{labels.shape[1]} labels, its image is {size[0]}x{size[1]}",
+            f"{labels[0]}x{labels[1]} labels, its image is {image[0]}x{image[1]}",
             where=str(path),
             hint=VERIFY,
         )
-    return labels

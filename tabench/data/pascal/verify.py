@@ -12,9 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.base import Progress, VerifyReport
+from tabench.data.checks import Checks, twins
+from tabench.data.listing import leftovers_in, leftovers_note
 from tabench.data.pascal.classes import PARTS_7, PERSON
 from tabench.data.pascal.images import read_rgb
-from tabench.data.pascal.layout import FOLDERS, files_of, index_file, missing, read_index, read_list
+from tabench.data.pascal.layout import (
+    FOLDERS,
+    PLACES,
+    files_of,
+    in_both,
+    index_file,
+    list_file,
+    list_notes,
+    missing,
+    read_index,
+    read_list,
+)
 from tabench.data.pascal.matlab import read_categories, read_label_map, read_parts
 from tabench.data.pascal.reading import boundaries, read_label, read_normals, read_saliency
 from tabench.errors import DataError
@@ -47,7 +60,7 @@ def verify_pascal(
     hint: str,
     progress: Progress | None = None,
 ) -> VerifyReport:
-    """Check every file: readable, of one size inside an image, known labels, known parts.
+    """Check every file: readable, of one size inside an image, known labels, known parts, and `Checks`.
 
     Args:
         root: Folder of the dataset.
@@ -62,28 +75,34 @@ def verify_pascal(
     """
     report = VerifyReport(root)
     facts = _Facts(np.zeros(len(class_names), np.int64))
+    checks = {folder: Checks(class_names, {}) for folder in FOLDERS}
     jobs: list[tuple[str, str]] = []
+    lists: dict[str, list[str]] = {}
     indices: dict[str, dict[str, list[int]]] = {}
     for folder in FOLDERS:
         try:
             names = read_list(root, folder, hint=hint)
             indices[folder] = read_index(root, folder)
+            lacking = missing(root, names)
         except DataError as error:
             report.problems.append(f"{error.where}: {error.message}")
             continue
         report.counts[folder] = len(names)
-        lacking = missing(root, names)
         report.problems += [f"{root}: {folder}/{name} lacks {', '.join(k)}" for name, k in lacking.items()]
         jobs += [(folder, name) for name in names if name not in lacking]
-        expected = published_counts.get(folder)
-        if expected is not None and len(names) != expected:
-            report.warnings.append(f"{folder}: {len(names)} images, published are {expected}")
-    seen = Counter(name for _, name in jobs)
-    report.problems += [f"{root}: {name} is in both lists" for name, count in seen.items() if count > 1]
+        lists[folder] = names
+    if len(lists) == len(FOLDERS):
+        report.warnings += list_notes(root, lists, published_counts)
+    report.warnings += leftovers_note(leftovers_in([root, *(root / place for place, _ in PLACES.values())]))
+    shared = in_both([name for place, name in jobs if place == folder] for folder in FOLDERS)
+    report.problems += [f"{root}: {shared}"] if shared else []
     for done, (folder, name) in enumerate(jobs, start=1):
-        _check_image(root, folder, name, indices[folder], normal_classes, report, facts)
+        _check_image(root, folder, name, indices[folder], normal_classes, report, facts, checks[folder])
         if progress is not None:
             progress(done, len(jobs), f"read {folder}/{name}")
+    report.problems += [f"{list_file(root, f)}: {line}" for f in FOLDERS for line in checks[f].problems()]
+    report.warnings += [f"{folder}: {line}" for folder in FOLDERS for line in checks[folder].warnings()]
+    report.warnings += twins(*checks.values())
     report.facts = _as_facts(facts, class_names)
     return report
 
@@ -96,6 +115,7 @@ def _check_image(
     normal_classes: Collection[int] | None,
     report: VerifyReport,
     facts: _Facts,
+    checks: Checks,
 ) -> None:
     files = files_of(root, name)
 
@@ -113,6 +133,11 @@ def _check_image(
     normal = checked(lambda: read_normals(files["normal"]))
     if photo is None:
         return
+    image = np.moveaxis(photo, 2, 0) / np.float32(255)
+    for kind, found in (("image", image), ("label", label), ("saliency", saliency), ("normal", normal)):
+        problem = checks.look(f"{folder}/{name}", kind, found) if found is not None else None
+        if problem:
+            report.problems.append(f"{files[kind]}: {problem}")
     size = (photo.shape[0], photo.shape[1])
     facts.sizes[size] += 1
     for kind, array in (("label", label), ("context", context)):

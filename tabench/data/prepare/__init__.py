@@ -16,9 +16,11 @@ __all__ = ["GUIDES", "Outcome", "Request", "prepare"]
 def prepare(name: str, request: Request) -> Outcome:
     """Prepare a dataset; a call that was stopped is finished by making it again.
 
+    What was written is looked at as before a run, see `spot_check`; suspicious values are notes.
+
     Raises:
         SpecError: No such dataset can be prepared.
-        DataError: A source is missing, damaged, unsafe or not what it should be.
+        DataError: A source is missing, damaged, unsafe or not what it should be, or holds impossible values.
         StoreError: The folder cannot be written, or the disk is too small.
     """
     guide = GUIDES.get(name)
@@ -26,4 +28,9 @@ def prepare(name: str, request: Request) -> Outcome:
         close = nearest(name, GUIDES)
         hint = f"did you mean '{close}'?" if close else f"these can be prepared: {', '.join(GUIDES)}"
         raise SpecError(f"no dataset '{name}' that can be prepared", hint=hint)
-    return cast(Outcome, import_module(guide.module).prepare(request))
+    from tabench.catalog import DATASETS
+    from tabench.data.spot_check import check_folder
+
+    outcome = cast(Outcome, import_module(guide.module).prepare(request))
+    outcome.notes += check_folder(DATASETS.get(name), request.root)
+    return outcome

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.checks import refuse_impossible
+from tabench.data.cityscapes import Cityscapes
 from tabench.data.layout import file_of
+from tabench.data.listing import leftovers_note
+from tabench.data.png import Png
 from tabench.data.prepare.cityscapes_files import Place, Shot, find_shots, open_trees
 from tabench.data.prepare.cityscapes_labels import CATEGORIES, map_labels
 from tabench.data.prepare.disk import require_space
@@ -27,7 +32,11 @@ SIZE = (128, 256)
 CHANNELS = {"image": 3, "label": 1, "label_7": 1, "label_19": 1, "depth": 1}
 PUBLISHED = {"train": 2975, "val": 500}
 FULL_SCALE = 65535  # 16 bit; the largest published raw value, 32257, becomes 0.4922
-MODES = {"image": ("RGB",), "label": ("L", "P"), "depth": ("I;16",)}
+READ: Mapping[str, Callable[[Png], npt.NDArray[np.generic]]] = {
+    "image": Png.colours,
+    "label": Png.labels,
+    "depth": Png.sixteen_bits,
+}
 
 
 def prepare(request: Request) -> Outcome:
@@ -49,7 +58,7 @@ def prepare(request: Request) -> Outcome:
 
 
 def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
-    shots = find_shots(trees)
+    shots, left_out = find_shots(trees, allow_missing=request.allow_missing)
     numbers: dict[str, int] = {}
     jobs: list[tuple[Shot, dict[str, Path]]] = []
     for shot in shots:
@@ -63,6 +72,7 @@ def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
         _parameters(),
         describe(_used(trees, shots), request.progress),
         [f"{shot.split} {shot.stem}" for shot in shots],
+        left_out,
     )
     manifest = claim(request.root, manifest)
 
@@ -78,7 +88,9 @@ def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
     )
     outputs = [output for files in written for output in files]
     finish(request.root, manifest, numbers, outputs)
-    return outcome_of(numbers, outputs, [*notes(manifest), *count_notes(numbers, PUBLISHED)])
+    leftovers = [name for tree in trees for name in tree.leftovers]
+    found = [*notes(manifest), *leftovers_note(leftovers), *count_notes(numbers, PUBLISHED)]
+    return outcome_of(numbers, outputs, found)
 
 
 def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
@@ -100,17 +112,19 @@ def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
             )
         targets[kind] = resize_nearest(array, SIZE)
     label_7, label_19 = map_labels(targets["label"], str(shot.places["label"]))
+    disparity = targets["depth"].astype(np.float32) / np.float32(FULL_SCALE)
+    refuse_impossible({"disparity": disparity[None]}, (), Cityscapes.largest, str(shot.places["depth"]))
     return {
         "image": resize_image(image.astype(np.uint8), SIZE),
         "label": label_7,
         "label_7": label_7,
         "label_19": label_19,
-        "depth": (targets["depth"].astype(np.float32) / np.float32(FULL_SCALE))[..., None],
+        "depth": disparity[..., None],
     }
 
 
 def _decode(place: Place, kind: str) -> npt.NDArray[np.generic]:
-    return decode(place.read(), str(place), modes=MODES[kind])
+    return READ[kind](decode(place.read(), str(place)))
 
 
 def _used(trees: list[FileTree], shots: list[Shot]) -> list[tuple[Path, list[Path]]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tabench.data.listing import is_file, is_folder, listed, names_in
 from tabench.data.prepare.guide import CITYSCAPES
 from tabench.data.prepare.tree import FileTree, open_tree
 from tabench.errors import DataError
@@ -16,8 +17,14 @@ ARCHIVES = {
     "label": "gtFine_trainvaltest.zip",
     "depth": "disparity_trainvaltest.zip",
 }
+TREE = (
+    "the tree is leftImg8bit/{train,val}/CITY/CITY_000000_000019_leftImg8bit.png, "
+    "gtFine/{train,val}/CITY/CITY_000000_000019_gtFine_labelIds.png and "
+    "disparity/{train,val}/CITY/CITY_000000_000019_disparity.png"
+)
+UNUSED = ("test", "train_extra", "demoVideo")  # parts of the dataset that nothing is trained or tested on
+PARTIAL = (".part", ".crdownload", ".download", ".aria2", ".tmp")  # downloads that go on, or were broken off
 ENDINGS = {"image": "leftImg8bit", "label": "gtFine_labelIds", "depth": "disparity"}
-SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -59,37 +66,69 @@ def open_trees(sources: Sequence[Path]) -> list[FileTree]:
     trees: list[FileTree] = []
     for source in sources:
         trees.append(open_tree(source))
-        if source.is_dir():
-            inside = (source / name for name in ARCHIVES.values())
-            trees.extend(open_tree(path) for path in inside if path.is_file())
+        if is_folder(source):
+            trees.extend(open_tree(path) for name in ARCHIVES.values() for path in _archives(source, name))
     return trees
 
 
-def find_shots(trees: Sequence[FileTree]) -> list[Shot]:
+def _archives(folder: Path, name: str) -> list[Path]:
+    """An official archive in a folder; where it is not there, files that are called much like it."""
+    if is_file(folder / name):
+        return [folder / name]
+    stem = name.removesuffix(".zip").lower()
+    found = [folder / n for n in names_in(folder, hint=CITYSCAPES) if n.lower().startswith(stem)]
+    return [path for path in found if path.suffix.lower() not in PARTIAL and is_file(path)]
+
+
+def find_shots(trees: Sequence[FileTree], *, allow_missing: bool = False) -> tuple[list[Shot], list[str]]:
     """All images of train and val, in the order of their names; where a file is there twice the first counts.
 
+    Args:
+        trees: Where to look.
+        allow_missing: Leave out images that lack a file, and files that are in no city's folder.
+
+    Returns:
+        The images, and the names of those that were left out.
+
     Raises:
-        DataError: There is no image, or images lack a label or a disparity (names them).
+        DataError: There is no image; or, unless that is allowed, some lack their photo, label or disparity,
+            or files are not in the tree (names them).
     """
     found: dict[tuple[str, str], dict[str, Place]] = {}
+    astray: dict[str, str] = {}
     for tree in trees:
         for name in tree.sizes:
-            for kind, ending in ENDINGS.items():
-                match = re.fullmatch(rf"(?:.*/)?(train|val)/[^/]+/([^/]+)_{ending}\.png", name)
-                if match:
-                    found.setdefault((match[1], match[2]), {}).setdefault(kind, Place(tree, name))
-    shots = [Shot(split, stem, places) for (split, stem), places in found.items() if "image" in places]
-    if not shots:
-        given = ", ".join(str(tree.path) for tree in trees)
-        raise DataError("no leftImg8bit image of train or val", where=given, hint=CITYSCAPES)
-    for kind in ("label", "depth"):
-        lacking = sorted(f"{shot.split}/{shot.stem}" for shot in shots if kind not in shot.places)
+            kind = next((kind for kind, ending in ENDINGS.items() if name.endswith(f"_{ending}.png")), None)
+            if kind is None:
+                continue
+            match = re.fullmatch(rf"(?:.*/)?([^/]+)/[^/]+/([^/]+)_{ENDINGS[kind]}\.png", name)
+            if match and match[1] in ("train", "val"):
+                found.setdefault((match[1], match[2]), {}).setdefault(kind, Place(tree, name))
+            elif not match or match[1] not in UNUSED:
+                astray[tree.place(name)] = name
+    given = ", ".join(str(tree.path) for tree in trees)
+    if astray and not allow_missing:
+        raise DataError(
+            f"{len(astray)} files are in no city's folder of train or val: {listed(list(astray))}",
+            where=given,
+            hint=f"{TREE}; give the folder above it, or do without these files: --allow-missing",
+        )
+    shots = sorted((Shot(*key, places) for key, places in found.items()), key=lambda s: (s.split, s.stem))
+    whole = [shot for shot in shots if len(shot.places) == len(ENDINGS)]
+    if not any("image" in shot.places for shot in shots) or (allow_missing and not whole):
+        raise DataError("no leftImg8bit image of train or val", where=given, hint=f"{TREE}. {CITYSCAPES}")
+    if not allow_missing:
+        _check_whole(shots, given)
+    left_out = [f"{shot.split}/{shot.stem}" for shot in shots if len(shot.places) < len(ENDINGS)]
+    return whole, [*left_out, *astray.values()]
+
+
+def _check_whole(shots: Sequence[Shot], given: str) -> None:
+    for kind, ending in ENDINGS.items():
+        lacking = [f"{shot.split}/{shot.stem}" for shot in shots if kind not in shot.places]
         if lacking:
-            more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
             raise DataError(
-                f"{len(lacking)} of {len(shots)} images have no *_{ENDINGS[kind]}.png: "
-                f"{', '.join(lacking[:SHOWN])}{more}",
-                where=", ".join(str(tree.path) for tree in trees),
-                hint=f"they are in {ARCHIVES[kind]}. {CITYSCAPES}",
+                f"{len(lacking)} of {len(shots)} images have no *_{ending}.png: {listed(lacking)}",
+                where=given,
+                hint=f"they are in {ARCHIVES[kind]}; or do without the images: --allow-missing. {CITYSCAPES}",
             )
-    return sorted(shots, key=lambda shot: (shot.split, shot.stem))

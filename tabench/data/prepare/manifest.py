@@ -19,12 +19,13 @@ import numpy as np
 import PIL
 
 from tabench import __version__
+from tabench.data.listing import LEFT_OUT, PREPARED, is_empty, left_out_note
 from tabench.data.prepare.outputs import Output
 from tabench.errors import DataError, StoreError
 from tabench.store.atomic import write_bytes, write_json
 from tabench.store.encoding import dumps, read_json
 
-FILE = "prepare.json"
+FILE = PREPARED
 SUMS = "SHA256SUMS"
 FORMAT = 1
 SHOWN = 8
@@ -41,6 +42,7 @@ class Manifest:
         parameters: Sizes, filters, maps and methods.
         sources: As `sources.describe` gives them.
         images: Names of the images in the order of their numbers.
+        left_out: Names of images that lack files and were left out on demand.
         earlier: Sources that an unfinished call read before these.
     """
 
@@ -49,6 +51,7 @@ class Manifest:
     parameters: Mapping[str, object]
     sources: Sequence[Mapping[str, object]]
     images: Sequence[str]
+    left_out: Sequence[str] = ()
     earlier: Sequence[Sequence[Mapping[str, object]]] = ()
 
     def content(self) -> dict[str, Any]:
@@ -60,6 +63,7 @@ class Manifest:
             "parameters": dict(self.parameters),
             "images": hashlib.sha256("\n".join(self.images).encode()).hexdigest(),
             "sources": [dict(source) for source in self.sources],
+            LEFT_OUT: list(self.left_out),
             "earlier sources": [[dict(source) for source in sources] for sources in self.earlier],
             "software": {
                 "tabench": __version__,
@@ -106,7 +110,7 @@ def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest
         if not held.get("complete"):
             write_json(path, manifest.content())
         return manifest
-    if root.exists() and not in_place and not (root.is_dir() and not any(root.iterdir())):
+    if root.exists() and not in_place and not is_empty(root):
         raise DataError(
             "the path is taken by something that `tabench data prepare` did not write",
             where=str(root),
@@ -161,9 +165,10 @@ def _compare(root: Path, outputs: Sequence[Output]) -> None:
 
 def notes(manifest: Manifest) -> list[str]:
     """What is worth knowing about a finished folder."""
-    if not manifest.earlier:
-        return []
-    return [f"some files may stem from sources that were replaced meanwhile: 'earlier sources' in {FILE}"]
+    found = left_out_note(manifest.left_out)
+    if manifest.earlier:
+        found.append(f"some files may stem from sources replaced meanwhile: 'earlier sources' in {FILE}")
+    return found
 
 
 def _sources(value: object) -> bool:

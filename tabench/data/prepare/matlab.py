@@ -13,12 +13,15 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.listing import is_file, unreadable
 from tabench.data.matfile import read_mat
+from tabench.data.prepare.kinds import OTHER, V5, V73, kind_of, phrase
 from tabench.errors import DataError
 
 LARGEST_CHUNK = 64 << 20  # bytes unpacked at once; the real file's have some thousand
 # what h5py meets damage with: HDF5's own messages come as any of these
 H5_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
+TYPES = {"u1": "uint8", "u": "unsigned integers", "f": "floating point numbers", "O": "references"}
 LARGEST_V5 = 1 << 20  # split and class map have some kilobytes; these files are compressed
 AGAIN = "the file is cut off or damaged: download it again and compare its size with the site's"
 
@@ -34,7 +37,7 @@ def read_v5(path: Path, names: tuple[str, ...], hint: str) -> dict[str, npt.NDAr
     Raises:
         DataError: Missing, or not a v5 file.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise DataError("no such file", where=str(path), hint=hint)
     if path.stat().st_size > LARGEST_V5:
         raise DataError(f"larger than {LARGEST_V5} bytes", where=str(path), hint=hint)
@@ -42,7 +45,13 @@ def read_v5(path: Path, names: tuple[str, ...], hint: str) -> dict[str, npt.NDAr
         return dict(read_mat(path.read_bytes(), names))
     except NotImplementedError:
         raise DataError("a MATLAB v7.3 file, expected the small v5 one", where=str(path), hint=hint) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise unreadable(error, path) from error
+    except ValueError as error:
+        kind = kind_of(path)
+        if kind not in (V5, OTHER):
+            message = f"this is {phrase(kind)}, expected a MATLAB v5 file"
+            raise DataError(message, where=str(path), hint=hint) from error
         raise DataError(f"not a whole MATLAB v5 file: {error}", where=str(path), hint=hint) from error
 
 
@@ -68,13 +77,24 @@ def open_v73(path: Path, hint: str) -> h5py.File:
     """Open a MATLAB v7.3 (HDF5) file for reading.
 
     Raises:
-        DataError: Missing, cut off, or not HDF5.
+        DataError: Missing, unreadable, open in a program that writes it, saved in another format, cut off, or
+            not HDF5; says which.
     """
+    if not is_file(path):
+        raise DataError("no such file", where=str(path), hint=hint)
+    kind = kind_of(path)
+    if kind not in (V73, OTHER):
+        again = f"save it in MATLAB with '-v7.3', or take it as it was given out: {hint}"
+        message = f"this is {phrase(kind)}, expected {V73}"
+        raise DataError(message, where=str(path), hint=again if kind == V5 else hint)
     try:
-        return h5py.File(path, "r")
-    except FileNotFoundError:
-        raise DataError("no such file", where=str(path), hint=hint) from None
+        return h5py.File(path, "r", locking="best-effort")
     except H5_BROKEN as error:
+        if "unable to lock file" in str(error):
+            closing = "close it there (MATLAB, a notebook) and give the same command again"
+            raise DataError(
+                "another program has it open for writing", where=str(path), hint=closing
+            ) from error
         raise DataError(
             f"not a whole MATLAB v7.3 file: {error}", where=str(path), hint=f"{AGAIN}; {hint}"
         ) from error
@@ -108,7 +128,7 @@ def dataset_of(
             hint="give nyu_depth_v2_labeled.mat, the labelled set (2.8 GB), not the raw one",
         )
     if fault:
-        hint = "give nyu_depth_v2_labeled.mat as it was downloaded"
+        hint = "the file was saved again: give nyu_depth_v2_labeled.mat as it was downloaded"
         raise DataError(fault, where=str(path), hint=hint)
     return variable
 
@@ -118,12 +138,14 @@ def _fault(variable: h5py.Dataset, name: str, shape: tuple[int | None, ...], kin
     fits = len(shape) == len(variable.shape) and all(
         wanted in (None, length) for wanted, length in zip(shape, variable.shape, strict=True)
     )
-    if not fits or not variable.dtype.str[1:].startswith(kinds) or variable.external or variable.is_virtual:
+    if not fits:
         expected = " x ".join("N" if length is None else str(length) for length in shape)
-        return (
-            f"variable '{name}' is {variable.shape} of {variable.dtype}, expected {expected} (in HDF5's "
-            "order), kept in this file"
-        )
+        found = f"variable '{name}' is {variable.shape} of {variable.dtype}"
+        return f"{found}, expected {expected} (in HDF5's order)"
+    if not variable.dtype.str[1:].startswith(kinds):
+        return f"variable '{name}' holds numbers of type {variable.dtype}, expected {TYPES[kinds]}"
+    if variable.external or variable.is_virtual:
+        return f"variable '{name}' is kept in another file"
     if variable.chunks is not None and prod(variable.chunks) * variable.dtype.itemsize > LARGEST_CHUNK:
         return f"variable '{name}' is packed in pieces of {variable.chunks}, too large to read one image"
     return ""

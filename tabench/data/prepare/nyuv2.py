@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.layout import KINDS, file_of
+from tabench.data.checks import refuse_impossible
+from tabench.data.layout import KINDS, file_of, planes
+from tabench.data.nyuv2 import CLASSES_13, NYUV2
 from tabench.data.prepare import nyu_classes, nyu_file
 from tabench.data.prepare.disk import require_space
 from tabench.data.prepare.guide import NYU_FILE, NYU_SPLIT
@@ -90,18 +92,21 @@ def arrays(file: NyuFile, index: int, classes: npt.NDArray[np.int64]) -> dict[st
     Label, depth and normal are those of the same pixels of the original.
 
     Raises:
-        DataError: The image cannot be read, or has a label outside the class map.
+        DataError: The image cannot be read, has a label outside the class map, or impossible values.
     """
     frame = file.read(index)
     rows, cols = (nearest_pixels(length, SIZE[axis]) for axis, length in enumerate(frame.depth.shape))
     label = resize_nearest(frame.label, SIZE)
     depth = resize_nearest(frame.depth, SIZE)
-    return {
+    found = {
         "image": resize_image(frame.image, SIZE),
         "label": nyu_classes.map_labels(label.astype(np.int64), classes, file.where(index)),
         "depth": depth[..., None].astype(np.float32),
         "normal": normals_from_depth(frame.depth, NYU_CAMERA, rows, cols),
     }
+    sample = {kind: planes(array) for kind, array in found.items()}
+    refuse_impossible(sample, CLASSES_13, NYUV2.largest, file.where(index))
+    return found
 
 
 def _paths(root: Path, image: Image) -> dict[str, Path]:

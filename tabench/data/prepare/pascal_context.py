@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tabench.data.fingerprint import CACHE_NAME
+from tabench.data.listing import is_file, is_folder, is_leftover, leftovers_note, names_in
 from tabench.data.prepare.disk import require_space
 from tabench.data.prepare.guide import PASCAL
+from tabench.data.prepare.kinds import ARCHIVES, kind_of
 from tabench.data.prepare.manifest import FILE, SUMS, Manifest, claim, finish, notes
 from tabench.data.prepare.members import HOSTILE, Budget
 from tabench.data.prepare.outputs import Output, existing_file, write_file
@@ -34,12 +37,14 @@ class Contents:
         sizes: File below `top` -> bytes.
         links: File below `top` -> file below `top` that it is a link to.
         ids: Image ids of each split.
+        leftovers: What desktops left; not among the files.
     """
 
     top: str
     sizes: dict[str, int]
     links: dict[str, str] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)
+    leftovers: Sequence[str] = ()
 
 
 def prepare(request: Request) -> Outcome:
@@ -53,13 +58,23 @@ def prepare(request: Request) -> Outcome:
     if len(request.sources) != 1:
         raise SpecError("pascal_context has one source", hint=PASCAL)
     (source,) = request.sources
-    if source.is_dir() and (source / ARCHIVE).is_file():
-        source = source / ARCHIVE
-    if source.is_dir():
-        return _from_folder(request, source)
-    if not source.is_file():
+    if is_folder(source):
+        archive = _archive(source)
+        if archive is None:
+            return _from_folder(request, source)
+        source = archive
+    if not is_file(source):
         raise DataError("no such file or folder", where=str(source), hint=PASCAL)
     return _from_archive(request, source)
+
+
+def _archive(folder: Path) -> Path | None:
+    """The archive in a folder: the official one, else an only one that is called much like it."""
+    if is_file(folder / ARCHIVE):
+        return folder / ARCHIVE
+    names = [name for name in names_in(folder, hint=PASCAL) if name.lower().startswith("pascal_mt")]
+    found = [folder / name for name in names if is_file(folder / name)]
+    return found[0] if len(found) == 1 and kind_of(found[0]) in ARCHIVES else None
 
 
 def _from_archive(request: Request, source: Path) -> Outcome:
@@ -72,7 +87,7 @@ def _from_archive(request: Request, source: Path) -> Outcome:
     outputs: dict[str, Output] = {}
     for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
         name = _below(contents.top, member.name)
-        if name is None or member.link is not None:
+        if name is None or name not in contents.sizes or member.link is not None:
             continue
         path = root / name
         if not _there(root, name, member.size):
@@ -89,7 +104,11 @@ def _scan(source: Path, request: Request) -> Contents:
     sizes: dict[str, int] = {}
     links: dict[str, str] = {}
     lists: dict[str, bytes] = {}
+    leftovers: list[str] = []
     for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
+        if is_leftover(member.name):
+            leftovers.append(member.name)
+            continue
         if member.link is not None:
             links[member.name] = member.link
             continue
@@ -113,6 +132,7 @@ def _scan(source: Path, request: Request) -> Contents:
             for name, link in links.items()
             if (short := below[name]) is not None and (target := below.get(link)) is not None
         },
+        leftovers=leftovers,
     )
     for split, name in LISTS.items():
         contents.ids[split] = read_list(lists.get(top + name, b""), f"{source}/{top}{name}")
@@ -122,13 +142,13 @@ def _scan(source: Path, request: Request) -> Contents:
 def _from_folder(request: Request, source: Path) -> Outcome:
     tree = FolderTree(source)
     top = _top(tree.sizes, str(source))
-    own = {FILE, SUMS}  # of an earlier call on the same folder
+    own = {FILE, SUMS, CACHE_NAME}  # of earlier calls on the same folder
     sizes = {
         short: size
         for name, size in tree.sizes.items()
         if (short := _below(top, name)) is not None and short not in own
     }
-    contents = Contents(top, sizes)
+    contents = Contents(top, sizes, leftovers=tree.leftovers)
     for split, name in LISTS.items():
         contents.ids[split] = read_list(tree.read(top + name), tree.place(top + name))
     check_complete(contents.ids, sizes, str(source))
@@ -152,7 +172,8 @@ def _from_folder(request: Request, source: Path) -> Outcome:
 def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: list[Output]) -> Outcome:
     counts = {split: len(ids) for split, ids in contents.ids.items()}
     finish(request.root, manifest, counts, outputs)
-    return outcome_of(counts, outputs, [*notes(manifest), *count_notes(counts, PUBLISHED)])
+    found = [*notes(manifest), *leftovers_note(contents.leftovers), *count_notes(counts, PUBLISHED)]
+    return outcome_of(counts, outputs, found)
 
 
 def _manifest(contents: Contents, sources: list[dict[str, object]]) -> Manifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
+from tabench.data.pascal.layout import NAME, in_both
 from tabench.data.prepare.guide import PASCAL
 from tabench.errors import DataError
 
@@ -26,10 +27,10 @@ def read_list(content: bytes, where: str) -> list[str]:
         DataError: Empty, not text, an id twice, or an id that is no plain name.
     """
     try:
-        ids = content.decode("ascii").split()
+        ids = content.decode("utf-8-sig").split()
     except UnicodeDecodeError:
         ids = []
-    wrong = [name for name in ids if not all(letter.isalnum() or letter in "_-" for letter in name)]
+    wrong = [name for name in ids if not NAME.fullmatch(name)]
     if not ids or wrong or len(set(ids)) != len(ids):
         problem = (
             f"{wrong[0]!r} is no image id" if wrong else "an id is there twice" if ids else "no image ids"
@@ -39,7 +40,7 @@ def read_list(content: bytes, where: str) -> list[str]:
 
 
 def check_complete(ids: Mapping[str, Iterable[str]], names: Container[str], where: str) -> None:
-    """Check that every listed image has its files.
+    """Check that every listed image is in one list and has its files.
 
     Args:
         ids: Image ids of each split.
@@ -47,8 +48,11 @@ def check_complete(ids: Mapping[str, Iterable[str]], names: Container[str], wher
         where: The archive or folder, for messages.
 
     Raises:
-        DataError: Files are missing; says how many of which kind, and names the first.
+        DataError: Images are in both lists, or files are missing; says how many, and names the first.
     """
+    shared = in_both(ids.values())
+    if shared:
+        raise DataError(shared, where=where, hint="take each out of one of the lists")
     missing: list[str] = []
     for split, listed in ids.items():
         for name in listed:

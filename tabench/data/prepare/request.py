@@ -22,6 +22,7 @@ class Request:
         workers: Threads.
         class_map: NYUv2's classMapping40.mat, if it is not beside the source.
         splits: NYUv2's splits.mat, if another split than the public one is wanted.
+        allow_missing: CityScapes: leave out images that lack a file, instead of refusing.
         progress: Called with (done, total, what).
     """
 
@@ -30,6 +31,7 @@ class Request:
     workers: int = 1
     class_map: Path | None = None
     splits: Path | None = None
+    allow_missing: bool = False
     progress: Progress | None = None
 
     def report(self, done: int, total: int, what: str) -> None:

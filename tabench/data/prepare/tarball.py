@@ -1,27 +1,35 @@
-"""Reading a tar archive (.tar, .tgz) from elsewhere, member by member, without trusting it.
+"""Reading an archive from elsewhere, member by member, without trusting it.
 
-The archive is read as a stream from front to back. Nothing is left to `tarfile`'s own
-extraction: a member is a name that was checked and bytes that were counted.
+It is a tar archive, plain or packed by gzip, bzip2 or xz, or a zip archive: its content tells, not its name.
+A tar is read as a stream from front to back. Nothing is left to `tarfile`'s own extraction: a member is a
+name that was checked and bytes that were counted.
 """
 
 from __future__ import annotations
 
 import gzip
+import lzma
 import posixpath
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from tabench.data.listing import unreadable
+from tabench.data.prepare.kinds import ARCHIVES, BZIP2, GIVE, GZIP, OTHER, XZ, ZIP, kind_of, phrase
 from tabench.data.prepare.members import HOSTILE, Budget, safe_name
+from tabench.data.prepare.tree import ZipTree
+from tabench.data.prepare.unpacking import unpacked
 from tabench.errors import DataError
 
 AGAIN = "the archive is cut off or damaged: download it again and compare its size with the dataset's site"
 # what damaged headers, numbers in them and packed bytes are met with
-_BROKEN = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, OverflowError)
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
+PIECE = 1 << 20
 LARGEST_READ = 64 << 20  # asked for at once; only a forged header is larger
 
 
@@ -73,7 +81,7 @@ def members(
     """Files and links of an archive, in its order; folders are passed over.
 
     Args:
-        path: A .tar or .tgz file.
+        path: The archive.
         budget: Limits.
         progress: Called with (packed bytes read, packed bytes in all, member).
 
@@ -81,7 +89,13 @@ def members(
         DataError: The archive is damaged, passes a limit, or has a member that is not a file of
             it: absolute or climbing names, links out of it, devices. Names the member.
     """
-    with _opened(path, budget) as (file, archive):
+    kind = kind_of(path)
+    if kind == ZIP:
+        yield from _of_zip(path, budget, progress)
+        return
+    if kind not in (*ARCHIVES, OTHER):
+        raise DataError(f"this is {phrase(kind)} and not the archive", where=str(path), hint=GIVE)
+    with _opened(path, kind, budget) as (file, archive):
         total = path.stat().st_size
         for info in archive:
             name = safe_name(info.name, str(path)).as_posix()
@@ -100,6 +114,20 @@ def members(
                 raise DataError(
                     f"member {info.name!r} is a device or another special file", where=str(path), hint=HOSTILE
                 )
+
+
+def _of_zip(path: Path, budget: Budget, progress: Callable[[int, int, str], None] | None) -> Iterator[Member]:
+    tree = ZipTree(path)
+    try:
+        total, done = sum(tree.members[name].compress_size for name in tree.sizes), 0
+        for name, size in tree.sizes.items():
+            budget.add(name, size)
+            done += tree.members[name].compress_size
+            if progress is not None:
+                progress(done, total, name)
+            yield Member(name, size, None, partial(tree.read, name))
+    finally:
+        tree.close()
 
 
 def _reader(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> Callable[[], bytes]:
@@ -130,17 +158,23 @@ def _target(info: tarfile.TarInfo, name: str, path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path, budget: Budget) -> Iterator[tuple[BinaryIO, tarfile.TarFile]]:
+def _opened(path: Path, kind: str, budget: Budget) -> Iterator[tuple[BinaryIO, tarfile.TarFile]]:
     most = 2 * budget.limits[1] + (1 << 20)  # headers and padding beside the content
     try:
         with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+            stream: BinaryIO = file
+            if kind == GZIP:
+                stream = cast(BinaryIO, gzip.GzipFile(fileobj=file))
+            elif kind in (BZIP2, XZ):
+                stream = unpacked(file, kind)
             guard = cast(BinaryIO, _Guard(stream, str(path), most))
             with tarfile.open(fileobj=guard, mode="r:") as archive:
                 yield file, archive
+            while guard.read(PIECE):  # behind the last member: there stands the checksum of what is packed
+                pass
     except RecursionError as error:
         raise DataError("headers inside headers", where=str(path), hint=HOSTILE) from error
+    except PermissionError as error:
+        raise unreadable(error, path) from error
     except _BROKEN as error:
         raise DataError(f"not a whole tar archive: {error}", where=str(path), hint=AGAIN) from error

@@ -6,9 +6,11 @@ import os
 import stat
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tabench.data.listing import is_folder, is_leftover, unreadable
+from tabench.data.prepare.kinds import GIVE, OTHER, ZIP, kind_of, phrase
 from tabench.data.prepare.members import HOSTILE, Budget, safe_name
 from tabench.errors import DataError
 from tabench.store.zips import METHODS, Zip, content
@@ -24,10 +26,12 @@ class FileTree(ABC):
     Attributes:
         path: The folder or archive.
         sizes: Relative path with slashes -> bytes.
+        leftovers: What desktops left in it (see `data.listing`); not among the files.
     """
 
     path: Path
     sizes: Mapping[str, int]
+    leftovers: Sequence[str] = ()
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -46,20 +50,32 @@ class FileTree(ABC):
 
 
 class FolderTree(FileTree):
-    """Files below a folder; links that the user made inside it are followed, each folder once."""
+    """Files below a folder; links that the user made inside it are followed, each folder once.
+
+    Raises:
+        DataError: Something in it cannot be read, or is a link to nothing.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        sizes = {}
+        sizes: dict[str, int] = {}
+        leftovers: list[str] = []
         visited: set[str] = set()
-        for folder, inner, files in os.walk(path, followlinks=True):
+        for folder, inner, files in os.walk(path, followlinks=True, onerror=_refuse):
             visited.add(os.path.realpath(folder))
-            inner[:] = sorted(name for name in inner if os.path.realpath(f"{folder}/{name}") not in visited)
+            leftovers += [f"{folder}/{name}" for name in sorted([*inner, *files]) if is_leftover(name)]
+            inner[:] = sorted(
+                name
+                for name in inner
+                if not is_leftover(name) and os.path.realpath(f"{folder}/{name}") not in visited
+            )
             for file in files:
-                found = Path(folder) / file
-                if found.is_file():
-                    sizes[found.relative_to(path).as_posix()] = found.stat().st_size
-        self.sizes = sizes
+                if not is_leftover(file):
+                    found = Path(folder) / file
+                    size = _size(found)
+                    if size is not None:
+                        sizes[found.relative_to(path).as_posix()] = size
+        self.sizes, self.leftovers = sizes, leftovers
 
     def read(self, name: str) -> bytes:
         """Content of one file; see `FileTree.read`."""
@@ -67,7 +83,7 @@ class FolderTree(FileTree):
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror}", where=self.place(name)) from error
+            raise unreadable(error, self.place(name)) from error
 
 
 class ZipTree(FileTree):
@@ -82,14 +98,22 @@ class ZipTree(FileTree):
         try:
             self.archive = Zip(path)
             whole = path.stat().st_size
-        except (OSError, zipfile.BadZipFile) as error:
+        except OSError as error:
+            raise unreadable(error, path) from error
+        except zipfile.BadZipFile as error:
+            kind = kind_of(path)
+            if kind not in (ZIP, OTHER):
+                raise DataError(
+                    f"this is {phrase(kind)}, expected a zip archive", where=str(path), hint=GIVE
+                ) from error
             raise DataError(f"not a whole zip archive: {error}", where=str(path), hint=AGAIN) from error
         try:
             self.members = _members(self.archive, path, whole)
         except BaseException:
             self.archive.close()
             raise
-        self.sizes = {name: info.file_size for name, info in self.members.items()}
+        self.leftovers = [self.place(name) for name in self.members if is_leftover(name)]
+        self.sizes = {n: info.file_size for n, info in self.members.items() if not is_leftover(n)}
 
     def read(self, name: str) -> bytes:
         """Content of one member, its checksum compared; see `FileTree.read`."""
@@ -102,6 +126,22 @@ class ZipTree(FileTree):
     def close(self) -> None:
         """Close the archive."""
         self.archive.close()
+
+
+def _refuse(error: OSError) -> None:
+    raise unreadable(error, error.filename) from error
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None for what is no file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        hint = "mend the link or remove it: whether an image is missing for it cannot be told"
+        raise DataError("a link to nothing", where=str(path), hint=hint) from error
+    except OSError as error:
+        raise unreadable(error, path) from error
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _check_size(tree: FileTree, name: str) -> None:
@@ -151,7 +191,7 @@ def open_tree(path: Path) -> FileTree:
     Raises:
         DataError: Neither, or not there.
     """
-    if path.is_dir():
+    if is_folder(path):
         return FolderTree(path)
     if not path.exists():
         raise DataError("no such file or folder", where=str(path), hint="check the path given with --from")

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tabench.catalog import METHODS
 from tabench.engine.bench.estimate import seconds
 from tabench.engine.bench.isolated import MeasurementError, apart
 from tabench.engine.bench.jobs import PARTS, Job, Place, code_fingerprint
 from tabench.errors import StoreError
+from tabench.provenance.code import code_of
 from tabench.provenance.environment import capture
 from tabench.store.atomic import write_json
 from tabench.store.encoding import read_json
@@ -93,7 +95,7 @@ class Runner:
                 "name": job.name,
                 "machine": self.machine,
                 "place": {"device": self.place.device, "threads": self.place.threads},
-                "code": self.code,
+                "code": self._code(job),
                 "measured": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "environment": environment,
                 "size": _size(job),
@@ -101,6 +103,10 @@ class Runner:
                 "parts": {**content.get("parts", {}), part: found},
             }
             write_json(self.path(job), content)
+
+    def _code(self, job: Job) -> str:
+        """Of this package, and of another one that the job's method is of."""
+        return " ".join(filter(None, [self.code, code_of(METHODS, job.method).text]))
 
     def _kept(self, job: Job) -> Json:
         """What an earlier run left of a job, if it is of the same job, code and place."""
@@ -113,7 +119,9 @@ class Runner:
             return {}
         place = {"device": self.place.device, "threads": self.place.threads}
         same = content.get("job") == job.to_json() and content.get("place") == place
-        same = same and content.get("code") == self.code and content.get("bench_version") == BENCH_VERSION
+        same = (
+            same and content.get("code") == self._code(job) and content.get("bench_version") == BENCH_VERSION
+        )
         return content if same else {}
 
 

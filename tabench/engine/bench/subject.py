@@ -20,11 +20,11 @@ from tabench.data.loading import Batch, evaluation_batches
 from tabench.engine.bench.jobs import Job, Place
 from tabench.engine.evaluate import evaluate
 from tabench.engine.gradients import accumulate
-from tabench.engine.loop import trained_parameters
-from tabench.engine.model import parametrisation
+from tabench.engine.model import adapt
 from tabench.engine.optim import build_optimizer
 from tabench.engine.passes import Passes
 from tabench.engine.setting import Setting
+from tabench.engine.snapshot import trained_parameters
 from tabench.engine.unit import Unit, derive_seed
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.regulariser import regulariser
@@ -111,7 +111,7 @@ class Subject:
             cell = _cell(job, own)
             torch.manual_seed(unit.seed)
             model = MSam(size.backbone, own)
-            parametrisation(method)(model.image_encoder, len(names), cell.method.params)
+            adapt(model, method, cell.method.params)
             fill_zeros(model)
             model.to(self.device)
             optimizer = build_optimizer(trained_parameters(model), cell.train)

@@ -1,0 +1,143 @@
+"""``tabench report``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tabench.cli import options
+from tabench.cli.app import app
+from tabench.cli.output import print_json
+from tabench.cli.planning import experiment_name
+from tabench.errors import SpecError, StoreError
+
+REPORTS = Path("reports")
+
+
+@app.command(
+    epilog="Examples:\n\n  tabench report\n\n  tabench report nyuv2\n\n"
+    "  tabench report nyuv2 --results results/reference --out reports/reference"
+)
+def report(
+    experiment: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[EXPERIMENT]...",
+            help="TOML files, or names of results. Default: every experiment in the results folder.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where one experiment is written. Default: reports/NAME."),
+    ] = None,
+    all_runs: Annotated[
+        bool,
+        typer.Option("--all-runs", help="A page for every run, however many. Default: for at most 1000."),
+    ] = False,
+    results: options.ResultsOption = options.RESULTS,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Render finished cells: pages, tables (LaTeX, CSV, Markdown), figures, and an overview of it all."""
+    from tabench.store.atomic import check_writable
+
+    if out is not None and len(experiment or []) != 1:
+        there = ", ".join(_experiments(results)) or "none"
+        hint = f"name one (in {results}: {there}), or leave --out away"
+        raise SpecError("--out needs exactly one experiment", hint=hint)
+    if experiment:
+        found = {experiment_name(text): text for text in experiment}
+    else:
+        found = {name: name for name in _finished(results)}
+    places = {name: out or REPORTS / name for name in found}
+    values = {name: _published(results, name, text) for name, text in found.items()}
+    for place in places.values():
+        check_writable(place)
+    files = write_reports(results, places, values, as_json, all_runs=all_runs)
+    if as_json:
+        print_json({"files": [str(file) for file in files]})
+
+
+def _experiments(results: Path) -> list[str]:
+    return sorted(path.parent.name for path in results.glob("*/experiment.json"))
+
+
+def _finished(results: Path) -> list[str]:
+    """Names of the experiments in a results folder that have a finished cell; says which have none.
+
+    Raises:
+        StoreError: None has.
+    """
+    from tabench.store.index import read_states
+    from tabench.store.layout import ExperimentFolder
+
+    names = []
+    for name in _experiments(results):
+        ids = list(ExperimentFolder(results, name).read_experiment().get("cells") or {})
+        if "done" in read_states(results, name, ids).values():
+            names.append(name)
+        else:
+            typer.echo(f"{name}: no finished cell, left out", err=True)
+    if not names:
+        raise StoreError(
+            "no experiment with a finished cell", where=str(results), hint="run one first: tabench run"
+        )
+    return names
+
+
+def _published(results: Path, name: str, text: str) -> Path | None:
+    """The file of published values of an experiment's own file; None leaves it to what the results hold.
+
+    A file that is given decides. One that is found by the experiment's name does so in the experiments folder
+    here; any other of that name may be of somebody else, and gives way to a copy beside the records.
+
+    Raises:
+        SpecError: The experiment's file cannot be used.
+        StoreError: There are no such results.
+    """
+    from tabench.spec.experiment import load_experiment
+    from tabench.store.layout import ExperimentFolder
+
+    plan = ExperimentFolder(results, name).read_experiment()
+    try:
+        path = options.find_experiment(text)
+    except SpecError:
+        return None  # results without their file
+    experiment = load_experiment(path, names=False)
+    if experiment.name != name:
+        return None
+    named = (plan.get("report") or {}).get("published")
+    own = path.parent == Path("experiments") and experiment.report.published == named
+    return experiment.published if path == Path(text) or own or not plan.get("published") else None
+
+
+def write_reports(
+    results: Path,
+    places: dict[str, Path],
+    published: dict[str, Path | None],
+    as_json: bool,
+    *,
+    all_runs: bool = False,
+) -> list[Path]:
+    """Render experiments, by name; the overview above them is refreshed where a page lies in reports/."""
+    from tabench.provenance.environment import usable_cores
+    from tabench.report.collector import uncollected
+
+    with uncollected():  # loads all that draws and tests
+        from tabench.report.listed import RUN_PAGES
+        from tabench.report.overview import render_overview
+        from tabench.report.several import Page, write_all
+
+    pages = []
+    for name, out in places.items():
+        inside = out.resolve().parent == REPORTS.resolve()
+        limit = sys.maxsize if all_runs else RUN_PAGES
+        pages.append(Page(results, name, out, published[name], inside, limit))
+    files = []
+    for page, written in zip(pages, write_all(pages, usable_cores()), strict=True):
+        if not as_json:
+            typer.echo(f"report: {written[0]} ({len(written)} files)")
+        files += written + (render_overview(results, REPORTS) if page.overview else [])
+    return files

@@ -1,0 +1,115 @@
+"""What a method's model must show before its training is believed: in its first step, and when it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from tabench.data.loading import Batch, evaluation_batches
+from tabench.engine.checkpoint import fill
+from tabench.engine.setting import Setting
+from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
+from tabench.errors import SpecError
+from tabench.sam.msam import MSam
+
+_SHOWN: Final = 4
+_APART: Final = 1e-5  # of an output's largest value: more than rounding
+
+
+def check_alike(before: Snapshot, setting: Setting) -> None:
+    """Refuse processes that built different models of one cell.
+
+    Raises:
+        SpecError: They did.
+    """
+    if len(set(setting.world.exchange(before.total))) > 1:
+        raise SpecError(
+            "the processes of this cell have built different models",
+            hint="the method must draw its values from torch's own generator, which they all have alike",
+        )
+
+
+def check_first_step(model: MSam, setting: Setting, batch: Batch, before: Snapshot) -> None:
+    """Look at the gradient of a process' first step, and at what the step changed by itself.
+
+    Args:
+        model: The model, with the gradients of all passes and processes.
+        setting: How it is trained.
+        batch: What the step saw.
+        before: The model just before.
+
+    Raises:
+        SpecError: A trained parameter has no gradient and the method does not call it idle, or the other way
+            round; or forward passes change the model (as BatchNorm's do) and the step was cut into several.
+    """
+    trained = trained_parameters(model)
+    without = {name for name, parameter in trained.items() if parameter.grad is None}
+    if dead := [name for name in trained if name in without - model.idle]:
+        raise SpecError(
+            f"no gradient reaches {len(dead)} trained parameters, which would never change: {_few(dead)}",
+            hint="use them in the forward pass, freeze them, or name them in the method's `idle`",
+        )
+    if alive := [name for name in trained if name in model.idle - without]:
+        raise SpecError(
+            f"the method calls {len(alive)} parameters idle that get a gradient: {_few(alive)}",
+            hint="take them out of its `idle`",
+        )
+    told = setting.world.exchange(sorted(before.moved(model)))
+    changed = sorted({name for names in told for name in names})
+    setting.whole = bool(changed)
+    if changed and (cut := _cut(model, setting, batch)):
+        raise SpecError(
+            f"a forward pass in training changes the model ({_few(changed)}), so that a step which is cut "
+            f"({cut}) has another result",
+            hint=f"run it with --micro-batch {batch.effective} and --processes 1, without --tasks-apart and "
+            "--recompute",
+        )
+
+
+def check_kept(model: MSam, setting: Setting, kept: Mapping[str, Tensor]) -> None:
+    """Build a model again, fill in what is kept, and compare what both make of an image.
+
+    Raises:
+        SpecError: They differ: something else decides the output, and would be lost.
+    """
+    if setting.rebuild is None:
+        return
+    again = setting.rebuild().to(setting.device)
+    again.path, again.compiled = model.path, model.compiled
+    fill(trained_parameters(again), kept, setting.unit.name, untrained(again))
+    image = next(iter(evaluation_batches(setting.evaluated, 1))).image.to(setting.device)
+    outputs = []
+    for one in (model, again):
+        training = one.training
+        one.eval()
+        torch.manual_seed(0)  # for what is drawn in evaluation, too
+        with torch.inference_mode():
+            outputs.append(one(image, (int(image.shape[-2]), int(image.shape[-1]))))
+        one.train(training)
+    for task, value in outputs[0].items():
+        apart = float((outputs[1][task] - value).abs().max() / value.abs().max().clamp_min(1e-30))
+        if not apart <= _APART:
+            raise SpecError(
+                "the values that can be kept do not give the trained model back: "
+                f"'{task}' is {apart:.2g} of its largest value apart",
+                hint="what decides the output must stand in parameters or registered buffers of the encoder",
+            )
+
+
+def _cut(model: MSam, setting: Setting, batch: Batch) -> str:
+    passes = setting.passes
+    found = {
+        f"{setting.world.size} processes": setting.world.size > 1,
+        f"{passes.images} images a pass": 0 < passes.images < batch.effective,
+        "one task after the other": passes.apart and model.task_aware and len(setting.unit.tasks) > 1,
+        "computed again in the backward pass": passes.recompute,
+    }
+    return ", ".join(words for words, true in found.items() if true)
+
+
+def _few(names: Iterable[str]) -> str:
+    shown = [f"'{name}'" for name in names]
+    return ", ".join(shown[:_SHOWN]) + (" ..." if len(shown) > _SHOWN else "")

@@ -1,0 +1,59 @@
+"""What is wrong with the words of a command is told before anything that takes time is begun."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from commands import call
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+PLANS = "tabench.runs.plan"
+
+
+@pytest.mark.parametrize(
+    ("words", "later", "told"),
+    [
+        (
+            ("report", f"--results={REFERENCE}", "--out=page"),
+            "tabench.report.several",
+            "nyuv2, orthogonality",
+        ),
+        (("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"), "tabench.report.several", "file/x"),
+        (("bench", "--suite=nope"), "torch", "no suite 'nope'"),
+        (("bench", "--method=nope"), "torch", "unknown method 'nope'"),
+        (("bench", "--backbone=nope"), "torch", "unknown backbone 'nope'"),
+        (("bench", "--out=file/x"), "torch", "file/x"),
+        (("describe", "nope"), "tabench.engine.describe", "unknown method 'nope'"),
+        (("describe", "ta-lora", "--channels=a"), "tabench.engine.describe", "not a list of numbers"),
+        (("describe", "ta-lora", "--figures=file/x"), "tabench.engine.describe", "file/x"),
+        (("pretrain", "--out=file/x"), "tabench.engine.pretrain", "file/x"),
+        (("run", "nyuv2", "--retry=nope"), PLANS, "no kind of failure 'nope'"),
+        (("plan", "nyuv2", "--shard=5/4"), "", "expected I/N"),
+        (("plan", "nyuv2", "--select=methods=frozen"), "", "did you mean 'method'?"),
+        (("export", "artifact", f"--results={REFERENCE}", "--out=full"), "", "is there already"),
+    ],
+)
+def test_words_are_checked_first(
+    words: tuple[str, ...],
+    later: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "something").touch()
+    if later:
+        monkeypatch.setitem(sys.modules, later, None)  # to import it is an error from now on
+    monkeypatch.setattr(f"{PLANS}.resolve", _too_late)
+    monkeypatch.setattr("tabench.artifact.contents.contents", _too_late)
+    assert call(*words) == 2
+    assert told in capsys.readouterr().err.replace("\n", " ")
+
+
+def _too_late(*_: object) -> None:
+    raise AssertionError("work was begun")

@@ -1,0 +1,174 @@
+"""What a method makes of an encoder is counted, merged, analysed and described as it is, or refused."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+import torch
+from torch import nn
+
+from tabench.catalog import METHODS
+from tabench.engine.architecture import describe_model
+from tabench.engine.describe import describe
+from tabench.engine.merged import MergedMSam
+from tabench.engine.model import adapt
+from tabench.errors import SpecError
+from tabench.methods.analysis import layers_of
+from tabench.methods.base import Method, Sharing, Value
+from tabench.methods.factors import LoRAFactors
+from tabench.methods.injection import AdaptedLinear, TaskFold
+from tabench.methods.parameters import count
+from tabench.sam.geometry import Backbone
+from tabench.sam.msam import MSam
+
+TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8)
+CHANNELS = {"first": 3, "second": 1}
+LORA: dict[str, Value] = {"rank": 3, "dropout": 0.0}
+Change = Callable[[nn.Module], object]
+
+
+class Bottleneck(nn.Module):
+    """Somebody's adapter around a layer of SAM's."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.down, self.up = inner, nn.Linear(8, 2), nn.Linear(2, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.inner(x) + self.up(self.down(x))
+        return found
+
+
+def wrap(encoder: nn.Module) -> None:
+    encoder.blocks[0].mlp = Bottleneck(encoder.blocks[0].mlp)
+
+
+def adapt_mlp(encoder: nn.Module) -> None:
+    """LoRAs of the house where the house puts none."""
+    for block in encoder.blocks:
+        factors = LoRAFactors(8, 32, 2)
+        nn.init.normal_(factors.B)
+        block.mlp.lin1 = AdaptedLinear(
+            block.mlp.lin1, factors, TaskFold(1), chosen=(0,), scale=0.5, dropout=0.0, parts=1
+        )
+
+
+@pytest.fixture
+def method(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Method]:
+    """A method whose code is LoRA's and one change more."""
+
+    def make(change: Change, sharing: Sharing = "shared", **more: object) -> Method:
+        def adapted(encoder: nn.Module, num_tasks: int, params: dict[str, Value]) -> object:
+            from tabench.methods.lora import adapt as lora
+
+            lora(encoder, num_tasks, params)  # type: ignore[arg-type]
+            return change(encoder)
+
+        module = ModuleType("somebodys")
+        module.adapt = adapted  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "somebodys", module)
+        defaults = METHODS.get("lora-hps").defaults
+        return Method("mine", "Mine", "somebodys:adapt", sharing, defaults, **more)  # type: ignore[arg-type]
+
+    return make
+
+
+def model_of(method: Method) -> MSam:
+    torch.manual_seed(0)
+    model = MSam(TINY, CHANNELS)
+    adapt(model, method, method.params(LORA))
+    return model.eval()
+
+
+def test_added_parameters_are_adapters_wherever_they_are(method: Callable[..., Method]) -> None:
+    before = count(model_of(METHODS.get("lora-hps")))
+    counts = count(model_of(method(wrap)))
+    added = 2 * (8 * 2) + 2 + 8
+    assert counts["groups"] == {**before["groups"], "adapters": before["groups"]["adapters"] + added}
+    facts = describe_model(model_of(method(wrap)))
+    assert facts["parts"]["adapters"]["trained"] == counts["groups"]["adapters"]
+    assert facts["parts"]["blocks"] == describe_model(model_of(METHODS.get("lora-hps")))["parts"]["blocks"]
+    idle = method(wrap, idle=("blocks.*.up.bias", "blocks.0.mlp.down.*"))
+    found = describe(idle, TINY, CHANNELS, LORA)["all"]
+    assert found["idle_names"][:2] == [
+        f"image_encoder.blocks.0.mlp.down.{name}" for name in ("weight", "bias")
+    ]
+    assert (found["idle"], found["trained"]) == (counts["idle"] + 26, counts["trained"] - 26)
+
+
+def test_what_is_not_the_whole_update_is_neither_merged_nor_analysed(method: Callable[..., Method]) -> None:
+    model = model_of(method(wrap))
+    with pytest.raises(SpecError, match=r"cannot be merged: 'blocks\.0\.mlp'"):
+        MergedMSam(model)
+    assert layers_of(model) == {}
+    assert describe_model(model)["adapted"] is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda encoder: setattr(encoder.blocks[0], "window_size", 2),
+        lambda encoder: encoder.blocks[1].register_forward_hook(lambda *_: None),
+        lambda encoder: encoder.neck.register_buffer("mask", torch.ones(2)),
+        lambda encoder: setattr(encoder.blocks[0].mlp, "act", nn.ReLU()),
+        lambda encoder: setattr(encoder.blocks[1].norm1, "extra", nn.Parameter(torch.ones(2))),
+        lambda encoder: setattr(encoder.blocks[0].attn.qkv, "base", Bottleneck(nn.Linear(8, 24))),
+    ],
+    ids=["setting", "hook", "buffer", "activation", "parameter", "base"],
+)
+def test_no_stranger_is_merged(change: Change, method: Callable[..., Method]) -> None:
+    with pytest.raises(SpecError, match="cannot be merged"):
+        MergedMSam(model_of(method(lambda encoder: (change(encoder), None)[1])))
+
+
+def test_layers_of_the_house_are_merged_and_analysed_wherever_they_are(
+    method: Callable[..., Method],
+) -> None:
+    model = model_of(method(adapt_mlp))
+    images = torch.rand(2, 3, 24, 32)
+    expected = model(images, (24, 32))
+    for task, value in MergedMSam(model)(images, (24, 32)).items():
+        torch.testing.assert_close(value, expected[task], rtol=1e-4, atol=1e-5)
+    assert {f"blocks.{n}.{place}" for n in (0, 1) for place in ("attn.qkv", "mlp.lin1")} == set(
+        layers_of(model)
+    )
+    assert count(model)["groups"]["adapters"] == 2 * (3 * (8 + 24) + 2 * (8 + 32))
+    assert describe_model(model)["adapted"] is None  # they are not alike
+
+
+@pytest.mark.parametrize(
+    ("change", "sharing", "words"),
+    [
+        (lambda encoder: nn.Sequential(encoder), "shared", "returns something"),
+        (lambda encoder: None, "task-aware", "all tasks would read one embedding"),
+        (lambda encoder: setattr(encoder, "task_fold", TaskFold(2)), "shared", "has a `task_fold`"),
+    ],
+)
+def test_a_method_that_is_not_what_it_says_is_refused(
+    change: Change, sharing: Sharing, words: str, method: Callable[..., Method]
+) -> None:
+    with pytest.raises(SpecError, match=words):
+        model_of(method(change, sharing))
+
+
+def test_a_regulariser_of_nothing_is_refused(method: Callable[..., Method]) -> None:
+    mine = method(wrap)
+    weighed = {**mine.params(LORA), "orthogonality": 0.1}
+    with pytest.raises(SpecError, match=r"method\.params\.orthogonality.*nothing is regularised"):
+        adapt(MSam(TINY, CHANNELS), mine, weighed)
+    adapt(MSam(TINY, CHANNELS), mine, {**weighed, "orthogonality": 0.0})
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_the_encoders_own_parameters_are_no_adapters(name: str) -> None:
+    method = METHODS.get(name)
+    channels = {"first": 3} if method.sharing == "per-task" else CHANNELS
+    with torch.device("meta"):
+        model = MSam(TINY, channels)
+        adapt(model, method, method.params({}))
+    adapters = {n for n, _ in model.named_parameters() if ".factors." in n}
+    assert model.added == adapters
+    assert model.ways() == {"encoder": "fast path", "decoders": "fast path"}
