@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [word for word in words if word != "--debug"]
     steady()
     lend_home()
+    os.environ["MPLBACKEND"] = "agg"  # a notebook sets its own, which may not be installed here
     atexit.register(_freeze)
     works = bool(words) and words[0] in WORKING
     pause = uncollected() if words and words[0] in BRIEF else contextlib.nullcontext()

@@ -62,7 +62,10 @@ def test_a_run_goes_on_when_its_reader_goes_away(tmp_path: Path, monkeypatch: py
     assert len(list(tmp_path.glob("kept/nyuv2/*/record.json"))) == 1
 
 
-def test_tensorly_is_told_its_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_programs_settings_are_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "module://a_notebooks_own")
+    assert call("list", "methods") == 0
+    assert os.environ["MPLBACKEND"] == "agg"
     monkeypatch.setenv("TENSORLY_BACKEND", "jax")
     importlib.reload(tabench.methods)  # is imported before anything of it that imports TensorLy
     assert os.environ["TENSORLY_BACKEND"] == "pytorch"
@@ -73,7 +76,7 @@ def test_a_pool_in_a_container_goes_on_when_its_reader_goes_away(
     container: dict[str, str], tmp_path: Path
 ) -> None:
     write_weights(tmp_path / "nano.safetensors")
-    container |= {"TABENCH_CACHE": "cache", "TENSORLY_BACKEND": "jax"}
+    container |= {"TABENCH_CACHE": "cache", "TENSORLY_BACKEND": "jax", "MPLBACKEND": "module://none"}
     words = ["run", *options("kept", *SMALL), "--executor=pool", "--workers=1"]
     with closed_pipe() as pipe:
         done = subprocess.run([*TABENCH, *words], env=container, stdout=pipe, stderr=pipe, check=False)

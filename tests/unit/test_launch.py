@@ -12,10 +12,11 @@ from tiny_run import make_cell
 
 from tabench.errors import SpecError
 from tabench.runs.executor import Job, Options
-from tabench.runs.launch import check_processes
+from tabench.runs.launch import check_processes, run_job
 from tabench.runs.pool import worker_places
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.torchrun import _cause, _lines
+from tabench.store.layout import CellFolder
 
 HERE = Path("results")
 
@@ -66,6 +67,20 @@ def test_the_command_refuses_before_anything_runs(
     assert "1 of 3 processes would never have an image" in capsys.readouterr().err
     assert call("run", *words, "--processes=0") == 2
     assert not (tmp_path / "none").exists()
+
+
+def test_what_cannot_be_imported_is_the_cells_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a library is missing or broken: the pool's process lives on, and says which."""
+    monkeypatch.setitem(sys.modules, "tabench.runs.cell_run", None)
+    told: list[str] = []
+    (job,) = jobs(2)
+    outcome = run_job(job, Options(tmp_path), lambda event: told.append(event.kind), lambda: False)
+    assert (outcome.state, outcome.kind, told) == ("failed", "unexpected", ["failed"])
+    assert "tabench.runs.cell_run" in outcome.message
+    failure = CellFolder(tmp_path, job.experiment, job.cell.id).read_failure()
+    assert "ModuleNotFoundError: import of tabench.runs.cell_run halted" in failure["traceback"]
 
 
 def test_workers_share_gpus_and_cores_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
