@@ -119,7 +119,9 @@ def _compute(
     if world.chief:
         _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
         world.meet()
-    weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
+    weights = load_checkpoint(
+        BACKBONES.get(cell.backbone.name), job.checkpoint, lambda note: emit("weights", {"note": note})
+    )
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
     if world.chief:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)

@@ -13,11 +13,11 @@ from tabench.data.listing import is_file, is_folder
 from tabench.data.synthetic import SyntheticDataset
 from tabench.errors import CheckpointError, DataError, SpecError
 from tabench.registry import nearest
-from tabench.runs.cache import cache_root
 from tabench.runs.weights import find_weights
 from tabench.spec.expand import Resolved
 from tabench.spec.experiment import Experiment, Generate, Profile
 from tabench.spec.overrides import override
+from tabench.store.cache import cache_root
 
 
 @dataclass(frozen=True)

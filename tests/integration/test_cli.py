@@ -102,9 +102,14 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
 def test_a_failing_cell_is_recorded_and_the_others_go_on(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = options("broken", "--select=method=lora-hps,frozen", "--set=methods.lora-hps.dropout=1.5")
-    code, ran = call_json(capsys, "run", *broken, "--threads=1", "--executor=inline")
-    assert code == 1
+    broken = options("broken", "--select=method=lora-hps,frozen")
+    how = ["--set=methods.lora-hps.dropout=1.5", "--threads=1", "--executor=inline", "--debug", "--json"]
+    capsys.readouterr()
+    assert call("run", *broken, *how) == 1
+    printed = capsys.readouterr()
+    ran = json.loads(printed.out)
+    assert "lora-hps s0: Traceback (most recent call last):" in printed.err
+    assert "SpecError: method.params.dropout: dropout must be" in printed.err
     assert [(o["state"], o["kind"]) for o in ran["outcomes"]] == [("failed", "spec"), ("done", "")]
     assert "dropout" in ran["outcomes"][0]["message"]
     failure = json.loads((home / "broken" / "nyuv2" / ran["cells"][0]["id"] / "failure.json").read_text())
@@ -158,7 +163,9 @@ def test_a_killed_run_and_a_stopped_run_end_in_the_same_record(
         (["plan", "missing.toml"], ["missing.toml", "no such experiment file"]),
         (["run", *options("x", "--set=train.epoch=2")], ["train.epoch", "epochs"]),
         (["run", *options("x", "--executor=slrum")], ["unknown executor 'slrum'"]),
-        (["run", *options("x", "--device=tpu0")], ["unknown device 'tpu0'"]),
+        (["run", *options("x", "--device=mps")], ["--device: cells do not run on a device 'mps'", "cuda:1"]),
+        (["plan", *options("x", "--device=cuda:x")], ["cells do not run on a device 'cuda:x'"]),
+        (["run", *options("x", "--device=cuda:99")], ["'cuda:99' asked for", "CUDA device(s) found"]),
         (["describe", "ta-lorra"], ["did you mean 'ta-lora'?"]),
         (["describe", "ta-lora", "--channels=13;1"], ["is not a list of numbers"]),
         (["describe", "ta-lora", "--channels=a=13,a=1"], ["is not a list of numbers"]),

@@ -67,6 +67,7 @@ def test_an_installed_method_is_listed_with_its_package(tmp_path: Path, site: Pa
     entries = printed(tabench(tmp_path, "list", "methods", "--json", site=site))
     sources = {entry["name"]: entry["source"] for entry in entries}
     assert sources["bias-only"] == "my-package"
+    assert {e["summary"] for e in entries if e["name"] == "bias-only"} == {"What my-package adds"}
     assert {source for name, source in sources.items() if name != "bias-only"} == {"tabench"}
 
 
