@@ -15,6 +15,9 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests"]
 
+if sys.version_info < (3, 11):  # noqa: UP036 - nox has the Python that it was installed with
+    raise SystemExit("tabench needs Python 3.11 or newer: install nox with it, or see README.md for uv's way")
+
 LOCK = "requirements.lock"
 CODE = ("tabench", "tests", "noxfile.py")
 EXPERIMENTS = ("nyuv2", "cityscapes", "pascal_context", "ranks", "orthogonality")  # Tables 1 to 5

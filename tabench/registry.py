@@ -85,7 +85,10 @@ class Registry(Generic[T]):
             return
         for point in entry_points(group=self.group):
             source = point.dist.name if point.dist is not None else "unknown"
-            self.register(Entry(point.name, point.value, source=source))
+            summary = ""  # the package's own: that of its object would have to be imported
+            if point.dist is not None and "Summary" in point.dist.metadata:
+                summary = point.dist.metadata["Summary"]
+            self.register(Entry(point.name, point.value, summary, source))
         self._scanned = True
 
     def entries(self) -> list[Entry]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import output_of, until
 
 from tabench.cli import main
+from tabench.store.holder import alive
 
 RECIPE = "dataset.generate={seed=0, train=4, val=2, height=48, width=64}"
 
@@ -44,9 +45,9 @@ def call_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any
     return code, json.loads(capsys.readouterr().out)
 
 
-def start(*words: str) -> subprocess.Popen[bytes]:
-    """Run a command in a process of its own."""
-    code = "from tabench.cli import main; main()"
+def start(*words: str, first: str = "") -> subprocess.Popen[bytes]:
+    """Run a command in a process of its own; `first` is code that comes before it."""
+    code = f"{first}\nfrom tabench.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -60,12 +61,11 @@ def events(folder: Path, event: str) -> int:
 
 def wait_for(process: subprocess.Popen[bytes], folder: Path, event: str, times: int = 1) -> None:
     """Wait until the cells of a results folder have journalled an event so often."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if events(folder, event) >= times:
-            return
-        time.sleep(0.02)
-    if process.poll() is None:
-        process.kill()
-    output, _ = process.communicate()
-    raise AssertionError(f"no '{event}' in time: {output.decode()}")
+    until(lambda: process.poll() is not None or events(folder, event) >= times, f"'{event}'")
+    if events(folder, event) < times:
+        raise AssertionError(f"it ended without '{event}': {output_of(process)}")
+
+
+def all_gone(pids: list[int]) -> None:
+    """Wait until processes have ended; dead ones that nobody waits for count."""
+    until(lambda: not any(alive(pid) for pid in pids), "their end")

@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,17 @@ from hypothesis import settings
 
 settings.register_profile("tabench", deadline=None)  # a busy machine is no failure
 settings.load_profile("tabench")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what is imported by now: it stays, and a walk over it takes half a second."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter end as ever."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,7 +24,9 @@ def install(site: Path, name: str, module: str, code: str, points: dict[str, dic
     path.write_text(code)
     info = site / f"{name.replace('-', '_')}-0.1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\nSummary: What {name} adds\n"
+    )
     groups = (
         f"[{group}]\n" + "".join(f"{key} = {target}\n" for key, target in entries.items())
         for group, entries in points.items()

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+from mat_files import save_mat
 from PIL import Image
-from scipy.io import savemat
 
 from tabench.data.pascal.classes import voc_palette
 
@@ -32,7 +32,7 @@ def save_png(path: Path, array: np.ndarray, palette: bool = False) -> Path:
 
 def save_label_map(path: Path, labels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    savemat(path, {"LabelMap": labels.astype(np.uint16)}, do_compression=True)
+    save_mat(path, {"LabelMap": labels.astype(np.uint16)}, do_compression=True)
     return path
 
 
@@ -57,7 +57,7 @@ def save_anno(
         )
     anno = np.zeros((1, 1), dtype=[("imname", object), ("objects", object)])
     anno[0, 0] = (name, held)
-    savemat(path, {"anno": anno}, do_compression=True)
+    save_mat(path, {"anno": anno}, do_compression=True)
     return path
 
 

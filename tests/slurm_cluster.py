@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 from commands import options
+from patience import PATIENCE
 from tiny_run import write_weights
 
 from tabench.runs.slurm.queue import Queued, command, queued_cells
 
 QUEUE = Path("slurm/nyuv2")
-PATIENCE = 900.0  # seconds; a machine whose cores are shared by others is slow
 CALM = 4.0  # a node takes a credential of the second in which a job was revoked for a revoked one
 EPOCH = 12  # steps
 RECIPE = "dataset.generate={seed=0, train=24, val=2, height=48, width=64}"
@@ -188,7 +188,7 @@ def kill_node(node: str, cell: str, element: str) -> None:
 
 def bring_back(node: str) -> None:
     """Bring a node back."""
-    subprocess.run(["slurmd", "-f", os.environ["SLURM_CONF"], "-N", node], check=True, timeout=60)
+    subprocess.run(["slurmd", "-f", os.environ["SLURM_CONF"], "-N", node], check=True, timeout=PATIENCE)
 
 
 def show(text: str) -> None:

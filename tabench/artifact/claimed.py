@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tabench.report.claims import Assessed, assess, claims_file, neighbours
+from tabench.report.claims import Assessed, assess, claims_file, concerns, neighbours
 from tabench.report.reading import Results, read_results
 from tabench.spec.claims import load_claims
 
@@ -17,7 +17,7 @@ class Claimed:
 
     Attributes:
         file: The file of claims; None without one.
-        assessed: Every claim of it.
+        assessed: Every claim of it about methods of a packed experiment.
         beside: Runs of experiments that a claim names and that are not packed themselves. Tables of
             claims come out the same elsewhere only if their records are there too.
     """
@@ -37,8 +37,8 @@ def claimed(results: Path, names: Iterable[str]) -> Claimed:
     file = claims_file(results)
     if file is None:
         return Claimed()
-    found = load_claims(file)
     packed = {name: read_results(results, name) for name in names}
+    found = [c for c in load_claims(file) if any(concerns(c, one) for one in packed.values())]
     runs = dict(packed)
     for one in packed.values():
         runs = {**neighbours(one, found), **runs}

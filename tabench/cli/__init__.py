@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,8 +27,10 @@ from tabench.cli import (
 )
 from tabench.cli.app import app
 from tabench.cli.output import print_error
-from tabench.errors import TabenchError
+from tabench.errors import StoreError, TabenchError
 from tabench.report.collector import uncollected
+from tabench.store.cache import lend_home
+from tabench.store.streams import ended_by_closed_pipes, lost_output, steady
 
 __all__ = [
     "app",
@@ -49,29 +52,49 @@ __all__ = [
 ]
 
 BRIEF = ("describe", "doctor", "list", "plan", "status")  # end before collecting cycles pays
+# what these do lies in files: they go on when nobody reads their output any more
+WORKING = ("run", "evaluate", "report", "data", "convert", "store", "export", "bench", "pretrain", "cancel")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``tabench``; ends the process.
 
     Exit codes: 0 all well, 1 a cell failed or data has problems, 2 the command cannot be used as
-    written or lacks something, 130 interrupted.
+    written or lacks something (or its output cannot be written, and is all that it makes), 130 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words  # wherever it is written
     words = [word for word in words if word != "--debug"]
+    steady()
+    lend_home()
+    os.environ["MPLBACKEND"] = "agg"  # a notebook sets its own, which may not be installed here
     atexit.register(_freeze)
+    works = bool(words) and words[0] in WORKING
     pause = uncollected() if words and words[0] in BRIEF else contextlib.nullcontext()
+    with pause, contextlib.nullcontext() if works else ended_by_closed_pipes():
+        code = _called(words, debug)
+        if lost := lost_output():
+            print_error(StoreError(f"standard output cannot be written: {lost}"))
+            code = code or (0 if works and "--json" not in words else 2)
+    sys.exit(code)
+
+
+def _called(words: list[str], debug: bool) -> int:
+    """Call the command; its exit code."""
     try:
-        with pause:
-            app(words, prog_name="tabench")
+        app(words, prog_name="tabench", obj=debug)
+    except SystemExit as ended:  # as the application always ends
+        if isinstance(ended.code, str):
+            raise  # a text for standard error
+        return ended.code or 0
     except TabenchError as error:
         if debug:
             raise
         print_error(error)
-        sys.exit(2)
+        return 2
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    return 0
 
 
 def _freeze() -> None:

@@ -61,7 +61,8 @@ def shared(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")
+        bool,
+        typer.Option("--debug", help="Show the traceback of an error or a failed cell; may stand anywhere."),
     ] = False,
 ) -> None:
     """Options of every command."""

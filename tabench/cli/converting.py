@@ -1,4 +1,4 @@
-"""``tabench convert``: weights that the released code has trained, under this project's names."""
+"""``tabench convert``: weights that other programs wrote, under the names that are read here."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.listing import channels_of
-from tabench.cli.output import print_json
+from tabench.cli.output import print_json, say
+from tabench.errors import SpecError
+
+convert = typer.Typer(
+    help="Bring weights that other programs wrote under the names that are read here.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(convert, name="convert")
 
 EXAMPLES = "\n\n".join(
     [
         "Examples:",
-        "  tabench convert trained.pth --channels segmentation=13,depth=1,normals=3",
+        "  tabench convert released trained.pth --channels segmentation=13,depth=1,normals=3",
         "The file is what torch.save(model.state_dict()) wrote; docs/methods.md says how to load the result.",
     ]
 )
 
 
-@app.command(epilog=EXAMPLES)
-def convert(
+@convert.command(epilog=EXAMPLES)
+def released(
     file: Annotated[
         Path,
         typer.Argument(
@@ -82,3 +90,52 @@ def convert(
         f"all {len(state)} keys are accounted for; {len(found.unused)} of SAM's prompt encoder are not used"
     )
     typer.echo("the update's scale is not in the file: the released script's is 0.5, as here by default")
+
+
+@convert.command(
+    epilog="Examples:\n\n  tabench convert sam tuned.pth --backbone vit_b --base sam_vit_b_01ec64.pth "
+    "--out tuned.safetensors\n\n  tabench convert sam both.pth --backbone vit_b --key teacher "
+    "--out teacher.safetensors"
+)
+def sam(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint: .pth, .bin, .safetensors.")],
+    backbone: Annotated[str, typer.Option(metavar="NAME", help="See `tabench list backbones`.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the .safetensors file goes.")],
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which one, where the file holds weights of SAM several times."),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A whole checkpoint, for what the file misses: fine-tuned ones "
+            "often lack the prompt encoder.",
+        ),
+    ] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Leave out keys that are no part of SAM.")] = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Write a checkpoint of SAM under SAM's own keys, and check it.
+
+    Most need none: wrappers, prefixes, the hub's names and SAM-HQ's head are known wherever weights are read.
+    """
+    from safetensors.torch import save
+
+    from tabench.catalog import BACKBONES
+    from tabench.sam.checkpoint import checkpoint_sha256
+    from tabench.sam.checkpoint import convert as run
+    from tabench.store.atomic import write_bytes
+
+    if out.exists():
+        raise SpecError("is there already", where=str(out), hint="choose another name, or remove it")
+    found, notes = run(BACKBONES.get(backbone, where="--backbone"), file, key=key, base=base, drop=drop)
+    tensors = {name: value.detach().contiguous() for name, value in found.items()}
+    write_bytes(out, save(tensors, metadata={"format": "pt"}))
+    digest = checkpoint_sha256(out)
+    if as_json:
+        print_json({"out": str(out), "backbone": backbone, "notes": notes, "sha256": digest})
+        return
+    for note in notes:
+        say(note)
+    say(f"{out}: {len(tensors)} tensors of {backbone}, sha256 {digest}")

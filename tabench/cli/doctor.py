@@ -12,7 +12,7 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import print_json
-from tabench.errors import CheckpointError
+from tabench.errors import CheckpointError, StoreError
 
 if TYPE_CHECKING:
     from tabench.provenance.finding import Finding
@@ -45,14 +45,13 @@ def doctor(
     from tabench.provenance.environment import capture
     from tabench.provenance.filesystem import folder_findings
     from tabench.provenance.machine import machine_findings
-    from tabench.runs.cache import cache_root
 
     found = [
         *machine_findings(),
         *findings(),
         *forced_findings(),
         *folder_findings(results, "results folder"),
-        *folder_findings(cache_root(), "cache"),
+        *_cache(),
         *_weights(),
         _data(),
     ]
@@ -68,6 +67,17 @@ def doctor(
             typer.echo(f"{f.message}{f' -> {f.hint}' if f.hint else ''}")
     if any(f.level == "problem" for f in found):
         raise typer.Exit(1)
+
+
+def _cache() -> list[Finding]:
+    from tabench.provenance.filesystem import folder_findings
+    from tabench.provenance.finding import Finding
+    from tabench.store.cache import cache_root
+
+    try:
+        return folder_findings(cache_root(), "cache")
+    except StoreError as error:
+        return [Finding("problem", f"{error.where}: {error.message}", error.hint or "")]
 
 
 def _weights() -> list[Finding]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tabench.cli import options
 from tabench.cli.app import app
-from tabench.cli.output import console, print_json
+from tabench.cli.output import console, print_json, print_traces
 from tabench.cli.running import check_inputs
+
+if TYPE_CHECKING:
+    from tabench.runs.executor import Outcome
 
 EXAMPLES = "\n\n".join(
     [
@@ -26,6 +29,7 @@ EXAMPLES = "\n\n".join(
 @options.asking
 def evaluate(
     asked: options.Asked,
+    context: typer.Context,
     device: options.DeviceOption = "auto",
     threads: Annotated[
         int, typer.Option(min=0, rich_help_panel=options.HOW, help="CPU threads; 0 = all usable cores.")
@@ -56,7 +60,7 @@ def evaluate(
             row["weights_from"] = source.record.cell_id
             jobs.append(job)
         rows.append(row)
-    outcomes = []
+    outcomes: list[Outcome] = []
     if jobs:
         check_inputs(plan, jobs, device)
         for job, found in zip(jobs, sources, strict=True):
@@ -72,6 +76,8 @@ def evaluate(
         print_json({"experiment": name, "profile": plan.resolution.profile, "cells": rows})
     else:
         _print(rows)
+    if context.obj:
+        print_traces(results, outcomes)
     if any(outcome.state == "interrupted" for outcome in outcomes):
         raise typer.Exit(130)
     if any(row["state"] not in ("done", "left") for row in rows):

@@ -50,6 +50,7 @@ def artifact(
     from tabench.artifact.check import check_artifact
     from tabench.artifact.contents import contents, names_this_machine
     from tabench.provenance.checksum import sha256_file
+    from tabench.store.cache import home_folder
 
     check_place(out)
     names = [experiment_name(text) for text in experiments or _all(results)]
@@ -63,7 +64,7 @@ def artifact(
             "; ".join(checked.problems[:3]), where=str(out), hint="a file changed meanwhile: again"
         )
     stale = [e.name for e in packed.experiments if e.reported and _stale(results / e.name, reports / e.name)]
-    telling = names_this_machine(packed.members, [Path.home(), Path.cwd()])
+    telling = names_this_machine(packed.members, [*filter(None, [home_folder()]), Path.cwd()])
     facts = {
         "out": str(out),
         "sha256": sha256_file(out) if out.is_file() else None,

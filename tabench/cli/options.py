@@ -13,6 +13,7 @@ import typer
 
 from tabench.errors import SpecError
 from tabench.registry import nearest
+from tabench.spec.device import DEVICES, check_device
 
 if TYPE_CHECKING:
     from tabench.runs.plan import Plan
@@ -78,7 +79,7 @@ ResultsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 DeviceOption = Annotated[
     str,
-    typer.Option("--device", metavar="NAME", rich_help_panel=HOW, help="auto, cpu, cuda or cuda:1."),
+    typer.Option("--device", metavar="NAME", rich_help_panel=HOW, help=f"{DEVICES}.", callback=check_device),
 ]
 
 
@@ -142,11 +143,12 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command, whose first parameter is an `Asked`, the single options of it on the command line."""
     shared = inspect.signature(Asked, eval_str=True).parameters
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    named = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*shared.values(), *own)]
 
     @functools.wraps(command)
     def spread(**given: Any) -> None:
         asked = Asked(**{name: given.pop(name) for name in shared})
         command(asked, **given)
 
-    spread.__signature__ = inspect.Signature([*shared.values(), *own])  # type: ignore[attr-defined]
+    spread.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     return spread

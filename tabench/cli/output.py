@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tabench.data.base import Progress
+    from tabench.runs.executor import Outcome
 
 MANY = 200  # rows from which on a table is printed without rich
 STATE_STYLES = {
@@ -87,6 +89,15 @@ def print_error(error: TabenchError) -> None:
     """Print one message on standard error."""
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     say(str(error), err=True)
+
+
+def print_traces(results: Path, outcomes: Iterable[Outcome]) -> None:
+    """Print on standard error where each failed cell failed, in whichever process that was (--debug)."""
+    from tabench.store.layout import CellFolder
+
+    for job in (outcome.job for outcome in outcomes if outcome.state == "failed"):
+        failure = CellFolder(results, job.experiment, job.cell.id).read_failure()
+        say(f"{job.label}: {failure.get('traceback') or 'its traceback could not be kept'}", err=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 
 from tabench.cli import how, options
 from tabench.cli.app import app
-from tabench.cli.output import console, print_json, progress_bar, say
+from tabench.cli.output import console, print_json, print_traces, progress_bar, say
 from tabench.cli.planning import plan_json, print_plan
 from tabench.cli.reporting import REPORTS, write_reports
 from tabench.errors import FAILURE_KINDS, SpecError, StoreError
@@ -50,6 +50,7 @@ EXAMPLES = "\n\n".join(
 @options.asking
 def run(
     asked: options.Asked,
+    context: typer.Context,
     executor: how.ExecutorOption = "auto",
     workers: how.WorkersOption = 0,
     processes: how.ProcessesOption = 1,
@@ -147,8 +148,8 @@ def run(
     _check_processes(executor, jobs, place)
     if jobs:
         folder = ExperimentFolder(results, plan.experiment.name)
-        check_writable(folder.path)
         check_inputs(plan, jobs, "auto" if executor == "slurm" else device)  # the device is a node's
+        check_writable(folder.path)
         folder.write_experiment(plan.experiment_json())
         generate_data(plan)
         with view_of(jobs, console(stderr=True)) as view:
@@ -169,6 +170,8 @@ def run(
         print_json({**plan_json(plan, results), "outcomes": ended})
     else:
         _summary(outcomes)
+    if context.obj:
+        print_traces(results, outcomes)
     if report and not interrupted:
         name = plan.experiment.name
         write_reports(results, {name: REPORTS / name}, {name: plan.experiment.published}, as_json)
@@ -226,7 +229,8 @@ def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
     choose_device(device)
     if plan.resolution.generate is None:
         check_shapes(jobs)
-    load_checkpoint(BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint)
+    backbone, path = BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint
+    load_checkpoint(backbone, path, lambda note: say(f"note: {path}: {note}", err=True))
 
 
 def generate_data(plan: Plan) -> None:
@@ -242,9 +246,12 @@ def generate_data(plan: Plan) -> None:
     with progress_bar(f"generating {dataset.name}") as progress:
         try:
             dataset.make(root, dataset.recipe(**generate.model_dump()), progress)
-        except OSError as error:
+        except (OSError, StoreError) as error:
+            cause = error.__cause__ if isinstance(error, StoreError) else error
+            if not isinstance(cause, OSError):
+                raise
             raise StoreError(
-                f"the {dataset.name} cannot be written: {error.strerror}",
+                f"the {dataset.name} cannot be written: {cause.strerror}",
                 where=str(root),
                 hint="set TABENCH_CACHE to a folder that can be written",
             ) from error

@@ -18,6 +18,7 @@ from tabench.data.base import Progress
 from tabench.data.listing import unreadable
 from tabench.errors import DataError, StoreError
 from tabench.store.atomic import write_bytes
+from tabench.store.cache import cache_root
 from tabench.store.encoding import parse_json
 from tabench.store.stamps import Stamp, is_settled, settled_before, stamp_of
 
@@ -71,11 +72,13 @@ def _entry(path: Path, known: Sequence[Entry]) -> Entry:
     return stamp, digest
 
 
-def cache_files(root: Path) -> tuple[Path, Path]:
-    """Where the cache may be: beside the data, and in the user's cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
-    return root / CACHE_NAME, base / "tabench" / "fingerprints" / f"{place}.json"
+def cache_files(root: Path) -> list[Path]:
+    """Where the cache may be: beside the data, and in the user's cache folder if there is one."""
+    places = [root / CACHE_NAME]
+    with contextlib.suppress(StoreError):
+        name = f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
+        places.append(cache_root() / "fingerprints" / name)
+    return places
 
 
 def _load(path: Path) -> dict[str, Entry]:

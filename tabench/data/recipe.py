@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tabench.data.listing import unreadable
 from tabench.errors import DataError
 from tabench.store.encoding import parse_json
 
@@ -74,6 +75,8 @@ def read_recipe(path: Path) -> Recipe:
         raise DataError(f"no {path.stem} have been generated here", where=str(path), hint=hint) from error
     except DataError as error:
         raise DataError(error.message, where=str(path), hint=error.hint) from error
-    except (OSError, ValueError, TypeError) as error:
+    except OSError as error:
+        raise unreadable(error, path) from error
+    except (ValueError, TypeError) as error:
         hint = "delete the folder and generate it again"
         raise DataError(f"not a recipe of generated images: {error}", where=str(path), hint=hint) from error

@@ -59,11 +59,16 @@ class Assessed:
 
 
 def claims(results: Results, path: Path | None = None) -> list[Assessed] | None:
-    """Assess every claim on this experiment's runs and on those beside it; None without a file of claims.
+    """Assess the claims about this experiment's methods on its runs and on those beside it.
+
+    A claim that compares a method which the experiment does not have is left out.
 
     Args:
         results: The experiment that is reported; others named by a claim are read from the same folder.
         path: The file of claims; by default ``experiments/published/claims.toml``.
+
+    Returns:
+        The outcomes in the file's order; None without a file of claims, or without one about these methods.
 
     Raises:
         SpecError: The file of claims cannot be used.
@@ -71,9 +76,15 @@ def claims(results: Results, path: Path | None = None) -> list[Assessed] | None:
     path = path or claims_file(results.root)
     if path is None:
         return None
-    found = load_claims(path)
+    found = [claim for claim in load_claims(path) if concerns(claim, results)]
     runs = {results.name: results, **neighbours(results, found)}
-    return [assess(claim, runs) for claim in found]
+    return [assess(claim, runs) for claim in found] or None
+
+
+def concerns(claim: Claim, results: Results) -> bool:
+    """Whether an experiment has all methods that a claim compares, finished or not."""
+    compared = {claim.against} if claim.test == "floor" else {claim.method, claim.against}
+    return compared - {""} <= {results.family(method) for method in results.methods}
 
 
 def claims_file(results_dir: Path) -> Path | None:

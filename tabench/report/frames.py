@@ -173,6 +173,12 @@ def results_table(results: Results, protocol: str, published: Published | None =
     )
 
 
+def protocols_of(results: Results) -> list[str]:
+    """Every protocol that the runs were measured in, the dataset's main one first."""
+    found = dict.fromkeys(str(metric["protocol"]) for metric in results.first["metrics"])
+    return sorted(found, key=lambda protocol: protocol not in wording.MAIN)
+
+
 def stem(number: str) -> str:
     """A table's number as a file stem: "Table 4" is "table4"."""
     return "".join(letter for letter in number.lower() if letter.isascii() and letter.isalnum()) or "table1"

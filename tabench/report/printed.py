@@ -51,6 +51,7 @@ METRICS: tuple[Printed, ...] = (
     Printed(("AErr(x100)",), (), (), "m × 100", 1, 1000, (("cityscapes", 0, 50),)),
     Printed(("RErr", "RelErr", "Rel err."), _DEPTH, ("rel_err",), "ratio", 0, 2, (("cityscapes", 1, 200),)),
     Printed(("NMean", "Mean angle", "Normals_rmse(=mean)"), ("normals",), ("mean",), "degrees", 1, 90),
+    Printed(("NRMS", "RMS angle"), ("normals",), ("rms",), "degrees", 1, 90),
     Printed(("NMed", "Median angle"), ("normals",), ("median",), "degrees", 0.5, 90),
     Printed(("N11.25", "Within 11.25°"), ("normals",), ("within_11",), "%", 1, 100),
     Printed(("N22.5", "Within 22.5°"), ("normals",), ("within_22",), "%", 1, 100),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tabench.report.listed import RUN_PAGES
 from tabench.report.site import render
+from tabench.store.streams import steady
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,4 @@ def write_all(pages: Sequence[Page], workers: int) -> Iterator[list[Path]]:
 def _end_quietly() -> None:
     """Let an interrupt end this process without a trace of its own; the first process tells."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    steady()

@@ -16,7 +16,7 @@ from tabench.report.chosen import FIGURE_ROWS, PAGE_ROWS, choose
 from tabench.report.collector import set_aside, uncollected
 from tabench.report.definitions import definitions_table
 from tabench.report.extras import Extras
-from tabench.report.frames import Table, results_table
+from tabench.report.frames import Table, protocols_of, results_table
 from tabench.report.grid_figure import draw_grid
 from tabench.report.listed import RUN_PAGES
 from tabench.report.page import page
@@ -31,7 +31,6 @@ from tabench.report.variant_figure import CAPTION, draw_sizes, has_sizes
 from tabench.store.atomic import write_bytes
 from tabench.store.encoding import dumps
 
-PROTOCOLS = ("paper", "pascal", "pixel")  # the first that a run has is the main one
 _CELL_PAGE = re.compile(r"[0-9a-f]{16}\.html")
 
 
@@ -76,7 +75,7 @@ def render(
     beside = comparable if results.profile == "paper" else None
     apart = published.others() if published and beside else published
     extras = Extras(results, published)
-    present = [p for p in PROTOCOLS if any(m["protocol"] == p for m in results.first["metrics"])]
+    present = protocols_of(results)
     tables = [results_table(results, protocol, beside) for protocol in present]
     definitions = definitions_table(results, present)
     qualitative = grid.read_grid(results)

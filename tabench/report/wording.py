@@ -25,6 +25,14 @@ PROTOCOLS = {
         "every value is taken once over all valid pixels of all evaluated images; classes absent from both "
         "prediction and labels are left out of mIoU."
     ),
+    "libmtl": (
+        "as in LibMTL's code for NYUv2 and CityScapes: segmentation as in “paper” (mIoU is undefined if a "
+        "class is absent), depth, disparity and normals once over all valid pixels as in “pixel”."
+    ),
+    "pascal-rms": (
+        "as “pascal”, and for normals also the root of the mean square of all valid pixels' angles (RMS "
+        "angle; Vandenhende's code prints it as rmse, while MTLoRA's rmse is the mean angle)."
+    ),
 }
 
 MAIN = ("paper", "pascal")  # a dataset has one of these; its table needs no other name

@@ -119,7 +119,9 @@ def _compute(
     if world.chief:
         _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
         world.meet()
-    weights = load_checkpoint(BACKBONES.get(cell.backbone.name), job.checkpoint)
+    weights = load_checkpoint(
+        BACKBONES.get(cell.backbone.name), job.checkpoint, lambda note: emit("weights", {"note": note})
+    )
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
     if world.chief:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)
@@ -172,11 +174,11 @@ def _warn(dataset: DatasetDef, splits: Mapping[str, Split], tasks: Mapping[str, 
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
-    """The cell's task objects by name, each with its class names and the dataset's protocols."""
+    """The cell's task objects by name, each with its class names and its protocols."""
     pairs = zip(cell.dataset.tasks, cell.dataset.channels, strict=True)
     tasks = {name: TASKS.get(name)(channels, dataset.classes_of(name)) for name, channels in pairs}
     for task in tasks.values():
-        task.follow(dataset.protocols)
+        task.follow(dataset.protocols, cell.evaluation.more_protocols)
     return tasks
 
 
@@ -340,7 +342,7 @@ def _metrics(tasks: Mapping[str, Task], done: list[_Done]) -> list[dict[str, Any
     rows = []
     for result in (result for part in done for result in part.results):
         task = tasks[result.task]
-        for info in task.metrics:
+        for info in task.metrics_in(result.protocol):
             rows.append(
                 {
                     "task": task.name,

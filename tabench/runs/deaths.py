@@ -6,26 +6,51 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 from tabench.errors import StoreError
 from tabench.runs.executor import Job, Outcome
-from tabench.runs.retrying import ProcessDiedError
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.layout import CellFolder, failure_kind
 from tabench.store.tidy import close
 
+LOOK_SECONDS = 1.0  # how often a parent's death is noticed where the system does not tell
+
 
 def die_with(parent: int) -> None:
-    """End this process when its parent is killed, so that nothing goes on unseen (Linux)."""
+    """End this process when its parent is killed, so that nothing goes on unseen."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    else:
+        threading.Thread(target=_watch, args=(parent,), name="parent", daemon=True).start()
     if os.getppid() != parent:  # it was killed before we asked
         os._exit(1)
 
 
-def bury(results: Path, job: Job, error: ProcessDiedError) -> Outcome:
+def _watch(parent: int) -> None:
+    """End this process once its parent has gone, where the system does not do so."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
+
+
+def how_it_died(code: int) -> str:
+    """A process' exit code in words; only a kill from outside may be the want of memory."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name}, often for want of memory" if name == "SIGKILL" else name
+
+
+def bury(results: Path, job: Job, error: Exception) -> Outcome:
     """Keep why a cell failed, unless its process got as far as the record or another one has taken it.
+
+    Args:
+        results: Results folder.
+        job: The cell.
+        error: What is known of its end: `ProcessDiedError`, or what kept it from beginning.
 
     Returns:
         The cell's end, in the stead of the process that cannot tell it any more.
@@ -42,4 +67,4 @@ def bury(results: Path, job: Job, error: ProcessDiedError) -> Outcome:
         return Outcome(job, "busy", message=str(busy))
     except StoreError:  # the disk may be what failed
         pass
-    return Outcome(job, "failed", failure_kind(error), str(error))
+    return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tabench.errors import SpecError
-from tabench.runs.executor import Job, Listener, Options, Outcome
+from tabench.runs.deaths import bury
+from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 
 
 def run_job(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
@@ -14,8 +15,13 @@ def run_job(job: Job, options: Options, listener: Listener, should_stop: Callabl
         from tabench.runs.torchrun import run_in_torchrun
 
         return run_in_torchrun(job, options, listener, should_stop)
-    from tabench.runs.cell_run import run_cell  # imports torch
-
+    try:
+        from tabench.runs.cell_run import run_cell  # imports torch
+    except Exception as error:  # a broken installation: no cell can be computed here, and each one says why
+        outcome = bury(options.results, job, error)
+        if outcome.state == "failed":
+            listener(Event(job.cell.id, "failed", {"kind": outcome.kind, "message": outcome.message}))
+        return outcome
     return run_cell(job, options, listener, should_stop)
 
 

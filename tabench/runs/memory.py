@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import resource
+import sys
 from pathlib import Path
 
 import torch
@@ -31,4 +32,5 @@ def _peak_rss_kb() -> float:
         match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
         if match:
             return float(match[1])
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return peak / 1024 if sys.platform == "darwin" else peak  # there in bytes

@@ -18,7 +18,7 @@ from tabench.data.base import DatasetDef, Progress, Split
 from tabench.data.pack import DamagedPackError, PackedSplit, Source, check_pack, difference, open_pack
 from tabench.data.packing import UnpackableError, build_pack, room_for
 from tabench.errors import DataError, InterruptedRunError, SpecError, StoreError
-from tabench.runs.cache import cache_root
+from tabench.store.cache import cache_root
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.stamps import stamp_of
 
@@ -184,7 +184,10 @@ def check_packs(
     """
     sound, removed = [], []
     opener = Opener(dataset, root, fingerprint, None, lambda *_: None, lambda: False, code)
-    home = (packs_root() / Source(dataset.name, fingerprint, "any").folder).parent
+    try:
+        home = (packs_root() / Source(dataset.name, fingerprint, "any").folder).parent
+    except StoreError:  # no cache, no packs
+        return [], []
     for folder in sorted(home.iterdir()) if home.is_dir() else []:
         if not folder.is_dir() or folder.name.startswith("."):
             continue

@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
 from tabench.provenance.environment import usable_cores
-from tabench.runs.deaths import bury, die_with
+from tabench.runs.deaths import bury, die_with, how_it_died
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.launch import run_job
 from tabench.runs.retrying import ProcessDiedError, Retries
@@ -22,6 +22,7 @@ from tabench.runs.retrying import wait as wait_for
 from tabench.runs.stopping import StopFlag
 from tabench.sam.geometry import SMALL_IMAGE
 from tabench.store.layout import failure_kind
+from tabench.store.streams import steady
 
 # glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
@@ -148,9 +149,7 @@ class PoolExecutor:
         if self._stopping:  # before it could listen
             self._keep(Outcome(job, "interrupted", message="stopped before it began"))
             return
-        code = worker.process.exitcode or 0
-        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        error = ProcessDiedError(f"its process died ({name}); SIGKILL often means out of memory")
+        error = ProcessDiedError(f"its process died ({how_it_died(worker.process.exitcode or 0)})")
         outcome = Outcome(job, "failed", failure_kind(error), str(error))
         if self._again(outcome):
             return
@@ -203,14 +202,17 @@ def gpus_of(device: str) -> list[str]:
     held = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = held.split(",") if held else [str(i) for i in range(torch.cuda.device_count())]
     names = names[: torch.cuda.device_count()]
-    return [names[int(device.partition(":")[2])]] if ":" in device else names
+    if ":" in device:
+        index = int(device.partition(":")[2])
+        names = names[index : index + 1]
+    return names
 
 
 def _work(pipe: Connection, options: Options, parent: int) -> None:
     """A process' life: take a job, run it, say how it ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which passes a SIGTERM on
     die_with(parent)
-
+    steady()
     device = options.device
     if ":" in device:
         device = "cuda"  # the one that is visible

@@ -12,11 +12,12 @@ from tabench.data.base import DatasetDef
 from tabench.data.listing import is_file, is_folder
 from tabench.data.synthetic import SyntheticDataset
 from tabench.errors import CheckpointError, DataError, SpecError
-from tabench.runs.cache import cache_root
+from tabench.registry import nearest
 from tabench.runs.weights import find_weights
 from tabench.spec.expand import Resolved
 from tabench.spec.experiment import Experiment, Generate, Profile
 from tabench.spec.overrides import override
+from tabench.store.cache import cache_root
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def _resolve(experiment: Experiment, profile: str, why: str, sources: Sources) -
         raise DataError(
             f"the profile '{profile}' cannot run; it lacks\n{lines}", where=str(experiment.source)
         )
+    _check_protocols(settings)
     dataset = DATASETS.get(place.dataset)
     weights = find_weights(BACKBONES.get(settings.backbone.name), _explicit_weights(settings, sources))
     resolved = Resolved(
@@ -225,6 +227,24 @@ def _fingerprint(dataset: DatasetDef, place: _Place) -> str:
     if place.generate is not None:
         return _recipe_fingerprint(place.dataset, place.generate)
     return dataset.fingerprint(place.root)
+
+
+def _check_protocols(settings: Profile) -> None:
+    """Refuse a protocol that none of the tasks has."""
+    if not settings.evaluation.more_protocols:
+        return
+    every: set[str] = set()
+    for task in settings.dataset.tasks:
+        told = TASKS.entry(task).meta.get("supported")
+        every.update(told if isinstance(told, tuple) else TASKS.get(task).supported)
+    for protocol in settings.evaluation.more_protocols:
+        if protocol not in every:
+            close = nearest(protocol, every)
+            raise SpecError(
+                f"no task of this experiment has a protocol '{protocol}'",
+                where="evaluation.more_protocols",
+                hint=f"did you mean '{close}'?" if close else f"they have: {', '.join(sorted(every))}",
+            )
 
 
 def _version(task: str) -> int:

@@ -72,7 +72,8 @@ def _obstacle(old: Cell, new: Cell) -> str:
     before, after = old.evaluation, new.evaluation
     if (before.selection, before.val_split) != (after.selection, after.val_split):
         return "its weights were selected by another rule"
-    same_curve = before.every == after.every and (not after.every or before.protocols == after.protocols)
+    curves = [(rule.every, rule.every and (rule.protocols, rule.more_protocols)) for rule in (before, after)]
+    same_curve = curves[0] == curves[1]
     if after.selection == "best-val" and before.every != after.every:
         return "its weights were selected among other epochs"
     if not same_curve and after.every:

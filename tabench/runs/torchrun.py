@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from tabench.errors import StoreError
 from tabench.provenance.environment import usable_cores
-from tabench.runs.deaths import bury
+from tabench.runs.deaths import bury, how_it_died
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.retrying import ProcessDiedError
 from tabench.runs.slurm.submission import Submission
@@ -149,9 +149,7 @@ def _cause(log: str, count: int) -> str:
     if found is None:
         return f"its {count} processes did not come up, or died{f': {words[0]}' if words else ''}"
     who, code = f"process {found[1]} of {count} died", int(found[2])
-    if code < 0:
-        return f"{who} ({signal.Signals(-code).name}); SIGKILL often means out of memory"
-    return f"{who} (exit code {code}){f': {words[0]}' if words else ''}"
+    return f"{who} ({how_it_died(code)}){f': {words[0]}' if words and code >= 0 else ''}"
 
 
 def _tell(job: Job, options: Options, listener: Listener, event: str, facts: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import socket
 import sys
 
 from tabench.runs.deaths import die_with
+from tabench.store.streams import steady
 
 
 def main(words: list[str]) -> None:
@@ -22,6 +23,7 @@ def main(words: list[str]) -> None:
     """
     parent, count, folder = words
     die_with(int(parent))
+    steady()
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # the processes inherit it; the parent is told, and tells
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # they are all here: nothing listens outside

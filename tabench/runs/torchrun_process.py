@@ -30,6 +30,7 @@ from tabench.runs.executor import Event, Job, Options
 from tabench.runs.memory import reset_peak_memory
 from tabench.runs.slurm.submission import Submission
 from tabench.runs.torchrun import STOP
+from tabench.store.streams import steady
 
 
 class Asked:
@@ -78,6 +79,7 @@ class Line:
 
 def main(words: list[str]) -> int:
     """Take part in the cell of a job file; the exit code is 1 where another process has died."""
+    steady()
     (job,), options = Submission(Path(words[0])).read()
     chief = os.environ["RANK"] == "0"
     line, asked = Line(), Asked()

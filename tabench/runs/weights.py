@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tabench.data.listing import unreadable
 from tabench.errors import StoreError
-from tabench.runs.cache import cache_root
 from tabench.sam.geometry import Backbone
 from tabench.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.store.atomic import write_json
+from tabench.store.cache import cache_root
 from tabench.store.encoding import parse_json
 from tabench.store.stamps import Stamp, is_settled, settled_before, stamp_of
 
@@ -41,8 +41,9 @@ class Weights:
         stamp = self._stamp()
         place = str(self.path.resolve())
         key: dict[str, object] = {"path": place, "stamp": list(stamp)}
-        note = cache_root() / "weights" / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
-        with contextlib.suppress(OSError, ValueError):
+        name = f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
+        with contextlib.suppress(OSError, ValueError, StoreError):
+            note = cache_root() / "weights" / name
             held = parse_json(note.read_bytes())
             if isinstance(held, dict) and {k: held.get(k) for k in key} == key:
                 known = str(held.get("sha256"))
@@ -50,8 +51,8 @@ class Weights:
                     return known
         digest = checkpoint_sha256(self.path)
         if self._stamp() == stamp and is_settled(stamp, settled_before(self.path.parent, began)):
-            with contextlib.suppress(StoreError):  # a read-only home only costs hashing again
-                write_json(note, {**key, "sha256": digest})
+            with contextlib.suppress(StoreError):  # a read-only home, or none, only costs hashing again
+                write_json(cache_root() / "weights" / name, {**key, "sha256": digest})
         return digest
 
     def _stamp(self) -> Stamp:

@@ -1,32 +1,25 @@
-"""SAM's weights on disk: checking them, reading them without running code."""
+"""SAM's weights on disk: every key, shape and value checked."""
 
 from __future__ import annotations
 
-import io
 import json
-import mmap
-import os
-import re
-import struct
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from tabench.errors import CheckpointError
 from tabench.sam.build import build_sam
 from tabench.sam.geometry import Backbone
+from tabench.sam.layouts import StateDict, find_state, shown
 from tabench.sam.locate import checkpoint_sha256, find_checkpoint
-from tabench.store.zips import Zip
+from tabench.sam.reading import read_content, read_state
 
 __all__ = [
     "checkpoint_sha256",
+    "convert",
     "expected_shapes",
     "find_checkpoint",
     "load_checkpoint",
@@ -35,11 +28,6 @@ __all__ = [
 ]
 
 _HERE = Path(__file__).parent
-# what torch's unpickler that runs nothing meets damaged and forged pickles with
-_BROKEN = (UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, OSError, TypeError,
-           AttributeError, AssertionError, OverflowError, MemoryError, NotImplementedError,
-           struct.error)  # fmt: skip
-_CODE = re.compile(r"GLOBAL (\S+)")  # in torch's words: what a pickle would import
 
 
 @cache
@@ -52,10 +40,18 @@ def expected_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
         return {key: tuple(value.shape) for key, value in build_sam(backbone).state_dict().items()}
 
 
-def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
+def load_checkpoint(
+    backbone: Backbone, path: Path, say: Callable[[str], None] | None = None
+) -> dict[str, Tensor]:
     """Read SAM's state dict and check every key and shape.
 
-    `.pth` files are memory-mapped and read with `weights_only=True`, so no code in them runs.
+    What others do to it is undone where it is unambiguous: see `layouts.find_state`. `.pth` files are
+    memory-mapped and read with `weights_only=True`, so no code in them runs.
+
+    Args:
+        backbone: Whose weights they should be.
+        path: The file.
+        say: Told what was done to the file's content, if anything was.
 
     Returns:
         SAM's own keys to CPU tensors.
@@ -63,88 +59,111 @@ def load_checkpoint(backbone: Backbone, path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: The file is truncated, not a weights file, holds code, or is another model's.
     """
-    fix = f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
-    return _checked(read_state(path, f"weights of {backbone.name}", fix), backbone, path, fix)
+    found = _read(backbone, path)
+    for note in found.notes:
+        if say is not None:
+            say(note)
+    return _checked(found.values, backbone, path)
 
 
-def read_state(path: Path, what: str, fix: str) -> dict[str, Tensor]:
-    """Read a state dict of anybody's; no code in it runs.
+def convert(
+    backbone: Backbone, path: Path, *, key: str | None = None, base: Path | None = None, drop: bool = False
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Read a file that `load_checkpoint` refuses, and decide what it cannot.
 
     Args:
-        path: A `.safetensors` file, or one that `torch.save` wrote.
-        what: What it should be, for messages.
-        fix: What to do about a file that is not.
+        backbone: Whose weights they are.
+        path: The file.
+        key: Which of several state dicts it means.
+        base: A whole checkpoint, whose values are taken for keys that the file lacks.
+        drop: Leave out what is no part of SAM.
 
     Returns:
-        Its keys to CPU tensors; their number, shapes and values are not checked.
+        All of SAM's own keys, and notes on what was done.
 
     Raises:
-        CheckpointError: The file is truncated, not a weights file, or holds more than tensors.
+        CheckpointError: As `load_checkpoint`.
     """
-    try:
-        state: object = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
-    except (SafetensorError, zipfile.BadZipFile, *_BROKEN) as error:
-        raise CheckpointError(_unreadable(error, what), where=str(path), hint=fix) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError("holds no plain state dict of tensors", where=str(path), hint=fix)
-    return {str(key): value for key, value in state.items()}
-
-
-def _load_pth(path: Path) -> object:
-    with path.open("rb") as file:
-        held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # of an empty file: a ValueError
-        with held:
-            if held.find(b"bytearray") >= 0:  # which torch allows, and which takes any length
-                raise ValueError("it asks for memory beside its tensors")
-    mapped = zipfile.is_zipfile(path)  # an interrupted download loses the zip directory at the file's end
-    if mapped:
-        with Zip(path) as archive:
-            if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-                raise ValueError("its members are packed, which torch.save never does")
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    with _Bounded(io.FileIO(path)) as file:
-        return torch.load(file, map_location="cpu", weights_only=True)
-
-
-class _Bounded(io.BufferedReader):
-    """A file that never makes room for more than it has, whatever a forged length in it asks for."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        whole = os.fstat(self.fileno()).st_size
-        return super().read(whole if size is None or size < 0 else min(size, whole))
-
-
-def _unreadable(error: Exception, what: str) -> str:
-    if isinstance(error, UnpicklingError):  # torch's own advice is to run what the file holds
-        if code := _CODE.search(str(error)):
-            return f"is refused: beside tensors it holds '{code[1]}', which could run code (none was run)"
-        reason = "not a file of tensors"
-    else:
-        reason = next(iter(str(error).split(". ")), "") or type(error).__name__
-    return f"cannot be read as {what}, truncated or another kind of file: {reason}"
-
-
-def _checked(state: dict[str, Tensor], backbone: Backbone, path: Path, fix: str) -> dict[str, Tensor]:
+    found = _read(backbone, path, key)
     expected = expected_shapes(backbone)
-    missing = [key for key in expected if key not in state]
-    extra = [key for key in state if key not in expected]
+    extra = [name for name in found.values if name not in expected]
+    if drop and extra:
+        found.notes.append(f"left out {_count(extra)}")
+        found.values = {name: value for name, value in found.values.items() if name in expected}
+    missing = [name for name in expected if name not in found.values]
+    if base is not None and missing:
+        whole = load_checkpoint(backbone, base)
+        found.notes.append(f"took {_count(missing)} from {base}")
+        found.values |= {name: whole[name] for name in missing}
+    return _checked(found.values, backbone, path), found.notes
+
+
+def _read(backbone: Backbone, path: Path, key: str | None = None) -> StateDict:
+    """SAM's state dict in a file, not checked yet."""
+    fix = _fix(backbone)
+    content = read_content(path, f"weights of {backbone.name}", fix)
+    try:
+        return find_state(content, expected_shapes(backbone), key)
+    except CheckpointError as error:
+        raise CheckpointError(error.message, where=str(path), hint=error.hint or fix) from error
+
+
+def _fix(backbone: Backbone) -> str:
+    return f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
+
+
+def _checked(values: Mapping[str, object], backbone: Backbone, path: Path) -> dict[str, Tensor]:
+    expected = expected_shapes(backbone)
+    missing = [key for key in expected if key not in values]
+    extra = [key for key in values if key not in expected]
     if missing or extra:
-        parts = [_listed("misses", missing), _listed("has unknown", extra)]
-        raise CheckpointError(
-            f"is not {backbone.name}: {'; '.join(part for part in parts if part)}",
-            where=str(path),
-            hint=f"choose the backbone this file belongs to, or {fix}",
-        )
+        wrong = {"misses": missing, "has unknown": extra}
+        parts = "; ".join(f"{verb} {_count(keys)}" for verb, keys in wrong.items() if keys)
+        hint = _way_out(values, backbone, path)
+        raise CheckpointError(f"is not {backbone.name}: {parts}", where=str(path), hint=hint)
+    checked: dict[str, Tensor] = {}
     for key, shape in expected.items():
-        if problem := no_weights(state[key]):
-            raise CheckpointError(f"'{key}' {problem}", where=str(path), hint=fix)
-        if tuple(state[key].shape) != shape:
+        value = values[key]
+        if not isinstance(value, Tensor) or (problem := no_weights(value)):
+            problem = problem if isinstance(value, Tensor) else f"is a {type(value).__name__}"
+            raise CheckpointError(f"'{key}' {problem}", where=str(path), hint=_fix(backbone))
+        if tuple(value.shape) != shape:
             raise CheckpointError(
-                f"is not {backbone.name}: '{key}' has shape {tuple(state[key].shape)}, expected {shape}",
+                f"is not {backbone.name}: '{key}' has shape {tuple(value.shape)}, expected {shape}",
                 where=str(path),
-                hint=f"choose the backbone this file belongs to, or {fix}",
+                hint=_way_out(values, backbone, path),
             )
-    return state
+        checked[key] = value
+    return checked
+
+
+def _way_out(values: Mapping[str, object], backbone: Backbone, path: Path) -> str:
+    """What to do about a state dict of SAM with other keys or shapes than a backbone's."""
+    other, expected = _whose(values), expected_shapes(backbone)
+    missing = [key for key in expected if key not in values]
+    extra = any(key not in expected for key in values)
+    if other is not None and other != backbone.name:
+        return f"these are weights of {other}: --set backbone.name={other}"
+    if any(key.startswith("image_encoder.") for key in missing) or not (missing or extra):
+        return f"choose the backbone this file belongs to, or {_fix(backbone)}"
+    whole = backbone.url.rsplit("/", 1)[-1] if backbone.url else "WHOLE.safetensors"
+    how = (f" --base {whole}" if missing else "") + (" --drop" if extra else "")
+    what = ["take what it misses from a whole file"] if missing else []
+    what += ["leave out what is no part of SAM"] if extra else []
+    return (
+        f"to {' and '.join(what)}: "
+        f"tabench convert sam {path} --backbone {backbone.name}{how} --out NEW.safetensors"
+    )
+
+
+def _whose(values: Mapping[str, object]) -> str | None:
+    """The official backbone whose encoder a state dict has; None if it is no one's."""
+    manifest = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))
+    for name, shapes in manifest.items():
+        encoder = {key: shape for key, shape in shapes.items() if key.startswith("image_encoder.")}
+        if all(list(getattr(values.get(key), "shape", ())) == shape for key, shape in encoder.items()):
+            return str(name)
+    return None
 
 
 def no_weights(value: Tensor) -> str:
@@ -158,8 +177,5 @@ def no_weights(value: Tensor) -> str:
     return ""
 
 
-def _listed(verb: str, keys: list[str]) -> str:
-    if not keys:
-        return ""
-    shown = ", ".join(f"'{key}'" for key in keys[:3])
-    return f"{verb} {len(keys)} keys ({shown}{', ...' if len(keys) > 3 else ''})"
+def _count(keys: list[str]) -> str:
+    return f"{len(keys)} keys ({shown(keys)})"

@@ -41,8 +41,15 @@ def find_checkpoint(backbone: Backbone, path: Path | None = None) -> Path:
 
 
 def checkpoint_sha256(path: Path) -> str:
-    """The sha256 of a weights file, in hex: its identity in a cell."""
-    return sha256_file(path)
+    """The sha256 of a weights file, in hex: its identity in a cell.
+
+    Raises:
+        CheckpointError: The file cannot be read.
+    """
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise CheckpointError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
 def _in_folder(backbone: Backbone, folder: Path) -> Path | None:

@@ -193,12 +193,16 @@ class EvaluationRule(Frozen):
         val_split: Split used by "best-val"; empty with "last".
         every: Evaluate every so many epochs for the curves; 0 = only at the end.
         pictures: Images of the reported split whose predictions are kept for the report.
+        more_protocols: Protocols that metrics are taken in beside the dataset's own, behind them: "libmtl",
+            "pascal-rms".
     """
 
+    LATER: ClassVar[tuple[str, ...]] = ("more_protocols",)
     selection: Literal["last", "best-val"] = "last"
     val_split: str = ""
     every: Count = 0
     pictures: Count = 3
+    more_protocols: Annotated[tuple[str, ...], AfterValidator(_unique)] = ()
 
     @model_validator(mode="after")
     def _selection_has_its_split(self) -> Self:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
+import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -22,10 +25,11 @@ class Holder:
 
     Attributes:
         host: Host name.
-        boot: Id of the machine's boot, which two machines of one name do not share; "" off Linux.
+        boot: Id of the machine's boot, which two machines of one name do not share; "" where it has none.
         space: PID namespace: two containers of one machine may give two processes one number; "" off Linux.
         pid: Process number.
-        started: Start in clock ticks since boot, so that a reused number is noticed; "" off Linux.
+        started: Start in clock ticks since boot (a date on macOS), so that a reused number is noticed; ""
+            where it is not told.
         silence: Seconds without a heartbeat after which it wishes to be taken for dead by other machines.
     """
 
@@ -106,7 +110,20 @@ def alive(pid: int) -> bool:
 
 
 def _started(pid: int) -> str:
+    if sys.platform == "darwin":
+        return _answer("ps", "-o", "lstart=", "-p", str(pid))
     return "".join(_stat(pid)[19:20])
+
+
+def _answer(*words: str) -> str:
+    """What a program of the system prints; "" if it fails."""
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=10, check=True, env={**os.environ, "LC_ALL": "C"}
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
 
 
 def _stat(pid: int) -> list[str]:
@@ -120,7 +137,10 @@ def _stat(pid: int) -> list[str]:
     return stat.rpartition(")")[2].split()
 
 
+@functools.cache
 def _boot() -> str:
+    if sys.platform == "darwin":
+        return _answer("sysctl", "-n", "kern.bootsessionuuid")
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -2,7 +2,7 @@
 
 "paper": each metric is computed on every image and averaged over the images that have a
 valid pixel (the authors' code at batch size 1; its "median" is a mean of medians).
-"pixel", and "pascal" likewise: each metric is computed once over all valid pixels of the split.
+All others: each metric is computed once over all valid pixels of the split.
 """
 
 from __future__ import annotations
@@ -61,12 +61,14 @@ class PixelAverage(Evaluation):
     per image and added exactly (`math.fsum`).
 
     Args:
-        protocol: "paper", "pixel" or "pascal".
+        protocol: One of `PROTOCOLS`; all but "paper" are alike.
         measure: Takes a prediction and a target, (C, H, W) float64 each, and returns for
             each metric its values on the valid pixels, 1-D (empty if there is none).
         keys: The metrics' keys, in order.
+        shown: Those of them that this protocol gives; by default all.
         medians: Metrics that are the median of their values (mean of the two middle ones if
             their number is even); the others are the mean.
+        roots: Metrics that are the root of their values' mean.
         remarks: Notes that every reader of these values needs.
         there: The same measure for a batch on a CUDA device: takes (B, C, H, W) float64 each and returns
             for each metric its values (B, H, W), and the mask (B, H, W) of valid pixels. Sums may differ from
@@ -81,6 +83,8 @@ class PixelAverage(Evaluation):
         measure: Measure,
         keys: Sequence[str],
         medians: Collection[str] = (),
+        roots: Collection[str] = (),
+        shown: Collection[str] | None = None,
         remarks: Sequence[str] = (),
         there: MeasureThere | None = None,
     ) -> None:
@@ -89,6 +93,8 @@ class PixelAverage(Evaluation):
         self._measure = measure
         self._there = there
         self._medians = frozenset(medians)
+        self._roots = frozenset(roots)
+        self._shown = [key for key in keys if shown is None or key in shown]
         self._remarks = list(remarks)
         self._held = _Measured({k: {} for k in keys}, {k: [] for k in keys}, {k: [] for k in keys})
         self._held.storing = protocol != "paper"
@@ -97,7 +103,9 @@ class PixelAverage(Evaluation):
         """Read the other's values, where both measure alike; see `Evaluation.follow`."""
         if not isinstance(other, PixelAverage) or other._held.seen:
             return False
-        mine, theirs = ((e._measure, e._there, e._medians, list(e._held.per_image)) for e in (self, other))
+        mine, theirs = (
+            (e._measure, e._there, e._medians, e._roots, list(e._held.per_image)) for e in (self, other)
+        )
         if mine != theirs:
             return False
         other._held.storing |= self._held.storing
@@ -122,8 +130,8 @@ class PixelAverage(Evaluation):
             if not pixels:
                 continue
             self._held.pixels += pixels
-            for key, values in measured.items():
-                self._add(key, image_id, values)
+            for key in self._held.per_image:
+                self._add(key, image_id, measured[key])
 
     def _add(self, key: str, image_id: str, values: Values) -> None:
         of_image = self._held.per_image[key]
@@ -133,8 +141,12 @@ class PixelAverage(Evaluation):
                 self._held.stored[key].append(values.astype(np.float32))
         else:
             total = float(values.sum())
-            of_image[image_id] = total / values.size
+            of_image[image_id] = self._mean(key, total, values.size)
             self._held.sums[key].append(total)
+
+    def _mean(self, key: str, total: float, pixels: float) -> float:
+        mean = total / pixels
+        return math.sqrt(mean) if key in self._roots else mean
 
     def _update_there(
         self, measure: MeasureThere, prediction: Tensor, target: Tensor, ids: Sequence[str]
@@ -178,13 +190,13 @@ class PixelAverage(Evaluation):
                 if key in self._medians:
                     held.per_image[key][image_id] = float(value)
                 else:
-                    held.per_image[key][image_id] = float(value / pixels)
+                    held.per_image[key][image_id] = self._mean(key, float(value), float(pixels))
                     held.sums[key].append(float(value))
 
     def compute(self) -> dict[str, float]:
         """Metric key to value; NaN if no image had a valid pixel."""
         self._settle()
-        return {key: self._value(key) if self._held.pixels else math.nan for key in self._held.per_image}
+        return {key: self._value(key) if self._held.pixels else math.nan for key in self._shown}
 
     def _value(self, key: str) -> float:
         if self.protocol == "paper":
@@ -192,12 +204,12 @@ class PixelAverage(Evaluation):
             return math.fsum(held.values()) / len(held)
         if key in self._medians:
             return float(np.median(np.concatenate(self._held.stored[key]), overwrite_input=True))
-        return math.fsum(self._held.sums[key]) / self._held.pixels
+        return self._mean(key, math.fsum(self._held.sums[key]), self._held.pixels)
 
     def per_image(self) -> dict[str, dict[str, float]]:
         """Each metric on each image alone; images without a valid pixel are left out."""
         self._settle()
-        return {key: dict(held) for key, held in self._held.per_image.items()}
+        return {key: dict(self._held.per_image[key]) for key in self._shown}
 
     def notes(self) -> list[str]:
         """The remarks, and how many images had no valid pixel."""

@@ -110,6 +110,7 @@ class Task(ABC):
         needs: Kind of target it reads (see `Sample`).
         supported: Protocols its metrics are defined in.
         protocols: Protocols that are evaluated, the main one first; `follow` sets them for a dataset.
+        metrics: Metrics of every protocol; see `metrics_in` for more.
         requires: Distributions that its numbers depend on: their versions are part of a cell. (Read for tasks
             of other packages; this one's have a version.)
     """
@@ -126,9 +127,19 @@ class Task(ABC):
         self.channels = channels
         self.classes = tuple(classes)
 
-    def follow(self, protocols: Sequence[str]) -> None:
-        """Evaluate in a dataset's protocols, those the task supports; if it supports none, in its own."""
-        self.protocols = tuple(p for p in protocols if p in self.supported) or self.protocols
+    def follow(self, protocols: Sequence[str], more: Sequence[str] = ()) -> None:
+        """Evaluate in a dataset's protocols, those the task supports; if it supports none, in its own.
+
+        Args:
+            protocols: Of the dataset, the main one first.
+            more: Asked for beside them, behind which none of them stands.
+        """
+        mine = tuple(p for p in protocols if p in self.supported) or self.protocols
+        self.protocols = tuple(dict.fromkeys((*mine, *(p for p in more if p in self.supported))))
+
+    def metrics_in(self, protocol: str) -> tuple[MetricInfo, ...]:
+        """The metrics that an evaluation in a protocol gives."""
+        return self.metrics
 
     @abstractmethod
     def activate(self, raw: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ class BinaryTask(Task):
         colours: Of the two classes, 0 first.
     """
 
-    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal")
+    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal", "pascal-rms")
     positive_weight: ClassVar[float | None] = None
     colours: ClassVar[tuple[tuple[int, int, int], tuple[int, int, int]]] = ((40, 60, 90), (255, 215, 80))
 

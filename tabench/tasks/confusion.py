@@ -2,8 +2,9 @@
 
 One matrix is summed over the split. mIoU is the mean over classes of
 tp / (tp + fp + fn) on labelled pixels. A class absent from both prediction and target has no
-IoU: "paper" then has no mIoU (NaN, mean over ALL classes), "pixel" leaves the class out, and "pascal" counts
-it as 0, by tp / max(tp + fp + fn, 1e-8) of the field's code for PASCAL-Context.
+IoU: "paper" and "libmtl" then have no mIoU (NaN, mean over ALL classes), "pixel" leaves the class out, and
+"pascal" and "pascal-rms" count it as 0, by tp / max(tp + fp + fn, 1e-8) of the field's code for
+PASCAL-Context.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ from tabench.tasks.parts import named, names, sorted_by
 from tabench.tasks.pending import Pending, measured_there
 
 Counts = npt.NDArray[np.int64]
+
+ABSENT = {
+    "paper": "mIoU over all classes is undefined",
+    "libmtl": "mIoU over all classes is undefined",
+    "pixel": "mIoU is the mean over the other {others}",
+    "pascal": "each counts as 0 in mIoU",
+    "pascal-rms": "each counts as 0 in mIoU",
+}  # what a class in neither prediction nor target does
 
 
 @dataclass
@@ -49,7 +58,7 @@ class ConfusionEvaluation(Evaluation):
     """Accumulates an exact confusion matrix (integers) and each image's two metrics.
 
     Args:
-        protocol: "paper", "pixel" or "pascal".
+        protocol: A key of `ABSENT`.
         channels: Number of classes.
         classes: Class names for the notes; numbers are used if they are not `channels` many.
         keys: Which of the two metrics are given.
@@ -127,7 +136,8 @@ class ConfusionEvaluation(Evaluation):
         ious = class_ious(self._held.matrix)
         if self.protocol == "pixel":
             return float(np.nanmean(ious))
-        return float(np.mean(np.nan_to_num(ious) if self.protocol == "pascal" else ious))
+        zeroed = self.protocol in ("pascal", "pascal-rms")
+        return float(np.mean(np.nan_to_num(ious) if zeroed else ious))
 
     def per_image(self) -> dict[str, dict[str, float]]:
         """The metrics on each image's own matrix.
@@ -145,11 +155,7 @@ class ConfusionEvaluation(Evaluation):
         absent = [name for name, iou in zip(self._names, ious, strict=True) if iou != iou]
         notes = skipped_note(len(self._held.seen) - self._held.labelled)
         if absent:
-            effect = {
-                "paper": "mIoU over all classes is undefined",
-                "pixel": f"mIoU is the mean over the other {len(self._names) - len(absent)}",
-                "pascal": "each counts as 0 in mIoU",
-            }[self.protocol]
+            effect = ABSENT[self.protocol].format(others=len(self._names) - len(absent))
             notes.append(
                 f"{len(absent)} of {len(self._names)} classes absent from prediction and target "
                 f"({', '.join(absent)}): {effect}"

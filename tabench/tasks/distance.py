@@ -22,6 +22,7 @@ class Distance(Task):
         remarks: Notes that go with every evaluation.
     """
 
+    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "libmtl")
     shown: ClassVar[tuple[float, float]]
     remarks: ClassVar[tuple[str, ...]] = ()
 

@@ -13,4 +13,5 @@ class HumanParts(Segmentation):
 
     name: ClassVar[str] = "human_parts"
     needs: ClassVar[str] = "parts"
+    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal", "pascal-rms")
     metrics: ClassVar[tuple[MetricInfo, ...]] = (MetricInfo("miou", "mIoU", "%", "higher"),)

@@ -15,6 +15,11 @@ from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task, in_single
 from tabench.tasks.colours import normal_colours
 
 EPSILON = 1e-6  # length of a raw vector below which its gradient grows no further
+RMS = MetricInfo("rms", "RMS angle", "deg", "lower")
+CALLED_RMSE = (
+    "MTLoRA, and papers that compare with it, print the mean angle under the name “rmse”; the root of the "
+    "mean square, in Vandenhende's code, is another number (protocol “pascal-rms”)"
+)
 THRESHOLDS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}  # degrees
 
 
@@ -23,7 +28,7 @@ class Normals(Task):
 
     name: ClassVar[str] = "normals"
     needs: ClassVar[str] = "normal"
-    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal")
+    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal", "libmtl", "pascal-rms")
     metrics: ClassVar[tuple[MetricInfo, ...]] = (
         MetricInfo("mean", "Mean angle", "deg", "lower"),
         MetricInfo("median", "Median angle", "deg", "lower"),
@@ -31,6 +36,10 @@ class Normals(Task):
         MetricInfo("within_22", "Within 22.5°", "%", "higher"),
         MetricInfo("within_30", "Within 30°", "%", "higher"),
     )
+
+    def metrics_in(self, protocol: str) -> tuple[MetricInfo, ...]:
+        """See `Task.metrics_in`; "pascal-rms" has the root mean square too."""
+        return (*self.metrics, RMS) if protocol == "pascal-rms" else self.metrics
 
     def activate(self, raw: Tensor) -> Tensor:
         """Raw channels (B, 3, H, W) scaled to unit length; see `unit`."""
@@ -47,10 +56,11 @@ class Normals(Task):
         return (1 - dot).where(valid, 0.0).sum() / valid.sum().clamp(min=1)
 
     def evaluation(self, protocol: str) -> Evaluation:
-        """Angles in degrees: mean, median, share (%) strictly below each threshold."""
-        kind = _PascalAngles if protocol == "pascal" else PixelAverage
-        keys = [metric.key for metric in self.metrics]
-        return kind(protocol, _angle_values, keys, ("median",), there=_angles_there)
+        """Angles in degrees: mean, median, share (%) strictly below each threshold; see `metrics_in`."""
+        kind = _PascalAngles if protocol.startswith("pascal") else PixelAverage
+        keys = [metric.key for metric in (*self.metrics, RMS)]
+        shown = [metric.key for metric in self.metrics_in(protocol)]
+        return kind(protocol, _angle_values, keys, ("median",), (RMS.key,), shown, there=_angles_there)
 
     def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
         """(n + 1) / 2 as red, green, blue."""
@@ -90,7 +100,7 @@ def unit(raw: Tensor) -> Tensor:
 class _PascalAngles(PixelAverage):
     def notes(self) -> list[str]:
         """As ever, and what the field calls the mean angle."""
-        return [*super().notes(), "papers on PASCAL-Context print the mean angle under the name “rmse”"]
+        return [*super().notes(), CALLED_RMSE]
 
 
 def angles(prediction: Values, target: Values) -> Values:
@@ -106,11 +116,11 @@ def angles(prediction: Values, target: Values) -> Values:
 def _angle_values(prediction: Values, target: Values) -> dict[str, Values]:
     angle = angles(prediction, target)[valid_pixels(target)]
     within = {key: 100 * (angle < limit).astype(np.float64) for key, limit in THRESHOLDS.items()}
-    return {"mean": angle, "median": angle, **within}
+    return {"mean": angle, "median": angle, **within, "rms": angle**2}
 
 
 def _angles_there(prediction: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """`_angle_values` of a batch on its device."""
     angle = (prediction * target).sum(dim=1).clamp(-1, 1).arccos().rad2deg()
     within = {key: 100 * (angle < limit).double() for key, limit in THRESHOLDS.items()}
-    return {"mean": angle, "median": angle, **within}, valid_there(target)
+    return {"mean": angle, "median": angle, **within, "rms": angle.square()}, valid_there(target)

@@ -17,9 +17,9 @@ THRESHOLDS = tuple(float(t) for t in np.linspace(0.2, 0.9, 15))
 class Saliency(BinaryTask):
     """Is the pixel salient; one sigmoid channel.
 
-    The field's convention (Vandenhende, MTLoRA): in "pascal" and "paper" the Jaccard index is averaged over
-    images at each of 15 thresholds and the largest average is printed as mIoU; "pixel" takes the index over
-    all pixels.
+    The field's convention (Vandenhende, MTLoRA): in all protocols but "pixel" the Jaccard index is averaged
+    over images at each of 15 thresholds and the largest average is printed as mIoU; "pixel" takes the index
+    over all pixels.
     """
 
     name: ClassVar[str] = "saliency"

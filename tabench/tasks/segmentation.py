@@ -20,7 +20,7 @@ class Segmentation(Task):
 
     name: ClassVar[str] = "segmentation"
     needs: ClassVar[str] = "label"
-    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal")
+    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal", "libmtl", "pascal-rms")
     metrics: ClassVar[tuple[MetricInfo, ...]] = (
         MetricInfo("miou", "mIoU", "%", "higher"),
         MetricInfo("pacc", "Pixel acc.", "%", "higher"),

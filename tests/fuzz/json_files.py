@@ -196,8 +196,8 @@ def _fingerprint(path: Path) -> object:
 def _weights(path: Path) -> object:
     import hashlib
 
-    from tabench.runs.cache import cache_root
     from tabench.runs.weights import Weights
+    from tabench.store.cache import cache_root
 
     weights = path.parent / "w.safetensors"
     weights.write_bytes(b"1")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from commands import call, call_json, options, start, wait_for
+from patience import output_of
 from tiny_run import write_weights
 
 from tabench.cli import main
@@ -102,14 +103,19 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = options("broken", "--select=method=lora-hps,frozen")
-    code, ran = call_json(capsys, "run", *broken, "--set=methods.lora-hps.dropout=1.5", "--threads=1")
-    assert code == 1
+    how = ["--set=methods.lora-hps.dropout=1.5", "--threads=1", "--executor=inline", "--debug", "--json"]
+    capsys.readouterr()
+    assert call("run", *broken, *how) == 1
+    printed = capsys.readouterr()
+    ran = json.loads(printed.out)
+    assert "lora-hps s0: Traceback (most recent call last):" in printed.err
+    assert "SpecError: method.params.dropout: dropout must be" in printed.err
     assert [(o["state"], o["kind"]) for o in ran["outcomes"]] == [("failed", "spec"), ("done", "")]
     assert "dropout" in ran["outcomes"][0]["message"]
     failure = json.loads((home / "broken" / "nyuv2" / ran["cells"][0]["id"] / "failure.json").read_text())
     assert failure["kind"] == "spec"
     assert "Traceback" in failure["traceback"]
-    _, plan = call_json(capsys, "plan", *broken, "--set=methods.lora-hps.dropout=1.5")
+    _, plan = call_json(capsys, "plan", *broken)
     assert plan["cells"][0]["why"].startswith("failed before (spec)")
     _, status = call_json(capsys, "status", "nyuv2", "--results=broken")
     assert status["counts"] == {"failed": 1, "done": 1, "pending": 5}
@@ -135,9 +141,9 @@ def test_a_killed_run_and_a_stopped_run_end_in_the_same_record(
     process = start("run", *words("killed"), *how)
     wait_for(process, home / "killed", "resume")
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output.decode()
-    assert b"to resume" in output
+    output = output_of(process)
+    assert process.returncode == 130, output
+    assert "to resume" in output
 
     _, plan = call_json(capsys, "plan", *words("killed"))
     assert plan["cells"][0]["why"].startswith("resumes: ")
@@ -157,7 +163,9 @@ def test_a_killed_run_and_a_stopped_run_end_in_the_same_record(
         (["plan", "missing.toml"], ["missing.toml", "no such experiment file"]),
         (["run", *options("x", "--set=train.epoch=2")], ["train.epoch", "epochs"]),
         (["run", *options("x", "--executor=slrum")], ["unknown executor 'slrum'"]),
-        (["run", *options("x", "--device=tpu0")], ["unknown device 'tpu0'"]),
+        (["run", *options("x", "--device=mps")], ["--device: cells do not run on a device 'mps'", "cuda:1"]),
+        (["plan", *options("x", "--device=cuda:x")], ["cells do not run on a device 'cuda:x'"]),
+        (["run", *options("x", "--device=cuda:99")], ["'cuda:99' asked for", "CUDA device(s) found"]),
         (["describe", "ta-lorra"], ["did you mean 'ta-lora'?"]),
         (["describe", "ta-lora", "--channels=13;1"], ["is not a list of numbers"]),
         (["describe", "ta-lora", "--channels=a=13,a=1"], ["is not a list of numbers"]),

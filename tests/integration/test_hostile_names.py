@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hostile_names import NAMES, write_hostile
+from patience import PATIENCE
 
 from tabench.cli import main
 from tabench.report.site import render
@@ -96,7 +97,7 @@ def test_a_browser_runs_nothing(site: Path, tmp_path: Path) -> None:
         options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
         options += [f"--user-data-dir={tmp_path / path.stem}", "--virtual-time-budget=2000", "--dump-dom"]
         done = subprocess.run(
-            ["chromium", *options, path.as_uri()], capture_output=True, text=True, timeout=120
+            ["chromium", *options, path.as_uri()], capture_output=True, text=True, timeout=PATIENCE
         )
         title = re.search(r"<title>(.*?)</title>", done.stdout, re.S)
         assert title is not None
@@ -118,7 +119,7 @@ def test_latex_sets_them_without_an_error(site: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", f"-output-directory={tmp_path}",
          "preview.tex"],
-        cwd=site / "out" / "tables", capture_output=True, timeout=240,
+        cwd=site / "out" / "tables", capture_output=True, timeout=PATIENCE,
     )  # fmt: skip
     log = (tmp_path / "preview.log").read_text(encoding="latin1")
     assert not re.findall(r"^! .*", log, re.M)

@@ -47,11 +47,12 @@ def found(cell: Cell, results: Path) -> Source | str:
     ("method", "old", "new", "version"),
     [
         ("ta-lora", {"evaluation__every": 1}, {"evaluation__every": 1, "evaluation__pictures": 2}, 1),
-        ("lora-stl", {"evaluation__every": 1}, {"evaluation__protocols": {"depth": 2}}, 2),
+        ("lora-stl", {"evaluation__every": 1},
+         {"evaluation__protocols": {"depth": 2}, "evaluation__more_protocols": ("libmtl",)}, 2),
         ("lora-stl", {"evaluation__every": 1, **BEST},
          {"evaluation__every": 1, "evaluation__pictures": 0, **BEST}, 1),
     ],
-    ids=["pictures", "newer-protocol", "best-val"],
+    ids=["pictures", "newer-and-more-protocols", "best-val"],
 )  # fmt: skip
 def test_the_record_is_the_one_of_a_fresh_run(
     method: str, old: dict[str, Any], new: dict[str, Any], version: int,
@@ -76,6 +77,9 @@ def test_the_record_is_the_one_of_a_fresh_run(
     for picture in fresh.pictures.glob("*"):
         assert (folder.pictures / picture.name).read_bytes() == picture.read_bytes()
 
+    told = {metric["protocol"] for metric in read_json(folder.record)["metrics"]}
+    assert told == {"paper", "pixel", *cell.evaluation.more_protocols}
+
     facts, before = read_json(folder.run), read_json(CellFolder(tmp_path / "kept", "nyuv2", first.id).run)
     assert facts["weights_from"] == first.id
     assert facts["wall_s"] >= before["wall_s"] - 0.1, "the time of the training counts"
@@ -95,6 +99,7 @@ def test_what_would_not_be_the_same_is_refused(inputs: tuple[Path, Path], tmp_pa
 
     assert "were not kept (run it with --keep-weights)" in reason(evaluation__pictures=2)
     assert "curve over training is of another protocol" in reason(evaluation__protocols={"depth": 2})
+    assert "curve over training is of another protocol" in reason(evaluation__more_protocols=("libmtl",))
     assert "curve over training is of another protocol or interval" in reason(evaluation__every=2)
     assert "selected by another rule" in reason(**BEST)
     assert "no finished cell differs from it in the evaluation alone" in reason(train__lr=0.5)

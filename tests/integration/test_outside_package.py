@@ -67,6 +67,7 @@ def test_an_installed_method_is_listed_with_its_package(tmp_path: Path, site: Pa
     entries = printed(tabench(tmp_path, "list", "methods", "--json", site=site))
     sources = {entry["name"]: entry["source"] for entry in entries}
     assert sources["bias-only"] == "my-package"
+    assert {e["summary"] for e in entries if e["name"] == "bias-only"} == {"What my-package adds"}
     assert {source for name, source in sources.items() if name != "bias-only"} == {"tabench"}
 
 
@@ -107,16 +108,20 @@ def test_a_name_that_is_taken_is_a_clear_error(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("code", "word"),
-    [("import nothing_of_this_name", "nothing_of_this_name"), ("1 / 0", "division"), ("", "no attribute")],
-)
-def test_a_broken_package_is_named(tmp_path: Path, code: str, word: str) -> None:
-    points = {"tabench.methods": {"broken": "broken.method:METHOD"}}
-    install(tmp_path / "site", "broken-package", "broken.method", code, points)
-    done = tabench(tmp_path, "describe", "broken", site=tmp_path / "site")
-    assert done.returncode == 2
-    for part in ("error: method 'broken' cannot be loaded", word, "fix the package 'broken-package'"):
-        assert part in done.stderr.replace("\n", " ")
-    assert "Traceback" not in done.stderr
-    assert tabench(tmp_path, "list", "methods", site=tmp_path / "site").returncode == 0
+def test_a_broken_package_is_named(tmp_path: Path) -> None:
+    broken = {
+        "absent": ("import nothing_of_this_name", "nothing_of_this_name"),
+        "wrong": ("1 / 0", "division"),
+        "empty": ("", "no attribute"),
+    }
+    for name, (code, _) in broken.items():
+        points = {"tabench.methods": {name: f"{name}_package.method:METHOD"}}
+        install(tmp_path / "site", f"{name}-package", f"{name}_package.method", code, points)
+    done = tabench(tmp_path, "list", "methods", "--json", site=tmp_path / "site")
+    assert broken.keys() <= {entry["name"] for entry in printed(done)}
+    for name, (_, word) in broken.items():
+        done = tabench(tmp_path, "plan", "nyuv2", f'--set=axes.methods=["{name}"]', site=tmp_path / "site")
+        assert done.returncode == 2
+        for part in (f"error: method '{name}' cannot be loaded", word, f"fix the package '{name}-package'"):
+            assert part in done.stderr.replace("\n", " ")
+        assert "Traceback" not in done.stderr

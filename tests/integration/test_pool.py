@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
+import threading
 from pathlib import Path
 
+import pretending
 import pytest
-from commands import call, events, options, start, wait_for
+from commands import all_gone, call, events, options, start, wait_for
+from patience import output_of, until
 from tiny_run import make_cell
 
-from tabench.runs.executor import Job, Options
+from tabench.runs import pool, retrying
+from tabench.runs.executor import Event, Job, Options
 from tabench.runs.pool import worker_places, worthwhile
 from tabench.runs.retrying import RETRIES
-from tabench.store.holder import alive
+from tabench.store.layout import CellFolder
 
+NO_PAUSES = "import tabench.runs.retrying as retrying; retrying.PAUSES = (0.0, 0.0)"
 METHODS = "--select=method=lora-hps,lora-stl,frozen"
 
 
@@ -41,22 +45,12 @@ def cell_processes(pid: int) -> list[int]:
     return [c for c in children(pid) if b"resource_tracker" not in Path(f"/proc/{c}/cmdline").read_bytes()]
 
 
-def gone(pids: list[int]) -> bool:
-    """Whether all of them end; dead ones that nobody waits for count."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not any(alive(pid) for pid in pids):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.mark.long
 def test_a_pool_that_is_killed_in_every_way_ends_in_the_records_of_an_inline_run() -> None:
     assert call("run", *words("inline"), "--executor=inline") == 0
-    pool = ["run", *words("pool"), "--executor=pool", "--workers=2"]
+    how = ["run", *words("pool"), "--executor=pool", "--workers=2"]
 
-    process = start(*pool)
+    process = start(*how)
     wait_for(process, Path("pool"), "checkpoint")
     for victim in cell_processes(process.pid):  # the one with a checkpoint among them: its cell resumes
         os.kill(victim, signal.SIGKILL)
@@ -64,47 +58,71 @@ def test_a_pool_that_is_killed_in_every_way_ends_in_the_records_of_an_inline_run
     workers = cell_processes(process.pid)
     process.kill()  # the parent: nothing of it may go on unseen
     process.communicate()
-    assert gone(workers)
+    all_gone(workers)
 
     resumed = events(Path("pool"), "resume")
-    process = start(*pool)
+    process = start(*how)
     wait_for(process, Path("pool"), "resume", resumed + 1)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode in (0, 130), output.decode()
+    output = output_of(process)
+    assert process.returncode in (0, 130), output
 
-    assert call(*pool) == 0
+    assert call(*how) == 0
     assert len(records("pool")) == 3
     assert records("pool") == records("inline")
 
 
 @pytest.mark.slow
-def test_a_cell_whose_process_dies_again_and_again_fails_alone() -> None:
-    process = start("run", *words("pool"), "--executor=pool", "--workers=1")
-    for times in range(RETRIES + 1):
-        wait_for(process, Path("pool"), "resume" if times else "checkpoint", times or 1)
-        marked = [path.parent for path in Path("pool").glob("nyuv2/*/claim.json")]
-        os.kill(cell_processes(process.pid)[0], signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 1, output.decode()
+def test_a_process_that_is_killed_or_stopped_by_others_does_not_end_the_run() -> None:
+    asked = options("pool", "--select=method=lora-hps,frozen", "--set=train.max_steps=12", "--threads=1")
+    how = ("--checkpoint-every=0", "--executor=pool", "--workers=1")
+    process = start("run", *asked, *how, first=NO_PAUSES)
+    wait_for(process, Path("pool"), "checkpoint")
+    os.kill(cell_processes(process.pid)[0], signal.SIGKILL)
+    wait_for(process, Path("pool"), "resume")
+    os.kill(cell_processes(process.pid)[0], signal.SIGTERM)
+    output = output_of(process)
+    assert process.returncode == 0, output
     assert len(records("pool")) == 2
-    failure = json.loads((marked[0] / "failure.json").read_text())
+    runs = [json.loads(path.read_text()) for path in Path("pool").glob("nyuv2/*/run.json")]
+    kinds = [retry["kind"] for run in runs for retry in run.get("retries", [])]
+    assert kinds == ["infrastructure", "interrupted"]
+    assert events(Path("pool"), "resume") == 2
+
+
+def test_a_cell_whose_process_dies_again_and_again_fails_alone(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_work", pretending.work)
+    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))
+    cells = [make_cell("frozen").model_copy(update={"seed": seed}) for seed in range(3)]
+    jobs = [Job("nyuv2", cell, cell.label, place, place) for cell in cells]
+    folder = CellFolder(place, "nyuv2", cells[0].id)
+
+    def begun() -> list[int]:
+        return [event["pid"] for event in folder.read_journal() if event["event"] == "start"]
+
+    def kill_it() -> None:
+        for times in range(1, RETRIES + 2):
+            until(lambda times=times: len(begun()) == times, f"try {times}")
+            os.kill(begun()[-1], signal.SIGKILL)
+
+    told: list[Event] = []
+    killer = threading.Thread(target=kill_it)
+    killer.start()
+    outcomes = pool.PoolExecutor().run(jobs, Options(place, device="cpu", workers=1), told.append)
+    killer.join()
+    assert [(outcome.state, outcome.kind) for outcome in outcomes] == [
+        ("failed", "infrastructure"),
+        ("done", ""),
+        ("done", ""),
+    ]
+    failure = folder.read_failure()
     assert failure["kind"] == "infrastructure"
     assert "SIGKILL" in failure["message"]
     assert failure["attempt"] == RETRIES + 1
-    assert events(Path("pool"), "retry") == RETRIES
-
-
-@pytest.mark.slow
-def test_a_process_that_others_stop_does_not_end_the_run() -> None:
-    process = start("run", *words("pool"), "--executor=pool", "--workers=1")
-    wait_for(process, Path("pool"), "checkpoint")
-    os.kill(cell_processes(process.pid)[0], signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output.decode()
-    assert len(records("pool")) == 3
-    runs = [json.loads(path.read_text()) for path in Path("pool").glob("nyuv2/*/run.json")]
-    assert [retry["kind"] for run in runs for retry in run.get("retries", [])] == ["interrupted"]
+    assert [event.kind for event in told] == ["retry"] * RETRIES + ["failed"]
+    assert not folder.claim.exists()
 
 
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

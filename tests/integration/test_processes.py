@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from commands import call, events, options, start, wait_for
+from commands import all_gone, call, events, options, start, wait_for
+from patience import output_of
 from tiny_run import make_cell, write_scenes
 
 from tabench.runs.cell_run import run_cell
@@ -18,7 +18,6 @@ from tabench.runs.executor import Event, Job, Options
 from tabench.runs.inline import InlineExecutor
 from tabench.runs.reuse import Source, put_weights
 from tabench.store.encoding import read_json
-from tabench.store.holder import alive
 from tabench.store.layout import CellFolder
 from tabench.store.record import load_record
 
@@ -55,22 +54,13 @@ def process_of(process: subprocess.Popen[bytes], rank: int) -> int:
     return next(pid for pid, held in descendants(process.pid).items() if held == str(rank))
 
 
-def gone(pids: list[int]) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not any(alive(pid) for pid in pids):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.mark.long
 def test_a_cell_goes_through_one_process_two_that_are_killed_and_one_again() -> None:
     assert call(*words("whole", 1)) == 0
     process = start(*words("parts", 1))
     wait_for(process, Path("parts"), "checkpoint")
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    output_of(process)
     assert process.returncode == 130
 
     process = start(*words("parts", 2))
@@ -83,9 +73,9 @@ def test_a_cell_goes_through_one_process_two_that_are_killed_and_one_again() -> 
     wait_for(process, Path("parts"), "resume", 3)
     everyone = list(descendants(process.pid))
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output.decode()
-    assert gone(everyone)
+    output = output_of(process)
+    assert process.returncode == 130, output
+    all_gone(everyone)
 
     (journal,) = Path("parts").glob("nyuv2/*/journal.jsonl")
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
@@ -116,12 +106,12 @@ def test_two_processes_end_with_the_worker_that_is_killed_and_with_the_command()
     worker = next(pid for pid in everyone if len(descendants(pid)) >= 3)  # torchrun and both processes
     below = list(descendants(worker))
     os.kill(worker, signal.SIGKILL)
-    assert gone([worker, *below])
+    all_gone([worker, *below])
     wait_for(process, Path("parts"), "resume")
     everyone = descendants(process.pid)
     process.kill()
     process.communicate()
-    assert gone(list(everyone))
+    all_gone(list(everyone))
 
 
 @pytest.mark.slow

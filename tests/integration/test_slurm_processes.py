@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import call, events, options, start, wait_for
+from patience import output_of, until
 
 from tabench.runs.slurm.queue import command, queued_cells
 
@@ -26,13 +27,6 @@ def _calm_queue(place: Path) -> Iterator[None]:
     yield
     if PLACE.is_dir() and queued_cells(PLACE):
         call("cancel", "nyuv2", "--results=shared")
-
-
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def state() -> str:
@@ -58,8 +52,8 @@ def test_processes_that_share_a_cell_stop_together_and_are_queued_again() -> Non
         time.sleep(3)  # a node takes a credential of the second in which a job was revoked for a revoked one
         command(["scontrol", "update", f"JobId={queued.element}", "StartTime=now"])
         wait_for(process, Path("shared"), "resume", times)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output.decode()
+    output = output_of(process)
+    assert process.returncode == 0, output
     (run,) = Path("shared").glob("nyuv2/*/run.json")
     facts = json.loads(run.read_text())
     assert (facts["processes"], facts["threads"], facts["attempts"]) == (2, 1, 3)

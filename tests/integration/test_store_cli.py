@@ -6,8 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pretending
 import pytest
 from commands import call, call_json, options
+
+from tabench.runs import pool
 
 DIVERGES = "--set=train.lr=1e30"
 
@@ -23,6 +26,9 @@ def words(results: str, methods: str, *more: str) -> list[str]:
 def test_a_run_stops_at_a_failure_and_the_same_command_goes_on(
     executor: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(
+        pool, "_work", pretending.work
+    )  # the pool's processes, as they are, are tested elsewhere
     asked = words("results", "lora-hps,lora-stl", f"--executor={executor}", "--workers=1", DIVERGES)
     code, ran = call_json(capsys, "run", *asked, "--on-error=stop")
     assert code == 1

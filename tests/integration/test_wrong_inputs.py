@@ -117,6 +117,13 @@ def test_a_typing_error_in_an_experiment_file(
         assert part in message
 
 
+def test_a_protocol_that_no_task_has(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*FROZEN, RECIPE, "--checkpoint=nano.safetensors", '--set=evaluation.more_protocols=["libmlt"]']
+    message = refused(capsys, "plan", str(EXPERIMENT), *words)
+    assert "evaluation.more_protocols: no task of this experiment has a protocol 'libmlt'" in message
+    assert "did you mean 'libmtl'?" in message
+
+
 def test_an_unknown_profile(capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(capsys, "run", str(EXPERIMENT), "--profile=papr")
     assert "unknown profile 'papr'" in message

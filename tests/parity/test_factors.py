@@ -207,3 +207,64 @@ def test_cp_recovers_a_known_low_rank_update() -> None:
     found = CPFactors(7, 9, 3, 2).double()
     found.from_dense(update)
     assert (found.dense() - update).norm() / update.norm() < 1e-6
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["fp64", "fp32"])
+def test_cp_of_an_overlarge_rank_is_exact_from_every_seed(dtype: torch.dtype) -> None:
+    for seed in range(20):
+        torch.manual_seed(seed)
+        update = torch.randn(5, 6, 3, dtype=dtype)
+        for rank in (40, 15):  # 15 = min(dk, dT, kT) terms are enough for any update of this shape
+            found = CPFactors(5, 6, 3, rank).to(dtype)
+            left = found.from_dense(update)
+            assert left <= TOLERANCE[dtype]
+            assert (found.dense() - update).detach().norm() / update.norm() <= TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize(("d", "k", "tasks", "rank"), [(7, 9, 3, 4), (8, 12, 4, 6), (3, 12, 9, 5)])
+def test_cp_of_a_known_update_is_exact_where_its_columns_are_independent(
+    d: int, k: int, tasks: int, rank: int
+) -> None:
+    for seed in range(5):
+        torch.manual_seed(seed)
+        known = CPFactors(d, k, tasks, rank).double()
+        nn.init.normal_(known.w)
+        update = known.dense().detach()
+        assert CPFactors(d, k, tasks, rank).double().from_dense(update) <= 1e-10
+
+
+def made_of(kind: str, tasks: int) -> CPFactors | TuckerFactors:
+    return CPFactors(4, 6, tasks, 5) if kind == "cp" else TuckerFactors(4, 6, tasks, (3, 3, 2))
+
+
+@pytest.mark.parametrize("kind", ["cp", "tucker"])
+def test_what_is_left_of_an_update_is_told_whatever_its_scale_and_zeros_stay_zeros(kind: str) -> None:
+    for tasks in (1, 2, 3, 8):
+        made = made_of(kind, tasks).double()
+        torch.manual_seed(tasks)
+        update = torch.randn(4, 6, tasks, dtype=torch.float64)
+        left = made.from_dense(update)
+        assert left == pytest.approx(float((made.dense().detach() - update).norm() / update.norm()))
+        assert left < 1
+        for scale in (1e-150, 1e150):
+            assert made.from_dense(scale * update) == pytest.approx(left)
+        assert made.from_dense(torch.zeros_like(update)) == 0
+        assert not made.dense().detach().any()
+        assert all(parameter.isfinite().all() for parameter in made.parameters())
+
+
+@pytest.mark.parametrize("kind", ["cp", "tucker"])
+def test_what_is_no_update_is_refused_and_changes_nothing(kind: str) -> None:
+    made = made_of(kind, 3)
+    before = [parameter.detach().clone() for parameter in made.parameters()]
+    update = torch.randn(4, 6, 3)
+    with pytest.raises(TypeError, match=r"real numbers, not torch\.int64"):
+        made.from_dense(update.long())
+    with pytest.raises(ValueError, match=r"\(4, 6, 3\), not \(6, 4, 3\)"):
+        made.from_dense(update.transpose(0, 1))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        made.from_dense(update / 0)
+    with pytest.raises(ValueError, match=r"cannot be kept as factors of torch\.float32"):
+        made.from_dense(update.double() * 1e60)
+    for parameter, old in zip(made.parameters(), before, strict=True):
+        assert torch.equal(parameter, old)

@@ -101,8 +101,8 @@ def test_a_converted_file_gives_the_outputs_of_that_layout(
     torch.save(state, tmp_path / "trained.pth")
     save_file(sam.state_dict(), tmp_path / "sam_vit_nano.safetensors")
     code, facts = call_json(
-        capsys, "convert", f"{tmp_path}/trained.pth", "--backbone=sam_vit_nano", f"--targets={targets}",
-        f"--checkpoint={tmp_path}",
+        capsys, "convert", "released", f"{tmp_path}/trained.pth", "--backbone=sam_vit_nano",
+        f"--targets={targets}", f"--checkpoint={tmp_path}",
         "--channels=segmentation=13,depth=1,normals=3", f"--out={tmp_path}/w.safetensors",
     )  # fmt: skip
     assert code == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pascal_folder
-import scipy.io
+from mat_files import save_mat
 from PIL import Image
 
 NAMES = ["wall", "floor", "chair", "toaster", "ceiling"]  # stand for the 894
@@ -70,12 +70,12 @@ def cells(words):
 
 def write_class_map(path: Path, **change) -> Path:
     variables = {"mapClass": np.array([TO_40], dtype="u1"), "allClassName": cells(NAMES), **change}
-    scipy.io.savemat(path, {name: value for name, value in variables.items() if value is not None})
+    save_mat(path, {name: value for name, value in variables.items() if value is not None})
     return path
 
 
 def write_splits(path: Path, train, test) -> Path:
-    scipy.io.savemat(path, {"trainNdxs": np.array([train]).T, "testNdxs": np.array([test]).T})
+    save_mat(path, {"trainNdxs": np.array([train]).T, "testNdxs": np.array([test]).T})
     return path
 
 

@@ -31,7 +31,7 @@ def test_a_spent_budget_ends_it_after_the_fewest_rounds() -> None:
     found = alternate({"a": lambda: time.sleep(0.02)}, repeats=9, fewest=2, budget=0.01, device=CPU)
     assert len(found["a"]["wall_s"]) == 2
     assert found["a"]["median_s"] >= 0.02
-    assert found["a"]["cpu_median_s"] < 0.02  # asleep
+    assert found["a"]["cpu_median_s"] < found["a"]["median_s"]  # asleep
 
 
 def test_a_way_without_memory_is_told_and_the_others_go_on() -> None:

@@ -60,6 +60,7 @@ def test_a_whole_number_is_the_same_learning_rate() -> None:
         ("dataset.fingerprint", "g"),
         ("backbone.checkpoint", "d"),
         ("evaluation.protocols", {"depth": 2}),
+        ("evaluation.more_protocols", ["libmtl"]),
     ],
 )
 def test_every_part_is_in_the_id(path: str, value: object) -> None:

@@ -93,7 +93,7 @@ def damaged(state: dict[str, Tensor], how: str) -> object:
     if how == "shape":
         return {**state, key: torch.zeros(1, 2)}
     if how == "nested":
-        return {"model": state}
+        return {"epoch": 3, "model": {"encoder.weight": torch.zeros(1)}}
     return torch.zeros(3)
 
 
@@ -103,8 +103,8 @@ def damaged(state: dict[str, Tensor], how: str) -> object:
         ("missing", ["misses 1 keys", "image_encoder.neck.0.weight"]),
         ("unknown", ["unknown 1 keys", "extra.weight"]),
         ("shape", ["image_encoder.neck.0.weight", "(1, 2)", "(16, 8, 1, 1)"]),
-        ("nested", ["no plain state dict"]),
-        ("tensor", ["no plain state dict"]),
+        ("nested", ["no state dict of SAM", "'epoch', 'model'", "'model' holds 'encoder.weight'"]),
+        ("tensor", ["no state dict of SAM, but a Tensor"]),
     ],
 )
 def test_wrong_content_is_named(how: str, words: list[str], state: dict[str, Tensor], tmp_path: Path) -> None:

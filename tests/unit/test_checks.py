@@ -167,7 +167,8 @@ def run(root: Path, folder: Path, seen: list[Event], stop: bool = False) -> Cell
     """A run of a cell on a folder in NYUv2's layout, stopped at its first step if asked to."""
     write_weights(folder / "nano.safetensors")
     cell = make_cell("frozen")
-    cell = cell.model_copy(update={"dataset": cell.dataset.model_copy(update={"name": "nyuv2"})})
+    read = {"name": "nyuv2", "fingerprint": NYUV2.fingerprint(root)}
+    cell = cell.model_copy(update={"dataset": cell.dataset.model_copy(update=read)})
     job = Job("x", cell, cell.label, root, folder / "nano.safetensors")
     run_cell(job, Options(folder / "results", "cpu", threads=1, pack=False), seen.append, lambda: stop)
     return CellFolder(folder / "results", "x", cell.id)
@@ -186,6 +187,7 @@ def test_a_run_tells_and_keeps_what_is_odd(nyu: Path, tmp_path: Path) -> None:
     seen: list[Event] = []
     for _ in range(2):  # an attempt does not add to what the one before it said
         kept = json.loads(run(nyu, tmp_path, seen, stop=True).run.read_text())["warnings"]
-        assert len(kept) == 1
-        assert kept[0].startswith("train: depth up to 7")
+        assert kept[:2] == NYUV2.notes(nyu)
+        assert len(kept) == 3
+        assert kept[2].startswith("train: depth up to 7")
     assert [event.facts["message"] for event in seen if event.kind == "warning"] == kept * 2

@@ -3,40 +3,24 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from patience import until
+from racing import line, race, start
 
 from tabench.errors import StoreError
 from tabench.store.claim import Claim, ClaimedError, is_live
 from tabench.store.holder import SILENT_SECONDS, Holder
 
 HOLD = """
-import pathlib, sys, time
+import pathlib, sys
 from tabench.store.claim import Claim
 with Claim(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()  # until it is killed
 """
-RACE = """
-import pathlib, sys, time
-from tabench.store.claim import Claim, ClaimedError
-while time.time() < float(sys.argv[2]):
-    pass
-try:
-    with Claim(pathlib.Path(sys.argv[1])):
-        time.sleep(1.0)
-    print("won")
-except ClaimedError:
-    print("lost")
-"""
-
-
-def start(code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
 
 
 def test_a_claim_is_held_and_given_back(tmp_path: Path) -> None:
@@ -60,8 +44,7 @@ def test_a_claim_is_given_back_after_an_error(tmp_path: Path) -> None:
 def test_a_killed_process_loses_its_claim(tmp_path: Path) -> None:
     path = tmp_path / "claim.json"
     with start(HOLD, str(path)) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
+        assert line(process) == "held"
         assert is_live(path)
         with pytest.raises(ClaimedError, match=f"process {process.pid}"), Claim(path):
             pass
@@ -73,11 +56,8 @@ def test_a_killed_process_loses_its_claim(tmp_path: Path) -> None:
 
 
 def test_a_dead_process_that_nobody_waits_for_holds_nothing(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "claim.json")], stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
+    process = start(HOLD, str(tmp_path / "claim.json"))
+    assert line(process) == "held"
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and stays in the table
     assert not is_live(tmp_path / "claim.json")
@@ -104,18 +84,13 @@ def test_the_heartbeat_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "claim.json"
     with Claim(path):
         os.utime(path, (0, 0))
-        deadline = time.time() + 5
-        while path.stat().st_mtime == 0 and time.time() < deadline:
-            time.sleep(0.01)
-        assert path.stat().st_mtime > 0
+        until(lambda: path.stat().st_mtime > 0, "a beat")
 
 
 def test_one_process_wins_the_race_for_a_dead_claim(tmp_path: Path) -> None:
     path = tmp_path / "claim.json"
     path.write_text(json.dumps({**Holder.this().to_json(), "started": "1"}))
-    at = str(time.time() + 1.5)
-    racers = [start(RACE, str(path), at) for _ in range(3)]
-    assert sorted(racer.communicate()[0].strip() for racer in racers) == ["lost", "lost", "won"]
+    assert race(path) == ["lost", "lost", "won"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -6,13 +6,12 @@ import errno
 import fcntl
 import json
 import os
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from patience import until
+from racing import race
 
 from tabench.store import claim
 from tabench.store.claim import Claim, ClaimedError, ClaimLostError, is_live
@@ -20,21 +19,11 @@ from tabench.store.holder import SILENT_SECONDS, Holder
 
 ELSEWHERE = replace(Holder.this(), host="elsewhere.invalid")
 # as two machines on NFS: locks do not reach from one to the other
-RACE = """
-import fcntl, pathlib, sys, time
+NO_LOCKS = """
+import fcntl
 def refused(*arguments):
     raise OSError("no locks")
 fcntl.flock = refused
-from tabench.store.claim import Claim, ClaimedError
-while time.time() < float(sys.argv[2]):
-    pass
-try:
-    with Claim(pathlib.Path(sys.argv[1])) as held:
-        time.sleep(1.0)
-        held.check()
-    print("won")
-except ClaimedError:
-    print("lost")
 """
 
 
@@ -56,7 +45,7 @@ def far(request: pytest.FixtureRequest) -> Holder:
 
 
 def test_a_far_holder_lives_as_long_as_it_is_heard(path: Path, far: Holder) -> None:
-    write(path, far, SILENT_SECONDS - 60)
+    write(path, far, SILENT_SECONDS / 2)
     assert is_live(path)
     with pytest.raises(ClaimedError, match=f"process {far.pid} on {far.host}"), Claim(path):
         pass
@@ -86,12 +75,7 @@ def test_the_clock_of_the_one_who_asks_decides_nothing(path: Path, monkeypatch: 
 
 
 def test_one_of_many_takes_a_free_claim_without_locks(path: Path) -> None:
-    at = str(time.time() + 1.5)
-    racers = [
-        subprocess.Popen([sys.executable, "-c", RACE, str(path), at], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    assert sorted(racer.communicate()[0].strip() for racer in racers) == ["lost", "lost", "won"]
+    assert race(path, NO_LOCKS) == ["lost", "lost", "won"]
     assert list(path.parent.iterdir()) == []
 
 
@@ -151,13 +135,14 @@ def test_who_was_taken_for_dead_is_told_before_it_writes(path: Path, monkeypatch
     with Claim(path) as held:
         path.unlink()
         write(path, ELSEWHERE, age=30)
+        written = path.stat().st_mtime
         assert held.held(), "a short silence needs no look"
         held._sure -= held.holder.silence
         assert not held.held()
         with pytest.raises(ClaimLostError, match="another process"):
             held.check()
     assert Holder.from_json(path.read_bytes()) == ELSEWHERE
-    assert time.time() - path.stat().st_mtime > 20, "the other's heart must not be beaten"
+    assert path.stat().st_mtime == written, "the other's heart must not be beaten"
 
 
 def test_a_long_silence_alone_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,17 +151,14 @@ def test_a_long_silence_alone_loses_nothing(path: Path, monkeypatch: pytest.Monk
         os.utime(path, (0, 0))
         held._sure -= held.holder.silence
         held.check()
-        assert time.time() - path.stat().st_mtime < 60, "it has come back, and others must know"
+        assert path.stat().st_mtime > 0, "it has come back, and others must know"
 
 
 def test_a_claim_that_somebody_removed_is_lost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim, "BEATS", SILENT_SECONDS / 0.01)
     with Claim(path) as held:
         path.unlink()
-        deadline = time.monotonic() + 5
-        while held.held() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not held.held()
+        until(lambda: not held.held(), "the loss")
     assert not path.exists()
 
 

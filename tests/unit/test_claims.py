@@ -191,6 +191,23 @@ def test_neighbours_are_read_from_the_same_folder_and_broken_ones_do_not_matter(
     assert "Synthetic" in sheet.caption
 
 
+def test_claims_about_methods_that_the_experiment_does_not_have_are_left_out(demo: Results) -> None:
+    def told(*methods: str) -> list[str]:
+        cells = [cell for cell in demo.cells if demo.family(cell.method) in methods]
+        found = claims(replace(demo, cells=cells), SHIPPED) or []
+        return [item.claim.id for item in found]
+
+    assert told("ta-lora", "lora-hps", "full-hps") == [
+        "beats-lora-hps",
+        "size-independent-of-tasks",
+        "beats-full-hps",
+        "regulariser-helps",
+        "stable-over-ranks",
+    ]
+    assert told("lora-hps", "frozen") == ["adapting-beats-frozen"]
+    assert told("lora-hps", "lora-stl") == []
+
+
 def test_tests_are_told_in_words() -> None:
     assert in_words(make(threshold=-1, fewer=True)) == (
         "Δ_b against LoRA-HPS above −1 %, with fewer trained parameters"

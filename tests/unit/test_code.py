@@ -23,7 +23,7 @@ from tabench.registry import Entry, Registry
 METHOD = "class Method:\n    requires = ()\n\n\nMETHOD = Method()\n"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that modules are imported from; what was imported and read of it is forgotten afterwards."""
     monkeypatch.syspath_prepend(tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,3 +50,18 @@ def test_it_is_busy_if_another_process_has_taken_it(folder: CellFolder) -> None:
     outcome = buried(folder)
     assert (outcome.state, "elsewhere.invalid" in outcome.message) == ("busy", True)
     assert not folder.failure.exists()
+
+
+def test_a_process_ends_with_its_parent_where_the_system_does_not_see_to_it() -> None:
+    """The first process starts a second, which is as on macOS, and dies; the second lets go of its pipe."""
+    child = (
+        "import os, sys, time; from tabench.runs import deaths; sys.platform = 'darwin'; "
+        "deaths.LOOK_SECONDS = 0.01; deaths.die_with(os.getppid()); print('up', flush=True); time.sleep(600)"
+    )
+    code = (
+        "import os, subprocess, sys; "
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE); "
+        "child.stdout.readline(); os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")  # read to its end, which both processes hold

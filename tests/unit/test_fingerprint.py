@@ -1,9 +1,11 @@
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import call
 from nyu_folder import save, write_folder
 
 from tabench.data import fingerprint as module
@@ -16,7 +18,7 @@ from tabench.store import stamps
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "user-cache"))
     monkeypatch.setattr(stamps, "SETTLED_NS", -(10**12))  # the tests' files are younger than two seconds
 
 
@@ -164,8 +166,24 @@ def test_nowhere_to_cache_still_gives_the_fingerprint(tmp_path, monkeypatch):
     (root / CACHE_NAME).unlink()
     (root / CACHE_NAME).mkdir()
     (tmp_path / "blocked").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "blocked"))
+    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "blocked"))
     assert NYUV2.fingerprint(root) == first
+
+
+def test_a_user_without_a_home(tmp_path, monkeypatch, capsys):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    root = write_folder(tmp_path / "data", train=1, val=1)
+    (root / CACHE_NAME).mkdir()  # as on read-only data: the user's cache is next
+    assert call("data", "verify", "nyuv2", f"--root={root}") == 0
+    assert list((tmp_path / "user-cache" / "fingerprints").iterdir())
+    monkeypatch.delenv("TABENCH_CACHE")
+    assert call("data", "verify", "nyuv2", f"--root={root}") == 0
+    assert "fingerprint " in capsys.readouterr().out
+    assert len(Weights(root / "val" / "depth" / "0.npy").sha256) == 64
 
 
 def test_incomplete_folder_is_refused(tmp_path):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -56,3 +58,23 @@ def test_an_impossible_silence_is_refused(text: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TABENCH_SILENCE", text)
     with pytest.raises(SpecError, match="TABENCH_SILENCE"):
         silence()
+
+
+def test_on_macos_the_system_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"sysctl": "2F1A\n", "ps": "Mon Jan  5 10:11:12 2026\n"}
+
+    def answer(words: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, 0, told[words[0]])
+
+    monkeypatch.setattr(holder.sys, "platform", "darwin")
+    monkeypatch.setattr(holder.subprocess, "run", answer)
+    holder._boot.cache_clear()
+    try:
+        this = Holder.this()
+        assert (this.boot, this.started) == ("2F1A", "Mon Jan  5 10:11:12 2026")
+        assert this.near()
+        assert this.runs()
+        told["ps"] = "Mon Jan  5 10:59:00 2026\n"  # its number is another process' now
+        assert not this.runs()
+    finally:
+        holder._boot.cache_clear()

@@ -12,10 +12,11 @@ from tiny_run import make_cell
 
 from tabench.errors import SpecError
 from tabench.runs.executor import Job, Options
-from tabench.runs.launch import check_processes
+from tabench.runs.launch import check_processes, run_job
 from tabench.runs.pool import worker_places
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.torchrun import _cause, _lines
+from tabench.store.layout import CellFolder
 
 HERE = Path("results")
 
@@ -68,6 +69,20 @@ def test_the_command_refuses_before_anything_runs(
     assert not (tmp_path / "none").exists()
 
 
+def test_what_cannot_be_imported_is_the_cells_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a library is missing or broken: the pool's process lives on, and says which."""
+    monkeypatch.setitem(sys.modules, "tabench.runs.cell_run", None)
+    told: list[str] = []
+    (job,) = jobs(2)
+    outcome = run_job(job, Options(tmp_path), lambda event: told.append(event.kind), lambda: False)
+    assert (outcome.state, outcome.kind, told) == ("failed", "unexpected", ["failed"])
+    assert "tabench.runs.cell_run" in outcome.message
+    failure = CellFolder(tmp_path, job.experiment, job.cell.id).read_failure()
+    assert "ModuleNotFoundError: import of tabench.runs.cell_run halted" in failure["traceback"]
+
+
 def test_workers_share_gpus_and_cores_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tabench.runs.pool.usable_cores", lambda: 8)
     monkeypatch.setattr("tabench.runs.pool.gpus_of", lambda device: ["0", "1", "2", "4", "5"])
@@ -99,9 +114,8 @@ def test_a_death_names_the_process_and_how_it_died() -> None:
         "Root Cause (first observed failure):\n[0]:\n  rank      : 3 (local_rank: 3)\n"
         "  exitcode  : {} (pid: 7)\ntorch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
     )
-    assert _cause(report.format(-9), 4) == (
-        "process 3 of 4 died (SIGKILL); SIGKILL often means out of memory"
-    )
+    assert _cause(report.format(-9), 4) == "process 3 of 4 died (SIGKILL, often for want of memory)"
+    assert _cause(report.format(-11), 4) == "process 3 of 4 died (SIGSEGV)"
     assert _cause(report.format(1), 4) == (
         "process 3 of 4 died (exit code 1): ModuleNotFoundError: No module named 'x'"
     )

@@ -7,8 +7,8 @@ import zlib
 import numpy as np
 import pascal_folder as made
 import pytest
+from mat_files import save_mat
 from PIL import Image
-from scipy.io import savemat
 
 from tabench.data.pascal import PASCAL_CONTEXT
 from tabench.data.prepare.pascal_files import read_list
@@ -108,7 +108,7 @@ def test_mat_files_of_wrong_content(root):
         ({"LabelMap": "text"}, "LabelMap of shape"),
         ({"LabelMap": np.full((20, 28), np.nan)}, "whole"),
     ):
-        savemat(context, held)
+        save_mat(context, held)
         refused(root, context, match)
     context.write_bytes(sound)
     for objects, match in (
@@ -123,7 +123,7 @@ def test_mat_files_of_wrong_content(root):
         ({"anno": {"objects": np.array([1.0])}}, "no struct"),
         ({"other": 1}, "no variable 'anno'"),
     ):
-        savemat(parts, held)
+        save_mat(parts, held)
         refused(root, parts, match)
 
 

@@ -3,6 +3,7 @@ import time
 from itertools import count, islice
 
 import pytest
+from patience import until
 
 from tabench.data.prefetch import prefetched
 
@@ -51,9 +52,7 @@ def test_at_most_the_asked_number_is_computed_ahead():
 
     iterator = prefetched(source(), 3)
     next(iterator)
-    deadline = time.monotonic() + 5
-    while len(made) < 5 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.1)
+    until(lambda: len(made) >= 5, "the reading ahead")
+    time.sleep(0.1)  # for more, if it took more than it may
     assert len(made) == 5  # the one taken, three waiting, one that waits for room
     iterator.close()

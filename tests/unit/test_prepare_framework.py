@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PATIENCE
 from prepare_sources import write_city_zips, write_tree, write_zip
 
 from tabench.data.prepare import GUIDES, Request, prepare
@@ -201,7 +202,7 @@ def test_sizes_as_said():
 
 
 def test_threads_keep_the_order_and_run_together():
-    meeting = threading.Barrier(3, timeout=20)
+    meeting = threading.Barrier(3, timeout=PATIENCE)
 
     def work(number):
         if number < 3:

@@ -78,6 +78,25 @@ def test_a_stopped_call_goes_on(tmp_path):
     assert json.loads((tmp_path / "out" / "prepare.json").read_text())["earlier sources"] == []
 
 
+@pytest.mark.parametrize("form", ["archive", "folder"])
+def test_a_file_of_the_right_size_and_other_content_is_written_anew(tmp_path, form):
+    """As a damaged source leaves it, before it is replaced by a whole one."""
+    bad = {"JPEGImages/2008_000002.jpg": b"x" * len(pascal_files()["JPEGImages/2008_000002.jpg"])}
+    good = (
+        write_tree(tmp_path / "in", pascal_files()) if form == "folder" else write_pascal(tmp_path / "in.tgz")
+    )
+
+    def stop(done, total, what):
+        if (tmp_path / "out" / "JPEGImages" / "2008_000002.jpg").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare("pascal_context", Request((good,), tmp_path / "out", progress=stop))
+    write_tree(tmp_path / "out", bad)
+    run(good, tmp_path / "out")
+    assert files_of(tmp_path / "out") == pascal_files()
+
+
 @pytest.mark.parametrize(
     ("gone", "message"),
     [

@@ -16,7 +16,7 @@ import report_fixtures as made
 
 from tabench.errors import StoreError
 from tabench.report import latex, plain
-from tabench.report.frames import Table, results_table
+from tabench.report.frames import Table, protocols_of, results_table
 from tabench.report.reading import read_results
 from tabench.report.scores import deltas
 from tabench.report.site import render
@@ -103,6 +103,21 @@ def test_an_undefined_metric_is_na_with_its_reason_and_takes_delta_with_it(made_
     assert any("class 'books' is absent" in note for note in shown.notes)
     for text in (plain.csv(shown), plain.markdown(shown), latex.latex(shown)):
         assert re.search(r"\bnan\b", text.lower()) is None
+
+
+def test_every_protocol_of_the_runs_has_a_table(made_up_results: Path) -> None:
+    metrics = made.record("ta-lora", 0)["metrics"]
+    paper = [metric for metric in metrics if metric["protocol"] == "paper"]
+    more = [metric | {"protocol": name} for name in ("libmtl", "of a package") for metric in paper]
+    for method in made.METHODS:
+        edit(made_up_results, method, 0, {"metrics": [*more, *metrics]})
+    results = read_results(made_up_results, "nyuv2")
+    assert protocols_of(results) == ["paper", "libmtl", "of a package", "pixel"]
+    shown = results_table(results, "libmtl")
+    assert (shown.name, shown.number) == ("table1_libmtl", "Table 1 (libmtl protocol)")
+    assert shown.entry("ta-lora", "depth.abs_err").text != "n/a"
+    assert any("LibMTL's code" in note for note in shown.notes)
+    assert any("defined by the task" in note for note in results_table(results, "of a package").notes)
 
 
 def test_missing_seeds_are_marked_and_unpaired_seeds_leave_delta(made_up_results: Path) -> None:

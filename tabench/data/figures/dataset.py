@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -10,9 +11,11 @@ from tabench.data.base import Progress, VerifyReport
 from tabench.data.figures.check import differences
 from tabench.data.figures.folder import files_of, image_id, write_figure, write_sets
 from tabench.data.figures.make import GENERATOR
+from tabench.data.listing import is_folder, names_in
 from tabench.data.pascal.dataset import PascalContextDataset, PascalSplit
 from tabench.data.recipe import Recipe
 from tabench.data.synthetic import SyntheticDataset
+from tabench.errors import DataError
 
 
 class FiguresDataset(SyntheticDataset, PascalContextDataset):
@@ -55,7 +58,8 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
     def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
         """Check every file; see `PascalContextDataset.verify`."""
         report = PascalContextDataset.verify(self, root, progress)
-        report.counts = {folder: _images(root, folder) for folder in recipe.counts}
+        with contextlib.suppress(DataError):  # it is among the problems
+            report.counts = {folder: _images(root, folder) for folder in recipe.counts}
         return report
 
     def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
@@ -64,8 +68,14 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
 
 
 def _images(root: Path, folder: str) -> int:
-    """Pictures of a split in a folder."""
-    return sum(1 for _ in files_of(root, image_id(folder, 0))["image"].parent.glob(f"{folder}_*.jpg"))
+    """Pictures of a split in a folder.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    place = files_of(root, image_id(folder, 0))["image"].parent
+    names = names_in(place, hint=FiguresDataset.download) if is_folder(place) else []
+    return sum(name.startswith(f"{folder}_") and name.endswith(".jpg") for name in names)
 
 
 FIGURES = FiguresDataset()

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tabench.data.checks import refuse_impossible
 from tabench.data.layout import KINDS, file_of, planes
+from tabench.data.listing import is_file, is_folder
 from tabench.data.nyuv2 import CLASSES_13, NYUV2
 from tabench.data.prepare import nyu_classes, nyu_file
 from tabench.data.prepare.disk import require_space
@@ -117,8 +118,8 @@ def _labelled_set(request: Request) -> Path:
     if len(request.sources) != 1:
         raise SpecError("nyuv2 has one source", hint=f"give --from once: {nyu_file.NAME} or its folder")
     (source,) = request.sources
-    path = source / nyu_file.NAME if source.is_dir() else source
-    if not path.is_file():
+    path = source / nyu_file.NAME if is_folder(source) else source
+    if not is_file(path):
         raise DataError("no such file", where=str(path), hint=NYU_FILE)
     return path
 

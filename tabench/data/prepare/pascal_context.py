@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,11 +90,10 @@ def _from_archive(request: Request, source: Path) -> Outcome:
         name = _below(contents.top, member.name)
         if name is None or name not in contents.sizes or member.link is not None:
             continue
-        path = root / name
         if not _there(root, name, member.size):
-            outputs[name] = write_file(root, path, member.read())
+            outputs[name] = write_file(root, root / name, member.read())
         else:
-            outputs[name] = existing_file(root, path)
+            outputs[name] = _kept(root, name, member.read)
     for name, target in contents.links.items():  # a link becomes a copy
         outputs[name] = write_file(root, root / name, (root / target).read_bytes())
     return _finish(request, manifest, contents, list(outputs.values()))
@@ -159,8 +159,10 @@ def _from_folder(request: Request, source: Path) -> Outcome:
     manifest = claim(root, manifest, in_place=in_place)
 
     def copy(name: str) -> Output:
-        if in_place or _there(root, name, sizes[name]):
+        if in_place:
             return existing_file(root, root / name)
+        if _there(root, name, sizes[name]):
+            return _kept(root, name, lambda: tree.read(top + name))
         return write_file(root, root / name, tree.read(top + name))
 
     outputs = run_all(
@@ -198,6 +200,19 @@ def _top(names: Mapping[str, int], where: str) -> str:
 
 def _below(top: str, name: str) -> str | None:
     return name.removeprefix(top) if name.startswith(top) else None
+
+
+def _kept(root: Path, name: str, read: Callable[[], bytes]) -> Output:
+    """A file of the right size that is there; one of other content is written anew in an unfinished folder.
+
+    What changed in a complete folder is told by its SHA256SUMS (see `finish`).
+    """
+    output = existing_file(root, root / name)
+    if (root / SUMS).exists():
+        return output
+    data = read()
+    same = hashlib.sha256(data).hexdigest() == output.sha256
+    return output if same else write_file(root, root / name, data)
 
 
 def _there(root: Path, name: str, size: int) -> bool:

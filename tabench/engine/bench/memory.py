@@ -39,10 +39,13 @@ def peak_of(work: Work, device: torch.device) -> dict[str, float | str]:
 
 
 def kept_peak(work: Work, device: torch.device) -> dict[str, float | str]:
-    """`peak_of`, or {"error": ...} where the device has no memory for it."""
+    """`peak_of`, or {"error": ...} where the device has no memory for it or the system does not tell."""
     found: dict[str, float | str] = {}
-    if within_memory(lambda: found.update(peak_of(work, device))):
-        return found
+    try:
+        if within_memory(lambda: found.update(peak_of(work, device))):
+            return found
+    except OSError as error:
+        return {"error": str(error)}
     return {"error": OUT_OF_MEMORY}
 
 

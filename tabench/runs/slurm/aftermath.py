@@ -6,17 +6,19 @@ never came to its cell. It queues the element again, as often as retries are lef
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from tabench.errors import RETRIED_KINDS, TabenchError
+from tabench.runs.deaths import how_it_died
 from tabench.runs.executor import Event, Job, Options, Outcome
 from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
 from tabench.runs.slurm.queue import command
 from tabench.runs.slurm.submission import Submission
+from tabench.store.streams import steady
 
 SAID = 3  # exit code of a task whose cell failed for good, and that has written it down
 
@@ -55,13 +57,10 @@ def _said(job: Job, options: Options, since: int) -> bool:
 
 def _how(code: int) -> str:
     """A shell's exit code in words."""
-    if code <= 128:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(code - 128).name
-    except ValueError:
-        return f"ended with exit code {code}"
-    return f"was killed ({name}{', often for want of memory' if name == 'SIGKILL' else ''})"
+    with contextlib.suppress(ValueError):  # no signal has this number
+        if code > 128:
+            return f"was killed ({how_it_died(128 - code)})"
+    return f"ended with exit code {code}"
 
 
 def _say(event: Event) -> None:
@@ -70,6 +69,7 @@ def _say(event: Event) -> None:
 
 def main(words: list[str]) -> int:
     """Look after the element that Slurm's variables name."""
+    steady()
     try:
         mourn(Submission(Path(words[0])), os.environ, int(words[1]))
     except TabenchError as error:

@@ -29,6 +29,7 @@ from tabench.runs.slurm.queue import SlurmError, command
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission
 from tabench.store.holder import silence
+from tabench.store.streams import steady
 
 LOOK_SECONDS = 5.0  # how often a task looks whether it was cancelled, or its cell is free
 GRACE_FACTS = re.compile(r"\b(JobState|PreemptTime)=(\S+)")
@@ -175,6 +176,7 @@ def _say(event: Event) -> None:
 
 def main(words: list[str]) -> int:
     """Run the element that Slurm's variables name."""
+    steady()
     submission = Submission(Path(words[0]))
     wish = Wish(submission.cancelled)
     wish.listen()
