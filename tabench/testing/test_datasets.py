@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -100,9 +101,11 @@ def test_every_split_opens_and_holds_what_its_tasks_need(dataset: str, folder_of
         for index, image_id in list(enumerate(split.ids))[:READ]:
             sample = split.load(index)
             assert sample.id == image_id
+            assert split.shape(index) in (None, sample.image.shape[1:])
             assert needed <= set(sample.targets)
             check_sample(sample, len(found.class_names))
             check_sample(split.load(index, draw=(0, 3)), len(found.class_names))
+    assert all(isinstance(note, str) for note in found.notes(folder.root))
     train, val = (found.split(folder.root, name).ids for name in ("train", "val"))
     assert not set(train) & set(val)
 
@@ -136,11 +139,11 @@ def test_its_images_make_batches(dataset: str, folder_of: Maker) -> None:
 
 
 def test_the_fingerprint_tells_contents_apart(dataset: str, folder_of: Maker, tmp_path: Path) -> None:
-    """The same wherever the folder is, another where any source of an image is."""
+    """The same wherever the folder is, another where a file is another, even of the same size and time."""
     folder = own_copy(folder_of(dataset), tmp_path / "own")
     found = folder.dataset
     first = found.fingerprint(folder.root)
-    assert first == found.fingerprint(folder.root)
+    assert first == found.fingerprint(folder.root) == found.fingerprint(folder.root, fresh=True)
     copy = folder_of(dataset, "copy")
     assert found.fingerprint(copy.root) == first
     if folder.made:
@@ -150,7 +153,12 @@ def test_the_fingerprint_tells_contents_apart(dataset: str, folder_of: Maker, tm
     for source in found.split(folder.root, "train").sources(0):
         before = source.read_bytes()
         source.write_bytes(before + b"\0")
-        assert found.fingerprint(folder.root) != first, source
+        appended = found.fingerprint(folder.root)
+        assert appended != first, source
+        state = source.stat()
+        source.write_bytes(bytes([before[0] ^ 1]) + before[1:] + b"\0")
+        os.utime(source, ns=(state.st_atime_ns, state.st_mtime_ns))  # of the same size and time
+        assert found.fingerprint(folder.root, fresh=True) not in (first, appended), source
         source.write_bytes(before)
     assert found.fingerprint(folder.root) == first
 

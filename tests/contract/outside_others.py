@@ -148,7 +148,7 @@ class Named(Rooms):
 
     name = "outside-named"
 
-    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+    def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
         super().fingerprint(root)
         names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.npy"))
         return hashlib.sha256("".join(names).encode()).hexdigest()
@@ -193,7 +193,7 @@ class Archives(DatasetDef):
         report.fingerprint = "" if report.problems else self.fingerprint(root)
         return report
 
-    def fingerprint(self, root: Path, progress: Progress | None = None) -> str:
+    def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
         digest = hashlib.sha256()
         for path in (path for folder in self.splits for path in self.files(root, folder)):
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
