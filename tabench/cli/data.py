@@ -29,6 +29,7 @@ def verify(
 ) -> None:
     """Read every file of a dataset and name the wrong ones. Exit code 1 if there are any."""
     from tabench.catalog import DATASETS
+    from tabench.provenance.code import code_of
     from tabench.runs.packs import check_packs
 
     dataset = DATASETS.get(name)
@@ -37,7 +38,8 @@ def verify(
         packs: list[str] = []
         removed: list[str] = []
         if found.fingerprint:
-            packs, removed = check_packs(dataset, root, found.fingerprint, progress)
+            code = code_of(DATASETS, name).text
+            packs, removed = check_packs(dataset, root, found.fingerprint, progress, code)
     found.warnings += removed
     if as_json:
         content = {

@@ -90,17 +90,15 @@ def _part(name: str) -> str:
 def _adapted(model: MSam) -> dict[str, Any] | None:
     """One of the adapted layers, with how many there are; None where they are not all there is, and alike."""
     layers = {name: module for name, module in model.named_modules() if isinstance(module, AdaptedLinear)}
-    factors = {
-        f"{name}.factors.{key}" for name, m in layers.items() for key, _ in m.factors.named_parameters()
-    }
-    told = [{**_layer(layer), "at": name.endswith(".attn.qkv")} for name, layer in layers.items()]
-    if (
-        not told
-        or not all(one == told[0] and one["at"] for one in told)
-        or names_of(model, "added") - factors
-    ):
+    others = set(names_of(model, "added"))
+    for name, layer in layers.items():
+        if type(layer) is not AdaptedLinear or not layer.row_wise or not name.endswith(".attn.qkv"):
+            return None
+        others -= {f"{name}.factors.{key}" for key, _ in layer.factors.named_parameters()}
+    facts = [_layer(layer) for layer in layers.values()]
+    if others or not facts or any(one != facts[0] for one in facts):
         return None
-    return {"layers": len(layers), **_layer(next(iter(layers.values())))}
+    return {"layers": len(facts), **facts[0]}
 
 
 def _layer(layer: AdaptedLinear) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tabench.engine.passes import Passes
 from tabench.engine.setting import Setting
 from tabench.engine.unit import units_of
 from tabench.errors import SpecError
+from tabench.methods.regulariser import regularised
 from tabench.sam.msam import MSam
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 from tabench.tasks.base import Task
@@ -49,12 +50,15 @@ def own_gradients(
         The total loss ("loss"), each task's mean loss over the images, and "regulariser" before its weight.
 
     Raises:
-        SpecError: A task that the model does not have, weights that fit no task, or a target that is missing.
+        SpecError: A task that the model does not have, weights that fit no task, a target that is missing, or
+            a regulariser of a model that has nothing to regularise.
         DivergedError: A loss is not finite.
     """
     unknown = [name for name in tasks if name not in model.channels]
     if unknown or not tasks:
         raise SpecError(f"no task '{', '.join(unknown)}'", hint=f"the model has: {', '.join(model.channels)}")
+    if orthogonality and not regularised(model):
+        raise SpecError("the model has nothing that the orthogonality regulariser sees", hint="set it to 0")
     for name, task in tasks.items():
         found = targets.get(task.needs)
         if found is None or len(found) != len(images):

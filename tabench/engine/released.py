@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from tabench.catalog import METHODS
-from tabench.engine.model import parametrisation
+from tabench.engine.model import adapt
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import CheckpointError
 from tabench.methods.base import Value
@@ -83,7 +83,7 @@ def convert_released(
     with torch.random.fork_rng(devices=[]):  # building draws a start that is overwritten
         model = MSam(backbone, channels)
         model.load_sam(sam)
-        parametrisation(METHODS.get("ta-lora"))(model.image_encoder, len(channels), params)
+        adapt(model, METHODS.get("ta-lora"), params)
     own = model.state_dict()
     source = {name: _key(name, list(channels)) for name in own}
     unused = [key for key in state if key.startswith(_UNUSED)]

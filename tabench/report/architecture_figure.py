@@ -14,7 +14,7 @@ _ROW = 0.52  # inches of a task's decoder
 def caption(found: Architecture) -> str:
     """What is drawn, and what is counted."""
     model = next(iter(found.models.values()))
-    idle = sum(part.idle for part in model.parts.values())
+    idle = sum(part.idle for name, part in model.parts.items() if name.startswith("decoders."))
     without = (
         " The decoders' parts that only SAM's other outputs use never receive a gradient: "
         f"{idle:,} parameters in all, not counted as trained."

@@ -166,17 +166,24 @@ def packs_root() -> Path:
 
 
 def check_packs(
-    dataset: DatasetDef, root: Path, fingerprint: str, progress: Progress | None = None
+    dataset: DatasetDef, root: Path, fingerprint: str, progress: Progress | None = None, code: str = ""
 ) -> tuple[list[str], list[str]]:
     """Read every pack of a dataset; remove those that are damaged or of other images than the folder holds.
 
     The next run builds them again.
 
+    Args:
+        dataset: Which.
+        root: Its folder.
+        fingerprint: Of its contents.
+        progress: Called with (files done, files in all, file).
+        code: Whose code reads it (`DatasetPart.code`).
+
     Returns:
         A line for each sound pack, and a line for each removed one.
     """
     sound, removed = [], []
-    opener = Opener(dataset, root, fingerprint, None, lambda *_: None, lambda: False)
+    opener = Opener(dataset, root, fingerprint, None, lambda *_: None, lambda: False, code)
     try:
         home = (packs_root() / Source(dataset.name, fingerprint, "any").folder).parent
     except StoreError:  # no cache, no packs

@@ -45,6 +45,15 @@ class Louder(AdaptedLinear):
         return 1 + 2 * super().forward(x)
 
 
+class Exact(AdaptedLinear):
+    """An adapted layer that answers in single precision whatever the autocast, and says what it is."""
+
+    row_wise = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).float()
+
+
 class Positive(nn.Module):
     """A parametrisation of a weight."""
 
@@ -149,6 +158,20 @@ def test_an_adapted_layer_that_is_not_linear_at_zero() -> None:
     shifted = {"narrow": lambda self, *given: type(self).__mro__[1].narrow(self, *given) + 1}
     of_type(factors, type("Shifted", (type(factors),), shifted))
     compare(model, "blocks.0.attn.qkv")
+
+
+def test_an_adapted_layer_that_answers_in_single_precision_under_autocast() -> None:
+    model = make("lora-hps", 2, torch.float32)
+    for block in model.image_encoder.blocks:
+        of_type(block.attn.qkv, Exact)
+    assert set(model.ways().values()) == {"fast path"}
+    with torch.autocast("cpu", torch.bfloat16):
+        (mine, my_gradients), (theirs, gradients) = both(model, images_of(2, torch.float32))
+    for task, value in theirs.items():
+        assert deviation(mine[task], value) < 5e-2, task
+    largest = max(float(gradient.abs().max()) for gradient in gradients.values())
+    for name, gradient in gradients.items():
+        assert (my_gradients[name] - gradient).abs().max() < 0.2 * largest, name  # bf16 has 8 bits
 
 
 def test_adapted_layers_in_other_places() -> None:
