@@ -194,7 +194,7 @@ def _reproduced(archive: Archive) -> Badge:
     agrees, differs = published_numbers(archive.experiments)
     supported, open_ = main_claims(archive.claims)
     if not archive.claims:
-        open_.append("no file of claims is packed")
+        open_.append("no file of claims is packed, or none of them is about these methods")
     return Badge(
         "Results Reproduced",
         "Others than the authors obtained the main results with the authors' artifacts.",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from tiny_run import make_cell
 
 from tabench.runs.deaths import bury
@@ -63,5 +64,5 @@ def test_a_process_ends_with_its_parent_where_the_system_does_not_see_to_it() ->
         f"child = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE); "
         "child.stdout.readline(); os._exit(0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")  # read to its end, which both processes hold
