@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from tabench.catalog import BACKBONES, METHODS
 from tabench.engine.unit import Unit, derive_seed
@@ -56,6 +57,12 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
             hint="change the encoder in place",
         )
     _check_fold(encoder, method)
+    held = (*encoder.named_parameters(), *encoder.named_buffers())
+    if lazy := [name for name, value in held if is_lazy(value)]:
+        raise SpecError(
+            f"method '{method.name}': '{lazy[0]}' has no shape before the first forward pass",
+            hint="give lazy modules their sizes, or call them once when the method changes the encoder",
+        )
     if float(params.get("orthogonality", 0.0)) and not regularised(model):  # type: ignore[arg-type]
         raise SpecError(
             f"method '{method.name}' weighs the orthogonality regulariser, but nothing is regularised",
