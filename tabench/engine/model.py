@@ -16,7 +16,7 @@ from tabench.engine.unit import Unit, derive_seed
 from tabench.errors import SpecError
 from tabench.methods.base import Method, Value
 from tabench.methods.regulariser import regularised
-from tabench.sam.as_built import parameter_names
+from tabench.sam.as_built import changed_for_all, parameter_names
 from tabench.sam.msam import MSam
 from tabench.spec.cell import Cell
 
@@ -55,6 +55,13 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
         raise SpecError(
             f"method '{method.name}': '{method.parametrisation}' returns something, which nobody would use",
             hint="change the encoder in place",
+        )
+    if changed := changed_for_all(encoder, *model.decoders.values()):
+        raise SpecError(
+            f"method '{method.name}' would be run in a process where {changed}: every cell here would have "
+            "other values than elsewhere",
+            hint="the package that does so must change modules of the encoder that a method is given, "
+            "not classes and functions that all methods share",
         )
     _check_fold(encoder, method)
     held = (*encoder.named_parameters(), *encoder.named_buffers())
