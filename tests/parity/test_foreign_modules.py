@@ -232,7 +232,7 @@ def test_a_hook_on_every_module_of_the_process() -> None:
     try:
         compare(model, "ImageEncoderViT")
         with pytest.raises(SpecError, match="a hook sees every module"):
-            adapt(model, METHODS.get("frozen"), {})
+            adapt(make("full-hps", 2), METHODS.get("frozen"), {})
         assert deviation(model(images_of(2), OUT)["first"], before) > 1e-3
     finally:
         handle.remove()
