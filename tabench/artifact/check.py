@@ -63,8 +63,9 @@ def check_artifact(path: Path) -> Checked:
             with Zip(path) as archive:
                 _check(_Zip(archive), str(path), found)
     except (OSError, *BROKEN) as error:
+        why = getattr(error, "strerror", None) or error
         raise StoreError(
-            f"cannot be read as an artifact: {error}", where=str(path), hint="fetch or export it again"
+            f"cannot be read as an artifact: {why}", where=str(path), hint="fetch or export it again"
         ) from error
     return found
 

@@ -60,13 +60,13 @@ def released(
     Every key is checked: nothing may be missing or left over, and what the code does not train must be SAM's.
     """
     from tabench.catalog import BACKBONES, TASKS
-    from tabench.store.atomic import check_writable, write_bytes
+    from tabench.store.atomic import write_bytes
 
     tasks = channels_of(channels)
     for name in tasks:
         TASKS.entry(name, where="--channels")
     geometry = BACKBONES.get(backbone, where="--backbone")
-    check_writable(out.parent)
+    _check_out(out)
     from safetensors.torch import save  # imports torch: what is wrong with the words was told
 
     from tabench.engine.released import convert_released
@@ -120,16 +120,17 @@ def sam(
 
     Most need none: wrappers, prefixes, the hub's names and SAM-HQ's head are known wherever weights are read.
     """
-    from safetensors.torch import save
-
     from tabench.catalog import BACKBONES
-    from tabench.sam.checkpoint import checkpoint_sha256
-    from tabench.sam.checkpoint import convert as run
     from tabench.store.atomic import write_bytes
 
-    if out.exists():
-        raise SpecError("is there already", where=str(out), hint="choose another name, or remove it")
-    found, notes = run(BACKBONES.get(backbone, where="--backbone"), file, key=key, base=base, drop=drop)
+    geometry = BACKBONES.get(backbone, where="--backbone")
+    _check_out(out)
+    from safetensors.torch import save  # imports torch: what is wrong with the words was told
+
+    from tabench.sam.checkpoint import checkpoint_sha256
+    from tabench.sam.checkpoint import convert as run
+
+    found, notes = run(geometry, file, key=key, base=base, drop=drop)
     tensors = {name: value.detach().contiguous() for name, value in found.items()}
     write_bytes(out, save(tensors, metadata={"format": "pt"}))
     digest = checkpoint_sha256(out)
@@ -139,3 +140,12 @@ def sam(
     for note in notes:
         say(note)
     say(f"{out}: {len(tensors)} tensors of {backbone}, sha256 {digest}")
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a file that is there, or that cannot be written, before minutes of reading."""
+    from tabench.store.atomic import check_writable
+
+    if out.exists():
+        raise SpecError("is there already", where=str(out), hint="choose another name, or remove it")
+    check_writable(out.parent)

@@ -223,10 +223,11 @@ def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
     """Find out now what would make every cell fail."""
     from tabench.catalog import BACKBONES
     from tabench.engine.device import choose_device
-    from tabench.runs.shapes import check_shapes
-    from tabench.sam.checkpoint import load_checkpoint
 
     choose_device(device)
+    from tabench.runs.shapes import check_shapes
+    from tabench.sam.checkpoint import load_checkpoint  # which takes seconds to import
+
     if plan.resolution.generate is None:
         check_shapes(jobs)
     backbone, path = BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint

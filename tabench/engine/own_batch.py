@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from tabench.data.base import Sample, Split
+from tabench.data.layout import CHANNELS
 from tabench.data.loading import Batch
 from tabench.engine.gradients import accumulate
 from tabench.engine.passes import Passes
@@ -50,13 +51,17 @@ def own_gradients(
         The total loss ("loss"), each task's mean loss over the images, and "regulariser" before its weight.
 
     Raises:
-        SpecError: A task that the model does not have, weights that fit no task, a target that is missing, or
-            a regulariser of a model that has nothing to regularise.
+        SpecError: A task that the model does not have, weights that fit no task, a target that is missing or
+            of another shape, images of another type, or a regulariser where nothing is regularised.
         DivergedError: A loss is not finite.
     """
     unknown = [name for name in tasks if name not in model.channels]
     if unknown or not tasks:
         raise SpecError(f"no task '{', '.join(unknown)}'", hint=f"the model has: {', '.join(model.channels)}")
+    dtype = next(model.parameters()).dtype
+    if images.ndim != 4 or images.dtype != dtype:
+        held = f"{tuple(images.shape)} {images.dtype}"
+        raise SpecError(f"images are (B, 3, H, W), of the model's type {dtype}; these are {held}")
     if orthogonality and not regularised(model):
         raise SpecError("the model has nothing that the orthogonality regulariser sees", hint="set it to 0")
     for name, task in tasks.items():
@@ -64,6 +69,9 @@ def own_gradients(
         if found is None or len(found) != len(images):
             held = "none" if found is None else f"{len(found)}"
             raise SpecError(f"'{name}' needs {len(images)} targets of kind '{task.needs}', got {held}")
+        shape = (len(images), CHANNELS.get(task.needs), *images.shape[2:])
+        if task.needs in CHANNELS and found.shape != shape:  # losses would spread it to another shape
+            raise SpecError(f"targets of kind '{task.needs}' have shape {shape}, not {tuple(found.shape)}")
     cell = Cell(
         dataset=DatasetPart(
             name="own", fingerprint="", tasks=tuple(tasks), channels=tuple(model.channels[n] for n in tasks)

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _HERE = Path(__file__).parent
+_ENCODER = "image_encoder."
 
 
 @cache
@@ -91,6 +92,20 @@ def convert(
         found.notes.append(f"left out {_count(extra)}")
         found.values = {name: value for name, value in found.values.items() if name in expected}
     missing = [name for name in expected if name not in found.values]
+    if len(missing) == len(expected):
+        raise CheckpointError(
+            f"has no key of {backbone.name}, but {_count(extra)}",
+            where=str(path),
+            hint="rename them as SAM's are: image_encoder.blocks.0.attn.qkv.weight, ...",
+        )
+    torn = [name for name in missing if name.startswith(_ENCODER)]
+    torn = torn if any(name.startswith(_ENCODER) for name in found.values) else []
+    if base is not None and torn:  # adapters in another form, or cut off: half of an encoder is nobody's
+        raise CheckpointError(
+            f"has an image encoder without {_count(torn)}",
+            where=str(path),
+            hint="a base fills no part of an encoder: merge what was adapted (peft: merge_and_unload) first",
+        )
     if base is not None and missing:
         whole = load_checkpoint(backbone, base)
         found.notes.append(f"took {_count(missing)} from {base}")
@@ -144,7 +159,7 @@ def _way_out(values: Mapping[str, object], backbone: Backbone, path: Path) -> st
     extra = any(key not in expected for key in values)
     if other is not None and other != backbone.name:
         return f"these are weights of {other}: --set backbone.name={other}"
-    if any(key.startswith("image_encoder.") for key in missing) or not (missing or extra):
+    if any(key.startswith(_ENCODER) for key in missing) or not (missing or extra):
         return f"choose the backbone this file belongs to, or {_fix(backbone)}"
     whole = backbone.url.rsplit("/", 1)[-1] if backbone.url else "WHOLE.safetensors"
     how = (f" --base {whole}" if missing else "") + (" --drop" if extra else "")
@@ -160,7 +175,7 @@ def _whose(values: Mapping[str, object]) -> str | None:
     """The official backbone whose encoder a state dict has; None if it is no one's."""
     manifest = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))
     for name, shapes in manifest.items():
-        encoder = {key: shape for key, shape in shapes.items() if key.startswith("image_encoder.")}
+        encoder = {key: shape for key, shape in shapes.items() if key.startswith(_ENCODER)}
         if all(list(getattr(values.get(key), "shape", ())) == shape for key, shape in encoder.items()):
             return str(name)
     return None

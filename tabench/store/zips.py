@@ -34,6 +34,8 @@ class Zip(zipfile.ZipFile):
         zipfile.BadZipFile: It is not a whole zip archive, or its directory is a bomb.
     """
 
+    _held: _Guard | None = None  # of a file that cannot be opened; Python closes that too, at its end
+
     def __init__(self, path: Path) -> None:
         self._held = _Guard(io.FileIO(path))
         try:
@@ -46,7 +48,8 @@ class Zip(zipfile.ZipFile):
     def close(self) -> None:
         """Close the archive and its file."""
         super().close()
-        self._held.close()
+        if self._held is not None:
+            self._held.close()
 
 
 def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -84,14 +84,14 @@ class Normals(Task):
 def unit(raw: Tensor) -> Tensor:
     """Vectors (B, 3, H, W) scaled to length 1, with gradients at right angles to them however short they are.
 
-    The derivative is that of raw / |raw| as long as |raw| is at least `EPSILON`; below, its length is what it
+    The derivative is that of raw / |raw| where |raw| is above `EPSILON`; up to there its length is what it
     would be at that length, so that it stays bounded, and its direction is right. A vector of 0 stays 0; it
     has no direction, and the gradient that reaches it points where it is to go.
     """
     usual = F.normalize(raw, dim=1, eps=EPSILON)
     fixed = raw.detach()
     largest = fixed.abs().amax(dim=1, keepdim=True)
-    short = (torch.linalg.vector_norm(fixed, dim=1, keepdim=True) < EPSILON) & (largest > 0)
+    short = (torch.linalg.vector_norm(fixed, dim=1, keepdim=True) <= EPSILON) & (largest > 0)
     # the squares of very short vectors are 0 in float32: they are scaled up before they are measured
     direction = F.normalize(fixed / largest.where(short, 1.0), dim=1)
     return F.normalize(direction + (raw - fixed) / EPSILON, dim=1).where(short, usual)

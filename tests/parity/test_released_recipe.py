@@ -207,3 +207,8 @@ def test_a_step_of_ones_own_batch_is_the_formula(start: MSam) -> None:
         own_gradients(model, {"depth": tasks["depth"]}, images, {"depth": images[:1, :1]})
     with pytest.raises(SpecError, match="no task 'edges'"):
         own_gradients(model, {"edges": tasks["depth"]}, images, {"depth": images[:, :1]})
+    for wrong in (images[:, 0], images[:, :2]):  # both would be spread over the prediction
+        with pytest.raises(SpecError, match=r"of kind 'depth' have shape \(2, 1, "):
+            own_gradients(model, {"depth": tasks["depth"]}, images, {"depth": wrong})
+    with pytest.raises(SpecError, match="of the model's type"):
+        own_gradients(model, {"depth": tasks["depth"]}, images.float(), {"depth": images[:, :1]})

@@ -121,6 +121,18 @@ def test_several_are_named_and_one_can_be_chosen(state: State, tmp_path: Path) -
         convert(TINY, tmp_path / "a.pth", key="ema")
 
 
+@pytest.mark.parametrize("form", [{}, {"image_encoder.blocks.0.attn.qkv.base_layer.weight": torch.ones(1)}])
+def test_a_base_never_stands_for_the_file_itself(form: State, state: State, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "base.pth")
+    encoder = {key: value for key, value in state.items() if key.startswith("image_encoder.")}
+    bare = {key.removeprefix("image_encoder."): value for key, value in encoder.items()}
+    adapted = {key: value for key, value in encoder.items() if ".qkv." not in key}
+    torch.save({**adapted, **form} if form else bare, tmp_path / "a.pth")
+    told = "an image encoder without .*qkv" if form else "has no key of"
+    with pytest.raises(CheckpointError, match=told):
+        convert(TINY, tmp_path / "a.pth", base=tmp_path / "base.pth", drop=True)
+
+
 def test_frequencies_that_differ_are_refused(state: State, tmp_path: Path) -> None:
     hub = as_the_hub(state)
     twice = {"prompt_encoder.shared_embedding.positional_embedding": torch.zeros(2, 8), **hub}

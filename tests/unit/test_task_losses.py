@@ -165,7 +165,7 @@ def test_the_gradient_of_a_normal_is_tangent_and_bounded_however_short_it_is(dty
     rounding = 1e-5 if dtype == torch.float32 else 1e-12
     expected = float(Normals(3).loss(direction.to(dtype), target))
     tangent = target.double() - direction * (direction * target).sum(dim=1, keepdim=True)
-    for length in (1e3, 1.0, 2e-6, 0.9e-6, 1e-7, 1e-20, 1e-30):
+    for length in (1e3, 1.0, 2e-6, EPSILON, 0.9e-6, 1e-7, 1e-20, 1e-30):
         raw = (direction * length).to(dtype).requires_grad_()
         loss = Normals(3).loss(raw, target)
         assert loss.item() == pytest.approx(expected, rel=rounding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import struct
 import tracemalloc
@@ -116,6 +117,15 @@ def test_members_without_a_name(name: str, tmp_path: Path) -> None:
         return
     with pytest.raises(DataError, match="name"):
         ZipTree(tmp_path / "a.zip")
+
+
+def test_an_archive_that_is_not_there_ends_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(StoreError, match="cannot be read as an artifact: No such file or directory"):
+        check_artifact(tmp_path / "a.zip")
+    gc.collect()
+    assert capsys.readouterr().err == ""
 
 
 def test_names_of_torn_letters(tmp_path: Path) -> None:
