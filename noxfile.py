@@ -83,7 +83,10 @@ def report(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The test suite; options after `--` go to pytest."""
     install(session)
-    session.run("pytest", *(session.posargs or ["-n", "2", "--dist", "worksteal", "-q"]))
+    # Two workers would fight over the cores with two threads each; and the many processes that tests start
+    # would compile torch anew where bytecode is not kept.
+    env = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    session.run("pytest", *(session.posargs or ["-n", "2", "--dist", "worksteal", "-q"]), env=env)
 
 
 @nox.session(name="tests-long")

@@ -15,7 +15,7 @@ from tabench.engine.checkpoint import Keeper
 from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
 from tabench.engine.gradients import image_losses, step_gradient
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr, steps_per_epoch, total_steps
-from tabench.engine.scrutiny import check_alike, check_first_step, check_kept
+from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, check_trained
 from tabench.engine.setting import Setting
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
@@ -76,6 +76,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
                 check_alike(before, setting)
             terms = step_gradient(model, setting, batch, state.step)
             if before is not None:
+                check_trained(model, trained)
                 check_first_step(model, setting, batch, before)
             optimizer.step()
             state.step += 1
@@ -108,6 +109,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
                 wait = min(wait, EPOCH_SECONDS)
             if stopping or time.monotonic() - saved >= wait:
                 moved = origin.moved(model)
+                check_trained(model, trained)
                 if not checked:
                     check_kept(model, setting, {**trained, **moved})
                     checked = True
@@ -122,6 +124,7 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
 
     if not state.finished:
         moved = origin.moved(model)
+        check_trained(model, trained)
         _check_weights(trained, moved, state.step)
         check_kept(model, setting, {**trained, **moved})
         state.finished = True

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from tabench.catalog import BACKBONES, METHODS
 from tabench.engine.unit import Unit, derive_seed
 from tabench.errors import SpecError
 from tabench.methods.base import Method, Value
 from tabench.methods.regulariser import regularised
-from tabench.sam.as_built import parameter_names
+from tabench.sam.as_built import changed_for_all, parameter_names
 from tabench.sam.msam import MSam
 from tabench.spec.cell import Cell
 
@@ -55,7 +56,20 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
             f"method '{method.name}': '{method.parametrisation}' returns something, which nobody would use",
             hint="change the encoder in place",
         )
+    if changed := changed_for_all(encoder, *model.decoders.values()):
+        raise SpecError(
+            f"method '{method.name}' would be run in a process where {changed}: every cell here would have "
+            "other values than elsewhere",
+            hint="the package that does so must change modules of the encoder that a method is given, "
+            "not classes and functions that all methods share",
+        )
     _check_fold(encoder, method)
+    held = (*encoder.named_parameters(), *encoder.named_buffers())
+    if lazy := [name for name, value in held if is_lazy(value)]:
+        raise SpecError(
+            f"method '{method.name}': '{lazy[0]}' has no shape before the first forward pass",
+            hint="give lazy modules their sizes, or call them once when the method changes the encoder",
+        )
     if float(params.get("orthogonality", 0.0)) and not regularised(model):  # type: ignore[arg-type]
         raise SpecError(
             f"method '{method.name}' weighs the orthogonality regulariser, but nothing is regularised",

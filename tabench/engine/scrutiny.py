@@ -69,11 +69,27 @@ def check_first_step(model: MSam, setting: Setting, batch: Batch, before: Snapsh
         )
 
 
+def check_trained(model: MSam, trained: Mapping[str, Tensor]) -> None:
+    """Refuse a model whose trained parameters are not those that the optimiser got when training began.
+
+    Raises:
+        SpecError: One has come since (made in a forward pass), another took its place, or one is frozen now.
+    """
+    now = trained_parameters(model)
+    if odd := [name for name in {**trained, **now} if trained.get(name) is not now.get(name)]:
+        raise SpecError(
+            f"{len(odd)} trained parameters are not those that the optimiser got, but came, went or were "
+            f"replaced in training: {_few(odd)}",
+            hint="make all parameters, and say what is trained, when the method changes the encoder",
+        )
+
+
 def check_kept(model: MSam, setting: Setting, kept: Mapping[str, Tensor]) -> None:
     """Build a model again, fill in what is kept, and compare what both make of an image.
 
     Raises:
-        SpecError: They differ: something else decides the output, and would be lost.
+        SpecError: They differ: something else decides the output, and would be lost. Or the output is drawn
+            at random.
     """
     if setting.rebuild is None:
         return
@@ -82,10 +98,10 @@ def check_kept(model: MSam, setting: Setting, kept: Mapping[str, Tensor]) -> Non
     fill(trained_parameters(again), kept, setting.unit.name, untrained(again))
     image = next(iter(evaluation_batches(setting.evaluated, 1))).image.to(setting.device)
     outputs = []
-    for one in (model, again):
+    for seed, one in enumerate((model, again)):
         training = one.training
         one.eval()
-        torch.manual_seed(0)  # for what is drawn in evaluation, too
+        torch.manual_seed(seed)  # what is drawn in evaluation would be another result each time
         with torch.inference_mode():
             outputs.append(one(image, (int(image.shape[-2]), int(image.shape[-1]))))
         one.train(training)
@@ -95,7 +111,8 @@ def check_kept(model: MSam, setting: Setting, kept: Mapping[str, Tensor]) -> Non
             raise SpecError(
                 "the values that can be kept do not give the trained model back: "
                 f"'{task}' is {apart:.2g} of its largest value apart",
-                hint="what decides the output must stand in parameters or registered buffers of the encoder",
+                hint="what decides the output must stand in parameters or registered buffers of the encoder, "
+                "and nothing may be drawn at random in evaluation",
             )
 
 

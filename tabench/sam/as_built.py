@@ -116,12 +116,27 @@ def is_row_wise(layer: object) -> bool:
 
 def watched() -> bool:
     """Whether hooks see every module of this process, or SAM's own helpers have been replaced."""
+    return not _helpers_as_written() or _hooked()
+
+
+def changed_for_all(*roots: nn.Module) -> str | None:
+    """What changes every model of this process, not these alone, in words; None if nothing does."""
+    for root in roots:
+        for kind in {made.kind for made in built(root).values()}:
+            if not _as_written(kind):
+                return f"a function of the class {kind.__name__} was replaced"
+    if not _helpers_as_written():
+        return f"a function of {image_encoder.__name__} was replaced"
+    return "a hook sees every module" if _hooked() else None
+
+
+def _hooked() -> bool:
     hooks = (
         hook
         for found in ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
         for hook in getattr(torch_hooks, f"_global_{found}").values()
     )
-    return not _helpers_as_written() or any(getattr(h, "__module__", "") != _TRACKER for h in hooks)
+    return any(getattr(hook, "__module__", "") != _TRACKER for hook in hooks)
 
 
 def strangers(root: nn.Module) -> Iterator[str]:

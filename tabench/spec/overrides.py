@@ -68,14 +68,24 @@ def override(experiment: Experiment, profile: str, overrides: Iterable[str] = ()
     axes = experiment.axes.model_dump()
     everywhere: list[tuple[str, str, Any]] = []
     options = list(overrides)
+    problem: SpecError | None = None  # of options so far; a later one may belong to it (a rule and its split)
     for text in options:
         path, value = parse_set(text)
         if path[:2] == ("method", "params") and len(path) == 3:
             everywhere.append((text, path[2], value))
         else:
             target, inner = (axes, path[1:]) if path[0] == "axes" and path[1:] else (settings, path)
-            _put(target, inner, value, _where(text))
-            _validate(axes, settings, _where(text))
+            try:
+                _put(target, inner, value, _where(text))
+            except SpecError as error:
+                raise problem or error from None
+            try:
+                _validate(axes, settings, _where(text))
+                problem = None
+            except SpecError as error:
+                problem = problem or error
+    if problem is not None:
+        raise problem
     new_axes, _ = _validate(axes, settings, "--set")
     for text, key, value in everywhere:
         _put_everywhere(settings, new_axes.methods, key, value, _where(text))

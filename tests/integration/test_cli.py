@@ -102,8 +102,8 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
 def test_a_failing_cell_is_recorded_and_the_others_go_on(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = options("broken", "--select=method=lora-hps,frozen")
-    how = ["--set=methods.lora-hps.dropout=1.5", "--threads=1", "--executor=inline", "--debug", "--json"]
+    broken = options("broken", "--select=method=lora-hps,frozen", "--set=methods.lora-hps.dropout=1.5")
+    how = ["--threads=1", "--executor=inline", "--debug", "--json"]
     capsys.readouterr()
     assert call("run", *broken, *how) == 1
     printed = capsys.readouterr()

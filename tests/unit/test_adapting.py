@@ -145,6 +145,11 @@ def test_layers_of_the_house_are_merged_and_analysed_wherever_they_are(
         (lambda encoder: nn.Sequential(encoder), "shared", "returns something"),
         (lambda encoder: None, "task-aware", "all tasks would read one embedding"),
         (lambda encoder: setattr(encoder, "task_fold", TaskFold(2)), "shared", "has a `task_fold`"),
+        (
+            lambda encoder: setattr(encoder.blocks[0], "extra", nn.LazyLinear(2)),
+            "shared",
+            "extra.weight' has no shape",
+        ),
     ],
 )
 def test_a_method_that_is_not_what_it_says_is_refused(

@@ -67,6 +67,18 @@ def test_the_last_of_two_options_holds(tmp_path: Path) -> None:
     assert changed.profile("demo").train.epochs == 4
 
 
+def test_options_that_belong_together_may_come_in_any_order(tmp_path: Path) -> None:
+    experiment = samples.small(tmp_path)
+    rule, split, wrong = "evaluation.selection=best-val", "evaluation.val_split=train-159", "train.epochs=-1"
+    for options in ([rule, split], [split, rule]):
+        chosen = override(experiment, "demo", options).profile("demo").evaluation
+        assert (chosen.selection, chosen.val_split) == ("best-val", "train-159")
+    for options, named in (([rule], rule), ([rule, split, wrong], wrong), ([wrong, rule, split], wrong)):
+        with pytest.raises(SpecError) as caught:
+            override(experiment, "demo", options)
+        assert str(caught.value).startswith(f"--set {named}")
+
+
 def test_nothing_set_is_nothing_changed(tmp_path: Path) -> None:
     experiment = samples.small(tmp_path)
     assert override(experiment, "demo") == experiment

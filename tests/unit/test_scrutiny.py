@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,48 @@ def test_a_parameter_without_a_gradient_is_refused_and_at_a_resume_too(
     with pytest.raises(SpecError, match=r"parameters idle that get a gradient: 'no_mask\.depth'"):
         run(lambda model: (dead(model), setattr(model, "idle", frozenset({name, "no_mask.depth"})))[0])
     assert run(called_idle).finished
+
+
+class Late(nn.Module):
+    """Makes its parameter when it first sees its input, or another one in its place at the second step."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.first, self.calls = first, 0
+        if first:
+            self.shift = nn.Parameter(torch.zeros(128))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.calls == self.first:
+            self.shift = nn.Parameter(torch.zeros(x.shape[-1]))
+        self.calls += 1
+        return x + self.shift
+
+
+class Noisy(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 1e-3 * torch.randn_like(x)
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [(partial(Late, 0), "norm2.shift"), (partial(Late, 1), "norm2.shift"), (Noisy, "give the trained model")],
+    ids=["first step", "later", "noise"],
+)
+def test_what_no_other_run_could_give_again_is_refused(
+    module: Callable[[], nn.Module], words: str, weights: Weights, root: Path, tmp_path: Path
+) -> None:
+    cell = make_cell("frozen")
+
+    def build() -> MSam:
+        _, model = make_unit(cell, weights)
+        model.image_encoder.blocks[1].norm2 = module()
+        return model
+
+    unit, _ = make_unit(cell, weights)
+    with pytest.raises(SpecError, match=words):
+        train_unit(build(), make_setting(cell, unit, SCENES, root, rebuild=build), Keeper(tmp_path))
+    assert not tmp_path.joinpath("finished").exists()
 
 
 def change(model: nn.Module, how: str) -> None:
