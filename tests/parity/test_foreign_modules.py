@@ -168,7 +168,7 @@ def test_an_adapted_layer_that_answers_in_single_precision_under_autocast() -> N
     for block in model.image_encoder.blocks:
         of_type(block.attn.qkv, Exact)
     assert set(model.ways().values()) == {"fast path"}
-    assert deviation(model(images_of(2), OUT)["first"], before) < 1e-12  # bits go by where memory lies
+    with torch.autocast("cpu", torch.bfloat16):
         (mine, my_gradients), (theirs, gradients) = both(model, images_of(2, torch.float32))
     for task, value in theirs.items():
         assert deviation(mine[task], value) < 5e-2, task
