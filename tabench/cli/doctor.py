@@ -41,6 +41,9 @@ def doctor(
 
     Files are written to the results folder and the cache for a moment. Exit code 1 if there is a problem.
     """
+    from tabench.engine.device import choose_device
+
+    choose_device(device)  # findings about another one would be no answer
     from tabench.provenance.determinism import findings, forced_findings
     from tabench.provenance.environment import capture
     from tabench.provenance.filesystem import folder_findings

@@ -230,7 +230,7 @@ def _fingerprint(dataset: DatasetDef, place: _Place) -> str:
 
 
 def _check_protocols(settings: Profile) -> None:
-    """Refuse a protocol that none of the tasks has."""
+    """Refuse a protocol that none of the tasks has, or that the dataset has anyway."""
     if not settings.evaluation.more_protocols:
         return
     every: set[str] = set()
@@ -238,6 +238,14 @@ def _check_protocols(settings: Profile) -> None:
         told = TASKS.entry(task).meta.get("supported")
         every.update(told if isinstance(told, tuple) else TASKS.get(task).supported)
     for protocol in settings.evaluation.more_protocols:
+        if (
+            protocol in DATASETS.get(settings.dataset.name).protocols
+        ):  # else a second cell, with the same numbers
+            raise SpecError(
+                f"{settings.dataset.name} has the protocol '{protocol}' anyway",
+                where="evaluation.more_protocols",
+                hint="leave it out",
+            )
         if protocol not in every:
             close = nearest(protocol, every)
             raise SpecError(

@@ -166,6 +166,7 @@ def test_a_killed_run_and_a_stopped_run_end_in_the_same_record(
         (["run", *options("x", "--device=mps")], ["--device: cells do not run on a device 'mps'", "cuda:1"]),
         (["plan", *options("x", "--device=cuda:x")], ["cells do not run on a device 'cuda:x'"]),
         (["run", *options("x", "--device=cuda:99")], ["'cuda:99' asked for", "CUDA device(s) found"]),
+        (["doctor", "--device=cuda:99"], ["'cuda:99' asked for", "CUDA device(s) found"]),
         (["describe", "ta-lorra"], ["did you mean 'ta-lora'?"]),
         (["describe", "ta-lora", "--channels=13;1"], ["is not a list of numbers"]),
         (["describe", "ta-lora", "--channels=a=13,a=1"], ["is not a list of numbers"]),

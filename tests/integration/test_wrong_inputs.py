@@ -122,6 +122,10 @@ def test_a_protocol_that_no_task_has(capsys: pytest.CaptureFixture[str]) -> None
     message = refused(capsys, "plan", str(EXPERIMENT), *words)
     assert "evaluation.more_protocols: no task of this experiment has a protocol 'libmlt'" in message
     assert "did you mean 'libmtl'?" in message
+    message = refused(
+        capsys, "plan", str(EXPERIMENT), *words[:-1], '--set=evaluation.more_protocols=["pixel"]'
+    )
+    assert "evaluation.more_protocols: scenes has the protocol 'pixel' anyway" in message
 
 
 def test_an_unknown_profile(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,7 @@ def kind_of_bytes(head: bytes) -> str:
     if head[512:520] == b"\x89HDF\r\n\x1a\n":  # behind a user block
         return V73
     if head[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith((b"<!doctype", b"<html")):
-        return "a web page, as sites answer where a login is needed,"
+        return "a web page (sites answer so where a login is needed)"
     if head and not head.strip(b"\0"):
         return "nothing but zeros at its beginning, as a download that was broken off leaves"
     return OTHER
