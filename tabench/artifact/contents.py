@@ -18,9 +18,12 @@ from tabench.errors import StoreError
 from tabench.provenance.environment import capture
 from tabench.report.claims import FILE
 from tabench.report.reading import Results
+from tabench.report.summary import FILE as SUMMARY
+from tabench.report.summary import plan_digest, read_summary
 from tabench.spec.toml import read_toml
 from tabench.store.encoding import dumps
 from tabench.store.index import read_index
+from tabench.store.layout import ExperimentFolder
 
 ROOT = Path(__file__).parents[2]
 FROM_ROOT = ("LICENSE", "CITATION.cff", "requirements.lock", "pyproject.toml")
@@ -54,7 +57,8 @@ def contents(
         root: The checkout that LICENSE, lock and sources are taken from.
 
     Raises:
-        StoreError: An experiment has no finished cell, a record is not valid, or the checkout lacks a file.
+        StoreError: An experiment has no finished cell, a record is not valid, a report is of other cells, or
+            the checkout lacks a file.
         SpecError: A file of claims or of published values cannot be used.
     """
     claims = claimed(results, specs)
@@ -66,6 +70,7 @@ def contents(
         if reference.is_dir():
             inside = _of_results(reference, f"results/reference/{name}", Path(results) / "reference")
             members |= {m.name: m for m in inside}
+        _check_report(Path(results), name, reports / name)
         members |= {m.name: m for m in _of_folder(reports / name, f"reports/{name}")}
         if spec is not None:
             members |= {m.name: m for m in _of_spec(spec)}
@@ -113,6 +118,24 @@ def _environments(here: dict[str, Any], facts: Sequence[ExperimentFacts]) -> dic
         "written_on": here,
         "runs": {e.name: {"commits": e.commits, "environments": e.environments} for e in facts},
     }
+
+
+def _check_report(results: Path, name: str, report: Path) -> None:
+    """Refuse a report of other cells, which readers would take for the report of these records.
+
+    Raises:
+        StoreError: It is one.
+    """
+    summary = report / SUMMARY
+    if not summary.is_file():
+        return
+    if read_summary(summary).plan != plan_digest(ExperimentFolder(results, name).read_experiment()):
+        raise StoreError(
+            f"this report is of other cells than those in {results / name}",
+            where=str(report),
+            hint=f"tabench report {name} --results {results}, then export again; or give --reports the "
+            "folder that has their report",
+        )
 
 
 def _of_root(root: Path) -> Iterator[Member]:

@@ -192,6 +192,16 @@ def test_the_file_that_an_experiment_is_based_on_comes_along(tmp_path: Path) -> 
     assert {"experiments/ranks.toml", "experiments/nyuv2.toml"} <= names
 
 
+def test_a_report_of_other_cells_is_not_packed(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_results(tmp_path, name="nyuv2", seeds=(7,), methods=METHODS, pictures=False)
+    words = [f"--results={tmp_path}", f"--reports={home / 'reports'}", f"--out={tmp_path / 'a.zip'}"]
+    assert call("export", "artifact", "nyuv2", *words) == 2
+    assert "reports/nyuv2: this report is of other cells" in capsys.readouterr().err
+    assert not (tmp_path / "a.zip").exists()
+
+
 def test_nothing_to_pack_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("export", "artifact", f"--results={tmp_path}") == 2
     assert "no experiment with a finished cell" in capsys.readouterr().err
