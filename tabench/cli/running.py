@@ -148,6 +148,12 @@ def run(
     _check_processes(executor, jobs, place)
     if jobs:
         folder = ExperimentFolder(results, plan.experiment.name)
+        if executor == "slurm":
+            from tabench.runs.slurm.sending import check_commands
+
+            check_commands()
+        # nothing is made yet: wrong inputs leave no folder behind
+        check_writable(next(place for place in (folder.path, *folder.path.parents) if place.exists()))
         check_inputs(plan, jobs, "auto" if executor == "slurm" else device)  # the device is a node's
         check_writable(folder.path)
         folder.write_experiment(plan.experiment_json())

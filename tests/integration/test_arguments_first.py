@@ -55,5 +55,20 @@ def test_words_are_checked_first(
     assert told in capsys.readouterr().err.replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    ("word", "told"), [("--executor=slurm", "`sbatch` is not on this host"), ("--results=file/x", "file")]
+)
+def test_where_cells_go_is_looked_at_before_what_they_read(
+    word: str, told: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "tabench.sam.checkpoint", None)  # takes seconds to import
+    (place / "file").touch()
+    small = "--set=dataset.generate={seed=0, train=2, val=1, height=32, width=48}"
+    assert call("run", "nyuv2", "--profile=demo", "--checkpoint=nano.safetensors", small, word) == 2
+    assert told in capsys.readouterr().err.replace("\n", " ")
+    assert not (place / "results").exists()
+
+
 def _too_late(*_: object) -> None:
     raise AssertionError("work was begun")

@@ -32,6 +32,20 @@ REFUSALS = (
 )
 
 
+def check_commands() -> None:
+    """Find out whether this host can hand anything to Slurm.
+
+    Raises:
+        SlurmError: Its commands are not here.
+    """
+    for program in ("sbatch", "srun"):
+        if shutil.which(program) is None:
+            raise SlurmError(
+                f"nothing was submitted: `{program}` is not on this host",
+                hint="give the command on a host that submits to the cluster, or take another --executor",
+            )
+
+
 def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mapping[str, int]) -> list[str]:
     """Hand cells to Slurm; the numbers of their arrays.
 
@@ -47,12 +61,7 @@ def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mappi
     Raises:
         SlurmError: submitit or Slurm is not there, or Slurm refuses the settings.
     """
-    for program in ("sbatch", "srun"):
-        if shutil.which(program) is None:
-            raise SlurmError(
-                f"nothing was submitted: `{program}` is not on this host",
-                hint="give the command on a host that submits to the cluster, or take another --executor",
-            )
+    check_commands()
     settings = options.slurm or SlurmSettings()
     size = array_size()
     arrays: list[str] = []
