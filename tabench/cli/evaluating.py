@@ -10,6 +10,7 @@ from tabench.cli import options
 from tabench.cli.app import app
 from tabench.cli.output import console, print_json, print_traces
 from tabench.cli.running import check_inputs
+from tabench.errors import CheckpointError
 
 if TYPE_CHECKING:
     from tabench.runs.executor import Outcome
@@ -47,8 +48,7 @@ def evaluate(
     plan = asked.plan(device)
     results, name = asked.results, plan.experiment.name
     index = read_index(results, name)
-    jobs: list[Job] = []
-    sources: list[Source] = []
+    found: list[tuple[Job, Source, dict[str, str]]] = []
     rows = []
     for job in plan.jobs():
         source = find_source(job.cell, index, results, name)
@@ -56,15 +56,20 @@ def evaluate(
         if isinstance(source, str):
             row["message"] = source
         else:
-            sources.append(source)
             row["weights_from"] = source.record.cell_id
-            jobs.append(job)
+            found.append((job, source, row))
         rows.append(row)
     outcomes: list[Outcome] = []
+    jobs: list[Job] = []
+    if found:
+        check_inputs(plan, [job for job, _, _ in found], device)
+    for job, source, row in found:
+        try:
+            put_weights(source, job.cell, CellFolder(results, name, job.cell.id))
+            jobs.append(job)
+        except CheckpointError as error:  # of this cell alone: the others are evaluated
+            row["state"], row["message"] = "failed", str(error)
     if jobs:
-        check_inputs(plan, jobs, device)
-        for job, found in zip(jobs, sources, strict=True):
-            put_weights(found, job.cell, CellFolder(results, name, job.cell.id))
         ExperimentFolder(results, name).write_experiment(plan.experiment_json())
         with view_of(jobs, console(stderr=True)) as view:
             outcomes = EXECUTORS.get("inline")().run(jobs, Options(results, device, threads), view)

@@ -150,10 +150,14 @@ def test_the_command_evaluates_what_it_can_and_says_what_it_cannot(
             main([*words, *short, *more])
         return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
 
-    assert call("run", "--select=method=frozen", "--keep-weights")[0] == 0
-    code, said = call("evaluate", "--set=evaluation.pictures=1", "--select=method=frozen,lora-hps")
-    assert code == 0
+    ran = call("run", "--select=method=frozen,lora-hps", "--keep-weights")[1]["cells"]
+    damaged = next(cell["id"] for cell in ran if cell["label"] == "lora-hps s0")
+    (tmp_path / "results" / "nyuv2" / damaged / "weights-all.safetensors").write_bytes(b"nothing")
+    code, said = call("evaluate", "--set=evaluation.pictures=1", "--select=method=frozen,lora-hps,ta-lora")
+    assert code == 1
     states = {cell["label"]: cell["state"] for cell in said["cells"]}
-    assert states == {"frozen s0": "done", "lora-hps s0": "left"}
-    assert "no finished cell" in next(c["message"] for c in said["cells"] if c["state"] == "left")
+    assert states == {"frozen s0": "done", "lora-hps s0": "failed", "ta-lora s0": "left"}
+    told = {cell["state"]: cell["message"] for cell in said["cells"]}
+    assert "no finished cell" in told["left"]
+    assert "cannot be read" in told["failed"]
     assert call("evaluate", "--set=evaluation.pictures=1", "--select=method=frozen")[1]["cells"] == []
