@@ -6,12 +6,13 @@ that names the image; possible but suspicious is a warning. Both say what is lik
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.listing import listed
 from tabench.errors import DataError
 
 Values = npt.NDArray[np.generic]
@@ -333,10 +334,4 @@ def twins(one: Checks, other: Checks) -> list[str]:
     shared = [
         f"{one.pictures[key]} and {name}" for key, name in other.pictures.items() if key in one.pictures
     ]
-    return [f"{len(shared)} images are in both splits: {_few(shared)}"] if shared else []
-
-
-def _few(names: Iterable[str], shown: int = 3) -> str:
-    every = list(names)
-    more = f" and {len(every) - shown} more" if len(every) > shown else ""
-    return ", ".join(every[:shown]) + more
+    return [f"{len(shared)} images are in both splits: {listed(shared)}"] if shared else []

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.checks import LONGEST
-from tabench.data.listing import listed, names_in, unreadable
+from tabench.data.listing import SHOWN, listed, names_in, unreadable
 from tabench.data.npyfile import map_npy
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
@@ -31,7 +31,6 @@ FARTHEST = float(np.finfo(np.float32).max)
 IGNORE = -1
 VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 MAX_PIXELS = 8192 * 8192  # the largest benchmark has 1024x2048; more is a wrong or a hostile file
-SHOWN = 8  # entries a message lists before it counts the rest
 
 
 def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str] = NYU_FOLDERS) -> list[int]:
@@ -67,9 +66,8 @@ def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str
     lacking = {i: [name for name in found if i not in found[name]] for i in everything}
     broken = [f"{folder}/{i} lacks {', '.join(names)}" for i, names in lacking.items() if names]
     if broken:
-        more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
         raise DataError(
-            f"{len(broken)} of {len(everything)} images are incomplete: {'; '.join(broken[:SHOWN])}{more}",
+            f"{len(broken)} of {len(everything)} images are incomplete: {listed(broken, apart='; ')}",
             where=str(root / folder),
             hint="these files are missing, the rest can stay (to do without such an image, remove its other "
             f"files too): {hint}",
@@ -176,10 +174,10 @@ def _label_fault(values: npt.NDArray[np.generic], classes: int) -> str | None:
         return f"{int((~whole).sum())} labels are not whole numbers"
     outside = np.unique(numbers[(numbers < IGNORE) | (numbers >= classes)])
     if outside.size:
-        listed = ", ".join(f"{value:g}" for value in outside[:SHOWN])
+        strange = ", ".join(f"{value:g}" for value in outside[:SHOWN])
         known = {classes: "; where 0 is unlabelled, subtract 1", 255: "; ignored is -1 here, not 255"}
         likely = known.get(int(outside[0]), "") if outside.size == 1 else ""
-        return f"labels {listed} outside {IGNORE}..{classes - 1}{likely}"
+        return f"labels {strange} outside {IGNORE}..{classes - 1}{likely}"
     return None
 
 

@@ -94,10 +94,10 @@ def unreadable(error: OSError, path: Path | str) -> DataError:
     return DataError(f"cannot be read: {error.strerror or error}", where=str(path), hint=hint)
 
 
-def listed(names: Sequence[object], total: int | None = None) -> str:
+def listed(names: Sequence[object], total: int | None = None, apart: str = ", ") -> str:
     """The first few names, and how many more there are; `total` where `names` are not all."""
     more = (len(names) if total is None else total) - SHOWN
-    return ", ".join(map(str, names[:SHOWN])) + (f" and {more} more" if more > 0 else "")
+    return apart.join(map(str, names[:SHOWN])) + (f"{apart.strip(', ')} and {more} more" if more > 0 else "")
 
 
 def leftovers_in(folders: Iterable[Path]) -> list[str]:

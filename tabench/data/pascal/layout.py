@@ -14,7 +14,6 @@ from tabench.store.encoding import parse_json, read_text
 FOLDERS = ("train", "val")
 NAME = re.compile(r"[0-9A-Za-z_-]+")
 VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
-SHOWN = 8  # entries a message lists before it counts the rest
 
 # kind -> (folder, suffix); the 21-class labels are looked for in two folders, see `label_file`
 PLACES = {
@@ -113,9 +112,8 @@ def check_complete(root: Path, folder: str, names: Sequence[str], *, hint: str) 
     lacking = missing(root, names)
     if lacking:
         broken = [f"{folder}/{name} lacks {', '.join(kinds)}" for name, kinds in lacking.items()]
-        more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
         raise DataError(
-            f"{len(broken)} of {len(names)} images are incomplete: {'; '.join(broken[:SHOWN])}{more}",
+            f"{len(broken)} of {len(names)} images are incomplete: {listed(broken, apart='; ')}",
             where=str(root),
             hint=f"these files are missing, the rest can stay: {hint}",
         )
