@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from tabench.catalog import METHODS
+from tabench.encoders.sam.geometry import VIT_B
+from tabench.engine.batch_split import BatchSplit
 from tabench.engine.bench.estimate import encoder_flops, seconds
 from tabench.engine.bench.jobs import PARTS, Job, Place
 from tabench.engine.bench.sizes import find_size
 from tabench.engine.bench.subject import passes_of
 from tabench.engine.bench.suites import SUITES, chosen, suite
-from tabench.engine.passes import Passes
 from tabench.errors import SpecError, TabenchError
-from tabench.sam.geometry import VIT_B
 
 TWO_CORES, GPU = Place("cpu", 2), Place("cuda", 8)
 
@@ -100,7 +100,7 @@ def test_passes_are_chosen_as_the_harness_does(
     size: str, passes: str, images: int, evaluated: int, apart: bool
 ) -> None:
     job = Job("paths", "ta-lora", size, batch=4, passes=passes)
-    assert passes_of(job) == Passes(images=images, evaluated=evaluated, apart=apart)
+    assert passes_of(job) == BatchSplit(images=images, evaluated=evaluated, apart=apart)
     extra = passes_of(replace(job, passes=f"{passes}+recompute+compiled"))
     assert (extra.recompute, extra.compiled, extra.apart) == (True, True, apart)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tabench.catalog import METHODS
+from tabench.encoders.msam import Path as Way
 from tabench.engine.bench.counting import agreement, flops_of
 from tabench.engine.bench.isolated import MeasurementError, apart
 from tabench.engine.bench.jobs import Job, Place
@@ -16,7 +17,6 @@ from tabench.engine.bench.measures import measure
 from tabench.engine.bench.profiling import kind_of
 from tabench.engine.bench.subject import Subject
 from tabench.methods.injection import AdaptedLinear
-from tabench.sam.msam import Path as Way
 
 PLACE = Place("cpu", 1)
 JOB = Job("paths", "ta-lora", "nano-24", params={"ranks": (3, 4, 2)}, repeats=2, fewest=2)

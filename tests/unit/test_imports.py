@@ -15,14 +15,14 @@ LAYERS = [
     {"errors", "registry"},
     {"catalog"},
     {"spec", "store", "stats", "provenance"},
-    {"methods", "sam", "data", "tasks"},
+    {"methods", "encoders", "data", "tasks"},
     {"engine"},
     {"runs", "report"},
     {"artifact"},
     {"cli", "__main__"},
     {"testing"},
 ]
-STRANGERS = [{"methods", "sam", "data", "tasks"}, {"runs", "report"}]  # do not know one another
+STRANGERS = [{"methods", "encoders", "data", "tasks"}, {"runs", "report"}]  # do not know one another
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 TORCH_FREE = (
     "errors",

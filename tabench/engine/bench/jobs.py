@@ -20,7 +20,7 @@ PARTS: Mapping[Kind, tuple[str, ...]] = {
     "profile": ("time",),
 }
 HARNESS_STEPS = 20  # of each loop that kind "harness" times
-_NUMERICS = ("sam", "methods", "tasks", "engine")  # folders whose code a measurement depends on
+_NUMERICS = ("encoders", "methods", "tasks", "engine")  # folders whose code a measurement depends on
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from tabench.encoders.msam import Path as Way
 from tabench.engine.bench.counting import agreement, counted, rates
 from tabench.engine.bench.jobs import Job, Place
 from tabench.engine.bench.memory import kept_peak
 from tabench.engine.bench.rate import chip_rate
 from tabench.engine.bench.subject import Subject
 from tabench.engine.bench.timing import Work, measured, ratio, within_memory
-from tabench.sam.msam import Path as Way
 
 WAYS: tuple[Way, ...] = ("plain", "fast")
 _BY_PEAK = ("evaluate", "train")  # each peak is above the one before, so memory kept by malloc does not show

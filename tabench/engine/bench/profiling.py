@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from tabench.encoders.msam import Path as Way
 from tabench.engine.bench.jobs import Job, Place
 from tabench.engine.bench.subject import Subject
-from tabench.sam.msam import Path as Way
 
 _KINDS = {  # the first kind that an operator's name holds a word of
     "matrix products": ("mm", "bmm", "convolution", "linear", "scaled_dot_product", "flash", "gemm"),
