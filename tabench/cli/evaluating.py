@@ -72,7 +72,9 @@ def evaluate(
     if jobs:
         ExperimentFolder(results, name).write_experiment(plan.experiment_json())
         with view_of(jobs, console(stderr=True)) as view:
-            outcomes = EXECUTORS.get("inline")().run(jobs, Options(results, device, threads), view)
+            outcomes = EXECUTORS.get("inline")().run(
+                jobs, Options(results=results, device=device, threads=threads), view
+            )
     ended = {outcome.job.cell.id: outcome for outcome in outcomes}
     for row in rows:
         if row["id"] in ended:

@@ -130,20 +130,20 @@ def run(
     sweep_shared(ExperimentFolder(results, plan.experiment.name))
     jobs = _wanted(plan.jobs(), results, retry)
     place = Options(
-        results,
-        device,
-        threads,
-        micro_batch,
-        tasks_apart,
-        recompute,
-        compiled,
-        checkpoint_every,
-        keep_weights,
-        workers,
-        pack,
-        on_error.value,
-        settings,
-        processes,
+        results=results,
+        device=device,
+        threads=threads,
+        micro_batch=micro_batch,
+        tasks_apart=tasks_apart,
+        recompute=recompute,
+        compiled=compiled,
+        checkpoint_seconds=checkpoint_every,
+        keep_weights=keep_weights,
+        workers=workers,
+        pack=pack,
+        on_error=on_error.value,
+        slurm=settings,
+        processes=processes,
     )
     _check_processes(executor, jobs, place)
     if jobs:

@@ -9,6 +9,7 @@ step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit, out_of_memory
 from tabench.engine.context import TrainContext
+from tabench.engine.events import MemoryShort
 from tabench.engine.reduction import Gradients
 from tabench.engine.unit import derive_seed
 from tabench.errors import DivergedError
@@ -65,7 +67,7 @@ def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -
         smaller = _smaller(context, batch)
         assert smaller is not None  # the process that is short would have raised
         context.passes = smaller
-        context.emit("memory", {"unit": context.unit.name, "step": step, **smaller.facts()})
+        context.emit(MemoryShort(unit=context.unit.name, step=step, **asdict(smaller)))
         model.zero_grad(set_to_none=True)
         if context.device.type == "cuda":
             torch.cuda.empty_cache()
