@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from tabench.report import cost, sheet, sheet_latex, wording
+from tabench.report import cost, sheet, sheet_latex
 from tabench.report.claims import RULE as CLAIM_RULE
 from tabench.report.claims import Assessed, claim_sheet, claims
 from tabench.report.factors import MethodFactors, read_factors
@@ -16,6 +16,7 @@ from tabench.report.sheet import Sheet
 from tabench.report.sureness import RULE as CONTRAST_RULE
 from tabench.report.sureness import Contrasts, contrast_matrix, contrast_sheet, contrasts, p_text
 from tabench.report.verdicts import Verdicts, measured_text, verdict_sheet, verdicts
+from tabench.text import bytes_text, duration
 
 Context = Mapping[str, object]
 
@@ -62,10 +63,10 @@ class Extras:
             "costs_measured": any(method.measured for method in costs),
             "cost_note": cost.NOTE,
             "cost_texts": {
-                "bytes": cost.bytes_text,
+                "bytes": bytes_text,
                 "flops": cost.flops_text,
                 "milliseconds": cost.milliseconds,
-                "duration": wording.duration,
+                "duration": duration,
             },
         }
 

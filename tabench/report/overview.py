@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabench import __version__
-from tabench.report import paper, wording
+from tabench.report import paper
 from tabench.report.summary import FILE, Summary, plan_digest, read_summary
 from tabench.report.templating import environment
 from tabench.store.atomic import write_bytes
 from tabench.store.layout import ExperimentFolder
+from tabench.text import counted
 
 STATES = ("done", "failed", "partial", "running", "pending")
 
@@ -96,6 +97,6 @@ def _listed(path: Path, results_dir: Path, counts: dict[str, Counter[str]]) -> L
 
 def _waiting(results_dir: Path, name: str, counts: Counter[str]) -> Waiting:
     plan = ExperimentFolder(results_dir, name).read_experiment()
-    parts = [f"{counts['done']} of {wording.counted(counts.total(), 'run')} done"]
+    parts = [f"{counts['done']} of {counted(counts.total(), 'run')} done"]
     parts += [f"{counts[state]} {state}" for state in STATES[1:] if counts[state]]
     return Waiting(name, str(plan.get("title") or name), str(plan.get("profile") or ""), ", ".join(parts))

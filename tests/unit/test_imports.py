@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"errors", "registry"},
+    {"errors", "registry", "text"},
     {"catalog"},
     {"spec", "store", "stats", "provenance"},
     {"methods", "encoders", "data", "tasks"},
@@ -27,6 +27,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 TORCH_FREE = (
     "errors",
     "registry",
+    "text",
     "catalog",
     "spec",
     "store",
