@@ -31,7 +31,7 @@ from tabench.data.scenes.make import GENERATOR
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.geometry import VIT_NANO
 from tabench.engine.prompts import Prompt, mask_iou, mask_loss
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance.files import sha256_file
 
 
 @dataclass(frozen=True)

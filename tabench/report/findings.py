@@ -8,7 +8,7 @@ from tabench.report import wording
 from tabench.report.frames import Entry, Table
 from tabench.report.reading import Results
 from tabench.report.scores import deltas
-from tabench.stats.interval import t_interval
+from tabench.stats.seeds import t_interval
 from tabench.text import counted, joined
 
 FLOOR = "frozen"

@@ -13,8 +13,8 @@ from tabench.report.judgement import judge
 from tabench.report.published import Published
 from tabench.report.reading import Results
 from tabench.report.scores import DELTA_DIGITS, Point, deltas, metric_points, parameter_points
-from tabench.stats.interval import t_interval
 from tabench.stats.ranking import rank
+from tabench.stats.seeds import t_interval
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tabench.report import wording
 from tabench.report.published import Published
 from tabench.report.reading import Results
 from tabench.report.scores import metric_points
-from tabench.stats.verdict import Verdict, verdict
+from tabench.stats.seeds import Verdict, verdict
 from tabench.text import counted
 
 NO_VERDICT = "no verdict"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tabench.report.extremes import Extremes, Place
 from tabench.report.pictures import Album
 from tabench.report.reading import CellResult, Results
-from tabench.store.layout import ExperimentFolder, file_stem
+from tabench.store.folders import ExperimentFolder, file_stem
 
 
 @dataclass(frozen=True)

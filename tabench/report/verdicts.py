@@ -11,7 +11,7 @@ from tabench.report.judgement import Judgement, judge, obstacle
 from tabench.report.published import Published
 from tabench.report.reading import Results
 from tabench.report.sheet import Sheet
-from tabench.stats.verdict import DEFAULT_RULE
+from tabench.stats.seeds import DEFAULT_RULE
 
 
 @dataclass(frozen=True)
