@@ -233,10 +233,7 @@ def _check_protocols(settings: Profile) -> None:
     """Refuse a protocol that none of the tasks has, or that the dataset has anyway."""
     if not settings.evaluation.more_protocols:
         return
-    every: set[str] = set()
-    for task in settings.dataset.tasks:
-        told = TASKS.entry(task).meta.get("supported")
-        every.update(told if isinstance(told, tuple) else TASKS.get(task).supported)
+    every = {protocol for task in settings.dataset.tasks for protocol in TASKS.get(task).supported}
     for protocol in settings.evaluation.more_protocols:
         if (
             protocol in DATASETS.get(settings.dataset.name).protocols
@@ -256,9 +253,7 @@ def _check_protocols(settings: Profile) -> None:
 
 
 def _version(task: str) -> int:
-    version = TASKS.entry(task).meta.get("version")
-    if version is None:  # another package's entry point: only its class knows
-        version = TASKS.get(task).version
+    version = TASKS.get(task).version
     if not isinstance(version, int):
         raise SpecError(f"task '{task}' has no integer version", hint="set `version` on the class")
     return version

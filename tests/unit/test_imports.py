@@ -34,6 +34,7 @@ TORCH_FREE = (
     "provenance",
     "report",
     "artifact",
+    "tasks",
     "runs.plan",
     "runs.slurm",
 )
