@@ -1,4 +1,4 @@
-"""The five registries and everything this package ships in them.
+"""The registries and everything this package ships in them.
 
 Listing and planning read this file alone; targets are imported when a cell runs.
 Other packages add entries by entry points of the same group names.
@@ -6,11 +6,13 @@ Other packages add entries by entry points of the same group names.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tabench.registry import Entry, Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tabench.data.base import DatasetDef
     from tabench.encoders.sam.geometry import Backbone
     from tabench.methods.base import Method
@@ -101,12 +103,12 @@ DATASETS: Registry[DatasetDef] = Registry(
         ),
         Entry(
             "scenes",
-            "tabench.data.scenes:SCENES",
+            "tabench.worlds.scenes:SCENES",
             "synthetic ray-cast rooms in the NYUv2 layout (not NYUv2)",
         ),
         Entry(
             "figures",
-            "tabench.data.figures:FIGURES",
+            "tabench.worlds.figures:FIGURES",
             "synthetic figures: ray-cast people among objects in the PASCAL-Context layout (not PASCAL)",
         ),
         Entry(
@@ -126,7 +128,7 @@ DATASETS: Registry[DatasetDef] = Registry(
         ),
         Entry(
             "streets",
-            "tabench.data.streets:STREETS",
+            "tabench.worlds.streets:STREETS",
             "synthetic ray-cast streets in the CityScapes layout (not CityScapes)",
         ),
     ],
@@ -145,6 +147,12 @@ BACKBONES: Registry[Backbone] = Registry(
             "small SAM of the same classes, pretrained by this project on synthetic scenes",
         ),
     ],
+)
+
+PRETRAINING: Registry[Callable[..., dict[str, Any]]] = Registry(
+    "pretraining",
+    "tabench.pretraining",
+    [Entry("sam_vit_nano", "tabench.worlds.pretrain:pretrain_nano", "the small SAM, on procedural rooms")],
 )
 
 EXECUTORS: Registry[type[Executor]] = Registry(

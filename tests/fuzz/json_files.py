@@ -19,7 +19,6 @@ from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
 from tabench.data.pascal.layout import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
-from tabench.data.recipe import Recipe, read_recipe
 from tabench.report.bench_reading import read_machines
 from tabench.runs.slurm.submission import Submission
 from tabench.store.claim import is_live
@@ -28,6 +27,7 @@ from tabench.store.layout import CellFolder, ExperimentFolder
 from tabench.store.record import load_record
 from tabench.store.sums import read_sums
 from tabench.store.verify import verify_experiment
+from tabench.worlds.recipe import Recipe, read_recipe
 
 ROOT = Path(__file__).parents[2]
 FAILURE = {

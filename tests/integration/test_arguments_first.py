@@ -28,7 +28,7 @@ PLANS = "tabench.runs.plan"
         (("describe", "nope"), "tabench.engine.describe", "unknown method 'nope'"),
         (("describe", "ta-lora", "--channels=a"), "tabench.engine.describe", "not a list of numbers"),
         (("describe", "ta-lora", "--figures=file/x"), "tabench.engine.describe", "file/x"),
-        (("pretrain", "--out=file/x"), "tabench.engine.pretrain", "file/x"),
+        (("pretrain", "--out=file/x"), "tabench.worlds.pretrain", "file/x"),
         (("run", "nyuv2", "--retry=nope"), PLANS, "no kind of failure 'nope'"),
         (("plan", "nyuv2", "--shard=5/4"), "", "expected I/N"),
         (("plan", "nyuv2", "--select=methods=frozen"), "", "did you mean 'method'?"),

@@ -17,6 +17,7 @@ LAYERS = [
     {"spec", "store", "stats", "provenance"},
     {"methods", "encoders", "data", "tasks"},
     {"engine"},
+    {"worlds"},
     {"runs", "report"},
     {"artifact"},
     {"cli", "__main__"},
@@ -115,12 +116,27 @@ def test_imports_run_downwards(module: str) -> None:
         assert not any({part, other} <= group for group in STRANGERS), f"{module} imports its sibling {name}"
 
 
+def test_the_worlds_are_named_by_the_registry_alone() -> None:
+    found = {
+        name
+        for module in MODULES
+        if part_of(module) != "worlds"
+        for name in imported(module, at_import=False)
+        if part_of(name) == "worlds"
+    }
+    assert found == set()
+
+
 @pytest.mark.parametrize("module", sorted(filter(torch_free, MODULES)))
 def test_torch_is_not_reached(module: str) -> None:
     assert chain_to(module, HEAVY) == []
 
 
-@pytest.mark.parametrize("module", sorted(m for m in MODULES if m.startswith("tabench.data")))
+DATA = [m for m in MODULES if m.startswith(("tabench.data", "tabench.worlds"))]
+TRAINING = ("tabench.worlds.pretrain", "tabench.worlds.prompts")
+
+
+@pytest.mark.parametrize("module", sorted(set(DATA) - set(TRAINING)))
 def test_data_imports_torch_inside_functions_at_most(module: str) -> None:
     assert not {name.split(".")[0] for name in imported(module, at_import=True)} & {"torch"}
 
