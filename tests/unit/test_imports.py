@@ -20,6 +20,7 @@ LAYERS = [
     {"runs", "report"},
     {"artifact"},
     {"cli", "__main__"},
+    {"bench"},
     {"testing"},
 ]
 STRANGERS = [{"methods", "sam", "data", "tasks"}, {"runs", "report"}]  # do not know one another
@@ -95,6 +96,12 @@ def chain_to(module: str, heavy: tuple[str, ...]) -> list[str]:
                 seen.add(name)
                 chains.append([*chain, name])
     return []
+
+
+def test_nobody_imports_the_benchmark() -> None:
+    """The command line names it by a string, so that it can be edited, or left out, without the rest."""
+    knows = {m for m in MODULES for name in imported(m, at_import=False) if part_of(name) == "bench"}
+    assert {part_of(module) for module in knows} == {"bench"}
 
 
 def test_every_part_has_its_layer() -> None:

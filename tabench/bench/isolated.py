@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tabench.engine.bench.jobs import Job, Place
+from tabench.bench.jobs import Job, Place
 from tabench.errors import TabenchError
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ def apart(job: Job, place: Place, part: str) -> Json:
         MeasurementError: The process raised an error or was killed.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tabench.engine.bench.isolated", "tabench.engine.bench.measures"])
+    context.set_forkserver_preload(["tabench.bench.isolated", "tabench.bench.measures"])
     here, there = context.Pipe(duplex=False)
     child = context.Process(target=_measure, args=(there, job, place, part))
     child.start()
@@ -53,7 +53,7 @@ def apart(job: Job, place: Place, part: str) -> Json:
 def _measure(pipe: Connection, job: Job, place: Place, part: str) -> None:
     import torch
 
-    from tabench.engine.bench.measures import measure
+    from tabench.bench.measures import measure
 
     torch.set_num_threads(place.threads)
     try:

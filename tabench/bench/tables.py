@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tabench.report.bench_reading import Json, Machine, Measurement, title_of
+from tabench.bench.reading import Json, Machine, Measurement, title_of
 from tabench.report.cost import flops_text, milliseconds
 from tabench.report.sheet import Sheet
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from itertools import cycle, islice
 
+from tabench.bench.jobs import NYUV2, Job
 from tabench.catalog import METHODS
-from tabench.engine.bench.jobs import NYUV2, Job
 from tabench.errors import SpecError
 from tabench.methods.base import Value
 from tabench.registry import nearest

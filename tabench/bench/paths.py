@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tabench.engine.bench.counting import agreement, counted, rates
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.memory import kept_peak
-from tabench.engine.bench.rate import chip_rate
-from tabench.engine.bench.subject import Subject
-from tabench.engine.bench.timing import Work, measured, ratio, within_memory
+from tabench.bench.counting import agreement, counted, rates
+from tabench.bench.jobs import Job, Place
+from tabench.bench.memory import kept_peak
+from tabench.bench.rate import chip_rate
+from tabench.bench.subject import Subject
+from tabench.bench.timing import Work, measured, ratio, within_memory
 from tabench.sam.msam import Path as Way
 
 WAYS: tuple[Way, ...] = ("plain", "fast")

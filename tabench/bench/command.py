@@ -14,7 +14,7 @@ from tabench.cli.output import print_json, print_table
 from tabench.errors import TabenchError
 
 if TYPE_CHECKING:
-    from tabench.engine.bench.jobs import Job
+    from tabench.bench.jobs import Job
 
 WHAT = "What is measured"
 
@@ -91,15 +91,15 @@ def bench(
     _check_methods(method)
     for folder in (page.parent, *([] if render else [out])):
         check_writable(folder)
-    from tabench.report.bench_page import render_bench
+    from tabench.bench.page import render_bench
 
     if render:
         typer.echo(f"{render_bench(out, page)}")
         return
     import torch
 
-    from tabench.engine.bench.jobs import Place
-    from tabench.engine.bench.runner import Runner
+    from tabench.bench.jobs import Place
+    from tabench.bench.runner import Runner
     from tabench.engine.device import choose_device
     from tabench.provenance.environment import capture, usable_cores
 
@@ -144,9 +144,9 @@ def _jobs(
 ) -> list[Job]:
     from dataclasses import replace
 
+    from tabench.bench import suites
+    from tabench.bench.sizes import find_size
     from tabench.catalog import METHODS
-    from tabench.engine.bench import suites
-    from tabench.engine.bench.sizes import find_size
 
     _check_methods(methods)
     if backbone is not None:
@@ -161,8 +161,8 @@ def _jobs(
 
 
 def _list(jobs: list[Job], place: object) -> None:
-    from tabench.engine.bench.estimate import seconds
-    from tabench.engine.bench.jobs import Place
+    from tabench.bench.estimate import seconds
+    from tabench.bench.jobs import Place
 
     assert isinstance(place, Place)
     guesses = [seconds(job, place) for job in jobs]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from tabench.engine.bench.timing import OUT_OF_MEMORY, Work, within_memory
+from tabench.bench.timing import OUT_OF_MEMORY, Work, within_memory
 
 
 def peak_of(work: Work, device: torch.device) -> dict[str, float | str]:

@@ -8,13 +8,16 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from jinja2 import FileSystemLoader, Template
+
 from tabench import __version__
+from tabench.bench import figures as bench_figures
+from tabench.bench.reading import Json, Machine, Measurement, read_machines, title_of
+from tabench.bench.tables import BenchTable, tables
 from tabench.errors import StoreError
-from tabench.report import bench_figures, sheet, style, wording
-from tabench.report.bench_reading import Json, Machine, Measurement, read_machines, title_of
-from tabench.report.bench_tables import BenchTable, tables
+from tabench.report import sheet, style, wording
 from tabench.report.sections import Picture
-from tabench.report.templating import environment
+from tabench.report.templating import TEMPLATES, environment
 from tabench.store.atomic import write_bytes
 
 METHOD = "ta-lora"  # the headline's
@@ -50,9 +53,14 @@ def render_bench(results: Path, page: Path) -> Path:
     if not machines:
         raise StoreError("no measurements here", where=str(results), hint="run `tabench bench` first")
     sections = [_section(machine, page.parent) for machine in machines]
-    html = environment().get_template("bench.html.j2").render(sections=sections, version=__version__)
+    html = _template().render(sections=sections, version=__version__)
     write_bytes(page, html.encode())
     return page
+
+
+def _template() -> Template:
+    loader = FileSystemLoader([TEMPLATES, Path(__file__).parent])
+    return environment().overlay(loader=loader).get_template("bench.html.j2")
 
 
 def _section(machine: Machine, folder: Path) -> Section:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.subject import Subject
+from tabench.bench.jobs import Job, Place
+from tabench.bench.subject import Subject
 from tabench.sam.msam import Path as Way
 
 _KINDS = {  # the first kind that an operator's name holds a word of

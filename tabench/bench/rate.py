@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from tabench.engine.bench.timing import synchronise
+from tabench.bench.timing import synchronise
 
 _SIDE = {"cpu": 2048, "cuda": 8192}
 _ROUNDS = 3

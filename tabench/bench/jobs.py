@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tabench.engine.bench.sizes import Size, find_size
+import tabench
+from tabench.bench.sizes import Size, find_size
 from tabench.methods.base import Value
 
 Kind = Literal["paths", "inference", "harness", "profile"]
@@ -20,7 +21,9 @@ PARTS: Mapping[Kind, tuple[str, ...]] = {
     "profile": ("time",),
 }
 HARNESS_STEPS = 20  # of each loop that kind "harness" times
-_NUMERICS = ("sam", "methods", "tasks", "engine")  # folders whose code a measurement depends on
+# Folders whose code is measured. This one is not: how it measures has a version (`BENCH_VERSION`), so that an
+# edit of its pages, suites or command leaves every figure valid.
+MEASURED = ("sam", "methods", "tasks", "engine")
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,9 @@ class Place:
 
 def code_fingerprint() -> str:
     """First 16 hex digits of the sha256 of the code that is measured: a change makes old figures stale."""
-    root = Path(__file__).parents[2]
+    root = Path(tabench.__file__).parent
     digest = hashlib.sha256()
-    for folder in _NUMERICS:
+    for folder in MEASURED:
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

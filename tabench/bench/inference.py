@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tabench.engine.bench.counting import counted
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.memory import kept_peak
-from tabench.engine.bench.rate import chip_rate
-from tabench.engine.bench.subject import Subject
-from tabench.engine.bench.timing import Work, measured
+from tabench.bench.counting import counted
+from tabench.bench.jobs import Job, Place
+from tabench.bench.memory import kept_peak
+from tabench.bench.rate import chip_rate
+from tabench.bench.subject import Subject
+from tabench.bench.timing import Work, measured
 from tabench.engine.merged import MergedMSam
 
 FORMS = ("plain", "factored", "merged")

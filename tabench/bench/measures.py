@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from tabench.engine.bench.harness import time_harness
-from tabench.engine.bench.inference import memory_of_form, time_inference
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.paths import memory_of_path, time_paths
-from tabench.engine.bench.profiling import profile_paths
+from tabench.bench.harness import time_harness
+from tabench.bench.inference import memory_of_form, time_inference
+from tabench.bench.jobs import Job, Place
+from tabench.bench.paths import memory_of_path, time_paths
+from tabench.bench.profiling import profile_paths
 from tabench.sam.msam import Path as Way
 
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tabench.bench.jobs import HARNESS_STEPS, Job, Place
+from tabench.bench.subject import Subject, plain_loss
+from tabench.bench.timing import Work, measured
 from tabench.data.loading import evaluation_batches
-from tabench.engine.bench.jobs import HARNESS_STEPS, Job, Place
-from tabench.engine.bench.subject import Subject, plain_loss
-from tabench.engine.bench.timing import Work, measured
 from tabench.engine.checkpoint import Keeper
 from tabench.engine.loop import train_unit
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tabench.bench.jobs import HARNESS_STEPS as STEPS
+from tabench.bench.jobs import Job, Place
+from tabench.bench.sizes import Size
 from tabench.catalog import METHODS
-from tabench.engine.bench.jobs import HARNESS_STEPS as STEPS
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.sizes import Size
 
 _RATE = {"cpu": 4.5e10, "cuda": 2e13}  # FLOP/s reached, by a thread or a device
 _START = 1.5  # seconds a process takes to start, build its models and end

@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from tabench.engine.bench.subject import Subject
-from tabench.engine.bench.timing import Work, within_memory
+from tabench.bench.subject import Subject
+from tabench.bench.timing import Work, within_memory
 from tabench.engine.measure import ATTENTION
 from tabench.sam.msam import Path as Way
 

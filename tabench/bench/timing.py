@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tabench.engine.bench.jobs import Job
+from tabench.bench.jobs import Job
 
 Work = Callable[[], object]
 OUT_OF_MEMORY = "out of memory"

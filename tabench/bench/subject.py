@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from tabench.bench.jobs import Job, Place
 from tabench.catalog import METHODS, TASKS
 from tabench.data.base import Sample, Split
 from tabench.data.loading import Batch, evaluation_batches
-from tabench.engine.bench.jobs import Job, Place
 from tabench.engine.evaluate import evaluate
 from tabench.engine.gradients import accumulate
 from tabench.engine.model import adapt

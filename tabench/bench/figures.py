@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tabench.bench.reading import Machine, Measurement, title_of
 from tabench.report import style
-from tabench.report.bench_reading import Machine, Measurement, title_of
 
 AXES = {
     "tasks": "tasks",

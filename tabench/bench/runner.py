@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tabench.bench.estimate import seconds
+from tabench.bench.isolated import MeasurementError, apart
+from tabench.bench.jobs import PARTS, Job, Place, code_fingerprint
 from tabench.catalog import METHODS
-from tabench.engine.bench.estimate import seconds
-from tabench.engine.bench.isolated import MeasurementError, apart
-from tabench.engine.bench.jobs import PARTS, Job, Place, code_fingerprint
 from tabench.errors import StoreError
 from tabench.provenance.code import code_of
 from tabench.provenance.environment import capture
