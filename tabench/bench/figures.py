@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tabench.bench.reading import Machine, Measurement, title_of
-from tabench.report import style
+from tabench.report.figures import style
 
 AXES = {
     "tasks": "tasks",

@@ -15,9 +15,11 @@ from tabench.bench import figures as bench_figures
 from tabench.bench.reading import Json, Machine, Measurement, read_machines, title_of
 from tabench.bench.tables import BenchTable, tables
 from tabench.errors import StoreError
-from tabench.report import sheet, style, wording
-from tabench.report.sections import Picture
-from tabench.report.templating import TEMPLATES, environment
+from tabench.report.figures import style
+from tabench.report.pages.sections import Picture
+from tabench.report.pages.templating import TEMPLATES, environment
+from tabench.report.records import wording
+from tabench.report.tables import sheet
 from tabench.store.atomic import write_bytes
 
 METHOD = "ta-lora"  # the headline's

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tabench.bench.reading import Json, Machine, Measurement, title_of
-from tabench.report.cost import flops_text, milliseconds
-from tabench.report.sheet import Sheet
+from tabench.report.tables.cost import flops_text, milliseconds
+from tabench.report.tables.sheet import Sheet
 
 HOLE = "–"
 WORKS = {"train": "Training step", "evaluate": "Evaluation"}

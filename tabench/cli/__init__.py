@@ -28,7 +28,7 @@ from tabench.cli import (
 from tabench.cli.app import app
 from tabench.cli.output import print_error
 from tabench.errors import StoreError, TabenchError
-from tabench.report.collector import uncollected
+from tabench.report.records.collector import uncollected
 from tabench.store.cache import lend_home
 from tabench.store.streams import ended_by_closed_pipes, lost_output, steady
 

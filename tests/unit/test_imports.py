@@ -24,6 +24,7 @@ LAYERS = [
     {"testing"},
 ]
 STRANGERS = [{"methods", "sam", "data", "tasks"}, {"runs", "report"}]  # do not know one another
+INSIDE = {"report": ("records", "tables", "figures", "pages")}  # a part's own layers, lowest first
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 TORCH_FREE = (
     "errors",
@@ -119,6 +120,21 @@ def test_imports_run_downwards(module: str) -> None:
             continue
         assert LEVEL[other] <= LEVEL[part], f"{module} imports {name} from above"
         assert not any({part, other} <= group for group in STRANGERS), f"{module} imports its sibling {name}"
+
+
+@pytest.mark.parametrize("part", sorted(INSIDE))
+def test_a_part_has_layers_too(part: str) -> None:
+    layers = {f"tabench.{part}.{name}": level for level, name in enumerate(INSIDE[part])}
+
+    def layer_of(module: str) -> int | None:
+        return layers.get(".".join(module.split(".")[:3]))
+
+    for module in (m for m in MODULES if part_of(m) == part and m != f"tabench.{part}"):
+        level = layer_of(module)
+        assert level is not None, f"{module} has no layer"
+        for name in imported(module, at_import=False):
+            other = layer_of(name)
+            assert other is None or other <= level, f"{module} imports {name} from above"
 
 
 @pytest.mark.parametrize("module", sorted(filter(torch_free, MODULES)))
