@@ -12,9 +12,9 @@ from tabench.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from tabench.data.base import DatasetDef
+    from tabench.encoders.sam.geometry import Backbone
     from tabench.methods.base import Method
     from tabench.runs.executor import Executor
-    from tabench.sam.geometry import Backbone
     from tabench.tasks.base import Task
 
 METHODS: Registry[Method] = Registry(
@@ -163,12 +163,12 @@ BACKBONES: Registry[Backbone] = Registry(
     "backbone",
     "tabench.backbones",
     [
-        Entry("vit_b", "tabench.sam.geometry:VIT_B", "SAM ViT-B, 1024 px"),
-        Entry("vit_l", "tabench.sam.geometry:VIT_L", "SAM ViT-L, 1024 px (the paper recipe's)"),
-        Entry("vit_h", "tabench.sam.geometry:VIT_H", "SAM ViT-H, 1024 px"),
+        Entry("vit_b", "tabench.encoders.sam.geometry:VIT_B", "SAM ViT-B, 1024 px"),
+        Entry("vit_l", "tabench.encoders.sam.geometry:VIT_L", "SAM ViT-L, 1024 px (the paper recipe's)"),
+        Entry("vit_h", "tabench.encoders.sam.geometry:VIT_H", "SAM ViT-H, 1024 px"),
         Entry(
             "sam_vit_nano",
-            "tabench.sam.geometry:VIT_NANO",
+            "tabench.encoders.sam.geometry:VIT_NANO",
             "small SAM of the same classes, pretrained by this project on synthetic scenes",
         ),
     ],
@@ -178,8 +178,12 @@ EXECUTORS: Registry[type[Executor]] = Registry(
     "executor",
     "tabench.executors",
     [
-        Entry("inline", "tabench.runs.inline:InlineExecutor", "one cell after the other, in this process"),
-        Entry("pool", "tabench.runs.pool:PoolExecutor", "several cells at once, one process a GPU or core"),
+        Entry(
+            "inline", "tabench.runs.local.inline:InlineExecutor", "one cell after the other, in this process"
+        ),
+        Entry(
+            "pool", "tabench.runs.local.pool:PoolExecutor", "several cells at once, one process a GPU or core"
+        ),
         Entry(
             "slurm",
             "tabench.runs.slurm.executor:SlurmExecutor",

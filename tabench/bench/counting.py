@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tabench.bench.subject import Subject
 from tabench.bench.timing import Work, within_memory
+from tabench.encoders.msam import Path as Way
 from tabench.engine.measure import ATTENTION
-from tabench.sam.msam import Path as Way
 
 _FLOOR = 1e-3  # a gradient counts as this share of the model's largest at least: some are 0 but for rounding
 
@@ -76,7 +76,7 @@ def _taken(subject: Subject) -> dict[str, Tensor]:
     for part in subject.parts:
         for name, parameter in part.model.named_parameters():
             if parameter.grad is not None:
-                found[f"{part.setting.unit.name}:{name}"] = parameter.grad
+                found[f"{part.context.unit.name}:{name}"] = parameter.grad
         part.optimizer.zero_grad(set_to_none=True)
     return found
 

@@ -16,7 +16,7 @@ from tabench.bench.jobs import HARNESS_STEPS, Job, Place
 from tabench.bench.subject import Subject, plain_loss
 from tabench.bench.timing import Work, measured
 from tabench.data.loading import evaluation_batches
-from tabench.engine.checkpoint import Keeper
+from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.loop import train_unit
 
 
@@ -29,20 +29,20 @@ def time_harness(job: Job, place: Place) -> dict[str, Any]:
     """
     subject = Subject(job, place, images=HARNESS_STEPS * job.batch)
     part = subject.parts[0]
-    recipe = part.setting.cell.train.model_copy(update={"epochs": 1})
-    setting = replace(part.setting, cell=part.setting.cell.model_copy(update={"train": recipe}))
-    ready = list(evaluation_batches(setting.train, job.batch))
+    recipe = part.context.cell.train.model_copy(update={"epochs": 1})
+    context = replace(part.context, cell=part.context.cell.model_copy(update={"train": recipe}))
+    ready = list(evaluation_batches(context.train, job.batch))
 
     def bare() -> None:
         part.model.train()
         for batch in ready:
             part.optimizer.zero_grad(set_to_none=True)
-            plain_loss(part.model, setting, batch)[0].backward()
+            plain_loss(part.model, context, batch)[0].backward()
             part.optimizer.step()
 
     def harness() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            train_unit(part.model, setting, Keeper(Path(folder)))
+            train_unit(part.model, context, CheckpointStore(Path(folder)))
 
     bare()
     harness()

@@ -46,7 +46,7 @@ class Inference:
             subject.take("plain" if form == "plain" else "fast")
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=bf16):
             for number, part in enumerate(subject.parts):
-                if names := [name for name in part.setting.unit.tasks if name in wanted]:
+                if names := [name for name in part.context.unit.tasks if name in wanted]:
                     model = self.merged[number] if form == "merged" else part.model.eval()
                     outputs |= model(self.images, size, names)
         return {name: subject.tasks[name].activate(raw.float()) for name, raw in outputs.items()}

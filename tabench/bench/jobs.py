@@ -23,7 +23,7 @@ PARTS: Mapping[Kind, tuple[str, ...]] = {
 HARNESS_STEPS = 20  # of each loop that kind "harness" times
 # Folders whose code is measured. This one is not: how it measures has a version (`BENCH_VERSION`), so that an
 # edit of its pages, suites or command leaves every figure valid.
-MEASURED = ("sam", "methods", "tasks", "engine")
+MEASURED = ("encoders", "methods", "tasks", "engine")
 
 
 @dataclass(frozen=True)

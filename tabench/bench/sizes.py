@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tabench.catalog import BACKBONES
+from tabench.encoders.sam.geometry import VIT_B, VIT_NANO, Backbone
 from tabench.errors import SpecError
-from tabench.sam.geometry import VIT_B, VIT_NANO, Backbone
 
 _PAPER_IMAGE = (288, 384)  # NYUv2 as the method's authors use it; SAM resizes it to its input
 _SAM_SIDE = 1024

@@ -18,19 +18,19 @@ from tabench.bench.jobs import Job, Place
 from tabench.catalog import METHODS, TASKS
 from tabench.data.base import Sample, Split
 from tabench.data.loading import Batch, evaluation_batches
+from tabench.encoders.msam import MSam
+from tabench.encoders.msam import Path as Way
+from tabench.encoders.sam.geometry import SMALL_IMAGE
+from tabench.engine.batch_split import BatchSplit
+from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import evaluate
 from tabench.engine.gradients import accumulate
 from tabench.engine.model import adapt
 from tabench.engine.optim import build_optimizer
-from tabench.engine.passes import Passes
-from tabench.engine.setting import Setting
 from tabench.engine.snapshot import trained_parameters
 from tabench.engine.unit import Unit, derive_seed
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.regulariser import regulariser
-from tabench.sam.geometry import SMALL_IMAGE
-from tabench.sam.msam import MSam
-from tabench.sam.msam import Path as Way
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 from tabench.tasks.base import Task
 
@@ -78,7 +78,7 @@ class Trained:
     """One model of a job (methods that train every task alone have one a task)."""
 
     model: MSam
-    setting: Setting
+    context: TrainContext
     optimizer: Adam
 
 
@@ -115,8 +115,16 @@ class Subject:
             fill_zeros(model)
             model.to(self.device)
             optimizer = build_optimizer(trained_parameters(model), cell.train)
-            setting = Setting(cell, unit, self.tasks, split, split, device=self.device, passes=passes_of(job))
-            self.parts.append(Trained(model, setting, optimizer))
+            context = TrainContext(
+                cell=cell,
+                unit=unit,
+                tasks=self.tasks,
+                train=split,
+                evaluated=split,
+                device=self.device,
+                passes=passes_of(job),
+            )
+            self.parts.append(Trained(model, context, optimizer))
 
     def take(self, way: Way) -> None:
         """Choose the path of all models."""
@@ -129,7 +137,7 @@ class Subject:
         terms: dict[str, float] = {}
         for part in self.parts:
             step = plain_gradients if way == "plain" else accumulate
-            for name, value in step(part.model, part.setting, self.batch, 0).items():
+            for name, value in step(part.model, part.context, self.batch, 0).items():
                 terms[name] = terms.get(name, 0.0) + value
         return terms
 
@@ -146,7 +154,7 @@ class Subject:
         """The harness's evaluation of the batch: forward, activation, metrics of all protocols."""
         self.take(way)
         for part in self.parts:
-            s = part.setting
+            s = part.context
             evaluate(part.model, s.unit, s.tasks, s.evaluated, s.device, batch_size=s.passes.evaluated)
 
     def outputs(self, way: Way) -> dict[str, Tensor]:
@@ -156,7 +164,7 @@ class Subject:
         with torch.inference_mode():
             for part in self.parts:
                 part.model.eval()
-                found |= forward(part.model, part.setting, self.batch.image)
+                found |= forward(part.model, part.context, self.batch.image)
         return found
 
     def work(self, name: str, way: Way) -> None:
@@ -164,12 +172,12 @@ class Subject:
         {"train": self.train, "evaluate": self.evaluate}[name](way)
 
 
-def passes_of(job: Job) -> Passes:
-    """How the fast path's steps are cut: as the harness chooses (see `choose_passes`), or as the job says."""
+def passes_of(job: Job) -> BatchSplit:
+    """How the fast path's steps are cut: as `choose_batch_split` has it, or as the job says."""
     words = job.passes.split("+")
     small = job.where.backbone.image_size <= SMALL_IMAGE
     chosen = "chosen" in words
-    return Passes(
+    return BatchSplit(
         images=1 if chosen and not small else job.batch,
         evaluated=job.batch if small or not chosen else 1,
         apart="apart" in words or (chosen and not small),
@@ -178,33 +186,33 @@ def passes_of(job: Job) -> Passes:
     )
 
 
-def forward(model: MSam, setting: Setting, images: Tensor) -> dict[str, Tensor]:
+def forward(model: MSam, context: TrainContext, images: Tensor) -> dict[str, Tensor]:
     """A model's outputs at the images' size, in the job's precision."""
-    device, bf16 = setting.device, setting.cell.train.precision == "bf16"
+    device, bf16 = context.device, context.cell.train.precision == "bf16"
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         found: dict[str, Tensor] = model(images.to(device), tuple(images.shape[-2:]))
     return found
 
 
-def plain_gradients(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[str, float]:
+def plain_gradients(model: MSam, context: TrainContext, batch: Batch, step: int) -> dict[str, float]:
     """`accumulate` written plainly: one forward of all tasks, the weighted sum of losses, one backward."""
-    total, means = plain_loss(model, setting, batch)
+    total, means = plain_loss(model, context, batch)
     total.backward()
     return {name: float(mean.detach()) for name, mean in means.items()} | {"loss": float(total.detach())}
 
 
-def plain_loss(model: MSam, setting: Setting, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+def plain_loss(model: MSam, context: TrainContext, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a step, and each task's mean over the images before its weight."""
-    unit = setting.unit
-    outputs = forward(model, setting, batch.image)
+    unit = context.unit
+    outputs = forward(model, context, batch.image)
     means: dict[str, Tensor] = {}
     for name in unit.tasks:
-        task = setting.tasks[name]
-        target = batch.targets[task.needs].to(setting.device)
+        task = context.tasks[name]
+        target = batch.targets[task.needs].to(context.device)
         pairs = zip(outputs[name].float().split(1), target.split(1), strict=True)
         means[name] = torch.stack([task.loss(raw, truth) for raw, truth in pairs]).mean()
     total = torch.stack([unit.weights[name] * mean for name, mean in means.items()]).sum()
-    weight = float(setting.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
+    weight = float(context.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
     if weight:
         total = total + weight * regulariser(model)
     return total, means

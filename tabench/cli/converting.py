@@ -69,8 +69,8 @@ def released(
     _check_out(out)
     from safetensors.torch import save  # imports torch: what is wrong with the words was told
 
+    from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint, read_state
     from tabench.engine.released import convert_released
-    from tabench.sam.checkpoint import find_checkpoint, load_checkpoint, read_state
 
     fix = "give what torch.save(model.state_dict()) wrote"
     state = read_state(file, "weights of the released code", fix)
@@ -127,8 +127,8 @@ def sam(
     _check_out(out)
     from safetensors.torch import save  # imports torch: what is wrong with the words was told
 
-    from tabench.sam.checkpoint import checkpoint_sha256
-    from tabench.sam.checkpoint import convert as run
+    from tabench.encoders.sam.checkpoint import checkpoint_sha256
+    from tabench.encoders.sam.checkpoint import convert as run
 
     found, notes = run(geometry, file, key=key, base=base, drop=drop)
     tensors = {name: value.detach().contiguous() for name, value in found.items()}

@@ -41,7 +41,7 @@ def evaluate(
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Job, Options
     from tabench.runs.live import view_of
-    from tabench.runs.reuse import Source, find_source, put_weights
+    from tabench.runs.reevaluate import Source, find_source, put_weights
     from tabench.store.index import read_index
     from tabench.store.layout import CellFolder, ExperimentFolder
 

@@ -160,7 +160,7 @@ def status_rows(
     ]
     if not (folder.path / "slurm").is_dir():
         return rows, ""
-    from tabench.runs.slurm.standing import add_queue
+    from tabench.runs.slurm.queue_status import add_queue
 
     return rows, add_queue(folder, rows)
 

@@ -149,7 +149,7 @@ def run(
     if jobs:
         folder = ExperimentFolder(results, plan.experiment.name)
         if executor == "slurm":
-            from tabench.runs.slurm.sending import check_commands
+            from tabench.runs.slurm.submit import check_commands
 
             check_commands()
         # nothing is made yet: wrong inputs leave no folder behind
@@ -211,7 +211,7 @@ def _executor(name: str, jobs: list[Job], place: Options) -> Executor:
     from tabench.catalog import EXECUTORS
 
     if name == "auto":
-        from tabench.runs.pool import worthwhile
+        from tabench.runs.local.pool import worthwhile
 
         name = "pool" if worthwhile(jobs, place) else "inline"
     return EXECUTORS.get(name, where="--executor")()
@@ -220,7 +220,7 @@ def _executor(name: str, jobs: list[Job], place: Options) -> Executor:
 def _check_processes(executor: str, jobs: list[Job], place: Options) -> None:
     if place.processes > 1:
         from tabench.runs.launch import check_processes
-        from tabench.runs.pool import gpus_of
+        from tabench.runs.local.pool import gpus_of
 
         check_processes(place, jobs, [] if executor == "slurm" else gpus_of(place.device))
 
@@ -231,8 +231,8 @@ def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
     from tabench.engine.device import choose_device
 
     choose_device(device)
+    from tabench.encoders.sam.checkpoint import load_checkpoint  # which takes seconds to import
     from tabench.runs.shapes import check_shapes
-    from tabench.sam.checkpoint import load_checkpoint  # which takes seconds to import
 
     if plan.resolution.generate is None:
         check_shapes(jobs)

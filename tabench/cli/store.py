@@ -39,7 +39,7 @@ def verify(
     as_json: options.JsonOption = False,
 ) -> None:
     """Read every record, checksum, picture, checkpoint and kept weights again, and name what is wrong."""
-    from tabench.runs.kept import check_kept
+    from tabench.runs.saved_weights import check_kept
     from tabench.store.layout import ExperimentFolder
     from tabench.store.merge import experiments_in
     from tabench.store.verify import verify_experiment
@@ -79,7 +79,7 @@ def merge(
     A cell whose record here differs is a conflict: both stay, and the difference is named. Each record that
     is taken gets a merged_from.json beside it: from where, when, on which host and by whom.
     """
-    from tabench.runs.kept import check_kept
+    from tabench.runs.saved_weights import check_kept
     from tabench.store.merge import merge_results
 
     done = merge_results(folder, results, check_kept)

@@ -36,7 +36,7 @@ AGAIN = "delete the checkpoint's folder: the cell starts from the beginning"
 
 
 @dataclass
-class Keeper:
+class CheckpointStore:
     """Writes and reads the checkpoints of one unit.
 
     Args:

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from tabench.data.base import Split
+from tabench.encoders.msam import MSam
 from tabench.engine.unit import Unit
-from tabench.sam.msam import MSam
 from tabench.store.atomic import write_bytes
 from tabench.tasks.base import Task
 

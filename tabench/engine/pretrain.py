@@ -28,10 +28,10 @@ from torch import Tensor, nn
 
 from tabench.data.scenes import make_scene
 from tabench.data.scenes.make import GENERATOR
+from tabench.encoders.sam.build import build_sam
+from tabench.encoders.sam.geometry import VIT_NANO
 from tabench.engine.prompts import Prompt, mask_iou, mask_loss
 from tabench.provenance.checksum import sha256_file
-from tabench.sam.build import build_sam
-from tabench.sam.geometry import VIT_NANO
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Recipe:
         height: Scene height, pixels.
         width: Scene width, pixels.
         scene_seed: Seed of the generator.
-        epochs: Passes over the scenes.
+        epochs: BatchSplit over the scenes.
         batch_size: Images per step.
         prompts: Masks drawn per image and step.
         min_area: Smallest mask that is prompted for, pixels.

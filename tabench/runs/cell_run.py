@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from tabench.engine.batch_split import out_of_memory
 from tabench.engine.device import choose_device
-from tabench.engine.passes import out_of_memory
-from tabench.engine.world import World
+from tabench.engine.process_group import ProcessGroup
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
@@ -40,7 +40,7 @@ def run_cell(
     options: Options,
     listener: Listener,
     should_stop: Callable[[], bool],
-    world: World | None = None,
+    group: ProcessGroup | None = None,
 ) -> Outcome:
     """Run a cell; errors become an outcome and a failure.json, never an exception.
 
@@ -49,7 +49,7 @@ def run_cell(
         options: How to run.
         listener: Told of every event.
         should_stop: Asked after every optimiser step.
-        world: The processes that compute the cell together; only their chief calls this.
+        group: The processes that compute the cell together; only the main one calls this.
     """
     folder = CellFolder(options.results, job.experiment, job.cell.id)
     diary = _Diary(folder, job, options, listener)
@@ -63,7 +63,7 @@ def run_cell(
             if adopt(folder):
                 diary.tell("done", {"adopted": True, "wall_s": 0.0})
                 return Outcome(job, "done")
-            return _attempt(job, options, folder, diary, should_stop, claim, world)
+            return _attempt(job, options, folder, diary, should_stop, claim, group)
     except ClaimedError as error:
         return Outcome(job, "busy", message=str(error))
     except KeyboardInterrupt:
@@ -81,12 +81,12 @@ def _attempt(
     diary: _Diary,
     should_stop: Callable[[], bool],
     claim: Claim,
-    world: World | None,
+    group: ProcessGroup | None,
 ) -> Outcome:
     diary.start()
     try:
         set_determinism(job.cell.seed, options.threads or usable_cores())
-        content = compute(job, options, diary.tell, should_stop, world)
+        content = compute(job, options, diary.tell, should_stop, group)
         claim.check()
         diary.finish()
         if options.keep_weights:

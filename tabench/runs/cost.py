@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tabench.catalog import BACKBONES, METHODS
+from tabench.encoders.sam.geometry import Backbone
 from tabench.provenance.environment import usable_cores
-from tabench.sam.geometry import Backbone
 from tabench.spec.cell import Cell
 
 CPU_FLOPS_PER_CORE = 20e9  # sustained fp32 of one core, taken for all CPUs

@@ -9,7 +9,7 @@ from pathlib import Path
 from tabench.catalog import DATASETS
 from tabench.data.base import Split
 from tabench.data.listing import listed
-from tabench.engine.passes import Passes, choose_passes
+from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.errors import DataError
 from tabench.runs.executor import Job
 
@@ -23,7 +23,7 @@ def check_shapes(jobs: Iterable[Job]) -> None:
     largest: dict[tuple[str, Path, str], int] = {}
     for job in jobs:
         cell, part = job.cell, job.cell.dataset
-        evaluated = choose_passes(cell, Passes()).evaluated
+        evaluated = choose_batch_split(cell, BatchSplit()).evaluated
         batches = [(part.train_split, cell.train.batch_size), (part.eval_split, evaluated)]
         if cell.evaluation.selection == "best-val":
             batches.append((cell.evaluation.val_split, evaluated))

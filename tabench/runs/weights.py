@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabench.data.listing import unreadable
+from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.errors import StoreError
-from tabench.sam.geometry import Backbone
-from tabench.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.store.atomic import write_json
 from tabench.store.cache import cache_root
 from tabench.store.encoding import parse_json

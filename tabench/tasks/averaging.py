@@ -20,11 +20,11 @@ from torch import Tensor
 from tabench.tasks.accumulation import check_finite, check_protocol, claim_id, skipped_note
 from tabench.tasks.base import Evaluation, Parts
 from tabench.tasks.parts import named, names, sorted_by
-from tabench.tasks.pending import Pending, measured_there
+from tabench.tasks.pending import Pending, measured_on_device
 
 Values = npt.NDArray[np.float64]
 Measure = Callable[[Values, Values], dict[str, Values]]
-MeasureThere = Callable[[Tensor, Tensor], tuple[dict[str, Tensor], Tensor]]
+DeviceMeasure = Callable[[Tensor, Tensor], tuple[dict[str, Tensor], Tensor]]
 KEPT_THERE = 2**28  # bytes of values on a device after which they are fetched
 
 
@@ -40,7 +40,7 @@ class _Measured:
         pixels: Valid pixels of all images.
         storing: Whether a protocol wants the values of medians.
         pending: Numbers still on a device.
-        there: Values of medians still on a device, infinite where not valid.
+        on_device: Values of medians still on a device, infinite where not valid.
     """
 
     per_image: dict[str, dict[str, float]]
@@ -51,7 +51,7 @@ class _Measured:
     pixels: int = 0
     storing: bool = False
     pending: Pending = field(default_factory=Pending)
-    there: dict[str, list[Tensor]] = field(default_factory=dict)
+    on_device: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
 class PixelAverage(Evaluation):
@@ -70,7 +70,7 @@ class PixelAverage(Evaluation):
             their number is even); the others are the mean.
         roots: Metrics that are the root of their values' mean.
         remarks: Notes that every reader of these values needs.
-        there: The same measure for a batch on a CUDA device: takes (B, C, H, W) float64 each and returns
+        on_device: The same measure for a batch on a CUDA device: takes (B, C, H, W) float64 each and returns
             for each metric its values (B, H, W), and the mask (B, H, W) of valid pixels. Sums may differ from
             those of `measure` by rounding. None measures on the CPU.
     """
@@ -86,12 +86,12 @@ class PixelAverage(Evaluation):
         roots: Collection[str] = (),
         shown: Collection[str] | None = None,
         remarks: Sequence[str] = (),
-        there: MeasureThere | None = None,
+        on_device: DeviceMeasure | None = None,
     ) -> None:
         check_protocol(protocol)
         self.protocol = protocol
         self._measure = measure
-        self._there = there
+        self._on_device = on_device
         self._medians = frozenset(medians)
         self._roots = frozenset(roots)
         self._shown = [key for key in keys if shown is None or key in shown]
@@ -104,7 +104,7 @@ class PixelAverage(Evaluation):
         if not isinstance(other, PixelAverage) or other._held.seen:
             return False
         mine, theirs = (
-            (e._measure, e._there, e._medians, e._roots, list(e._held.per_image)) for e in (self, other)
+            (e._measure, e._on_device, e._medians, e._roots, list(e._held.per_image)) for e in (self, other)
         )
         if mine != theirs:
             return False
@@ -119,8 +119,8 @@ class PixelAverage(Evaluation):
             DivergedError: A prediction is not finite (on a CUDA device: raised with the results).
             ValueError: An image id comes twice.
         """
-        if self._there is not None and measured_there(prediction):
-            self._update_there(self._there, prediction.detach(), target, ids)
+        if self._on_device is not None and measured_on_device(prediction):
+            self._update_on_device(self._on_device, prediction.detach(), target, ids)
             return
         check_finite(prediction, ids)
         for image_id, p, t in zip(ids, prediction.detach(), target, strict=True):
@@ -148,8 +148,8 @@ class PixelAverage(Evaluation):
         mean = total / pixels
         return math.sqrt(mean) if key in self._roots else mean
 
-    def _update_there(
-        self, measure: MeasureThere, prediction: Tensor, target: Tensor, ids: Sequence[str]
+    def _update_on_device(
+        self, measure: DeviceMeasure, prediction: Tensor, target: Tensor, ids: Sequence[str]
     ) -> None:
         for image_id in ids:
             claim_id(self._held.seen, image_id)
@@ -161,26 +161,26 @@ class PixelAverage(Evaluation):
                 values = found[key].where(valid, math.inf).flatten(1)
                 columns.append(medians(values, pixels))
                 if self._held.storing:
-                    self._store_there(key, values.float())
+                    self._store_on_device(key, values.float())
             else:
                 columns.append(found[key].where(valid, 0.0).flatten(1).sum(dim=1))
         self._held.pending.add(ids, prediction, torch.stack(columns, dim=1))
 
-    def _store_there(self, key: str, values: Tensor) -> None:
-        held = self._held.there.setdefault(key, [])
+    def _store_on_device(self, key: str, values: Tensor) -> None:
+        held = self._held.on_device.setdefault(key, [])
         held.append(values.flatten())
         if sum(part.nbytes for part in held) > KEPT_THERE:
             self._fetch(key)
 
     def _fetch(self, key: str) -> None:
-        held = self._held.there.pop(key)
+        held = self._held.on_device.pop(key)
         values = torch.cat(held).cpu().numpy()
         self._held.stored[key].append(values[np.isfinite(values)])
 
     def _settle(self) -> None:
         """Fetch what is still on a device."""
         held = self._held
-        for key in list(held.there):
+        for key in list(held.on_device):
             self._fetch(key)
         for image_id, (pixels, *row) in held.pending.take():
             if not pixels:
@@ -271,7 +271,7 @@ def valid_pixels(target: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def valid_there(target: Tensor) -> Tensor:
+def valid_on_device(target: Tensor) -> Tensor:
     """`valid_pixels` of a batch (B, C, H, W) on any device, (B, H, W)."""
     first, *others = target.float().unbind(1)
     for channel in others:  # in NumPy's order: a sum that cancels out does so on every device

@@ -22,7 +22,7 @@ from torch import Tensor
 from tabench.tasks.accumulation import check_finite, check_protocol, claim_id, skipped_note
 from tabench.tasks.base import Evaluation, Parts
 from tabench.tasks.parts import named, names, sorted_by
-from tabench.tasks.pending import Pending, measured_there
+from tabench.tasks.pending import Pending, measured_on_device
 
 Counts = npt.NDArray[np.int64]
 
@@ -96,10 +96,10 @@ class ConfusionEvaluation(Evaluation):
             ValueError: An image id comes twice.
         """
         channels = len(self._held.matrix)
-        if measured_there(prediction):
+        if measured_on_device(prediction):
             for image_id in ids:
                 claim_id(self._held.seen, image_id)
-            counts = confusion_there(prediction.detach().argmax(dim=1), target, channels)
+            counts = confusion_on_device(prediction.detach().argmax(dim=1), target, channels)
             self._held.pending.add(ids, prediction, counts.flatten(1))
             return
         check_finite(prediction, ids)
@@ -197,7 +197,7 @@ def confusion(guess: npt.NDArray[np.int64], label: npt.NDArray[np.int64], channe
     return counts
 
 
-def confusion_there(guess: Tensor, label: Tensor, channels: int) -> Tensor:
+def confusion_on_device(guess: Tensor, label: Tensor, channels: int) -> Tensor:
     """`confusion` of a batch (B, H, W) on any device, (B, C, C), without a loop over it or a wait."""
     # products of 0 and 1 summed in float32: exact up to 2**24 pixels, and in no order that could matter
     classes = torch.arange(channels, device=label.device)[:, None]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tabench.tasks.averaging import PixelAverage, Values, valid_pixels, valid_there
+from tabench.tasks.averaging import PixelAverage, Values, valid_on_device, valid_pixels
 from tabench.tasks.base import RGB, Evaluation, Task, in_single
 from tabench.tasks.colours import depth_colours
 
@@ -40,7 +40,7 @@ class Distance(Task):
     def evaluation(self, protocol: str) -> Evaluation:
         """Mean of |p - d| and |p - d| / d over valid pixels; see `PixelAverage`."""
         keys = [metric.key for metric in self.metrics]
-        return PixelAverage(protocol, _errors, keys, remarks=self.remarks, there=_errors_there)
+        return PixelAverage(protocol, _errors, keys, remarks=self.remarks, on_device=_errors_on_device)
 
     def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
         """Viridis over the fixed range `shown`: dark is low."""
@@ -69,8 +69,8 @@ def _errors(prediction: Values, target: Values) -> dict[str, Values]:
     return {"abs_err": absolute, "rel_err": absolute / truth}
 
 
-def _errors_there(prediction: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+def _errors_on_device(prediction: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """`_errors` of a batch on its device."""
     truth = target[:, 0]
     absolute = (prediction[:, 0] - truth).abs()
-    return {"abs_err": absolute, "rel_err": absolute / truth}, valid_there(target)
+    return {"abs_err": absolute, "rel_err": absolute / truth}, valid_on_device(target)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tabench.tasks.averaging import PixelAverage, Values, valid_pixels, valid_there
+from tabench.tasks.averaging import PixelAverage, Values, valid_on_device, valid_pixels
 from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task, in_single
 from tabench.tasks.colours import normal_colours
 
@@ -60,7 +60,9 @@ class Normals(Task):
         kind = _PascalAngles if protocol.startswith("pascal") else PixelAverage
         keys = [metric.key for metric in (*self.metrics, RMS)]
         shown = [metric.key for metric in self.metrics_in(protocol)]
-        return kind(protocol, _angle_values, keys, ("median",), (RMS.key,), shown, there=_angles_there)
+        return kind(
+            protocol, _angle_values, keys, ("median",), (RMS.key,), shown, on_device=_angles_on_device
+        )
 
     def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
         """(n + 1) / 2 as red, green, blue."""
@@ -119,8 +121,8 @@ def _angle_values(prediction: Values, target: Values) -> dict[str, Values]:
     return {"mean": angle, "median": angle, **within, "rms": angle**2}
 
 
-def _angles_there(prediction: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+def _angles_on_device(prediction: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """`_angle_values` of a batch on its device."""
     angle = (prediction * target).sum(dim=1).clamp(-1, 1).arccos().rad2deg()
     within = {key: 100 * (angle < limit).double() for key, limit in THRESHOLDS.items()}
-    return {"mean": angle, "median": angle, **within, "rms": angle.square()}, valid_there(target)
+    return {"mean": angle, "median": angle, **within, "rms": angle.square()}, valid_on_device(target)

@@ -15,7 +15,7 @@ from torch import Tensor
 from tabench.tasks.accumulation import check_finite, claim_id, skipped_note
 from tabench.tasks.base import Evaluation, Parts
 from tabench.tasks.parts import named, names, sorted_by
-from tabench.tasks.pending import Pending, measured_there
+from tabench.tasks.pending import Pending, measured_on_device
 
 EPSILON = 1e-12  # of the field's code: keeps 0 / 0 at 0
 
@@ -59,7 +59,7 @@ class OverlapEvaluation(Evaluation):
         self.pooled = pooled
         self.keys = tuple(keys)
         self._held = _Measured()
-        self._there: Tensor | None = None
+        self._on_device: Tensor | None = None
 
     def follow(self, other: Evaluation) -> bool:
         """Read the other's counts, where both have the same thresholds; see `Evaluation.follow`."""
@@ -77,10 +77,10 @@ class OverlapEvaluation(Evaluation):
             DivergedError: A prediction is not finite (on a CUDA device: raised with the results).
             ValueError: An image id comes twice.
         """
-        if measured_there(prediction):
+        if measured_on_device(prediction):
             for image_id in ids:
                 claim_id(self._held.seen, image_id)
-            counts = counted_there(prediction.detach()[:, 0], target, self._sent(prediction.device))
+            counts = counted_on_device(prediction.detach()[:, 0], target, self._sent(prediction.device))
             self._held.pending.add(ids, prediction, counts)
             return
         check_finite(prediction, ids)
@@ -94,9 +94,9 @@ class OverlapEvaluation(Evaluation):
 
     def _sent(self, device: torch.device) -> Tensor:
         """The thresholds on a device; a copy that is waited for, once an evaluation."""
-        if self._there is None:
-            self._there = torch.from_numpy(self.thresholds).to(device)
-        return self._there
+        if self._on_device is None:
+            self._on_device = torch.from_numpy(self.thresholds).to(device)
+        return self._on_device
 
     def _settle(self) -> None:
         """Fetch what is still on a device; the last number of a row counts the valid pixels."""
@@ -165,7 +165,7 @@ def _above(ascending: Values, thresholds: Values) -> Counts:
     return ascending.size - np.searchsorted(ascending, thresholds, side="right").astype(np.int64)
 
 
-def counted_there(probability: Tensor, labels: Tensor, thresholds: Tensor) -> Tensor:
+def counted_on_device(probability: Tensor, labels: Tensor, thresholds: Tensor) -> Tensor:
     """`counted` of a batch (B, H, W) on any device: (B, 3 K) numbers, then how many pixels are valid."""
     values, labels = probability.double().flatten(1), labels.flatten(1)
     truth, valid = labels > 0, labels >= 0

@@ -14,7 +14,7 @@ from tabench.tasks.accumulation import diverged, finite_images
 Row = npt.NDArray[np.float64]
 
 
-def measured_there(prediction: Tensor) -> bool:
+def measured_on_device(prediction: Tensor) -> bool:
     """Whether a prediction is measured on its own device: on CUDA, which has float64 and works by itself."""
     return prediction.device.type == "cuda"
 

@@ -66,7 +66,7 @@ def test_where_cells_go_is_looked_at_before_what_they_read(
     word: str, told: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setitem(sys.modules, "tabench.sam.checkpoint", None)  # takes seconds to import
+    monkeypatch.setitem(sys.modules, "tabench.encoders.sam.checkpoint", None)  # takes seconds to import
     (place / "file").touch()
     small = "--set=dataset.generate={seed=0, train=2, val=1, height=32, width=48}"
     assert call("run", "nyuv2", "--profile=demo", "--checkpoint=nano.safetensors", small, word) == 2

@@ -14,7 +14,7 @@ import pytest
 from outside_package import install, install_page, printed, tabench
 
 from tabench.data.scenes import SCENES
-from tabench.sam.build import build_image_encoder
+from tabench.encoders.sam.build import build_image_encoder
 
 EXPERIMENT = """
 schema = 1

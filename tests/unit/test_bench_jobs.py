@@ -15,9 +15,9 @@ from tabench.bench.sizes import find_size
 from tabench.bench.subject import passes_of
 from tabench.bench.suites import SUITES, chosen, suite
 from tabench.catalog import METHODS
-from tabench.engine.passes import Passes
+from tabench.encoders.sam.geometry import VIT_B
+from tabench.engine.batch_split import BatchSplit
 from tabench.errors import SpecError, TabenchError
-from tabench.sam.geometry import VIT_B
 
 TWO_CORES, GPU = Place("cpu", 2), Place("cuda", 8)
 
@@ -102,7 +102,7 @@ def test_passes_are_chosen_as_the_harness_does(
     size: str, passes: str, images: int, evaluated: int, apart: bool
 ) -> None:
     job = Job("paths", "ta-lora", size, batch=4, passes=passes)
-    assert passes_of(job) == Passes(images=images, evaluated=evaluated, apart=apart)
+    assert passes_of(job) == BatchSplit(images=images, evaluated=evaluated, apart=apart)
     extra = passes_of(replace(job, passes=f"{passes}+recompute+compiled"))
     assert (extra.recompute, extra.compiled, extra.apart) == (True, True, apart)
 

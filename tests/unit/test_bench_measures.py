@@ -15,8 +15,8 @@ from tabench.bench.measures import measure
 from tabench.bench.profiling import kind_of
 from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
+from tabench.encoders.msam import Path as Way
 from tabench.methods.injection import AdaptedLinear
-from tabench.sam.msam import Path as Way
 
 PLACE = Place("cpu", 1)
 JOB = Job("paths", "ta-lora", "nano-24", params={"ranks": (3, 4, 2)}, repeats=2, fewest=2)

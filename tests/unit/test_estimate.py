@@ -5,10 +5,10 @@ import torch
 from tiny_run import make_cell
 from torch.utils.flop_counter import FlopCounterMode
 
+from tabench.encoders.sam.build import build_image_encoder
+from tabench.encoders.sam.geometry import VIT_B, VIT_NANO, Backbone
 from tabench.runs.cost import cell_flops, checkpoint_bytes, encoder_flops
 from tabench.runs.estimate import Experience, Finished, duration, estimate, size
-from tabench.sam.build import build_image_encoder
-from tabench.sam.geometry import VIT_B, VIT_NANO, Backbone
 from tabench.spec.cell import Cell
 
 

@@ -15,7 +15,7 @@ LAYERS = [
     {"errors", "registry"},
     {"catalog"},
     {"spec", "store", "stats", "provenance"},
-    {"methods", "sam", "data", "tasks"},
+    {"methods", "encoders", "data", "tasks"},
     {"engine"},
     {"runs", "report"},
     {"artifact"},
@@ -23,8 +23,8 @@ LAYERS = [
     {"bench"},
     {"testing"},
 ]
-STRANGERS = [{"methods", "sam", "data", "tasks"}, {"runs", "report"}]  # do not know one another
 INSIDE = {"report": ("records", "tables", "figures", "pages")}  # a part's own layers, lowest first
+STRANGERS = [{"methods", "encoders", "data", "tasks"}, {"runs", "report"}]  # do not know one another
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 TORCH_FREE = (
     "errors",

@@ -15,7 +15,7 @@ from safetensors.torch import save_file as save_torch
 
 from tabench.errors import CheckpointError, SpecError, StoreError
 from tabench.runs.compute import add_digest
-from tabench.runs.kept import check_kept
+from tabench.runs.saved_weights import check_kept
 from tabench.spec.cell import MethodPart
 from tabench.store.claim import Claim
 from tabench.store.layout import CellFolder, ExperimentFolder
