@@ -118,7 +118,7 @@ def run(
     plan = asked.plan(device)
     results = asked.results
     if report and plan.experiment.published is not None:
-        from tabench.report.published import read_rows
+        from tabench.report.records.published import read_rows
 
         read_rows(plan.experiment.published, [plan.resolution.resolved.dataset_name])  # before, not after
     if not as_json:

@@ -15,11 +15,11 @@ import report_fixtures as made
 from fuzz.json_values import mutated
 from fuzz.samples import cell_id, record
 from fuzz.target import Target
+from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
 from tabench.data.pascal.layout import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
-from tabench.report.bench_reading import read_machines
 from tabench.runs.slurm.submission import Submission
 from tabench.store.claim import is_live
 from tabench.store.index import INDEX_FILE, read_index, read_records, read_runs
@@ -224,7 +224,7 @@ def _bench() -> list[Any]:
 
 
 def _bench_page(path: Path) -> object:
-    from tabench.report.bench_page import render_bench
+    from tabench.bench.page import render_bench
 
     return render_bench(path.parents[1], path.parents[2] / "out")
 
