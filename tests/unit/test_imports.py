@@ -15,14 +15,19 @@ LAYERS = [
     {"errors", "registry"},
     {"catalog"},
     {"spec", "store", "stats", "provenance"},
-    {"methods", "encoders", "data", "tasks"},
+    {"encoders", "data", "tasks"},
+    {"methods"},  # which ask encoders for their layers
     {"engine"},
     {"runs", "report"},
     {"artifact"},
     {"cli", "__main__"},
     {"testing"},
 ]
-STRANGERS = [{"methods", "encoders", "data", "tasks"}, {"runs", "report"}]  # do not know one another
+STRANGERS = [
+    {"encoders", "data", "tasks"},
+    {"methods", "data", "tasks"},
+    {"runs", "report"},
+]  # do not know one another
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 TORCH_FREE = (
     "errors",
