@@ -15,7 +15,8 @@ LAYERS = [
     {"errors", "registry"},
     {"catalog"},
     {"spec", "store", "stats", "provenance"},
-    {"methods", "encoders", "data", "tasks"},
+    {"encoders", "data", "tasks"},
+    {"methods"},  # which ask encoders for their layers
     {"engine"},
     {"worlds"},
     {"runs", "report"},
@@ -25,7 +26,11 @@ LAYERS = [
     {"testing"},
 ]
 INSIDE = {"report": ("records", "tables", "figures", "pages")}  # a part's own layers, lowest first
-STRANGERS = [{"methods", "encoders", "data", "tasks"}, {"runs", "report"}]  # do not know one another
+STRANGERS = [
+    {"encoders", "data", "tasks"},
+    {"methods", "data", "tasks"},
+    {"runs", "report"},
+]  # do not know one another
 APART = ("worlds", "bench")  # the registry and the command line name them by strings
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 TORCH_FREE = (
