@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
 from tabench.errors import SpecError
+from tabench.text import suggestion
 
 T = TypeVar("T")
 
@@ -106,8 +107,7 @@ class Registry(Generic[T]):
         """
         self._scan()
         if name not in self._entries:
-            close = nearest(name, self._entries)
-            hint = f"did you mean '{close}'?" if close else f"known: {', '.join(self.names())}"
+            hint = suggestion(name, self._entries)
             raise SpecError(f"unknown {self.kind} '{name}'", where=where, hint=hint)
         return self._entries[name]
 

@@ -144,10 +144,10 @@ def table(
 
     docs/table.md says what its columns are.
     """
-    from tabench.runs.estimate import size
     from tabench.store.layout import ExperimentFolder
     from tabench.store.rows import IMAGE_TABLE, METRIC_TABLE, image_blocks, metric_blocks, recorded_cells
     from tabench.store.table_file import check_target, write_table
+    from tabench.text import bytes_text
 
     check_target(out)
     columns, blocks_of = (IMAGE_TABLE, image_blocks) if per_image else (METRIC_TABLE, metric_blocks)
@@ -162,7 +162,7 @@ def table(
     if as_json:
         print_json({"out": str(out), "rows": rows, "cells": len(cells), "columns": [c.name for c in columns]})
     else:
-        typer.echo(f"{out}: {rows:,} rows of {len(cells):,} cells, {size(out.stat().st_size)}")
+        typer.echo(f"{out}: {rows:,} rows of {len(cells):,} cells, {bytes_text(out.stat().st_size)}")
 
 
 def _all(results: Path) -> list[str]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tabench.errors import SpecError
-from tabench.registry import nearest
 from tabench.spec.device import DEVICES, check_device
+from tabench.text import suggestion
 
 if TYPE_CHECKING:
     from tabench.runs.plan import Plan
@@ -97,11 +97,7 @@ def find_experiment(text: str) -> Path:
     known = {file.stem: file for file in found}
     if text in known:
         return known[text]
-    close = nearest(text, known)
-    hint = (
-        f"did you mean '{close}'?" if close else f"known: {', '.join(known) or 'none'}; or give a .toml file"
-    )
-    raise SpecError(f"no experiment '{text}'", hint=hint)
+    raise SpecError(f"no experiment '{text}'", hint=f"{suggestion(text, known)}; or give a .toml file")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def say(text: str, *, err: bool = False) -> None:
     """Print what files, other programs and people wrote: shown, never obeyed."""
-    from tabench.store.printing import inert
+    from tabench.text import inert
 
     typer.echo(inert(text), err=err)
 
@@ -52,7 +52,7 @@ def print_json(value: object) -> None:
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, state: int | None = None) -> None:
     """Print a table; column `state` is coloured by its word."""
-    from tabench.store.printing import inert
+    from tabench.text import inert
 
     shown = [[inert(text) for text in row] for row in rows]
     if len(shown) > MANY:

@@ -44,7 +44,7 @@ def plan(
 
 def print_plan(plan: Plan) -> None:
     """Print a plan for people."""
-    from tabench.runs.estimate import duration, size
+    from tabench.text import bytes_text, duration
 
     place = plan.resolution
     say(plan.experiment.title)
@@ -66,7 +66,7 @@ def print_plan(plan: Plan) -> None:
     disk = max((p.disk for p in plan.open), default=0)
     typer.echo(
         f"\n{len(plan.open)} of {len(plan.cells)} cells to run, about {duration(total)} one after the other, "
-        f"up to {size(disk)} of checkpoint at a time"
+        f"up to {bytes_text(disk)} of checkpoint at a time"
     )
     roughest = {p.estimate.basis: p.estimate.detail for p in plan.open if p.estimate}
     if "rough" in roughest:
@@ -192,7 +192,7 @@ def experiment_name(text: str) -> str:
 
 
 def _row(known: Known | None, folder: CellFolder, label: str) -> dict[str, Any]:
-    from tabench.runs.estimate import duration
+    from tabench.text import duration
 
     state, detail = known.state if known else "pending", ""
     row: dict[str, Any] = {"id": folder.cell_id, "label": label, "state": state}

@@ -65,7 +65,7 @@ def prepare(
     """
     from tabench.data.prepare import Request
     from tabench.data.prepare import prepare as run
-    from tabench.data.prepare.disk import readable
+    from tabench.text import bytes_text
 
     with progress_bar(f"preparing {name}") as progress:
         asked = Request(
@@ -80,7 +80,7 @@ def prepare(
         typer.echo(note)
     counts = ", ".join(f"{split} {count}" for split, count in outcome.counts.items())
     typer.echo(
-        f"{counts}; {outcome.written} files written, {outcome.kept} were there, {readable(outcome.bytes)} "
+        f"{counts}; {outcome.written} files written, {outcome.kept} were there, {bytes_text(outcome.bytes)} "
         f"in {root}"
     )
     typer.echo(f"check it: tabench data verify {name} --root {root}")

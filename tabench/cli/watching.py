@@ -101,7 +101,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from tabench.store.printing import inert
+    from tabench.text import inert
 
     table = Table("method, seed", "state", "detail", box=None, pad_edge=False, caption=_sum(rows))
     for row in _shown(rows):

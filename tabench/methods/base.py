@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tabench.errors import SpecError
-from tabench.registry import nearest
+from tabench.text import suggestion
 
 Sharing = Literal["per-task", "shared", "task-aware"]
 Value = int | float | str | bool | tuple[int, ...]
@@ -69,12 +69,10 @@ class Method:
         full: dict[str, Value] = dict(self.defaults)
         for key, value in given.items():
             if key not in full:
-                close = nearest(key, full)
-                known = ", ".join(full) or "none"
                 raise SpecError(
                     f"method '{self.name}' has no hyper-parameter '{key}'",
                     where=where,
-                    hint=f"did you mean '{close}'?" if close else f"it has: {known}",
+                    hint=suggestion(key, full, "it has"),
                 )
             full[key] = _coerce(value, full[key], f"{where}.{key}")
         return full

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tabench.provenance.finding import Finding
+from tabench.text import bytes_text
 
 FEW_BYTES = 2e9
 CLOCK_SECONDS = 60.0  # other hosts' claims are judged by the times of files
@@ -27,9 +28,7 @@ def folder_findings(folder: Path, what: str) -> list[Finding]:
         folder: Where files will be written.
         what: Its name in the messages, for example "results folder".
     """
-    there = folder.absolute()
-    while not there.is_dir() and there != there.parent:
-        there = there.parent
+    there = existing(folder)
     name = f"{what} {folder} ({file_system(there)})"
     try:
         place = Path(tempfile.mkdtemp(prefix=".tabench-doctor-", dir=there))
@@ -42,6 +41,17 @@ def folder_findings(folder: Path, what: str) -> list[Finding]:
         shutil.rmtree(place, ignore_errors=True)
     whole = [Finding("ok", f"{name}: whole-file renames, fsync, locks and clock work")] if not found else []
     return [*whole, *(Finding(f.level, f"{name}: {f.message}", f.hint) for f in found), _space(there, what)]
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    folder = folder.absolute()
+    return next(place for place in (folder, *folder.parents) if place.is_dir())
+
+
+def free_bytes(folder: Path) -> int:
+    """Free bytes of the disk that a folder, which need not exist yet, is on."""
+    return shutil.disk_usage(existing(folder)).free
 
 
 def file_system(folder: Path) -> str:
@@ -128,8 +138,8 @@ def _clock(place: Path) -> Iterator[Finding]:
 
 
 def _space(there: Path, what: str) -> Finding:
-    free = shutil.disk_usage(there).free
-    text = f"{free / 1e9:.1f} GB free for the {what}"
+    free = free_bytes(there)
+    text = f"{bytes_text(free)} free for the {what}"
     if free < FEW_BYTES:
         return Finding("problem", text, "free some: full fine-tuning of SAM needs tens of gigabytes")
     return Finding("ok", text)

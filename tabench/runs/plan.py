@@ -22,6 +22,7 @@ from tabench.store.adoption import finished_elsewhere
 from tabench.store.encoding import read_object
 from tabench.store.index import Index, Known, read_index
 from tabench.store.layout import CellFolder, CellState
+from tabench.text import few
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 _CODE: Any = {"dataset": {"code", "task_code"}, "backbone": {"code"}, "method": {"code"}}
@@ -244,7 +245,7 @@ def _changed(old: Cell, new: Cell) -> str:
     ]
     parts = [f"its code changed ({'; '.join(code)})"] if code else []
     rest = difference(old, new)
-    return "; ".join([*parts, *(["changed: " + ", ".join(rest[:3])] if rest else [])])
+    return "; ".join([*parts, *(["changed: " + few(rest, 3)] if rest else [])])
 
 
 def _names(cell: Cell) -> set[str]:

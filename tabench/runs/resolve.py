@@ -11,12 +11,12 @@ from tabench.catalog import BACKBONES, DATASETS, TASKS
 from tabench.data.base import DatasetDef
 from tabench.data.listing import is_file, is_folder
 from tabench.errors import CheckpointError, DataError, SpecError
-from tabench.registry import nearest
 from tabench.runs.weights import find_weights
 from tabench.spec.expand import Resolved
 from tabench.spec.experiment import Experiment, Generate, Profile
 from tabench.spec.overrides import override
 from tabench.store.cache import cache_root
+from tabench.text import joined, suggestion
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _obstacle_of_paper(experiment: Experiment, sources: Sources) -> str:
         if "demo" not in experiment.profiles:
             raise
         return f"cannot take the options: {error.message}"
-    return f"lacks {' and '.join(item.splitlines()[0] for item in missing)}" if missing else ""
+    return f"lacks {joined([item.splitlines()[0] for item in missing])}" if missing else ""
 
 
 def missing_inputs(settings: Profile, sources: Sources) -> list[str]:
@@ -233,11 +233,10 @@ def _check_protocols(settings: Profile) -> None:
                 hint="leave it out",
             )
         if protocol not in every:
-            close = nearest(protocol, every)
             raise SpecError(
                 f"no task of this experiment has a protocol '{protocol}'",
                 where="evaluation.more_protocols",
-                hint=f"did you mean '{close}'?" if close else f"they have: {', '.join(sorted(every))}",
+                hint=suggestion(protocol, sorted(every), "they have"),
             )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
 from tabench.provenance.code import code_of
-from tabench.registry import nearest
 from tabench.spec.cell import (
     SCHEMA_VERSION,
     BackbonePart,
@@ -20,6 +19,7 @@ from tabench.spec.cell import (
 from tabench.spec.experiment import Experiment, Params, Profile
 from tabench.spec.overrides import override
 from tabench.spec.selection import select_cells, shard_cells
+from tabench.text import suggestion
 
 MOST_CELLS = 100_000
 
@@ -133,8 +133,7 @@ def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
         )
     for task in spec.tasks:
         if task not in resolved.channels:
-            close = nearest(task, resolved.channels)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(resolved.channels)}"
+            hint = suggestion(task, resolved.channels, "it has")
             raise SpecError(
                 f"dataset '{spec.name}' has no task '{task}'", where=f"{where}.dataset.tasks", hint=hint
             )

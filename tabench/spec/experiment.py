@@ -9,10 +9,10 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
-from tabench.registry import nearest
 from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Positive, Scalar, Seeds, TrainPart
 from tabench.spec.problems import spec_error
 from tabench.spec.toml import read_toml
+from tabench.text import suggestion
 
 Params = dict[str, Scalar]
 MOST_VALUES = 2**20  # bytes of a file of published values
@@ -138,8 +138,7 @@ class Experiment(Frozen):
             SpecError: There is no such profile.
         """
         if name not in self.profiles:
-            close = nearest(name, self.profiles)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.profiles)}"
+            hint = suggestion(name, self.profiles, "it has")
             raise SpecError(f"unknown profile '{name}'", where=f"{self.source}: profiles", hint=hint)
         return self.profiles[name]
 
@@ -186,8 +185,7 @@ def read_values(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError as error:
         beside = [found.name for found in sorted(path.parent.glob("*.csv"))]
-        close = nearest(path.name, beside)
-        hint = f"did you mean '{close}'?" if close else f"CSV files there: {', '.join(beside) or 'none'}"
+        hint = suggestion(path.name, beside, "CSV files there")
         raise SpecError("no such file of published values", where=str(path), hint=hint) from error
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error

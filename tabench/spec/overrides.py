@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from tabench.catalog import METHODS
 from tabench.errors import SpecError
-from tabench.registry import nearest
 from tabench.spec.experiment import Axes, Experiment, Profile, check_names
 from tabench.spec.problems import LONGEST, known_keys, spec_error
 from tabench.spec.toml import parse_toml
+from tabench.text import nearest
 
 
 def parse_set(text: str) -> tuple[tuple[str, ...], Any]:

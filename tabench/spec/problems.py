@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from tabench.errors import SpecError
-from tabench.registry import nearest
+from tabench.text import nearest
 
 Part = int | str
 SHOWN = 8  # problems a message lists before it counts the rest

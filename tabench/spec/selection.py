@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from tabench.errors import SpecError
-from tabench.registry import nearest
 from tabench.spec.cell import Cell
+from tabench.text import suggestion
 
 SELECT_KEYS = ("method", "seed", "id")
 
@@ -44,8 +44,7 @@ def parse_select(select: Iterable[str]) -> dict[str, list[str]]:
     for text in select:
         key, equals, values = (part.strip() for part in text.partition("="))
         if key not in SELECT_KEYS or not equals:
-            close = nearest(key, SELECT_KEYS)
-            hint = f"did you mean '{close}'?" if close else f"keys: {', '.join(SELECT_KEYS)}"
+            hint = suggestion(key, SELECT_KEYS, "keys")
             raise SpecError("expected KEY=a,b", where=f"--select {text}", hint=hint)
         wanted.setdefault(key, []).extend(value.strip() for value in values.split(","))
     return wanted
@@ -62,8 +61,7 @@ def _matches(cell: Cell, key: str, value: str) -> bool:
 
 def _no_cell(cells: Sequence[Cell], key: str, value: str) -> SpecError:
     held = list(dict.fromkeys(_facts(cell)[key] for cell in cells))
-    close = nearest(value, held)
-    hint = f"did you mean '{close}'?" if close else f"there is: {', '.join(held) or 'none'}"
+    hint = suggestion(value, held, "there is")
     return SpecError(f"no cell has {key} '{value}'", where="--select", hint=hint)
 
 

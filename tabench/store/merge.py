@@ -23,6 +23,7 @@ from tabench.store.layout import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import Record, load_record
 from tabench.store.sums import outcome_files
 from tabench.store.verify import WeightsCheck, record_problems
+from tabench.text import few
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,7 @@ def _conflict(theirs: CellFolder, ours: CellFolder) -> str:
         return f"the record here cannot be read ({error.message}); {hint}"
     there = load_record(theirs.record).model_dump(mode="json")
     keys = list(differing(here, there))
-    what = f"differ in {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
-    return f"the records {what if keys else 'say the same in other bytes'}; {hint}"
+    return f"the records {f'differ in {few(keys, 3)}' if keys else 'say the same in other bytes'}; {hint}"
 
 
 def differing(one: Any, other: Any, place: str = "") -> Iterator[str]:

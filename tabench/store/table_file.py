@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tabench.errors import StoreError
 from tabench.store.atomic import replacing
-from tabench.store.printing import no_formula
 from tabench.store.rows import Block, Column
+from tabench.text import no_formula
 
 if TYPE_CHECKING:
     import pyarrow

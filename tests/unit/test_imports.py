@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"errors", "registry"},
+    {"errors", "registry", "text"},
     {"catalog"},
     {"spec", "store", "stats", "provenance"},
     {"encoders", "data", "tasks"},
@@ -36,6 +36,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 TORCH_FREE = (
     "errors",
     "registry",
+    "text",
     "catalog",
     "spec",
     "store",

@@ -200,7 +200,6 @@ def test_a_sheet_is_inert_in_latex_and_markdown() -> None:
         (cost.flops_text(12), "12 FLOP"),
         (cost.milliseconds(0.0828), "82.8 ms"),
         (cost.milliseconds(3.2145), "3.21 s"),
-        (cost.bytes_text(2_214_720), "2.2 MB"),
         (cost.energy_text(840), "840 J"),
         (cost.energy_text(12_300), "12.3 kJ"),
         (cost.energy_text(4_320_000), "1.2 kWh"),

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from tabench.report.records import wording
 from tabench.report.records.factors import MethodFactors, read_factors
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
@@ -17,6 +16,7 @@ from tabench.report.tables.sheet import Sheet
 from tabench.report.tables.sureness import RULE as CONTRAST_RULE
 from tabench.report.tables.sureness import Contrasts, contrast_matrix, contrast_sheet, contrasts, p_text
 from tabench.report.tables.verdicts import Verdicts, measured_text, verdict_sheet, verdicts
+from tabench.text import bytes_text, duration
 
 Context = Mapping[str, object]
 
@@ -63,10 +63,10 @@ class Extras:
             "costs_measured": any(method.measured for method in costs),
             "cost_note": cost.NOTE,
             "cost_texts": {
-                "bytes": cost.bytes_text,
+                "bytes": bytes_text,
                 "flops": cost.flops_text,
                 "milliseconds": cost.milliseconds,
-                "duration": wording.duration,
+                "duration": duration,
             },
         }
 

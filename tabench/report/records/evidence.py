@@ -16,6 +16,7 @@ from tabench.spec.claims import Claim
 from tabench.stats.counting import lora_parameters, tucker_parameters
 from tabench.stats.decision import Decision, decide, together
 from tabench.stats.paired import holm
+from tabench.text import joined
 
 COUNTED_ON = "vit_l"  # the backbone of the released recipe
 
@@ -131,7 +132,7 @@ def _line(claim: Claim, results: Results, method: str, against: str) -> Line:
             break
     decision = decide(values, claim.threshold, claim.direction)
     if absent:
-        reason = f"{wording.listing(absent)} not run"
+        reason = f"{joined(absent)} not run"
         decision = replace(decide([], claim.threshold, claim.direction), reason=reason)
     return Line(label, decision, decision.p_value)
 
@@ -151,7 +152,7 @@ def _outcome(claim: Claim, lines: Sequence[Line]) -> tuple[str, str]:
         word = together(decisions)
     if word == "not supported":
         failed = [line.label for line in lines if line.decision.word == word]
-        return word, f"fails for {wording.listing(failed)}"
+        return word, f"fails for {joined(failed)}"
     if word == "undecided" and not undecided:
         return word, "not every difference survives Holm's correction"
     return word, "; ".join(undecided)

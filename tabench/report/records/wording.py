@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tabench.report.records.reading import Results
+from tabench.text import counted, few, joined
 
-FEW, SHORT = 20, 5  # names that stand in one sentence, and how many stand for more
+FEW = 20  # names that stand in one sentence
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 PROTOCOLS = {
@@ -60,39 +61,11 @@ def number(value: float, digits: int, *, signed: bool = False) -> str:
     return text
 
 
-def listing(words: Sequence[str]) -> str:
-    """Join words: "a", "a and b", "a, b and c"."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def few(words: Sequence[str]) -> str:
-    """Words with commas between them; of more than `FEW` only the first, and how many others there are."""
-    if len(words) <= FEW:
-        return ", ".join(words)
-    return f"{', '.join(words[:SHORT])} and {len(words) - SHORT} others"
-
-
 def seed_text(seeds: Sequence[int]) -> str:
     """Seeds in ascending order: "0, 1 and 2"; of more than `FEW` their number and range."""
     if len(seeds) <= FEW:
-        return listing([str(seed) for seed in seeds])
+        return joined([str(seed) for seed in seeds])
     return f"{len(seeds)} of them, {seeds[0]} to {seeds[-1]}"
-
-
-def counted(amount: int, noun: str) -> str:
-    """Write an amount: "1 seed", "3 seeds"."""
-    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
-
-
-def duration(seconds: float) -> str:
-    """Write a time: "48 s", "12 min 5 s", "3 h 20 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def warning(results: Results) -> str:
@@ -156,7 +129,7 @@ def _of_runs(note: str, runs: Sequence[str], total: int) -> str:
     """A note, and the runs that it holds for where these are not all."""
     if len(runs) == total:
         return note
-    return f"{note} ({listing([*runs][:3])}{' and others' if len(runs) > 3 else ''})"
+    return f"{note} ({joined([*runs]) if len(runs) <= 3 else few(runs, 3)})"
 
 
 def footnotes(results: Results, protocol: str) -> list[str]:
@@ -173,7 +146,7 @@ def footnotes(results: Results, protocol: str) -> list[str]:
         "underlined; parameters are not ranked.",
         f"Data: {record['data']['title']}, trained on {counts['train']} and evaluated on "
         f"{counted(counts['eval'], 'image')} of {size[0]}×{size[1]} pixels.",
-        f"Protocol “{protocol}” ({listing(sorted(versions))}): {definition}",
+        f"Protocol “{protocol}” ({joined(sorted(versions))}): {definition}",
         f"Selection rule “{rule}”: {SELECTIONS.get(rule, 'see the experiment file')}.",
         DELTA,
     ]

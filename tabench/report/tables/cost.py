@@ -10,6 +10,7 @@ from typing import Any
 from tabench.report.records import wording
 from tabench.report.records.reading import Results
 from tabench.report.tables.sheet import Sheet
+from tabench.text import duration
 
 PARTS = ("adapters", "norms", "embeddings", "decoders", "encoder")
 NOT_RECORDED = "not recorded"
@@ -101,7 +102,7 @@ def cost_sheet(results: Results) -> Sheet:
             *(shown(value, flops_text) for value in (cost.train_flops, cost.inference_flops)),
             *(shown(value, milliseconds) for value in (cost.latency_s, cost.latency_spread_s)),
             *(shown(value, rate_text) for value in (cost.train_rate, cost.eval_rate)),
-            shown(cost.wall_s, wording.duration),
+            shown(cost.wall_s, duration),
             shown(cost.peak_rss_mb, "{:,.0f} MB".format),
             "–" if cost.peak_gpu_mb is None else f"{cost.peak_gpu_mb:,.0f} MB",
             cost.energy,
@@ -148,14 +149,6 @@ def milliseconds(seconds: float) -> str:
 def rate_text(rate: float) -> str:
     """Images a second: "0.64 /s"."""
     return f"{rate:.3g} /s"
-
-
-def bytes_text(count: float) -> str:
-    """Bytes: "2.2 MB"."""
-    for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count:.0f} B"
 
 
 def energy_text(joules: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tabench.report.tables.frames import Entry, Table
-from tabench.store.printing import no_formula
+from tabench.text import no_formula
 
 CSV_COLUMNS = (
     *("method", "column", "unit", "better", "shown", "shown_sd", "rank", "n"),

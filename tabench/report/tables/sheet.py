@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tabench.report.tables.plain import escape_markdown
-from tabench.store.printing import no_formula
+from tabench.text import no_formula
 
 
 @dataclass(frozen=True)
