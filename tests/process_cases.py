@@ -17,7 +17,6 @@ from safetensors.torch import load_file, save_file
 from tiny_run import make_cell, make_context, make_unit
 
 from tabench.data.loading import Batch, batches
-from tabench.data.scenes import SCENES
 from tabench.encoders.msam import MSam
 from tabench.engine import gradients
 from tabench.engine.batch_split import BatchSplit
@@ -30,6 +29,7 @@ from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import DivergedError, InterruptedRunError, SpecError, TabenchError
 from tabench.tasks.averaging import PixelAverage
+from tabench.worlds.scenes import SCENES
 
 TRAIN, VAL = 5, 5
 BATCH = 4  # of 5 images: the second batch has one, so that a process has none
@@ -44,8 +44,7 @@ CASES = [
 
 
 def write_inputs(home: Path) -> None:
-    recipe = SCENES.recipe(seed=0, train=TRAIN, val=VAL, height=48, width=64)
-    SCENES.make(home / "scenes", recipe)
+    SCENES.make(home / "scenes", seed=0, train=TRAIN, val=VAL, height=48, width=64)
 
 
 def unit_of(

@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 
 from tabench.catalog import METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
-from tabench.data.scenes import SCENES
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.geometry import VIT_NANO
@@ -17,6 +16,7 @@ from tabench.engine.context import TrainContext
 from tabench.engine.model import build_unit
 from tabench.engine.unit import Unit, units_of
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+from tabench.worlds.scenes import SCENES
 
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
 
@@ -28,11 +28,11 @@ def write_weights(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-RECIPE = SCENES.recipe(seed=0, train=4, val=2, height=48, width=64)
+SIZES = {"seed": 0, "train": 4, "val": 2, "height": 48, "width": 64}
 
 
 def write_scenes(root: Path) -> Path:
-    SCENES.make(root, RECIPE)
+    SCENES.make(root, **SIZES)
     return root
 
 
@@ -45,7 +45,7 @@ def make_cell(method: str, **changes: object) -> Cell:
     return Cell(
         dataset=DatasetPart(
             name="scenes",
-            fingerprint=SCENES.recipe_fingerprint(RECIPE),
+            fingerprint=SCENES.recipe_fingerprint(**SIZES),
             tasks=tuple(CHANNELS),
             channels=tuple(CHANNELS.values()),
         ),

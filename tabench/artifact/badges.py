@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tabench.artifact.facts import ExperimentFacts
 from tabench.artifact.outcomes import main_claims, published_numbers
-from tabench.report.claims import Assessed
+from tabench.report.tables.claims import Assessed
 
 
 @dataclass(frozen=True)

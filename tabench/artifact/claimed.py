@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tabench.report.claims import Assessed, assess, claims_file, concerns, neighbours
-from tabench.report.reading import Results, read_results
+from tabench.report.records.reading import Results, read_results
+from tabench.report.tables.claims import Assessed, assess, claims_file, concerns, neighbours
 from tabench.spec.claims import load_claims
 
 

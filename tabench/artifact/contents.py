@@ -16,10 +16,10 @@ from tabench.artifact.pages import badge_page, readme
 from tabench.artifact.requirements import cut_lock
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
-from tabench.report.claims import FILE
-from tabench.report.reading import Results
-from tabench.report.summary import FILE as SUMMARY
-from tabench.report.summary import plan_digest, read_summary
+from tabench.report.pages.summary import FILE as SUMMARY
+from tabench.report.pages.summary import plan_digest, read_summary
+from tabench.report.records.reading import Results
+from tabench.report.tables.claims import FILE
 from tabench.spec.toml import read_toml
 from tabench.store.encoding import dumps
 from tabench.store.folders import ExperimentFolder

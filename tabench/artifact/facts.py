@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tabench.errors import TabenchError
-from tabench.report.circumstances import outside_code
-from tabench.report.judgement import Judgement, obstacle
-from tabench.report.published import read_published
-from tabench.report.reading import Results, read_results
-from tabench.report.reproduction import reproduced
-from tabench.report.verdicts import verdicts
+from tabench.report.records.circumstances import outside_code
+from tabench.report.records.judgement import Judgement, obstacle
+from tabench.report.records.published import read_published
+from tabench.report.records.reading import Results, read_results
+from tabench.report.records.reproduction import reproduced
+from tabench.report.tables.verdicts import verdicts
 from tabench.spec.cell import Cell
 from tabench.spec.expand import Resolved, expand
 from tabench.spec.experiment import load_experiment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tabench.artifact.facts import ExperimentFacts
-from tabench.report.claims import Assessed
+from tabench.report.tables.claims import Assessed
 
 NEVER = "runs of a demo never get a verdict against the paper"  # data or backbone are stand-ins
 AGREES = ("match", "within interval")

@@ -8,9 +8,9 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from tabench.cli import (
-    bench,
     converting,
     data,
     doctor,
@@ -28,13 +28,12 @@ from tabench.cli import (
 from tabench.cli.app import app
 from tabench.cli.output import print_error
 from tabench.errors import StoreError, TabenchError
-from tabench.report.collector import uncollected
+from tabench.report.records.collector import uncollected
 from tabench.store.folders import lend_home
 from tabench.store.streams import ended_by_closed_pipes, lost_output, steady
 
 __all__ = [
     "app",
-    "bench",
     "converting",
     "data",
     "doctor",
@@ -50,6 +49,8 @@ __all__ = [
     "store",
     "watching",
 ]
+
+import_module("tabench.bench.command")  # named by a string: nothing may import that room
 
 BRIEF = ("describe", "doctor", "list", "plan", "status")  # end before collecting cycles pays
 # what these do lies in files: they go on when nobody reads their output any more

@@ -90,18 +90,17 @@ def make_scenes(
 ) -> None:
     """Write a synthetic dataset with exact targets, in the layout of the real one it stands in for."""
     from tabench.catalog import DATASETS
-    from tabench.data.synthetic import SyntheticDataset
 
     found = DATASETS.get(dataset, where="--dataset")
-    if not isinstance(found, SyntheticDataset):
+    if not found.synthetic:
         known = [name for name in DATASETS.names() if DATASETS.get(name).synthetic]
         raise SpecError(
             f"'{dataset}' is no synthetic dataset", where="--dataset", hint=f"known: {', '.join(known)}"
         )
-    recipe = found.recipe(seed=seed, train=train, val=val, height=height, width=width)
+    sizes = {"seed": seed, "train": train, "val": val, "height": height, "width": width}
     with progress_bar(f"generating {dataset}") as progress:
-        found.make(root, recipe, progress)
+        found.make(root, progress=progress, **sizes)
     typer.echo(
         f"{train} + {val} synthetic images of {height}x{width} in {root}, "
-        f"fingerprint {found.recipe_fingerprint(recipe)}"
+        f"fingerprint {found.recipe_fingerprint(**sizes)}"
     )

@@ -129,9 +129,9 @@ def channels_of(text: str) -> dict[str, int]:
 
 def _draw(folder: Path, architecture: dict[str, Any], lora: dict[str, Any]) -> list[Path]:
     """Write the diagrams that need no run; Figure 3 has LoRA-STL at its default rank beside the method."""
-    from tabench.report import style
-    from tabench.report.architecture import Architecture
-    from tabench.report.paper_figures import diagrams
+    from tabench.report.figures import style
+    from tabench.report.figures.paper_figures import diagrams
+    from tabench.report.records.architecture import Architecture
     from tabench.store.atomic import write_bytes
 
     found = diagrams([Architecture.model_validate(part) for part in (lora, architecture)])

@@ -124,12 +124,12 @@ def write_reports(
 ) -> list[Path]:
     """Render experiments, by name; the overview above them is refreshed where a page lies in reports/."""
     from tabench.provenance.environment import usable_cores
-    from tabench.report.collector import uncollected
+    from tabench.report.records.collector import uncollected
 
     with uncollected():  # loads all that draws and tests
-        from tabench.report.listed import RUN_PAGES
-        from tabench.report.overview import render_overview
-        from tabench.report.several import Page, write_all
+        from tabench.report.pages.overview import render_overview
+        from tabench.report.pages.several import Page, write_all
+        from tabench.report.records.listed import RUN_PAGES
 
     pages = []
     for name, out in places.items():

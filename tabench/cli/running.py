@@ -118,7 +118,7 @@ def run(
     plan = asked.plan(device)
     results = asked.results
     if report and plan.experiment.published is not None:
-        from tabench.report.published import read_rows
+        from tabench.report.records.published import read_rows
 
         read_rows(plan.experiment.published, [plan.resolution.resolved.dataset_name])  # before, not after
     if not as_json:
@@ -246,13 +246,11 @@ def generate_data(plan: Plan) -> None:
     if generate is None:
         return
     from tabench.catalog import DATASETS
-    from tabench.data.synthetic import SyntheticDataset
 
     dataset = DATASETS.get(plan.resolution.resolved.dataset_name)
-    assert isinstance(dataset, SyntheticDataset)  # the plan has checked
     with progress_bar(f"generating {dataset.name}") as progress:
         try:
-            dataset.make(root, dataset.recipe(**generate.model_dump()), progress)
+            dataset.make(root, progress=progress, **generate.model_dump())
         except (OSError, StoreError) as error:
             cause = error.__cause__ if isinstance(error, StoreError) else error
             if not isinstance(cause, OSError):

@@ -32,6 +32,10 @@ class Method:
         requires: Distributions that its numbers depend on ("peft"): their versions are part of a cell.
         starts_elsewhere: Whether outputs differ from SAM's own before the first step, by design (a new norm,
             random prompts). The contract battery holds every other method to them.
+        rank_letter: What tables and figures call its rank ("r", or "R" of a sum of R terms).
+        parameter_formula: Parameters that it adds to a layer of d inputs and k outputs, in LaTeX, for the
+            definitions of a report ("r(d + k)"); empty where it has none.
+        trains_encoder: Whether it trains all the encoder, so that its weights are as large as the encoder's.
     """
 
     name: str
@@ -42,6 +46,9 @@ class Method:
     idle: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     starts_elsewhere: bool = False
+    rank_letter: str = "r"
+    parameter_formula: str = ""
+    trains_encoder: bool = False
 
     @property
     def outside(self) -> bool:

@@ -15,12 +15,11 @@ import report_fixtures as made
 from fuzz.json_values import mutated
 from fuzz.samples import cell_id, record
 from fuzz.target import Target
+from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
 from tabench.data.pascal.layout import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
-from tabench.data.recipe import Recipe, read_recipe
-from tabench.report.bench_reading import read_machines
 from tabench.runs.slurm.submission import Submission
 from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
@@ -29,6 +28,7 @@ from tabench.store.index import INDEX_FILE, read_index
 from tabench.store.record import load_record
 from tabench.store.sidecars import RunSidecar, read_sidecar
 from tabench.store.verify import verify_experiment
+from tabench.worlds.recipe import Recipe, read_recipe
 
 ROOT = Path(__file__).parents[2]
 FAILURE = {
@@ -227,7 +227,7 @@ def _bench() -> list[Any]:
 
 
 def _bench_page(path: Path) -> object:
-    from tabench.report.bench_page import render_bench
+    from tabench.bench.page import render_bench
 
     return render_bench(path.parents[1], path.parents[2] / "out")
 

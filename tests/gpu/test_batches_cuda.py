@@ -9,8 +9,8 @@ from tiny_run import write_scenes
 
 from tabench.data.augmentation import FlipTurn, ZoomFlip
 from tabench.data.loading import batches, evaluation_batches
-from tabench.data.scenes import SCENES
 from tabench.data.transforms import PAPER
+from tabench.worlds.scenes import SCENES
 
 pytestmark = [
     pytest.mark.gpu,

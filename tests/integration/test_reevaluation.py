@@ -20,7 +20,7 @@ from tabench.spec.cell import Cell
 from tabench.store.folders import CellFolder
 from tabench.store.index import read_index
 from tabench.tasks.base import Task
-from tabench.tasks.depth import Depth
+from tabench.tasks.distance import Depth
 from tabench.tasks.segmentation import Segmentation
 
 

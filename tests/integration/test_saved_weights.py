@@ -19,7 +19,7 @@ from tabench.spec.cell import Cell
 from tabench.store.encoding import read_json
 from tabench.store.folders import CellFolder
 from tabench.store.index import read_index
-from tabench.tasks.depth import Depth
+from tabench.tasks.distance import Depth
 
 BEST = {"evaluation__selection": "best-val", "evaluation__val_split": "train"}
 

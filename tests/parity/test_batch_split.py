@@ -11,12 +11,12 @@ from plain_msam import randomise
 from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
 
 from tabench.data.loading import Batch, evaluation_batches
-from tabench.data.scenes import SCENES
 from tabench.encoders.msam import MSam
 from tabench.engine import gradients
 from tabench.engine.batch_split import BatchSplit, choose_batch_split, out_of_memory
 from tabench.engine.context import TrainContext
 from tabench.engine.gradients import accumulate, step_gradient
+from tabench.worlds.scenes import SCENES
 
 METHODS = ["frozen", "full-hps", "lora-hps", "ta-lora", "ta-lora-cp"]
 

@@ -15,7 +15,6 @@ from segment_anything import SamPredictor
 from tiny_run import CHANNELS, make_cell, make_unit, write_scenes, write_weights
 
 from tabench.data.base import Split
-from tabench.data.scenes import SCENES
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint
 from tabench.encoders.sam.geometry import VIT_NANO
@@ -23,6 +22,7 @@ from tabench.engine.channels import GREYS, sam_masks, save_channels
 from tabench.runs import analysis_files as companions
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.store.folders import CellFolder
+from tabench.worlds.scenes import SCENES
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ LOCK = ROOT / "requirements.lock"
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 USED = """
 import sys
-import tabench.report.site, tabench.artifact.contents
+import tabench.report.pages.site, tabench.artifact.contents
 from tabench.cli import main
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import report_fixtures as made
 
+from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.errors import StoreError
-from tabench.report.bench_reading import read_machines
-from tabench.report.reading import read_results
+from tabench.report.records.reading import read_results
 from tabench.runs.slurm.submission import Submission
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines, read_object

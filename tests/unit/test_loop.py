@@ -11,7 +11,6 @@ from tiny_run import make_cell, make_context, make_unit, write_scenes, write_wei
 from torch.optim import Adam
 
 from tabench.data.loading import batches
-from tabench.data.scenes.dataset import SCENES
 from tabench.engine import checkpoint
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
@@ -23,6 +22,7 @@ from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 from tabench.methods.regulariser import regulariser
 from tabench.spec.cell import Cell
+from tabench.worlds.scenes.dataset import SCENES
 
 
 @pytest.fixture(scope="module")

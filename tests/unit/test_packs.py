@@ -19,11 +19,11 @@ from tiny_run import write_scenes
 from tabench.data.base import DatasetDef, Split
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pack import PackedSplit
-from tabench.data.scenes import SCENES
 from tabench.errors import DataError, InterruptedRunError
 from tabench.runs import packs
 from tabench.runs.packs import Opener, check_packs, packs_root
 from tabench.store.claim import Claim
+from tabench.worlds.scenes import SCENES
 
 
 class Bench:

@@ -15,13 +15,16 @@ import report_fixtures as made
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabench.report import chosen, factors, rank_figure, sections, wording
-from tabench.report.extras import Extras
-from tabench.report.frames import results_table
-from tabench.report.listed import listed
-from tabench.report.page import page
-from tabench.report.reading import read_results
-from tabench.report.site import render
+from tabench.report.figures import rank as rank_figure
+from tabench.report.pages import sections
+from tabench.report.pages.extras import Extras
+from tabench.report.pages.page import page
+from tabench.report.pages.site import render
+from tabench.report.records import factors, wording
+from tabench.report.records.listed import listed
+from tabench.report.records.reading import read_results
+from tabench.report.tables import chosen
+from tabench.report.tables.frames import results_table
 from tabench.stats.paired import mean_over_rows, mean_over_seeds
 
 METHODS, SEEDS, LIMIT = ("ta-lora", "lora-stl", "full-stl", "frozen"), tuple(range(6)), 8

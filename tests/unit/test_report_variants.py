@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import report_fixtures as made
 
-from tabench.report import variants
-from tabench.report.definitions import definitions_table
-from tabench.report.findings import headline
-from tabench.report.frames import results_table
-from tabench.report.reading import Results, read_results
-from tabench.report.scores import deltas
-from tabench.report.variant_figure import draw_sizes, has_sizes
+from tabench.report.figures.variants import draw_sizes, has_sizes
+from tabench.report.records import variants
+from tabench.report.records.reading import Results, read_results
+from tabench.report.records.scores import deltas
+from tabench.report.tables.definitions import definitions_table
+from tabench.report.tables.findings import headline
+from tabench.report.tables.frames import results_table
 from tabench.stats.delta_b import VARIANTS
 
 

@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
 from torch import Tensor, nn
 
-from tabench.data.scenes.dataset import SCENES
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
@@ -22,6 +21,7 @@ from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, InterruptedRunError, SpecError
+from tabench.worlds.scenes.dataset import SCENES
 
 Weights = dict[str, Tensor]
 
