@@ -22,8 +22,8 @@ from tabench.report.records.reading import Results
 from tabench.report.tables.claims import FILE
 from tabench.spec.toml import read_toml
 from tabench.store.encoding import dumps
+from tabench.store.folders import ExperimentFolder
 from tabench.store.index import read_index
-from tabench.store.layout import ExperimentFolder
 
 ROOT = Path(__file__).parents[2]
 FROM_ROOT = ("LICENSE", "CITATION.cff", "requirements.lock", "pyproject.toml")

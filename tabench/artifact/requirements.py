@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from tabench.errors import StoreError
 
 REPORT_PACKAGES = (
+    "fonttools",
     "jinja2",
     "matplotlib",
     "numpy",

@@ -29,7 +29,7 @@ from tabench.cli.app import app
 from tabench.cli.output import print_error
 from tabench.errors import StoreError, TabenchError
 from tabench.report.records.collector import uncollected
-from tabench.store.cache import lend_home
+from tabench.store.folders import lend_home
 from tabench.store.streams import ended_by_closed_pipes, lost_output, steady
 
 __all__ = [

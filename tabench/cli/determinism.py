@@ -11,7 +11,7 @@ from tabench.cli.options import Asked
 from tabench.cli.running import generate_data
 
 if TYPE_CHECKING:
-    from tabench.provenance.finding import Finding
+    from tabench.provenance.machine import Finding
     from tabench.runs.executor import Job
 
 SHORT = (
@@ -34,7 +34,7 @@ def repeats(device: str) -> list[Finding]:
     """
     from tabench.engine.device import choose_device
     from tabench.provenance.environment import usable_cores
-    from tabench.provenance.finding import Finding
+    from tabench.provenance.machine import Finding
     from tabench.runs.repeating import differences, try_cell
 
     place = choose_device(device)
@@ -85,7 +85,7 @@ def _job(folder: Path, device: str) -> Job:
 def _flags(environment: dict[str, object]) -> Finding:
     import torch
 
-    from tabench.provenance.finding import Finding
+    from tabench.provenance.machine import Finding
 
     flags = {
         "deterministic algorithms": environment.get("deterministic"),

@@ -15,7 +15,7 @@ from tabench.cli.output import print_json
 from tabench.errors import CheckpointError, StoreError
 
 if TYPE_CHECKING:
-    from tabench.provenance.finding import Finding
+    from tabench.provenance.machine import Finding
 
 COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
@@ -46,7 +46,7 @@ def doctor(
     choose_device(device)  # findings about another one would be no answer
     from tabench.provenance.determinism import findings, forced_findings
     from tabench.provenance.environment import capture
-    from tabench.provenance.filesystem import folder_findings
+    from tabench.provenance.files import folder_findings
     from tabench.provenance.machine import machine_findings
 
     found = [
@@ -73,9 +73,9 @@ def doctor(
 
 
 def _cache() -> list[Finding]:
-    from tabench.provenance.filesystem import folder_findings
-    from tabench.provenance.finding import Finding
-    from tabench.store.cache import cache_root
+    from tabench.provenance.files import folder_findings
+    from tabench.provenance.machine import Finding
+    from tabench.store.folders import cache_root
 
     try:
         return folder_findings(cache_root(), "cache")
@@ -85,7 +85,7 @@ def _cache() -> list[Finding]:
 
 def _weights() -> list[Finding]:
     from tabench.catalog import BACKBONES
-    from tabench.provenance.finding import Finding
+    from tabench.provenance.machine import Finding
     from tabench.runs.weights import find_weights
 
     found = []
@@ -98,7 +98,7 @@ def _weights() -> list[Finding]:
 
 
 def _data() -> Finding:
-    from tabench.provenance.finding import Finding
+    from tabench.provenance.machine import Finding
 
     folder = os.environ.get("TABENCH_DATA")
     if not folder:

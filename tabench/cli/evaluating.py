@@ -42,8 +42,8 @@ def evaluate(
     from tabench.runs.executor import Job, Options
     from tabench.runs.live import view_of
     from tabench.runs.reevaluate import Source, find_source, put_weights
+    from tabench.store.folders import CellFolder, ExperimentFolder
     from tabench.store.index import read_index
-    from tabench.store.layout import CellFolder, ExperimentFolder
 
     plan = asked.plan(device)
     results, name = asked.results, plan.experiment.name

@@ -49,8 +49,8 @@ def artifact(
     from tabench.artifact.archive import check_place, write_artifact
     from tabench.artifact.check import check_artifact
     from tabench.artifact.contents import contents, names_this_machine
-    from tabench.provenance.checksum import sha256_file
-    from tabench.store.cache import home_folder
+    from tabench.provenance.files import sha256_file
+    from tabench.store.folders import home_folder
 
     check_place(out)
     names = [experiment_name(text) for text in experiments or _all(results)]
@@ -144,9 +144,16 @@ def table(
 
     docs/table.md says what its columns are.
     """
-    from tabench.store.layout import ExperimentFolder
-    from tabench.store.rows import IMAGE_TABLE, METRIC_TABLE, image_blocks, metric_blocks, recorded_cells
-    from tabench.store.table_file import check_target, write_table
+    from tabench.store.flat_table import (
+        IMAGE_TABLE,
+        METRIC_TABLE,
+        check_target,
+        image_blocks,
+        metric_blocks,
+        recorded_cells,
+        write_table,
+    )
+    from tabench.store.folders import ExperimentFolder
     from tabench.text import bytes_text
 
     check_target(out)

@@ -62,7 +62,7 @@ def describe(
 ) -> None:
     """Print a method's hyper-parameters and its parameters by group; needs no weights and no data."""
     from tabench.catalog import BACKBONES, METHODS
-    from tabench.spec.overrides import parse_set
+    from tabench.spec.options import parse_set
     from tabench.store.atomic import check_writable
 
     tasks = channels_of(channels)

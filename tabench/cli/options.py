@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tabench.errors import SpecError
-from tabench.spec.device import DEVICES, check_device
+from tabench.provenance.environment import DEVICES, check_device
 from tabench.text import suggestion
 
 if TYPE_CHECKING:

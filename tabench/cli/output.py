@@ -93,7 +93,7 @@ def print_error(error: TabenchError) -> None:
 
 def print_traces(results: Path, outcomes: Iterable[Outcome]) -> None:
     """Print on standard error where each failed cell failed, in whichever process that was (--debug)."""
-    from tabench.store.layout import CellFolder
+    from tabench.store.folders import CellFolder
 
     for job in (outcome.job for outcome in outcomes if outcome.state == "failed"):
         failure = CellFolder(results, job.experiment, job.cell.id).read_failure()

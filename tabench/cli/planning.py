@@ -14,8 +14,8 @@ from tabench.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from tabench.runs.plan import Plan
+    from tabench.store.folders import CellFolder, ExperimentFolder
     from tabench.store.index import Known
-    from tabench.store.layout import CellFolder, ExperimentFolder
 
 PLAN_EXAMPLES = "\n\n".join(
     [
@@ -113,7 +113,7 @@ def status(
     as_json: options.JsonOption = False,
 ) -> None:
     """Print the state of every cell as the last run left it: done, failed, partial, running or pending."""
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
 
     folder = ExperimentFolder(results, experiment_name(experiment))
     content = folder.read_experiment()

@@ -70,13 +70,14 @@ def _finished(results: Path) -> list[str]:
     Raises:
         StoreError: None has.
     """
-    from tabench.store.index import read_states
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
+    from tabench.store.index import read_index
 
     names = []
     for name in _experiments(results):
         ids = list(ExperimentFolder(results, name).read_experiment().get("cells") or {})
-        if "done" in read_states(results, name, ids).values():
+        index = read_index(results, name)
+        if any(index.state(cell_id) == "done" for cell_id in ids):
             names.append(name)
         else:
             typer.echo(f"{name}: no finished cell, left out", err=True)
@@ -98,7 +99,7 @@ def _published(results: Path, name: str, text: str) -> Path | None:
         StoreError: There are no such results.
     """
     from tabench.spec.experiment import load_experiment
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
 
     plan = ExperimentFolder(results, name).read_experiment()
     try:

@@ -101,8 +101,8 @@ def run(
     from tabench.runs.live import view_of
     from tabench.runs.slurm.settings import read_settings
     from tabench.store.atomic import check_writable
+    from tabench.store.folders import CellFolder, ExperimentFolder
     from tabench.store.holder import silence
-    from tabench.store.layout import CellFolder, ExperimentFolder
     from tabench.store.tidy import settle, sweep_shared
 
     silence()  # the variable that it reads may be wrong
@@ -193,7 +193,7 @@ def run(
 
 def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job]:
     """Jobs without the cells that failed of another kind than was asked for."""
-    from tabench.store.layout import CellFolder
+    from tabench.store.folders import CellFolder
 
     if not retry:
         return jobs

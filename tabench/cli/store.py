@@ -40,8 +40,8 @@ def verify(
 ) -> None:
     """Read every record, checksum, picture, checkpoint and kept weights again, and name what is wrong."""
     from tabench.runs.saved_weights import check_kept
-    from tabench.store.layout import ExperimentFolder
-    from tabench.store.merge import experiments_in
+    from tabench.store.adopt import experiments_in
+    from tabench.store.folders import ExperimentFolder
     from tabench.store.verify import verify_experiment
 
     names = [experiment_name(experiment)] if experiment else experiments_in(results)
@@ -80,7 +80,7 @@ def merge(
     is taken gets a merged_from.json beside it: from where, when, on which host and by whom.
     """
     from tabench.runs.saved_weights import check_kept
-    from tabench.store.merge import merge_results
+    from tabench.store.adopt import merge_results
 
     done = merge_results(folder, results, check_kept)
     if as_json:

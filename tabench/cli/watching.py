@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tabench.runs.slurm.queue import Queued
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
 
 BUSY = ("running", "queued", "submitted")
 CALM_LOOKS = 3  # looks in a row without a busy cell that end it: a cell may be between two nodes
@@ -35,7 +35,7 @@ def watch(
 
     Where Slurm cannot be asked, cells that were submitted and have not ended count as waiting.
     """
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
 
     folder = ExperimentFolder(results, experiment_name(experiment))
     content = folder.read_experiment()
@@ -123,7 +123,7 @@ def cancel(
     """
     from tabench.runs.slurm.queue import SlurmError, cells_of, command, waiting
     from tabench.runs.slurm.submission import submissions
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
 
     folder = ExperimentFolder(results, experiment_name(experiment))
     folder.read_experiment()

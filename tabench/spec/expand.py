@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,10 +16,11 @@ from tabench.spec.cell import (
     DatasetPart,
     EvaluationPart,
     MethodPart,
+    Params,
+    Value,
 )
-from tabench.spec.experiment import Experiment, Params, Profile
-from tabench.spec.overrides import override
-from tabench.spec.selection import select_cells, shard_cells
+from tabench.spec.experiment import Experiment, Profile
+from tabench.spec.options import override, select_cells, shard_cells
 from tabench.text import suggestion
 
 MOST_CELLS = 100_000
@@ -167,11 +169,12 @@ def labels(cells: Iterable[Cell]) -> dict[str, str]:
     for cell in cells:
         mine = cell.method.params
         differing = [key for key in mine if len(params[cell.method.name][key]) > 1]
-        shown = ", ".join(f"{key}={_plain(mine[key])}" for key in differing)
+        shown = ", ".join(f"{key}={_shown(mine[key])}" for key in differing)
         variant = f" ({shown})" if shown else ""
         named[cell.id] = f"{cell.method.name}{variant} s{cell.seed}"
     return named
 
 
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+def _shown(value: Value) -> object:
+    """A value in a label; lists as JSON, which reports read back."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, tuple) else value

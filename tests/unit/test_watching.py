@@ -12,7 +12,7 @@ import report_fixtures as made
 from tabench.cli.output import MANY
 from tabench.cli.planning import status_rows
 from tabench.cli.watching import _shown
-from tabench.store.layout import ExperimentFolder
+from tabench.store.folders import ExperimentFolder
 
 METHODS = ("ta-lora", "frozen")
 
