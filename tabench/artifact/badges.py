@@ -21,25 +21,16 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Archive:
-    """What the pages ask of the archive as a whole.
+    """What the pages ask of the archive as a whole."""
 
-    Attributes:
-        names: Names of all members.
-        citation: Text of CITATION.cff.
-        pinned: Distributions in requirements-report.txt.
-        commit: Commit of the sources, "+" with uncommitted changes; "" outside a checkout.
-        experiments: The packed experiments.
-        beside: Names of experiments of which only records are packed, because the claims speak of them.
-        claims: The claims, each with what the packed runs say.
-    """
-
-    names: frozenset[str]
-    citation: str
-    pinned: int
-    commit: str
-    experiments: tuple[ExperimentFacts, ...]
+    names: frozenset[str]  # names of all members
+    citation: str  # text of CITATION.cff
+    pinned: int  # distributions in requirements-report.txt
+    commit: str  # commit of the sources, "+" with uncommitted changes; "" outside a checkout
+    experiments: tuple[ExperimentFacts, ...]  # the packed experiments
+    # names of experiments of which only records are packed, because the claims speak of them
     beside: tuple[str, ...] = ()
-    claims: Sequence[Assessed] = ()
+    claims: Sequence[Assessed] = ()  # the claims, each with what the packed runs say
 
     def has(self, prefix: str) -> bool:
         """Whether a member's name begins so."""
@@ -55,17 +46,11 @@ class Archive:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a badge.
+    """One point of a badge."""
 
-    Attributes:
-        asks: What the badge asks for.
-        evidence: What the archive holds for it; empty if nothing.
-        lacks: What is not there and would be needed.
-    """
-
-    asks: str
-    evidence: Sequence[str] = ()
-    lacks: Sequence[str] = ()
+    asks: str  # what the badge asks for
+    evidence: Sequence[str] = ()  # what the archive holds for it; empty if nothing
+    lacks: Sequence[str] = ()  # what is not there and would be needed
 
 
 @dataclass(frozen=True)

@@ -25,17 +25,11 @@ LATEX = ("pdflatex", "lualatex", "xelatex", "tectonic")
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of ``tabench doctor``.
+    """One line of ``tabench doctor``."""
 
-    Attributes:
-        level: "ok", "note" (runs work, but know it) or "problem".
-        message: What was found.
-        hint: What to do; empty if nothing is.
-    """
-
-    level: Literal["ok", "note", "problem"]
-    message: str
-    hint: str = ""
+    level: Literal["ok", "note", "problem"]  # "ok", "note" (runs work, but know it) or "problem"
+    message: str  # what was found
+    hint: str = ""  # what to do; empty if nothing is
 
 
 def machine_findings() -> list[Finding]:

@@ -51,16 +51,12 @@ class _Inside:
 class ExperimentFolder:
     """results/<experiment>/.
 
-    Args:
-        root: The results folder.
-        experiment: Experiment name.
-
     Raises:
         StoreError: The name could lead out of the results folder.
     """
 
-    root: Path
-    experiment: str
+    root: Path  # the results folder
+    experiment: str  # experiment name
 
     # the resolved experiment: name, title, profile, note, report, cells {id: label}
     experiment_json = _Inside("experiment.json")
@@ -113,18 +109,13 @@ class ExperimentFolder:
 class CellFolder:
     """results/<experiment>/<cell id>/.
 
-    Args:
-        root: The results folder.
-        experiment: Experiment name.
-        cell_id: `Cell.id`.
-
     Raises:
         StoreError: A name could lead out of the results folder.
     """
 
-    root: Path
-    experiment: str
-    cell_id: str
+    root: Path  # the results folder
+    experiment: str  # experiment name
+    cell_id: str  # `Cell.id`
 
     record = _Inside("record.json")  # the outcome, the same for every undisturbed or resumed run
     run = _Inside("run.json")  # the circumstances: machine, versions, times
