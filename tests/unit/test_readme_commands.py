@@ -80,6 +80,6 @@ def test_ci_runs_the_readmes_own_commands() -> None:
 def test_what_a_page_points_to_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = {link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link}
-    named = {word for word in re.findall(r"`((?:tabench|experiments|docs|tests)/[\w/.-]+\.\w+)`", text)}
+    named = set(re.findall(r"`((?:tabench|experiments|docs|tests)/[\w/.-]+\.\w+)`", text))
     missing = {link for link in links if not (page.parent / link).exists()}
     assert missing | {name for name in named if not (ROOT / name).exists()} == set()
