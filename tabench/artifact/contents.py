@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tabench.artifact.archive import Member
-from tabench.artifact.badges import Archive, badge_page, readme
 from tabench.artifact.facts import ExperimentFacts, claimed, experiment_facts
+from tabench.artifact.pages import Archive, badge_page, readme
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
 from tabench.report.pages.summary import FILE as SUMMARY

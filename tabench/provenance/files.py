@@ -202,7 +202,5 @@ def _clock(place: Path) -> Iterator[Finding]:
 
 def _space(there: Path, what: str) -> Finding:
     free = free_bytes(there)
-    text = f"{bytes_text(free)} free for the {what}"
-    if free < FEW_BYTES:
-        return Finding("problem", text, "free some: full fine-tuning of SAM needs tens of gigabytes")
-    return Finding("ok", text)
+    hint = "free some: full fine-tuning of SAM needs tens of gigabytes"
+    return Finding.unless(free < FEW_BYTES, f"{bytes_text(free)} free for the {what}", hint)
