@@ -122,7 +122,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class How:
-    """The options of how cells run; none of them is part of a cell."""
+    """The options of how cells run, named as in `runs.executor.Options`; none of them is part of a cell."""
 
     executor: Annotated[
         str,
@@ -161,7 +161,9 @@ class How:
     compiled: Annotated[
         bool, how("Encoder blocks through torch.compile; the first step is slow.", "--compile")
     ] = False
-    checkpoint_every: Annotated[float, how("Seconds between checkpoints.", min=0)] = 60.0
+    checkpoint_seconds: Annotated[float, how("Seconds between checkpoints.", "--checkpoint-every", min=0)] = (
+        60.0
+    )
     keep_weights: Annotated[bool, how("Keep trained parameters.", "--keep-weights")] = False
     pack: Annotated[
         bool | None,

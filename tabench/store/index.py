@@ -92,8 +92,7 @@ def read_index(results_dir: str | Path, experiment: str) -> Index:
     except OSError as error:
         raise StoreError(f"cannot be read: {error.strerror or error}", where=str(folder)) from error
     cache = FileCache(folder / INDEX_FILE)
-    found = (_known(cache, root, experiment, name) for name in names)
-    index = Index({known.cell_id: known for known in found if known.state != "pending"})
+    index = _index(cache, root, experiment, names)
     cache.save()
     return index
 
@@ -106,6 +105,10 @@ def read_cells(results_dir: str | Path, experiment: str, names: Iterable[str]) -
     """
     root = Path(results_dir)
     cache = FileCache(ExperimentFolder(root, experiment).path / INDEX_FILE, load=False)  # and is not saved
+    return _index(cache, root, experiment, names)
+
+
+def _index(cache: FileCache, root: Path, experiment: str, names: Iterable[str]) -> Index:
     found = (_known(cache, root, experiment, name) for name in names)
     return Index({known.cell_id: known for known in found if known.state != "pending"})
 
