@@ -44,9 +44,9 @@ def seeded(context: TrainContext, what: str, step: int) -> Iterator[None]:
 def owners(model: MSam) -> dict[str, str]:
     """Whose the trained parameters are that not all tasks share: a task's name, or `ROWS`.
 
-    A decoder and the rows of a no-mask embedding are their task's. Of an encoder everything is shared but what
-    its modules declare: `task_rows`, names of own parameters whose t-th row is the t-th task's alone, and
-    `task_index`, of a module that is the t-th task's with all that is in it.
+    A decoder and a no-mask embedding are their task's. Of an encoder everything is shared but what modules of
+    it declare: `task_rows`, names of own parameters whose t-th row is the t-th task's alone, and
+    `task_index`, where a module with all that is in it is the t-th task's.
     """
     tasks = list(model.channels)
     found = {}
@@ -153,7 +153,7 @@ class Balance:
             group: The processes, right after a meeting.
 
         Raises:
-            SpecError: What it gives has not the right shape, or its factors depend on what it does not ask for.
+            SpecError: What it gives has another shape, or its factors depend on what it does not ask for.
             DivergedError: What it gives is not finite.
         """
         now = self._now
@@ -164,9 +164,10 @@ class Balance:
             return
         self._losses = self._vector(terms, now.names)
         factors, own = self._derived(self._losses, now.step)
-        if not self.asks and not torch.allclose(factors, now.factors, rtol=_ROUNDING):
+        blind = not {"losses", "gradients"} & set(self.asks)
+        if blind and not torch.allclose(factors, now.factors, rtol=_ROUNDING):
             raise SpecError(
-                f"balancing '{self.balancing.name}': its factors depend on the losses, which it does not ask for",
+                f"balancing '{self.balancing.name}': its factors depend on losses, which it does not ask for",
                 hint='let its `asks` name "losses"',
             )
         for parameter, gradient in zip(self.parameters.values(), own, strict=True):
@@ -197,7 +198,7 @@ class Balance:
             factors, *found = torch.autograd.grad(total, [losses, *own], allow_unused=True)
         factors = torch.zeros_like(losses) if factors is None else factors
         self._check_finite(factors, step)
-        return factors, found
+        return factors, list(found)
 
     def _combined(self, rows: Gradients, terms: Mapping[str, float]) -> Tensor:
         now = self._now
@@ -208,7 +209,9 @@ class Balance:
             found = self.balancer.combine(matrix, self._vector(terms, now.names), now.step)
         if found.shape != matrix.shape[1:]:
             shapes = f"{tuple(found.shape)}, expected {tuple(matrix.shape[1:])}"
-            raise SpecError(f"balancing '{self.balancing.name}': `combine` gives a gradient of shape {shapes}")
+            raise SpecError(
+                f"balancing '{self.balancing.name}': `combine` gives a gradient of shape {shapes}"
+            )
         self._check_finite(found, now.step)
         return found.detach()
 
@@ -254,18 +257,18 @@ def restore(kept: Mapping[str, Any], hooks: Hooks | None, balance: Balance | Non
     Raises:
         CheckpointError: It does not fit, or there is nothing here that it belongs to.
     """
-    if not kept:
-        return
     parts = {HOOKS: hooks, PREFIX: balance.balancer if balance is not None else None}
-    for prefix, part in parts.items():
-        mine = {name.removeprefix(prefix): value for name, value in kept.items() if name.startswith(prefix)}
-        if not mine:
-            continue
-        try:
-            if part is None:
-                raise ValueError("nothing here keeps such values")
-            part.load_state_dict(mine)
-        except Exception as error:  # a method's own code may raise anything at values that are not its
-            first = " ".join(str(error).split())[:200]
-            message = f"what is kept beside the model ('{prefix}{next(iter(mine))}') does not fit: {first}"
-            raise CheckpointError(message, where=where, hint=AGAIN) from error
+    mine: dict[str, dict[str, Any]] = {prefix: {} for prefix, part in parts.items() if part is not None}
+    try:
+        for name, value in kept.items():
+            prefix, dot, rest = name.partition(".")
+            mine[prefix + dot][rest] = value
+        for prefix, values in mine.items():
+            part = parts[prefix]
+            assert part is not None
+            part.load_state_dict(values)
+    except Exception as error:  # a method's own code may raise anything at values that are not its
+        first = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"what is kept beside the model does not fit: {first}", where=where, hint=AGAIN
+        ) from error

@@ -3,8 +3,9 @@
 ``<checkpoint>/<unit>/<step or "finished">/`` holds model.safetensors (what building the model again does not
 give: trained parameters, and others that training changed), optimizer.safetensors (Adam's moments),
 best.safetensors (with selection "best-val"), extra.safetensors (what a balancer or a method's hooks keep),
-state.json and sums.json (the sha256 of the others; checkpoints of older versions have none). A checkpoint is written under a temporary name and appears by one rename; older
-ones are deleted afterwards. A finished unit keeps its weights and drops the moments.
+state.json and sums.json (the sha256 of the others; checkpoints of older versions have none). A checkpoint is
+written under a temporary name and appears by one rename; older ones are deleted afterwards. A finished unit
+keeps its weights and drops the moments.
 """
 
 from __future__ import annotations

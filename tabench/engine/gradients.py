@@ -126,7 +126,7 @@ def _dropout_seed(context: TrainContext, step: int) -> int:
 
 
 def _measured(model: MSam, context: TrainContext, batch: Batch, step: int) -> Terms:
-    """What a balancer must know of a step beforehand, of this share: labelled images, and losses if it asks."""
+    """What a balancer must know of this share beforehand: labelled images, and losses where it asks."""
     assert context.balance is not None
     found = {}
     for name, task in ((name, context.tasks[name]) for name in context.unit.tasks):

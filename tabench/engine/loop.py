@@ -47,9 +47,9 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
     if balance is not None:
         balance.add_to(optimizer)
     state = checkpoints.load(trained, optimizer, untrained(model), own) or State()
-    restore(state.extra, model.hooks, balance, str(checkpoints.folder))
     _check_alike(group.exchange(state.step), checkpoints)
     if state.step:
+        restore(state.extra, model.hooks, balance, str(checkpoints.folder))
         emit("resume", {"unit": unit.name, "step": state.step})
     per_epoch, total = context.epoch_steps, context.steps
     exact = recipe.warmup_length == "exact"

@@ -50,7 +50,7 @@ class Gradients:
             self._flats.append(_Flat(group, torch.zeros(rows, size, device=device, dtype=dtype)))
 
     def take(self, row: int = 0) -> None:
-        """Move what the parameters have for a gradient into a row, beside what is there; they then have none."""
+        """Move the parameters' gradients into a row, beside what is there; they then have none."""
         for flat in self._flats:
             at = 0
             for name, parameter in flat.parameters:
@@ -72,7 +72,9 @@ class Gradients:
 
     def matrix(self, rows: Sequence[int]) -> Tensor:
         """Some rows (P, N), in the widest of the parameters' types."""
-        parts = [flat.values if len(rows) == len(flat.values) else flat.values[list(rows)] for flat in self._flats]
+        parts = [
+            flat.values if len(rows) == len(flat.values) else flat.values[list(rows)] for flat in self._flats
+        ]
         if len(parts) == 1:
             return parts[0]
         widest = max((part.dtype for part in parts), key=lambda dtype: dtype.itemsize)

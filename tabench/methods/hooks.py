@@ -20,7 +20,7 @@ class Hooks(Protocol):
     def loss(self, step: int, total: int) -> Tensor | None:
         """A scalar that is added once a step, as the regulariser is; None for none.
 
-        It must change nothing: a step that is tried again in smaller passes, since memory ran out, asks again.
+        It must change nothing: a step that is tried again (in smaller passes, as memory ran out) asks again.
 
         Args:
             step: The step that is about to be taken, from 0.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError
 
-from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
+from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
 from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Positive, Scalar, Seeds, TrainPart
 from tabench.spec.problems import spec_error
@@ -67,6 +67,7 @@ class Profile(Frozen):
     Attributes:
         note: Printed with every table of it.
         methods: Hyper-parameters that differ from a method's defaults.
+        balancing: Hyper-parameters that differ from the defaults of a way of balancing.
         variants: Rows beside those of `axes.methods`; each starts from `methods` and changes what it names.
     """
 
@@ -76,13 +77,15 @@ class Profile(Frozen):
     train: TrainPart = TrainPart()
     evaluation: EvaluationRule = EvaluationRule()
     methods: dict[str, Params] = Field(default_factory=dict)
+    balancing: dict[str, Params] = Field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
 
 
 class Axes(Frozen):
-    """What the matrix runs over."""
+    """What the matrix runs over; a method that trains every task alone has nothing to balance."""
 
     methods: Names
+    balancing: Names = ("equal",)
     seeds: Seeds = (0,)
 
 
@@ -232,6 +235,8 @@ def check_names(experiment: Experiment, where: str) -> None:
     ]:
         for name in names:
             METHODS.entry(name, where=f"{where}: {key}")
+    for name in experiment.axes.balancing:
+        BALANCERS.entry(name, where=f"{where}: axes.balancing")
     for name, profile in experiment.profiles.items():
         check_profile(profile, f"{where}: profiles.{name}.")
 
@@ -252,3 +257,6 @@ def check_profile(profile: Profile, prefix: str) -> None:
     given += [(f"variants.{n}", row.method, row.params) for n, row in enumerate(profile.variants)]
     for key, method, params in given:
         METHODS.get(method, where=f"{prefix}{key}").params(params, where=f"{prefix}{key}")
+    for name, params in profile.balancing.items():
+        place = f"{prefix}balancing.{name}"
+        BALANCERS.get(name, where=place).params(params, where=place)

@@ -9,13 +9,13 @@ from tabench.errors import SpecError
 from tabench.spec.cell import Cell
 from tabench.text import suggestion
 
-SELECT_KEYS = ("method", "seed", "id")
+SELECT_KEYS = ("method", "balancing", "seed", "id")
 
 
 def select_cells(cells: Sequence[Cell], select: Iterable[str]) -> list[Cell]:
     """Keep the cells that every `--select KEY=a,b` names.
 
-    Keys are method, seed and id (a prefix will do); an option given twice adds its values.
+    Keys are method, balancing, seed and id (a prefix will do); an option given twice adds its values.
 
     Raises:
         SpecError: An unknown key, a value that no cell has, or nothing is left.
@@ -51,7 +51,8 @@ def parse_select(select: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _facts(cell: Cell) -> Mapping[str, str]:
-    return {"method": cell.method.name, "seed": str(cell.seed), "id": cell.id}
+    named = {"method": cell.method.name, "balancing": cell.balancing.name}
+    return {**named, "seed": str(cell.seed), "id": cell.id}
 
 
 def _matches(cell: Cell, key: str, value: str) -> bool:
