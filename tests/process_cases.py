@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import balancers  # noqa: F401  (they register themselves)
 import torch
 from plain_msam import randomise
 from safetensors.torch import load_file, save_file
@@ -19,11 +20,12 @@ from tiny_run import make_cell, make_context, make_unit
 from tabench.data.loading import Batch, batches
 from tabench.encoders.msam import MSam
 from tabench.engine import gradients
+from tabench.engine.balance import build_balance
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import evaluate, validation_loss
-from tabench.engine.gradients import accumulate, image_losses, step_gradient
+from tabench.engine.gradients import accumulate, after_step, image_losses, step_gradient
 from tabench.engine.loop import train_unit
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import trained_parameters
@@ -35,11 +37,15 @@ TRAIN, VAL = 5, 5
 BATCH = 4  # of 5 images: the second batch has one, so that a process has none
 DRY = {"params__dropout": 0.0}
 METHODS: dict[str, dict[str, Any]] = {"ta-lora": {"params__orthogonality": 0.5, **DRY}, "full-hps": {}}
-# single precision where the passes of an image are the same ones; else rounding depends on their size
+# in single precision where the passes of an image are the same ones; else rounding depends on their size
 CASES = [
-    ("ta-lora", BatchSplit(images=1, apart=True), torch.float32),
-    ("ta-lora", BatchSplit(), torch.float64),
-    ("full-hps", BatchSplit(), torch.float64),
+    ("ta-lora", "equal", BatchSplit(images=1, apart=True), torch.float32),
+    ("ta-lora", "equal", BatchSplit(), torch.float64),
+    ("full-hps", "equal", BatchSplit(), torch.float64),
+    ("ta-lora", "by-loss", BatchSplit(), torch.float64),
+    ("full-hps", "by-loss", BatchSplit(images=1), torch.float64),
+    ("ta-lora", "projecting", BatchSplit(images=1), torch.float64),
+    ("full-hps", "projecting", BatchSplit(), torch.float64),
 ]
 
 
@@ -71,14 +77,19 @@ def grads(model: MSam) -> dict[str, torch.Tensor]:
 def step_gradients(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
     """Gradients and loss terms of two steps, by case and step; the second has one image."""
     found = {}
-    for case, (method, passes, dtype) in enumerate(CASES):
-        model, context = unit_of(home, method, group, passes)
+    for case, (method, balancing, passes, dtype) in enumerate(CASES):
+        model, context = unit_of(home, method, group, passes, balancing__name=balancing)
         model.to(dtype)
         randomise(model.image_encoder)
+        context.balance = build_balance(model, context)
         model.train()
         for step, batch in enumerate(shares(context, dtype)):
             terms = step_gradient(model, context, batch, step)
             found |= {f"{case} {step} {name}": value for name, value in grads(model).items()}
+            if context.balance is not None:
+                own = context.balance.parameters
+                found |= {f"{case} {step} own {name}": p.grad.clone() for name, p in own.items()}
+                after_step(model, context, batch, step)
             values = torch.tensor([terms[key] for key in sorted(terms)], dtype=torch.float64)
             found[f"{case} {step} terms"] = values
     return found

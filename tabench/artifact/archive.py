@@ -15,13 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tabench.errors import StoreError
+from tabench.provenance.files import Progress
 from tabench.store.atomic import check_writable, draft_of, explained
 
 SUMS = "SHA256SUMS"
 PACKED_ALREADY = (".png", ".webp", ".pdf", ".safetensors")  # nothing is gained by packing them again
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _BLOCK = 1 << 20
-Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 @dataclass(frozen=True)

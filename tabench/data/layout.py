@@ -97,7 +97,7 @@ def count_notes(numbers: Mapping[str, Sequence[int]], published: Mapping[str, in
         if gaps:
             held = set(found)
             first = list(islice((number for number in count() if number not in held), min(gaps, SHOWN)))
-            left = few(first, gaps)
+            left = few(first, total=gaps)
             notes.append(f"{folder}: file numbers up to {found[-1]} with {gaps} left out: {left}")
     return notes
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tabench.errors import SpecError
+from tabench.spec.cell import Value as Value
 from tabench.text import suggestion
 
 Sharing = Literal["per-task", "shared", "task-aware"]
-Value = int | float | str | bool | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,9 @@ def _coerce(value: Value | list[int], like: Value, where: str) -> Value:
         raise SpecError(
             f"expected {type(like).__name__}, got {type(value).__name__} ({value!r})", where=where
         )
-    if isinstance(like, tuple) and isinstance(value, tuple) and len(like) != len(value):
-        raise SpecError(f"expected {len(like)} numbers, got {len(value)}", where=where)
+    if isinstance(like, tuple) and isinstance(value, tuple):
+        if len(like) != len(value):
+            raise SpecError(f"expected {len(like)} numbers, got {len(value)}", where=where)
+        for item, one in zip(value, like, strict=True):
+            _coerce(item, one, where)
     return value

@@ -72,4 +72,6 @@ def checkpoint_bytes(cell: Cell) -> int:
 
 def _ints(cell: Cell) -> list[int]:
     values = list(cell.method.params.values())
-    return [v for v in values if type(v) is int] + [i for v in values if isinstance(v, tuple) for i in v]
+    return [v for v in values if type(v) is int] + [
+        i for v in values if isinstance(v, tuple) for i in v if type(i) is int
+    ]

@@ -16,12 +16,11 @@ from tabench.runs.resolve import Resolution, Sources, resolve
 from tabench.spec.cell import Cell
 from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import Experiment
-from tabench.spec.overrides import override
-from tabench.spec.selection import parse_select, parse_shard, select_cells, shard_cells
-from tabench.store.adoption import finished_elsewhere
+from tabench.spec.options import override, parse_select, parse_shard, select_cells, shard_cells
+from tabench.store.adopt import finished_elsewhere
 from tabench.store.encoding import read_object
+from tabench.store.folders import CellFolder, CellState
 from tabench.store.index import Index, Known, read_index
-from tabench.store.layout import CellFolder, CellState
 from tabench.text import few
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"

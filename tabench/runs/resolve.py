@@ -14,8 +14,8 @@ from tabench.errors import CheckpointError, DataError, SpecError
 from tabench.runs.weights import find_weights
 from tabench.spec.expand import Resolved
 from tabench.spec.experiment import Experiment, Generate, Profile
-from tabench.spec.overrides import override
-from tabench.store.cache import cache_root
+from tabench.spec.options import override
+from tabench.store.folders import cache_root
 from tabench.text import joined, suggestion
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,10 +17,11 @@ from tabench.spec.cell import (
     DatasetPart,
     EvaluationPart,
     MethodPart,
+    Params,
+    Value,
 )
-from tabench.spec.experiment import Experiment, Params, Profile
-from tabench.spec.overrides import override
-from tabench.spec.selection import select_cells, shard_cells
+from tabench.spec.experiment import Experiment, Profile
+from tabench.spec.options import override, select_cells, shard_cells
 from tabench.text import suggestion
 
 MOST_CELLS = 100_000
@@ -183,11 +185,12 @@ def labels(cells: Iterable[Cell]) -> dict[str, str]:
         differing = {k: v for k, v in _told(cell).items() if len(params[cell.method.name][k]) > 1}
         if cell.balancing != BalancingPart():
             differing = {"balancing": cell.balancing.name, **differing}
-        shown = ", ".join(f"{key}={_plain(value)}" for key, value in differing.items())
+        shown = ", ".join(f"{key}={_shown(value)}" for key, value in differing.items())
         variant = f" ({shown})" if shown else ""
         named[cell.id] = f"{cell.method.name}{variant} s{cell.seed}"
     return named
 
 
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+def _shown(value: Value) -> object:
+    """A value in a label; lists as JSON, which reports read back."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, tuple) else value

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
@@ -172,6 +177,18 @@ def test_a_process_that_uses_them_has_no_torch() -> None:
     code = "import sys\n" + "".join(f"import {name}\n" for name in names) + "print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.strip() == "False"
+
+
+def test_what_is_imported_is_declared() -> None:
+    """By pyproject.toml: as a dependency, or by the extra that brings what needs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [project["optional-dependencies"][name] for name in ("slurm", "parquet", "testing")]
+    lines = [*project["dependencies"], *itertools.chain(*extras)]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    owners = packages_distributions()
+    tops = {name.split(".")[0] for module in MODULES for name in imported(module, at_import=False)}
+    foreign = sorted(tops - sys.stdlib_module_names - {"tabench"})
+    assert [name for name in foreign if not {*map(canonicalize_name, owners[name])} & declared] == []
 
 
 def test_a_file_stays_below_four_hundred_lines() -> None:

@@ -87,6 +87,8 @@ def test_unfinished_cells_stand_in_the_row_of_their_label(tmp_path: Path) -> Non
 
 
 def test_a_label_is_read_back() -> None:
+    roles = variants.from_label('mine (roles=["qkv", "mlp.lin1"], rank=2)')
+    assert roles["method.params.roles"] == ("qkv", "mlp.lin1")
     setting = variants.from_label("ta-lora (ranks=[8, 8, 2], regularise=U1,U2, orthogonality=0.1)")
     assert setting == {
         "method.name": "ta-lora", "method.params.ranks": (8, 8, 2),

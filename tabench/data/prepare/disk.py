@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tabench.errors import StoreError
-from tabench.provenance.filesystem import free_bytes
+from tabench.provenance.files import free_bytes
 from tabench.text import bytes_text
 
 SPARE = 64 << 20  # left free for everybody else

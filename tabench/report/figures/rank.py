@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from tabench.report.figures import style
 from tabench.report.records.reading import Results
-from tabench.stats.mean_rank import mean_places, places
+from tabench.stats.ranking import mean_places, places
 from tabench.text import counted, joined
 
 _STEP = 0.115  # distance of two points of one place, in rows

@@ -11,7 +11,7 @@ from tabench.report.pages import paper
 from tabench.report.pages.summary import FILE, Summary, plan_digest, read_summary
 from tabench.report.pages.templating import environment
 from tabench.store.atomic import write_bytes
-from tabench.store.layout import ExperimentFolder
+from tabench.store.folders import ExperimentFolder
 from tabench.text import counted
 
 STATES = ("done", "failed", "partial", "running", "pending")

@@ -9,7 +9,7 @@ from tabench.report.records import wording
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
 from tabench.report.records.scores import metric_points
-from tabench.stats.verdict import Verdict, verdict
+from tabench.stats.seeds import Verdict, verdict
 from tabench.text import counted
 
 NO_VERDICT = "no verdict"

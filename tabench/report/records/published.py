@@ -18,8 +18,8 @@ from tabench.errors import SpecError
 from tabench.report.records.printed import near_metric, plain, printed_metric, wrong_unit
 from tabench.report.records.reading import Results
 from tabench.spec.experiment import read_values
-from tabench.stats.verdict import default_tolerance
-from tabench.store.layout import ExperimentFolder
+from tabench.stats.seeds import default_tolerance
+from tabench.store.folders import ExperimentFolder
 from tabench.text import nearest, suggestion
 
 COLUMNS = ("paper", "table", "dataset", "setting", "method", "metric", "value", "evidence", "source")

@@ -22,10 +22,10 @@ from tabench.errors import SpecError, StoreError
 from tabench.report.records import variants
 from tabench.report.records.listed import RUN_PAGES, listed
 from tabench.spec.cell import Cell
-from tabench.store.beside import Run, read_beside
 from tabench.store.encoding import read_lines
-from tabench.store.layout import CellFolder, ExperimentFolder, is_name
+from tabench.store.folders import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import load_record
+from tabench.store.sidecars import RunSidecar, read_sidecar
 
 Json = dict[str, Any]
 APART = {"per_image", "curves"}  # keys of a record that are read again
@@ -253,7 +253,7 @@ def _recorded(folder: Path) -> list[str]:
 def _cell(place: CellFolder, label: str, shared: dict[str, Any]) -> CellResult:
     state = place.state()
     record = load_record(place.record).model_dump(mode="json", exclude=APART) if state == "done" else {}
-    run = read_beside(place.run, Run) if place.run.is_file() else {}
+    run = read_sidecar(place.run, RunSidecar) if place.run.is_file() else {}
     _once(run, ALIKE, shared)
     if record:
         _once(record, ALIKE, shared)

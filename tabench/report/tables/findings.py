@@ -8,7 +8,7 @@ from tabench.report.records import wording
 from tabench.report.records.reading import Results
 from tabench.report.records.scores import deltas
 from tabench.report.tables.frames import Entry, Table
-from tabench.stats.interval import t_interval
+from tabench.stats.seeds import t_interval
 from tabench.text import counted, joined
 
 FLOOR = "frozen"

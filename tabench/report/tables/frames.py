@@ -13,8 +13,8 @@ from tabench.report.records.judgement import judge
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
 from tabench.report.records.scores import DELTA_DIGITS, Point, deltas, metric_points, parameter_points
-from tabench.stats.interval import t_interval
 from tabench.stats.ranking import rank
+from tabench.stats.seeds import t_interval
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
 from tabench.report.tables.frames import Column, columns_of
 from tabench.report.tables.sheet import Sheet
-from tabench.stats.verdict import DEFAULT_RULE
+from tabench.stats.seeds import DEFAULT_RULE
 
 
 @dataclass(frozen=True)

@@ -142,14 +142,7 @@ def _value(text: str) -> Any:
 
 
 def _table(path: Path) -> dict[str, Any]:
-    try:
-        content = read_toml(path)
-    except OSError as error:
-        raise SpecError(
-            f"cannot be read: {error}", where=f"--slurm {path}", hint="give a .toml file or KEY=VALUE"
-        ) from error
-    except ValueError as error:
-        raise SpecError(f"is not TOML: {error}", where=f"--slurm {path}") from error
+    content = read_toml(path, f"--slurm {path}", "give a .toml file or KEY=VALUE")
     table = content.get("slurm")
     if not isinstance(table, dict) or len(content) != 1:
         raise SpecError("must hold one table, [slurm]", where=f"--slurm {path}", hint="begin it with [slurm]")

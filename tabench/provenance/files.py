@@ -1,9 +1,10 @@
-"""Does a folder's file system do what resuming and claiming rely on? Found out by trying."""
+"""Files: their sha256, the room for them, and what their file system does, found out by trying."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -11,12 +12,43 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tabench.provenance.finding import Finding
+from tabench.errors import StoreError
+from tabench.provenance.machine import Finding
 from tabench.text import bytes_text
 
+Progress = Callable[[int, int, str], None]  # done, total, what
+BLOCK = 1 << 22
 FEW_BYTES = 2e9
 CLOCK_SECONDS = 60.0  # other hosts' claims are judged by the times of files
 SLOW_FSYNC = 1.0  # seconds
+
+
+def sha256_file(path: str | Path, progress: Progress | None = None) -> str:
+    """Hash a file block by block.
+
+    Args:
+        path: The file.
+        progress: Called with bytes done, bytes in all, and the path.
+
+    Returns:
+        64 hex digits.
+
+    Raises:
+        StoreError: The file cannot be read.
+    """
+    path = Path(path)
+    digest = hashlib.sha256()
+    try:
+        total, done = path.stat().st_size, 0
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+                done += len(block)
+                if progress is not None:
+                    progress(done, total, str(path))
+    except OSError as error:
+        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+    return digest.hexdigest()
 
 
 def folder_findings(folder: Path, what: str) -> list[Finding]:

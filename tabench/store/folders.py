@@ -1,9 +1,9 @@
-"""Where everything of an experiment and of a cell lies, and the small files beside a record."""
+"""Where everything lies: an experiment's and a cell's files in a results folder, and the user's cache."""
 
 from __future__ import annotations
 
-import errno
 import json
+import os
 import re
 import time
 import traceback
@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tabench.errors import EvaluationFailedError, StoreError, TabenchError
+from tabench.errors import StoreError, failure_kind
 from tabench.store.atomic import append_line, write_json
-from tabench.store.beside import Failure, Plan, read_beside
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
+from tabench.store.sidecars import ExperimentSidecar, FailureSidecar, read_sidecar
 
-# a disk, a mount or a device gave up, whatever the code was reading or writing just then
-_BROKEN = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV}
+CACHE = "TABENCH_CACHE"  # the variable that names the cache
 CellState = Literal["done", "failed", "partial", "running", "pending"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -40,6 +39,16 @@ def _checked(name: str, what: str) -> str:
     return name
 
 
+class _Inside:
+    """A path inside a folder, by its name there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: ExperimentFolder | CellFolder, owner: object = None) -> Path:
+        return folder.path / self.name
+
+
 @dataclass(frozen=True)
 class ExperimentFolder:
     """results/<experiment>/.
@@ -47,10 +56,16 @@ class ExperimentFolder:
     Args:
         root: The results folder.
         experiment: Experiment name.
+
+    Raises:
+        StoreError: The name could lead out of the results folder.
     """
 
     root: Path
     experiment: str
+
+    # the resolved experiment: name, title, profile, note, report, cells {id: label}
+    experiment_json = _Inside("experiment.json")
 
     def __post_init__(self) -> None:
         _checked(self.experiment, "an experiment")
@@ -59,11 +74,6 @@ class ExperimentFolder:
     def path(self) -> Path:
         """The folder itself."""
         return Path(self.root) / self.experiment
-
-    @property
-    def experiment_json(self) -> Path:
-        """The resolved experiment: name, title, profile, note, report, cells {id: label}."""
-        return self.path / "experiment.json"
 
     def write_experiment(self, content: Mapping[str, Any]) -> None:
         """Write experiment.json, unless it already says the same (a plan on a read-only copy works)."""
@@ -79,22 +89,13 @@ class ExperimentFolder:
         if not self.experiment_json.is_file():
             hint = "run it first: tabench run <file.toml>"
             raise StoreError("no results of this experiment", where=str(self.path), hint=hint)
-        content = read_beside(self.experiment_json, Plan, "write it again with `tabench plan <file.toml>`")
-        for key in ("title", "profile", "note"):
-            content.setdefault(key, "")
-        return content
+        hint = "write it again with `tabench plan <file.toml>`"
+        content = read_sidecar(self.experiment_json, ExperimentSidecar, hint)
+        return {"title": "", "profile": "", "note": "", **content}
 
     def cell(self, cell_id: str) -> CellFolder:
         """The folder of a cell."""
         return CellFolder(self.root, self.experiment, cell_id)
-
-    def cells(self) -> list[CellFolder]:
-        """Folders of cells that are there, by id."""
-        if not self.path.is_dir():
-            return []
-        names = (path.name for path in sorted(self.path.iterdir()) if is_name(path.name) and path.is_dir())
-        found = (self.cell(name) for name in names)
-        return [cell for cell in found if cell.state() != "pending"]
 
     def truth(self, content: str) -> Path:
         """Folder of inputs and coloured targets, shared by all cells with the same `DatasetPart.content`."""
@@ -118,11 +119,26 @@ class CellFolder:
         root: The results folder.
         experiment: Experiment name.
         cell_id: `Cell.id`.
+
+    Raises:
+        StoreError: A name could lead out of the results folder.
     """
 
     root: Path
     experiment: str
     cell_id: str
+
+    record = _Inside("record.json")  # the outcome, the same for every undisturbed or resumed run
+    run = _Inside("run.json")  # the circumstances: machine, versions, times
+    factors = _Inside("factors.json")  # analysis of the updates; absent for methods without a stacked one
+    architecture = _Inside("architecture.json")  # shapes and counts of the cell's models, for drawings
+    checksums = _Inside("checksums.json")  # sha256 of the record and of the files beside it, as written
+    merged_from = _Inside("merged_from.json")  # where a record from another results folder is from
+    journal_file = _Inside("journal.jsonl")  # events, one JSON object a line
+    failure = _Inside("failure.json")  # why the last attempt failed; absent otherwise
+    claim = _Inside("claim.json")  # there while a process runs the cell
+    checkpoint = _Inside("checkpoint")  # folder of the resumable state
+    pictures = _Inside("pictures")  # folder of predictions and error maps
 
     def __post_init__(self) -> None:
         _checked(self.experiment, "an experiment")
@@ -133,68 +149,13 @@ class CellFolder:
         """The folder itself."""
         return Path(self.root) / self.experiment / self.cell_id
 
-    @property
-    def record(self) -> Path:
-        """The outcome, the same for every undisturbed or resumed run."""
-        return self.path / "record.json"
-
-    @property
-    def run(self) -> Path:
-        """The circumstances: machine, versions, times."""
-        return self.path / "run.json"
-
-    @property
-    def factors(self) -> Path:
-        """Analysis of the trained updates; absent for methods without a stacked update."""
-        return self.path / "factors.json"
-
-    @property
-    def architecture(self) -> Path:
-        """Shapes and counts of the cell's models, for drawings."""
-        return self.path / "architecture.json"
-
-    @property
-    def checksums(self) -> Path:
-        """sha256 of the record and of the files beside it, as the run wrote them."""
-        return self.path / "checksums.json"
-
-    @property
-    def merged_from(self) -> Path:
-        """Where a record that came from another results folder is from; absent otherwise."""
-        return self.path / "merged_from.json"
-
-    @property
-    def journal_file(self) -> Path:
-        """Events, one JSON object a line."""
-        return self.path / "journal.jsonl"
-
-    @property
-    def failure(self) -> Path:
-        """Why the last attempt failed; absent otherwise."""
-        return self.path / "failure.json"
-
-    @property
-    def claim(self) -> Path:
-        """There while a process runs the cell."""
-        return self.path / "claim.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Folder of the resumable state."""
-        return self.path / "checkpoint"
-
-    @property
-    def pictures(self) -> Path:
-        """Folder of predictions and error maps."""
-        return self.path / "pictures"
+    def truth(self, content: str) -> Path:
+        """As for the experiment."""
+        return ExperimentFolder(self.root, self.experiment).truth(content)
 
     def channel(self, image_id: str, task: str, index: int) -> Path:
         """A raw output channel as a grey thumbnail; there for one image at most."""
         return self.pictures / f"channels.{file_stem(image_id)}.{task}.{index}.png"
-
-    def picture(self, image_id: str, task: str, kind: Literal["pred", "error"]) -> Path:
-        """A coloured prediction (RGB) or an error map (8-bit grey, 255 = worst)."""
-        return self.pictures / f"{file_stem(image_id)}.{task}.{kind}.png"
 
     def state(self) -> CellState:
         """What is known of the cell from its files."""
@@ -237,41 +198,45 @@ class CellFolder:
             "message": str(error) or type(error).__name__,
             "traceback": "".join(traceback.format_exception(error)),
             "attempt": attempt,
+            **({} if step is None else {"step": step}),
+            **({"ids": list(ids)} if ids else {}),
         }
-        if step is not None:
-            content["step"] = step
-        if ids:
-            content["ids"] = list(ids)
         write_json(self.failure, content)
 
     def read_failure(self) -> dict[str, Any]:
         """The content of failure.json; empty if there is none."""
-        return read_beside(self.failure, Failure) if self.failure.is_file() else {}
+        return read_sidecar(self.failure, FailureSidecar) if self.failure.is_file() else {}
 
     def clear_failure(self) -> None:
         """Remove failure.json."""
         self.failure.unlink(missing_ok=True)
 
 
-def failure_kind(error: BaseException) -> str:
-    """The word of `FAILURE_KINDS` that a failure is recorded under.
+def cache_root() -> Path:
+    """$TABENCH_CACHE, else tabench inside $XDG_CACHE_HOME or ~/.cache: for what can be made again.
 
-    A TabenchError has its own, unless a broken disk or device lies behind it: images that cannot be read
-    because of an I/O error are no fault of the data.
+    Raises:
+        StoreError: Neither variable is set and this user has no home folder, as in many containers.
     """
-    if isinstance(error, EvaluationFailedError):
-        return failure_kind(error.cause)
-    name = type(error).__name__
-    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or _number(error) == errno.ENOMEM:
-        return "out-of-memory"
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, OSError) or name in ("AcceleratorError", "DistBackendError"):
-        return "infrastructure"
-    if error.__cause__ is not None and _number(error.__cause__) in _BROKEN:
-        return "infrastructure"
-    return error.kind if isinstance(error, TabenchError) else "unexpected"
+    if given := os.environ.get(CACHE):
+        return Path(given)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "tabench"
+    if (home := home_folder()) is not None:
+        return home / ".cache" / "tabench"
+    hint = "set it to a folder that can be written"
+    raise StoreError("this user has no home folder to keep a cache in", where=f"${CACHE}", hint=hint)
 
 
-def _number(error: BaseException) -> int | None:
-    return error.errno if isinstance(error, OSError) else None
+def home_folder() -> Path | None:
+    """The user's home folder; None for a user whom neither $HOME nor the user table gives one."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def lend_home() -> None:
+    """Let libraries that keep something at home keep it in $TABENCH_CACHE, where the user has no home."""
+    if (given := os.environ.get(CACHE)) and home_folder() is None:
+        os.environ["HOME"] = str(Path(given).absolute())

@@ -1,4 +1,4 @@
-"""Records of another results folder, adopted: checked, whole, and never in the place of different ones."""
+"""Records that were made elsewhere: of the same cell in another experiment, or of another results folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import hashlib
 import shutil
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +17,60 @@ from typing import Any, Literal
 from tabench import __version__
 from tabench.errors import StoreError
 from tabench.store.atomic import copy_file, write_bytes, write_json
+from tabench.store.checksums import outcome_files
 from tabench.store.claim import Claim, ClaimedError
-from tabench.store.encoding import read_json
-from tabench.store.layout import CellFolder, ExperimentFolder, is_name
+from tabench.store.encoding import read_json, read_object
+from tabench.store.folders import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import Record, load_record
-from tabench.store.sums import outcome_files
 from tabench.store.verify import WeightsCheck, record_problems
 from tabench.text import few
+
+State = Literal["taken", "same", "conflict", "damaged", "busy"]
+
+
+def finished_elsewhere(folder: CellFolder) -> CellFolder | None:
+    """The folder of the same cell, finished, in another experiment of the results folder."""
+    for path in sorted(Path(folder.root).glob(f"*/{folder.cell_id}/record.json")):
+        experiment = path.parent.parent.name
+        if experiment != folder.experiment:
+            return CellFolder(folder.root, experiment, folder.cell_id)
+    return None
+
+
+def adopt(folder: CellFolder) -> bool:
+    """Copy a finished cell of another experiment, the record last; run.json says where it is from.
+
+    Returns:
+        Whether there was one. A record that cannot be read is not taken.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    source = finished_elsewhere(folder)
+    if source is None:
+        return False
+    try:
+        record = load_record(source.record)
+    except StoreError:
+        return False
+    _copy(source, folder, record, [*outcome_files(source), source.checksums, source.merged_from])
+    if source.run.is_file():
+        write_json(folder.run, read_object(source.run) | {"adopted_from": source.experiment})
+    shutil.rmtree(folder.checkpoint, ignore_errors=True)
+    write_bytes(folder.record, source.record.read_bytes())
+    return True
+
+
+def _copy(source: CellFolder, target: CellFolder, record: Record, files: Iterable[Path]) -> None:
+    """Copy files of a finished cell, and the pictures of its truth that are not there yet; no links."""
+    content = record.cell.dataset.content
+    pairs = {path: target.path / path.relative_to(source.path) for path in files}
+    for path in sorted(source.truth(content).glob("[!.]*.png")):
+        if not (target.truth(content) / path.name).exists():
+            pairs[path] = target.truth(content) / path.name
+    for path, place in pairs.items():
+        if path.is_file() and not path.is_symlink():
+            copy_file(path, place)
 
 
 @dataclass(frozen=True)
@@ -40,7 +87,7 @@ class MergedCell:
 
     experiment: str
     cell_id: str
-    state: Literal["taken", "same", "conflict", "damaged", "busy"]
+    state: State
     message: str = ""
 
 
@@ -68,7 +115,7 @@ def experiments_in(results: Path) -> list[str]:
 
 
 def merge_results(source: Path, results: Path, check_weights: WeightsCheck) -> Merged:
-    """Adopt all records of another results folder.
+    """Adopt all records of another results folder: checked, whole, never in the place of different ones.
 
     Args:
         source: The other folder; only read.
@@ -90,33 +137,29 @@ def merge_results(source: Path, results: Path, check_weights: WeightsCheck) -> M
         taken = {}
         for path in sorted(theirs.path.glob("*/record.json")):
             if is_name(path.parent.name):
-                cell = _merge_cell(theirs.cell(path.parent.name), ours.cell(path.parent.name), check_weights)
-                merged.cells.append(cell)
-                if cell.state in ("taken", "same"):
-                    taken[cell.cell_id] = load_record(ours.cell(cell.cell_id).record).label
+                mine = ours.cell(path.parent.name)
+                state, message = _merge_cell(theirs.cell(mine.cell_id), mine, check_weights)
+                merged.cells.append(MergedCell(name, mine.cell_id, state, message))
+                if state in ("taken", "same"):
+                    taken[mine.cell_id] = load_record(mine.record).label
         _merge_experiment(theirs, ours, taken)
     return merged
 
 
-def _merge_cell(theirs: CellFolder, ours: CellFolder, check_weights: WeightsCheck) -> MergedCell:
-    def ended(
-        state: Literal["taken", "same", "conflict", "damaged", "busy"], message: str = ""
-    ) -> MergedCell:
-        return MergedCell(ours.experiment, ours.cell_id, state, message)
-
+def _merge_cell(theirs: CellFolder, ours: CellFolder, check_weights: WeightsCheck) -> tuple[State, str]:
     if ours.record.is_file() and ours.record.read_bytes() == theirs.record.read_bytes():
-        return ended("same")
+        return "same", ""
     problems = [p for p in record_problems(theirs, check_weights) if p.level == "problem"]
     if problems:
-        return ended("damaged", "; ".join(f"{problem.where}: {problem.message}" for problem in problems))
+        return "damaged", "; ".join(f"{problem.where}: {problem.message}" for problem in problems)
     try:
         with Claim(ours.claim):
             if not ours.record.is_file():
                 _take(theirs, ours, load_record(theirs.record))
-                return ended("taken")
+                return "taken", ""
     except ClaimedError as error:
-        return ended("busy", error.message)
-    return ended("conflict", _conflict(theirs, ours))
+        return "busy", error.message
+    return "conflict", _conflict(theirs, ours)
 
 
 def _conflict(theirs: CellFolder, ours: CellFolder) -> str:
@@ -125,8 +168,7 @@ def _conflict(theirs: CellFolder, ours: CellFolder) -> str:
         here = load_record(ours.record).model_dump(mode="json")
     except StoreError as error:
         return f"the record here cannot be read ({error.message}); {hint}"
-    there = load_record(theirs.record).model_dump(mode="json")
-    keys = list(differing(here, there))
+    keys = list(differing(here, load_record(theirs.record).model_dump(mode="json")))
     return f"the records {f'differ in {few(keys, 3)}' if keys else 'say the same in other bytes'}; {hint}"
 
 
@@ -147,18 +189,11 @@ def differing(one: Any, other: Any, place: str = "") -> Iterator[str]:
 
 
 def _take(theirs: CellFolder, ours: CellFolder, record: Record) -> None:
-    """Copy a finished cell, its record last; only files that a cell is made of, and no links.
+    """Copy a finished cell, its record last; only files that a cell is made of.
 
     Journal, checkpoint and failure of tries here give way to those of the run that finished.
     """
-    truth = ExperimentFolder(theirs.root, theirs.experiment).truth(record.cell.dataset.content)
-    here = ExperimentFolder(ours.root, ours.experiment).truth(record.cell.dataset.content)
-    for path in sorted(truth.glob("[!.]*.png")):
-        if path.is_file() and not path.is_symlink() and not (here / path.name).exists():
-            copy_file(path, here / path.name)
-    for path in (*outcome_files(theirs), theirs.checksums, theirs.run, theirs.journal_file):
-        if path.is_file() and not path.is_symlink():
-            copy_file(path, ours.path / path.relative_to(theirs.path))
+    _copy(theirs, ours, record, [*outcome_files(theirs), theirs.checksums, theirs.run, theirs.journal_file])
     content = theirs.record.read_bytes()
     provenance = {
         "from": str(theirs.path.resolve()),
@@ -179,15 +214,14 @@ def _take(theirs: CellFolder, ours: CellFolder, record: Record) -> None:
 
 def _merge_experiment(theirs: ExperimentFolder, ours: ExperimentFolder, taken: dict[str, str]) -> None:
     """Name the cells that were taken in experiment.json; what else it says here stays as it is."""
-    if not taken:
-        return
-    if ours.experiment_json.is_file():
+    there = theirs.read_experiment() if taken and theirs.experiment_json.is_file() else {}
+    if taken and ours.experiment_json.is_file():
         content = ours.read_experiment()
-    elif theirs.experiment_json.is_file():
-        content = {**theirs.read_experiment(), "cells": {}}
+    elif there:
+        content = {**there, "cells": {}}
     else:
         return
-    labels = theirs.read_experiment().get("cells", {}) if theirs.experiment_json.is_file() else {}
+    labels = there.get("cells") or {}
     known = dict(content.get("cells") or {})
     more = {cell_id: labels.get(cell_id, label) for cell_id, label in taken.items() if cell_id not in known}
     ours.write_experiment({**content, "cells": {**known, **more}})

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tabench.errors import StoreError
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance.files import sha256_file
 from tabench.store.atomic import write_json
 from tabench.store.encoding import read_object
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 FOLDER_SUMS = "sums.json"
 LONGEST_NAME = 255  # of a file beside a record

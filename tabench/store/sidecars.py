@@ -43,7 +43,7 @@ class _Environment(_Part):
     git: _Git | None = None
 
 
-class Run(_Part):
+class RunSidecar(_Part):
     """run.json."""
 
     started: str | None = None
@@ -59,7 +59,7 @@ class Run(_Part):
     cost: _Cost | None = None
 
 
-class Failure(_Part):
+class FailureSidecar(_Part):
     """failure.json."""
 
     kind: str | None = None
@@ -76,7 +76,7 @@ class _Report(_Part):
     published: str | None = None
 
 
-class Plan(_Part):
+class ExperimentSidecar(_Part):
     """experiment.json."""
 
     name: str | None = None
@@ -90,7 +90,7 @@ class Plan(_Part):
     cells: dict[str, str] | None = None
 
 
-def read_beside(path: Path, schema: type[BaseModel], hint: str = HINT) -> dict[str, Any]:
+def read_sidecar(path: Path, schema: type[BaseModel], hint: str = HINT) -> dict[str, Any]:
     """Read a file and check it; the content is given as it stands.
 
     Raises:
