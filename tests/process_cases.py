@@ -81,6 +81,7 @@ def step_gradients(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
         model, context = unit_of(home, method, group, passes, balancing__name=balancing)
         model.to(dtype)
         randomise(model.image_encoder)
+        randomise(model.no_mask)  # equal channels hardly give the encoder a gradient
         context.balance = build_balance(model, context)
         model.train()
         for step, batch in enumerate(shares(context, dtype)):

@@ -48,6 +48,7 @@ def prepared(
     unit, model = make_unit(cell, weights)
     model.double()
     randomise(model.image_encoder)
+    randomise(model.no_mask)  # as long as a task's channels are equal, hardly a gradient reaches the encoder
     model.train()
     context = make_context(cell, unit, SCENES, root)
     context.balance = build_balance(model, context)
