@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import balancers  # noqa: F401  (they register themselves)
+import reallocating  # noqa: F401
 import torch
 from plain_msam import randomise
 from safetensors.torch import load_file, save_file
@@ -126,6 +127,28 @@ def trained(home: Path, group: ProcessGroup, folder: Path) -> dict[str, Any]:
     digest = [float(p.detach().double().sum()) for p in trained_parameters(model).values()]
     bits = [p.detach().view(torch.int32).sum().item() for p in trained_parameters(model).values()]
     return {"state": state.to_json(), "digest": digest, "bits": bits}
+
+
+def reallocated(home: Path, group: ProcessGroup, folder: Path) -> dict[str, Any]:
+    """A method with hooks and a balancer with state, to the end at once and with a stop in between."""
+    found: dict[str, Any] = {}
+    for name, stops in (("whole", [False]), ("parts", [True, False])):
+        for stop in stops:
+            group = ProcessGroup(group.rank, group.size)  # one that has not heard of a stop
+            model, context = unit_of(home, "reallocating", group, balancing__name="by-loss")
+            asked = iter([False, stop, *[False] * 9])
+            context.should_stop = lambda asked=asked: next(asked)  # type: ignore[misc]
+            checkpoints = CheckpointStore(folder / name, writes=group.is_main)
+            with suppress(InterruptedRunError):
+                train_unit(model, context, checkpoints)
+            group.sync()  # the main one has written
+        assert context.balance is not None
+        values = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        values |= {"sizes": model.hooks.sizes, **context.balance.balancer.state_dict()}
+        found[name] = [float(value.detach().double().sum()) for value in values.values()]
+        found["calls"], found["masked"] = model.hooks.calls, [n for n in values if n.endswith(".mask")]
+        found["ranks"] = [int(values[n].sum()) for n in found["masked"]]
+    return found
 
 
 def diverged(home: Path, group: ProcessGroup) -> dict[str, Any]:
@@ -246,6 +269,7 @@ def take_part(rank: int, home: Path) -> None:
         keep("alone", lambda group: {"results": alone_results(home, group)})
         keep("trained", lambda group: trained(home, group, home / "trained"))
         keep("stopped", lambda group: stopped(home, group, home / "stopped"))
+        keep("reallocated", lambda group: reallocated(home, group, home / "reallocated"))
         keep("diverged", partial(diverged, home))
         keep("unread", unread)
         keep("changing", lambda group: changing(home, group, home / "changing"))
