@@ -102,4 +102,4 @@ for _name, _entry in (
     ("plain", "PLAIN"),
     ("dishonest", "DISHONEST"),
 ):
-    BALANCERS.register(Entry(_name, f"balancers:{_entry}"))
+    BALANCERS.register(Entry(_name, f"balancers:{_entry}", "of the tests"))
