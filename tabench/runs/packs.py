@@ -18,10 +18,9 @@ from tabench.data.base import DatasetDef, Progress, Split
 from tabench.data.pack import DamagedPackError, PackedSplit, Source, check_pack, difference, open_pack
 from tabench.data.packing import UnpackableError, build_pack, room_for
 from tabench.errors import DataError, InterruptedRunError, SpecError, StoreError
-from tabench.provenance.files import free_bytes
+from tabench.provenance.files import cache_root, free_bytes
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.file_cache import stamp_of
-from tabench.store.folders import cache_root
 from tabench.text import bytes_text
 
 MANY = 32  # images of a pack that `tabench data verify` compares with their sources
