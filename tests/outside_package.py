@@ -38,7 +38,7 @@ def install_page(site: Path) -> dict[str, dict[str, str]]:
     """Install the package of docs/extending.md, whose blocks begin by naming their file; its entry points."""
     from safetensors.torch import save_file
 
-    from tabench.sam.build import build_sam
+    from tabench.encoders.sam.build import build_sam
 
     modules: dict[str, str] = {}
     points: dict[str, dict[str, str]] = {}

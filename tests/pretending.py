@@ -8,10 +8,10 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from tabench.errors import DivergedError
-from tabench.runs import pool
 from tabench.runs.executor import Job, Listener, Options, Outcome
+from tabench.runs.local import pool
 from tabench.store.claim import Claim
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 work_for_real = pool._work
 

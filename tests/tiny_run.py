@@ -9,14 +9,14 @@ from safetensors.torch import save_file
 
 from tabench.catalog import METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
-from tabench.data.scenes import SCENES
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.build import build_sam
+from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.engine.context import TrainContext
 from tabench.engine.model import build_unit
-from tabench.engine.setting import Setting
 from tabench.engine.unit import Unit, units_of
-from tabench.sam.build import build_sam
-from tabench.sam.geometry import VIT_NANO
-from tabench.sam.msam import MSam
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+from tabench.worlds.scenes import SCENES
 
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
 
@@ -28,11 +28,11 @@ def write_weights(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-RECIPE = SCENES.recipe(seed=0, train=4, val=2, height=48, width=64)
+SIZES = {"seed": 0, "train": 4, "val": 2, "height": 48, "width": 64}
 
 
 def write_scenes(root: Path) -> Path:
-    SCENES.make(root, RECIPE)
+    SCENES.make(root, **SIZES)
     return root
 
 
@@ -45,7 +45,7 @@ def make_cell(method: str, **changes: object) -> Cell:
     return Cell(
         dataset=DatasetPart(
             name="scenes",
-            fingerprint=SCENES.recipe_fingerprint(RECIPE),
+            fingerprint=SCENES.recipe_fingerprint(**SIZES),
             tasks=tuple(CHANNELS),
             channels=tuple(CHANNELS.values()),
         ),
@@ -62,7 +62,9 @@ def make_unit(cell: Cell, weights: dict[str, torch.Tensor], index: int = 0) -> t
     return unit, build_unit(cell, unit, weights)
 
 
-def make_setting(cell: Cell, unit: Unit, dataset: DatasetDef, root: Path, **options: object) -> Setting:
+def make_context(cell: Cell, unit: Unit, dataset: DatasetDef, root: Path, **options: object) -> TrainContext:
     tasks = {name: TASKS.get(name)(count, dataset.class_names) for name, count in CHANNELS.items()}
     train: Split = dataset.split(root, "train")
-    return Setting(cell, unit, tasks, train, dataset.split(root, "val"), **options)  # type: ignore[arg-type]
+    return TrainContext(
+        cell=cell, unit=unit, tasks=tasks, train=train, evaluated=dataset.split(root, "val"), **options
+    )  # type: ignore[arg-type]

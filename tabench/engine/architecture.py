@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.build import build_sam
+from tabench.encoders.sam.geometry import Backbone
 from tabench.methods.base import Method
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.parameters import count, names_of
-from tabench.sam.build import build_sam
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 ARCHITECTURE_VERSION = 1
 

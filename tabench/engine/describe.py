@@ -7,13 +7,13 @@ from typing import Any, TypedDict
 
 import torch
 
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.build import build_sam
+from tabench.encoders.sam.geometry import Backbone
 from tabench.engine.architecture import architecture, describe_model
 from tabench.engine.model import adapt
 from tabench.methods.base import Method, Value
 from tabench.methods.parameters import Counts, count, summed
-from tabench.sam.build import build_sam
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 
 class Description(TypedDict):

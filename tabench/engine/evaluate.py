@@ -12,12 +12,12 @@ from torch import Tensor
 
 from tabench.data.base import Split
 from tabench.data.loading import Batch, evaluation_batches
+from tabench.encoders.msam import MSam
 from tabench.engine.merging import merge, share_of
-from tabench.engine.state import rounded
+from tabench.engine.process_group import ProcessGroup
 from tabench.engine.unit import Unit
-from tabench.engine.world import World
 from tabench.errors import InterruptedRunError
-from tabench.sam.msam import MSam
+from tabench.store.encoding import significant
 from tabench.tasks.base import Evaluation, Task
 
 PREFETCH = 2  # batches read ahead of a GPU
@@ -52,12 +52,12 @@ def evaluate(
     batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    world: World | None = None,
+    group: ProcessGroup | None = None,
 ) -> list[Result]:
     """Evaluate a unit's tasks in all of their protocols in one pass, in fp32.
 
     Protocols of a task share what they measure. On a CUDA device nothing is waited for until the end.
-    Several processes share the batches; the result is that of one process, and the chief's alone.
+    Several processes share the batches; the result is that of one process, and the main process's alone.
 
     Args:
         model: The unit's model; left in evaluation mode.
@@ -68,10 +68,10 @@ def evaluate(
         batch_size: Images per forward pass.
         progress: Told (images done, images in all) after every batch.
         should_stop: Asked after every batch.
-        world: The processes that share the split; alone by default.
+        group: The processes that share the split; alone by default.
 
     Returns:
-        A result for each task and protocol; nothing but on the chief.
+        A result for each task and protocol; nothing but on the main process.
 
     Raises:
         DivergedError: A prediction is not finite.
@@ -80,9 +80,9 @@ def evaluate(
     meters = {(t, p): tasks[t].evaluation(p) for t in unit.tasks for p in tasks[t].protocols}
     kinds = {tasks[t].needs for t in unit.tasks}
     updated = {t: _leaders([meters[t, p] for p in tasks[t].protocols]) for t in unit.tasks}
-    world = world or World()
+    group = group or ProcessGroup()
     leaders = [meter for t in unit.tasks for meter in updated[t]]
-    share = share_of(world, leaders)
+    share = share_of(group, leaders)
     model.eval()
     done = 0
     with torch.inference_mode():
@@ -98,8 +98,8 @@ def evaluate(
                 progress(min(done * (share[1] if share else 1), len(split)), len(split))
             if should_stop():
                 raise InterruptedRunError("stopped during an evaluation", hint="run it again to resume")
-    merge(world, leaders, split.ids)
-    if not world.chief:
+    merge(group, leaders, split.ids)
+    if not group.is_main:
         return []
     return [
         Result(
@@ -138,7 +138,7 @@ def _evaluated(
 
 
 def _value(value: float) -> float | None:
-    return rounded(value) if math.isfinite(value) else None
+    return significant(value) if math.isfinite(value) else None
 
 
 def curve_entries(results: list[Result], epoch: int) -> list[dict[str, Any]]:
@@ -160,7 +160,7 @@ def validation_loss(
     losses: Losses,
     device: torch.device,
     batch_size: int = 1,
-    world: World | None = None,
+    group: ProcessGroup | None = None,
 ) -> float:
     """Mean over images of the weighted loss, without the regulariser; lower is better.
 
@@ -171,19 +171,19 @@ def validation_loss(
         losses: Maps images (B, 3, H, W) and targets to each task's losses (B,).
         device: Where the model is.
         batch_size: Images per forward pass.
-        world: The processes that share the batches; each of them gets the loss that one process gets.
+        group: The processes that share the batches; each of them gets the loss that one process gets.
     """
-    world = world or World()
+    group = group or ProcessGroup()
     model.eval()
     sums: list[Tensor] = []
     with torch.no_grad():
-        for _, _, images, targets, _ in _evaluated(split, batch_size, device, (world.rank, world.size)):
+        for _, _, images, targets, _ in _evaluated(split, batch_size, device, (group.rank, group.size)):
             found = losses(images, targets)
             sums.append(torch.stack([found[task].double().sum() for task in unit.tasks]))
     values = torch.stack(sums).tolist() if sums else []  # one wait for the device
-    everyone = world.exchange(values)
+    everyone = group.exchange(values)
     total = 0.0
     for batch in range(-(-len(split) // batch_size)):  # in the split's order: sums are rounded
-        for task, value in zip(unit.tasks, everyone[batch % world.size][batch // world.size], strict=True):
+        for task, value in zip(unit.tasks, everyone[batch % group.size][batch // group.size], strict=True):
             total += unit.weights[task] * value
-    return rounded(total / len(split))
+    return significant(total / len(split))

@@ -1,8 +1,9 @@
 """The gradient of one optimiser step.
 
 A step sees `batch_size` images. Each task's loss is taken per image and averaged over the images, as with
-the recipe's 4 processes of batch 1; how the work is cut into passes (`Passes`) changes memory, not the
-meaning, and neither does how many processes share the images (`World`). The regulariser enters once a step.
+the recipe's 4 processes of batch 1; how the work is cut into passes (`BatchSplit`) changes memory, not the
+meaning, and neither does how many processes share the images (`ProcessGroup`). The regulariser enters once a
+step.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import torch
 from torch import Tensor
 
 from tabench.data.loading import Batch
-from tabench.engine.passes import Passes, out_of_memory
+from tabench.encoders.msam import MSam
+from tabench.engine.batch_split import BatchSplit, out_of_memory
+from tabench.engine.context import TrainContext
 from tabench.engine.reduction import Gradients
-from tabench.engine.setting import Setting
 from tabench.engine.unit import derive_seed
 from tabench.errors import DivergedError
 from tabench.methods.regulariser import regulariser
-from tabench.sam.msam import MSam
 from tabench.tasks.base import in_single
 
 Losses = dict[str, Tensor]
 
 
-def step_gradient(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[str, float]:
+def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -> dict[str, float]:
     """Set the parameters' gradients to those of one effective batch, in smaller passes where memory runs out.
 
     Where several processes share the batch, all of them take the smaller passes, and all get the gradients
@@ -39,51 +40,51 @@ def step_gradient(model: MSam, setting: Setting, batch: Batch, step: int) -> dic
         MemoryError: Memory ran out (or torch's own error), and the passes cannot be made smaller.
         ProcessLostError: A process that shares the batch does not answer.
     """
-    world = setting.world
+    group = context.group
     while True:
         model.zero_grad(set_to_none=True)
-        torch.manual_seed(_dropout_seed(setting, step))
+        torch.manual_seed(_dropout_seed(context, step))
         terms: dict[str, float] = {}
         gradients = None
         short = False
         try:
-            terms = accumulate(model, setting, batch, step)
-            if world.size > 1:
+            terms = accumulate(model, context, batch, step)
+            if group.size > 1:
                 gradients = Gradients((n, p) for n, p in model.named_parameters() if p.requires_grad)
         except (MemoryError, RuntimeError) as error:
             short = out_of_memory(error)
-            if not short or _smaller(setting, batch) is None:
+            if not short or _smaller(context, batch) is None:
                 raise
         # outside the handler, whose traceback still holds the step's tensors
-        short = world.meet(short=short, stop=world.size > 1 and setting.should_stop())
+        short = group.sync(short=short, stop=group.size > 1 and context.should_stop())
         if not short:
             if gradients is not None:
-                gradients.give_back(world)
-            return world.sum(terms)
+                gradients.give_back(group)
+            return group.sum(terms)
         gradients = None
-        smaller = _smaller(setting, batch)
+        smaller = _smaller(context, batch)
         assert smaller is not None  # the process that is short would have raised
-        setting.passes = smaller
-        setting.emit("memory", {"unit": setting.unit.name, "step": step, **smaller.facts()})
+        context.passes = smaller
+        context.emit("memory", {"unit": context.unit.name, "step": step, **smaller.facts()})
         model.zero_grad(set_to_none=True)
-        if setting.device.type == "cuda":
+        if context.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _smaller(setting: Setting, batch: Batch) -> Passes | None:
+def _smaller(context: TrainContext, batch: Batch) -> BatchSplit | None:
     """The next smaller passes, the same on every process: by the largest share of the batch."""
-    if setting.whole:
+    if context.whole:
         return None
-    return setting.passes.smaller(-(-batch.effective // setting.world.size))
+    return context.passes.smaller(-(-batch.effective // context.group.size))
 
 
-def _dropout_seed(setting: Setting, step: int) -> int:
+def _dropout_seed(context: TrainContext, step: int) -> int:
     """Of a step's masks; every process draws its own, of the same law."""
-    own = (setting.world.rank,) if setting.world.rank else ()
-    return derive_seed(setting.unit.seed, "dropout", step, *own)
+    own = (context.group.rank,) if context.group.rank else ()
+    return derive_seed(context.unit.seed, "dropout", step, *own)
 
 
-def accumulate(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[str, float]:
+def accumulate(model: MSam, context: TrainContext, batch: Batch, step: int) -> dict[str, float]:
     """Add the gradient of one effective batch, pass by pass; of a share of it, its part.
 
     Returns:
@@ -93,24 +94,24 @@ def accumulate(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[s
     Raises:
         DivergedError: A loss is not finite.
     """
-    here, count, weights = len(batch.ids), batch.effective, setting.unit.weights
-    size = setting.passes.images or count
-    model.recompute, model.compiled = setting.passes.recompute, setting.passes.compiled
-    sums: dict[str, list[Tensor]] = {task: [] for task in setting.unit.tasks}
+    here, count, weights = len(batch.ids), batch.effective, context.unit.weights
+    size = context.passes.images or count
+    model.recompute, model.compiled = context.passes.recompute, context.passes.compiled
+    sums: dict[str, list[Tensor]] = {task: [] for task in context.unit.tasks}
     for first in range(0, here, size):
         part = slice(first, first + size)
         targets = {kind: target[part] for kind, target in batch.targets.items()}
-        way = losses_apart if setting.passes.apart else losses_together
-        for losses in way(model, setting, batch.image[part], targets):
+        way = losses_apart if context.passes.apart else losses_together
+        for losses in way(model, context, batch.image[part], targets):
             total = torch.stack([weights[task] * loss.sum() for task, loss in losses.items()]).sum() / count
             _check_loss(total, step, batch.ids[part])
             total.backward()
             for task, loss in losses.items():
                 sums[task].append(loss.detach().sum())
     terms = {task: float(torch.stack(found).sum()) / count if found else 0.0 for task, found in sums.items()}
-    terms["loss"] = sum(weights[task] * terms[task] for task in setting.unit.tasks)
-    weight = float(setting.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
-    if weight and not setting.world.chief:
+    terms["loss"] = sum(weights[task] * terms[task] for task in context.unit.tasks)
+    weight = float(context.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
+    if weight and not context.group.is_main:
         terms["regulariser"] = 0.0  # it is no mean over images: it counts once
     elif weight:
         penalty = regulariser(model)
@@ -122,67 +123,67 @@ def accumulate(model: MSam, setting: Setting, batch: Batch, step: int) -> dict[s
     return terms
 
 
-def image_losses(model: MSam, setting: Setting, images: Tensor, targets: Mapping[str, Tensor]) -> Losses:
+def image_losses(model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor]) -> Losses:
     """Loss of every task on every image, (B,) each, in fp32 or the model's fp64, whatever the autocast."""
-    (losses,) = losses_together(model, setting, images, targets)
+    (losses,) = losses_together(model, context, images, targets)
     return losses
 
 
 def losses_together(
-    model: MSam, setting: Setting, images: Tensor, targets: Mapping[str, Tensor]
+    model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor]
 ) -> Iterator[Losses]:
     """The losses of all tasks from one forward pass; see `image_losses`."""
-    images, size = _to_device(images, setting), _size(images)
-    with _autocast(setting):
+    images, size = _to_device(images, context), _size(images)
+    with _autocast(context):
         outputs = model(images, size)
-    yield {name: _loss(name, outputs[name], setting, targets) for name in setting.unit.tasks}
+    yield {name: _loss(name, outputs[name], context, targets) for name in context.unit.tasks}
 
 
 def losses_apart(
-    model: MSam, setting: Setting, images: Tensor, targets: Mapping[str, Tensor]
+    model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor]
 ) -> Iterator[Losses]:
     """The losses of one task after the other; a task's graph ends with its backward pass.
 
     The caller calls `backward` on each before it asks for the next. Where all tasks read one embedding, their
     gradients on it are summed and its own backward pass runs once, after the last.
     """
-    images, size = _to_device(images, setting), _size(images)
+    images, size = _to_device(images, context), _size(images)
     if model.path == "plain" or model.task_aware:
-        for name in setting.unit.tasks:
-            with _autocast(setting):
+        for name in context.unit.tasks:
+            with _autocast(context):
                 outputs = model(images, size, [name])
-            yield {name: _loss(name, outputs.pop(name), setting, targets)}
+            yield {name: _loss(name, outputs.pop(name), context, targets)}
         return
-    with _autocast(setting):
+    with _autocast(context):
         inputs, inner = model.prepare(images)
-        embedding = model.encode(inputs, setting.unit.tasks)[setting.unit.tasks[0]]
+        embedding = model.encode(inputs, context.unit.tasks)[context.unit.tasks[0]]
     leaf = embedding.detach().requires_grad_(embedding.requires_grad)
-    for name in setting.unit.tasks:
-        with _autocast(setting):
+    for name in context.unit.tasks:
+        with _autocast(context):
             output = model.read(name, leaf, inner, size)
-        yield {name: _loss(name, output, setting, targets)}
+        yield {name: _loss(name, output, context, targets)}
     if leaf.grad is not None:
         embedding.backward(leaf.grad)
 
 
-def _loss(name: str, output: Tensor, setting: Setting, targets: Mapping[str, Tensor]) -> Tensor:
-    task, raw = setting.tasks[name], in_single(output)
-    target = targets[task.needs].to(setting.device, non_blocking=True)
+def _loss(name: str, output: Tensor, context: TrainContext, targets: Mapping[str, Tensor]) -> Tensor:
+    task, raw = context.tasks[name], in_single(output)
+    target = targets[task.needs].to(context.device, non_blocking=True)
     one_by_one = zip(raw.split(1), target.split(1), strict=True)
     return torch.stack([task.loss(r, t) for r, t in one_by_one])
 
 
-def _to_device(images: Tensor, setting: Setting) -> Tensor:
-    return images.to(setting.device, non_blocking=True)
+def _to_device(images: Tensor, context: TrainContext) -> Tensor:
+    return images.to(context.device, non_blocking=True)
 
 
 def _size(images: Tensor) -> tuple[int, int]:
     return int(images.shape[-2]), int(images.shape[-1])
 
 
-def _autocast(setting: Setting) -> torch.autocast:
-    bf16 = setting.cell.train.precision == "bf16"
-    return torch.autocast(setting.device.type, torch.bfloat16, enabled=bf16)
+def _autocast(context: TrainContext) -> torch.autocast:
+    bf16 = context.cell.train.precision == "bf16"
+    return torch.autocast(context.device.type, torch.bfloat16, enabled=bf16)
 
 
 def _check_loss(loss: Tensor, step: int, ids: Sequence[str]) -> None:

@@ -11,42 +11,42 @@ import torch
 from torch import Tensor
 
 from tabench.data.loading import batches
-from tabench.engine.checkpoint import Keeper
+from tabench.encoders.msam import MSam
+from tabench.engine.checkpoint import CheckpointStore
+from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
 from tabench.engine.gradients import image_losses, step_gradient
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr, steps_per_epoch, total_steps
 from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, check_trained
-from tabench.engine.setting import Setting
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
-from tabench.sam.msam import MSam
 
 EPOCH_SECONDS = 5.0  # least time since the last checkpoint for one at the end of an epoch
 PREFETCH = 2  # batches read ahead
 
 
-def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
+def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore) -> State:
     """Train a unit to its end, from its newest checkpoint if there is one.
 
-    Several processes (`setting.world`) take every step together, each with its share of the batch's images;
+    Several processes (`context.group`) take every step together, each with its share of the batch's images;
     their weights stay equal to the last bit.
 
     Raises:
         DivergedError: A loss or a weight is not finite; names the step and the images.
         InterruptedRunError: `should_stop` said so; a checkpoint has been written.
     """
-    recipe, unit, emit, world = setting.cell.train, setting.unit, setting.emit, setting.world
+    recipe, unit, emit, group = context.cell.train, context.unit, context.emit, context.group
     trained = trained_parameters(model)
-    origin = setting.origin = setting.origin or Snapshot(model)
-    encoder_lr = float(setting.cell.method.params.get("encoder_lr", 1.0))  # type: ignore[arg-type]
+    origin = context.origin = context.origin or Snapshot(model)
+    encoder_lr = float(context.cell.method.params.get("encoder_lr", 1.0))  # type: ignore[arg-type]
     optimizer = build_optimizer(trained, recipe, encoder_lr)
-    state = keeper.load(trained, optimizer, untrained(model)) or State()
-    _check_alike(world.exchange(state.step), keeper)
+    state = checkpoints.load(trained, optimizer, untrained(model)) or State()
+    _check_alike(group.exchange(state.step), checkpoints)
     if state.step:
         emit("resume", {"unit": unit.name, "step": state.step})
-    per_epoch = steps_per_epoch(recipe, len(setting.train))
-    total = total_steps(recipe, len(setting.train))
+    per_epoch = steps_per_epoch(recipe, len(context.train))
+    total = total_steps(recipe, len(context.train))
     exact = recipe.warmup_length == "exact"
     saved = started = time.monotonic()
     resumed_at = state.step
@@ -56,28 +56,28 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
         epoch = state.step // per_epoch
         model.train()
         rest = batches(
-            setting.train,
-            seed=setting.cell.seed,
+            context.train,
+            seed=context.cell.seed,
             epoch=epoch,
             batch_size=recipe.batch_size,
             augment=recipe.augment,
             filled=recipe.last_batch == "filled",
             start=state.step % per_epoch,
             prefetch=PREFETCH,
-            device=setting.device,
-            kinds={setting.tasks[task].needs for task in unit.tasks},
-            share=(world.rank, world.size),
+            device=context.device,
+            kinds={context.tasks[task].needs for task in unit.tasks},
+            share=(group.rank, group.size),
         )
         for batch in rest:
             lr = recipe.lr * lr_factor(state.step, total, recipe.warmup, exact=exact)
             set_lr(optimizer, lr)
             before = Snapshot(model) if state.step == resumed_at else None
             if before is not None:
-                check_alike(before, setting)
-            terms = step_gradient(model, setting, batch, state.step)
+                check_alike(before, context)
+            terms = step_gradient(model, context, batch, state.step)
             if before is not None:
                 check_trained(model, trained)
-                check_first_step(model, setting, batch, before)
+                check_first_step(model, context, batch, before)
             optimizer.step()
             state.step += 1
             state.add(terms)
@@ -99,21 +99,21 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
             )
             if state.step == total or state.step % per_epoch == 0:
                 emit("epoch", state.close_epoch(unit.name, epoch + 1, lr))
-                _end_of_epoch(model, setting, state, epoch + 1, last=state.step == total)
+                _end_of_epoch(model, context, state, epoch + 1, last=state.step == total)
                 model.train()
             if state.step == total:
                 break
-            stopping = world.stopping(setting.should_stop)
-            wait = setting.checkpoint_seconds
+            stopping = group.stopping(context.should_stop)
+            wait = context.checkpoint_seconds
             if state.step % per_epoch == 0:  # a cheaper place to resume from
                 wait = min(wait, EPOCH_SECONDS)
             if stopping or time.monotonic() - saved >= wait:
                 moved = origin.moved(model)
                 check_trained(model, trained)
                 if not checked:
-                    check_kept(model, setting, {**trained, **moved})
+                    check_kept(model, context, {**trained, **moved})
                     checked = True
-                keeper.save(trained, optimizer, state, moved)
+                checkpoints.save(trained, optimizer, state, moved)
                 saved = time.monotonic()
                 emit("checkpoint", {"unit": unit.name, "step": state.step})
             if stopping:
@@ -126,58 +126,58 @@ def train_unit(model: MSam, setting: Setting, keeper: Keeper) -> State:
         moved = origin.moved(model)
         check_trained(model, trained)
         _check_weights(trained, moved, state.step)
-        check_kept(model, setting, {**trained, **moved})
+        check_kept(model, context, {**trained, **moved})
         state.finished = True
-        keeper.save(trained, optimizer, state, moved)
+        checkpoints.save(trained, optimizer, state, moved)
         emit("checkpoint", {"unit": unit.name, "step": state.step, "finished": True})
     return state
 
 
-def _end_of_epoch(model: MSam, setting: Setting, state: State, epoch: int, *, last: bool) -> None:
+def _end_of_epoch(model: MSam, context: TrainContext, state: State, epoch: int, *, last: bool) -> None:
     """Evaluate for the curves and keep the best weights, where the cell asks for it."""
-    part = setting.cell.evaluation
+    part = context.cell.evaluation
     due = bool(part.every) and epoch % part.every == 0
-    best_val = setting.validation is not None
+    best_val = context.validation is not None
     if due and not (last and not best_val):  # the last epoch's values come from the final evaluation
         started = time.monotonic()
         found = evaluate(
             model,
-            setting.unit,
-            setting.tasks,
-            setting.evaluated,
-            setting.device,
-            batch_size=setting.passes.evaluated,
-            world=setting.world,
+            context.unit,
+            context.tasks,
+            context.evaluated,
+            context.device,
+            batch_size=context.passes.evaluated,
+            group=context.group,
         )
         entries = curve_entries(found, epoch)
         state.eval_curve.extend(entries)
         seconds = time.monotonic() - started
-        setting.emit(
-            "eval", {"unit": setting.unit.name, "epoch": epoch, "seconds": seconds, "values": entries}
+        context.emit(
+            "eval", {"unit": context.unit.name, "epoch": epoch, "seconds": seconds, "values": entries}
         )
-    if setting.validation is not None and (due or last or not part.every):
+    if context.validation is not None and (due or last or not part.every):
         loss = validation_loss(
             model,
-            setting.unit,
-            setting.validation,
-            partial(image_losses, model, setting),
-            setting.device,
-            world=setting.world,
+            context.unit,
+            context.validation,
+            partial(image_losses, model, context),
+            context.device,
+            group=context.group,
         )
-        setting.emit("validation", {"unit": setting.unit.name, "epoch": epoch, "loss": loss})
+        context.emit("validation", {"unit": context.unit.name, "epoch": epoch, "loss": loss})
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss
-            assert setting.origin is not None
-            values = {**trained_parameters(model), **setting.origin.moved(model)}
+            assert context.origin is not None
+            values = {**trained_parameters(model), **context.origin.moved(model)}
             state.best_weights = {name: value.detach().clone() for name, value in values.items()}
 
 
-def _check_alike(steps: list[int], keeper: Keeper) -> None:
+def _check_alike(steps: list[int], checkpoints: CheckpointStore) -> None:
     """Refuse to train on where the processes found different checkpoints."""
     if len(set(steps)) > 1:
         raise CheckpointError(
             f"the processes of this cell found checkpoints of different steps: {steps}",
-            where=str(keeper.folder),
+            where=str(checkpoints.folder),
             hint="give the same command again; the folder must look the same to all of them",
         )
 

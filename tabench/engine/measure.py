@@ -10,10 +10,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from tabench.data.loading import evaluation_batches
-from tabench.engine.setting import Setting
+from tabench.encoders.msam import MSam
+from tabench.engine.context import TrainContext
 from tabench.engine.snapshot import trained_parameters
 from tabench.methods.regulariser import regulariser
-from tabench.sam.msam import MSam
 
 REPEATS: Final = 5  # timed forward passes, after one that warms up
 FEWEST: Final = 3  # so many where one pass is slow
@@ -40,14 +40,14 @@ ATTENTION: Final = {
 }
 
 
-def measure_unit(model: MSam, setting: Setting) -> dict[str, Any]:
+def measure_unit(model: MSam, context: TrainContext) -> dict[str, Any]:
     """Measure a trained unit on one image of the evaluated split.
 
     Nothing here may cost a finished run: what cannot be measured is None, and "problems" says why.
 
     Args:
         model: The unit's model; left in evaluation mode.
-        setting: What it was trained with.
+        context: What it was trained with.
 
     Returns:
         "unit", "train_flops" and "inference_flops" (see `count_flops`), "latency_s" (seconds of
@@ -55,7 +55,7 @@ def measure_unit(model: MSam, setting: Setting) -> dict[str, Any]:
         (what measuring took) and "problems".
     """
     started = time.perf_counter()
-    moved = setting.origin.moved(model) if setting.origin else {}
+    moved = context.origin.moved(model) if context.origin else {}
     stored = [*trained_parameters(model).values(), *moved.values()]
     problems: list[str] = []
 
@@ -66,13 +66,13 @@ def measure_unit(model: MSam, setting: Setting) -> dict[str, Any]:
             problems.append(f"{what}: {type(error).__name__}: {error}")
             return None
 
-    key = setting.cell.model_dump_json(exclude={"seed"}), setting.unit.name
-    if key not in _COUNTED and (found := attempt("FLOPs", lambda: count_flops(model, setting))):
+    key = context.cell.model_dump_json(exclude={"seed"}), context.unit.name
+    if key not in _COUNTED and (found := attempt("FLOPs", lambda: count_flops(model, context))):
         _COUNTED[key] = found
     flops = _COUNTED.get(key, (None, None))
-    latency = attempt("latency", lambda: time_inference(model, setting))
+    latency = attempt("latency", lambda: time_inference(model, context))
     return {
-        "unit": setting.unit.name,
+        "unit": context.unit.name,
         "train_flops": flops[0],
         "inference_flops": flops[1],
         "latency_s": latency,
@@ -83,7 +83,7 @@ def measure_unit(model: MSam, setting: Setting) -> dict[str, Any]:
     }
 
 
-def count_flops(model: MSam, setting: Setting) -> tuple[int, int]:
+def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
     """FLOPs of one training step and of one inference, both of one image through the unit's tasks.
 
     A multiplication with its addition is 2 FLOPs; element-wise work (activations, norms, losses, the
@@ -91,19 +91,19 @@ def count_flops(model: MSam, setting: Setting) -> tuple[int, int]:
 
     Args:
         model: The unit's model; left in evaluation mode and without gradients.
-        setting: Names the image, the method's regulariser and the device.
+        context: Names the image, the method's regulariser and the device.
 
     Returns:
         Forward, backward and the regulariser's part of a step; the forward pass alone.
     """
-    image = next(iter(evaluation_batches(setting.evaluated, 1))).image.to(setting.device)
+    image = next(iter(evaluation_batches(context.evaluated, 1))).image.to(context.device)
     size = (int(image.shape[-2]), int(image.shape[-1]))
     with torch.random.fork_rng(devices=[]):
         model.train()
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as training:
             outputs = model(image, size)
             loss = torch.stack([output.sum() for output in outputs.values()]).sum()
-            if setting.cell.method.params.get("orthogonality"):
+            if context.cell.method.params.get("orthogonality"):
                 loss = loss + regulariser(model)
             loss.backward()
     model.zero_grad(set_to_none=True)
@@ -113,22 +113,22 @@ def count_flops(model: MSam, setting: Setting) -> tuple[int, int]:
     return int(training.get_total_flops()), int(inference.get_total_flops())
 
 
-def time_inference(model: MSam, setting: Setting) -> list[float]:
+def time_inference(model: MSam, context: TrainContext) -> list[float]:
     """Seconds from an image (1, 3, H, W) on the device to the activated maps of all tasks, in fp32."""
-    batch = next(iter(evaluation_batches(setting.evaluated, 1)))
-    image, size = batch.image.to(setting.device), tuple(batch.image.shape[-2:])
+    batch = next(iter(evaluation_batches(context.evaluated, 1)))
+    image, size = batch.image.to(context.device), tuple(batch.image.shape[-2:])
     model.eval()
     seconds: list[float] = []
     with torch.inference_mode():
         for repetition in range(REPEATS + 1):
             if len(seconds) >= FEWEST and sum(seconds) > BUDGET:
                 break
-            _synchronise(setting.device)
+            _synchronise(context.device)
             start = time.perf_counter()
             outputs = model(image, size)
-            for name in setting.unit.tasks:
-                setting.tasks[name].activate(outputs[name].float())
-            _synchronise(setting.device)
+            for name in context.unit.tasks:
+                context.tasks[name].activate(outputs[name].float())
+            _synchronise(context.device)
             if repetition:  # the first one warms up
                 seconds.append(round(time.perf_counter() - start, 6))
     return seconds

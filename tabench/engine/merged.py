@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tabench.encoders.msam import MSam, known_tasks
 from tabench.methods.merging import merged_encoder
-from tabench.sam.msam import MSam, known_tasks
 
 
 class MergedMSam(nn.Module):

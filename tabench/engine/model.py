@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from tabench.catalog import BACKBONES, METHODS
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.as_built import changed_for_all, parameter_names
 from tabench.engine.unit import Unit, derive_seed
 from tabench.errors import SpecError
 from tabench.methods.base import Method, Value
 from tabench.methods.regulariser import regularised
-from tabench.sam.as_built import changed_for_all, parameter_names
-from tabench.sam.msam import MSam
 from tabench.spec.cell import Cell
 
 

@@ -10,13 +10,13 @@ from torch import Tensor
 from tabench.data.base import Sample, Split
 from tabench.data.layout import CHANNELS
 from tabench.data.loading import Batch
+from tabench.encoders.msam import MSam
+from tabench.engine.batch_split import BatchSplit
+from tabench.engine.context import TrainContext
 from tabench.engine.gradients import accumulate
-from tabench.engine.passes import Passes
-from tabench.engine.setting import Setting
 from tabench.engine.unit import units_of
 from tabench.errors import SpecError
 from tabench.methods.regulariser import regularised
-from tabench.sam.msam import MSam
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 from tabench.tasks.base import Task
 
@@ -30,7 +30,7 @@ def own_gradients(
     weights: Mapping[str, float] | None = None,
     orthogonality: float = 0.0,
     precision: Literal["fp32", "bf16"] = "fp32",
-    passes: Passes | None = None,
+    passes: BatchSplit | None = None,
 ) -> dict[str, float]:
     """Set a model's gradients to those of one training step, by the code that training itself runs.
 
@@ -84,11 +84,19 @@ def own_gradients(
     )
     (unit,) = units_of(cell, "shared")
     device = next(model.parameters()).device
-    setting = Setting(cell, unit, tasks, _NoImages(), _NoImages(), device=device, passes=passes or Passes())
+    context = TrainContext(
+        cell=cell,
+        unit=unit,
+        tasks=tasks,
+        train=_NoImages(),
+        evaluated=_NoImages(),
+        device=device,
+        passes=passes or BatchSplit(),
+    )
     numbers = tuple(range(len(images)))
     batch = Batch(tuple(f"image {number}" for number in numbers), numbers, images, dict(targets))
     model.zero_grad(set_to_none=True)
-    return accumulate(model, setting, batch, 0)
+    return accumulate(model, context, batch, 0)
 
 
 class _NoImages(Split):

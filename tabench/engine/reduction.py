@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tabench.engine.world import World
+from tabench.engine.process_group import ProcessGroup
 
 
 @dataclass
@@ -57,12 +57,12 @@ class Gradients:
         return values
 
     @torch.no_grad()
-    def give_back(self, world: World) -> None:
+    def give_back(self, group: ProcessGroup) -> None:
         """Give every parameter the sum of its gradients; none where no process has one. After a meeting."""
-        with world.committed():
-            present = world.sum(self.present)
+        with group.committed():
+            present = group.sum(self.present)
             for flat in self._flats:
-                world.add(flat.values)
+                group.add(flat.values)
                 self._spread(flat, present)
 
     @staticmethod

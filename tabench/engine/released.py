@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from tabench.catalog import METHODS
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.checkpoint import no_weights
+from tabench.encoders.sam.geometry import Backbone
 from tabench.engine.model import adapt
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import CheckpointError
 from tabench.methods.base import Value
-from tabench.sam.checkpoint import no_weights
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 _PARALLEL = "module."
 _QKV = ".attn.qkv."

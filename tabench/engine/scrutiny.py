@@ -9,35 +9,35 @@ import torch
 from torch import Tensor
 
 from tabench.data.loading import Batch, evaluation_batches
+from tabench.encoders.msam import MSam
 from tabench.engine.checkpoint import fill
-from tabench.engine.setting import Setting
+from tabench.engine.context import TrainContext
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.errors import SpecError
-from tabench.sam.msam import MSam
+from tabench.text import few
 
-_SHOWN: Final = 4
 _APART: Final = 1e-5  # of an output's largest value: more than rounding
 
 
-def check_alike(before: Snapshot, setting: Setting) -> None:
+def check_alike(before: Snapshot, context: TrainContext) -> None:
     """Refuse processes that built different models of one cell.
 
     Raises:
         SpecError: They did.
     """
-    if len(set(setting.world.exchange(before.total))) > 1:
+    if len(set(context.group.exchange(before.total))) > 1:
         raise SpecError(
             "the processes of this cell have built different models",
             hint="the method must draw its values from torch's own generator, which they all have alike",
         )
 
 
-def check_first_step(model: MSam, setting: Setting, batch: Batch, before: Snapshot) -> None:
+def check_first_step(model: MSam, context: TrainContext, batch: Batch, before: Snapshot) -> None:
     """Look at the gradient of a process' first step, and at what the step changed by itself.
 
     Args:
         model: The model, with the gradients of all passes and processes.
-        setting: How it is trained.
+        context: How it is trained.
         batch: What the step saw.
         before: The model just before.
 
@@ -57,10 +57,10 @@ def check_first_step(model: MSam, setting: Setting, batch: Batch, before: Snapsh
             f"the method calls {len(alive)} parameters idle that get a gradient: {_few(alive)}",
             hint="take them out of its `idle`",
         )
-    told = setting.world.exchange(sorted(before.moved(model)))
+    told = context.group.exchange(sorted(before.moved(model)))
     changed = sorted({name for names in told for name in names})
-    setting.whole = bool(changed)
-    if changed and (cut := _cut(model, setting, batch)):
+    context.whole = bool(changed)
+    if changed and (cut := _cut(model, context, batch)):
         raise SpecError(
             f"a forward pass in training changes the model ({_few(changed)}), so that a step which is cut "
             f"({cut}) has another result",
@@ -84,19 +84,19 @@ def check_trained(model: MSam, trained: Mapping[str, Tensor]) -> None:
         )
 
 
-def check_kept(model: MSam, setting: Setting, kept: Mapping[str, Tensor]) -> None:
+def check_kept(model: MSam, context: TrainContext, kept: Mapping[str, Tensor]) -> None:
     """Build a model again, fill in what is kept, and compare what both make of an image.
 
     Raises:
         SpecError: They differ: something else decides the output, and would be lost. Or the output is drawn
             at random.
     """
-    if setting.rebuild is None:
+    if context.rebuild is None:
         return
-    again = setting.rebuild().to(setting.device)
+    again = context.rebuild().to(context.device)
     again.path, again.compiled = model.path, model.compiled
-    fill(trained_parameters(again), kept, setting.unit.name, untrained(again))
-    image = next(iter(evaluation_batches(setting.evaluated, 1))).image.to(setting.device)
+    fill(trained_parameters(again), kept, context.unit.name, untrained(again))
+    image = next(iter(evaluation_batches(context.evaluated, 1))).image.to(context.device)
     outputs = []
     for seed, one in enumerate((model, again)):
         training = one.training
@@ -116,17 +116,16 @@ def check_kept(model: MSam, setting: Setting, kept: Mapping[str, Tensor]) -> Non
             )
 
 
-def _cut(model: MSam, setting: Setting, batch: Batch) -> str:
-    passes = setting.passes
+def _cut(model: MSam, context: TrainContext, batch: Batch) -> str:
+    passes = context.passes
     found = {
-        f"{setting.world.size} processes": setting.world.size > 1,
+        f"{context.group.size} processes": context.group.size > 1,
         f"{passes.images} images a pass": 0 < passes.images < batch.effective,
-        "one task after the other": passes.apart and model.task_aware and len(setting.unit.tasks) > 1,
+        "one task after the other": passes.apart and model.task_aware and len(context.unit.tasks) > 1,
         "computed again in the backward pass": passes.recompute,
     }
     return ", ".join(words for words, true in found.items() if true)
 
 
 def _few(names: Iterable[str]) -> str:
-    shown = [f"'{name}'" for name in names]
-    return ", ".join(shown[:_SHOWN]) + (" ..." if len(shown) > _SHOWN else "")
+    return few((f"'{name}'" for name in names), 4)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from tabench.engine.batch_split import out_of_memory
 from tabench.engine.device import choose_device
-from tabench.engine.passes import out_of_memory
-from tabench.engine.world import World
-from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError
+from tabench.engine.process_group import ProcessGroup
+from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError, failure_kind
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
 from tabench.runs.code import environment_of
@@ -22,13 +22,13 @@ from tabench.runs.energy import gpu_energy_j
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.memory import peak_memory, reset_peak_memory
 from tabench.runs.meter import Meter
-from tabench.store.adoption import adopt
+from tabench.store.adopt import adopt
 from tabench.store.atomic import write_bytes, write_json
+from tabench.store.checksums import write_sums
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.encoding import read_object
-from tabench.store.layout import CellFolder, failure_kind
+from tabench.store.folders import CellFolder
 from tabench.store.record import record_bytes
-from tabench.store.sums import write_sums
 from tabench.store.tidy import close, journalled_seconds, sweep, tidy
 
 SHOWN_ONLY = ("step", "evaluating")  # events that are too many for the journal
@@ -40,7 +40,7 @@ def run_cell(
     options: Options,
     listener: Listener,
     should_stop: Callable[[], bool],
-    world: World | None = None,
+    group: ProcessGroup | None = None,
 ) -> Outcome:
     """Run a cell; errors become an outcome and a failure.json, never an exception.
 
@@ -49,7 +49,7 @@ def run_cell(
         options: How to run.
         listener: Told of every event.
         should_stop: Asked after every optimiser step.
-        world: The processes that compute the cell together; only their chief calls this.
+        group: The processes that compute the cell together; only the main one calls this.
     """
     folder = CellFolder(options.results, job.experiment, job.cell.id)
     diary = _Diary(folder, job, options, listener)
@@ -63,7 +63,7 @@ def run_cell(
             if adopt(folder):
                 diary.tell("done", {"adopted": True, "wall_s": 0.0})
                 return Outcome(job, "done")
-            return _attempt(job, options, folder, diary, should_stop, claim, world)
+            return _attempt(job, options, folder, diary, should_stop, claim, group)
     except ClaimedError as error:
         return Outcome(job, "busy", message=str(error))
     except KeyboardInterrupt:
@@ -81,12 +81,12 @@ def _attempt(
     diary: _Diary,
     should_stop: Callable[[], bool],
     claim: Claim,
-    world: World | None,
+    group: ProcessGroup | None,
 ) -> Outcome:
     diary.start()
     try:
         set_determinism(job.cell.seed, options.threads or usable_cores())
-        content = compute(job, options, diary.tell, should_stop, world)
+        content = compute(job, options, diary.tell, should_stop, group)
         claim.check()
         diary.finish()
         if options.keep_weights:

@@ -15,7 +15,11 @@ import torch
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
 from tabench.data.spot_check import spot_check
-from tabench.engine.checkpoint import FINISHED, Keeper, fill
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.checkpoint import load_checkpoint
+from tabench.engine.batch_split import BatchSplit, choose_batch_split
+from tabench.engine.checkpoint import FINISHED, CheckpointStore, fill
+from tabench.engine.context import TrainContext
 from tabench.engine.device import choose_device
 from tabench.engine.evaluate import Result, curve_entries, evaluate
 from tabench.engine.extremes import save_extremes
@@ -23,25 +27,21 @@ from tabench.engine.loop import train_unit
 from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
 from tabench.engine.optim import steps_per_epoch, total_steps
-from tabench.engine.passes import Passes, choose_passes
 from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
-from tabench.engine.setting import Setting
+from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.engine.unit import Unit, units_of
-from tabench.engine.world import World
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
+from tabench.runs.analysis_files import AnalysisFiles
 from tabench.runs.code import check_cell
-from tabench.runs.companions import Companions
 from tabench.runs.executor import Job, Options
 from tabench.runs.memory import peak_memory
 from tabench.runs.packs import Opener
-from tabench.sam.checkpoint import load_checkpoint
-from tabench.sam.msam import MSam
 from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import RECORD_VERSION
 from tabench.tasks.base import Task
 
@@ -61,7 +61,7 @@ class _Done:
 
 
 def compute(
-    job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], world: World | None = None
+    job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], group: ProcessGroup | None = None
 ) -> dict[str, Any]:
     """Compute a cell, resuming each unit from its checkpoint.
 
@@ -70,35 +70,35 @@ def compute(
         options: How to run; the device is this process' own.
         emit: Told of every event.
         should_stop: Asked after every optimiser step.
-        world: The processes that compute the cell together; alone by default. All of them call this, and
-            the chief alone writes.
+        group: The processes that compute the cell together; alone by default. All of them call this, and
+            the main process alone writes.
 
     Returns:
-        The record's content; empty but on the chief.
+        The record's content; empty but on the main process.
 
     Raises:
         TabenchError: Data, weights, divergence, or an interruption after a checkpoint; here or in any other
             of the processes.
     """
-    world = world or World()
-    with world.one_fate():
-        content = _compute(job, options, emit, should_stop, world)
-        peaks = world.exchange(peak_memory())
-    if world.size > 1:
+    group = group or ProcessGroup()
+    with group.one_fate():
+        content = _compute(job, options, emit, should_stop, group)
+        peaks = group.exchange(peak_memory())
+    if group.size > 1:
         emit("processes", {"peaks": peaks})
     return content
 
 
 def _compute(
-    job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], world: World
+    job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], group: ProcessGroup
 ) -> dict[str, Any]:
     cell = job.cell
     check_cell(cell)
     dataset = DATASETS.get(cell.dataset.name)
     folder = CellFolder(options.results, job.experiment, cell.id)
     tasks = make_tasks(cell, dataset)
-    if not world.chief:
-        world.meet()  # the chief's packs are there
+    if not group.is_main:
+        group.sync()  # the main process's packs are there
     splits = Opener(
         dataset,
         job.data_root,
@@ -108,7 +108,7 @@ def _compute(
         should_stop,
         code=cell.dataset.code,
     )
-    if world.chief:
+    if group.is_main:
         splits.check()
         for note in dataset.notes(job.data_root):
             emit("warning", {"message": note})
@@ -116,46 +116,46 @@ def _compute(
     validation = None
     if cell.evaluation.selection == "best-val":
         validation = splits.open(cell.evaluation.val_split)
-    if world.chief:
+    if group.is_main:
         _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
-        world.meet()
+        group.sync()
     weights = load_checkpoint(
         BACKBONES.get(cell.backbone.name), job.checkpoint, lambda note: emit("weights", {"note": note})
     )
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
-    if world.chief:
+    if group.is_main:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)
     device = choose_device(options.device)
-    wanted = Passes(
+    wanted = BatchSplit(
         images=options.micro_batch,
         apart=options.tasks_apart,
         recompute=options.recompute,
         compiled=options.compiled,
     )
-    passes = choose_passes(cell, wanted)
+    passes = choose_batch_split(cell, wanted)
     emit("passes", passes.facts())
     digest = hashlib.sha256()
-    companions = Companions(cell, folder, reported, device, emit)
+    companions = AnalysisFiles(cell, folder, reported, device, emit)
     done: list[_Done] = []
     for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
-        setting = Setting(
-            cell,
-            unit,
-            tasks,
-            train,
-            reported,
-            validation,
-            device,
-            passes,
-            options.checkpoint_seconds,
-            emit,
-            should_stop,
-            world,
+        context = TrainContext(
+            cell=cell,
+            unit=unit,
+            tasks=tasks,
+            train=train,
+            evaluated=reported,
+            validation=validation,
+            device=device,
+            passes=passes,
+            checkpoint_seconds=options.checkpoint_seconds,
+            emit=emit,
+            should_stop=should_stop,
+            group=group,
         )
-        done.append(_run_unit(setting, weights, folder, truth, digest, companions))
+        done.append(_run_unit(context, weights, folder, truth, digest, companions))
     check_cell(cell)  # what was imported meanwhile, too
-    _check_alike(world.exchange(digest.hexdigest()))
-    if not world.chief:
+    _check_alike(group.exchange(digest.hexdigest()))
+    if not group.is_main:
         return {}
     with _evaluating("all"):
         companions.write(weights, truth)
@@ -192,69 +192,69 @@ def keep_weights(folder: CellFolder) -> None:
 
 
 def _run_unit(
-    setting: Setting,
+    context: TrainContext,
     weights: Mapping[str, torch.Tensor],
     folder: CellFolder,
     truth: Path,
     digest: Any,
-    companions: Companions,
+    companions: AnalysisFiles,
 ) -> _Done:
-    cell, unit, split, chief = setting.cell, setting.unit, setting.evaluated, setting.world.chief
+    cell, unit, split, is_main = context.cell, context.unit, context.evaluated, context.group.is_main
 
     def build() -> MSam:
         return build_unit(cell, unit, weights)
 
-    model = build().to(setting.device)
+    model = build().to(context.device)
     if METHODS.get(cell.method.name).outside:
-        setting.rebuild, setting.origin = build, Snapshot(build())
-    state = train_unit(model, setting, Keeper(folder.checkpoint / unit.name, writes=chief))
-    images = len(setting.train)
+        context.rebuild, context.origin = build, Snapshot(build())
+    state = train_unit(model, context, CheckpointStore(folder.checkpoint / unit.name, writes=is_main))
+    images = len(context.train)
     epoch = -(-total_steps(cell.train, images) // steps_per_epoch(cell.train, images))
     if state.best_epoch:
-        if not set(_moved(model, setting)) <= set(state.best_weights):  # some changed after that epoch only
-            model = build().to(setting.device)
+        if not set(_moved(model, context)) <= set(state.best_weights):  # some changed after that epoch only
+            model = build().to(context.device)
         fill(trained_parameters(model), state.best_weights, unit.name, untrained(model))
         epoch = state.best_epoch
-    add_digest({**trained_parameters(model), **_moved(model, setting)}, unit.name, digest)
+    add_digest({**trained_parameters(model), **_moved(model, context)}, unit.name, digest)
     started = time.monotonic()
 
     def progress(count: int, total: int) -> None:
-        setting.emit("evaluating", {"unit": unit.name, "images": count, "of": total})
+        context.emit("evaluating", {"unit": unit.name, "images": count, "of": total})
 
     with _evaluating(unit.name):
         results = evaluate(
             model,
             unit,
-            setting.tasks,
+            context.tasks,
             split,
-            setting.device,
-            batch_size=setting.passes.evaluated,
+            context.device,
+            batch_size=context.passes.evaluated,
             progress=progress,
-            should_stop=setting.should_stop,
-            world=setting.world,
+            should_stop=context.should_stop,
+            group=context.group,
         )
-    if not chief:
+    if not is_main:
         return _Done(unit, state, results, count(model), [], epoch)
-    setting.emit(
+    context.emit(
         "final",
         {"unit": unit.name, "seconds": time.monotonic() - started, "values": curve_entries(results, epoch)},
     )
     with _evaluating(unit.name):
         pictures = save_pictures(
-            model, unit, setting.tasks, split, cell.evaluation.pictures, setting.device, folder.pictures
+            model, unit, context.tasks, split, cell.evaluation.pictures, context.device, folder.pictures
         )
         if cell.evaluation.pictures:
             places = (folder.pictures, truth)
-            save_extremes(model, unit, setting.tasks, split, results, setting.device, *places)
+            save_extremes(model, unit, context.tasks, split, results, context.device, *places)
         companions.visit(unit.name, model)
     with _evaluating(unit.name):
-        setting.emit("cost", measure_unit(model, setting))
+        context.emit("cost", measure_unit(model, context))
     return _Done(unit, state, results, count(model), pictures, epoch)
 
 
-def _moved(model: MSam, setting: Setting) -> dict[str, torch.Tensor]:
+def _moved(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
     """What training changed beside the trained parameters."""
-    return setting.origin.moved(model) if setting.origin is not None else {}
+    return context.origin.moved(model) if context.origin is not None else {}
 
 
 def _check_alike(digests: list[str]) -> None:

@@ -12,7 +12,7 @@ from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 def run_job(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
     """Run a cell as `run_cell` does, in as many processes as `options` say."""
     if options.processes > 1:
-        from tabench.runs.torchrun import run_in_torchrun
+        from tabench.runs.local.torchrun import run_in_torchrun
 
         return run_in_torchrun(job, options, listener, should_stop)
     try:

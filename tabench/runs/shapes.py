@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tabench.catalog import DATASETS
 from tabench.data.base import Split
-from tabench.data.listing import listed
-from tabench.engine.passes import Passes, choose_passes
+from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.errors import DataError
 from tabench.runs.executor import Job
+from tabench.text import few
 
 
 def check_shapes(jobs: Iterable[Job]) -> None:
@@ -23,7 +23,7 @@ def check_shapes(jobs: Iterable[Job]) -> None:
     largest: dict[tuple[str, Path, str], int] = {}
     for job in jobs:
         cell, part = job.cell, job.cell.dataset
-        evaluated = choose_passes(cell, Passes()).evaluated
+        evaluated = choose_batch_split(cell, BatchSplit()).evaluated
         batches = [(part.train_split, cell.train.batch_size), (part.eval_split, evaluated)]
         if cell.evaluation.selection == "best-val":
             batches.append((cell.evaluation.val_split, evaluated))
@@ -46,7 +46,7 @@ def _check(split: Split, root: Path, name: str, batch: int) -> None:
         odd = [f"{image} is {shape[0]}x{shape[1]}" for image, shape in shapes.items() if shape != usual]
         raise DataError(
             f"{len(odd)} of {len(shapes)} images of '{name}' are not {usual[0]}x{usual[1]} as the others: "
-            f"{listed(odd)}",
+            f"{few(odd)}",
             where=str(root),
             hint="a batch holds images of one size: resize these, or set train.batch_size to 1",
         )

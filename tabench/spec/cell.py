@@ -20,7 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-Scalar = int | float | str | bool | tuple[int, ...]
+Scalar = int | float | str | bool
+Value = Scalar | tuple[Scalar, ...]  # of a hyper-parameter; a list may have any length
+Params = dict[str, Value]
 SCHEMA_VERSION: Literal[1] = 1
 
 
@@ -142,7 +144,7 @@ class MethodPart(Frozen):
     LATER: ClassVar[tuple[str, ...]] = ("code",)
 
     name: str
-    params: dict[str, Scalar] = {}
+    params: Params = {}
     code: str = ""
 
 
@@ -150,7 +152,7 @@ class TrainPart(Frozen):
     """The recipe.
 
     Attributes:
-        epochs: Passes over the training split.
+        epochs: BatchSplit over the training split.
         batch_size: Images per optimiser step (how they are split into micro-batches is not part of a cell).
         lr: Peak learning rate of Adam.
         embedding_lr: Rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and

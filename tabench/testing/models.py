@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from tabench.catalog import METHODS
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.geometry import Backbone
 from tabench.engine.model import adapt
 from tabench.engine.snapshot import trained_parameters
 from tabench.methods.base import Method, Value
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 # a grid of 4 pads its windows of 3; wide enough for ranks and heads that methods have by default
 TINY = Backbone("tiny", 32, 8, 64, 2, 2, (1,), 3, 16, 2, 16, 8)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tabench.catalog import BACKBONES
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.build import build_sam
+from tabench.encoders.sam.checkpoint import expected_shapes, find_checkpoint, load_checkpoint
+from tabench.encoders.sam.geometry import Backbone
 from tabench.errors import CheckpointError
-from tabench.sam.build import build_sam
-from tabench.sam.checkpoint import expected_shapes, find_checkpoint, load_checkpoint
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 SMALL = 20_000_000  # parameters of a backbone that a test may run
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tabench.catalog import METHODS
+from tabench.encoders.sam.build import build_image_encoder
 from tabench.engine.checkpoint import fill
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.errors import SpecError, TabenchError
 from tabench.methods.base import Sharing, Value
 from tabench.methods.merging import merged_encoder
-from tabench.sam.build import build_image_encoder
 from tabench.testing.models import (
     SIZE,
     TASKS,

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from fuzz.mutation import damaged
 from fuzz.target import Target
 from fuzz.trap import Trap
-from tabench.engine.checkpoint import Keeper
+from tabench.encoders.sam.build import build_sam
+from tabench.encoders.sam.checkpoint import load_checkpoint
+from tabench.encoders.sam.geometry import Backbone
+from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.state import State
-from tabench.sam.build import build_sam
-from tabench.sam.checkpoint import load_checkpoint
-from tabench.sam.geometry import Backbone
 
 TINY = Backbone("tiny", 32, 8, 8, 1, 2, (0,), 3, 16, 2, 16, 8, url="https://example.org/sam_tiny_1a2b.pth")
 NUMBERS = (0, 1, 4, 7, -1, 2**31, 2**63 - 1, 2**63, 2**64, 10**30, 1.5, "4", None, True, [4])
@@ -229,8 +229,8 @@ def _run() -> Target:
         if not place:
             state = State.from_json(dict(values))
             state.best_weights = {name: value.detach() for name, value in trained.items()}
-            Keeper(folder / "all").save(trained, adam(), state)
-            place.append(Keeper(folder / "all").latest() or folder)
+            CheckpointStore(folder / "all").save(trained, adam(), state)
+            place.append(CheckpointStore(folder / "all").latest() or folder)
             files.update({path.name: path.read_bytes() for path in place[0].iterdir()})
         which, _, data = content.partition(b"\0")
         name = which.decode()
@@ -241,7 +241,7 @@ def _run() -> Target:
         target = place[0] / name
         target.write_bytes(data)
         try:
-            state = Keeper(folder / "all").load(trained, adam())
+            state = CheckpointStore(folder / "all").load(trained, adam())
             assert state is not None
             assert type(state.step) is int, "a step that is none"
             assert all(torch.isfinite(value).all() for value in trained.values()), (

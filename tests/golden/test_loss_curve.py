@@ -23,17 +23,17 @@ import torch
 if __name__ == "__main__":  # pytest puts this folder on the path by itself
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tiny_run import make_cell, make_setting, write_scenes
+from tiny_run import make_cell, make_context, write_scenes
 
 from tabench.catalog import METHODS
 from tabench.data.base import Sample, Split
-from tabench.data.scenes import SCENES
-from tabench.engine.checkpoint import Keeper
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.geometry import Backbone
+from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.loop import train_unit
 from tabench.engine.model import parametrisation
 from tabench.engine.unit import units_of
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
+from tabench.worlds.scenes import SCENES
 
 PINNED = ("ta-lora", "lora-hps")
 TINY = Backbone("tiny", 64, 8, 32, 2, 4, (1,), 4, 32, 4, 64, 32)
@@ -93,9 +93,9 @@ def curve(method: str, folder: Path) -> dict[str, list[float]]:
     model = MSam(TINY, unit.channels, "sam")
     parametrisation(METHODS.get(method))(model.image_encoder, len(unit.tasks), cell.method.params)
     draw_weights(model.double())
-    setting = make_setting(cell, unit, SCENES, root, emit=listen)
+    setting = make_context(cell, unit, SCENES, root, emit=listen)
     setting.train = InDouble(setting.train)
-    state = train_unit(model, setting, Keeper(folder / "kept"))
+    state = train_unit(model, setting, CheckpointStore(folder / "kept"))
     found = {"loss": losses}
     for name in state.train_curve[0]["terms"]:
         found[name] = [entry["terms"][name] for entry in state.train_curve]

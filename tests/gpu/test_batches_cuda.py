@@ -10,8 +10,8 @@ from tiny_run import write_scenes
 from tabench.data.flip_turn import FlipTurn
 from tabench.data.loading import batches, evaluation_batches
 from tabench.data.resampling import PAPER
-from tabench.data.scenes import SCENES
 from tabench.data.zoom_flip import ZoomFlip
+from tabench.worlds.scenes import SCENES
 
 pytestmark = [
     pytest.mark.gpu,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tabench.sam.build import build_mask_decoder
-from tabench.sam.decoding import decode
-from tabench.sam.geometry import VIT_B
-from tabench.sam.plain import decode_plain
-from tabench.sam.resampling import restore
+from tabench.encoders.plain import decode_plain
+from tabench.encoders.resampling import restore
+from tabench.encoders.sam.build import build_mask_decoder
+from tabench.encoders.sam.decoding import decode
+from tabench.encoders.sam.geometry import VIT_B
 
 pytestmark = [
     pytest.mark.gpu,

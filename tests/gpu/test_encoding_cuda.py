@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.geometry import Backbone
 from tabench.methods.catalog import TA_LORA
 from tabench.methods.ta_lora import adapt_tucker
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 pytestmark = [
     pytest.mark.gpu,

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.geometry import Backbone
 from tabench.methods.base import Value
 from tabench.methods.catalog import TA_LORA
 from tabench.methods.factors import CPFactors, TuckerFactors
 from tabench.methods.merging import merged_encoder
 from tabench.methods.regulariser import regulariser
 from tabench.methods.ta_lora import adapt_tucker
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 pytestmark = [
     pytest.mark.gpu,

@@ -17,10 +17,14 @@ PLANS = "tabench.runs.plan"
     [
         (
             ("report", f"--results={REFERENCE}", "--out=page"),
-            "tabench.report.several",
+            "tabench.report.pages.several",
             "nyuv2, orthogonality",
         ),
-        (("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"), "tabench.report.several", "file/x"),
+        (
+            ("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"),
+            "tabench.report.pages.several",
+            "file/x",
+        ),
         (("bench", "--suite=nope"), "torch", "no suite 'nope'"),
         (("bench", "--method=nope"), "torch", "unknown method 'nope'"),
         (("bench", "--backbone=nope"), "torch", "unknown backbone 'nope'"),
@@ -28,7 +32,7 @@ PLANS = "tabench.runs.plan"
         (("describe", "nope"), "tabench.engine.describe", "unknown method 'nope'"),
         (("describe", "ta-lora", "--channels=a"), "tabench.engine.describe", "not a list of numbers"),
         (("describe", "ta-lora", "--figures=file/x"), "tabench.engine.describe", "file/x"),
-        (("pretrain", "--out=file/x"), "tabench.engine.pretrain", "file/x"),
+        (("pretrain", "--out=file/x"), "tabench.worlds.pretrain", "file/x"),
         (("run", "nyuv2", "--retry=nope"), PLANS, "no kind of failure 'nope'"),
         (("plan", "nyuv2", "--shard=5/4"), "", "expected I/N"),
         (("plan", "nyuv2", "--select=methods=frozen"), "", "did you mean 'method'?"),
@@ -62,7 +66,7 @@ def test_where_cells_go_is_looked_at_before_what_they_read(
     word: str, told: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setitem(sys.modules, "tabench.sam.checkpoint", None)  # takes seconds to import
+    monkeypatch.setitem(sys.modules, "tabench.encoders.sam.checkpoint", None)  # takes seconds to import
     (place / "file").touch()
     small = "--set=dataset.generate={seed=0, train=2, val=1, height=32, width=48}"
     assert call("run", "nyuv2", "--profile=demo", "--checkpoint=nano.safetensors", small, word) == 2

@@ -16,9 +16,9 @@ from patience import output_of
 from tiny_run import write_weights
 
 from tabench.cli import main
-from tabench.data.scenes import SCENES
 from tabench.runs.packs import Opener
 from tabench.store.holder import Holder
+from tabench.worlds.scenes import SCENES
 
 TWO_ROOMS = ["--train=1", "--val=1", "--height=48", "--width=64"]
 

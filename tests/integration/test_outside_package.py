@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from outside_package import install, install_page, printed, tabench
 
-from tabench.data.scenes import SCENES
-from tabench.sam.build import build_image_encoder
+from tabench.encoders.sam.build import build_image_encoder
+from tabench.worlds.scenes import SCENES
 
 EXPERIMENT = """
 schema = 1
@@ -57,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_kitchens(root: Path) -> None:
     """Rooms whose labels are the three classes of kitchens."""
-    SCENES.make(root, SCENES.recipe(seed=0, train=2, val=1, height=32, width=48))
+    SCENES.make(root, seed=0, train=2, val=1, height=32, width=48)
     (root / SCENES.recipe_file).unlink()
     for path in root.glob("*/label/*.npy"):
         np.save(path, np.minimum(np.load(path), 2))

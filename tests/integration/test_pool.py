@@ -14,11 +14,12 @@ from commands import all_gone, call, events, options, start, wait_for
 from patience import output_of, until
 from tiny_run import make_cell
 
-from tabench.runs import pool, retrying
+from tabench.runs import retrying
 from tabench.runs.executor import Event, Job, Options
-from tabench.runs.pool import worker_places, worthwhile
+from tabench.runs.local import pool
+from tabench.runs.local.pool import worker_places, worthwhile
 from tabench.runs.retrying import RETRIES
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 NO_PAUSES = "import tabench.runs.retrying as retrying; retrying.PAUSES = (0.0, 0.0)"
 METHODS = "--select=method=lora-hps,lora-stl,frozen"
@@ -126,7 +127,7 @@ def test_a_cell_whose_process_dies_again_and_again_fails_alone(
 
 
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabench.runs.pool.usable_cores", lambda: 8)
+    monkeypatch.setattr("tabench.runs.local.pool.usable_cores", lambda: 8)
     place = Options(Path("results"), device="cpu")
 
     def threads(how: Options, jobs: int) -> list[str]:
@@ -138,7 +139,7 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_small_models_go_side_by_side_and_large_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabench.runs.pool.usable_cores", lambda: 2)
+    monkeypatch.setattr("tabench.runs.local.pool.usable_cores", lambda: 2)
     small = make_cell("frozen")
     large = small.model_copy(update={"backbone": small.backbone.model_copy(update={"name": "vit_b"})})
     jobs = [Job("x", cell, cell.label, Path("data"), Path("weights")) for cell in (small, large)]

@@ -20,10 +20,10 @@ from tabench.data.flip_turn import Warp, warp
 from tabench.data.loading import batches
 from tabench.data.pascal import PascalContextDataset
 from tabench.data.pascal.classes import NORMAL_CLASSES, PARTS_7
-from tabench.engine.checkpoint import Keeper
+from tabench.engine.checkpoint import CheckpointStore
+from tabench.engine.context import TrainContext
 from tabench.engine.loop import train_unit
 from tabench.engine.model import build_unit
-from tabench.engine.setting import Setting
 from tabench.engine.unit import units_of
 from tabench.runs.compute import make_tasks
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
@@ -161,8 +161,14 @@ def test_two_training_steps_change_every_tasks_decoder(root, tmp_path):
     before = {name: value.clone() for name, value in model.named_parameters() if value.requires_grad}
     made_tasks = make_tasks(cell, DATASET)
     assert all(task.protocols == ("pascal", "pixel") for task in made_tasks.values())
-    setting = Setting(cell, unit, made_tasks, DATASET.split(root, "train"), DATASET.split(root, "val"))
-    state = train_unit(model, setting, Keeper(tmp_path))
+    context = TrainContext(
+        cell=cell,
+        unit=unit,
+        tasks=made_tasks,
+        train=DATASET.split(root, "train"),
+        evaluated=DATASET.split(root, "val"),
+    )
+    state = train_unit(model, context, CheckpointStore(tmp_path))
     assert state.step == 2
     moved = {
         name for name, value in model.named_parameters() if name in before and not value.equal(before[name])

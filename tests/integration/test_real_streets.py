@@ -15,16 +15,16 @@ from real_frames import as_arrays, needs, noise
 from tabench.catalog import METHODS, TASKS
 from tabench.data.cityscapes import CITYSCAPES, CLASSES_7
 from tabench.data.loading import batches
-from tabench.engine.checkpoint import Keeper
+from tabench.encoders.sam.checkpoint import load_checkpoint
+from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.encoders.sam.locate import find_checkpoint
+from tabench.engine.checkpoint import CheckpointStore
+from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import evaluate
 from tabench.engine.loop import train_unit
 from tabench.engine.model import build_unit
 from tabench.engine.pictures import save_pictures
-from tabench.engine.setting import Setting
 from tabench.engine.unit import units_of
-from tabench.sam.checkpoint import load_checkpoint
-from tabench.sam.geometry import VIT_NANO
-from tabench.sam.locate import find_checkpoint
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 
 TASK_NAMES = tuple(CITYSCAPES.task_channels)
@@ -98,15 +98,15 @@ def test_two_steps_of_training_an_evaluation_and_pictures(root, tasks, tmp_path)
     (unit,) = units_of(cell, METHODS.get("ta-lora").sharing)
     model = build_unit(cell, unit, load_checkpoint(VIT_NANO, find_checkpoint(VIT_NANO)))
     losses = []
-    setting = Setting(
-        cell,
-        unit,
-        tasks,
-        CITYSCAPES.split(root, "train"),
-        CITYSCAPES.split(root, "val"),
+    context = TrainContext(
+        cell=cell,
+        unit=unit,
+        tasks=tasks,
+        train=CITYSCAPES.split(root, "train"),
+        evaluated=CITYSCAPES.split(root, "val"),
         emit=lambda event, facts: losses.append(facts["loss"]) if event == "step" else None,
     )
-    state = train_unit(model, setting, Keeper(tmp_path / "checkpoints"))
+    state = train_unit(model, context, CheckpointStore(tmp_path / "checkpoints"))
     assert state.step == len(losses) == 2
     assert all(math.isfinite(loss) for loss in losses)
     assert all(torch.isfinite(p).all() for p in model.parameters())

@@ -29,7 +29,7 @@ from slurm_cluster import (
 )
 
 from tabench.runs.slurm.queue import command
-from tabench.runs.slurm.sending import array_size
+from tabench.runs.slurm.submit import array_size
 
 ASKED = ("frozen,lora-hps", 15, "--set=axes.seeds=[0,1,2]")
 CELLS = 6

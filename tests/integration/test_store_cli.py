@@ -10,7 +10,7 @@ import pretending
 import pytest
 from commands import call, call_json, options
 
-from tabench.runs import pool
+from tabench.runs.local import pool
 
 DIVERGES = "--set=train.lr=1e30"
 

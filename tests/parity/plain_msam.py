@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.build import build_image_encoder
+from tabench.encoders.sam.geometry import Backbone
 from tabench.methods.factors import CPFactors, TuckerFactors
 from tabench.methods.injection import AdaptedLinear
-from tabench.sam.build import build_image_encoder
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 
 def geometry(window: int = 3, size: int = 32) -> Backbone:

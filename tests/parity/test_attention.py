@@ -7,8 +7,8 @@ import torch
 from segment_anything.modeling.image_encoder import add_decomposed_rel_pos
 from torch import Tensor
 
-from tabench.sam import attention
-from tabench.sam.attention import attend
+from tabench.encoders.sam import attention
+from tabench.encoders.sam.attention import attend
 
 
 def sams_own(q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, Tensor], grid: tuple[int, int]) -> Tensor:

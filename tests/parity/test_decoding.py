@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tabench.sam.build import build_mask_decoder
-from tabench.sam.decoding import decode, freeze_idle
-from tabench.sam.geometry import VIT_B, VIT_NANO, Backbone
-from tabench.sam.plain import decode_plain
+from tabench.encoders.plain import decode_plain
+from tabench.encoders.sam.build import build_mask_decoder
+from tabench.encoders.sam.decoding import decode, freeze_idle
+from tabench.encoders.sam.geometry import VIT_B, VIT_NANO, Backbone
 
 
 def both_ways(backbone: Backbone, images: int, channels: int, dtype: torch.dtype) -> list[list[Tensor]]:

@@ -9,11 +9,11 @@ from scipy.stats import ks_2samp
 from torch import Tensor, nn
 
 from tabench.catalog import METHODS
+from tabench.encoders.msam import MSam
+from tabench.encoders.plain import DenseLinear
 from tabench.engine.model import parametrisation
 from tabench.methods.factors import CPFactors, Factors, LoRAFactors, TuckerFactors
 from tabench.methods.injection import AdaptedLinear, TaskFold
-from tabench.sam.msam import MSam
-from tabench.sam.plain import DenseLinear
 
 RATE, SCALE, TASKS, DRAWS = 0.3, 0.5, 3, 20_000
 SIGMAS = 5.0  # a true law fails here once in a million entries

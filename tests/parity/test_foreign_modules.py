@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from tabench.catalog import METHODS
+from tabench.encoders.msam import MSam
 from tabench.engine.model import adapt
 from tabench.errors import SpecError
 from tabench.methods.injection import AdaptedLinear
-from tabench.sam.msam import MSam
 
 Change = Callable[[MSam], object]
 

@@ -8,12 +8,12 @@ from plain_msam import geometry, plain_embedding, plain_forward, randomise
 from torch import Tensor
 
 from tabench.catalog import METHODS
+from tabench.encoders.msam import MSam
+from tabench.encoders.plain import decode_plain
+from tabench.encoders.sam.build import build_image_encoder, build_sam
+from tabench.encoders.sam.decoding import decode
 from tabench.methods import lora, ta_lora
 from tabench.methods.merging import merged_encoder
-from tabench.sam.build import build_image_encoder, build_sam
-from tabench.sam.decoding import decode
-from tabench.sam.msam import MSam
-from tabench.sam.plain import decode_plain
 
 CHANNELS = {"first": 3, "second": 1, "third": 2}
 SIZE = (24, 32)

@@ -9,12 +9,12 @@ from plain_msam import plain_forward as oracle
 from torch import Tensor, nn
 
 from tabench.catalog import METHODS
+from tabench.encoders.msam import MSam
+from tabench.encoders.plain import dense_updates
 from tabench.engine.model import parametrisation
 from tabench.errors import SpecError
 from tabench.methods.base import Value
 from tabench.methods.injection import AdaptedLinear
-from tabench.sam.msam import MSam
-from tabench.sam.plain import dense_updates
 
 CHANNELS = {"first": 3, "second": 1, "third": 2, "fourth": 1}
 SMALL: dict[str, Value] = {"rank": 3, "ranks": (3, 4, 2), "dropout": 0.0}

@@ -20,14 +20,14 @@ from torch.nn import functional as F
 from tabench.catalog import DATASETS, METHODS, TASKS
 from tabench.data.base import Sample, Split
 from tabench.data.draws import shuffled
-from tabench.engine.checkpoint import Keeper
+from tabench.encoders.msam import MSam
+from tabench.engine.checkpoint import CheckpointStore
+from tabench.engine.context import TrainContext
 from tabench.engine.loop import train_unit, trained_parameters
 from tabench.engine.own_batch import own_gradients
-from tabench.engine.setting import Setting
 from tabench.engine.unit import units_of
 from tabench.errors import SpecError
 from tabench.methods import ta_lora
-from tabench.sam.msam import MSam
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 from tabench.spec.experiment import load_experiment
 
@@ -142,7 +142,11 @@ def here(start: MSam, folder: Path, **recipe: Any) -> dict[str, Tensor]:
     )
     (unit,) = units_of(cell, "task-aware")
     tasks = {name: TASKS.get(name)(count) for name, count in CHANNELS.items()}
-    state = train_unit(model, Setting(cell, unit, tasks, Noise(), Noise()), Keeper(folder))
+    state = train_unit(
+        model,
+        TrainContext(cell=cell, unit=unit, tasks=tasks, train=Noise(), evaluated=Noise()),
+        CheckpointStore(folder),
+    )
     assert state.step == STEPS
     return {name: p.detach() for name, p in trained_parameters(model).items()}
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from tabench.sam.resampling import restore
+from tabench.encoders.resampling import restore
 
 SIDES = st.integers(1, 40)
 

@@ -19,20 +19,20 @@ import torch
 
 from tabench.catalog import BACKBONES, METHODS, TASKS
 from tabench.data.loading import batches
-from tabench.data.scenes import SCENES
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.build import build_sam
+from tabench.encoders.sam.checkpoint import load_checkpoint
+from tabench.encoders.sam.locate import find_checkpoint
+from tabench.engine.batch_split import BatchSplit, choose_batch_split
+from tabench.engine.context import TrainContext
 from tabench.engine.gradients import step_gradient
 from tabench.engine.model import build_unit
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr
-from tabench.engine.passes import Passes, choose_passes
-from tabench.engine.setting import Setting
 from tabench.engine.snapshot import trained_parameters
 from tabench.engine.unit import units_of
 from tabench.provenance.environment import capture
-from tabench.sam.build import build_sam
-from tabench.sam.checkpoint import load_checkpoint
-from tabench.sam.locate import find_checkpoint
-from tabench.sam.msam import MSam
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+from tabench.worlds.scenes import SCENES
 
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
 
@@ -51,7 +51,7 @@ def main() -> None:
     cell = _cell(given.method, given.backbone, given.batch)
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
-        SCENES.make(root, SCENES.recipe(seed=0, train=32, val=1, height=96, width=128))
+        SCENES.make(root, seed=0, train=32, val=1, height=96, width=128)
         common = (cell, root, given.steps, given.device, given.double)
         plain = _losses(*common, "plain", 0)
         fast = _losses(*common, "fast", 0)
@@ -97,8 +97,10 @@ def _losses(
         model.double()
     tasks = {name: TASKS.get(name)(count, SCENES.class_names) for name, count in CHANNELS.items()}
     train = SCENES.split(root, "train")
-    setting = Setting(cell, unit, tasks, train, train, device=torch.device(device))
-    setting = replace(setting, passes=choose_passes(cell, Passes()))
+    context = TrainContext(
+        cell=cell, unit=unit, tasks=tasks, train=train, evaluated=train, device=torch.device(device)
+    )
+    context = replace(context, passes=choose_batch_split(cell, BatchSplit()))
     optimizer = build_optimizer(trained_parameters(model), cell.train)
     model.train()
     found: list[float] = []
@@ -108,7 +110,7 @@ def _losses(
             set_lr(optimizer, cell.train.lr * lr_factor(len(found), steps, cell.train.warmup))
             if double:
                 batch = batch._replace(image=batch.image.double())
-            terms = step_gradient(model, setting, batch, len(found))
+            terms = step_gradient(model, context, batch, len(found))
             found.append(sum(unit.weights[task] * terms[task] for task in tasks))  # the regulariser is larger
             optimizer.step()
             if len(found) == steps:

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from tabench.catalog import METHODS
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.geometry import Backbone
 from tabench.engine.architecture import describe_model
 from tabench.engine.describe import describe
 from tabench.engine.merged import MergedMSam
@@ -21,8 +23,6 @@ from tabench.methods.base import Method, Sharing, Value
 from tabench.methods.factors import LoRAFactors
 from tabench.methods.injection import AdaptedLinear, TaskFold
 from tabench.methods.parameters import count
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8)
 CHANNELS = {"first": 3, "second": 1}

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tabench.catalog import BACKBONES, METHODS
+from tabench.encoders.msam import MSam
 from tabench.engine.architecture import architecture, describe_model
 from tabench.engine.model import parametrisation
 from tabench.methods.parameters import count
-from tabench.sam.msam import MSam
 
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
 

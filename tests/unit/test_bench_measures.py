@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import torch
 
+from tabench.bench.counting import agreement, flops_of
+from tabench.bench.isolated import MeasurementError, apart
+from tabench.bench.jobs import Job, Place
+from tabench.bench.measures import measure
+from tabench.bench.profiling import kind_of
+from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
-from tabench.engine.bench.counting import agreement, flops_of
-from tabench.engine.bench.isolated import MeasurementError, apart
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.measures import measure
-from tabench.engine.bench.profiling import kind_of
-from tabench.engine.bench.subject import Subject
+from tabench.encoders.msam import Path as Way
 from tabench.methods.injection import AdaptedLinear
-from tabench.sam.msam import Path as Way
 
 PLACE = Place("cpu", 1)
 JOB = Job("paths", "ta-lora", "nano-24", params={"ranks": (3, 4, 2)}, repeats=2, fewest=2)
@@ -100,7 +100,7 @@ def test_inference_forms() -> None:
 
 
 def test_the_harness_against_a_bare_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabench.engine.bench.harness.HARNESS_STEPS", 2)
+    monkeypatch.setattr("tabench.bench.harness.HARNESS_STEPS", 2)
     found = measure(replace(JOB, kind="harness"), PLACE, "time")
     assert found["steps"] == 2
     more = found["harness"]["median_s"] - found["bare"]["median_s"]

@@ -15,11 +15,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.build import build_sam
+from tabench.encoders.sam.checkpoint import (
+    checkpoint_sha256,
+    expected_shapes,
+    find_checkpoint,
+    load_checkpoint,
+)
+from tabench.encoders.sam.geometry import VIT_B, VIT_H, VIT_L, VIT_NANO, Backbone
 from tabench.errors import CheckpointError
-from tabench.sam.build import build_sam
-from tabench.sam.checkpoint import checkpoint_sha256, expected_shapes, find_checkpoint, load_checkpoint
-from tabench.sam.geometry import VIT_B, VIT_H, VIT_L, VIT_NANO, Backbone
-from tabench.sam.msam import MSam
 
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8, url="https://example.org/sam_tiny_1a2b.pth")
 

@@ -154,5 +154,5 @@ def test_2975_images_split_into_2380_and_595(tmp_path, monkeypatch):
 
 
 def test_import_needs_no_torch():
-    code = "import sys, tabench.data.cityscapes, tabench.data.streets; sys.exit('torch' in sys.modules)"
+    code = "import sys, tabench.data.cityscapes, tabench.worlds.streets; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

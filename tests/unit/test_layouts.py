@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 from test_checkpoint import TINY, write
 from torch import Tensor
 
+from tabench.encoders.sam.build import build_sam
+from tabench.encoders.sam.checkpoint import convert, expected_shapes, load_checkpoint
+from tabench.encoders.sam.geometry import VIT_B, VIT_H, VIT_L, VIT_NANO
+from tabench.encoders.sam.layouts import hub_name
 from tabench.errors import CheckpointError
-from tabench.sam.build import build_sam
-from tabench.sam.checkpoint import convert, expected_shapes, load_checkpoint
-from tabench.sam.geometry import VIT_B, VIT_H, VIT_L, VIT_NANO
-from tabench.sam.layouts import hub_name
 
 State = dict[str, Tensor]
 ADAM = {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}

@@ -7,22 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_run import make_cell, make_setting, make_unit, write_scenes, write_weights
+from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
 from torch.optim import Adam
 
 from tabench.data.loading import batches
-from tabench.data.scenes.dataset import SCENES
 from tabench.engine import checkpoint
-from tabench.engine.checkpoint import Keeper
+from tabench.engine.batch_split import BatchSplit
+from tabench.engine.checkpoint import CheckpointStore
+from tabench.engine.context import TrainContext
 from tabench.engine.gradients import accumulate
 from tabench.engine.loop import train_unit
-from tabench.engine.passes import Passes
-from tabench.engine.setting import Setting
 from tabench.engine.snapshot import trained_parameters
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 from tabench.methods.regulariser import regulariser
 from tabench.spec.cell import Cell
+from tabench.worlds.scenes.dataset import SCENES
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ class Stop:
         return self.left <= 0
 
 
-def _first_batch(setting: Setting, size: int) -> Any:
-    return next(iter(batches(setting.train, seed=0, epoch=0, batch_size=size, augment="clean")))
+def _first_batch(context: TrainContext, size: int) -> Any:
+    return next(iter(batches(context.train, seed=0, epoch=0, batch_size=size, augment="clean")))
 
 
 def test_micro_batches_give_the_full_batch_gradient(root: Path, weights: dict[str, torch.Tensor]) -> None:
@@ -61,12 +61,12 @@ def test_micro_batches_give_the_full_batch_gradient(root: Path, weights: dict[st
     model.double().train()
     gradients, losses = [], []
     for micro in (0, 3):
-        setting = make_setting(cell, unit, SCENES, root, passes=Passes(images=micro))
-        batch = _first_batch(setting, 4)
+        context = make_context(cell, unit, SCENES, root, passes=BatchSplit(images=micro))
+        batch = _first_batch(context, 4)
         targets = {k: t.double() if t.is_floating_point() else t for k, t in batch.targets.items()}
         batch = batch._replace(image=batch.image.double(), targets=targets)
         model.zero_grad(set_to_none=True)
-        losses.append(accumulate(model, setting, batch, 0))
+        losses.append(accumulate(model, context, batch, 0))
         gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
     assert gradients[0]
     for other, loss in zip(gradients[1:], losses[1:], strict=True):
@@ -81,15 +81,15 @@ def test_the_loss_is_the_weighted_mean_over_images_plus_the_regulariser_once(
 ) -> None:
     cell = make_cell("ta-lora", params__dropout=0.0, params__ranks=(4, 4, 2), params__orthogonality=0.5)
     unit, model = make_unit(cell, weights)
-    setting = make_setting(cell, unit, SCENES, root, passes=Passes(images=1))
-    batch = _first_batch(setting, 4)
+    context = make_context(cell, unit, SCENES, root, passes=BatchSplit(images=1))
+    batch = _first_batch(context, 4)
     model.train()
-    terms = accumulate(model, setting, batch, 0)
+    terms = accumulate(model, context, batch, 0)
     with torch.no_grad():
         outputs = model(batch.image, (48, 64))
         expected = 0.0
         for name, weight in (("segmentation", 1 / 6), ("depth", 1 / 6), ("normals", 4 / 6)):
-            task = setting.tasks[name]
+            task = context.tasks[name]
             target = batch.targets[task.needs]
             each = [float(task.loss(outputs[name][i : i + 1], target[i : i + 1])) for i in range(4)]
             expected += weight * float(np.mean(each))
@@ -100,8 +100,8 @@ def test_the_loss_is_the_weighted_mean_over_images_plus_the_regulariser_once(
 
 def _train(cell: Cell, weights: Any, root: Path, folder: Path, index: int = 0, **options: Any) -> Any:
     unit, model = make_unit(cell, weights, index)
-    setting = make_setting(cell, unit, SCENES, root, **options)
-    state = train_unit(model, setting, Keeper(folder))
+    context = make_context(cell, unit, SCENES, root, **options)
+    state = train_unit(model, context, CheckpointStore(folder))
     return state, {n: p.detach().clone() for n, p in trained_parameters(model).items()}
 
 
@@ -130,7 +130,7 @@ def test_training_changes_what_is_trained_and_nothing_else(
     cell = make_cell("lora-hps")
     unit, model = make_unit(cell, weights)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    train_unit(model, make_setting(cell, unit, SCENES, root), Keeper(tmp_path))
+    train_unit(model, make_context(cell, unit, SCENES, root), CheckpointStore(tmp_path))
     moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
     assert moved
     assert moved <= set(trained_parameters(model))
@@ -148,13 +148,13 @@ def test_the_best_epoch_is_the_one_with_the_lowest_validation_loss(
 
     unit, model = make_unit(cell, weights)
     validation = SCENES.split(root, "train-159")
-    setting = make_setting(cell, unit, SCENES, root, validation=validation, emit=listen)
-    state = train_unit(model, setting, Keeper(tmp_path))
+    context = make_context(cell, unit, SCENES, root, validation=validation, emit=listen)
+    state = train_unit(model, context, CheckpointStore(tmp_path))
     assert set(losses) == {1, 2}
     assert state.best_epoch == min(losses, key=lambda epoch: losses[epoch])
     assert state.best_loss == min(losses.values())
     unit, again = make_unit(cell, weights)
-    kept = train_unit(again, make_setting(cell, unit, SCENES, root), Keeper(tmp_path))
+    kept = train_unit(again, make_context(cell, unit, SCENES, root), CheckpointStore(tmp_path))
     assert all(torch.equal(kept.best_weights[n], v) for n, v in state.best_weights.items())
 
 
@@ -182,10 +182,10 @@ def test_a_damaged_checkpoint_is_named(root: Path, weights: dict[str, torch.Tens
 def test_an_unfinished_checkpoint_is_never_loaded(tmp_path: Path) -> None:
     (tmp_path / "writing").mkdir()
     (tmp_path / "writing" / "state.json").write_text("{")
-    assert Keeper(tmp_path).latest() is None
+    assert CheckpointStore(tmp_path).latest() is None
     (tmp_path / "00000002").mkdir()
     (tmp_path / "00000010").mkdir()
-    latest = Keeper(tmp_path).latest()
+    latest = CheckpointStore(tmp_path).latest()
     assert latest is not None
     assert latest.name == "00000010"
 
@@ -209,12 +209,12 @@ def test_two_processes_that_write_at_once_never_mix_a_checkpoint(
         write(tensors, path)
         if path.name == "model.safetensors":
             monkeypatch.setattr(checkpoint, "save_file", write)
-            Keeper(tmp_path).save(*late, State(step=8))
+            CheckpointStore(tmp_path).save(*late, State(step=8))
 
     monkeypatch.setattr(checkpoint, "save_file", interrupted)
-    Keeper(tmp_path).save(*early, State(step=5))
+    CheckpointStore(tmp_path).save(*early, State(step=5))
     parameters, optimizer = held(0.0)
-    state = Keeper(tmp_path).load(parameters, optimizer)
+    state = CheckpointStore(tmp_path).load(parameters, optimizer)
     assert state is not None
     assert state.step == 8, "the later one is lost"
     assert torch.equal(parameters["w"], late[0]["w"])

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import make_cell, make_setting, make_unit, write_scenes, write_weights
+from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tabench.data.scenes import SCENES
+from tabench.encoders.sam.geometry import VIT_NANO
 from tabench.engine import measure
 from tabench.engine.measure import ATTENTION, FEWEST, REPEATS, count_flops, measure_unit
-from tabench.sam.geometry import VIT_NANO
+from tabench.worlds.scenes import SCENES
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_an_adapter_costs_its_two_products_in_every_block(
     for method, params in (("frozen", {}), ("lora-hps", {"params__rank": rank})):
         cell = make_cell(method, **params)
         unit, model = make_unit(cell, weights)
-        found[method] = count_flops(model, make_setting(cell, unit, SCENES, root))[1]
+        found[method] = count_flops(model, make_context(cell, unit, SCENES, root))[1]
     d, k, tokens = VIT_NANO.embed_dim, 3 * VIT_NANO.embed_dim, 0
     for block in range(VIT_NANO.depth):
         side = VIT_NANO.grid
@@ -51,7 +51,7 @@ def test_an_adapter_costs_its_two_products_in_every_block(
 def test_inference_is_at_least_the_encoder(root: Path, weights: dict[str, torch.Tensor]) -> None:
     cell = make_cell("frozen")
     unit, model = make_unit(cell, weights)
-    counted = count_flops(model, make_setting(cell, unit, SCENES, root))[1]
+    counted = count_flops(model, make_context(cell, unit, SCENES, root))[1]
     with torch.no_grad(), FlopCounterMode(display=False) as encoder:
         model.image_encoder(torch.zeros(1, 3, VIT_NANO.image_size, VIT_NANO.image_size))
     by_hand = 24 * VIT_NANO.depth * VIT_NANO.grid**2 * VIT_NANO.embed_dim**2  # its linear layers
@@ -63,7 +63,7 @@ def test_training_costs_what_is_trained(root: Path, weights: dict[str, torch.Ten
     for method in ("full-hps", "lora-hps", "frozen"):
         cell = make_cell(method)
         unit, model = make_unit(cell, weights)
-        found[method] = count_flops(model, make_setting(cell, unit, SCENES, root))
+        found[method] = count_flops(model, make_context(cell, unit, SCENES, root))
     train, inference = found["full-hps"]
     assert 2.9 < train / inference <= 3  # two backward products for each forward one, but not to the image
     assert found["frozen"][1] == inference
@@ -77,7 +77,7 @@ def test_the_regulariser_is_part_of_a_step(root: Path, weights: dict[str, torch.
     for weight in (0.0, 1.0):
         cell = make_cell("ta-lora", params__ranks=(4, 4, 2), params__orthogonality=weight)
         unit, model = make_unit(cell, weights)
-        counts.append(count_flops(model, make_setting(cell, unit, SCENES, root)))
+        counts.append(count_flops(model, make_context(cell, unit, SCENES, root)))
     d, k, (p, q, v), depth = 128, 384, (4, 4, 2), 4
     gram = 2 * (p * d * p + q * k * q + v * q * p * q)
     assert counts[1][0] - counts[0][0] == 3 * gram * depth  # X^T X forward, both factors' gradients backward
@@ -102,7 +102,7 @@ def test_a_unit_tells_its_costs_and_is_left_as_it_was(root: Path, weights: dict[
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    cost = measure_unit(model, make_setting(cell, unit, SCENES, root))
+    cost = measure_unit(model, make_context(cell, unit, SCENES, root))
     assert torch.equal(torch.rand(1), expected)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
@@ -118,10 +118,10 @@ def test_flops_are_counted_once_for_all_seeds(
 ) -> None:
     cell = make_cell("frozen")
     unit, model = make_unit(cell, weights)
-    first = measure_unit(model, make_setting(cell, unit, SCENES, root))
+    first = measure_unit(model, make_context(cell, unit, SCENES, root))
     monkeypatch.setattr(measure, "count_flops", lambda *_: pytest.fail("counted again"))
     other = cell.model_copy(update={"seed": 1})
-    again = measure_unit(model, make_setting(other, unit, SCENES, root))
+    again = measure_unit(model, make_context(other, unit, SCENES, root))
     assert (again["train_flops"], again["problems"]) == (first["train_flops"], [])
 
 
@@ -134,7 +134,7 @@ def test_what_cannot_be_measured_is_named_and_loses_nothing(
     monkeypatch.setattr(measure, "count_flops", broken)
     cell = make_cell("frozen")
     unit, model = make_unit(cell, weights)
-    cost = measure_unit(model, make_setting(cell, unit, SCENES, root))
+    cost = measure_unit(model, make_context(cell, unit, SCENES, root))
     assert cost["train_flops"] is None
     assert cost["problems"] == ["FLOPs: RuntimeError: no such kernel"]
     assert len(cost["latency_s"]) >= FEWEST

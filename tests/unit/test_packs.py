@@ -19,11 +19,11 @@ from tiny_run import write_scenes
 from tabench.data.base import DatasetDef, Split
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pack import PackedSplit
-from tabench.data.scenes import SCENES
 from tabench.errors import DataError, InterruptedRunError
 from tabench.runs import packs
 from tabench.runs.packs import Opener, check_packs, packs_root
 from tabench.store.claim import Claim
+from tabench.worlds.scenes import SCENES
 
 
 class Bench:
@@ -95,7 +95,7 @@ def test_what_takes_too_much_of_the_disk_is_left_out_unless_asked_for(bench, mon
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert not isinstance(bench.open(), PackedSplit)
     assert bench.states == ["left out"]
-    assert "20% of the 0.0 GB free" in bench.told[0]["message"]
+    assert "free; --pack" in bench.told[0]["message"]
     assert isinstance(bench.open(wanted=True), PackedSplit)
     assert isinstance(bench.open(), PackedSplit)  # what is there already takes no more
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tabench.catalog import METHODS
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.geometry import VIT_B, VIT_H, VIT_L, Backbone
 from tabench.engine.describe import describe
 from tabench.errors import SpecError
 from tabench.methods.parameters import count
-from tabench.sam.geometry import VIT_B, VIT_H, VIT_L, Backbone
-from tabench.sam.msam import MSam
 
 NYU = {"segmentation": 13, "depth": 1, "normals": 3}
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8)

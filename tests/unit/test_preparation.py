@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tabench.encoders.msam import MSam
+from tabench.encoders.sam.build import PIXEL_MEAN, PIXEL_STD
+from tabench.encoders.sam.geometry import Backbone
 from tabench.errors import SpecError
-from tabench.sam.build import PIXEL_MEAN, PIXEL_STD
-from tabench.sam.geometry import Backbone
-from tabench.sam.msam import MSam
 
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8)
 

@@ -10,8 +10,8 @@ from tiny_run import make_cell
 from tabench.errors import FAILURE_KINDS, RETRIED_KINDS
 from tabench.runs import retrying
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
-from tabench.runs.inline import InlineExecutor
-from tabench.store.layout import CellFolder
+from tabench.runs.local.inline import InlineExecutor
+from tabench.store.folders import CellFolder
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +102,7 @@ def test_others_may_stop_the_processes_of_a_shared_cell_and_it_is_tried_again(
     def shared(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
         return Outcome(job, next(states))  # type: ignore[arg-type]
 
-    monkeypatch.setattr("tabench.runs.torchrun.run_in_torchrun", shared)
+    monkeypatch.setattr("tabench.runs.local.torchrun.run_in_torchrun", shared)
     outcomes, told = run(jobs[:1], tmp_path, processes=2)
     assert [outcome.state for outcome in outcomes] == ["done"]
     assert [event.facts["kind"] for event in told if event.kind == "retry"] == ["interrupted"]

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_run import make_cell, make_setting, make_unit, write_scenes, write_weights
+from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
 from torch import Tensor, nn
 
-from tabench.data.scenes.dataset import SCENES
-from tabench.engine.checkpoint import Keeper
+from tabench.encoders.msam import MSam
+from tabench.engine.batch_split import BatchSplit
+from tabench.engine.checkpoint import CheckpointStore
+from tabench.engine.context import TrainContext
 from tabench.engine.loop import train_unit
-from tabench.engine.passes import Passes
-from tabench.engine.setting import Setting
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, InterruptedRunError, SpecError
-from tabench.sam.msam import MSam
+from tabench.worlds.scenes.dataset import SCENES
 
 Weights = dict[str, Tensor]
 
@@ -58,7 +58,7 @@ class Running(nn.Module):
         return found + self.average + self.seen
 
 
-def built(weights: Weights, root: Path, **options: Any) -> tuple[MSam, Setting]:
+def built(weights: Weights, root: Path, **options: Any) -> tuple[MSam, TrainContext]:
     changes = {key: options.pop(key) for key in list(options) if "__" in key}
     cell = make_cell("frozen", **changes)
 
@@ -68,12 +68,12 @@ def built(weights: Weights, root: Path, **options: Any) -> tuple[MSam, Setting]:
         return model
 
     unit, _ = make_unit(cell, weights)
-    return build(), make_setting(cell, unit, SCENES, root, rebuild=build, **options)
+    return build(), make_context(cell, unit, SCENES, root, rebuild=build, **options)
 
 
 def trained(weights: Weights, root: Path, folder: Path, **options: Any) -> tuple[MSam, State]:
-    model, setting = built(weights, root, **options)
-    return model, train_unit(model, setting, Keeper(folder))
+    model, context = built(weights, root, **options)
+    return model, train_unit(model, context, CheckpointStore(folder))
 
 
 class Stop:
@@ -124,11 +124,11 @@ def test_the_best_epoch_has_the_statistics_it_had(
 
 @pytest.mark.parametrize(
     ("passes", "words"),
-    [(Passes(images=1), "1 images a pass"), (Passes(recompute=True), "computed again")],
+    [(BatchSplit(images=1), "1 images a pass"), (BatchSplit(recompute=True), "computed again")],
     ids=["images", "recompute"],
 )
 def test_a_model_that_a_pass_changes_is_not_cut(
-    passes: Passes, words: str, weights: Weights, root: Path, tmp_path: Path
+    passes: BatchSplit, words: str, weights: Weights, root: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(SpecError, match=words) as caught:
         trained(weights, root, tmp_path, passes=passes)
@@ -143,16 +143,16 @@ def test_memory_that_runs_out_does_not_cut_it_either(
     def greedy(*_: object) -> None:
         raise MemoryError("no memory left")
 
-    model, setting = built(weights, root)
+    model, context = built(weights, root)
 
     def after_the_first(event: str, _facts: object) -> None:
         if event == "first-step":
             monkeypatch.setattr("tabench.engine.gradients.accumulate", greedy)
 
-    setting.emit = after_the_first
+    context.emit = after_the_first
     with pytest.raises(MemoryError, match="no memory left"):
-        train_unit(model, setting, Keeper(tmp_path))
-    assert setting.passes == Passes()
+        train_unit(model, context, CheckpointStore(tmp_path))
+    assert context.passes == BatchSplit()
 
 
 def test_a_parameter_without_a_gradient_is_refused_and_at_a_resume_too(
@@ -162,10 +162,10 @@ def test_a_parameter_without_a_gradient_is_refused_and_at_a_resume_too(
         model.image_encoder.blocks[0].attn.extra = nn.Parameter(torch.ones(2))
 
     def run(change: Callable[[MSam], None], **options: Any) -> State:
-        model, setting = built(weights, root, **options)
+        model, context = built(weights, root, **options)
         change(model)
-        setting.rebuild = None
-        return train_unit(model, setting, Keeper(tmp_path))
+        context.rebuild = None
+        return train_unit(model, context, CheckpointStore(tmp_path))
 
     name = "image_encoder.blocks.0.attn.extra"
     with pytest.raises(SpecError, match=f"no gradient reaches 1 trained parameters.*'{name}'"):
@@ -222,7 +222,7 @@ def test_what_no_other_run_could_give_again_is_refused(
 
     unit, _ = make_unit(cell, weights)
     with pytest.raises(SpecError, match=words):
-        train_unit(build(), make_setting(cell, unit, SCENES, root, rebuild=build), Keeper(tmp_path))
+        train_unit(build(), make_context(cell, unit, SCENES, root, rebuild=build), CheckpointStore(tmp_path))
     assert not tmp_path.joinpath("finished").exists()
 
 
@@ -280,7 +280,7 @@ def test_a_file_that_does_not_fit_is_refused(damage: str, tmp_path: Path) -> Non
     else:
         moved["num_batches_tracked"] = torch.tensor(3, dtype=torch.int32)
     optimizer = torch.optim.Adam(target.parameters())
-    Keeper(tmp_path).save(named, optimizer, State(finished=True), moved)
+    CheckpointStore(tmp_path).save(named, optimizer, State(finished=True), moved)
     with pytest.raises(CheckpointError, match=r"'bias'|'other'|num_batches_tracked.*torch\.int32"):
-        Keeper(tmp_path).load(trained_parameters(target), optimizer, untrained(target))
+        CheckpointStore(tmp_path).load(trained_parameters(target), optimizer, untrained(target))
     assert target.num_batches_tracked == 0

@@ -12,12 +12,12 @@ from tiny_run import make_cell
 from tabench.runs import cell_run
 from tabench.runs.executor import Job, Options, Outcome
 from tabench.runs.slurm import task
-from tabench.runs.slurm.aftermath import SAID
+from tabench.runs.slurm.record_death import SAID
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission, new_submission
 from tabench.runs.slurm.task import Wish, patiently, run_element
+from tabench.store.folders import CellFolder
 from tabench.store.holder import SILENT_SECONDS
-from tabench.store.layout import CellFolder
 
 JOB = Job("x", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
 PLACE = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "31"}
@@ -181,7 +181,7 @@ def test_processes_share_the_cores_of_a_task(tmp_path: Path, monkeypatch: pytest
         seen.append(options)
         return Outcome(job, "done")
 
-    monkeypatch.setattr("tabench.runs.torchrun.run_in_torchrun", run)
+    monkeypatch.setattr("tabench.runs.local.torchrun.run_in_torchrun", run)
     assert run_element(several, PLACE, asked(several)) == 0
     assert [(options.processes, options.threads) for options in seen] == [(3, 2)]
 

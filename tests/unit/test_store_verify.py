@@ -15,12 +15,12 @@ from safetensors.torch import save_file as save_torch
 
 from tabench.errors import CheckpointError, SpecError, StoreError
 from tabench.runs.compute import add_digest
-from tabench.runs.kept import check_kept
+from tabench.runs.saved_weights import check_kept
 from tabench.spec.cell import MethodPart
+from tabench.store.checksums import read_sums, write_sums
 from tabench.store.claim import Claim
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import Record, record_bytes
-from tabench.store.sums import read_sums, write_sums
 from tabench.store.verify import Verified, verify_experiment
 
 

@@ -11,8 +11,8 @@ from tabench.errors import RETRIED_KINDS
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
 from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over, waiting
-from tabench.runs.slurm.sending import submit
 from tabench.runs.slurm.submission import Submission, latest_of, submissions
+from tabench.runs.slurm.submit import submit
 from tabench.runs.stopping import StopFlag
 from tabench.store.claim import is_live
 

@@ -23,9 +23,9 @@ from types import FrameType
 from tabench.errors import TabenchError
 from tabench.runs.executor import Event, Job, Options, Outcome
 from tabench.runs.launch import run_job
-from tabench.runs.slurm.aftermath import SAID
 from tabench.runs.slurm.attempts import after_death, ended_silently, folder_of, retries_of
 from tabench.runs.slurm.queue import SlurmError, command
+from tabench.runs.slurm.record_death import SAID
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission
 from tabench.store.holder import silence

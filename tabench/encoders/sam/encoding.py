@@ -1,0 +1,174 @@
+"""The image encoder's forward pass for all tasks at once.
+
+`encode` computes what SAM's own forward pass with each task's weights does, up to rounding, with less work:
+
+- What comes before the first adapter (patches, positions, the first norm and its W0 product) is the same for
+  all tasks and done once.
+- SAM pads a grid to whole windows with zeros after the norm. Queries, keys and values of such a token are the
+  bias alone, so the products only see real tokens, and the bias is put where the padding is.
+- Attention never makes its whole matrix of scores (`attention`).
+
+All of this holds for SAM's own modules and for adapted layers that say so; others are called (`ways`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import cast
+
+import torch
+from segment_anything.modeling import ImageEncoderViT
+from segment_anything.modeling.common import LayerNorm2d
+from segment_anything.modeling.image_encoder import Attention, Block
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from tabench.encoders.sam.attention import attend
+from tabench.encoders.sam.ways import encoder_is_own, foreign_in_block, neck_is_own, starts_shared
+
+_Neck = tuple[nn.Conv2d, LayerNorm2d, nn.Conv2d, LayerNorm2d]
+
+
+def encode(
+    encoder: ImageEncoderViT,
+    inputs: Tensor,
+    tasks: Sequence[int] | None = None,
+    *,
+    recompute: bool = False,
+    compiled: bool = False,
+) -> Tensor:
+    """Image embeddings of all tasks.
+
+    What is not as SAM was built (`ways`) runs by SAM's own forward: a block, the neck, or the whole encoder.
+
+    Args:
+        encoder: A SAM image encoder, adapted or not.
+        inputs: (B, 3, S, S).
+        tasks: Indices of the T tasks wanted, for an encoder that tells tasks apart: its `task_fold` hears of
+            them, and its layers see their rows as one batch, task-major. None: one embedding for all.
+        recompute: Keep only the blocks' inputs for the backward pass and compute the rest again (activation
+            checkpointing): less memory, about a third more time. Of an encoder with a forward of its own,
+            only its input is kept.
+        compiled: Run the blocks through torch.compile, where they are SAM's own.
+
+    Returns:
+        (T*B, C, h, w), task-major.
+    """
+
+    def announced() -> AbstractContextManager[None]:
+        if tasks is None:
+            return nullcontext()
+        found: AbstractContextManager[None] = encoder.task_fold.select(tasks)
+        return found
+
+    def run(step: Callable[..., Tensor], *given: object) -> Tensor:
+        with announced():  # when computed again, too
+            return step(*given)
+
+    def kept(step: Callable[..., Tensor], *given: object) -> Tensor:
+        if recompute and torch.is_grad_enabled():
+            found: Tensor = checkpoint(run, step, *given, use_reentrant=False)
+            return found
+        return run(step, *given)
+
+    copies = 1 if tasks is None else len(tasks)
+    if not encoder_is_own(encoder):
+        return kept(encoder, inputs.repeat(copies, 1, 1, 1))
+    if copies > 1 and not starts_shared(encoder):
+        inputs, copies = inputs.repeat(copies, 1, 1, 1), 1
+    forward = _compiled() if compiled else forward_block
+    tokens = run(encoder.patch_embed, inputs) + encoder.pos_embed
+    for index, block in enumerate(encoder.blocks):
+        if foreign_in_block(encoder, index) is None:
+            tokens = kept(forward, block, tokens, copies)
+        else:
+            tokens = kept(block, tokens)
+        copies = 1  # from here on every task has its rows
+    if not neck_is_own(encoder):
+        return run(encoder.neck, tokens.permute(0, 3, 1, 2))
+    return run(_neck, encoder.neck, tokens)
+
+
+@cache
+def _compiled() -> Callable[[Block, Tensor, int], Tensor]:
+    """`forward_block` compiled; blocks of one shape share what was compiled.
+
+    Global and windowed blocks, the first one and the others, training and evaluation, one task and all are
+    compiled apart: more than torch allows by itself.
+    """
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 32)
+    return torch.compile(forward_block, dynamic=False)
+
+
+def forward_block(block: Block, tokens: Tensor, copies: int) -> Tensor:
+    """One transformer block.
+
+    Args:
+        block: SAM's block, its `attn.qkv` adapted or not.
+        tokens: (B, H, W, C).
+        copies: Rows that come out, one a task, for each row that goes in.
+
+    Returns:
+        (copies * B, H, W, C).
+    """
+    attention = block.attn
+    mixed = attention.proj(_attention(attention, block.norm1(tokens), block.window_size, copies))
+    tokens = (tokens + mixed.unflatten(0, (copies, -1))).flatten(0, 1)
+    change: Tensor = block.mlp(block.norm2(tokens))
+    return tokens + change
+
+
+def _attention(attention: Attention, tokens: Tensor, window: int, copies: int) -> Tensor:
+    """Attention before its last projection.
+
+    Args:
+        attention: Its layers and tables.
+        tokens: Normed tokens (B, H, W, C).
+        window: Side of a window; 0 for the whole grid.
+        copies: As in `forward_block`.
+
+    Returns:
+        (copies * B, H, W, C).
+    """
+    layer, (height, width) = attention.qkv, tokens.shape[1:3]
+    below, right = (-height % window, -width % window) if window else (0, 0)
+    at_zero = layer.bias if isinstance(layer, nn.Linear) else layer.at_zero
+    if at_zero is None:  # SAM's own way
+        tokens = F.pad(tokens, (0, 0, 0, right, 0, below))
+    qkv = layer(tokens) if copies == 1 else layer.spread(tokens)
+    if at_zero is not None:
+        qkv = _padded(qkv, at_zero, below, right)
+    rows, size = len(qkv), (window or height, window or width)
+    down, across = qkv.shape[1] // size[0], qkv.shape[2] // size[1]
+    heads = attention.num_heads
+    parts = qkv.reshape(rows, down, size[0], across, size[1], 3, heads, -1)
+    parts = parts.permute(5, 0, 1, 3, 6, 2, 4, 7)
+    q, k, v = parts.reshape(3, -1, size[0] * size[1], parts.shape[-1]).unbind()
+    mixed = attend(q, k, v, (attention.rel_pos_h, attention.rel_pos_w), size)
+    mixed = mixed.reshape(rows, down, across, heads, *size, -1).permute(0, 1, 4, 2, 5, 3, 6)
+    return mixed.reshape(rows, down * size[0], across * size[1], -1)[:, :height, :width]
+
+
+def _padded(qkv: Tensor, at_zero: Tensor, below: int, right: int) -> Tensor:
+    """Add rows and columns of tokens whose input is 0."""
+    at_zero = at_zero.to(qkv.dtype)
+    if right:
+        qkv = torch.cat([qkv, at_zero.expand(*qkv.shape[:2], right, -1)], dim=2)
+    if below:
+        qkv = torch.cat([qkv, at_zero.expand(len(qkv), below, qkv.shape[2], -1)], dim=1)
+    return qkv
+
+
+def _neck(neck: nn.Sequential, tokens: Tensor) -> Tensor:
+    """SAM's neck on tokens (B, H, W, C), its 1 x 1 convolution as a product; (B, outputs, H, W)."""
+    narrow, first, mix, second = cast(_Neck, tuple(neck))
+    x = _norm(first, F.linear(tokens, narrow.weight.flatten(1)))
+    x = mix(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    return _norm(second, x).permute(0, 3, 1, 2)
+
+
+def _norm(norm: LayerNorm2d, tokens: Tensor) -> Tensor:
+    return F.layer_norm(tokens, tokens.shape[-1:], norm.weight, norm.bias, norm.eps)

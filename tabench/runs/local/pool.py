@@ -1,0 +1,240 @@
+"""Several cells at once: one process a GPU, or a few CPU threads each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from tabench.catalog import BACKBONES
+from tabench.encoders.sam.geometry import SMALL_IMAGE
+from tabench.errors import failure_kind
+from tabench.provenance.environment import usable_cores
+from tabench.runs.deaths import bury, die_with, how_it_died
+from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.launch import run_job
+from tabench.runs.retrying import ProcessDiedError, Retries
+from tabench.runs.retrying import wait as wait_for
+from tabench.runs.stopping import StopFlag
+from tabench.store.streams import steady
+
+# glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
+LOOK_SECONDS = 0.5  # how often a stop is noticed while nothing happens
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    job: Job | None = None
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a process is sent: a job, and the seconds to wait before it."""
+
+    job: Job
+    pause: float = 0.0
+
+
+class PoolExecutor:
+    """Runs cells in processes of their own; see `Executor`.
+
+    A process takes the next cell when it is done with one. If it dies (out of memory, a kill), or its cell
+    fails of something that another try may cure, a new one takes its place and the cell resumes from its
+    checkpoint, as often as `Retries` allows; the other cells do not notice.
+    """
+
+    def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
+        """Run the jobs, those that take longest first; a stop lets every running cell write a checkpoint."""
+        places = worker_places(options, len(jobs))
+        self._options, self._listener = options, listener
+        self._todo = deque(_Task(job) for job in sorted(jobs, key=lambda job: -job.seconds))
+        self._retries = Retries(options.results, listener)
+        self._outcomes: list[Outcome] = []
+        self._stopping = False
+        with StopFlag().listening() as should_stop:
+            self._asked = should_stop
+            workers = [self._hire(place) for place in places]
+            try:
+                while any(worker.job for worker in workers):
+                    for pipe in wait([worker.pipe for worker in workers if worker.job], LOOK_SECONDS):
+                        index = next(i for i, worker in enumerate(workers) if worker.pipe is pipe)
+                        if not self._hear(workers[index]):
+                            _end(workers[index])
+                            workers[index] = self._hire(places[index])
+                    ended = any(options.ends_with(outcome) for outcome in self._outcomes)
+                    if (ended or should_stop()) and not self._stopping:
+                        self._stopping = True
+                        self._todo.clear()
+                        for worker in workers:
+                            if worker.process.is_alive():
+                                worker.process.terminate()  # its own flag: stops at a checkpoint
+            finally:
+                for worker in workers:
+                    _end(worker)
+        order = {job.cell.id: position for position, job in enumerate(jobs)}
+        return sorted(self._outcomes, key=lambda outcome: order[outcome.job.cell.id])
+
+    def _hire(self, place: dict[str, str]) -> _Worker:
+        """Start a process with the next job; without a job left, none is started."""
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, self._options, os.getpid()), daemon=True)
+        worker = _Worker(process, ours)
+        if self._todo:
+            before = {key: os.environ.get(key) for key in place}
+            os.environ.update(place)  # a spawned process reads it before it imports torch
+            try:
+                process.start()
+            finally:
+                for key, value in before.items():
+                    os.environ.pop(key) if value is None else os.environ.update({key: value})
+            self._give(worker)
+        theirs.close()
+        return worker
+
+    def _give(self, worker: _Worker) -> None:
+        task = self._todo.popleft() if self._todo else None
+        worker.job = task.job if task else None
+        if task is not None:
+            with suppress(OSError):  # it died just now: the pipe says so on the next look
+                worker.pipe.send(task)
+
+    def _hear(self, worker: _Worker) -> bool:
+        """Take one message of a process; False if another one must take its place."""
+        job = worker.job
+        assert job is not None  # only busy workers are waited for
+        try:
+            message: Event | Outcome = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._mourn(job, worker)
+            return False
+        if isinstance(message, Event):
+            self._listener(message)
+        elif self._again(message):
+            return False  # a device that failed stays broken in the process that used it
+        else:
+            self._keep(message)
+            if message.state == "interrupted" and self._todo:
+                return False  # it was asked to stop, and would interrupt every other cell
+            self._give(worker)
+        return True
+
+    def _keep(self, outcome: Outcome) -> None:
+        """A cell's end; after a stop or the last failure, no other cell is started."""
+        self._outcomes.append(outcome)
+        if self._asked() or self._options.ends_with(outcome):
+            self._todo.clear()
+
+    def _again(self, outcome: Outcome) -> bool:
+        """Whether a cell is put back for another try."""
+        if self._stopping or self._asked():
+            return False
+        pause = self._retries.pause(outcome)
+        if pause is not None:
+            self._todo.appendleft(_Task(outcome.job, pause))
+        return pause is not None
+
+    def _mourn(self, job: Job, worker: _Worker) -> None:
+        """A process died in the middle of a cell: once more, or a failure."""
+        worker.process.join()
+        if self._stopping:  # before it could listen
+            self._keep(Outcome(job, "interrupted", message="stopped before it began"))
+            return
+        error = ProcessDiedError(f"its process died ({how_it_died(worker.process.exitcode or 0)})")
+        outcome = Outcome(job, "failed", failure_kind(error), str(error))
+        if self._again(outcome):
+            return
+        outcome = bury(self._options.results, job, error)
+        if outcome.state == "failed":
+            self._listener(Event(job.cell.id, "failed", {"kind": outcome.kind, "message": outcome.message}))
+        self._keep(outcome)
+
+
+def worker_places(options: Options, jobs: int) -> list[dict[str, str]]:
+    """The environment of each worker: a GPU of its own, or its share of the cores.
+
+    A worker whose cells are shared by several processes has as many GPUs, or as many shares.
+
+    Args:
+        options: `workers` (0 = one a GPU, else one a core), `processes`, `threads` and `device`.
+        jobs: Never more workers than this.
+    """
+    gpus, each = gpus_of(options.device), options.processes
+    groups = [",".join(gpus[at : at + each]) for at in range(0, len(gpus) - each + 1, each)]
+    wanted = options.workers or len(groups) or usable_cores() // each
+    count = max(1, min(wanted, jobs))
+    threads = options.threads or max(1, usable_cores() // (count * each))
+    share = {"OMP_NUM_THREADS": str(threads), **KEEP_MEMORY}
+    return [
+        share | ({"CUDA_VISIBLE_DEVICES": groups[i % len(groups)]} if groups else {}) for i in range(count)
+    ]
+
+
+def worthwhile(jobs: Sequence[Job], options: Options) -> bool:
+    """Whether cells side by side are faster: several GPUs, or small models on several CPU cores.
+
+    A small model keeps one core busy and hardly two; a large one fills the memory of a machine alone.
+    """
+    if len(jobs) < 2:
+        return False
+    gpus = gpus_of(options.device)
+    if gpus:
+        return len(gpus) >= 2 * options.processes
+    small = all(BACKBONES.get(job.cell.backbone.name).image_size <= SMALL_IMAGE for job in jobs)
+    return small and usable_cores() >= 2 * options.processes
+
+
+def gpus_of(device: str) -> list[str]:
+    """CUDA devices to share out, by the numbers that CUDA_VISIBLE_DEVICES takes."""
+    if not (device == "auto" or device.startswith("cuda")):
+        return []
+    import torch
+
+    held = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = held.split(",") if held else [str(i) for i in range(torch.cuda.device_count())]
+    names = names[: torch.cuda.device_count()]
+    if ":" in device:
+        index = int(device.partition(":")[2])
+        names = names[index : index + 1]
+    return names
+
+
+def _work(pipe: Connection, options: Options, parent: int) -> None:
+    """A process' life: take a job, run it, say how it ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which passes a SIGTERM on
+    die_with(parent)
+    steady()
+    device = options.device
+    if ":" in device:
+        device = "cuda"  # the one that is visible
+    threads = options.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
+    own = replace(options, device=device, threads=threads)
+    with StopFlag().listening(signal.SIGTERM) as should_stop:
+        while True:
+            try:
+                task: _Task = pipe.recv()
+            except EOFError:
+                return
+            if task.pause and not wait_for(task.pause, should_stop):
+                pipe.send(Outcome(task.job, "interrupted", message="stopped while waiting for its next try"))
+                continue
+            pipe.send(run_job(task.job, own, pipe.send, should_stop))
+
+
+def _end(worker: _Worker) -> None:
+    worker.pipe.close()
+    if worker.process.pid is None:  # never started
+        return
+    worker.process.join(timeout=10)
+    if worker.process.is_alive():
+        worker.process.kill()
+        worker.process.join()

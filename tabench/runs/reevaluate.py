@@ -1,0 +1,140 @@
+"""Kept weights of a finished cell as the start of one that differs in its evaluation alone.
+
+A cell's id holds how it is evaluated, so another number of pictures or a newer protocol makes another cell.
+Its weights are those of the old one. They are put where its own training would have left them; an ordinary
+run then evaluates them and ends in the very record that training again would give.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabench.runs.saved_weights import load_kept
+from tabench.spec.cell import Cell
+from tabench.store.atomic import copy_file, write_json
+from tabench.store.claim import Claim
+from tabench.store.encoding import read_object
+from tabench.store.folders import CellFolder
+from tabench.store.index import Index
+from tabench.store.record import Record, load_record
+
+if TYPE_CHECKING:
+    from tabench.engine.state import State
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a cell's weights can be had.
+
+    Attributes:
+        folder: Folder of the finished cell that has them.
+        record: Its record.
+    """
+
+    folder: CellFolder
+    record: Record
+
+    def weights(self, unit: str) -> Path:
+        """File of a unit's trained parameters."""
+        return self.folder.path / f"weights-{unit}.safetensors"
+
+
+def find_source(cell: Cell, index: Index, results: Path, experiment: str) -> Source | str:
+    """The finished cell whose kept weights are a cell's own, or why there is none.
+
+    Args:
+        cell: A cell without a record.
+        index: What is known of its experiment.
+        results: Results folder.
+        experiment: Experiment name.
+    """
+    reasons = []
+    for known in sorted(index.recorded, key=lambda known: known.finished, reverse=True):
+        if (known.method, known.seed) != (cell.method.name, cell.seed):
+            continue
+        old = known.cell()
+        if old.model_copy(update={"evaluation": cell.evaluation}) != cell:
+            continue
+        obstacle = _obstacle(old, cell)
+        folder = CellFolder(results, experiment, known.cell_id)
+        if not obstacle and not any(folder.path.glob("weights-*.safetensors")):
+            obstacle = "its weights were not kept (run it with --keep-weights)"
+        if not obstacle:
+            return Source(folder, load_record(folder.record))
+        reasons.append(f"cell {known.cell_id}: {obstacle}")
+    return "; ".join(reasons) or "no finished cell differs from it in the evaluation alone"
+
+
+def _obstacle(old: Cell, new: Cell) -> str:
+    """Why a cell's record cannot be had from another one's weights; "" if it can."""
+    before, after = old.evaluation, new.evaluation
+    if (before.selection, before.val_split) != (after.selection, after.val_split):
+        return "its weights were selected by another rule"
+    curves = [(rule.every, rule.every and (rule.protocols, rule.more_protocols)) for rule in (before, after)]
+    same_curve = curves[0] == curves[1]
+    if after.selection == "best-val" and before.every != after.every:
+        return "its weights were selected among other epochs"
+    if not same_curve and after.every:
+        return (
+            "its curve over training is of another protocol or interval (--set evaluation.every=0 has none)"
+        )
+    return ""
+
+
+def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
+    """Put a source's weights where the cell's own training would have left them.
+
+    The journal and the circumstances of the training come along; run.json says whose they are.
+
+    Args:
+        source: Of `find_source` for this cell.
+        cell: The cell to be evaluated.
+        folder: Its folder.
+
+    Raises:
+        CheckpointError: The weights are damaged, missing or not those of the record.
+        StoreError: The folder cannot be written, or another process runs the cell.
+    """
+    from torch.optim import Adam
+
+    from tabench.catalog import METHODS
+    from tabench.engine.checkpoint import CheckpointStore
+    from tabench.engine.unit import units_of
+
+    loaded = load_kept(source.folder, source.record)
+    units = units_of(cell, METHODS.get(cell.method.name).sharing)
+    with Claim(folder.claim):
+        for unit in units:
+            parameters = loaded[unit.name]
+            state = _state(source.record, cell, unit.name, unit.tasks)
+            if state.best_epoch:
+                state.best_weights = parameters
+            CheckpointStore(folder.checkpoint / unit.name).save(parameters, Adam(parameters.values()), state)
+        if source.folder.journal_file.is_file() and not folder.journal_file.exists():
+            copy_file(source.folder.journal_file, folder.journal_file)
+        run = read_object(source.folder.run) if source.folder.run.is_file() else {}
+        write_json(folder.run, {**run, "weights_from": source.record.cell_id})
+
+
+def _state(record: Record, cell: Cell, unit: str, tasks: tuple[str, ...]) -> State:
+    """Where the unit's training ended, as far as the cell's record needs it."""
+    from tabench.engine.state import State
+
+    train = [point.model_dump(mode="json") for point in record.curves.train if point.unit == unit]
+    epoch = record.selection.epoch
+    chosen = epoch[unit] if isinstance(epoch, dict) else epoch
+    best_val = cell.evaluation.selection == "best-val"
+    curve = [
+        point.model_dump(mode="json")
+        for point in record.curves.eval
+        if cell.evaluation.every and point.task in tasks and (best_val or point.epoch != chosen)
+    ]  # with "last", the last epoch's values come from the evaluation that is still to be done
+    return State(
+        step=train[-1]["step"],
+        train_curve=train,
+        eval_curve=curve,
+        best_epoch=chosen if best_val else 0,
+        finished=True,
+    )

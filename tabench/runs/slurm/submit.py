@@ -1,0 +1,145 @@
+"""Handing cells to `sbatch`: arrays as long as the cluster takes, and refusals that name the setting."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tabench.runs.executor import Job, Options
+from tabench.runs.slurm.queue import SlurmError, command
+from tabench.runs.slurm.record_death import SAID
+from tabench.runs.slurm.settings import SlurmSettings
+from tabench.runs.slurm.submission import Submission, new_submission
+
+# what sbatch says, in small letters, and the settings that it speaks of
+REFUSALS = (
+    ("account", ("account",)),
+    ("partition", ("partition",)),
+    ("qos", ("qos",)),
+    ("time", ("time",)),
+    ("feature", ("constraint",)),
+    ("generic resource", ("gpus",)),
+    ("memory specification", ("memory_gb",)),
+    ("cpu count", ("cpus",)),
+    ("node configuration", ("cpus", "gpus", "memory_gb")),
+    ("option", ("extra",)),
+)
+
+
+def check_commands() -> None:
+    """Find out whether this host can hand anything to Slurm.
+
+    Raises:
+        SlurmError: Its commands are not here.
+    """
+    for program in ("sbatch", "srun"):
+        if shutil.which(program) is None:
+            raise SlurmError(
+                f"nothing was submitted: `{program}` is not on this host",
+                hint="give the command on a host that submits to the cluster, or take another --executor",
+            )
+
+
+def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mapping[str, int]) -> list[str]:
+    """Hand cells to Slurm; the numbers of their arrays.
+
+    submitit writes the batch script and calls `sbatch`. What it would pickle (a function and its result) is
+    not used: the script runs a module on a JSON file, so a results folder holds nothing that executes.
+
+    Args:
+        jobs: The cells, the first one first in the queue.
+        options: Of the run.
+        experiment: Folder of its results.
+        since: Events in each cell's journal when a person asked for it, by cell id.
+
+    Raises:
+        SlurmError: submitit or Slurm is not there, or Slurm refuses the settings.
+    """
+    check_commands()
+    settings = options.slurm or SlurmSettings()
+    size = array_size()
+    arrays: list[str] = []
+    for first in range(0, len(jobs), size):
+        part = jobs[first : first + size]
+        submission = new_submission(experiment)
+        submission.write(
+            part, replace(options, slurm=settings), {job.cell.id: since[job.cell.id] for job in part}
+        )
+        after = arrays[-1] if settings.parallel and arrays else ""  # else each array had as many at a time
+        try:
+            arrays.append(_send(part, settings, submission, after))
+        except SlurmError as error:
+            sent = f"{first} of {len(jobs)} cells were submitted, then" if first else "nothing was submitted"
+            again = "the same command follows these and submits the others"
+            raise SlurmError(
+                f"{sent}: {error.message}", where=error.where, hint=again if first else error.hint
+            ) from error
+        submission.write_queued(arrays[-1], part)
+    return arrays
+
+
+def array_size() -> int:
+    """The most elements of an array that the cluster takes.
+
+    Raises:
+        SlurmError: The controller cannot be asked, or takes no arrays.
+    """
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", command(["scontrol", "show", "config"]), re.MULTILINE)
+    size = int(found[1]) if found else 1
+    if size < 1:
+        raise SlurmError(
+            "this cluster takes no job arrays (MaxArraySize=0)", hint="ask its operators to set MaxArraySize"
+        )
+    return size
+
+
+def _send(jobs: Sequence[Job], settings: SlurmSettings, submission: Submission, after: str) -> str:
+    try:
+        import submitit
+    except ImportError as error:
+        raise SlurmError("submitit is not installed", hint="pip install 'tabench[slurm]'") from error
+    folder = str(submission.path.absolute())
+    task = [sys.executable, "-u", "-m", "tabench.runs.slurm.task", folder]
+    look = shlex.join([sys.executable, "-u", "-m", "tabench.runs.slurm.record_death", folder])
+    try:
+        sender = submitit.SlurmExecutor(folder=folder)
+        asked = settings.sbatch(f"tabench-{jobs[0].experiment}", len(jobs))
+        asked["teardown"] = [
+            "code=$?",
+            f'[ "$code" -eq 0 ] || [ "$code" -eq {SAID} ] || {look} "$code"',
+            'exit "$code"',
+        ]
+        if after:
+            asked["dependency"] = f"afterany:{after}"
+        sender.update_parameters(**asked)
+        sender.parameters["map_count"] = len(jobs)  # an array even of one: every element is named alike
+        return str(sender._submit_command(shlex.join(task)).job_id)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        said = _said(error)
+        raise SlurmError(
+            said,
+            where=_settings_named(said, settings) or str(submission.path),
+            hint="see what the cluster has: sinfo; then change it with --slurm KEY=VALUE",
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    """What sbatch said of its own, on one line."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    own = [
+        line.removeprefix("sbatch: ").removeprefix("error: ") for line in lines if line.startswith("sbatch: ")
+    ]
+    last = next((line for line in reversed(lines) if line), type(error).__name__)
+    return "; ".join(dict.fromkeys(own)) if own else last
+
+
+def _settings_named(said: str, settings: SlurmSettings) -> str:
+    """The settings that a refusal speaks of, with their values; "" if none can be told."""
+    keys = next((keys for word, keys in REFUSALS if word in said.lower()), ())
+    return ", ".join(f"slurm.{key} = {getattr(settings, key)!r}" for key in keys)
