@@ -139,7 +139,7 @@ class BalancingPart(Frozen):
     LATER: ClassVar[tuple[str, ...]] = ("code",)
 
     name: str = "equal"
-    params: dict[str, Scalar] = {}
+    params: Params = {}
     code: str = ""
 
 
@@ -147,7 +147,7 @@ class TrainPart(Frozen):
     """The recipe.
 
     Attributes:
-        epochs: BatchSplit over the training split.
+        epochs: Passes over the training split.
         batch_size: Images per optimiser step (how they are split into micro-batches is not part of a cell).
         lr: Peak learning rate of Adam.
         embedding_lr: Rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and
