@@ -127,11 +127,27 @@ class MethodPart(Frozen):
     code: str = ""
 
 
+class BalancingPart(Frozen):
+    """How the tasks' losses become one step.
+
+    Attributes:
+        name: Registry name; "equal" is their sum by the recipe's `task_weights`.
+        params: Its hyper-parameters.
+        code: Whose code it is, as for a method.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ("code",)
+
+    name: str = "equal"
+    params: Params = {}
+    code: str = ""
+
+
 class TrainPart(Frozen):
     """The recipe.
 
     Attributes:
-        epochs: BatchSplit over the training split.
+        epochs: Passes over the training split.
         batch_size: Images per optimiser step (how they are split into micro-batches is not part of a cell).
         lr: Peak learning rate of Adam.
         embedding_lr: Rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and
@@ -207,10 +223,13 @@ class Cell(Frozen):
     rise.
     """
 
+    LATER: ClassVar[tuple[str, ...]] = ("balancing",)
+
     schema_version: Literal[1] = SCHEMA_VERSION
     dataset: DatasetPart
     backbone: BackbonePart
     method: MethodPart
+    balancing: BalancingPart = BalancingPart()
     train: TrainPart
     evaluation: EvaluationPart
     seed: Count
@@ -241,6 +260,7 @@ class Cell(Frozen):
         d = self.dataset
         found = {
             f"method {self.method.name}": self.method.code,
+            f"balancing {self.balancing.name}": self.balancing.code,
             f"dataset {d.name}": d.code,
             f"backbone {self.backbone.name}": self.backbone.code,
             **{f"task {name}": text for name, text in d.task_code.items()},
@@ -255,5 +275,6 @@ class Cell(Frozen):
 
     @property
     def label(self) -> str:
-        """Short human name, for example "ta-lora s0"."""
-        return f"{self.method.name} s{self.seed}"
+        """Short human name, for example "ta-lora s0" or "ta-lora (balancing=x) s0"."""
+        balanced = self.balancing != BalancingPart()
+        return f"{self.method.name}{f' (balancing={self.balancing.name})' if balanced else ''} s{self.seed}"

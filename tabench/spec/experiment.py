@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
+from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
 from tabench.registry import Registry
 from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Params, Positive, Seeds, TrainPart
@@ -59,6 +59,7 @@ class Profile(Frozen):
     Attributes:
         note: Printed with every table of it.
         methods: Hyper-parameters that differ from a method's defaults.
+        balancing: Hyper-parameters that differ from the defaults of a way of balancing.
         variants: Rows beside those of `axes.methods`; each starts from `methods` and changes what it names.
     """
 
@@ -68,13 +69,15 @@ class Profile(Frozen):
     train: TrainPart = TrainPart()
     evaluation: EvaluationRule = EvaluationRule()
     methods: dict[str, Params] = Field(default_factory=dict)
+    balancing: dict[str, Params] = Field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
 
 
 class Axes(Frozen):
-    """What the matrix runs over."""
+    """What the matrix runs over; a method that trains every task alone has nothing to balance."""
 
     methods: Names
+    balancing: Names = ("equal",)
     seeds: Seeds = (0,)
 
 
@@ -206,8 +209,9 @@ def check_names(experiment: Experiment, where: str) -> None:
         (METHODS, "axes.methods", experiment.axes.methods),
         (METHODS, "report.baselines", experiment.report.baselines),
         (METHODS, "report.grid", experiment.report.grid),
+        (BALANCERS, "axes.balancing", experiment.axes.balancing),
     ]
-    given: list[tuple[str, str, Params]] = []
+    given: list[tuple[Registry[Any], str, str, Params]] = []
     for name, profile in experiment.profiles.items():
         inside = f"profiles.{name}"
         named += [
@@ -216,10 +220,13 @@ def check_names(experiment: Experiment, where: str) -> None:
             (TASKS, f"{inside}.dataset.tasks", profile.dataset.tasks),
             (TASKS, f"{inside}.train.task_weights", profile.train.task_weights),
         ]
-        given += [(f"{inside}.methods.{method}", method, p) for method, p in profile.methods.items()]
-        given += [(f"{inside}.variants.{n}", r.method, r.params) for n, r in enumerate(profile.variants)]
+        given += [(METHODS, f"{inside}.methods.{m}", m, p) for m, p in profile.methods.items()]
+        given += [
+            (METHODS, f"{inside}.variants.{n}", r.method, r.params) for n, r in enumerate(profile.variants)
+        ]
+        given += [(BALANCERS, f"{inside}.balancing.{b}", b, p) for b, p in profile.balancing.items()]
     for registry, key, names in named:
         for one in names:
             registry.entry(one, where=f"{where}: {key}")
-    for key, method, params in given:
-        METHODS.get(method, where=f"{where}: {key}").params(params, where=f"{where}: {key}")
+    for registry, key, name, params in given:
+        registry.get(name, where=f"{where}: {key}").params(params, where=f"{where}: {key}")
