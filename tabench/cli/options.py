@@ -44,11 +44,7 @@ BackboneOption = Annotated[str, option("See `tabench list backbones`.", metavar=
 
 
 def find_experiment(text: str) -> Path:
-    """The file that an EXPERIMENT argument means.
-
-    Raises:
-        SpecError: There is none; names the nearest.
-    """
+    """The file that an EXPERIMENT argument means. Raises SpecError: there is none; names the nearest."""
     path = Path(text)
     if path.suffix == ".toml" or path.is_file():
         return path

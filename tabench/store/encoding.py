@@ -54,11 +54,7 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file.
-
-    Raises:
-        StoreError: It is missing or unreadable; the message names it.
-    """
+    """The content of a file. Raises StoreError: it is missing or unreadable; the message names it."""
     try:
         return path.read_bytes()
     except OSError as error:
