@@ -53,9 +53,6 @@ def write_artifact(members: Iterable[Member], out: Path, progress: Progress | No
         members: The files; names must be unique.
         out: Where the zip goes.
         progress: Called with members done, members in all, and a name.
-
-    Raises:
-        StoreError: A name is unsafe or there twice, a file cannot be read, or `out` cannot be written.
     """
     listed = sorted(members, key=lambda member: member.name)
     _check_names([member.name for member in listed])

@@ -91,11 +91,7 @@ class ExperimentSidecar(_Part):
 
 
 def read_sidecar(path: Path, schema: type[BaseModel], hint: str = HINT) -> dict[str, Any]:
-    """Read a file and check it; the content is given as it stands.
-
-    Raises:
-        StoreError: It is not whole, or a value is of another type; names the file and the key.
-    """
+    """Read a file and check it; the content is given as it stands."""
     content = read_object(path, hint)
     try:
         schema.model_validate(content)

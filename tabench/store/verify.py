@@ -45,12 +45,7 @@ class Verified:
 
 
 def verify_experiment(folder: ExperimentFolder, check_weights: WeightsCheck) -> Verified:
-    """Check an experiment's folder; nothing is changed.
-
-    Args:
-        folder: The experiment.
-        check_weights: Compares kept weights with a record's `weights_sha256`.
-    """
+    """Check an experiment's folder; changes nothing. `check_weights` compares kept weights with a record."""
     result = Verified(folder.experiment)
     try:
         cells = folder.read_experiment().get("cells")
