@@ -53,7 +53,7 @@ def find_experiment(text: str) -> Path:
     known = {file.stem: file for file in found}
     if text in known:
         return known[text]
-    raise SpecError(f"no experiment '{text}'", hint=f"{suggestion(text, known)}; or give a .toml file")
+    raise SpecError(f"no experiment '{text}'", hint=f"{suggestion(text, known)} (or give a .toml file)")
 
 
 def experiment_name(text: str) -> str:
