@@ -16,13 +16,13 @@ Count = Annotated[int, Field(strict=True, ge=0, lt=2**53)]
 TEXTS = dict.fromkeys(("title", "profile", "note", "table", "figure"), (str, ""))
 
 
-def _schema(name: str, **kinds: Any) -> type[BaseModel]:
+def _schema(title: str, /, **kinds: Any) -> type[BaseModel]:
     """A model of some keys, each of which may be missing or null; all other keys may hold anything."""
     config = ConfigDict(extra="allow", strict=True)
     fields: dict[str, Any] = {
         key: kind if isinstance(kind, tuple) else (kind | None, None) for key, kind in kinds.items()
     }
-    return create_model(name, __config__=config, **fields)
+    return create_model(title, __config__=config, **fields)
 
 
 _COST = ("stored", "weights_bytes", "train_flops", "inference_flops", "latency_s", "latency_spread_s",
