@@ -22,13 +22,12 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.msam import Path as Way
 from tabench.encoders.sam.geometry import SMALL_IMAGE
 from tabench.engine.batch_split import BatchSplit
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, Unit, derive_seed
 from tabench.engine.evaluate import evaluate
 from tabench.engine.gradients import accumulate
 from tabench.engine.model import adapt
 from tabench.engine.optim import build_optimizer
 from tabench.engine.snapshot import trained_parameters
-from tabench.engine.unit import Unit, derive_seed
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.regulariser import regulariser
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart

@@ -16,11 +16,11 @@ from tabench.balancing.base import Asks, Balancing
 from tabench.catalog import BALANCERS
 from tabench.encoders.msam import MSam
 from tabench.engine.checkpoint import AGAIN
+from tabench.engine.context import derive_seed
 from tabench.engine.model import load_target
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
-from tabench.engine.unit import derive_seed
 from tabench.errors import CheckpointError, DivergedError, SpecError
 from tabench.methods.hooks import Hooks
 
@@ -108,11 +108,12 @@ class Balance:
 
     def add_to(self, optimizer: Optimizer) -> None:
         """Make them a group of the optimiser, with their own rate ("scale", of the recipe's) and decay."""
+        given, says = self._context.cell.balancing.params, self.balancing
+        scale = float(given.get(says.rate, 1.0))  # type: ignore[arg-type]
+        decay = float(given.get(says.decay, 0.0))  # type: ignore[arg-type]
         if self.parameters:
-            given, says = self._context.cell.balancing.params, self.balancing
-            scale, decay = given.get(says.rate, 1.0), given.get(says.decay, 0.0)
-            group = {"params": list(self.parameters.values()), "scale": float(scale)}  # type: ignore[arg-type]
-            optimizer.add_param_group({**group, "weight_decay": float(decay)})  # type: ignore[arg-type]
+            rows = {"params": list(self.parameters.values()), "scale": scale, "weight_decay": decay}
+            optimizer.add_param_group(rows)
 
     def weights(self, seen: Mapping[str, float], number: int) -> dict[str, float]:
         """What each task's loss is multiplied with in a step; 0 for a task that is left out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +13,11 @@ from torch import Tensor
 from tabench.data.base import Split
 from tabench.data.loading import Batch, evaluation_batches
 from tabench.encoders.msam import MSam
-from tabench.engine.merging import merge, share_of
+from tabench.engine.context import Unit
 from tabench.engine.process_group import ProcessGroup
-from tabench.engine.unit import Unit
 from tabench.errors import InterruptedRunError
 from tabench.store.encoding import significant
+from tabench.tasks.accumulator import from_bytes, to_bytes
 from tabench.tasks.base import Evaluation, Task
 
 PREFETCH = 2  # batches read ahead of a GPU
@@ -82,7 +82,7 @@ def evaluate(
     updated = {t: _leaders([meters[t, p] for p in tasks[t].protocols]) for t in unit.tasks}
     group = group or ProcessGroup()
     leaders = [meter for t in unit.tasks for meter in updated[t]]
-    share = share_of(group, leaders)
+    share = _share_of(group, leaders)
     model.eval()
     done = 0
     with torch.inference_mode():
@@ -98,7 +98,7 @@ def evaluate(
                 progress(min(done * (share[1] if share else 1), len(split)), len(split))
             if should_stop():
                 raise InterruptedRunError("stopped during an evaluation", hint="run it again to resume")
-    merge(group, leaders, split.ids)
+    _merge(group, leaders, split.ids)
     if not group.is_main:
         return []
     return [
@@ -111,6 +111,37 @@ def evaluate(
         )
         for (task, protocol), meter in meters.items()
     ]
+
+
+def _share_of(group: ProcessGroup, meters: Sequence[Evaluation]) -> tuple[int, int] | None:
+    """(first, stride) of the batches that this process evaluates; None if the main one has to do them all.
+
+    Whole batches are dealt out in turn, none twice and none padded: every forward pass is one that a single
+    process makes, on the same images, so that its numbers are the same to the bit.
+    """
+    if all(meter.mergeable for meter in meters):
+        return group.rank, group.size
+    return (0, 1) if group.is_main else None
+
+
+def _merge(group: ProcessGroup, meters: Sequence[Evaluation], order: Sequence[str]) -> None:
+    """Give the main process's accumulators what the others measured; those of the others stay as they are.
+
+    Args:
+        group: The processes.
+        meters: Those that were updated, in the same order on every process.
+        order: Ids of the split's images.
+
+    Raises:
+        DivergedError: A prediction was not finite, here or elsewhere.
+        ProcessLostError: A process does not answer.
+    """
+    if group.size == 1 or not all(meter.mergeable for meter in meters):
+        group.sync()
+        return
+    for meter in meters:  # one after the other: the values of a median fill much memory
+        for content in group.collect(to_bytes(meter.parts()))[1:]:  # the first is the main process's own
+            meter.absorb(from_bytes(content), order)
 
 
 def _leaders(meters: list[Evaluation]) -> list[Evaluation]:

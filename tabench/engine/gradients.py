@@ -19,10 +19,9 @@ from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
 from tabench.engine.balance import seeded
 from tabench.engine.batch_split import BatchSplit, out_of_memory
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, derive_seed
 from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
-from tabench.engine.unit import derive_seed
 from tabench.errors import DivergedError
 from tabench.methods.regulariser import regulariser
 from tabench.tasks.base import in_single

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from tabench.catalog import BACKBONES, METHODS
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.as_built import changed_for_all, parameter_names
-from tabench.engine.unit import Unit, derive_seed
+from tabench.engine.context import Unit, derive_seed
 from tabench.errors import SpecError
 from tabench.methods.base import Method, Value
 from tabench.methods.hooks import Hooks

@@ -12,9 +12,8 @@ from tabench.data.layout import CHANNELS
 from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, units_of
 from tabench.engine.gradients import accumulate
-from tabench.engine.unit import units_of
 from tabench.errors import SpecError
 from tabench.methods.regulariser import regularised
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart

@@ -19,19 +19,16 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import FINISHED, CheckpointStore, fill
-from tabench.engine.context import TrainContext
-from tabench.engine.device import choose_device
+from tabench.engine.context import TrainContext, Unit, units_of
 from tabench.engine.evaluate import Result, curve_entries, evaluate
-from tabench.engine.extremes import save_extremes
 from tabench.engine.loop import train_unit
 from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
 from tabench.engine.optim import steps_per_epoch, total_steps
-from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
-from tabench.engine.process_group import ProcessGroup
+from tabench.engine.pictures import merge_pictures, save_extremes, save_pictures, save_truth
+from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
-from tabench.engine.unit import Unit, units_of
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.analysis_files import AnalysisFiles
@@ -241,11 +238,11 @@ def _run_unit(
     )
     with _evaluating(unit.name):
         pictures = save_pictures(
-            model, unit, context.tasks, split, cell.evaluation.pictures, context.device, folder.pictures
+            model, context.tasks, split, cell.evaluation.pictures, context.device, folder.pictures
         )
         if cell.evaluation.pictures:
             places = (folder.pictures, truth)
-            save_extremes(model, unit, context.tasks, split, results, context.device, *places)
+            save_extremes(model, context.tasks, split, results, context.device, *places)
         companions.visit(unit.name, model)
     with _evaluating(unit.name):
         context.emit("cost", measure_unit(model, context))

@@ -160,7 +160,7 @@ class BalancingPart(Frozen):
     LATER: ClassVar[tuple[str, ...]] = ("code",)
 
     name: str = "equal"
-    params: dict[str, Scalar] = {}
+    params: Params = {}
     code: str = ""
 
 

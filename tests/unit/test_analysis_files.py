@@ -18,7 +18,7 @@ from tabench.data.base import Split
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint
 from tabench.encoders.sam.geometry import VIT_NANO
-from tabench.engine.channels import GREYS, sam_masks, save_channels
+from tabench.engine.pictures import GREYS, sam_masks, save_channels
 from tabench.runs import analysis_files as companions
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.store.folders import CellFolder

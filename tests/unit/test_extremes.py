@@ -15,7 +15,7 @@ from tiny_run import make_cell, make_unit, write_scenes, write_weights
 from tabench.catalog import DATASETS
 from tabench.data.base import Split
 from tabench.engine.evaluate import Result, evaluate
-from tabench.engine.extremes import extreme_images, save_extremes
+from tabench.engine.pictures import extreme_images, save_extremes
 from tabench.report.records.extremes import extremes
 from tabench.runs.compute import make_tasks
 from tabench.tasks.base import Task
@@ -61,7 +61,7 @@ def test_the_pictures_are_those_of_the_images_at_the_ends_of_the_report(
     unit, model = make_unit(make_cell("lora-hps"), write_weights(tmp_path / "w.safetensors"))
     results = evaluate(model, unit, tasks, split, CPU)
     folder, truth = tmp_path / "pictures", tmp_path / "truth"
-    save_extremes(model, unit, tasks, split, results, CPU, folder, truth)
+    save_extremes(model, tasks, split, results, CPU, folder, truth)
     record: dict[str, Any] = {
         "metrics": [
             {"task": t.name, "key": m.key, "better": m.better, "digits": m.digits, "title": "", "unit": ""}
@@ -91,11 +91,11 @@ def test_the_pictures_are_those_of_the_images_at_the_ends_of_the_report(
 def test_a_picture_that_is_there_stays_and_a_new_one_has_a_palette(
     tasks: dict[str, Task], split: Split, tmp_path: Path
 ) -> None:
-    unit, model = make_unit(make_cell("lora-hps"), write_weights(tmp_path / "w.safetensors"))
+    _, model = make_unit(make_cell("lora-hps"), write_weights(tmp_path / "w.safetensors"))
     results = [result(tasks["normals"], {split.ids[0]: 1.0, split.ids[1]: 2.0})]
     kept = tmp_path / f"{split.ids[0].replace('/', '_')}.normals.pred.png"
     kept.write_bytes(b"mine")
-    save_extremes(model, unit, tasks, split, results, CPU, tmp_path, tmp_path / "truth")
+    save_extremes(model, tasks, split, results, CPU, tmp_path, tmp_path / "truth")
     assert kept.read_bytes() == b"mine"
     fresh = tmp_path / f"{split.ids[1].replace('/', '_')}.normals.pred.png"
     assert Image.open(io.BytesIO(fresh.read_bytes())).mode == "P"
