@@ -74,28 +74,18 @@ class Frozen(BaseModel):
 
 
 class DatasetPart(Frozen):
-    """Which images and targets.
-
-    Attributes:
-        name: Registry name.
-        fingerprint: Identity of the content (see `DatasetDef.fingerprint`).
-        tasks: Task names in the order they are folded.
-        channels: Decoder channels of each task, same order.
-        train_split: Split trained on.
-        eval_split: Split reported on.
-        code: Whose code reads them, as for a method.
-        task_code: Task name to whose code it is, where that is not the first version of this package's.
-    """
+    """Which images and targets."""
 
     LATER: ClassVar[tuple[str, ...]] = ("code", "task_code")
 
-    name: str
-    fingerprint: str
-    tasks: Names
-    channels: tuple[Positive, ...]
-    train_split: str = "train"
-    eval_split: str = "val"
-    code: str = ""
+    name: str  # registry name
+    fingerprint: str  # identity of the content (see `DatasetDef.fingerprint`)
+    tasks: Names  # task names in the order they are folded
+    channels: tuple[Positive, ...]  # decoder channels of each task, same order
+    train_split: str = "train"  # split trained on
+    eval_split: str = "val"  # split reported on
+    code: str = ""  # whose code reads them, as for a method
+    # task name to whose code it is, where that is not the first version of this package's
     task_code: dict[str, str] = {}
 
     @property
@@ -114,37 +104,26 @@ class DatasetPart(Frozen):
 
 
 class BackbonePart(Frozen):
-    """Which pretrained SAM.
-
-    Attributes:
-        name: Registry name.
-        checkpoint: sha256 of the weights file.
-        pixel_norm: "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean and std.
-        code: Whose code it is, as for a method.
-    """
+    """Which pretrained SAM."""
 
     LATER: ClassVar[tuple[str, ...]] = ("code",)
 
-    name: str
-    checkpoint: str
+    name: str  # registry name
+    checkpoint: str  # sha256 of the weights file
+    # "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean and std
     pixel_norm: Literal["none", "sam"] = "none"
-    code: str = ""
+    code: str = ""  # whose code it is, as for a method
 
 
 class MethodPart(Frozen):
-    """Which method, with every hyper-parameter written out.
-
-    Attributes:
-        name: Registry name.
-        params: Its hyper-parameters.
-        code: Whose code it is, with its version and a hash of its source (`Code.text`); "" for the first
-            version of this package's.
-    """
+    """Which method, with every hyper-parameter written out."""
 
     LATER: ClassVar[tuple[str, ...]] = ("code",)
 
-    name: str
-    params: Params = {}
+    name: str  # registry name
+    params: Params = {}  # its hyper-parameters
+    # whose code it is, with its version and a hash of its source (`Code.text`); "" for the first version of
+    # this package's
     code: str = ""
 
 
@@ -168,7 +147,7 @@ class TrainPart(Frozen):
     """The recipe.
 
     Attributes:
-        epochs: BatchSplit over the training split.
+        epochs: Passes over the training split.
         batch_size: Images per optimiser step (how they are split into micro-batches is not part of a cell).
         lr: Peak learning rate of Adam.
         embedding_lr: Rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and
@@ -232,13 +211,9 @@ class EvaluationRule(Frozen):
 
 
 class EvaluationPart(EvaluationRule):
-    """How results are computed.
+    """How results are computed."""
 
-    Attributes:
-        protocols: Task name to the version of its metrics' definition.
-    """
-
-    protocols: dict[str, int] = {}
+    protocols: dict[str, int] = {}  # task name to the version of its metrics' definition
 
 
 class Cell(Frozen):

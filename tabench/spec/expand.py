@@ -29,21 +29,13 @@ MOST_CELLS = 100_000
 
 @dataclass(frozen=True)
 class Resolved:
-    """What an experiment file names but does not hold.
+    """What an experiment file names but does not hold."""
 
-    Attributes:
-        dataset_name: Registry name of the dataset that was looked at.
-        fingerprint: Identity of its content.
-        channels: Decoder channels N_t of every task the dataset has.
-        checkpoint_sha256: Identity of the backbone's weights.
-        protocols: Task name to the version of its metrics' definition.
-    """
-
-    dataset_name: str
-    fingerprint: str
-    channels: Mapping[str, int]
-    checkpoint_sha256: str
-    protocols: Mapping[str, int]
+    dataset_name: str  # registry name of the dataset that was looked at
+    fingerprint: str  # identity of its content
+    channels: Mapping[str, int]  # decoder channels N_t of every task the dataset has
+    checkpoint_sha256: str  # identity of the backbone's weights
+    protocols: Mapping[str, int]  # task name to the version of its metrics' definition
 
 
 def expand(

@@ -19,21 +19,13 @@ MOST_VALUES = 2**20  # bytes of a file of published values
 
 
 class Generate(Frozen):
-    """The recipe of a synthetic dataset; its content enters a cell by the fingerprint alone.
+    """The recipe of a synthetic dataset; its content enters a cell by the fingerprint alone."""
 
-    Attributes:
-        seed: Seed of all scenes.
-        train: Images of the training split.
-        val: Images of the reported split.
-        height: Pixels.
-        width: Pixels.
-    """
-
-    seed: Count = 0
-    train: Positive
-    val: Positive
-    height: Positive
-    width: Positive
+    seed: Count = 0  # seed of all scenes
+    train: Positive  # images of the training split
+    val: Positive  # images of the reported split
+    height: Positive  # pixels
+    width: Positive  # pixels
 
 
 class DatasetSpec(Frozen):
@@ -90,17 +82,11 @@ class Axes(Frozen):
 
 
 class Report(Frozen):
-    """How the results are shown.
+    """How the results are shown."""
 
-    Attributes:
-        baselines: Methods that Delta_b is taken against.
-        grid: Methods in the qualitative figure, the boxed one last.
-        published: CSV of published values, relative to the experiment file.
-    """
-
-    baselines: tuple[str, ...] = ()
-    grid: tuple[str, ...] = ()
-    published: str | None = None
+    baselines: tuple[str, ...] = ()  # methods that Delta_b is taken against
+    grid: tuple[str, ...] = ()  # methods in the qualitative figure, the boxed one last
+    published: str | None = None  # CSV of published values, relative to the experiment file
 
 
 class Experiment(Frozen):

@@ -17,7 +17,7 @@ from patience import output_of
 from tiny_run import write_weights
 
 from tabench.cli import main
-from tabench.runs.packs import Opener
+from tabench.data.packs import Opener
 from tabench.store.holder import Holder
 from tabench.worlds.scenes import SCENES
 
