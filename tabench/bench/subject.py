@@ -153,8 +153,7 @@ class Subject:
         """The harness's evaluation of the batch: forward, activation, metrics of all protocols."""
         self.take(way)
         for part in self.parts:
-            s = part.context
-            evaluate(part.model, s.unit, s.tasks, s.evaluated, s.device, batch_size=s.passes.evaluated)
+            evaluate(part.model, part.context)
 
     def outputs(self, way: Way) -> dict[str, Tensor]:
         """Raw channels of all tasks, without gradients."""

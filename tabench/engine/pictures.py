@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tabench.data.base import Sample, Split
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.geometry import Backbone
+from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import Result
 from tabench.store.atomic import write_bytes
 from tabench.store.folders import file_stem
@@ -36,17 +37,12 @@ def positions(count: int, wanted: int) -> list[int]:
     return [(2 * part + 1) * count // (2 * wanted) for part in range(wanted)]
 
 
-def save_pictures(
-    model: MSam, tasks: Mapping[str, Task], split: Split, wanted: int, device: torch.device, folder: Path
-) -> list[dict[str, Any]]:
+def save_pictures(model: MSam, context: TrainContext, folder: Path) -> list[dict[str, Any]]:
     """Write the coloured predictions and error maps (255 = error 1; no label: 0) of evenly spaced images.
 
     Args:
-        model: Its tasks are those that are shown.
-        tasks: Task objects by name.
-        split: Where the images come from.
-        wanted: Number of images.
-        device: Where the model is.
+        model: The unit's model.
+        context: Names the images and how many are wanted.
         folder: The cell's pictures.
 
     Returns:
@@ -55,11 +51,11 @@ def save_pictures(
     Raises:
         StoreError: The folder cannot be written.
     """
-    entries = []
-    for index in positions(len(split), wanted):
+    entries, tasks, split = [], context.tasks, context.evaluated
+    for index in positions(len(split), context.cell.evaluation.pictures):
         sample = split.load(index)
         files: dict[str, dict[str, str]] = {}
-        for name, prediction in _predictions(model, tasks, sample, device).items():
+        for name, prediction in _predictions(model, context, sample, context.unit.tasks):
             error = tasks[name].error_map(prediction, sample.targets[tasks[name].needs])
             stem = f"{file_stem(sample.id)}.{name}"
             files[name] = {"pred": f"{stem}.pred.png", "error": f"{stem}.error.png"}
@@ -105,13 +101,7 @@ def extreme_images(task: Task, results: Sequence[Result]) -> list[str]:
 
 
 def save_extremes(
-    model: MSam,
-    tasks: Mapping[str, Task],
-    split: Split,
-    results: Sequence[Result],
-    device: torch.device,
-    folder: Path,
-    truth: Path,
+    model: MSam, context: TrainContext, results: Sequence[Result], folder: Path, truth: Path
 ) -> None:
     """Write the predictions of each task's best and worst image, and beside the truth what they should be.
 
@@ -120,18 +110,18 @@ def save_extremes(
     Raises:
         StoreError: A folder cannot be written.
     """
+    tasks, split = context.tasks, context.evaluated
     wanted: dict[str, list[str]] = {}
-    for name in model.channels:
+    for name in context.unit.tasks:
         for image in extreme_images(tasks[name], results):
             wanted.setdefault(image, []).append(name)
     for index, image in enumerate(split.ids):
-        if image not in wanted:
-            continue
-        sample, shown = split.load(index), {name: tasks[name] for name in wanted[image]}
-        _keep_truth(shown, sample, truth)
-        for name, prediction in _predictions(model, shown, sample, device).items():
-            coloured = _few_colours(tasks[name].colour_prediction(prediction))
-            _keep(folder / f"{file_stem(image)}.{name}.pred.png", coloured)
+        if image in wanted:
+            sample = split.load(index)
+            _keep_truth({name: tasks[name] for name in wanted[image]}, sample, truth)
+            for name, prediction in _predictions(model, context, sample, wanted[image]):
+                coloured = _few_colours(tasks[name].colour_prediction(prediction))
+                _keep(folder / f"{file_stem(image)}.{name}.pred.png", coloured)
 
 
 def save_channels(model: MSam, split: Split, wanted: int, device: torch.device, folder: Path) -> None:
@@ -245,15 +235,12 @@ def _outputs(model: MSam, sample: Sample, device: torch.device) -> dict[str, Ten
 
 
 def _predictions(
-    model: MSam, tasks: Mapping[str, Task], sample: Sample, device: torch.device
-) -> dict[str, npt.NDArray[np.float32]]:
-    """Activated predictions (N_t, H, W) of the tasks that the model has."""
-    outputs = _outputs(model, sample, device)
-    return {
-        name: task.activate(outputs[name].float())[0].cpu().numpy()
-        for name, task in tasks.items()
-        if name in outputs
-    }
+    model: MSam, context: TrainContext, sample: Sample, names: Iterable[str]
+) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+    """Activated predictions (N_t, H, W) of some tasks for one image."""
+    outputs = _outputs(model, sample, context.device)
+    for name in names:
+        yield name, context.tasks[name].activate(outputs[name].float())[0].cpu().numpy()
 
 
 def _keep_truth(tasks: Mapping[str, Task], sample: Sample, folder: Path) -> None:

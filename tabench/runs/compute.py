@@ -196,7 +196,7 @@ def _run_unit(
     digest: Any,
     companions: AnalysisFiles,
 ) -> _Done:
-    cell, unit, split, is_main = context.cell, context.unit, context.evaluated, context.group.is_main
+    cell, unit, is_main = context.cell, context.unit, context.group.is_main
 
     def build() -> MSam:
         return build_unit(cell, unit, weights)
@@ -219,17 +219,7 @@ def _run_unit(
         context.emit("evaluating", {"unit": unit.name, "images": count, "of": total})
 
     with _evaluating(unit.name):
-        results = evaluate(
-            model,
-            unit,
-            context.tasks,
-            split,
-            context.device,
-            batch_size=context.passes.evaluated,
-            progress=progress,
-            should_stop=context.should_stop,
-            group=context.group,
-        )
+        results = evaluate(model, context, progress=progress, should_stop=context.should_stop)
     if not is_main:
         return _Done(unit, state, results, count(model), [], epoch)
     context.emit(
@@ -237,12 +227,9 @@ def _run_unit(
         {"unit": unit.name, "seconds": time.monotonic() - started, "values": curve_entries(results, epoch)},
     )
     with _evaluating(unit.name):
-        pictures = save_pictures(
-            model, context.tasks, split, cell.evaluation.pictures, context.device, folder.pictures
-        )
+        pictures = save_pictures(model, context, folder.pictures)
         if cell.evaluation.pictures:
-            places = (folder.pictures, truth)
-            save_extremes(model, context.tasks, split, results, context.device, *places)
+            save_extremes(model, context, results, folder.pictures, truth)
         companions.visit(unit.name, model)
     with _evaluating(unit.name):
         context.emit("cost", measure_unit(model, context))
