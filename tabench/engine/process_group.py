@@ -37,7 +37,7 @@ from tabench.errors import (
 from tabench.provenance.environment import check_device
 
 PATIENCE: Final = timedelta(hours=1)  # one process may pack a dataset or draw pictures while the others wait
-_CLASSES = (SpecError, DataError, MemoryExhaustedError, InterruptedRunError, StoreError)
+_CLASSES = (SpecError, DataError, DivergedError, MemoryExhaustedError, InterruptedRunError, StoreError)
 _KINDS: Final[dict[str, type[TabenchError]]] = {found.kind: found for found in _CLASSES}
 
 
@@ -213,34 +213,22 @@ def encode_error(error: Exception) -> dict[str, Any]:
     """An error as JSON values: its kind, its words, its images and where it was raised."""
     if isinstance(error, EvaluationFailedError):
         error = error.cause  # whoever hears of it adds by itself that training is done
-    own = isinstance(error, TabenchError)
-    facts: dict[str, Any] = {
+    own = error if isinstance(error, TabenchError) else None
+    return {
         "kind": failure_kind(error),
-        "message": error.message if isinstance(error, TabenchError) else str(error) or type(error).__name__,
-        "where": error.where if isinstance(error, TabenchError) else None,
-        "hint": error.hint if isinstance(error, TabenchError) else None,
+        "message": own.message if own else str(error) or type(error).__name__,
         "trace": "" if own else "".join(traceback.format_exception(error)),
+        **{key: getattr(own, key, None) for key in ("where", "hint", "step", "ids")},
     }
-    if isinstance(error, DivergedError):
-        facts |= {"step": error.step, "ids": error.ids}
-    return facts
 
 
 def decode_error(facts: Mapping[str, Any], origin: str) -> Exception:
-    """An error of the same kind with the same words.
-
-    Args:
-        facts: Of `encode_error`.
-        origin: Who met it; kept as a note, which tracebacks show.
-    """
-    message, rest = str(facts["message"]), {key: facts[key] for key in ("where", "hint")}
-    error: Exception
-    if facts["kind"] == "diverged":
-        error = DivergedError(message, step=facts.get("step"), ids=facts.get("ids") or (), **rest)
-    elif facts["kind"] in _KINDS:
-        error = _KINDS[facts["kind"]](message, **rest)
-    else:
-        error = RuntimeError(message)  # unexpected, as it was there
+    """An error of the same kind with the same words; `origin`, who met it, is a note in tracebacks."""
+    kind, rest = _KINDS.get(facts["kind"]), {"where": facts["where"], "hint": facts["hint"]}
+    if kind is DivergedError:
+        rest |= {"step": facts["step"], "ids": facts["ids"] or ()}
+    message = str(facts["message"])
+    error = kind(message, **rest) if kind else RuntimeError(message)  # unexpected, as it was there
     error.add_note("\n".join(filter(None, [f"met by {origin}", facts["trace"]])))
     return error
 

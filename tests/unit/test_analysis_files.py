@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from segment_anything import SamPredictor
-from tiny_run import CHANNELS, make_cell, make_unit, write_scenes, write_weights
+from tiny_run import CHANNELS, make_cell, make_unit, write_scenes
 
 from tabench.data.base import Split
 from tabench.encoders.sam.build import build_sam
@@ -25,11 +25,6 @@ from tabench.store.folders import CellFolder
 from tabench.worlds.scenes import SCENES
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
 
 
 @pytest.fixture(scope="module")
