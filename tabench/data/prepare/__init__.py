@@ -28,7 +28,7 @@ def prepare(name: str, request: Request) -> Outcome:
         hint = suggestion(name, GUIDES, "these can be prepared")
         raise SpecError(f"no dataset '{name}' that can be prepared", hint=hint)
     from tabench.catalog import DATASETS
-    from tabench.data.spot_check import check_folder
+    from tabench.data.verify import check_folder
 
     outcome = cast(Outcome, import_module(guide.module).prepare(request))
     outcome.notes += check_folder(DATASETS.get(name), request.root)

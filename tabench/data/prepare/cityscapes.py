@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.array_folders import file_of
 from tabench.data.checks import refuse_impossible
 from tabench.data.cityscapes import Cityscapes
-from tabench.data.layout import file_of
+from tabench.data.images import Png, open_png
 from tabench.data.listing import leftovers_note
-from tabench.data.png import Png
 from tabench.data.prepare.cityscapes_files import Place, Shot, find_shots, open_trees
 from tabench.data.prepare.cityscapes_labels import CATEGORIES, map_labels
 from tabench.data.prepare.disk import require_space
 from tabench.data.prepare.guide import CITYSCAPES
 from tabench.data.prepare.manifest import Manifest, claim, finish, notes
 from tabench.data.prepare.outputs import Output, bytes_missing, write_arrays
-from tabench.data.prepare.png import decode
 from tabench.data.prepare.pool import run_all
 from tabench.data.prepare.request import Outcome, Request, count_notes, outcome_of
 from tabench.data.prepare.resize import resize_image, resize_nearest
@@ -31,6 +31,8 @@ RECIPE = 1
 SIZE = (128, 256)
 CHANNELS = {"image": 3, "label": 1, "label_7": 1, "label_19": 1, "depth": 1}
 PUBLISHED = {"train": 2975, "val": 500}
+MOST_PIXELS = 64 << 20
+AGAIN = "the file is damaged: take it from the archive again, or download the archive again"
 FULL_SCALE = 65535  # 16 bit; the largest published raw value, 32257, becomes 0.4922
 READ: Mapping[str, Callable[[Png], npt.NDArray[np.generic]]] = {
     "image": Png.colours,
@@ -124,7 +126,7 @@ def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def _decode(place: Place, kind: str) -> npt.NDArray[np.generic]:
-    return READ[kind](decode(place.read(), str(place)))
+    return READ[kind](open_png(io.BytesIO(place.read()), str(place), most=MOST_PIXELS, again=AGAIN))
 
 
 def _used(trees: list[FileTree], shots: list[Shot]) -> list[tuple[Path, list[Path]]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.layout import IGNORE
+from tabench.data.array_folders import IGNORE
 from tabench.errors import DataError
 
 CATEGORIES = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")

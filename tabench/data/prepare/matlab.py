@@ -13,9 +13,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.listing import is_file, unreadable
-from tabench.data.matfile import read_mat
-from tabench.data.prepare.kinds import OTHER, V5, V73, kind_of, phrase
+from tabench.data.file_kinds import OTHER, V5, V73, kind_of, phrase
+from tabench.data.listing import is_file
 from tabench.errors import DataError
 
 LARGEST_CHUNK = 64 << 20  # bytes unpacked at once; the real file's have some thousand
@@ -24,35 +23,6 @@ H5_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, Overflow
 TYPES = {"u1": "uint8", "u": "unsigned integers", "f": "floating point numbers", "O": "references"}
 LARGEST_V5 = 1 << 20  # split and class map have some kilobytes; these files are compressed
 AGAIN = "the file is cut off or damaged: download it again and compare its size with the site's"
-
-
-def read_v5(path: Path, names: tuple[str, ...], hint: str) -> dict[str, npt.NDArray[np.generic]]:
-    """Variables of a MATLAB v5 file; those that it lacks are left out.
-
-    Args:
-        path: The file.
-        names: Variables wanted.
-        hint: Where the file comes from, for messages.
-
-    Raises:
-        DataError: Missing, or not a v5 file.
-    """
-    if not is_file(path):
-        raise DataError("no such file", where=str(path), hint=hint)
-    if path.stat().st_size > LARGEST_V5:
-        raise DataError(f"larger than {LARGEST_V5} bytes", where=str(path), hint=hint)
-    try:
-        return dict(read_mat(path.read_bytes(), names))
-    except NotImplementedError:
-        raise DataError("a MATLAB v7.3 file, expected the small v5 one", where=str(path), hint=hint) from None
-    except OSError as error:
-        raise unreadable(error, path) from error
-    except ValueError as error:
-        kind = kind_of(path)
-        if kind not in (V5, OTHER):
-            message = f"this is {phrase(kind)}, expected a MATLAB v5 file"
-            raise DataError(message, where=str(path), hint=hint) from error
-        raise DataError(f"not a whole MATLAB v5 file: {error}", where=str(path), hint=hint) from error
 
 
 def whole_numbers(

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.layout import IGNORE
+from tabench.data.array_folders import IGNORE
+from tabench.data.matfile import read_mat_file
 from tabench.data.prepare.guide import NYU_MAP
-from tabench.data.prepare.matlab import read_v5, whole_numbers
+from tabench.data.prepare.matlab import LARGEST_V5, whole_numbers
 from tabench.errors import DataError
 
 NAME = "classMapping40.mat"
@@ -37,7 +38,7 @@ def read_class_map(path: Path, names: Sequence[str]) -> npt.NDArray[np.int64]:
     Raises:
         DataError: Not such a file, or a map for other names than these.
     """
-    held = read_v5(path, ("mapClass", "allClassName"), NYU_MAP)
+    held = read_mat_file(path, ("mapClass", "allClassName"), NYU_MAP, LARGEST_V5)
     to_40 = whole_numbers(held.get("mapClass"), "mapClass", path, NYU_MAP)
     if to_40.size != len(names):
         raise DataError(

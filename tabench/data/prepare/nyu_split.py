@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.matfile import read_mat_file
 from tabench.data.prepare.guide import NYU_SPLIT
-from tabench.data.prepare.matlab import read_v5, whole_numbers
+from tabench.data.prepare.matlab import LARGEST_V5, whole_numbers
 from tabench.errors import DataError
 
 Indices = npt.NDArray[np.int64]
@@ -51,7 +52,7 @@ def read_split(path: Path, images: int) -> dict[str, Indices]:
     Raises:
         DataError: Not such a file; or numbers that the images do not have, or that are there twice.
     """
-    held = read_v5(path, ("trainNdxs", "testNdxs"), NYU_SPLIT)
+    held = read_mat_file(path, ("trainNdxs", "testNdxs"), NYU_SPLIT, LARGEST_V5)
     split = {}
     for folder, name in (("train", "trainNdxs"), ("val", "testNdxs")):
         numbers = whole_numbers(held.get(name), name, path, NYU_SPLIT)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.array_folders import file_of, planes
 from tabench.data.checks import refuse_impossible
-from tabench.data.layout import KINDS, file_of, planes
 from tabench.data.listing import is_file, is_folder
 from tabench.data.nyuv2 import CLASSES_13, NYUV2
 from tabench.data.prepare import nyu_classes, nyu_file
@@ -111,7 +111,7 @@ def arrays(file: NyuFile, index: int, classes: npt.NDArray[np.int64]) -> dict[st
 
 
 def _paths(root: Path, image: Image) -> dict[str, Path]:
-    return {kind: file_of(root, image.folder, kind, image.number) for kind in KINDS}
+    return {kind: file_of(root, image.folder, kind, image.number) for kind in CHANNELS}
 
 
 def _labelled_set(request: Request) -> Path:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tabench.data.file_kinds import ARCHIVES, kind_of
 from tabench.data.fingerprint import CACHE_NAME
 from tabench.data.listing import is_file, is_folder, is_leftover, leftovers_note, names_in
 from tabench.data.prepare.disk import require_space
 from tabench.data.prepare.guide import PASCAL
-from tabench.data.prepare.kinds import ARCHIVES, kind_of
 from tabench.data.prepare.manifest import FILE, SUMS, Manifest, claim, finish, notes
 from tabench.data.prepare.members import HOSTILE, Budget
 from tabench.data.prepare.outputs import Output, existing_file, write_file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from tabench.data.pascal.layout import NAME, in_both
+from tabench.data.pascal.files import NAME, in_both
 from tabench.data.prepare.guide import PASCAL
 from tabench.errors import DataError
 from tabench.text import few

@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from tabench.data.file_kinds import ARCHIVES, BZIP2, GIVE, GZIP, OTHER, XZ, ZIP, kind_of, phrase
 from tabench.data.listing import unreadable
-from tabench.data.prepare.kinds import ARCHIVES, BZIP2, GIVE, GZIP, OTHER, XZ, ZIP, kind_of, phrase
 from tabench.data.prepare.members import HOSTILE, Budget, safe_name
 from tabench.data.prepare.tree import ZipTree
 from tabench.data.prepare.unpacking import unpacked

@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tabench.data.file_kinds import GIVE, OTHER, ZIP, kind_of, phrase
 from tabench.data.listing import is_folder, is_leftover, unreadable
-from tabench.data.prepare.kinds import GIVE, OTHER, ZIP, kind_of, phrase
 from tabench.data.prepare.members import HOSTILE, Budget, safe_name
 from tabench.errors import DataError
 from tabench.store.zips import METHODS, Zip, content
