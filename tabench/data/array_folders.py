@@ -99,9 +99,14 @@ def write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
     Raises:
         StoreError: It cannot be written.
     """
+    write_bytes(path, npy_bytes(array))
+
+
+def npy_bytes(array: npt.NDArray[np.generic]) -> bytes:
+    """The content of a .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def open_array(path: Path) -> npt.NDArray[np.generic]:
