@@ -35,11 +35,10 @@ from tabench.data.pack import (
     open_pack,
 )
 from tabench.errors import DataError, InterruptedRunError, SpecError, StoreError, TabenchError
-from tabench.provenance.files import free_bytes
+from tabench.provenance.files import cache_root, free_bytes
 from tabench.store.atomic import draft_of, explained, write_json
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.file_cache import stamp_of
-from tabench.store.folders import cache_root
 from tabench.text import bytes_text
 
 MANY = 32  # images of a pack that `tabench data verify` compares with their sources

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tabench.data.listing import count_notes, is_file, is_folder, names_in, unreadable
 from tabench.errors import DataError
-from tabench.store.encoding import parse_json, read_text
+from tabench.store.encoding import parse_json
 from tabench.text import few
 
 FOLDERS = ("train", "val")
@@ -59,7 +59,7 @@ def read_list(root: Path, folder: str, *, hint: str) -> list[str]:
     """
     path = list_file(root, folder)
     try:
-        text = read_text(path)
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError("file not found", where=str(path), hint=hint) from None
     except OSError as error:
