@@ -88,13 +88,13 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
         )
     names = {id(value): name for name, value in before.items()}
     new = {name for name, value in now.items() if id(value) not in names}
-    changed = {
+    altered = {
         name
         for name, value in now.items()
         if name not in new and not value.is_meta and not _equal(value, values[names[id(value)]])
     }
     model.added = frozenset(new - set(before))
-    model.made = frozenset(name for name in new | changed if not now[name].requires_grad)
+    model.made = frozenset(name for name in new | altered if not now[name].requires_grad)
     model.idle = frozenset(
         name
         for name, value in now.items()

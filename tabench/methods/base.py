@@ -118,7 +118,7 @@ def canonical_targets(
     if isinstance(targets, str) and not letters:
         names = [targets]
     else:
-        names = list(targets) if isinstance(targets, str | list | tuple) else []  # type: ignore[arg-type]
+        names = [str(name) for name in targets] if isinstance(targets, str | list | tuple) else []
     if letters and not set(names) <= set("qkv") & set(roles):
         names = []
     whole = "qkv" in names and not {"q", "k", "v"}.isdisjoint(names)
@@ -138,8 +138,8 @@ def canonical_targets(
 
 def named_roles(targets: Value) -> tuple[str, ...]:
     """The roles that canonical targets name, "qkv" as its three parts."""
-    names = (targets,) if targets in ROLES and targets != "qkv" else tuple(targets)  # type: ignore[arg-type]
-    return tuple(part for name in names for part in ("qkv" if name == "qkv" else (name,)))
+    names = targets if isinstance(targets, tuple) else tuple(str(targets))
+    return tuple(str(part) for name in names for part in ("qkv" if name == "qkv" else (name,)))
 
 
 def filled(

@@ -59,4 +59,4 @@ def _adapt(
     fold = TaskFold(num_tasks)
     train_norms_only(encoder)
     inject(encoder, fold, params, make)
-    encoder.task_fold = fold  # read by the model that owns the encoder
+    encoder.task_fold = fold  # type: ignore[assignment]  # read by the model that owns the encoder

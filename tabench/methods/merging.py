@@ -52,8 +52,9 @@ def merged_encoder(model: Mergeable, task: int, *, share: bool = False, keep: bo
         if (plain := said(adapted.layer, "merged", index)) is not None:
             _put(encoder, adapted.name, plain)
     stay: list[str] = []
-    for name, module in list(encoder.named_modules()) if keep else ():
-        if isinstance(module, TaskModule) and declares(module, "applied") and not _in(name, stay):
+    for name, inner in list(encoder.named_modules()) if keep else ():
+        module: object = inner
+        if isinstance(module, TaskModule) and declares(inner, "applied") and not _in(name, stay):
             _put(encoder, name, OneTask(module, index))
             stay.append(name)
     # what layers share goes with them, unless one that stays may read it

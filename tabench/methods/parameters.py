@@ -54,12 +54,12 @@ def groups_of(model: nn.Module) -> dict[str, str]:
     own_norms = tuple(f"{_ENCODER}{name}." for name in (norms(encoder) if family else ()))
     layers = tuple(f"{_ENCODER}{found.name}." for found in adapted_layers(encoder))
     declared = {
-        f"{name}.": group
+        f"{name}.": str(said)
         for name, module in model.named_modules()
-        if (group := getattr(module, "group", None)) in RECORDED
+        if (said := getattr(module, "group", None)) in RECORDED
     }
 
-    def group(name: str) -> str:
+    def belongs(name: str) -> str:
         if name in added:
             if name.startswith(layers):
                 return "adapted"
@@ -72,7 +72,7 @@ def groups_of(model: nn.Module) -> dict[str, str]:
             "neck" if name.startswith(f"{_ENCODER}neck.") else _PLACES.get(name.partition(".")[0], "encoder")
         )
 
-    return {name: group(name) for name in tensors_of(model)}
+    return {name: belongs(name) for name in tensors_of(model)}
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:

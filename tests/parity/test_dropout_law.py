@@ -42,7 +42,7 @@ def draws_of(layer: AdaptedLinear, x: Tensor, path: str) -> Tensor:
         if path == "fast":
             out = layer(rows.reshape(TASKS * DRAWS, -1)).unflatten(0, (TASKS, DRAWS))
         else:
-            dense = DenseLinear(layer)
+            dense = DenseLinear(layer, layer.dense(range(TASKS)))
             parts = []
             for dense.task in range(TASKS):
                 parts.append(dense(rows[dense.task]))
