@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from tabench.report.records.factors import MethodFactors, read_factors
+from tabench.report.records.factors import MethodFactors, not_analysed, read_factors
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
 from tabench.report.tables import cost, sheet, sheet_latex
@@ -46,6 +46,11 @@ class Extras:
     def factors(self) -> list[MethodFactors]:
         """Analyses of the trained updates, read once for figures and table."""
         return read_factors(self.results)
+
+    @cached_property
+    def not_analysed(self) -> dict[str, str]:
+        """Why updates of a method are not analysed, by row key."""
+        return not_analysed(self.results)
 
     def claims_context(self) -> Context | None:
         """What claims.html.j2 reads."""

@@ -97,7 +97,9 @@ def _method(content: Content) -> Context | None:
 def _factors(content: Content) -> Context | None:
     rows = [row for row in factor_rows(content.parts.factors) if content.parts.shows(row.method)]
     found = {stem: content.pictures[stem] for stem in paper_figures.FACTORS if stem in content.pictures}
-    return {"factor_rows": rows, "factor_figures": found} if rows else None
+    whys = {method: why for method, why in content.parts.not_analysed.items() if content.parts.shows(method)}
+    named = {"factor_rows": rows, "factor_figures": found, "not_analysed": whys}
+    return named if rows or whys else None
 
 
 def _definitions(content: Content) -> Context | None:
