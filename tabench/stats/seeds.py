@@ -185,11 +185,10 @@ def verdict(values: Sequence[float], published: float | None, tolerance: float |
         ValueError: A published value without a tolerance, or a tolerance that is negative or not finite.
     """
     finite = [value for value in values if math.isfinite(value)]
-    interval = t_interval(finite) if finite else None
-    several = interval is not None and len(finite) > 1
-    mean = interval.mean if interval else None
-    low = interval.mean - interval.half_width if interval and several else None
-    high = interval.mean + interval.half_width if interval and several else None
+    mean = low = high = None
+    if finite:
+        mean, _, half = t_interval(finite)
+        low, high = (mean - half, mean + half) if len(finite) > 1 else (None, None)
     if published is None:
         return Verdict("not known", len(finite), mean, low, high, None, None)
     if tolerance is None or not math.isfinite(tolerance) or tolerance < 0:
