@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -33,7 +32,6 @@ LEFT_OUT = ("checkpoint", "__pycache__")  # folders
 # what rendering a report imports, without torch
 REPORT_PACKAGES = ("fonttools", "jinja2", "markupsafe", "matplotlib", "numpy", "packaging", "pandas",
                    "pillow", "pydantic", "pydantic-core", "rich", "scipy", "seaborn", "typer")  # fmt: skip
-_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==")
 
 
 @dataclass(frozen=True)
@@ -78,24 +76,25 @@ def contents(
     if claims.file is not None:
         name = f"experiments/{FILE.as_posix()}"
         members[name] = Member(name, claims.file)
-    for runs in claims.beside:
-        members |= {m.name: m for m in _of_neighbour(runs)}
+    for neighbour in claims.beside:
+        members |= {m.name: m for m in _of_neighbour(neighbour)}
     facts = tuple(
         experiment_facts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
         for name, spec in specs.items()
     )
     environment = capture()
     lock = cut_lock(root / "requirements.lock")
-    made: dict[str, str] = {
+    runs = {e.name: {"commits": e.commits, "environments": e.environments} for e in facts}
+    made = {
         "requirements-report.txt": lock,
-        "ENVIRONMENT.json": dumps(_environments(environment, facts)),
+        "ENVIRONMENT.json": dumps({"written_on": environment, "runs": runs}),
     }
     names = frozenset({*members, *made, "README.md", "BADGES.md"})
     citation = (root / "CITATION.cff").read_text(encoding="utf-8")
     git = environment["git"] or {"commit": "", "dirty": False}
     commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
     pinned = sum(not line.startswith(" ") for line in lock.splitlines())
-    beside = tuple(runs.name for runs in claims.beside)
+    beside = tuple(neighbour.name for neighbour in claims.beside)
     archive = Archive(names, citation, pinned, commit, facts, beside, claims.assessed)
     made |= {"README.md": readme(archive), "BADGES.md": badge_page(archive)}
     members |= {name: Member(name, text.encode()) for name, text in made.items()}
@@ -112,13 +111,6 @@ def names_this_machine(members: Sequence[Member], folders: Sequence[Path]) -> li
                 if any(needle in line for line in file for needle in needles):
                     found.append(member.name)
     return found
-
-
-def _environments(here: dict[str, Any], facts: Sequence[ExperimentFacts]) -> dict[str, Any]:
-    return {
-        "written_on": here,
-        "runs": {e.name: {"commits": e.commits, "environments": e.environments} for e in facts},
-    }
 
 
 def _check_report(results: Path, name: str, report: Path) -> None:
@@ -227,14 +219,8 @@ def cut_lock(lock: Path, roots: Iterable[str] = REPORT_PACKAGES) -> str:
 def _blocks(text: str) -> dict[str, list[str]]:
     """Package to its pins with their hashes: several where versions depend on Python's."""
     blocks: dict[str, list[str]] = {}
-    name = ""
-    for line in text.splitlines(keepends=True):
-        match = _PIN.match(line)
-        if match is not None:
-            name = canonicalize_name(match[1])
-            blocks.setdefault(name, []).append(line)
-        elif name and line.startswith(" "):
-            blocks[name][-1] += line
+    for block, name in re.findall(r"^(([\w.-]+)==.*\n?(?: .*\n?)*)", text, re.MULTILINE | re.ASCII):
+        blocks.setdefault(canonicalize_name(name), []).append(block)
     return blocks
 
 
