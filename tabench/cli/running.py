@@ -195,7 +195,7 @@ def _executor(name: str, jobs: list[Job], place: Options) -> Executor:
 def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
     """Find out now what would make every cell fail."""
     from tabench.catalog import BACKBONES
-    from tabench.engine.device import choose_device
+    from tabench.engine.process_group import choose_device
 
     choose_device(device)
     from tabench.encoders.sam.checkpoint import load_checkpoint  # which takes seconds to import

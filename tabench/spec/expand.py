@@ -163,7 +163,7 @@ def _choice(registry: Registry[Any], name: str, given: Params, where: str) -> di
     return {"name": name, "params": params, "code": code_of(registry, name).text}
 
 
-def _told(cell: Cell) -> dict[str, Value]:
+def _told(cell: Cell) -> Params:
     """What may tell a cell from others of its method, by the name that a label has for it."""
     return {**cell.method.params, **{f"balancing.{key}": v for key, v in cell.balancing.params.items()}}
 
