@@ -44,16 +44,13 @@ class Contents:
     beside: tuple[str, ...]
 
 
-def contents(
-    results: Path, specs: Mapping[str, Path | None], reports: Path, *, root: Path = ROOT
-) -> Contents:
+def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> Contents:
     """Gather the members of an artifact.
 
     Args:
         results: The results folder.
         specs: Experiment name to its file, or None where there is none.
         reports: Folder of rendered reports, one folder an experiment.
-        root: The checkout that LICENSE, lock and sources are taken from.
 
     Raises:
         StoreError: An experiment has no finished cell, a record is not valid, a report is of other cells, or
@@ -61,7 +58,7 @@ def contents(
         SpecError: A file of claims or of published values cannot be used.
     """
     claims = claimed(results, specs)
-    members = {m.name: m for m in _of_root(root)}
+    members = {m.name: m for m in _of_checkout()}
     for name, spec in specs.items():
         folder = Path(results) / name
         members |= {m.name: m for m in _of_results(folder, f"results/{name}", results)}
@@ -83,14 +80,14 @@ def contents(
         for name, spec in specs.items()
     )
     environment = capture()
-    lock = cut_lock(root / "requirements.lock")
+    lock = cut_lock(ROOT / "requirements.lock")
     runs = {e.name: {"commits": e.commits, "environments": e.environments} for e in facts}
     made = {
         "requirements-report.txt": lock,
         "ENVIRONMENT.json": dumps({"written_on": environment, "runs": runs}),
     }
     names = frozenset({*members, *made, "README.md", "BADGES.md"})
-    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     git = environment["git"] or {"commit": "", "dirty": False}
     commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
     pinned = sum(not line.startswith(" ") for line in lock.splitlines())
@@ -131,14 +128,14 @@ def _check_report(results: Path, name: str, report: Path) -> None:
         )
 
 
-def _of_root(root: Path) -> Iterator[Member]:
+def _of_checkout() -> Iterator[Member]:
     for name in FROM_ROOT:
-        if not (root / name).is_file():
+        if not (ROOT / name).is_file():
             hint = "run the command from a checkout of tabench (pip install -e .), which has all of them"
-            raise StoreError(f"lacks {name}", where=str(root), hint=hint)
-        yield Member(name, root / name)
-    yield from _of_folder(root / "tabench", "tabench")
-    yield from (m for m in _of_folder(root / "docs", "docs") if m.name.endswith(".md"))
+            raise StoreError(f"lacks {name}", where=str(ROOT), hint=hint)
+        yield Member(name, ROOT / name)
+    yield from _of_folder(ROOT / "tabench", "tabench")
+    yield from (m for m in _of_folder(ROOT / "docs", "docs") if m.name.endswith(".md"))
 
 
 def _of_results(folder: Path, prefix: str, results: Path) -> Iterator[Member]:
