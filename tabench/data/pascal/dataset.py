@@ -30,16 +30,7 @@ from tabench.data.prepare.guide import GUIDES
 
 
 class PascalSplit(Split):
-    """Images of a list, read from disk on demand.
-
-    Args:
-        root: Folder of the dataset.
-        folder: "train" or "val", for the images' ids.
-        names: Names of the images, in order.
-        classes: Number of segmentation classes.
-        size: (H, W) that images and targets are resized to.
-        normal_classes: LabelMap classes that normals are kept on; None keeps all.
-    """
+    """Images of a list ("train" or "val"), read from disk on demand and resized to `size` (H, W)."""
 
     augmentation = FlipTurn()
 
@@ -69,11 +60,7 @@ class PascalSplit(Split):
         return [f"{self.folder}/{name}" for name in self.names]
 
     def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
-        """Read one image; see `Split.load`.
-
-        Raises:
-            DataError: A file is missing or holds wrong values.
-        """
+        """Read one image; see `Split.load`."""
         name = self.names[index]
         image, targets = read_sample(
             self.root,
@@ -87,11 +74,7 @@ class PascalSplit(Split):
         return sample if draw is None else self.augmentation.one(sample, *draw, index)
 
     def shape(self, index: int) -> tuple[int, int]:
-        """The size that all are resized to.
-
-        Raises:
-            DataError: The photo and its labels differ in height and width, or one has no readable header.
-        """
+        """The size that all are resized to; see `Split.shape`."""
         files = files_of(self.root, self.names[index])
         photo, label = shape_of(files["image"], "JPEG"), shape_of(files["label"], "PNG")
         check_same_shape(files["label"], label, photo)
@@ -149,12 +132,7 @@ class PascalContextDataset(DatasetDef):
         return self.size
 
     def split(self, root: Path, name: str) -> PascalSplit:
-        """Open a split.
-
-        Raises:
-            DataError: Files are missing, or images are in both lists; the message names them.
-            SpecError: The dataset has no split of this name.
-        """
+        """Open a split; see `DatasetDef.split`. Images that are in both lists are refused."""
         folder = self.folder_of(name)
         names = read_apart(root, folder, hint=self.download)
         check_complete({folder: names}, held_files(root), str(root), self.download)
@@ -176,20 +154,12 @@ class PascalContextDataset(DatasetDef):
         return report
 
     def notes(self, root: Path) -> list[str]:
-        """Other counts than published, and images in no list; see `DatasetDef.notes`.
-
-        Raises:
-            DataError: The folder is incomplete or not in this layout.
-        """
+        """Other counts than published, and images in no list; see `DatasetDef.notes`."""
         names = {folder: read_list(root, folder, hint=self.download) for folder in FOLDERS}
         return list_notes(root, names, self.published_counts)
 
     def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
-        """sha256 over all files' names and contents, from the cache where it is still valid.
-
-        Raises:
-            DataError: The folder is incomplete or not in this layout.
-        """
+        """sha256 over all files' names and contents; see `DatasetDef.fingerprint`."""
         files: list[Path] = []
         held = held_files(root)
         for folder in FOLDERS:

@@ -35,7 +35,7 @@ def read_sample(
     person: bool = True,
     normal_classes: Collection[int] | None = frozenset(NORMAL_CLASSES.values()),
 ) -> tuple[Array, Targets]:
-    """Read an image and its targets, resized to one size.
+    """Read an image and its targets, resized to `size` (H, W), whatever their aspect ratio.
 
     Image bicubic, labels nearest, normals bilinear and scaled back to unit length. Edges are drawn after
     resizing, so that no line is broken by it.
@@ -44,7 +44,7 @@ def read_sample(
         root: Folder of the dataset.
         name: The image's name.
         classes: Number of segmentation classes.
-        size: (H, W) to resize to; the aspect ratio is not kept.
+        size: (H, W).
         person: False if the index says that no person is in the image.
         normal_classes: LabelMap classes that normals are kept on; None keeps all valid normals.
 

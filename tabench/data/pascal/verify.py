@@ -58,14 +58,6 @@ def verify_pascal(
 ) -> VerifyReport:
     """Check every file: readable, of one size inside an image, known labels, known parts, and `Checks`.
 
-    Args:
-        root: Folder of the dataset.
-        class_names: Segmentation labels must be indices of these, or 255.
-        published_counts: Images per list expected; another number is a warning.
-        normal_classes: LabelMap classes that normals are kept on, for the count of kept ones; None is all.
-        hint: Where the data comes from, for messages.
-        progress: Called with (images done, images in all, image).
-
     Returns:
         The findings without a fingerprint. Content never makes this raise.
     """
