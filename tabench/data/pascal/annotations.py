@@ -75,13 +75,9 @@ def read_parts(path: Path, size: tuple[int, int]) -> npt.NDArray[np.int64] | Non
     return target if found else None
 
 
-def read_categories(path: Path) -> list[int]:
-    """`class_ind` of every object in an annotation, in order.
-
-    Raises:
-        DataError: Missing, corrupt, or of another structure.
-    """
-    return [kind for kind, _ in _objects(path)]
+def read_people(path: Path, size: tuple[int, int]) -> tuple[npt.NDArray[np.int64] | None, bool]:
+    """The parts as `read_parts` gives them, and whether any object is a person."""
+    return read_parts(path, size), any(kind == PERSON for kind, _ in _objects(path))
 
 
 def _objects(path: Path) -> Iterator[tuple[int, list[Any]]]:
