@@ -18,7 +18,7 @@ from scipy.io import savemat
 
 from fuzz.mutation import damaged
 from fuzz.target import Target
-from tabench.data.pascal.annotations import read_label_map, read_people
+from tabench.data.pascal.matlab import read_label_map, read_people
 from tabench.data.prepare.nyu_file import NyuFile
 from tabench.data.prepare.nyu_labels import read_split
 

@@ -8,8 +8,8 @@ from png_files import reindexed
 
 from tabench.data.images import read_rgb
 from tabench.data.pascal import PASCAL_CONTEXT
-from tabench.data.pascal.annotations import read_label_map, read_parts, read_people
 from tabench.data.pascal.classes import NORMAL_CLASSES, PART_INDEX, PARTS_7
+from tabench.data.pascal.matlab import read_label_map, read_parts, read_people
 from tabench.data.pascal.reading import (
     boundaries,
     read_label,

@@ -12,9 +12,9 @@ from tabench.data.base import Array
 from tabench.data.checks import UNIT_TOLERANCE
 from tabench.data.flip_turn import unless_empty
 from tabench.data.images import read_png, read_rgb
-from tabench.data.pascal.annotations import read_label_map, read_parts
 from tabench.data.pascal.classes import NORMAL_CLASSES, VOC_COLOURS
 from tabench.data.pascal.files import VERIFY, files_of
+from tabench.data.pascal.matlab import read_label_map, read_parts
 from tabench.data.resampling import resize_nearest, resize_normals
 from tabench.errors import DataError
 from tabench.text import few

@@ -14,7 +14,7 @@ from tabench.data.base import Progress, VerifyReport
 from tabench.data.checks import Checks, LabelCheck
 from tabench.data.images import read_rgb
 from tabench.data.listing import leftovers_in, leftovers_note
-from tabench.data.pascal import annotations, files, reading
+from tabench.data.pascal import files, matlab, reading
 from tabench.data.pascal.classes import PARTS_7, PERSON
 from tabench.data.verify import Arrays, Sound, verify_images
 from tabench.errors import DataError
@@ -69,7 +69,7 @@ def verify_pascal(
         photo = sound(partial(read_rgb, paths["image"]))
         found = {
             "label": sound(partial(reading.read_label, paths["label"], len(class_names))),
-            "context": sound(partial(annotations.read_label_map, paths["context"])),
+            "context": sound(partial(matlab.read_label_map, paths["context"])),
             "saliency": sound(partial(reading.read_saliency, paths["saliency"])),
             "normal": sound(partial(reading.read_normals, paths["normal"])),
         }
@@ -92,7 +92,7 @@ def verify_pascal(
                 kept = np.any(normal != 0, axis=0)
                 kept &= normal_classes is None or np.isin(context, list(normal_classes or ()))
                 counts.update(kept=int(kept.sum()), without=not kept.any())
-        annotation = sound(partial(annotations.read_people, paths["parts"], size))
+        annotation = sound(partial(matlab.read_people, paths["parts"], size))
         if annotation is None:
             return
         parts, people = annotation
