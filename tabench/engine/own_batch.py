@@ -7,8 +7,8 @@ from typing import Literal, cast
 
 from torch import Tensor
 
+from tabench.data.array_folders import CHANNELS
 from tabench.data.base import Split
-from tabench.data.layout import CHANNELS
 from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit

@@ -15,7 +15,7 @@ import torch
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
 from tabench.data.packs import Opener
-from tabench.data.spot_check import spot_check
+from tabench.data.verify import spot_check
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
