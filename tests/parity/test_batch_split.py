@@ -93,10 +93,11 @@ def test_recomputed_blocks_draw_the_same_dropout(weights: dict[str, torch.Tensor
         torch.testing.assert_close(found[1][name], expected, rtol=1e-6, atol=1e-8, msg=name)
 
 
+@pytest.mark.parametrize("balancing", ["equal", "by-loss", "projecting"])
 def test_memory_that_runs_out_makes_the_passes_smaller_and_the_step_is_the_same(
-    weights: dict[str, torch.Tensor], root: Path, monkeypatch: pytest.MonkeyPatch
+    balancing: str, weights: dict[str, torch.Tensor], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, context, batch = prepared("ta-lora", weights, root)
+    model, context, batch = prepared("ta-lora", weights, root, balancing__name=balancing)
     events: list[tuple[str, dict[str, object]]] = []
     context.emit = lambda event, facts: events.append((event, dict(facts)))
     context.passes = BatchSplit()
