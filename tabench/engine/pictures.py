@@ -147,8 +147,8 @@ def save_sam_masks(
 ) -> None:
     """Write SAM's three masks of the first kept picture for one point at its centre, unless they are there.
 
-    The files are ``<image>.sam_masks.<sha256 of the weights, 12 digits>.<level>.png``, 255 inside the mask, in
-    the order of SAM's mask tokens, beside the split's own pictures. With `wanted` 0 nothing is written.
+    The files are ``<image>.sam_masks.<sha256 of the weights, 12 digits>.<level>.png``, 255 inside the mask,
+    in the order of SAM's mask tokens, beside the split's own pictures. With `wanted` 0 nothing is written.
 
     Raises:
         StoreError: The folder cannot be written.
