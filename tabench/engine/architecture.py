@@ -41,10 +41,7 @@ def architecture(
 ) -> dict[str, Any]:
     """The content of architecture.json: a cell's models beside the SAM they come from.
 
-    Args:
-        method: How the models are adapted and shared.
-        backbone: SAM variant.
-        models: Name of each unit ("all", or a task) to what `describe_model` returned.
+    `models` has what `describe_model` returned, by the name of the unit ("all", or a task).
     """
     return {
         "architecture_version": ARCHITECTURE_VERSION,

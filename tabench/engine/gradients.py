@@ -161,7 +161,7 @@ def accumulate(
         model: In training mode.
         context: How it is trained.
         batch: The batch, or this process' share.
-        step: Which step it is.
+        step: The step, from 0.
         weights: Factor of each task's loss; None takes the static ones.
         rows: Gets the gradients of what the tasks share, a row a task of the unit.
 

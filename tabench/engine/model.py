@@ -28,10 +28,7 @@ from tabench.spec.cell import Cell
 def build_unit(cell: Cell, unit: Unit, weights: Mapping[str, Tensor] | None) -> MSam:
     """Build a unit's model on the CPU: SAM's weights, then the method's adapters.
 
-    Args:
-        cell: Names backbone and method.
-        unit: Its tasks and the seed of everything that is drawn.
-        weights: SAM's state dict; None leaves a random start, which only counting has a use for.
+    `weights` is SAM's state dict; None leaves a random start, which only counting has a use for.
 
     Raises:
         SpecError: The method cannot be loaded or its hyper-parameters cannot be used.
