@@ -22,6 +22,7 @@ from tabench.report.records import wording
 from tabench.report.tables import text
 from tabench.report.tables.table import Table
 from tabench.store.atomic import write_bytes
+from tabench.text import counted
 
 METHOD = "ta-lora"  # the headline's
 TWICE, HALF = 2.0, 0.5
@@ -156,12 +157,12 @@ def _chip_rates(measurements: Sequence[Measurement]) -> dict[str, list[float]]:
 
 
 def _named(m: Measurement) -> str:
-    images = wording.counted(int(m.job["batch"]), "image")
+    images = counted(int(m.job["batch"]), "image")
     return f"{title_of(str(m.job['method']))}, {m.size['name']}, {images}, {m.run_as}"
 
 
 def _place(place: Json) -> str:
-    return f"{place['device']}, {wording.counted(int(place['threads']), 'thread')}"
+    return f"{place['device']}, {counted(int(place['threads']), 'thread')}"
 
 
 def _commit(git: object) -> str:

@@ -11,7 +11,7 @@ from tabench.bench.jobs import NYUV2, Job
 from tabench.catalog import METHODS
 from tabench.errors import SpecError
 from tabench.methods.base import Value
-from tabench.registry import nearest
+from tabench.text import nearest, suggestion
 
 SUITES = ("cpu", "cpu-full", "gpu", "gpu-full")
 CPU_SIZES = ("b4-256", "b4-512", "b12-256", "b12-512")
@@ -74,8 +74,7 @@ def suite(name: str) -> list[Job]:
         return list({job.name: job for job in reversed(jobs)}.values())[
             ::-1
         ]  # each job where it stands first
-    close = nearest(name, SUITES)
-    hint = f"did you mean '{close}'?" if close else f"known: {', '.join(SUITES)}"
+    hint = suggestion(name, SUITES)
     raise SpecError(f"no suite '{name}'", where="--suite", hint=hint)
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from tabench.cli import (
+from tabench.cli import (  # noqa: F401 - each adds its commands to the application
     converting,
     data,
     doctor,
@@ -18,37 +18,18 @@ from tabench.cli import (
     exporting,
     listing,
     planning,
-    preparing,
     pretraining,
     reporting,
     running,
     store,
     watching,
 )
-from tabench.cli.app import app
+from tabench.cli.app import app as app
 from tabench.cli.output import print_error
 from tabench.errors import StoreError, TabenchError
+from tabench.provenance.files import lend_home
 from tabench.report.records.collector import uncollected
-from tabench.store.cache import lend_home
 from tabench.store.streams import ended_by_closed_pipes, lost_output, steady
-
-__all__ = [
-    "app",
-    "converting",
-    "data",
-    "doctor",
-    "evaluating",
-    "exporting",
-    "listing",
-    "main",
-    "planning",
-    "preparing",
-    "pretraining",
-    "reporting",
-    "running",
-    "store",
-    "watching",
-]
 
 import_module("tabench.bench.command")  # named by a string: nothing may import that room
 

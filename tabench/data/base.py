@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tabench.data import draws
 from tabench.errors import SpecError
-from tabench.registry import nearest
+from tabench.text import suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -131,7 +131,8 @@ class DatasetDef(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
-    synthetic: ClassVar[bool] = False
+    synthetic: ClassVar[bool] = False  # whether it is generated: it then has `make` and `recipe_fingerprint`
+    stands_for: ClassVar[str] = ""  # registry name of the real dataset whose layout a synthetic one has
     class_names: ClassVar[tuple[str, ...]]
     task_channels: ClassVar[Mapping[str, int]]  # task name -> N_t
     splits: ClassVar[tuple[str, ...]]
@@ -142,6 +143,35 @@ class DatasetDef(ABC):
     paper_augmentation: ClassVar[bool] = False  # whether its splits have one
     download: ClassVar[str]  # where to get it and where to put it, for error messages
     requires: ClassVar[tuple[str, ...]] = ()  # distributions whose versions decide what is read
+
+    @property
+    def recipe_file(self) -> str:
+        """Name of the file, in a synthetic dataset's folder, that says what was generated there."""
+        return f"{self.name}.json"
+
+    def make(self, root: Path, *, progress: Progress | None = None, **sizes: int) -> None:
+        """Generate the dataset, or what is missing of it: a stopped call is finished by another.
+
+        Only where `synthetic`.
+
+        Args:
+            root: A new or empty folder, or one of the same sizes.
+            progress: Called with (images done, images in all, image).
+            **sizes: `seed`, `train` and `val` (images), `height` and `width` (pixels).
+
+        Raises:
+            DataError: A size is out of range, or the folder holds images of other sizes, or other data.
+            StoreError: A file cannot be written.
+        """
+        raise NotImplementedError
+
+    def recipe_fingerprint(self, **sizes: int) -> str:
+        """Fingerprint of what `make` makes of these sizes, before or after it is made.
+
+        Raises:
+            DataError: A size is out of range.
+        """
+        raise NotImplementedError
 
     def classes_of(self, task: str) -> tuple[str, ...]:
         """Names of a task's classes, in the order of its labels; empty for tasks without classes."""
@@ -154,8 +184,7 @@ class DatasetDef(ABC):
             SpecError: The dataset has no split of this name.
         """
         if split not in self.splits:
-            close = nearest(split, self.splits)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.splits)}"
+            hint = suggestion(split, self.splits, "it has")
             raise SpecError(f"dataset '{self.name}' has no split '{split}'", hint=hint)
         return "val" if split == "val" else "train"
 

@@ -14,8 +14,8 @@ from tabench.engine.checkpoint import fill
 from tabench.engine.context import TrainContext
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.errors import SpecError
+from tabench.text import few
 
-_SHOWN: Final = 4
 _APART: Final = 1e-5  # of an output's largest value: more than rounding
 
 
@@ -122,11 +122,12 @@ def _cut(model: MSam, context: TrainContext, batch: Batch) -> str:
         f"{context.group.size} processes": context.group.size > 1,
         f"{passes.images} images a pass": 0 < passes.images < batch.effective,
         "one task after the other": passes.apart and model.task_aware and len(context.unit.tasks) > 1,
+        "the losses measured by passes of their own": context.balance is not None
+        and bool({"losses", "losses-after"} & set(context.balance.asks)),
         "computed again in the backward pass": passes.recompute,
     }
     return ", ".join(words for words, true in found.items() if true)
 
 
 def _few(names: Iterable[str]) -> str:
-    shown = [f"'{name}'" for name in names]
-    return ", ".join(shown[:_SHOWN]) + (" ..." if len(shown) > _SHOWN else "")
+    return few((f"'{name}'" for name in names), 4)

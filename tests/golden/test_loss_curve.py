@@ -27,13 +27,13 @@ from tiny_run import make_cell, make_context, write_scenes
 
 from tabench.catalog import METHODS
 from tabench.data.base import Sample, Split
-from tabench.data.scenes import SCENES
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.geometry import Backbone
 from tabench.engine.checkpoint import CheckpointStore
+from tabench.engine.context import units_of
 from tabench.engine.loop import train_unit
 from tabench.engine.model import parametrisation
-from tabench.engine.unit import units_of
+from tabench.worlds.scenes import SCENES
 
 PINNED = ("ta-lora", "lora-hps")
 TINY = Backbone("tiny", 64, 8, 32, 2, 4, (1,), 4, 32, 4, 64, 32)

@@ -15,7 +15,7 @@ from report_fixtures import cell_id, write, write_results
 
 from tabench.artifact.contents import contents
 from tabench.cli import main
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 ROOT = Path(__file__).parents[2]
 METHODS = ("ta-lora", "lora-stl", "lora-hps")

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"errors", "registry"},
+    {"errors", "registry", "text"},
     {"catalog"},
-    {"spec", "store", "stats", "provenance"},
-    {"methods", "encoders", "data", "tasks"},
+    {"provenance"},
+    {"spec"},
+    {"store", "stats"},
+    {"encoders", "data", "tasks"},
+    {"methods", "balancing"},  # which ask encoders for their layers
     {"engine"},
+    {"worlds"},
     {"runs", "report"},
     {"artifact"},
     {"cli", "__main__"},
@@ -24,11 +33,17 @@ LAYERS = [
     {"testing"},
 ]
 INSIDE = {"report": ("records", "tables", "figures", "pages")}  # a part's own layers, lowest first
-STRANGERS = [{"methods", "encoders", "data", "tasks"}, {"runs", "report"}]  # do not know one another
+STRANGERS = [
+    {"encoders", "data", "tasks"},
+    {"methods", "data", "tasks"},
+    {"runs", "report"},
+]  # do not know one another
+APART = ("worlds", "bench")  # the registry and the command line name them by strings
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 TORCH_FREE = (
     "errors",
     "registry",
+    "text",
     "catalog",
     "spec",
     "store",
@@ -36,6 +51,7 @@ TORCH_FREE = (
     "provenance",
     "report",
     "artifact",
+    "tasks",
     "runs.plan",
     "runs.slurm",
 )
@@ -99,12 +115,6 @@ def chain_to(module: str, heavy: tuple[str, ...]) -> list[str]:
     return []
 
 
-def test_nobody_imports_the_benchmark() -> None:
-    """The command line names it by a string, so that it can be edited, or left out, without the rest."""
-    knows = {m for m in MODULES for name in imported(m, at_import=False) if part_of(name) == "bench"}
-    assert {part_of(module) for module in knows} == {"bench"}
-
-
 def test_every_part_has_its_layer() -> None:
     assert {part for module in MODULES if (part := part_of(module))} <= set(LEVEL)
 
@@ -120,6 +130,12 @@ def test_imports_run_downwards(module: str) -> None:
             continue
         assert LEVEL[other] <= LEVEL[part], f"{module} imports {name} from above"
         assert not any({part, other} <= group for group in STRANGERS), f"{module} imports its sibling {name}"
+
+
+@pytest.mark.parametrize("part", APART)
+def test_nobody_imports_a_part_that_strings_alone_name(part: str) -> None:
+    knows = {m for m in MODULES for name in imported(m, at_import=False) if part_of(name) == part}
+    assert {part_of(module) for module in knows} == {part}
 
 
 @pytest.mark.parametrize("part", sorted(INSIDE))
@@ -142,7 +158,11 @@ def test_torch_is_not_reached(module: str) -> None:
     assert chain_to(module, HEAVY) == []
 
 
-@pytest.mark.parametrize("module", sorted(m for m in MODULES if m.startswith("tabench.data")))
+DATA = [m for m in MODULES if m.startswith(("tabench.data", "tabench.worlds"))]
+TRAINING = ("tabench.worlds.pretrain", "tabench.worlds.prompts")
+
+
+@pytest.mark.parametrize("module", sorted(set(DATA) - set(TRAINING)))
 def test_data_imports_torch_inside_functions_at_most(module: str) -> None:
     assert not {name.split(".")[0] for name in imported(module, at_import=True)} & {"torch"}
 
@@ -159,6 +179,18 @@ def test_a_process_that_uses_them_has_no_torch() -> None:
     code = "import sys\n" + "".join(f"import {name}\n" for name in names) + "print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.strip() == "False"
+
+
+def test_what_is_imported_is_declared() -> None:
+    """By pyproject.toml: as a dependency, or by the extra that brings what needs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [project["optional-dependencies"][name] for name in ("slurm", "parquet", "testing")]
+    lines = [*project["dependencies"], *itertools.chain(*extras)]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    owners = packages_distributions()
+    tops = {name.split(".")[0] for module in MODULES for name in imported(module, at_import=False)}
+    foreign = sorted(tops - sys.stdlib_module_names - {"tabench"})
+    assert [name for name in foreign if not {*map(canonicalize_name, owners[name])} & declared] == []
 
 
 def test_a_file_stays_below_four_hundred_lines() -> None:

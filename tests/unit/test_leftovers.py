@@ -14,7 +14,7 @@ from tabench.data.listing import is_leftover
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pascal import PASCAL_CONTEXT
 from tabench.data.prepare import Request, prepare
-from tabench.data.scenes import SCENES
+from tabench.worlds.scenes import SCENES
 
 
 def with_leftovers(files: dict[str, bytes]) -> dict[str, bytes]:
@@ -97,4 +97,4 @@ def test_an_empty_folder_may_hold_them(tmp_path: Path) -> None:
         write_tree(tmp_path / name, {".DS_Store": b"x"})
     source = write_tree(tmp_path / "in", city_files())
     assert prepare("cityscapes", Request((source,), tmp_path / "prepared")).written == 15
-    SCENES.make(tmp_path / "generated", SCENES.recipe(seed=0, train=1, val=1, height=16, width=16))
+    SCENES.make(tmp_path / "generated", seed=0, train=1, val=1, height=16, width=16)

@@ -16,14 +16,14 @@ from nyu_folder import save, write_folder
 from test_pack import assert_same_bits
 from tiny_run import write_scenes
 
+from tabench.data import packs
 from tabench.data.base import DatasetDef, Split
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pack import PackedSplit
-from tabench.data.scenes import SCENES
+from tabench.data.packs import Opener, check_packs, packs_root
 from tabench.errors import DataError, InterruptedRunError
-from tabench.runs import packs
-from tabench.runs.packs import Opener, check_packs, packs_root
 from tabench.store.claim import Claim
+from tabench.worlds.scenes import SCENES
 
 
 class Bench:
@@ -95,7 +95,7 @@ def test_what_takes_too_much_of_the_disk_is_left_out_unless_asked_for(bench, mon
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert not isinstance(bench.open(), PackedSplit)
     assert bench.states == ["left out"]
-    assert "20% of the 0.0 GB free" in bench.told[0]["message"]
+    assert "free; --pack" in bench.told[0]["message"]
     assert isinstance(bench.open(wanted=True), PackedSplit)
     assert isinstance(bench.open(), PackedSplit)  # what is there already takes no more
 
@@ -238,7 +238,7 @@ def test_processes_that_start_together_leave_one_sound_pack(bench, tmp_path):
 import sys
 from pathlib import Path
 from tabench.data.nyuv2 import NYUV2
-from tabench.runs.packs import Opener
+from tabench.data.packs import Opener
 split = Opener(NYUV2, Path(sys.argv[1]), sys.argv[2], None, lambda *_: None, lambda: False).open("train")
 print([split.load(index).id for index in range(len(split))])
 """

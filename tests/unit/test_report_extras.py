@@ -20,6 +20,7 @@ from tabench.report.tables.results import results_table
 from tabench.report.tables.sureness import contrasts
 from tabench.report.tables.table import Column, Table, words
 from tabench.report.tables.verdicts import verdicts
+from tabench.text import bytes_text
 
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "published" / "nyuv2.csv"
 HEAD = "paper,table,dataset,setting,method,metric,value,tolerance,evidence,source\n"
@@ -205,7 +206,7 @@ def test_a_table_is_inert_in_latex_and_markdown() -> None:
         (wording.flops(12), "12 FLOP"),
         (wording.milliseconds(0.0828), "82.8 ms"),
         (wording.milliseconds(3.2145), "3.21 s"),
-        (wording.size(2_214_720), "2.2 MB"),
+        (bytes_text(2_214_720), "2.2 MB"),
         (wording.energy(840), "840 J"),
         (wording.energy(12_300), "12.3 kJ"),
         (wording.energy(4_320_000), "1.2 kWh"),

@@ -138,8 +138,6 @@ def test_of_very_many_analyses_the_lowest_seeds_are_read(
 def test_a_sentence_names_few_seeds_and_counts_many() -> None:
     assert wording.seed_text([0, 1, 2]) == "0, 1 and 2"
     assert wording.seed_text(list(range(30))) == "30 of them, 0 to 29"
-    assert wording.few(["a", "b"]) == "a, b"
-    assert wording.few([str(n) for n in range(30)]) == "0, 1, 2, 3, 4 and 25 others"
 
 
 def rows_of(images: int) -> st.SearchStrategy[list[list[float | None]]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from tabench.report.figures import style
-from tabench.report.records import wording
 from tabench.report.records.reading import Results
-from tabench.stats.mean_rank import mean_places, places
+from tabench.stats.ranking import mean_places, places
+from tabench.text import counted, joined
 
 _STEP = 0.115  # distance of two points of one place, in rows
 _HIGHEST = 5  # points above one another
@@ -79,9 +79,9 @@ def caption(results: Results, found: Places, protocol: str) -> str:
     for metric in found.metrics:
         task = metric.partition(".")[0]
         shares[task] = shares.get(task, 0) + 1
-    parts = wording.listing([f"{n} of {task}" for task, n in shares.items()])
+    parts = joined([f"{n} of {task}" for task, n in shares.items()])
     missing = (
-        f" {wording.counted(found.left_out, 'comparison')} without a value of every method left out."
+        f" {counted(found.left_out, 'comparison')} without a value of every method left out."
         if found.left_out
         else ""
     )
@@ -92,8 +92,8 @@ def caption(results: Results, found: Places, protocol: str) -> str:
     )
     return (
         f"Place of each method (1 is best) in {len(found.comparisons)} comparisons: "
-        f"{wording.counted(len(found.metrics), 'metric')} ({parts}; protocol “{protocol}”) times "
-        f"{wording.counted(len(found.seeds), 'seed')}. {points}, large "
+        f"{counted(len(found.metrics), 'metric')} ({parts}; protocol “{protocol}”) times "
+        f"{counted(len(found.seeds), 'seed')}. {points}, large "
         f"markers their mean; methods whose values print alike share the mean of their places.{missing} "
         "Metrics of one task go together and seeds share data, so the comparisons are not independent: no "
         "critical difference is drawn, and a distance here is not a test."

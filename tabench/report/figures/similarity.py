@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from tabench.report.records import wording
 from tabench.report.records.factors import ROW_NAMES, Array, MethodFactors
 from tabench.report.records.reading import Results
+from tabench.text import counted, joined
 
 _COLOURS = "PuOr_r"  # orange alike, violet opposite; told apart with every common colour vision
 _DARK_TEXT, _LIGHT_TEXT = "#222222", "#ffffff"  # on coloured ground, the same in both looks
@@ -66,7 +67,7 @@ def _many(factors: Sequence[MethodFactors]) -> bool:
 
 def _left_out(factors: Sequence[MethodFactors]) -> str:
     rest = len(factors) - _MOST
-    return f" {wording.counted(rest, 'further row')} of the tables not drawn." if rest > 0 else ""
+    return f" {counted(rest, 'further row')} of the tables not drawn." if rest > 0 else ""
 
 
 def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
@@ -91,8 +92,8 @@ def caption(results: Results, factors: Sequence[MethodFactors]) -> str:
 
 def layers_caption(results: Results, factors: Sequence[MethodFactors]) -> str:
     """The same layer by layer."""
-    order = wording.listing([task.replace("_", " ") for task in factors[0].tasks])
-    runs = wording.listing([f"{results.title(p.method)}: {_runs(p)}" for p in factors])
+    order = joined([task.replace("_", " ") for task in factors[0].tasks])
+    runs = joined([f"{results.title(p.method)}: {_runs(p)}" for p in factors])
     return (
         "Cosine similarity of the tasks in each adapted layer, counted from the image on (mean over runs; "
         f"{runs}). Tasks from left to right and from top to bottom: {order}.{_left_out(factors)}"
@@ -103,11 +104,11 @@ def runs_and_layers(results: Results, factors: Sequence[MethodFactors]) -> str:
     """For captions: "4 layers; TA-LoRA: 3 runs, LoRA-STL: 3 runs"."""
     layers = sorted({len(part.layers) for part in factors})
     runs = ", ".join(f"{results.title(p.method)}: {_runs(p)}" for p in factors)
-    return f"{wording.listing([str(n) for n in layers])} layers; {runs}"
+    return f"{joined([str(n) for n in layers])} layers; {runs}"
 
 
 def _runs(part: MethodFactors) -> str:
-    count = wording.counted(len(part.files), "run")
+    count = counted(len(part.files), "run")
     return f"{count} of {len(part.files) + part.unread}, the lowest seeds" if part.unread else count
 
 

@@ -10,9 +10,9 @@ from tabench import __version__
 from tabench.report.pages import paper
 from tabench.report.pages.summary import FILE, Summary, plan_digest, read_summary
 from tabench.report.pages.templating import environment
-from tabench.report.records import wording
 from tabench.store.atomic import write_bytes
-from tabench.store.layout import ExperimentFolder
+from tabench.store.folders import ExperimentFolder
+from tabench.text import counted
 
 STATES = ("done", "failed", "partial", "running", "pending")
 
@@ -97,6 +97,6 @@ def _listed(path: Path, results_dir: Path, counts: dict[str, Counter[str]]) -> L
 
 def _waiting(results_dir: Path, name: str, counts: Counter[str]) -> Waiting:
     plan = ExperimentFolder(results_dir, name).read_experiment()
-    parts = [f"{counts['done']} of {wording.counted(counts.total(), 'run')} done"]
+    parts = [f"{counts['done']} of {counted(counts.total(), 'run')} done"]
     parts += [f"{counts[state]} {state}" for state in STATES[1:] if counts[state]]
     return Waiting(name, str(plan.get("title") or name), str(plan.get("profile") or ""), ", ".join(parts))

@@ -10,7 +10,7 @@ from pathlib import Path
 from tabench.report.figures.pictures import Album
 from tabench.report.records.extremes import Extremes, Place
 from tabench.report.records.reading import CellResult, Results
-from tabench.store.layout import ExperimentFolder, file_stem
+from tabench.store.folders import ExperimentFolder, file_stem
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from PIL import Image
 from tabench.report.figures.pictures import data_uri, packed
 from tabench.report.records import grid, wording
 from tabench.store.encoding import dumps
+from tabench.text import duration
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -38,7 +39,7 @@ def environment() -> jinja2.Environment:
         "svg_uri": svg_uri,
         "svg_width": svg_width,
         "picture_uri": picture_uri,
-        "duration": wording.duration,
+        "duration": duration,
         "number": wording.number,
         "pretty": pretty,
         "slug": slug,

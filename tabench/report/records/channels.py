@@ -12,7 +12,7 @@ from PIL import Image
 from tabench.errors import StoreError
 from tabench.report.records.grid import Pixels
 from tabench.report.records.reading import CellResult, Results
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 
 Grey = npt.NDArray[np.uint8]
 

@@ -13,9 +13,9 @@ from tabench.report.records.judgement import obstacle
 from tabench.report.records.reading import Results
 from tabench.report.records.scores import DELTA_DIGITS, deltas
 from tabench.spec.claims import Claim
-from tabench.stats.counting import lora_parameters, tucker_parameters
-from tabench.stats.decision import Decision, decide, together
 from tabench.stats.paired import holm
+from tabench.stats.seeds import Decision, decide, together
+from tabench.text import joined
 
 COUNTED_ON = "vit_l"  # the backbone of the released recipe
 
@@ -103,7 +103,7 @@ def growth(claim: Claim) -> Finding:
     ranks = method.params(claim.params)["ranks"]
     d, k = backbone.embed_dim, 3 * backbone.embed_dim
     assert isinstance(ranks, tuple)
-    p, q, v = ranks
+    p, q, v = (int(rank) for rank in ranks)
     counts = {tasks: backbone.depth * tucker_parameters(d, k, tasks, (p, q, v)) for tasks in (2, 3, 4)}
     more = 100 * (counts[4] - counts[3]) / counts[3]
     other = [backbone.depth * lora_parameters(d, k, tasks, p) for tasks in (3, 4)]
@@ -131,7 +131,7 @@ def _line(claim: Claim, results: Results, method: str, against: str) -> Line:
             break
     decision = decide(values, claim.threshold, claim.direction)
     if absent:
-        reason = f"{wording.listing(absent)} not run"
+        reason = f"{joined(absent)} not run"
         decision = replace(decide([], claim.threshold, claim.direction), reason=reason)
     return Line(label, decision, decision.p_value)
 
@@ -151,7 +151,7 @@ def _outcome(claim: Claim, lines: Sequence[Line]) -> tuple[str, str]:
         word = together(decisions)
     if word == "not supported":
         failed = [line.label for line in lines if line.decision.word == word]
-        return word, f"fails for {wording.listing(failed)}"
+        return word, f"fails for {joined(failed)}"
     if word == "undecided" and not undecided:
         return word, "not every difference survives Holm's correction"
     return word, "; ".join(undecided)
@@ -193,3 +193,14 @@ def _signed(value: float) -> str:
 
 def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {wording.number(value, 3)}"
+
+
+def tucker_parameters(d: int, k: int, tasks: int, ranks: tuple[int, int, int]) -> int:
+    """A Tucker-factored update of one layer: d*p + k*q + T*v + p*q*v."""
+    p, q, v = ranks
+    return d * p + k * q + tasks * v + p * q * v
+
+
+def lora_parameters(d: int, k: int, tasks: int, rank: int) -> int:
+    """One LoRA a task on one layer: T*r*(d + k)."""
+    return tasks * rank * (d + k)

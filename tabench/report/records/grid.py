@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tabench.report.records.reading import CellResult, Results
-from tabench.store.layout import ExperimentFolder, file_stem
+from tabench.store.folders import ExperimentFolder, file_stem
 
 Pixels = npt.NDArray[np.uint8]
 ErrorMap = npt.NDArray[np.float64]

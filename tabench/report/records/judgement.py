@@ -9,7 +9,8 @@ from tabench.report.records import wording
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
 from tabench.report.records.scores import metric_points
-from tabench.stats.verdict import Verdict, verdict
+from tabench.stats.seeds import Verdict, verdict
+from tabench.text import counted
 
 NO_VERDICT = "no verdict"
 
@@ -110,4 +111,4 @@ def _reason(found: Verdict, undefined: str, digits: int) -> str:
     if found.low is None or found.high is None:
         return "one run: no interval, only the tolerance decides"
     ends = [wording.number(end, digits) for end in (found.low, found.high)]
-    return f"95 % t-interval of {wording.counted(found.n, 'run')}: {ends[0]} to {ends[1]}"
+    return f"95 % t-interval of {counted(found.n, 'run')}: {ends[0]} to {ends[1]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tabench.registry import nearest
+from tabench.text import suggestion
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,7 @@ def printed_metric(name: str) -> Printed | None:
 def near_metric(name: str) -> str:
     """What to write instead of an unknown metric name."""
     names = [spelling for metric in METRICS for spelling in metric.names]
-    close = nearest(name, names)
-    return f"did you mean '{close}'?" if close else f"known metrics: {', '.join(names)}"
+    return suggestion(name, names, "known metrics")
 
 
 def wrong_unit(value: float, metric: Printed, dataset: str) -> str:

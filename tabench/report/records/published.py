@@ -15,12 +15,12 @@ import pandas as pd
 
 from tabench.catalog import DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
-from tabench.registry import nearest
 from tabench.report.records.printed import near_metric, plain, printed_metric, wrong_unit
 from tabench.report.records.reading import Results
 from tabench.spec.experiment import read_values
-from tabench.stats.verdict import default_tolerance
-from tabench.store.layout import ExperimentFolder
+from tabench.stats.seeds import default_tolerance
+from tabench.store.folders import ExperimentFolder
+from tabench.text import nearest, suggestion
 
 COLUMNS = ("paper", "table", "dataset", "setting", "method", "metric", "value", "evidence", "source")
 OPTIONAL = ("tolerance", "other")
@@ -212,8 +212,7 @@ def _check_names(row: Mapping[str, str], results: Results, methods: Sequence[str
     task, _, key = row["metric"].rpartition(".")
     measured = {m["key"] for m in results.first["metrics"] if m["task"] == task}
     if measured and key not in measured and printed_metric(row["metric"]) is None:
-        close = nearest(key, measured)
-        hint = f"did you mean '{task}.{close}'?" if close else f"it has: {', '.join(sorted(measured))}"
+        hint = suggestion(row["metric"], [f"{task}.{one}" for one in sorted(measured)], "it has")
         raise SpecError(f"task '{task}' has no metric '{key}'", where=row["where"], hint=hint)
     name = plain(row["method"].rpartition("+")[2])
     if row["row"] or row["other"] or name in methods:
@@ -269,8 +268,7 @@ def _check(row: Mapping[str, str], where: str, known: Sequence[str]) -> None:
             raise SpecError(f"'{key}' is empty", where=where, hint="a value without it cannot be traced")
     datasets = sorted({*BENCHMARKS, *DATASETS.names(), *known})
     if row["dataset"] not in datasets:
-        close = nearest(row["dataset"], datasets)
-        hint = f"did you mean '{close}'?" if close else f"known datasets: {', '.join(datasets)}"
+        hint = suggestion(row["dataset"], datasets, "known datasets")
         raise SpecError(f"unknown dataset '{row['dataset']}'", where=where, hint=hint)
     metric = printed_metric(row["metric"])
     if metric is None and row["metric"].partition(".")[0] not in TASKS.names():  # "task.key" of any task

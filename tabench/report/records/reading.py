@@ -22,10 +22,10 @@ from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
 from tabench.report.records import variants
 from tabench.spec.cell import Cell
-from tabench.store.beside import Run, read_beside
 from tabench.store.encoding import read_lines
-from tabench.store.layout import CellFolder, ExperimentFolder, is_name
+from tabench.store.folders import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import load_record
+from tabench.store.sidecars import RunSidecar, read_sidecar
 
 Json = dict[str, Any]
 RUN_PAGES = 1000  # a page is 25 kB and takes 3 ms: 20,000 of them are half a gigabyte and minutes
@@ -273,7 +273,7 @@ def _recorded(folder: Path) -> list[str]:
 def _cell(place: CellFolder, label: str, shared: dict[str, Any]) -> CellResult:
     state = place.state()
     record = load_record(place.record).model_dump(mode="json", exclude=APART) if state == "done" else {}
-    run = read_beside(place.run, Run) if place.run.is_file() else {}
+    run = read_sidecar(place.run, RunSidecar) if place.run.is_file() else {}
     _once(run, ALIKE, shared)
     if record:
         _once(record, ALIKE, shared)

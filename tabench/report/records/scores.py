@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tabench.report.records.reading import CellResult, Results
-from tabench.report.records.wording import few
+from tabench.report.records.wording import FEW
 from tabench.stats.delta_b import delta_b
+from tabench.text import few
 
 DELTA_DIGITS = 2
 
@@ -38,7 +39,7 @@ def metric_points(results: Results, method: str, column: str, protocol: str) -> 
             undefined.append(cell.label)
         else:
             points.append(_point(cell, value))
-    reason = f"undefined in protocol “{protocol}” for {few(undefined)}" if undefined else ""
+    reason = f"undefined in protocol “{protocol}” for {few(undefined, FEW)}" if undefined else ""
     return points, reason
 
 
@@ -74,7 +75,7 @@ def deltas(
             points.append(_point(cell, change))
     reasons = []
     if missing:
-        reasons.append(f"{results.title(baseline)} has no finished run with seed {few(missing)}")
+        reasons.append(f"{results.title(baseline)} has no finished run with seed {few(missing, FEW)}")
     if undefined:
         reasons.append(f"{', '.join(sorted(undefined))} undefined in protocol “{protocol}”")
     return points, "; ".join(reasons)

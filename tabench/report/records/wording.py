@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tabench.report.records.reading import Results
+from tabench.text import counted, few, joined
 
-FEW, SHORT = 20, 5  # names that stand in one sentence, and how many stand for more
+FEW = 20  # names that stand in one sentence
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 PROTOCOLS = {
@@ -84,14 +85,6 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
-def size(count: float) -> str:
-    """Bytes: "2.2 MB"."""
-    for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count:.0f} B"
-
-
 def energy(joules: float) -> str:
     """Energy: "840 J", "12.3 kJ", "1.2 kWh"."""
     if joules >= 3.6e6:
@@ -104,39 +97,11 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else number(value, 3)
 
 
-def listing(words: Sequence[str]) -> str:
-    """Join words: "a", "a and b", "a, b and c"."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def few(words: Sequence[str]) -> str:
-    """Words with commas between them; of more than `FEW` only the first, and how many others there are."""
-    if len(words) <= FEW:
-        return ", ".join(words)
-    return f"{', '.join(words[:SHORT])} and {len(words) - SHORT} others"
-
-
 def seed_text(seeds: Sequence[int]) -> str:
     """Seeds in ascending order: "0, 1 and 2"; of more than `FEW` their number and range."""
     if len(seeds) <= FEW:
-        return listing([str(seed) for seed in seeds])
+        return joined([str(seed) for seed in seeds])
     return f"{len(seeds)} of them, {seeds[0]} to {seeds[-1]}"
-
-
-def counted(amount: int, noun: str) -> str:
-    """Write an amount: "1 seed", "3 seeds"."""
-    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
-
-
-def duration(seconds: float) -> str:
-    """Write a time: "48 s", "12 min 5 s", "3 h 20 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def warning(results: Results) -> str:
@@ -187,6 +152,15 @@ def metric_notes(results: Results, protocol: str) -> list[str]:
     return [_of_runs(note, list(runs), total) for note, runs in heard.items()]
 
 
+def balancing_notes(results: Results) -> list[str]:
+    """How tasks were balanced where it was not by the weighted sum, with the runs it holds for."""
+    heard: dict[str, list[str]] = {}
+    for cell in results.done:
+        if part := cell.record["cell"].get("balancing"):
+            heard.setdefault(f"Tasks balanced by “{part['name']}”", []).append(cell.label)
+    return [f"{_of_runs(line, runs, len(results.done))}." for line, runs in heard.items()]
+
+
 def data_warnings(results: Results) -> list[str]:
     """What runs found suspicious in their data, with the runs where these are not all."""
     heard: dict[str, list[str]] = {}
@@ -200,7 +174,7 @@ def _of_runs(note: str, runs: Sequence[str], total: int) -> str:
     """A note, and the runs that it holds for where these are not all."""
     if len(runs) == total:
         return note
-    return f"{note} ({listing([*runs][:3])}{' and others' if len(runs) > 3 else ''})"
+    return f"{note} ({joined([*runs]) if len(runs) <= 3 else few(runs, 3)})"
 
 
 def footnotes(results: Results, protocol: str) -> list[str]:
@@ -217,13 +191,13 @@ def footnotes(results: Results, protocol: str) -> list[str]:
         "underlined; parameters are not ranked.",
         f"Data: {record['data']['title']}, trained on {counts['train']} and evaluated on "
         f"{counted(counts['eval'], 'image')} of {size[0]}×{size[1]} pixels.",
-        f"Protocol “{protocol}” ({listing(sorted(versions))}): {definition}",
+        f"Protocol “{protocol}” ({joined(sorted(versions))}): {definition}",
         f"Selection rule “{rule}”: {SELECTIONS.get(rule, 'see the experiment file')}.",
         DELTA,
     ]
     if len(results.done) < len(results.cells):
         lines.append(f"Not complete: {states(results)}. A method with fewer seeds than planned is marked †.")
-    return lines + metric_notes(results, protocol)
+    return lines + balancing_notes(results) + metric_notes(results, protocol)
 
 
 def caption(results: Results, protocol: str) -> str:

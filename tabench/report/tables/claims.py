@@ -13,6 +13,7 @@ from tabench.report.records.evidence import Finding, evidence, growth
 from tabench.report.records.reading import Results, read_results
 from tabench.report.tables.table import Column, Table, words
 from tabench.spec.claims import Claim, load_claims
+from tabench.text import joined
 
 FILE = Path("published") / "claims.toml"
 SHIPPED = Path(__file__).parents[3] / "experiments"
@@ -120,18 +121,18 @@ def assess(claim: Claim, runs: Mapping[str, Results]) -> Assessed:
     real = [finding for finding in findings if not finding.demo]
     failed = [finding.experiment for finding in real if finding.word == "not supported"]
     if failed:
-        return Assessed(claim, "not supported", f"on {wording.listing(failed)}", findings)
+        return Assessed(claim, "not supported", f"on {joined(failed)}", findings)
     if real and not missing and all(f.word == "supported" for f in findings) and len(real) == len(findings):
         return Assessed(claim, "supported", "", findings)
     reasons = []
     if supported := [finding.experiment for finding in real if finding.word == "supported"]:
-        reasons.append(f"supported on {wording.listing(supported)}")
+        reasons.append(f"supported on {joined(supported)}")
     reasons += [f"{f.experiment}: {f.reason}" for f in real if f.word == "undecided" and f.reason]
     if demo := [finding for finding in findings if finding.demo]:
-        names = wording.listing([finding.experiment for finding in demo])
+        names = joined([finding.experiment for finding in demo])
         reasons.append(f"{demo[0].demo} ({names}) says nothing about the claim itself")
     if missing:
-        reasons.append(f"not run: {wording.listing(missing)}")
+        reasons.append(f"not run: {joined(missing)}")
     return Assessed(claim, "undecided", "; ".join(reasons), findings)
 
 

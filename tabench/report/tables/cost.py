@@ -10,6 +10,7 @@ from typing import Any
 from tabench.report.records import wording
 from tabench.report.records.reading import Results
 from tabench.report.tables.table import Column, Entry, Table, number, words
+from tabench.text import bytes_text, duration
 
 NOT_RECORDED = "not recorded"
 NO_ENERGY = "not reported by this machine"
@@ -54,7 +55,7 @@ PARAMETERS = (
     Cost("All", ("total",)),
     Cost("Idle", ("idle",)),
     Cost("Stored", ("cost", "stored"), "{:,.0f}"),
-    Cost("Stored size", ("cost", "weights_bytes"), wording.size),
+    Cost("Stored size", ("cost", "weights_bytes"), bytes_text),
 )
 RUNS = (
     Cost("Training step", ("cost", "train_flops"), wording.flops),
@@ -65,9 +66,9 @@ RUNS = (
     ),
     Cost("Training images/s", ("cost", "train_images_per_s"), "{:.3g}"),
     Cost("Evaluation images/s", ("cost", "eval_images_per_s"), "{:.3g}"),
-    Cost("Wall time", ("wall_s",), wording.duration),
-    Cost("Training", ("train_s",), wording.duration),
-    Cost("Evaluation", ("eval_s",), wording.duration),
+    Cost("Wall time", ("wall_s",), duration),
+    Cost("Training", ("train_s",), duration),
+    Cost("Evaluation", ("eval_s",), duration),
     Cost("Peak memory", ("peak_rss_mb",), "{:,.0f} MB", (("peak_gpu_mb",), "{:,.0f} MB GPU".format)),
     Cost("Energy", ("cost", "energy_j"), wording.energy),
 )
@@ -77,7 +78,7 @@ def cost_tables(results: Results) -> list[Table]:
     """Parameters of every method with a finished run; and its work, time, memory and energy."""
     methods = [method for method in results.methods if results.of(method)]
     measured = any(cell.run.get("cost") for cell in results.done)
-    total = f"All runs together took {wording.duration(total_wall(results))}."
+    total = f"All runs together took {duration(total_wall(results))}."
     parameters = (
         "Parameters of each method: trained ones, all of them by part (frozen and idle included), and what a "
         "checkpoint keeps."

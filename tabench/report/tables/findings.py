@@ -8,7 +8,8 @@ from tabench.report.records import wording
 from tabench.report.records.reading import Results
 from tabench.report.records.scores import deltas
 from tabench.report.tables.table import Column, Table
-from tabench.stats.interval import t_interval
+from tabench.stats.seeds import t_interval
+from tabench.text import counted, joined
 
 FLOOR = "frozen"
 
@@ -50,7 +51,7 @@ def _winner(results: Results, table: Table, method: str, column: Column) -> str:
     entry, baseline = table.entry(method, column.id), column.id.removeprefix("delta.")
     size = table.entry(method, "parameters").shown
     data = results.first["data"]["title"]
-    seeds = wording.counted(len(entry.points), "seed")
+    seeds = counted(len(entry.points), "seed")
     if method == baseline:
         return (
             f"On {data}, no method improves on {results.title(baseline)} by Δ_b ({seeds}, {size} M trained)."
@@ -73,7 +74,7 @@ def _firsts(results: Results, table: Table) -> str:
             parts.append(f"{task.lower()} {column.title} {value} ({results.title(best)})")
     data = results.first["data"]["title"]
     found = "; ".join(parts) or "no value is defined yet"
-    return f"On {data}, the best of {wording.counted(len(table.keys), 'row')} by task: {found}."
+    return f"On {data}, the best of {counted(len(table.keys), 'row')} by task: {found}."
 
 
 def _floor(results: Results, table: Table) -> str:
@@ -86,9 +87,9 @@ def _floor(results: Results, table: Table) -> str:
     span = f"Δ_b against it from {min(means.values()):+.1f} % to {max(means.values()):+.1f} %"
     if lost:
         won = f"{len(means) - len(lost)} of {len(means)} adapted methods"
-        return f"{won} beat the {floor}, {wording.listing(lost)} did not ({span})."
+        return f"{won} beat the {floor}, {joined(lost)} did not ({span})."
     unclear = [results.title(method) for method, values in margins.items() if not clear_of_zero(values)]
-    doubt = f"; over the seeds not clear of zero: {wording.listing(unclear)}" if unclear else ""
+    doubt = f"; over the seeds not clear of zero: {joined(unclear)}" if unclear else ""
     return f"Every adapted method beats the {floor} ({span}{doubt})."
 
 

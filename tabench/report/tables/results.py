@@ -12,8 +12,8 @@ from tabench.report.records.reading import Results
 from tabench.report.records.scores import DELTA_DIGITS, Point, deltas, metric_points, parameter_points
 from tabench.report.tables.table import Column, Entry, Table
 from tabench.stats.delta_b import VARIANTS
-from tabench.stats.interval import t_interval
 from tabench.stats.ranking import rank
+from tabench.stats.seeds import t_interval
 
 METHOD, SEEDS = Column("Method", words=True), Column("Seeds")
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from tabench.report.tables.table import Entry, Table
-from tabench.store.printing import no_formula
+from tabench.text import no_formula
 
 TIDY = (
     *("method", "column", "unit", "better", "shown", "shown_sd", "rank", "n"),

@@ -11,7 +11,7 @@ from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
 from tabench.report.tables.results import metrics
 from tabench.report.tables.table import Column, Entry, Table, number, words
-from tabench.stats.verdict import DEFAULT_RULE
+from tabench.stats.seeds import DEFAULT_RULE
 
 COLUMNS = (
     *(Column(title, words=True) for title in ("Method", "Metric")),
