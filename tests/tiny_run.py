@@ -12,7 +12,7 @@ from tabench.data.base import DatasetDef, Split
 from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.encoders.sam.family import VIT_NANO
 from tabench.engine.context import TrainContext, Unit, units_of
 from tabench.engine.model import build_unit
 from tabench.spec.cell import (

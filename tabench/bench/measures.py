@@ -9,7 +9,7 @@ from tabench.bench.inference import memory_of_form, time_inference
 from tabench.bench.jobs import Job, Place
 from tabench.bench.paths import memory_of_path, time_paths
 from tabench.bench.profiling import profile_paths
-from tabench.encoders.msam import Path as Way
+from tabench.encoders.plain import Way
 
 
 def measure(job: Job, place: Place, part: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tabench.bench.memory import kept_peak
 from tabench.bench.rate import chip_rate
 from tabench.bench.subject import Subject
 from tabench.bench.timing import Work, measured, ratio, within_memory
-from tabench.encoders.msam import Path as Way
+from tabench.encoders.plain import Way
 from tabench.store.encoding import significant
 
 WAYS: tuple[Way, ...] = ("plain", "fast")

@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from tabench.bench.jobs import Job, Place
 from tabench.bench.subject import Subject
-from tabench.encoders.msam import Path as Way
+from tabench.encoders.plain import Way
 from tabench.store.encoding import significant
 
 _KINDS = {  # the first kind that an operator's name holds a word of

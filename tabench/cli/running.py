@@ -198,13 +198,12 @@ def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
     from tabench.engine.process_group import choose_device
 
     choose_device(device)
-    from tabench.encoders.sam.checkpoint import load_checkpoint  # which takes seconds to import
     from tabench.runs.shapes import check_shapes
 
     if plan.resolution.generate is None:
         check_shapes(jobs)
     backbone, path = BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint
-    load_checkpoint(backbone, path, lambda note: say(f"note: {path}: {note}", err=True))
+    backbone.load(path, lambda note: say(f"note: {path}: {note}", err=True))
 
 
 def generate_data(plan: Plan) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.methods.adapted import Adapted, adapted_layers, said
 from tabench.methods.base import Method
 from tabench.methods.parameters import count, groups_of
@@ -46,17 +46,7 @@ def architecture(
     return {
         "architecture_version": ARCHITECTURE_VERSION,
         "method": {"name": method.name, "title": method.title, "sharing": method.sharing},
-        "backbone": {
-            "name": backbone.name,
-            "image_size": backbone.image_size,
-            "patch_size": backbone.patch_size,
-            "grid": backbone.grid,
-            "depth": backbone.depth,
-            "embed_dim": backbone.embed_dim,
-            "global_blocks": len(backbone.global_attn_indexes),
-            "window_size": backbone.window_size,
-            "out_chans": backbone.out_chans,
-        },
+        "backbone": backbone.facts(),
         "sam": _sam(backbone),
         "models": {name: dict(facts) for name, facts in models.items()},
     }

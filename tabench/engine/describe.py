@@ -9,7 +9,7 @@ import torch
 
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.engine.architecture import architecture, describe_model
 from tabench.engine.balance import owners
 from tabench.engine.model import adapt

@@ -292,7 +292,7 @@ def losses_apart(
 
 
 def _reads_one_embedding(model: MSam) -> bool:
-    return not (model.path == "plain" or model.task_aware)
+    return not (model.instead is not None or model.task_aware)
 
 
 def _loss(name: str, output: Tensor, context: TrainContext, targets: Mapping[str, Tensor]) -> Tensor:

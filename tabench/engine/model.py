@@ -202,5 +202,5 @@ def _part(model: MSam, index: int, tasks: Sequence[str]) -> MSam:
     part.no_mask = nn.ParameterDict({task: model.no_mask[task] for task in tasks})
     part.decoders = nn.ModuleDict({task: model.decoders[task] for task in tasks})
     part.pixel_mean, part.pixel_std = model.pixel_mean, model.pixel_std
-    part.path = model.path
+    part.instead = model.instead
     return part

@@ -18,7 +18,7 @@ from torch import Tensor
 from tabench.data.base import Sample, Split
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import Result
 from tabench.store.atomic import write_bytes

@@ -88,7 +88,7 @@ def check_kept(model: MSam, context: TrainContext, kept: Mapping[str, Tensor]) -
     if context.rebuild is None:
         return
     again = context.rebuild().to(context.device)
-    again.path, again.compiled = model.path, model.compiled
+    again.instead, again.compiled = model.instead, model.compiled
     fill(trained_parameters(again), kept, context.unit.name, untrained(again))
     image = next(iter(evaluation_batches(context.evaluated, 1))).image.to(context.device)
     outputs = []

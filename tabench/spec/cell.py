@@ -107,8 +107,9 @@ class BackbonePart(Frozen):
 
     name: str  # registry name
     checkpoint: str  # sha256 of the weights file
-    # "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean and std
-    pixel_norm: Literal["none", "sam"] = "none"
+    # "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean and std; "encoder" those of
+    # an encoder other than SAM's
+    pixel_norm: Literal["none", "sam", "encoder"] = "none"
     code: str = ""  # whose code it is, as for a method
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
@@ -68,7 +68,7 @@ def expand(
     backbone = BackbonePart(
         name=settings.backbone.name,
         checkpoint=resolved.checkpoint_sha256,
-        pixel_norm=settings.backbone.pixel_norm,
+        pixel_norm=_pixel_norm(settings, where),
         code=code_of(BACKBONES, settings.backbone.name).text,
     )
     weights = {task: settings.train.task_weights.get(task, 1.0) for task in dataset.tasks}
@@ -130,6 +130,18 @@ def expand(
 def _holdout_hint(dataset: str) -> str:
     parts = [name for name in DATASETS.get(dataset).splits if name not in ("train", "val")]
     return f'train on "{parts[0]}" and select on "{parts[1]}"' if len(parts) > 1 else "leave it out"
+
+
+def _pixel_norm(settings: Profile, where: str) -> Literal["none", "sam", "encoder"]:
+    known = BACKBONES.get(settings.backbone.name).pixel_norms
+    wanted = settings.backbone.pixel_norm or known[0]
+    if wanted not in known:
+        raise SpecError(
+            f"backbone '{settings.backbone.name}' has no pixel_norm '{wanted}'",
+            where=f"{where}.backbone.pixel_norm",
+            hint=f"it has: {', '.join(known)}",
+        )
+    return wanted
 
 
 def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:

@@ -42,7 +42,7 @@ class BackboneSpec(Frozen):
     """Which SAM; `checkpoint` is the path of its weights where they lie elsewhere than usual."""
 
     name: str
-    pixel_norm: Literal["none", "sam"] = "none"
+    pixel_norm: Literal["none", "sam", "encoder"] | None = None  # None: the backbone's own first one
     checkpoint: str | None = None
 
 

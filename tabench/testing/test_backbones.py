@@ -9,9 +9,10 @@ import torch
 
 from tabench.catalog import BACKBONES
 from tabench.encoders.msam import MSam
+from tabench.encoders.plain import plainly
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import expected_shapes, find_checkpoint, load_checkpoint
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.errors import CheckpointError
 
 SMALL = 20_000_000  # parameters of a backbone that a test may run
@@ -90,7 +91,7 @@ def test_the_fast_path_is_sams_own_forward(backbone: str) -> None:
     image = torch.rand(1, 3, 24, 32, dtype=torch.float64)
     outputs = {}
     for path in ("plain", "fast"):
-        model.path = path
+        plainly(model, path == "plain")
         with torch.no_grad():
             outputs[path] = model(image, (24, 32))["only"]
     torch.testing.assert_close(outputs["fast"], outputs["plain"], rtol=1e-9, atol=1e-11)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tabench.catalog import METHODS
+from tabench.encoders.plain import plainly
 from tabench.encoders.sam.build import build_image_encoder
 from tabench.engine.checkpoint import fill
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
@@ -164,7 +165,7 @@ def test_the_fast_path_is_sams_own_forward(method: str) -> None:
     model = trained(method)
     found = {}
     for path in ("plain", "fast"):
-        model.path = path
+        plainly(model, path == "plain")
         model.zero_grad()
         loss_of(model).backward()
         gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}

@@ -22,7 +22,7 @@ from fuzz.target import Target
 from fuzz.trap import Trap
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import load_checkpoint
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.state import State
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.engine.architecture import describe_model
 from tabench.engine.describe import describe
 from tabench.engine.model import MergedMSam, adapt

@@ -15,7 +15,7 @@ from tabench.bench.sizes import find_size
 from tabench.bench.subject import passes_of
 from tabench.bench.suites import SUITES, chosen, suite
 from tabench.catalog import METHODS
-from tabench.encoders.sam.geometry import VIT_B
+from tabench.encoders.sam.family import VIT_B
 from tabench.engine.batch_split import BatchSplit
 from tabench.errors import SpecError, TabenchError
 

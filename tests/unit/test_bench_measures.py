@@ -15,7 +15,7 @@ from tabench.bench.measures import measure
 from tabench.bench.profiling import kind_of
 from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
-from tabench.encoders.msam import Path as Way
+from tabench.encoders.plain import Way
 from tabench.methods.injection import AdaptedLinear
 
 PLACE = Place("cpu", 1)
