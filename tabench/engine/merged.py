@@ -15,8 +15,9 @@ class MergedMSam(nn.Module):
     """The outputs of an adapted model in evaluation mode, without its adapters.
 
     A task-aware model becomes a plain encoder a task, W0 + s * dW[:, :, t]^T in its attention; where all
-    tasks share one encoder it stays one. One task then costs what SAM's encoder costs. Decoders, embeddings
-    and every weight that no update changes are the model's own tensors.
+    tasks share one encoder it stays one. One task then costs what SAM's encoder costs. What cannot be folded
+    into weights stays, where it is known what it does for a task (`tabench.methods.merging`). Decoders,
+    embeddings and every weight that no update changes are the model's own tensors.
 
     Args:
         model: The adapted model; it is not changed. Its later changes are not followed.
@@ -59,7 +60,7 @@ def _part(model: MSam, index: int, tasks: Sequence[str]) -> MSam:
     """An mSAM of some of the tasks with the merged encoder of task `index`."""
     with torch.device("meta"):
         part = MSam(model.backbone, {task: model.channels[task] for task in tasks})
-    part.image_encoder = merged_encoder(model, index, share=True)
+    part.image_encoder = merged_encoder(model, index, share=True, keep=True)
     part.pe_layer = model.pe_layer
     part.no_mask = nn.ParameterDict({task: model.no_mask[task] for task in tasks})
     part.decoders = nn.ModuleDict({task: model.decoders[task] for task in tasks})
