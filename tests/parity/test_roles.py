@@ -23,8 +23,7 @@ from tabench.encoders.base import LayerSpec, linears
 from tabench.encoders.msam import MSam
 from tabench.engine.architecture import describe_model
 from tabench.engine.checkpoint import CheckpointStore, fill
-from tabench.engine.merged import MergedMSam
-from tabench.engine.model import adapt
+from tabench.engine.model import MergedMSam, adapt
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import SpecError

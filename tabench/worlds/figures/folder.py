@@ -12,7 +12,7 @@ from PIL import Image
 
 from tabench.data.matfile import read_mat
 from tabench.data.pascal.classes import voc_palette
-from tabench.data.pascal.layout import LABEL_FOLDERS, PLACES, file_of, index_file, list_file
+from tabench.data.pascal.files import LABEL_FOLDERS, PLACES, file_of, index_file, list_file
 from tabench.store.atomic import write_bytes
 from tabench.worlds.figures.make import make_figure
 from tabench.worlds.figures.matfile import annotation, label_map

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.array_folders import IGNORE
 from tabench.data.cityscapes import CLASSES_7
-from tabench.data.layout import IGNORE
 from tabench.worlds.scenes.camera import intrinsics
 from tabench.worlds.scenes.dice import Dice, Floats
 from tabench.worlds.scenes.noise import value_noise
