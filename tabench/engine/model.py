@@ -153,8 +153,8 @@ class MergedMSam(nn.Module):
 
     A task-aware model becomes a plain encoder a task, W0 + s * dW[:, :, t]^T in its attention; where all
     tasks share one encoder it stays one. One task then costs what SAM's encoder costs. What cannot be folded
-    into weights stays, where it is known what it does for a task (`tabench.methods.merging`). Decoders,
-    embeddings and every weight that no update changes are the model's own tensors.
+    into weights stays, where it is known what it does for a task (`merged_encoder`). Decoders, embeddings and
+    every weight that no update changes are the model's own tensors.
 
     Args:
         model: The adapted model; it is not changed. Its later changes are not followed.
