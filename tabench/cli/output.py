@@ -20,15 +20,10 @@ if TYPE_CHECKING:
 
 MANY = 200  # rows from which on a table is printed without rich
 COLOURS = {
-    "ok": "green",
-    "note": "yellow",
-    "busy": "yellow",
-    "done": "green",
-    "partial": "yellow",
+    **dict.fromkeys(("ok", "done"), "green"),
+    **dict.fromkeys(("note", "busy", "partial", "interrupted"), "yellow"),
+    **dict.fromkeys(("queued", "submitted"), "blue"),
     "running": "cyan",
-    "queued": "blue",
-    "submitted": "blue",
-    "interrupted": "yellow",
     "failed": "red",
 }
 
