@@ -46,6 +46,11 @@ def tell(word: str, text: str, *, err: bool = False) -> None:
     say(text, err=err)
 
 
+def note(text: str) -> None:
+    """Print a remark on standard error."""
+    tell("note", text, err=True)
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON for a script."""
     from tabench.store.encoding import dumps
