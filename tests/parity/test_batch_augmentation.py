@@ -80,10 +80,3 @@ def test_people_who_leave_the_image_leave_no_parts():
     assert 0 < sum(empty) < 20
     for epoch, p in enumerate(found):
         assert torch.equal(p[0], torch.from_numpy(FlipTurn().one(sample, 0, epoch, 0).targets["parts"]))
-
-
-def test_full_size_images():
-    samples = samples_of(1, 2, 288, 384)
-    drawn = [Transform(1.2, 40, 60, flip=True), Transform(1.5, 96, 0)]
-    found = zoom_flip_batch(*stacked(samples), drawn)
-    assert_equal(found, [zoom_flip(s, t) for s, t in zip(samples, drawn, strict=True)])

@@ -1,8 +1,5 @@
 """CityScapes' folders: which labels are read, what is refused, splits, verification."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from nyu_folder import save
@@ -151,8 +148,3 @@ def test_2975_images_split_into_2380_and_595(tmp_path, monkeypatch):
     assert sorted(int(name.split("/")[1]) for name in kept) == sorted(training_part(2975).tolist())
     with pytest.raises(SpecError, match="did you mean 'train-select'"):
         CITYSCAPES.split(tmp_path, "train-selec")
-
-
-def test_import_needs_no_torch():
-    code = "import sys, tabench.data.cityscapes, tabench.worlds.streets; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -33,17 +33,6 @@ def assert_same(a, b, tolerance=0.0):
         torch.testing.assert_close(a.targets[kind], b.targets[kind], rtol=0, atol=allowed)
 
 
-def test_shapes_and_types(split):
-    batch = next(batches(split, seed=0, epoch=0, batch_size=3, augment="clean"))
-    assert batch.image.shape == (3, 3, 12, 16)
-    assert batch.image.dtype == torch.float32
-    assert batch.targets["label"].shape == (3, 12, 16)
-    assert batch.targets["label"].dtype == torch.int64
-    assert batch.targets["depth"].shape == (3, 1, 12, 16)
-    assert batch.targets["normal"].shape == (3, 3, 12, 16)
-    assert [split.ids[i] for i in batch.indices] == list(batch.ids)
-
-
 AUGMENT = st.sampled_from(["none", "clean", "paper"])
 
 
@@ -164,17 +153,6 @@ def test_evaluation_reads_every_image_once_in_order_as_it_is(split):
     assert [name for batch in seen for name in batch.ids] == split.ids
     stored = np.moveaxis(image_arrays(5)["image"], 2, 0)
     np.testing.assert_array_equal(seen[1].image[1], stored)
-
-
-def test_without_augmentation_images_are_as_stored(split):
-    batch = next(batches(split, seed=3, epoch=2, batch_size=7, augment="none"))
-    for at, index in enumerate(batch.indices):
-        np.testing.assert_array_equal(batch.image[at], np.moveaxis(image_arrays(index)["image"], 2, 0))
-
-
-def test_batch_size_must_be_positive(split):
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
-        batches(split, seed=0, epoch=0, batch_size=0, augment="none")
 
 
 def test_a_broken_file_is_reported_through_the_background_thread(tmp_path):

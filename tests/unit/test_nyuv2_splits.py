@@ -2,18 +2,8 @@ import numpy as np
 import pytest
 from nyu_folder import save, write_folder
 
-from tabench.catalog import DATASETS
 from tabench.data.draws import training_part
-from tabench.data.nyuv2 import CLASSES_13, NYUV2
-from tabench.errors import SpecError
-
-
-def test_dataset_facts():
-    assert DATASETS.get("nyuv2") is NYUV2
-    assert len(CLASSES_13) == 13 == NYUV2.task_channels["segmentation"]
-    assert dict(NYUV2.task_channels) == {"segmentation": 13, "depth": 1, "normals": 3}
-    assert NYUV2.size == (288, 384)
-    assert dict(NYUV2.published_counts) == {"train": 795, "val": 654}
+from tabench.data.nyuv2 import NYUV2
 
 
 def test_636_are_those_of_the_authors_code():
@@ -24,13 +14,6 @@ def test_636_are_those_of_the_authors_code():
     rest = sorted(set(range(795)) - set(drawn.tolist()))
     assert len(rest) == 159
     assert rest[:3] == [3, 4, 10]
-
-
-def test_drawing_the_part_leaves_numpys_global_state_alone():
-    np.random.seed(7)
-    before = np.random.get_state()[1].copy()
-    training_part(795)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
 def test_full_training_folder_splits_into_636_and_159(tmp_path):
@@ -66,8 +49,3 @@ def test_split_is_over_positions_where_numbers_have_gaps(tmp_path):
     assert split.ids[-1] == "train/900"
     assert split.load(3).id == "train/900"
     assert set(NYUV2.split(root, "train-636").ids) <= set(split.ids)
-
-
-def test_unknown_split_proposes_the_nearest(tmp_path):
-    with pytest.raises(SpecError, match="did you mean 'train-636'"):
-        NYUV2.split(tmp_path, "train-63")

@@ -60,17 +60,6 @@ def test_images_and_labels_move_as_scipys_affine_transform(drawn):
         assert after.targets[kind].dtype == before.targets[kind].dtype
 
 
-def test_a_line_turns_counter_clockwise():
-    image = np.zeros((3, 41, 41), np.float32)
-    image[:, 20, 20:] = 1  # from the centre to the right
-    turned = warp(Sample("a", image, {}), Warp(False, 20, 1)).image[0]
-    rows, columns = np.nonzero(turned > 0.3)
-    far = columns.argmax()
-    assert rows[far] < 20  # up, as seen
-    angle = math.degrees(math.atan2(20 - rows[far], columns[far] - 20))
-    assert angle == pytest.approx(20, abs=2)
-
-
 @given(st.floats(-20, 20), st.floats(0.75, 1.25), st.booleans())
 def test_normals_turn_with_the_image(degrees, scale, flip):
     vector = np.array([0.6, -0.48, 0.64])  # x right, y down
