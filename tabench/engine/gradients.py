@@ -19,10 +19,9 @@ from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
 from tabench.engine.balance import seeded
 from tabench.engine.batch_split import BatchSplit, out_of_memory
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, derive_seed
 from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
-from tabench.engine.unit import derive_seed
 from tabench.errors import DivergedError
 from tabench.methods.regulariser import regulariser
 from tabench.tasks.base import in_single
@@ -162,7 +161,7 @@ def accumulate(
         model: In training mode.
         context: How it is trained.
         batch: The batch, or this process' share.
-        step: Which step it is.
+        step: The step, from 0.
         weights: Factor of each task's loss; None takes the static ones.
         rows: Gets the gradients of what the tasks share, a row a task of the unit.
 
@@ -206,9 +205,8 @@ def _means(sums: Mapping[str, list[Tensor]], count: int) -> Terms:
 def _penalties(model: MSam, context: TrainContext, step: int) -> Iterator[tuple[str, float, Tensor]]:
     """Name, weight and value of what is no mean over images: it counts once, on the first process."""
     main, nothing = context.group.is_main, torch.zeros(())
-    weight = float(context.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
-    if weight:
-        yield "regulariser", weight, regulariser(model) if main else nothing
+    if model.penalty:
+        yield "regulariser", model.penalty, regulariser(model) if main else nothing
     if model.hooks is not None:
         with seeded(context, "hooks", step):
             term = model.hooks.loss(step, context.steps)
@@ -239,30 +237,30 @@ def _passes(
     model.recompute, model.compiled = context.passes.recompute, context.passes.compiled
     for first in range(0, len(batch.ids), size):
         part = slice(first, first + size)
-        images = batch.image[part]
-        targets = {kind: target[part] for kind, target in batch.targets.items()}
+        given = batch.image[part], {kind: target[part] for kind, target in batch.targets.items()}
         if by_task or context.passes.apart:
-            found = losses_apart(model, context, images, targets, whole=by_task)
+            found = losses_apart(model, context, *given, whole=by_task)
         else:
-            found = losses_together(model, context, images, targets)
+            found = iter([image_losses(model, context, *given)])
         for losses in found:
             yield losses, batch.ids[part]
 
 
-def image_losses(model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor]) -> Losses:
-    """Loss of every task on every image, (B,) each, in fp32 or the model's fp64, whatever the autocast."""
-    (losses,) = losses_together(model, context, images, targets)
-    return losses
+def image_losses(
+    model: MSam,
+    context: TrainContext,
+    images: Tensor,
+    targets: Mapping[str, Tensor],
+    tasks: Sequence[str] | None = None,
+) -> Losses:
+    """Loss of each task on every image, (B,) each, from one forward pass.
 
-
-def losses_together(
-    model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor]
-) -> Iterator[Losses]:
-    """The losses of all tasks from one forward pass; see `image_losses`."""
-    images, size = _to_device(images, context), _size(images)
+    In fp32 or the model's fp64, whatever the autocast. Images are (B, 3, H, W); None takes the unit's tasks.
+    """
     with _autocast(context):
-        outputs = model(images, size)
-    yield {name: _loss(name, outputs[name], context, targets) for name in context.unit.tasks}
+        images = images.to(context.device, non_blocking=True)
+        outputs = model(images, _size(images), tasks or context.unit.tasks)
+    return {name: _loss(name, output, context, targets) for name, output in outputs.items()}
 
 
 def losses_apart(
@@ -274,12 +272,10 @@ def losses_apart(
     gradients on it are summed and its own backward pass runs once, after the last; or, with `whole`, each
     task's goes through it, and has to retain the graph.
     """
-    images, size = _to_device(images, context), _size(images)
+    images = images.to(context.device, non_blocking=True)
     if not _reads_one_embedding(model):
         for name in context.unit.tasks:
-            with _autocast(context):
-                outputs = model(images, size, [name])
-            yield {name: _loss(name, outputs.pop(name), context, targets)}
+            yield image_losses(model, context, images, targets, [name])
         return
     with _autocast(context):
         inputs, inner = model.prepare(images)
@@ -287,7 +283,7 @@ def losses_apart(
     leaf = embedding if whole else embedding.detach().requires_grad_(embedding.requires_grad)
     for name in context.unit.tasks:
         with _autocast(context):
-            output = model.read(name, leaf, inner, size)
+            output = model.read(name, leaf, inner, _size(images))
         losses = {name: _loss(name, output, context, targets)}
         del output  # else the graph would outlive its pass
         yield losses
@@ -304,10 +300,6 @@ def _loss(name: str, output: Tensor, context: TrainContext, targets: Mapping[str
     target = targets[task.needs].to(context.device, non_blocking=True)
     one_by_one = zip(raw.split(1), target.split(1), strict=True)
     return torch.stack([task.loss(r, t) for r, t in one_by_one])
-
-
-def _to_device(images: Tensor, context: TrainContext) -> Tensor:
-    return images.to(context.device, non_blocking=True)
 
 
 def _size(images: Tensor) -> tuple[int, int]:
