@@ -99,7 +99,7 @@ def test_class_maps_that_are_none(tmp_path):
 def test_splits_files(tmp_path):
     split = read_split(write_splits(tmp_path / "s.mat", [4, 1], [3]), images=4)
     assert {name: numbers.tolist() for name, numbers in split.items()} == {"train": [0, 3], "val": [2]}
-    with pytest.raises(DataError, match=r"has image 5, there are 1\.\.4"):
+    with pytest.raises(DataError, match=r"\'testNdxs\' holds 5, expected 1\.\.4"):
         read_split(write_splits(tmp_path / "s.mat", [1], [5]), images=4)
     with pytest.raises(DataError, match="in the split twice"):
         read_split(write_splits(tmp_path / "s.mat", [1, 2], [2]), images=4)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tabench.data.file_kinds import ARCHIVES, kind_of
 from tabench.data.fingerprint import CACHE_NAME
-from tabench.data.listing import PREPARED, is_file, is_folder, is_leftover, leftovers_note, names_in
+from tabench.data.listing import PREPARED, is_file, is_folder, is_leftover, leftovers_note
 from tabench.data.pascal.dataset import PASCAL_CONTEXT as DATASET
 from tabench.data.pascal.files import APART, FOLDERS, check_complete, in_both, names_of
 from tabench.data.prepare import Outcome, Request
-from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree
+from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree, find_archives
 from tabench.data.prepare.guide import PASCAL
 from tabench.data.prepare.manifest import SUMS, Manifest, Output, claim, describe
 from tabench.data.prepare.outputs import existing_file, finished, require_space, run_all, write_file
@@ -44,22 +44,13 @@ def prepare(request: Request) -> Outcome:
         raise SpecError("pascal_context has one source", hint=PASCAL)
     (source,) = request.sources
     if is_folder(source):
-        archive = _archive(source)
-        if archive is None:
+        found = find_archives(source, ARCHIVE)  # a folder may hold the archive, or be what it unpacks to
+        if len(found) != 1 or (found[0].name != ARCHIVE and kind_of(found[0]) not in ARCHIVES):
             return _from_folder(request, source)
-        source = archive
+        (source,) = found
     if not is_file(source):
         raise DataError("no such file or folder", where=str(source), hint=PASCAL)
     return _from_archive(request, source)
-
-
-def _archive(folder: Path) -> Path | None:
-    """The archive in a folder: the official one, else an only one that is called much like it."""
-    if is_file(folder / ARCHIVE):
-        return folder / ARCHIVE
-    names = [name for name in names_in(folder, hint=PASCAL) if name.lower().startswith("pascal_mt")]
-    found = [folder / name for name in names if is_file(folder / name)]
-    return found[0] if len(found) == 1 and kind_of(found[0]) in ARCHIVES else None
 
 
 def _from_archive(request: Request, source: Path) -> Outcome:
