@@ -78,15 +78,6 @@ def test_a_zip_that_is_encrypted_or_none(tmp_path):
         ZipTree(tmp_path / "none.zip")
 
 
-def test_trees_read_alike(tmp_path):
-    files = {"a.txt": b"1", "b/c.txt": b"22"}
-    folder = FolderTree(write_tree(tmp_path / "folder", files))
-    archive = ZipTree(write_zip(tmp_path / "in.zip", files))
-    assert folder.sizes == archive.sizes == {"a.txt": 1, "b/c.txt": 2}
-    assert folder.read("b/c.txt") == archive.read("b/c.txt") == b"22"
-    archive.close()
-
-
 def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path):
     write_tree(tmp_path / "disk", {"gtFine/a.txt": b"1"})
     folder = write_tree(tmp_path / "folder", {"b.txt": b"2"})
