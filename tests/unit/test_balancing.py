@@ -174,6 +174,9 @@ def test_a_resumed_balancer_is_equal_bit_for_bit_and_apart_from_the_method(
     assert not [
         name for name in load_file(tmp_path / "whole" / "finished" / "model.safetensors") if "logs" in name
     ]
+    for name in ("extra.safetensors", "sums.json"):  # as where kept weights are evaluated again
+        (tmp_path / "parts" / "finished" / name).unlink()
+    assert train(weights, root, tmp_path / "parts")[0].finished
     assert context.balance is not None
     optimizer = torch.optim.Adam([torch.zeros(1)], lr=1.0)
     context.balance.add_to(optimizer)
