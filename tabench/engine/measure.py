@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from tabench.data.loading import evaluation_batches
 from tabench.encoders.msam import MSam
 from tabench.engine.context import TrainContext
-from tabench.engine.snapshot import trained_parameters
+from tabench.engine.snapshot import kept_untrained, trained_parameters
 from tabench.methods.regulariser import regulariser
 
 REPEATS: Final = 5  # timed forward passes, after one that warms up
@@ -53,8 +53,8 @@ def measure_unit(model: MSam, context: TrainContext) -> dict[str, Any]:
         (what measuring took) and "problems".
     """
     started = time.perf_counter()
-    moved = context.origin.moved(model) if context.origin else {}
-    stored = [*trained_parameters(model).values(), *moved.values()]
+    beside = kept_untrained(model, context.origin) if context.origin else {}
+    stored = [*trained_parameters(model).values(), *beside.values()]
     problems: list[str] = []
 
     def attempt(what: str, measure: Callable[[], Any]) -> Any:
@@ -99,7 +99,7 @@ def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as training:
             outputs = model(image, size)
             loss = torch.stack([output.sum() for output in outputs.values()]).sum()
-            if context.cell.method.params.get("orthogonality"):
+            if model.penalty:
                 loss = loss + regulariser(model)
             loss.backward()
     model.zero_grad(set_to_none=True)
