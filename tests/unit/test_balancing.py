@@ -10,7 +10,7 @@ from typing import Any
 import balancers
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_run import Stop, gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.catalog import DATASETS, METHODS
@@ -186,14 +186,21 @@ def test_a_resumed_balancer_is_equal_bit_for_bit_and_apart_from_the_method(
     }
 
 
-def test_a_checkpoint_of_another_balancer_is_refused(weights: Weights, root: Path, tmp_path: Path) -> None:
+def test_state_of_another_balancer_is_refused(weights: Weights, root: Path, tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):
         train(weights, root, tmp_path, should_stop=Stop(1))
     (place,) = tmp_path.iterdir()
-    (place / "extra.safetensors").unlink()
     (place / "sums.json").unlink()  # as a checkpoint of an older version
-    with pytest.raises(CheckpointError, match="what is kept beside the model does not fit"):
-        train(weights, root, tmp_path)
+    held = load_file(place / "extra.safetensors")
+    for wrong in (
+        {},
+        {**held, "balancer.means": held["balancer.means"][:2]},
+        {**held, "balancer.logs": held["balancer.logs"] * torch.nan},
+        {**held, "hooks.a": torch.ones(1)},
+    ):
+        save_file({name: value.contiguous() for name, value in wrong.items()}, place / "extra.safetensors")
+        with pytest.raises(CheckpointError, match="what is kept beside the model does not fit"):
+            train(weights, root, tmp_path)
 
 
 def test_the_best_epoch_is_chosen_by_the_static_weights(weights: Weights, root: Path, tmp_path: Path) -> None:
