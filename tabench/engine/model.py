@@ -48,7 +48,7 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
         SpecError: The method cannot be loaded, its hyper-parameters cannot be used, or what it made of the
             encoder is not what it says of itself.
     """
-    encoder, target = model.image_encoder, parametrisation(method)
+    encoder, target = model.image_encoder, load_target(f"method '{method.name}'", method.parametrisation)
     before = tensors_of(model)  # held: ids are used again
     values = {name: value.detach().clone() for name, value in before.items() if not value.is_meta}
     if method.whole_model:
@@ -120,15 +120,6 @@ def _check_fold(encoder: nn.Module, method: Method) -> None:
             f"method '{method.name}' shares one embedding, but its encoder has a `task_fold`",
             hint='give the method sharing="task-aware", or leave `encoder.task_fold` alone',
         )
-
-
-def parametrisation(method: Method) -> Callable[..., Any]:
-    """Import a method's ``adapt(encoder, num_tasks, params)``, or its ``build(model, layers, params)``.
-
-    Raises:
-        SpecError: The target does not exist.
-    """
-    return load_target(f"method '{method.name}'", method.parametrisation)
 
 
 def load_target(owner: str, target: str) -> Callable[..., Any]:
