@@ -15,7 +15,7 @@ from tabench.bench.memory import kept_peak
 from tabench.bench.rate import chip_rate
 from tabench.bench.subject import Subject
 from tabench.bench.timing import Work, measured
-from tabench.engine.model import MergedMSam
+from tabench.methods.merging import MergedMSam
 from tabench.store.encoding import significant
 
 FORMS = ("plain", "factored", "merged")
