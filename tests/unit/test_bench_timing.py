@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tabench.bench.memory import peak_of
-from tabench.bench.timing import OUT_OF_MEMORY, alternate, quartiles, ratio
+from tabench.bench.timing import OUT_OF_MEMORY, alternate, peak_of, quartiles, ratio
 
 CPU = torch.device("cpu")
 

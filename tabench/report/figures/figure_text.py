@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from tabench.catalog import METHODS
 
 # All that the figures' own code writes between dollar signs, and the powers of ten of Matplotlib's axes
 _FORMULAS = frozenset(
     {
         *("=", "A", "A_t", "B^\\top", "B_t", "C", "G", "U_1", "U_2^\\top", "U_3", "W_0", "w", "x_t"),
         *("+\\; s", "\\circ", "\\times_3", "\\Delta_b", "\\Delta W", "\\Delta W_t"),
-        *("r (d + k)", "T r (d + k)", "dp + kq + Tv + pqv", "R\\,(d + k + T) + R"),
         "W_t = W_0 + s\\, B_t A_t",
         "\\Delta W = G {\\times}_1 U_1 {\\times}_2 U_2 {\\times}_3 U_3",
         "\\Delta W = \\Sigma_r\\, w_r\\, a_r \\circ b_r \\circ c_r",
@@ -42,5 +44,13 @@ def is_own(words: str) -> bool:
     """Whether all formulas of a text are of the figures' own code."""
     parts = words.split("$")
     return len(parts) % 2 == 1 and all(
-        formula in _FORMULAS or _NUMBERED.fullmatch(formula) for formula in parts[1::2]
+        formula in _FORMULAS | _declared() or _NUMBERED.fullmatch(formula) for formula in parts[1::2]
     )
+
+
+@cache
+def _declared() -> frozenset[str]:
+    """Formulas of this package's methods; those of other packages might not be what Matplotlib can set."""
+    targets = {name: METHODS.entry(name).target for name in METHODS.names()}
+    own = [METHODS.get(name) for name, target in targets.items() if target.startswith("tabench.")]
+    return frozenset(method.parameter_formula for method in own)

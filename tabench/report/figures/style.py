@@ -17,7 +17,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image, ImageChops, ImageStat
 
 from tabench.report.figures.figure_text import make_inert
-from tabench.report.figures.fonts import lean_fonts
 from tabench.report.figures.vector import lean
 
 matplotlib.use("Agg")
@@ -116,7 +115,7 @@ def drawn(draw: Draw, *, page: bool = True) -> Drawn:
         if layout is not None:
             layout.execute(figure)  # once for all formats
         # saving sets the engine that it found once more, and None means what the settings say
-        with matplotlib.rc_context({"figure.constrained_layout.use": False}), lean_fonts():
+        with matplotlib.rc_context({"figure.constrained_layout.use": False}):
             figure.set_layout_engine(None)
             png = _small(_rasterised(figure))
             pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})

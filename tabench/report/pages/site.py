@@ -56,7 +56,7 @@ def render(
     results = replace(read_results(results_dir, experiment), run_pages=run_pages)
     published = read_published(results, published_file)
     results = replace(results, lacks=lacking(results, published))
-    content = Content(results, published).draw()
+    content = Content(results, published, draw=True)
     drawings = content.drawings
     inputs = [sheet.name for sheet in content.sheets if sheet.fits] + [f"figure_{stem}" for stem in drawings]
     files: dict[str, str | bytes] = {
