@@ -33,8 +33,7 @@ def suite(name: str) -> list[Job]:
         SpecError: There is no such suite.
     """
     every, ours = METHODS.names(), ["ta-lora"]
-    # methods that update the encoder's layers, which can be merged into its weights
-    adapted = [name for name in every if METHODS.get(name).parameter_formula]
+    adapted = [name for name in every if METHODS.get(name).merges]
     jobs: list[Job] = []
     if name == "cpu":
         jobs += grid("paths", every, ["nano"], budget=3.0)

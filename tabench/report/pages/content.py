@@ -14,7 +14,7 @@ from tabench.report.figures import grid as grid_figure
 from tabench.report.records import grid, wording
 from tabench.report.records.circumstances import circumstances
 from tabench.report.records.collector import set_aside
-from tabench.report.records.factors import read_factors
+from tabench.report.records.factors import not_analysed, read_factors
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
 from tabench.report.records.reproduction import reproduced
@@ -75,6 +75,8 @@ class Content:
         self.factors = read_factors(results)  # once for figures and table
         kept = [part for part in self.factors if part.method in self.chosen.rows]
         self.factor_table = factor_table(results, kept)
+        self.not_analysed = {m: why for m, why in not_analysed(results).items() if m in self.chosen.rows}
+        self.learned = bool(self.factor_table or self.not_analysed)
         self.claims = claims(results)
         self.verdicts = verdicts(results, published)
         self.verdict_table = verdict_table(results, self.verdicts) if self.verdicts else None
