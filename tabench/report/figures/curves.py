@@ -79,9 +79,7 @@ def draw_losses(results: Results, frame: pd.DataFrame) -> Figure:
         frame: The first that `curve_frames` returned.
     """
     tasks = results.first["cell"]["dataset"]["tasks"]
-    return _panels(
-        results, frame, {task: f"{task.replace('_', ' ').capitalize()} training loss ↓" for task in tasks}
-    )
+    return _panels(results, frame, {task: f"{wording.task_title(task)} training loss ↓" for task in tasks})
 
 
 def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure:
@@ -93,8 +91,7 @@ def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure
         protocol: "paper" or "pixel".
     """
     titles = {
-        f"{m['task']}.{m['key']}": f"{m['task'].replace('_', ' ').capitalize()}: {m['title']}"
-        f"{' (' + m['unit'] + ')' if m['unit'] else ''} {wording.ARROWS[m['better']]}"
+        f"{m['task']}.{m['key']}": wording.metric_heading(m)
         for m in results.first["metrics"]
         if m["protocol"] == protocol
     }

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from tabench.errors import StoreError
 from tabench.report.pages.content import Content
 from tabench.report.pages.page import sections
 from tabench.report.records import wording
-from tabench.report.records.reading import Results
+from tabench.report.records.reading import Results, read_checked
 from tabench.report.tables import findings
 from tabench.report.tables.table import Table
-from tabench.store.encoding import read_json
 
 FILE = "summary.json"
 
@@ -92,12 +90,7 @@ def read_summary(path: Path) -> Summary:
         StoreError: It is torn or not a summary; says to render the experiment again.
     """
     hint = "render the experiment again with `tabench report`, or remove the folder"
-    try:
-        return Summary.model_validate(read_json(path, hint=hint))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        raise StoreError(f"{key}: {first['msg']}", where=str(path), hint=hint) from error
+    return read_checked(path, Summary, hint)
 
 
 def plan_digest(experiment: dict[str, Any]) -> str:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from tabench.errors import StoreError
-from tabench.report.records.grid import Pixels
+from tabench.report.records.grid import Pixels, opened
 from tabench.report.records.reading import CellResult, Results
 from tabench.store.folders import CellFolder, ExperimentFolder
 
@@ -82,7 +80,7 @@ def _of_cell(results: Results, cell: CellResult) -> Channels | None:
         paths = [folder.channel(image, task, index) for index in range(count)]
         if not all(path.is_file() for path in paths):
             return None
-        tasks[task] = [_opened(path, "L") for path in paths]
+        tasks[task] = [opened(path, "L") for path in paths]
     place = ExperimentFolder(results.root, results.name)
     shown = place.truth_picture(cell.content, image, "input")
     if not shown.is_file():
@@ -90,22 +88,10 @@ def _of_cell(results: Results, cell: CellResult) -> Channels | None:
     masks: list[Grey] = []
     sha256 = str(record["backbone"]["sha256"])
     while (path := place.sam_mask(cell.content, image, sha256, len(masks))).is_file():
-        masks.append(_opened(path, "L"))
+        masks.append(opened(path, "L"))
     names = {
         task: list(legend)
         for task, legend in record["legends"].items()
         if task in tasks and len(legend) == len(tasks[task])
     }
-    return Channels(cell, image, _opened(shown, "RGB"), masks, tasks, names)
-
-
-def _opened(path: object, mode: str) -> npt.NDArray[np.uint8]:
-    try:
-        with Image.open(str(path)) as opened:
-            return np.asarray(opened.convert(mode))
-    except OSError as error:
-        raise StoreError(
-            f"cannot be read as a picture: {error}",
-            where=str(path),
-            hint="remove the file (the report works without it), or run the cell again",
-        ) from error
+    return Channels(cell, image, opened(shown, "RGB"), masks, tasks, names)

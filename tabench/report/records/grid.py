@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tabench.errors import StoreError
 from tabench.report.records.reading import CellResult, Results
 from tabench.store.folders import ExperimentFolder, file_stem
 
@@ -155,8 +156,7 @@ def _row(cells: Mapping[str, CellResult], image: str, task: str, truth: Path) ->
             predictions[method] = picture
         wrong = cell.folder / "pictures" / files["error"] if "error" in files else None
         if wrong is not None and wrong.is_file():
-            with Image.open(wrong) as opened:
-                errors[method] = np.asarray(opened.convert("L"), dtype=np.float64) / 255
+            errors[method] = opened(wrong, "L").astype(np.float64) / 255
     *baselines, last = cells
     whole = len(errors) == len(cells) and len({e.shape for e in errors.values()}) == 1
     box = best_window(errors[last], [errors[b] for b in baselines]) if whole else None
@@ -170,7 +170,21 @@ def _window_means(values: ErrorMap, size: tuple[int, int], stride: tuple[int, in
 
 
 def _picture(path: Path) -> Pixels | None:
-    if not path.is_file():
-        return None
-    with Image.open(path) as opened:
-        return np.asarray(opened.convert("RGB"))
+    return opened(path, "RGB") if path.is_file() else None
+
+
+def opened(path: Path, mode: str) -> Pixels:
+    """Pixels of a picture beside a record.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    try:
+        with Image.open(path) as file:
+            return np.asarray(file.convert(mode))
+    except OSError as error:
+        raise StoreError(
+            f"cannot be read as a picture: {error}",
+            where=str(path),
+            hint="remove the file (the report works without it), or run the cell again",
+        ) from error

@@ -61,14 +61,16 @@ def verdicts(results: Results, published: Published | None, protocol: str = "") 
         return None
     protocol = protocol or str(results.first["metrics"][0]["protocol"])
     measured = [metric.column for metric in metrics(results, protocol)]
-    named = published.columns(measured)
+    named = published.columns([column.id for column in measured])
     columns = [column for column in measured if column.id in named]
     if not columns:
         return None
     why = obstacle(results)
     mine = published if why else published.of_dataset(results.first["data"]["name"])
     rows = [
-        judge(results, method, column, protocol, mine) for column in columns for method in results.methods
+        judge(results, method, column.id, column.digits, protocol, mine)
+        for column in columns
+        for method in results.methods
     ]
     rule = (
         "match: the mean over seeds is within the tolerance; within interval: the published value lies in "
