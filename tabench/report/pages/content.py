@@ -131,14 +131,14 @@ class Content:
         found: dict[str, tuple[str, Callable[[], Figure]]] = {}
         if self.grid is not None:
             found["figure4"] = self.grid_caption, partial(grid_figure.draw_grid, results, self.grid)
-        losses, metrics = curves.curve_frames(results, table.protocol)
-        if not metrics.empty:
+        losses, metrics = curves.read_curves(results, table.protocol)
+        if metrics:
             caption = "Metrics on the evaluated images during training"
             found["curves_metrics"] = (
                 f"{caption} (protocol “{table.protocol}”). {curves.BAND}",
                 partial(curves.draw_metrics, results, metrics, table.protocol),
             )
-        if not losses.empty:
+        if losses:
             draw = partial(curves.draw_losses, results, losses)
             found["curves_loss"] = f"Training loss of each task. {curves.BAND}", draw
         if sizes.has_sizes(results, table):
