@@ -65,13 +65,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Machine:
-    """All measurements of one machine.
-
-    Attributes:
-        folder: Name of its folder.
-        name: As the benchmark calls it.
-        measurements: In the order of their sizes, batches and methods.
-    """
+    """All measurements of one machine, in the order of their sizes, batches and methods."""
 
     folder: str
     name: str

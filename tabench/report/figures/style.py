@@ -91,12 +91,9 @@ def legend_below(figure: Figure) -> None:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure as files.
+    """A figure as files: PNG for slides, PDF for papers, SVG for pages.
 
-    Attributes:
-        png: For slides.
-        pdf: For papers.
-        svg: For pages, on a transparent ground; ink and lines follow the page's light or dark colours.
+    The SVG has a transparent ground; its ink and lines follow the page's light or dark colours.
     """
 
     png: bytes

@@ -30,13 +30,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Listed:
-    """A rendered experiment.
-
-    Attributes:
-        folder: Its folder beside the overview.
-        summary: What its page says.
-        since: Runs that finished after it was rendered.
-    """
+    """A rendered experiment; `since` counts the runs that finished after it was rendered."""
 
     folder: str
     summary: Summary

@@ -100,16 +100,7 @@ def _write(path: Path, content: str | bytes) -> Path:
 
 @dataclass(frozen=True)
 class Page:
-    """What `render` is called with, for a process of its own.
-
-    Attributes:
-        results: Folder that holds experiments.
-        experiment: Name of one.
-        out: Where its page goes.
-        published: CSV of published values, or None.
-        overview: Whether it links to an overview one folder up.
-        run_pages: Runs that get a page of their own, at most.
-    """
+    """What `render` is called with, for a process of its own."""
 
     results: Path
     experiment: str

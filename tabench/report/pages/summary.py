@@ -20,24 +20,11 @@ FILE = "summary.json"
 
 
 class Summary(BaseModel):
-    """The content of summary.json.
+    """The content of summary.json, texts as the page has them.
 
-    Attributes:
-        name: Experiment name.
-        title: Its title.
-        profile: Profile that was run.
-        table: What its table is called ("Table 1").
-        plan: Digest of the ids of its cells: tells whether a results folder holds the same experiment.
-        done: Runs that were finished when it was rendered.
-        states: The same in words.
-        headline: The page's headline.
-        best: Best method, or "" where no Delta_b is defined.
-        best_delta: Its Delta_b with the baseline, in words.
-        data: Data and backbone, in words.
-        warning: Why these are not the paper's numbers; "" if nothing speaks against it.
-        short_warning: The same in one clause.
-        sections: Element id and word of every section of the page.
-        inputs: LaTeX files in tables/, without ending, in the order of a paper.
+    `plan` is the digest of the cells' ids, which tells whether a results folder holds the same experiment;
+    `done` the runs that were finished then; `sections` the element id and word of each; `inputs` the LaTeX
+    files in tables/, without ending, in the order of a paper.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

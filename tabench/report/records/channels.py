@@ -17,15 +17,11 @@ Grey = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Channels:
-    """Figure 1.
+    """Figure 1: one image of one run.
 
-    Attributes:
-        cell: The run whose channels are shown.
-        image: Image id.
-        input: The image (H, W, 3).
-        masks: SAM's masks (H, W), 255 inside; empty if they were not kept.
-        tasks: Task to its raw channels (h, w), each scaled to its own range; black is the lowest value.
-        names: Task to the names of its channels, for tasks with classes.
+    The input (H, W, 3), SAM's masks (H, W; 255 inside; none if they were not kept), and by task its raw
+    channels (h, w), each scaled to its own range (black is the lowest value), with their names where the task
+    has classes.
     """
 
     cell: CellResult

@@ -69,14 +69,7 @@ class FactorFile(_Part):
 
 @dataclass(frozen=True)
 class MethodFactors:
-    """A method's analysed runs.
-
-    Attributes:
-        method: Row key.
-        seeds: Seed of each run.
-        files: The runs' analyses.
-        unread: Further analysed runs, which are left out.
-    """
+    """A method's analysed runs; `unread` further ones are left out."""
 
     method: str
     seeds: Sequence[int | None]

@@ -37,12 +37,8 @@ class Box:
 class Row:
     """One image in one task.
 
-    Attributes:
-        image: Image id.
-        task: Task name.
-        truth: Coloured target (H, W, 3), None if not saved.
-        predictions: Row key of a method to its coloured prediction; absent if not saved.
-        box: Where the last method is better by the most, None if nowhere.
+    Its coloured target (H, W, 3) and each method's prediction, where they were saved, and the window where
+    the last method is better by the most, None if nowhere.
     """
 
     image: str
@@ -54,14 +50,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """Figure 4.
+    """Figure 4: rows (images outer, tasks inner) of the runs of one seed.
 
-    Attributes:
-        methods: Row keys of the method columns; the last one is compared with the others.
-        seed: Seed of the runs shown.
-        inputs: Image id to the input picture; absent if not saved.
-        rows: Images outer, tasks inner.
-        legends: Task to class colours.
+    The last of `methods` is compared with the others. Inputs by image id, where they were saved; class
+    colours by task.
     """
 
     methods: Sequence[str]

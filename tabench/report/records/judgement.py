@@ -19,11 +19,8 @@ class Judgement:
     """What is said about one method in one metric.
 
     Attributes:
-        method: Row key.
-        column: Column id ("depth.abs_err").
         printed: The published value as printed; "" where none is known.
-        evidence: "primary", "secondary" or "".
-        place: Paper, table and setting of the published value, or "".
+        evidence: "primary", "secondary" or ""; `place` is the paper, table and setting.
         tolerance: The largest difference of a match as text, with "(default)" if the file gives none.
         found: The arithmetic's outcome; it stands even where no verdict is given.
         word: The verdict in words: "match", "off by +1.20", "no verdict: synthetic data", ...

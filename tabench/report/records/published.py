@@ -31,12 +31,8 @@ ALIASES = {"tora": "ta-lora", "talora": "ta-lora"}
 class Value:
     """One published value of a method of this package.
 
-    Attributes:
-        printed: As printed.
-        tolerance: Largest difference that counts as agreement, in the metric's unit.
-        given: Whether the file gives that tolerance; otherwise the default rule does.
-        evidence: "primary" or "secondary".
-        place: Paper, table and setting, one text.
+    As printed, with the largest difference that counts as agreement, whether the file gives it, "primary" or
+    "secondary" evidence, and paper, table and setting.
     """
 
     printed: str

@@ -16,13 +16,8 @@ from tabench.report.records.reading import Results, read_results
 class Reproduced:
     """How close a method's runs are to the reference runs of the same cells.
 
-    Attributes:
-        method: Row key.
-        cells: Cells compared.
-        numbers: Metric values compared.
-        identical: How many of them are equal.
-        weights: Cells whose trained weights have the same sha256.
-        largest: Metric with unit to its largest absolute difference over the cells.
+    `identical` of the `numbers` compared are equal, and `weights` of the `cells` have the same sha256;
+    `largest` has each metric's largest absolute difference over the cells.
     """
 
     method: str

@@ -24,15 +24,9 @@ _SPREAD = "“±” after a measured value is half the width of its 95 % t-inter
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All judgements of an experiment.
+    """All judgements of an experiment, metric by metric, methods in table order.
 
-    Attributes:
-        columns: The metrics that a published value speaks about.
-        rows: Metric by metric, methods in table order.
-        obstacle: Why no verdict is given to any of them; "" if they are.
-        rule: How a verdict is reached.
-        source: File of the published values.
-        protocol: Protocol of the measured values.
+    `obstacle` is why no verdict is given to any of them, "" if they are.
     """
 
     columns: Sequence[Column]
