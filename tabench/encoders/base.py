@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from tabench.errors import SpecError
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 
 SMALL_IMAGE = 256  # side of an input that counts as small
+
+
+# Roles of linear layers. q, k and v also name the parts of a layer that makes all three.
+ROLES: Final = ("qkv", "q", "k", "v", "proj", "mlp.lin1", "mlp.lin2")
 
 
 @dataclass(frozen=True)
