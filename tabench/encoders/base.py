@@ -201,6 +201,10 @@ class Encoder(ABC):
         """What an encoder's own forward returns, by the names of `maps`."""
         return dict(found) if isinstance(found, Mapping) else {"embedding": found}
 
+    def promptable(self) -> Any:
+        """A new SAM with this image encoder, prompt encoder and all; None of encoders other than SAM's."""
+        return None
+
     def way(self, encoder: nn.Module) -> str:
         """How `forward` runs an encoder, in words."""
         return "the encoder's own forward"

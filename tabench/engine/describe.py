@@ -8,9 +8,8 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
+from tabench.encoders.base import Encoder
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.family import Backbone
 from tabench.engine.balance import owners
 from tabench.engine.model import adapt
 from tabench.engine.snapshot import trained_parameters
@@ -39,7 +38,7 @@ class Description(TypedDict):
 
 
 def describe(
-    method: Method, backbone: Backbone, channels: Mapping[str, int], params: Mapping[str, Value] | None = None
+    method: Method, backbone: Encoder, channels: Mapping[str, int], params: Mapping[str, Value] | None = None
 ) -> Description:
     """Count what a method trains.
 
@@ -68,8 +67,9 @@ def describe(
             owned = owners(model)
             shared = sum(p.numel() for n, p in trained_parameters(model).items() if n not in owned)
     with torch.device("meta"):
-        prompts = build_sam(backbone).prompt_encoder
-    unused = sum(p.numel() for name, p in prompts.named_parameters() if not name.startswith("no_mask_embed"))
+        sam = backbone.promptable()
+    prompts = [] if sam is None else sam.prompt_encoder.named_parameters()
+    unused = sum(p.numel() for name, p in prompts if not name.startswith("no_mask_embed"))
     return Description(
         all=summed(per_model.values()),
         per_model=per_model,
@@ -98,7 +98,7 @@ def describe_model(model: MSam) -> dict[str, Any]:
 
 
 def architecture(
-    method: Method, backbone: Backbone, models: Mapping[str, Mapping[str, Any]]
+    method: Method, backbone: Encoder, models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The content of architecture.json: a cell's models beside the SAM they come from.
 
@@ -169,10 +169,12 @@ def _layer(found: Adapted, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sam(backbone: Backbone) -> dict[str, Any]:
-    """The promptable SAM of the same backbone."""
+def _sam(backbone: Encoder) -> dict[str, Any] | None:
+    """The promptable SAM of the same backbone; None of another encoder."""
     with torch.device("meta"):
-        sam = build_sam(backbone)
+        sam = backbone.promptable()
+    if sam is None:
+        return None
     parts: dict[str, nn.Module] = dict(sam.named_children())
     return {
         "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()},

@@ -16,9 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from tabench.data.base import Sample, Split
+from tabench.encoders.base import Encoder
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.family import Backbone
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import Result
 from tabench.store.atomic import write_bytes
@@ -137,7 +136,7 @@ def save_channels(model: MSam, split: Split, wanted: int, device: torch.device, 
 
 
 def save_sam_masks(
-    backbone: Backbone,
+    backbone: Encoder,
     weights: Mapping[str, Tensor],
     sha256: str,
     split: Split,
@@ -163,7 +162,7 @@ def save_sam_masks(
 
 
 def sam_masks(
-    backbone: Backbone, weights: Mapping[str, Tensor], image: npt.NDArray[np.float32], device: torch.device
+    backbone: Encoder, weights: Mapping[str, Tensor], image: npt.NDArray[np.float32], device: torch.device
 ) -> Pixels:
     """SAM's multimask output for one foreground point at the image's centre.
 
@@ -179,7 +178,7 @@ def sam_masks(
     Returns:
         (3, H, W), 255 inside the mask and 0 outside.
     """
-    sam = build_sam(backbone)
+    sam = backbone.promptable()
     sam.load_state_dict(dict(weights))
     sam.to(device).eval()
     height, width = image.shape[-2:]

@@ -66,6 +66,8 @@ class AnalysisFiles:
             found = analyse(self.layers, self.cell.dataset.tasks)
             if found is not None:
                 write_json(self.folder.factors, found)
+        if backbone.promptable() is None:
+            return
         with self._kept_apart("SAM's masks"):
             save_sam_masks(
                 backbone,

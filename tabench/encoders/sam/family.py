@@ -67,6 +67,12 @@ class Backbone(Encoder):
 
         return build_image_encoder(self)
 
+    def promptable(self) -> Any:
+        """The whole of SAM; its state dict has SAM's own keys."""
+        from tabench.encoders.sam.build import build_sam
+
+        return build_sam(self)
+
     def load(self, path: Path, say: Callable[[str], None] | None = None) -> dict[str, Tensor]:
         """All of SAM's own keys; see `encoders.sam.checkpoint`."""
         from tabench.encoders.sam.checkpoint import load_checkpoint

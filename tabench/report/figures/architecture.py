@@ -46,6 +46,7 @@ def draw_architecture(found: Architecture) -> Figure:
 
 
 def _sam(canvas: Canvas, found: Architecture, y: float) -> None:
+    assert found.sam is not None  # `choose` leaves others out
     backbone, counts = found.backbone, found.sam.parameters
     canvas.heading(0.05, y + 1.22, "(a) SAM: promptable, one task")
     line, h, side = y + 0.78, 0.46, backbone.image_size

@@ -101,7 +101,7 @@ class Architecture(_Part):
     architecture_version: Literal[1]
     method: Method
     backbone: Backbone
-    sam: Sam
+    sam: Sam | None  # None of an encoder other than SAM's
     models: dict[str, Model]
 
     @property
@@ -136,7 +136,7 @@ def choose(
     grid = results.report.get("grid") or []
     rows = (results.row(str(name)) for name in reversed(grid))
     order = [*(row for row in rows if row is not None), *found]
-    fits = (found[m] for m in order if m in found and found[m].factors == factors)
+    fits = (found[m] for m in order if m in found and found[m].factors == factors and found[m].sam)
     return next((a for a in fits if a.method.sharing == sharing), None)
 
 
