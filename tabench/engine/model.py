@@ -17,6 +17,7 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.sam.as_built import changed_for_all
 from tabench.engine.context import Unit, derive_seed
 from tabench.errors import SpecError
+from tabench.methods.adapted import adapted_layers
 from tabench.methods.base import Method, Value
 from tabench.methods.hooks import Hooks
 from tabench.methods.parameters import tensors_of
@@ -113,12 +114,19 @@ def _check_fold(encoder: nn.Module, method: Method) -> None:
     if method.sharing == "task-aware" and not folds:
         raise SpecError(
             f"method '{method.name}' is task-aware, but all tasks would read one embedding",
-            hint="set `encoder.task_fold` (tabench.methods.injection.TaskFold)",
+            hint="set `encoder.task_fold` (tabench.encoders.base.TaskFold)",
         )
     if method.sharing == "shared" and folds:
         raise SpecError(
             f"method '{method.name}' shares one embedding, but its encoder has a `task_fold`",
             hint='give the method sharing="task-aware", or leave `encoder.task_fold` alone',
+        )
+    fold: Any = getattr(encoder, "task_fold", None)
+    first = int(fold.first_block) if folds else 0
+    if early := [found.name for found in adapted_layers(encoder) if (found.block or 0) < first]:
+        raise SpecError(
+            f"method '{method.name}' says that tasks differ from block {first} on, but adapts '{early[0]}'",
+            hint="give its `TaskFold` the first block that it adapts",
         )
 
 
