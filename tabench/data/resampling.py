@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from tabench.data.base import Array
 
@@ -140,6 +139,8 @@ def shrink(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[n
 
     Bilinear over the area that a new pixel covers (Pillow's filter, so antialiased), in multiples of 1/255.
     """
+    from PIL import Image  # a plan looks at sizes alone, and stays quick
+
     height, width = size
     small = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(small, dtype=np.float32) / np.float32(255)
