@@ -178,7 +178,7 @@ def _published(results: Results, spec: Path | None) -> tuple[int, list[Judgement
         return 0, []
     judged = verdicts(results, found)
     rows = [row for row in judged.rows if row.printed] if judged is not None else []
-    return len(found.of_dataset(results.first["data"]["name"]).frame), rows
+    return len(found.of_dataset(results.first["data"]["name"]).rows), rows
 
 
 @dataclass(frozen=True)

@@ -141,15 +141,6 @@ def test_paired_tests_cover_every_metric_with_values_for_images(demo: Results) -
         assert told == (row.reading != "not told apart")
 
 
-def test_a_result_in_a_metric_where_less_is_better_is_read_the_right_way(demo: Results) -> None:
-    found = contrasts(demo)
-    assert found is not None
-    for row in found.rows:
-        if row.method == "frozen":
-            assert row.reading == "worse"
-            assert (row.comparison.difference > 0) == (row.metric.better == "lower")
-
-
 def test_costs_are_means_over_runs_and_older_runs_have_holes(demo: Results, paper: Results) -> None:
     measured, old = (
         {c.title: e for t in cost_tables(r) for c, e in zip(t.columns, t.rows[0], strict=True)}

@@ -39,12 +39,6 @@ def folder(tmp_path: Path) -> Path:
     return home
 
 
-def test_few_runs_are_all_listed(folder: Path) -> None:
-    results = read_results(folder.parent, "nyuv2")
-    assert results.listed == results.cells
-    assert results.paged == {cell.id for cell in results.cells}
-
-
 def test_of_many_the_failed_and_the_lowest_seeds_of_each_row_are_listed(folder: Path) -> None:
     found = listed_of(read_results(folder.parent, "nyuv2").cells, LIMIT)
     names = [(cell.method, cell.seed) for cell in found]

@@ -159,12 +159,6 @@ def test_tables_are_accessible(html: str) -> None:
     assert html.count("<caption>") >= html.count('<table class="results')
 
 
-def test_sections_stand_in_order(html: str) -> None:
-    ids = ["results", "pictures", "curves", "delta-b", "cost", "sure", "reproduced", "how", "runs"]
-    places = [html.index(f'<section id="{name}">') for name in ids]
-    assert places == sorted(places)
-
-
 def test_every_table_figure_and_file_says_that_it_is_synthetic(demo: Path, html: str) -> None:
     assert "these are not the paper&#39;s data and not the paper&#39;s numbers" in html
     pages = [html, *(path.read_text(encoding="utf-8") for path in (demo / "runs").glob("*.html"))]

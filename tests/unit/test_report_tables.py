@@ -17,7 +17,6 @@ import report_fixtures as made
 from tabench.errors import StoreError
 from tabench.report.pages.site import render
 from tabench.report.records.reading import read_results
-from tabench.report.records.scores import deltas
 from tabench.report.tables import latex, text
 from tabench.report.tables.results import protocols_of, results_table
 from tabench.report.tables.table import Table
@@ -154,20 +153,6 @@ def test_one_seed_has_no_standard_deviation(tmp_path: Path) -> None:
     assert "±" not in table(tmp_path).entry("ta-lora", "depth.abs_err").text
 
 
-def test_cells_that_differ_in_more_than_the_seed_become_rows(tmp_path: Path) -> None:
-    folder = made.write_results(tmp_path, seeds=(0,), methods=("ta-lora", "lora-stl"))
-    plan = json.loads((folder / "experiment.json").read_text())
-    for rank in (4, 8):
-        cell = made.cell("lora-hps", 0)
-        cell["method"]["params"] = {"rank": rank}
-        name = made.Cell.model_validate(cell).id
-        made.write(folder / name / "record.json", made.record("lora-hps", 0, cell=cell, cell_id=name))
-        plan["cells"][name] = "lora-hps s0"
-    made.write(folder / "experiment.json", plan)
-    results = read_results(tmp_path, "nyuv2")
-    assert [results.title(m) for m in results.methods[2:]] == ["LoRA-HPS r=4", "LoRA-HPS r=8"]
-
-
 def test_records_of_other_cells_are_left_out_and_named(made_up_results: Path) -> None:
     plan_file = made_up_results / "nyuv2" / "experiment.json"
     plan = json.loads(plan_file.read_text())
@@ -215,14 +200,6 @@ def _from_rows(lines: list[str], separator: str, noise: str) -> list[str]:
     return texts
 
 
-def test_deltas_against_an_unfinished_baseline_are_empty(made_up_results: Path) -> None:
-    for seed in (0, 1, 2):
-        shutil.rmtree(made_up_results / "nyuv2" / made.cell_id("full-stl", seed))
-    points, reason = deltas(read_results(made_up_results, "nyuv2"), "ta-lora", "full-stl", "paper")
-    assert points == []
-    assert "seed 0, 1, 2" in reason
-
-
 HOSTILE = r"<script>alert(1)</script> & 100% $x_1^2$ \input{x} #{~} | *b* `c` -- \"q\" Δ 漢"
 
 
@@ -233,11 +210,6 @@ def test_latex_escapes_every_special_letter() -> None:
     assert "--" not in escaped
     assert "漢" not in escaped
     assert latex.escape_latex("Δ_b") == r"$\Delta_b$"
-
-
-def test_markdown_keeps_a_row_a_row() -> None:
-    escaped = text.escape_markdown("a|b\nc <i>")
-    assert escaped == r"a\|b c \<i\>"
 
 
 def test_the_protocol_of_pascal_context_heads_the_table_of_its_dataset(made_up_results: Path) -> None:

@@ -49,15 +49,13 @@ def _sam(canvas: Canvas, found: Architecture, y: float) -> None:
     backbone, counts = found.backbone, found.sam.parameters
     canvas.heading(0.05, y + 1.22, "(a) SAM: promptable, one task")
     line, h, side = y + 0.78, 0.46, backbone.image_size
-    canvas.box(0.05, line - h / 2, 0.86, h, "plain", "image", shape((3, side, side)))
-    canvas.arrow([(0.91, line), (1.1, line)])
+    embedding = shape((backbone.out_chans, backbone.grid, backbone.grid))
     size = f"{backbone.depth} blocks, width {backbone.embed_dim}; {amount(counts['image_encoder'])}"
-    canvas.box(1.1, line - h / 2, 2.0, h, "plain", "image encoder", size)
-    canvas.arrow([(3.1, line), (3.4, line)])
-    canvas.box(3.4, line - h / 2, 0.95, h, "plain", "embedding",
-               shape((backbone.out_chans, backbone.grid, backbone.grid)))  # fmt: skip
-    canvas.arrow([(4.35, line), (4.65, line)])
-    canvas.box(4.65, line - h / 2, 0.98, h, "plain", "mask decoder", amount(counts["mask_decoder"]))
+    canvas.chain(
+        *(line, h, (0.05, 0.86, "plain", ("image", shape((3, side, side))))),
+        *((1.1, 2.0, "plain", ("image encoder", size)), (3.4, 0.95, "plain", ("embedding", embedding))),
+        (4.65, 0.98, "plain", ("mask decoder", amount(counts["mask_decoder"]))),
+    )
     canvas.arrow([(5.63, line), (5.93, line)])
     width = canvas.sheets(5.97, line - 0.17, 0.3, 0.24, found.sam.masks)
     canvas.text(6.05 + width, line, f"{found.sam.masks} mask levels\n× 1 channel", SMALL + 0.5, ha="left")

@@ -146,6 +146,15 @@ class Canvas:
                             color=self.ink, linewidth=0.8, shrinkA=0, shrinkB=0)
         )  # fmt: skip
 
+    def chain(self, line: float, h: float, *boxes: tuple[float, float, Kind, Sequence[str]]) -> None:
+        """Boxes (x, w, kind, lines) beside one another, centred on a line, with arrows between them."""
+        end = None
+        for x, w, kind, lines in boxes:
+            if end is not None:
+                self.arrow([(end, line), (x, line)])
+            self.box(x, line - h / 2, w, h, kind, *lines)
+            end = x + w
+
     def plus(self, x: float, y: float, sign: str = "+") -> None:
         """A sign in a circle."""
         self.axes.plot([x], [y], marker="o", markersize=8, markerfacecolor="none", markeredgecolor=self.ink,

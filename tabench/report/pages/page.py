@@ -36,7 +36,7 @@ SECTIONS = (
     Section("curves", "Curves", "curves"),
     Section("delta-b", "Δ_b", "definitions", "How Δ_b depends on its definition"),
     Section("method", "Figures 1 to 3", "method_figures", "Figures 1 to 3: SAM, mSAM, factors"),
-    Section("factors", "Factors", "factor_parts", "What the factors learned"),
+    Section("factors", "Factors", "learned", "What the factors learned"),
     Section("claims", "Claims", "claims", "Do the claims hold?"),
     Section("verdicts", "Verdicts", "verdicts", "Against published values"),
     Section("cost", "Cost"),

@@ -56,7 +56,7 @@ def render(
     results = replace(read_results(results_dir, experiment), run_pages=run_pages)
     published = read_published(results, published_file)
     results = replace(results, lacks=lacking(results, published))
-    content = Content(results, published).draw()
+    content = Content(results, published, draw=True)
     drawings = content.drawings
     inputs = [sheet.name for sheet in content.sheets if sheet.fits] + [f"figure_{stem}" for stem in drawings]
     files: dict[str, str | bytes] = {
@@ -100,16 +100,7 @@ def _write(path: Path, content: str | bytes) -> Path:
 
 @dataclass(frozen=True)
 class Page:
-    """What `render` is called with, for a process of its own.
-
-    Attributes:
-        results: Folder that holds experiments.
-        experiment: Name of one.
-        out: Where its page goes.
-        published: CSV of published values, or None.
-        overview: Whether it links to an overview one folder up.
-        run_pages: Runs that get a page of their own, at most.
-    """
+    """What `render` is called with, for a process of its own."""
 
     results: Path
     experiment: str

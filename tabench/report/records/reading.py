@@ -14,20 +14,23 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
 from tabench.report.records import variants
 from tabench.spec.cell import Cell
-from tabench.store.encoding import read_lines
+from tabench.store.encoding import read_json, read_lines
 from tabench.store.folders import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import load_record
 from tabench.store.sidecars import RunSidecar, read_sidecar
 
 Json = dict[str, Any]
+Schema = TypeVar("Schema", bound=BaseModel)
+FIX = "remove the file (the report works without it), or remove the cell's folder and run it again"
 RUN_PAGES = 1000  # a page is 25 kB and takes 3 ms: 20,000 of them are half a gigabyte and minutes
 APART = {"per_image", "curves"}  # keys of a record that are read again
 # parts of a record, of its cell and of run.json that are equal in many runs
@@ -236,6 +239,20 @@ def listed_of(cells: Sequence[CellResult], limit: int) -> list[CellResult]:
     chosen = [*unfinished[: limit // 2], *finished][:limit]
     ids = {cell.id for cell in chosen}
     return [cell for cell in cells if cell.id in ids]
+
+
+def read_checked(path: Path, schema: type[Schema], hint: str) -> Schema:
+    """Read a file that this package wrote beside a record or a page.
+
+    Raises:
+        StoreError: It is not whole, damaged or of another version; names the file and the key.
+    """
+    try:
+        return schema.model_validate(read_json(path, hint=hint))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise StoreError(f"'{key}': {first['msg']}", where=str(path), hint=hint) from error
 
 
 def read_results(results_dir: Path, experiment: str) -> Results:

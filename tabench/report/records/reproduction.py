@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tabench.errors import StoreError
+from tabench.report.records import wording
 from tabench.report.records.reading import Results, read_results
 
 
@@ -14,13 +16,8 @@ from tabench.report.records.reading import Results, read_results
 class Reproduced:
     """How close a method's runs are to the reference runs of the same cells.
 
-    Attributes:
-        method: Row key.
-        cells: Cells compared.
-        numbers: Metric values compared.
-        identical: How many of them are equal.
-        weights: Cells whose trained weights have the same sha256.
-        largest: Metric with unit to its largest absolute difference over the cells.
+    `identical` of the `numbers` compared are equal, and `weights` of the `cells` have the same sha256;
+    `largest` has each metric's largest absolute difference over the cells.
     """
 
     method: str
@@ -52,28 +49,23 @@ def reproduced(results: Results) -> list[Reproduced] | None:
     rows = []
     for method in results.methods:
         pairs = [(cell.record, reference[cell.id]) for cell in results.of(method) if cell.id in reference]
-        if not pairs:
-            continue
-        largest: dict[str, float] = {}
-        numbers = identical = 0
+        differences: dict[str, list[float]] = {}
         for mine, theirs in pairs:
             other = {_name(m): m["value"] for m in theirs["metrics"]}
             for metric in mine["metrics"]:
-                name, value = _name(metric), metric["value"]
-                if name not in other:
-                    continue
-                difference = _difference(value, other[name])
-                numbers += 1
-                identical += difference == 0
-                largest[name] = max(largest.get(name, 0.0), difference)
+                if (name := _name(metric)) in other:
+                    difference = _difference(metric["value"], other[name])
+                    differences.setdefault(name, []).append(difference)
+        every = [difference for found in differences.values() for difference in found]
         weights = sum(mine["weights_sha256"] == theirs["weights_sha256"] for mine, theirs in pairs)
-        rows.append(Reproduced(method, len(pairs), numbers, identical, weights, largest))
+        largest = {name: max(found) for name, found in differences.items()}
+        if pairs:
+            rows.append(Reproduced(method, len(pairs), len(every), every.count(0), weights, largest))
     return rows
 
 
-def _name(metric: Mapping[str, object]) -> str:
-    unit = f" ({metric['unit']})" if metric["unit"] else ""
-    return f"{metric['task']} {metric['title']}{unit}, {metric['protocol']}"
+def _name(metric: Mapping[str, Any]) -> str:
+    return f"{metric['task']} {wording.metric_title(metric)}, {metric['protocol']}"
 
 
 def _difference(mine: float | None, theirs: float | None) -> float:

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from tabench.catalog import METHODS
+
 Setting = Mapping[str, object]  # "method.params.rank" -> value
 
 _BALANCING = "balancing.name"  # a cell that says nothing of it has the weighted sum
@@ -103,7 +105,10 @@ def _text(method: str, key: str, value: object) -> str:
     if key == _LAMBDA:
         return f"λ={value:g}" if isinstance(value, float) else f"λ={value}"
     if key == "method.params.rank":
-        return f"{'R' if 'cp' in method.split('-') else 'r'}={value}"
+        known = method in METHODS.names()
+        return f"{METHODS.get(method).rank_letter if known else 'r'}={value}"
+    if key == "train.augment" and isinstance(value, bool):  # as canonical JSON writes the first two ways
+        value = "clean" if value else "none"
     shown = ",".join(str(item) for item in value) if isinstance(value, tuple) else value
     return f"{_plain(key)}={shown:g}" if isinstance(shown, float) else f"{_plain(key)}={shown}"
 

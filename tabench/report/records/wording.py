@@ -72,6 +72,11 @@ def metric_title(metric: Mapping[str, Any]) -> str:
     return f"{metric['title']} ({metric['unit']})" if metric["unit"] else str(metric["title"])
 
 
+def metric_heading(metric: Mapping[str, Any]) -> str:
+    """With its task and direction: "Depth: Abs. err. (m) ↓"."""
+    return f"{task_title(metric['task'])}: {metric_title(metric)} {ARROWS[metric['better']]}"
+
+
 def flops(count: float) -> str:
     """FLOPs: "2.37 GFLOP"."""
     for scale, unit in ((1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP")):

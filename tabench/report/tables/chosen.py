@@ -14,13 +14,7 @@ FIGURE_ROWS = 30
 
 @dataclass(frozen=True)
 class Chosen:
-    """Some rows of the tables.
-
-    Attributes:
-        rows: Row keys in table order.
-        of: How many rows there are.
-        by: What the rows are the best by, in words.
-    """
+    """Some rows of the tables: how many there are, and what these are the best by, in words."""
 
     rows: Sequence[str]
     of: int

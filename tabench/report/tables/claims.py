@@ -34,13 +34,9 @@ RULE = (
 
 @dataclass(frozen=True)
 class Assessed:
-    """A claim with its outcome.
+    """A claim with its outcome: "supported", "not supported" or "undecided".
 
-    Attributes:
-        claim: The claim.
-        word: "supported", "not supported" or "undecided".
-        reason: Why it is undecided, or where it failed; "" for a plain outcome.
-        findings: What each experiment at hand says.
+    `reason` is why it is undecided or where it failed; `findings` what each experiment at hand says.
     """
 
     claim: Claim

@@ -128,8 +128,8 @@ def figure(stem: str, caption: str, label: str) -> str:
     )
 
 
-def preview(names: Sequence[str]) -> str:
-    """A document that shows the given files: ``pdflatex preview.tex`` inside the tables folder."""
+def document(body: Sequence[str], preamble: Sequence[str] = ()) -> str:
+    """A document for ``pdflatex``; landscape, so that wide tables keep their size."""
     return "\n".join(
         [
             r"\documentclass[10pt]{article}",
@@ -137,12 +137,14 @@ def preview(names: Sequence[str]) -> str:
             r"\usepackage{lmodern}",
             r"\usepackage[a4paper,landscape,margin=15mm]{geometry}",
             r"\usepackage{array,booktabs,graphicx}",
-            r"\begin{document}",
-            *(rf"\input{{{name}}}" for name in names),
-            r"\end{document}",
-            "",
+            *(*preamble, r"\begin{document}", *body, r"\end{document}", ""),
         ]
     )
+
+
+def preview(names: Sequence[str]) -> str:
+    """A document that shows the given files: ``pdflatex preview.tex`` inside the tables folder."""
+    return document([rf"\input{{{name}}}" for name in names])
 
 
 def heading(text: str, side: str = "r") -> str:

@@ -212,9 +212,10 @@ def _published(
 ) -> list[tuple[Column, list[Entry]]]:
     """Three columns for each metric that a published value speaks about."""
     found = []
-    named = published.columns([column for column in measured if not column.signed])
+    named = published.columns([column.id for column in measured])
     for column in (column for column in measured if column.id in named):
-        judged = [judge(results, method, column, protocol, published) for method in results.methods]
+        how = (column.id, column.digits, protocol, published)
+        judged = [judge(results, method, *how) for method in results.methods]
         why = [j.why or ("" if j.printed else "no published value could be verified") for j in judged]
         value = replace(column, id=f"published.{column.id}", group="Published", better="")
         texts = {

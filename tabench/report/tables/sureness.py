@@ -54,14 +54,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Contrasts:
-    """All contrasts of an experiment.
-
-    Attributes:
-        reference: Row key of the method that the others are compared with.
-        metrics: Metrics that have a value for every image, in the order of the tasks.
-        methods: The other methods, in table order.
-        rows: Metric by metric, methods in table order.
-    """
+    """All contrasts with the reference, metric by metric, methods in table order."""
 
     reference: str
     metrics: Sequence[Column]

@@ -24,15 +24,9 @@ _SPREAD = "“±” after a measured value is half the width of its 95 % t-inter
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All judgements of an experiment.
+    """All judgements of an experiment, metric by metric, methods in table order.
 
-    Attributes:
-        columns: The metrics that a published value speaks about.
-        rows: Metric by metric, methods in table order.
-        obstacle: Why no verdict is given to any of them; "" if they are.
-        rule: How a verdict is reached.
-        source: File of the published values.
-        protocol: Protocol of the measured values.
+    `obstacle` is why no verdict is given to any of them, "" if they are.
     """
 
     columns: Sequence[Column]
@@ -61,14 +55,16 @@ def verdicts(results: Results, published: Published | None, protocol: str = "") 
         return None
     protocol = protocol or str(results.first["metrics"][0]["protocol"])
     measured = [metric.column for metric in metrics(results, protocol)]
-    named = published.columns(measured)
+    named = published.columns([column.id for column in measured])
     columns = [column for column in measured if column.id in named]
     if not columns:
         return None
     why = obstacle(results)
     mine = published if why else published.of_dataset(results.first["data"]["name"])
     rows = [
-        judge(results, method, column, protocol, mine) for column in columns for method in results.methods
+        judge(results, method, column.id, column.digits, protocol, mine)
+        for column in columns
+        for method in results.methods
     ]
     rule = (
         "match: the mean over seeds is within the tolerance; within interval: the published value lies in "
