@@ -19,8 +19,8 @@ from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.family import VIT_NANO
 from tabench.engine.checkpoint import fill
 from tabench.engine.loop import trained_parameters
-from tabench.engine.released import convert_released
 from tabench.errors import CheckpointError
+from tabench.methods.released import convert_released
 
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
 RANKS, SCALE, SIZE = (5, 4, 2), 0.5, (72, 96)

@@ -24,10 +24,9 @@ from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.checkpoint import no_weights
 from tabench.encoders.sam.family import Backbone
-from tabench.engine.model import adapt
-from tabench.engine.snapshot import trained_parameters
 from tabench.errors import CheckpointError
 from tabench.methods.base import Value
+from tabench.methods.low_rank import adapt_tucker
 
 _PARALLEL = "module."
 _QKV = ".attn.qkv."
@@ -83,7 +82,7 @@ def convert_released(
     with torch.random.fork_rng(devices=[]):  # building draws a start that is overwritten
         model = MSam(backbone, channels)
         model.load_sam(sam)
-        adapt(model, METHODS.get("ta-lora"), params)
+        adapt_tucker(model.image_encoder, len(channels), params)
     own = model.state_dict()
     source = {name: _key(name, list(channels)) for name in own}
     unused = [key for key in state if key.startswith(_UNUSED)]
@@ -95,7 +94,7 @@ def convert_released(
         message = f"is no model of the released code: {'; '.join(part for part in parts if part)}"
         raise CheckpointError(message, where=where, hint=_FIX)
     rows = dict(zip(channels, _rows(state, channels, where), strict=True))
-    trained = trained_parameters(model)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     found = {}
     for name, like in own.items():
         task = name.removeprefix("no_mask.")
