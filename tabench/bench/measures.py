@@ -23,7 +23,7 @@ from tabench.data.loading import evaluation_batches
 from tabench.encoders.msam import Path as Way
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.loop import train_unit
-from tabench.engine.model import MergedMSam
+from tabench.methods.merging import MergedMSam
 from tabench.store.encoding import significant
 
 WAYS: tuple[Way, ...] = ("plain", "fast")

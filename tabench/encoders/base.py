@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tabench.errors import SpecError
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+# Roles of linear layers. q, k and v also name the parts of a layer that makes all three.
+ROLES: Final = ("qkv", "q", "k", "v", "proj", "mlp.lin1", "mlp.lin2")
 
 
 @dataclass(frozen=True)

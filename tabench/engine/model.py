@@ -1,9 +1,9 @@
-"""From a cell to its models, and from a trained model to one without adapters."""
+"""From a cell to its models."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,13 +13,12 @@ from torch.nn.parameter import is_lazy
 
 from tabench.catalog import BACKBONES, METHODS
 from tabench.encoders.base import linears
-from tabench.encoders.msam import MSam, known_tasks
+from tabench.encoders.msam import MSam
 from tabench.encoders.sam.as_built import changed_for_all
 from tabench.engine.context import Unit, derive_seed
 from tabench.errors import SpecError
 from tabench.methods.base import Method, Value
 from tabench.methods.hooks import Hooks
-from tabench.methods.merging import merged_encoder
 from tabench.methods.parameters import tensors_of
 from tabench.methods.regulariser import regularised
 from tabench.spec.cell import Cell
@@ -49,7 +48,7 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
         SpecError: The method cannot be loaded, its hyper-parameters cannot be used, or what it made of the
             encoder is not what it says of itself.
     """
-    encoder, target = model.image_encoder, parametrisation(method)
+    encoder, target = model.image_encoder, load_target(f"method '{method.name}'", method.parametrisation)
     before = tensors_of(model)  # held: ids are used again
     values = {name: value.detach().clone() for name, value in before.items() if not value.is_meta}
     if method.whole_model:
@@ -123,15 +122,6 @@ def _check_fold(encoder: nn.Module, method: Method) -> None:
         )
 
 
-def parametrisation(method: Method) -> Callable[..., Any]:
-    """Import a method's ``adapt(encoder, num_tasks, params)``, or its ``build(model, layers, params)``.
-
-    Raises:
-        SpecError: The target does not exist.
-    """
-    return load_target(f"method '{method.name}'", method.parametrisation)
-
-
 def load_target(owner: str, target: str) -> Callable[..., Any]:
     """Import what a registered method or balancer names as "module:attribute".
 
@@ -146,61 +136,3 @@ def load_target(owner: str, target: str) -> Callable[..., Any]:
             f"{owner}: '{target}' cannot be loaded: {error}", hint="fix its registration"
         ) from error
     return found
-
-
-class MergedMSam(nn.Module):
-    """The outputs of an adapted model in evaluation mode, without its adapters.
-
-    A task-aware model becomes a plain encoder a task, W0 + s * dW[:, :, t]^T in its attention; where all
-    tasks share one encoder it stays one. One task then costs what SAM's encoder costs. What cannot be folded
-    into weights stays, where it is known what it does for a task (`tabench.methods.merging`). Decoders,
-    embeddings and every weight that no update changes are the model's own tensors.
-
-    Args:
-        model: The adapted model; it is not changed. Its later changes are not followed.
-
-    Attributes:
-        models: One model a plain encoder, each with the tasks that read it.
-    """
-
-    def __init__(self, model: MSam) -> None:
-        super().__init__()
-        self.tasks = tuple(model.channels)
-        groups = [(task,) for task in self.tasks] if model.task_aware else [self.tasks]
-        self.models = nn.ModuleList(_part(model, index, group) for index, group in enumerate(groups))
-        self.eval()
-
-    @torch.no_grad()
-    def forward(
-        self, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
-    ) -> dict[str, Tensor]:
-        """Raw channels, as `MSam.forward` gives them in evaluation mode.
-
-        Args:
-            images: (B, 3, H, W) in 0..1.
-            out_size: (height, width) of the result.
-            tasks: The tasks wanted; None for all.
-
-        Raises:
-            SpecError: A task that this model does not have.
-        """
-        names = known_tasks(self.tasks, tasks)
-        found: dict[str, Tensor] = {}
-        for model in self.models:
-            assert isinstance(model, MSam)
-            if wanted := [name for name in names if name in model.channels]:
-                found |= model(images, out_size, wanted)
-        return {name: found[name] for name in names}
-
-
-def _part(model: MSam, index: int, tasks: Sequence[str]) -> MSam:
-    """An mSAM of some of the tasks with the merged encoder of task `index`."""
-    with torch.device("meta"):
-        part = MSam(model.backbone, {task: model.channels[task] for task in tasks})
-    part.image_encoder = merged_encoder(model, index, share=True, keep=True)
-    part.pe_layer = model.pe_layer
-    part.no_mask = nn.ParameterDict({task: model.no_mask[task] for task in tasks})
-    part.decoders = nn.ModuleDict({task: model.decoders[task] for task in tasks})
-    part.pixel_mean, part.pixel_std = model.pixel_mean, model.pixel_std
-    part.path = model.path
-    return part

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from tabench.encoders.base import ROLES
 from tabench.errors import SpecError
 from tabench.spec.cell import Value as Value
 from tabench.text import suggestion
 
 Sharing = Literal["per-task", "shared", "task-aware"]
-# Roles of an encoder's linear layers. q, k and v also name the parts of a layer that makes all three.
-ROLES: Final = ("qkv", "q", "k", "v", "proj", "mlp.lin1", "mlp.lin2")
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tabench.methods.base import ROLES, Method, Value
+from tabench.encoders.base import ROLES
+from tabench.methods.base import Method, Value
 
 _LOW_RANK, _FREEZING = "tabench.methods.low_rank", "tabench.methods.freezing"
 _FULL: Final[dict[str, Value]] = {"encoder_lr": 1.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tabench.encoders.base import LayerSpec, TaskFold, linears
+from tabench.encoders.base import ROLES, LayerSpec, TaskFold, linears
 from tabench.errors import SpecError
-from tabench.methods.base import ROLES, Value, canonical_targets, named_roles
+from tabench.methods.base import Value, canonical_targets, named_roles
 from tabench.methods.factors import Factors
 
 __all__ = ["AdaptedLinear", "TaskFold", "inject", "positive", "targeted"]
@@ -104,18 +105,10 @@ class AdaptedLinear(nn.Module):
         """The plain layer of one task, W0 + s * dW[:, :, t]^T."""
         if not self.row_wise:
             return None
-        linear = nn.Linear(
-            self.base.in_features,
-            self.base.out_features,
-            bias=self.base.bias is not None,
-            device=self.base.weight.device,
-            dtype=self.base.weight.dtype,
-        )
+        linear = copy.deepcopy(self.base).requires_grad_(True)
         with torch.no_grad():
             slice_ = self.scale * self._slices((task,))[:, :, 0]
             linear.weight.copy_(self._add(self.base.weight.T, slice_).T)
-            if self.base.bias is not None:
-                linear.bias.copy_(self.base.bias)
         return linear
 
     def facts(self) -> Mapping[str, Any] | None:

@@ -32,7 +32,7 @@ class Weights:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of its content, remembered by path and stamp (see `store.stamps`).
+        """Hex digest of its content, remembered by path and stamp (see `store.file_cache`).
 
         Raises:
             DataError: It cannot be read.

@@ -28,6 +28,7 @@ RIGHT = [
     *(
         "bias-only",
         "random-weights",
+        "mlp-lora",
         "log-depth",
         "kitchens",
         "micro",

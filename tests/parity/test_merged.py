@@ -7,9 +7,9 @@ import torch
 from test_paths import ADAPTED, OUT, deviation, images_of, make
 
 from tabench.catalog import METHODS
-from tabench.engine.model import MergedMSam
 from tabench.errors import SpecError
 from tabench.methods.injection import AdaptedLinear
+from tabench.methods.merging import MergedMSam
 
 
 @pytest.mark.parametrize("path", ["fast", "plain"])

@@ -13,14 +13,14 @@ from torch import nn
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.geometry import Backbone
-from tabench.engine.architecture import describe_model
-from tabench.engine.describe import describe
-from tabench.engine.model import MergedMSam, adapt
+from tabench.engine.describe import describe, describe_model
+from tabench.engine.model import adapt
 from tabench.errors import SpecError
 from tabench.methods.analysis import layers_of
 from tabench.methods.base import Method, Sharing, Value
 from tabench.methods.factors import LoRAFactors
 from tabench.methods.injection import AdaptedLinear, TaskFold
+from tabench.methods.merging import MergedMSam
 from tabench.methods.parameters import count
 
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8)

@@ -10,7 +10,7 @@ from typing import Any
 import balancers
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_run import Stop, gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.catalog import DATASETS, METHODS
@@ -115,7 +115,7 @@ def test_losses_after_the_step_are_those_of_the_same_images(weights: Weights, ro
             parameter -= 1e-3 * parameter.grad if parameter.grad is not None else 0.0
     after_step(model, context, batch, 0)
     assert context.balance is not None
-    assert isinstance(context.balance.balancer, balancers.Looking)
+    assert isinstance(context.balance.balancer, balancers.Plain)
     ((told, after),) = context.balance.balancer.told
     again = step_gradient(model, context, batch, 0)
     assert after is not None
@@ -174,6 +174,9 @@ def test_a_resumed_balancer_is_equal_bit_for_bit_and_apart_from_the_method(
     assert not [
         name for name in load_file(tmp_path / "whole" / "finished" / "model.safetensors") if "logs" in name
     ]
+    for name in ("extra.safetensors", "sums.json"):  # as where kept weights are evaluated again
+        (tmp_path / "parts" / "finished" / name).unlink()
+    assert train(weights, root, tmp_path / "parts")[0].finished
     assert context.balance is not None
     optimizer = torch.optim.Adam([torch.zeros(1)], lr=1.0)
     context.balance.add_to(optimizer)
@@ -183,14 +186,21 @@ def test_a_resumed_balancer_is_equal_bit_for_bit_and_apart_from_the_method(
     }
 
 
-def test_a_checkpoint_of_another_balancer_is_refused(weights: Weights, root: Path, tmp_path: Path) -> None:
+def test_state_of_another_balancer_is_refused(weights: Weights, root: Path, tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):
         train(weights, root, tmp_path, should_stop=Stop(1))
     (place,) = tmp_path.iterdir()
-    (place / "extra.safetensors").unlink()
     (place / "sums.json").unlink()  # as a checkpoint of an older version
-    with pytest.raises(CheckpointError, match="what is kept beside the model does not fit"):
-        train(weights, root, tmp_path)
+    held = load_file(place / "extra.safetensors")
+    for wrong in (
+        {},
+        {**held, "balancer.means": held["balancer.means"][:2]},
+        {**held, "balancer.logs": held["balancer.logs"] * torch.nan},
+        {**held, "hooks.a": torch.ones(1)},
+    ):
+        save_file({name: value.contiguous() for name, value in wrong.items()}, place / "extra.safetensors")
+        with pytest.raises(CheckpointError, match="what is kept beside the model does not fit"):
+            train(weights, root, tmp_path)
 
 
 def test_the_best_epoch_is_chosen_by_the_static_weights(weights: Weights, root: Path, tmp_path: Path) -> None:

@@ -121,6 +121,9 @@ def test_rows_are_told_apart_by_their_balancing(tmp_path: Path) -> None:
     }  # fmt: skip
     assert variants.name(setting, ["balancing.name", "balancing.params.lr"]) == "by-x, lr=0.5"
     assert variants.name({}, ["balancing.name", "balancing.params.lr"]) == "equal"
+    one = {"method.name": "a", "balancing.name": "x", "balancing.code": "c", "balancing.params.lr": 1.0}
+    assert variants.differing([one, {"method.name": "a"}]) == ["balancing.name"]
+    assert variants.differing([one, {**one, "balancing.params.lr": 2.0}]) == ["balancing.params.lr"]
 
 
 def test_other_settings_keep_their_names() -> None:

@@ -27,20 +27,14 @@ def read_label_map(path: Path) -> npt.NDArray[np.int64]:
     """
     labels = _variable(path, "LabelMap")
     if labels.ndim != 2 or 0 in labels.shape or labels.dtype.kind not in "uif":
-        raise DataError(
-            f"LabelMap of shape {labels.shape} and type {labels.dtype}, expected (H, W) numbers",
-            where=str(path),
-            hint=UNPACK,
+        raise _wrong(
+            path, f"LabelMap of shape {labels.shape} and type {labels.dtype}, expected (H, W) numbers"
         )
     if not np.isfinite(labels).all() or (labels != np.rint(labels)).any():
-        raise DataError("LabelMap holds labels that are not whole numbers", where=str(path), hint=UNPACK)
+        raise _wrong(path, "LabelMap holds labels that are not whole numbers")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > CONTEXT_CLASSES:
-        raise DataError(
-            f"LabelMap holds labels {low}..{high}, expected 0..{CONTEXT_CLASSES}",
-            where=str(path),
-            hint=UNPACK,
-        )
+        raise _wrong(path, f"LabelMap holds labels {low}..{high}, expected 0..{CONTEXT_CLASSES}")
     return labels.astype(np.int64)
 
 
@@ -61,14 +55,13 @@ def read_parts(path: Path, size: tuple[int, int]) -> npt.NDArray[np.int64] | Non
         for part in parts:
             name = _text(path, part, "part_name")
             if name not in PART_INDEX:
-                raise DataError(f"unknown part of a person: '{name}'", where=str(path), hint=UNPACK)
+                raise _wrong(path, f"unknown part of a person: '{name}'")
             mask = _field(path, part, "mask")
             if mask.shape != size or mask.dtype.kind not in "uifb":
-                raise DataError(
+                raise _wrong(
+                    path,
                     f"mask of '{name}' is {'x'.join(map(str, mask.shape))} of type {mask.dtype}, "
                     f"its image is {size[0]}x{size[1]}",
-                    where=str(path),
-                    hint=UNPACK,
                 )
             target[mask.astype(bool)] = PART_INDEX[name]
             found = True
@@ -84,11 +77,11 @@ def _objects(path: Path) -> Iterator[tuple[int, list[Any]]]:
     """(class_ind, parts) of every object; `parts` is empty where MATLAB stored []."""
     anno = _variable(path, "anno")
     if anno.size != 1:
-        raise DataError(f"'anno' holds {anno.size} structs, expected 1", where=str(path), hint=UNPACK)
+        raise _wrong(path, f"'anno' holds {anno.size} structs, expected 1")
     for item in _field(path, anno.flat[0], "objects").flat:
         kind = _field(path, item, "class_ind")
         if kind.size != 1 or kind.dtype.kind not in "uif":
-            raise DataError("an object's class_ind is not one number", where=str(path), hint=UNPACK)
+            raise _wrong(path, "an object's class_ind is not one number")
         parts = _field(path, item, "parts")
         yield int(kind.flat[0]), list(parts.flat)
 
@@ -97,19 +90,23 @@ def _field(path: Path, struct: Any, name: str) -> npt.NDArray[Any]:
     names = getattr(getattr(struct, "dtype", None), "names", None) or ()
     if name not in names:
         held = ", ".join(names) or "no struct"
-        raise DataError(f"no field '{name}' (there is: {held})", where=str(path), hint=UNPACK)
+        raise _wrong(path, f"no field '{name}' (there is: {held})")
     return np.asarray(struct[name])
 
 
 def _text(path: Path, struct: Any, name: str) -> str:
     value = _field(path, struct, name)
     if value.dtype.kind != "U" or value.size != 1:
-        raise DataError(f"field '{name}' is not a text", where=str(path), hint=UNPACK)
+        raise _wrong(path, f"field '{name}' is not a text")
     return str(value.flat[0])
 
 
 def _variable(path: Path, name: str) -> npt.NDArray[Any]:
     held = read_mat_file(path, [name], UNPACK)
     if name not in held:
-        raise DataError(f"no variable '{name}' in it", where=str(path), hint=UNPACK)
+        raise _wrong(path, f"no variable '{name}' in it")
     return held[name]
+
+
+def _wrong(path: Path, problem: str) -> DataError:
+    return DataError(problem, where=str(path), hint=UNPACK)

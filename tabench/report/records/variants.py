@@ -31,11 +31,13 @@ def differing(settings: Sequence[Setting]) -> list[str]:
     for setting in settings:
         for key, value in setting.items():
             seen.setdefault(key, set()).add(value)
-    everywhere = [key for key, values in seen.items() if len(values) > 1]
-    everywhere += [
-        key for key, values in seen.items() if len(values) == 1 and any(key not in s for s in settings)
-    ]
-    return sorted(set(everywhere), key=lambda key: (_place(key), key))
+    found = [key for key, values in seen.items() if len(values) > 1 or any(key not in s for s in settings)]
+    found = [key for key in found if key == _BALANCING or not key.startswith("balancing.")]
+    for way in seen.get(_BALANCING, ()):  # what else a way of balancing says tells its own rows apart alone
+        kin = [{k: v for k, v in s.items() if k.startswith("balancing.")} for s in settings
+               if s.get(_BALANCING) == way]  # fmt: skip
+        found += [key for key in kin[0] if len({s.get(key) for s in kin}) > 1]
+    return sorted(set(found), key=lambda key: (_place(key), key))
 
 
 def from_label(stem: str) -> dict[str, object]:
