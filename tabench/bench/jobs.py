@@ -28,7 +28,7 @@ _START = 1.5  # seconds a process takes to start, build its models and end
 _FAST = 0.5  # time of the fast path, of the plain one's
 # Folders whose code is measured. This one is not: how it measures has a version (`BENCH_VERSION`), so that an
 # edit of its pages, suites or command leaves every figure valid.
-MEASURED = ("encoders", "methods", "tasks", "engine")
+MEASURED = ("encoders", "methods", "balancing", "tasks", "engine")
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from tabench.report.figures import style
 from tabench.report.records import wording
@@ -81,17 +79,16 @@ def _panels(results: Results, curves: Curves, titles: dict[str, str]) -> Figure:
     columns = 3 if len(present) > 2 else len(present)
     rows = -(-len(present) // columns)
     figure = Figure(figsize=(9.6, 2.35 * rows + 0.5))
-    colours: dict[str, Any] = style.colours(results.methods)
+    colours = style.colours(results.methods)
     for axes, panel in zip_longest(figure.subplots(rows, columns, squeeze=False).flat, present):
         if panel is None:
             axes.set_visible(False)
             continue
         axes.set_title(titles[panel])
         for method, (epochs, mean, low, high) in curves[panel].items():
-            axes.fill_between(epochs, low, high, color=colours[method], alpha=0.16, linewidth=0)
-            axes.plot(epochs, mean, color=colours[method], label=results.title(method), markersize=3,
-                      marker=style.marker(method), markevery=max(1, len(epochs) // 8))  # fmt: skip
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+            mark, label = style.marker(method), results.title(method)
+            style.line(axes, epochs, mean, colours[method], band=(low, high), marker=mark, label=label)
+        style.whole_numbers(axes)
         axes.set_xlabel("epoch")
     style.legend_below(figure)
     return figure

@@ -146,14 +146,25 @@ class Canvas:
                             color=self.ink, linewidth=0.8, shrinkA=0, shrinkB=0)
         )  # fmt: skip
 
-    def chain(self, line: float, h: float, *boxes: tuple[float, float, Kind, Sequence[str]]) -> None:
-        """Boxes (x, w, kind, lines) beside one another, centred on a line, with arrows between them."""
-        end = None
+    def chain(
+        self,
+        line: float,
+        h: float,
+        *boxes: tuple[float, float, Kind | Literal["plus"], Sequence[str]],
+        start: float | None = None,
+        end: float | None = None,
+    ) -> None:
+        """Boxes and sums (x, w, kind, lines) centred on a line, with arrows between, before and behind."""
         for x, w, kind, lines in boxes:
-            if end is not None:
-                self.arrow([(end, line), (x, line)])
-            self.box(x, line - h / 2, w, h, kind, *lines)
-            end = x + w
+            if start is not None:
+                self.arrow([(start, line), (x, line)])
+            if kind == "plus":
+                self.plus(x + w / 2, line)
+            else:
+                self.box(x, line - h / 2, w, h, kind, *lines)
+            start = x + w
+        if start is not None and end is not None:
+            self.arrow([(start, line), (end, line)])
 
     def plus(self, x: float, y: float, sign: str = "+") -> None:
         """A sign in a circle."""

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from tabench.report.figures import architecture as architecture_figure
-from tabench.report.figures import channels as channels_figure
+from tabench.report.figures import images, rank, similarity, spectrum
 from tabench.report.figures import lora as lora_figure
-from tabench.report.figures import rank, similarity, spectrum
 from tabench.report.figures.style import Draw
 from tabench.report.records import architecture, channels
 from tabench.report.records.factors import MethodFactors, read_factors
@@ -34,7 +33,7 @@ def drawings(
     found: dict[str, tuple[str, Draw]] = {}
     kept = channels.read_channels(results)
     if kept is not None:
-        found["figure1"] = channels.caption(results, kept), partial(channels_figure.draw_channels, kept)
+        found["figure1"] = channels.caption(results, kept), partial(images.draw_channels, kept)
     known = architecture.read_architectures(results)
     wanted = (("lora", "per-task"), ("tucker", "task-aware"), ("cp", "task-aware"))
     chosen = [architecture.choose(results, known, factors=f, sharing=s) for f, s in wanted]

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from PIL import Image, ImageChops, ImageStat
 
 from tabench.catalog import METHODS
@@ -74,6 +74,31 @@ def log_millions(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("trained parameters (millions, log scale)")
+
+
+def line(
+    axes: Axes, x: Any, y: Any, colour: Any, *, band: Any = None, dotted: bool = False, **look: Any
+) -> None:
+    """A line with at most about eight marks, over a band (lowest, highest) where one is given.
+
+    Args:
+        axes: Where.
+        x: Of the points, as `y` and both of `band`.
+        y: What the line goes through.
+        colour: Of both.
+        band: Lowest and highest values, or None.
+        dotted: Whether the line is.
+        look: What else Matplotlib's plot takes ("label", "marker").
+    """
+    if band is not None:
+        axes.fill_between(x, *band, color=colour, alpha=0.16, linewidth=0)
+    axes.plot(x, y, color=colour, markersize=3, linestyle=":" if dotted else "-",
+              markevery=max(1, len(x) // 8), **look)  # fmt: skip
+
+
+def whole_numbers(axes: Axes, ticks: int = 6) -> None:
+    """Ticks of the horizontal axis at whole numbers alone."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=ticks))
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:

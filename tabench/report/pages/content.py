@@ -9,15 +9,13 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from tabench.report.figures import curves, paper_figures, sizes, style
-from tabench.report.figures import grid as grid_figure
+from tabench.report.figures import curves, images, paper_figures, sizes, style
 from tabench.report.records import grid, wording
-from tabench.report.records.circumstances import circumstances
 from tabench.report.records.collector import set_aside
 from tabench.report.records.factors import not_analysed, read_factors
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
-from tabench.report.records.reproduction import reproduced
+from tabench.report.records.reproduction import circumstances, reproduced
 from tabench.report.tables import cost, findings, sureness
 from tabench.report.tables.chosen import FIGURE_ROWS, PAGE_ROWS, choose
 from tabench.report.tables.claims import claim_table, claims
@@ -130,7 +128,7 @@ class Content:
         results, table = chosen.results(self.results), chosen.table(self.whole_tables[0])
         found: dict[str, tuple[str, Callable[[], Figure]]] = {}
         if self.grid is not None:
-            found["figure4"] = self.grid_caption, partial(grid_figure.draw_grid, results, self.grid)
+            found["figure4"] = self.grid_caption, partial(images.draw_grid, results, self.grid)
         losses, metrics = curves.read_curves(results, table.protocol)
         if metrics:
             caption = "Metrics on the evaluated images during training"
