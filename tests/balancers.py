@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from tabench.balancing.balancer import Balancer, Step
 from tabench.balancing.base import Balancing
-from tabench.catalog import BALANCERS
 from tabench.methods.base import Value
-from tabench.registry import Entry
 
 
 class ByLoss(Balancer):
@@ -74,5 +72,3 @@ PROJECTING = Balancing("projecting", "Projecting", "balancers:Projecting", asks=
 LOOKING = Balancing("looking", "Looking", "balancers:Plain", asks=("losses-after",))
 PLAIN = Balancing("plain", "Plain", "balancers:Plain")
 DISHONEST = Balancing("dishonest", "Dishonest", "balancers:Dishonest")
-for _entry in ("BY_LOSS", "PROJECTING", "LOOKING", "PLAIN", "DISHONEST"):
-    BALANCERS.register(Entry(_entry.lower().replace("_", "-"), f"balancers:{_entry}", "of the tests"))

@@ -11,10 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import balancers  # noqa: F401  (they register themselves)
-import reallocating  # noqa: F401
 import torch
 from plain_msam import randomise
+from registering import registered
 from safetensors.torch import load_file, save_file
 from tiny_run import gradients_of, in_double, make_cell, make_context, make_unit
 
@@ -243,6 +242,12 @@ def lost(group: ProcessGroup) -> dict[str, Any]:
 
 
 def take_part(rank: int, home: Path) -> None:
+    """See `_take_part`."""
+    with registered():
+        _take_part(rank, home)
+
+
+def _take_part(rank: int, home: Path) -> None:
     """Be one of three processes, and then, without the last one, one of two; `lost` ends them."""
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"

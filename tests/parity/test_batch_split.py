@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import balancers  # noqa: F401  (they register themselves)
 import pytest
 import torch
 from plain_msam import randomise
+from registering import registered
 from tiny_run import gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.data.loading import Batch, evaluation_batches
@@ -27,6 +28,12 @@ BALANCED = [
     ("full-hps", "projecting"),
     ("ta-lora", "projecting"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 def prepared(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import balancers
 import pytest
 import torch
+from registering import registered
 from safetensors.torch import load_file, save_file
 from tiny_run import Stop, gradients_of, in_double, make_cell, make_context, make_unit
 
@@ -29,6 +30,12 @@ from tabench.errors import CheckpointError, DivergedError, InterruptedRunError, 
 SCENES = DATASETS.get("scenes")
 DRY = {"params__dropout": 0.0, "params__orthogonality": 0.5}
 Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 def prepared(

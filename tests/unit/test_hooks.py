@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import reallocating
 import torch
+from registering import registered
 from tiny_run import Stop, make_cell, make_context, make_unit
 
 from tabench.catalog import DATASETS, METHODS
@@ -23,6 +25,12 @@ from tabench.errors import CheckpointError, InterruptedRunError, SpecError
 
 SCENES = DATASETS.get("scenes")
 Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 def train(weights: Weights, root: Path, folder: Path, **options: Any) -> tuple[MSam, State]:
