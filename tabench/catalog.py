@@ -1,4 +1,4 @@
-"""The five registries and everything this package ships in them.
+"""The registries and everything this package ships in them.
 
 Listing and planning read this file alone; targets are imported when a cell runs.
 Other packages add entries by entry points of the same group names.
@@ -6,13 +6,16 @@ Other packages add entries by entry points of the same group names.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tabench.registry import Entry, Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tabench.balancing.base import Balancing
     from tabench.data.base import DatasetDef
-    from tabench.encoders.sam.geometry import Backbone
+    from tabench.encoders.sam.family import Backbone
     from tabench.methods.base import Method
     from tabench.runs.executor import Executor
     from tabench.tasks.base import Task
@@ -59,6 +62,12 @@ METHODS: Registry[Method] = Registry(
     ],
 )
 
+BALANCERS: Registry[Balancing] = Registry(
+    "balancing",
+    "tabench.balancers",
+    [Entry("equal", "tabench.balancing.base:EQUAL", "the sum of the tasks' losses by train.task_weights")],
+)
+
 TASKS: Registry[type[Task]] = Registry(
     "task",
     "tabench.tasks",
@@ -67,52 +76,25 @@ TASKS: Registry[type[Task]] = Registry(
             "segmentation",
             "tabench.tasks.segmentation:Segmentation",
             "semantic segmentation: mIoU, pixel accuracy",
-            meta={
-                "version": 1,
-                "needs": "label",
-                "supported": ("paper", "pixel", "pascal", "libmtl", "pascal-rms"),
-            },
         ),
-        Entry(
-            "depth",
-            "tabench.tasks.depth:Depth",
-            "metric depth: absolute and relative error",
-            meta={"version": 1, "needs": "depth", "supported": ("paper", "pixel", "libmtl")},
-        ),
+        Entry("depth", "tabench.tasks.distance:Depth", "metric depth: absolute and relative error"),
         Entry(
             "disparity",
-            "tabench.tasks.disparity:Disparity",
+            "tabench.tasks.distance:Disparity",
             "rescaled disparity (CityScapes): absolute error and its raw ratio",
-            meta={"version": 1, "needs": "disparity", "supported": ("paper", "pixel", "libmtl")},
         ),
         Entry(
             "normals",
             "tabench.tasks.normals:Normals",
             "surface normals: mean and median angle, share below 11.25/22.5/30 degrees",
-            meta={
-                "version": 1,
-                "needs": "normal",
-                "supported": ("paper", "pixel", "pascal", "libmtl", "pascal-rms"),
-            },
         ),
-        Entry(
-            "human_parts",
-            "tabench.tasks.human_parts:HumanParts",
-            "person parts: mIoU",
-            meta={"version": 1, "needs": "parts", "supported": ("paper", "pixel", "pascal", "pascal-rms")},
-        ),
+        Entry("human_parts", "tabench.tasks.segmentation:HumanParts", "person parts: mIoU"),
         Entry(
             "saliency",
-            "tabench.tasks.saliency:Saliency",
+            "tabench.tasks.binary:Saliency",
             "salient pixels: mIoU and F at the best of 15 thresholds",
-            meta={"version": 1, "needs": "saliency", "supported": ("paper", "pixel", "pascal", "pascal-rms")},
         ),
-        Entry(
-            "edges",
-            "tabench.tasks.edges:Edges",
-            "boundaries of labels: F on exact pixels (not odsF)",
-            meta={"version": 1, "needs": "edge", "supported": ("paper", "pixel", "pascal", "pascal-rms")},
-        ),
+        Entry("edges", "tabench.tasks.binary:Edges", "boundaries of labels: F on exact pixels (not odsF)"),
     ],
 )
 
@@ -128,12 +110,12 @@ DATASETS: Registry[DatasetDef] = Registry(
         ),
         Entry(
             "scenes",
-            "tabench.data.scenes:SCENES",
+            "tabench.worlds.scenes:SCENES",
             "synthetic ray-cast rooms in the NYUv2 layout (not NYUv2)",
         ),
         Entry(
             "figures",
-            "tabench.data.figures:FIGURES",
+            "tabench.worlds.figures:FIGURES",
             "synthetic figures: ray-cast people among objects in the PASCAL-Context layout (not PASCAL)",
         ),
         Entry(
@@ -153,7 +135,7 @@ DATASETS: Registry[DatasetDef] = Registry(
         ),
         Entry(
             "streets",
-            "tabench.data.streets:STREETS",
+            "tabench.worlds.streets:STREETS",
             "synthetic ray-cast streets in the CityScapes layout (not CityScapes)",
         ),
     ],
@@ -163,15 +145,21 @@ BACKBONES: Registry[Backbone] = Registry(
     "backbone",
     "tabench.backbones",
     [
-        Entry("vit_b", "tabench.encoders.sam.geometry:VIT_B", "SAM ViT-B, 1024 px"),
-        Entry("vit_l", "tabench.encoders.sam.geometry:VIT_L", "SAM ViT-L, 1024 px (the paper recipe's)"),
-        Entry("vit_h", "tabench.encoders.sam.geometry:VIT_H", "SAM ViT-H, 1024 px"),
+        Entry("vit_b", "tabench.encoders.sam.family:VIT_B", "SAM ViT-B, 1024 px"),
+        Entry("vit_l", "tabench.encoders.sam.family:VIT_L", "SAM ViT-L, 1024 px (the paper recipe's)"),
+        Entry("vit_h", "tabench.encoders.sam.family:VIT_H", "SAM ViT-H, 1024 px"),
         Entry(
             "sam_vit_nano",
-            "tabench.encoders.sam.geometry:VIT_NANO",
+            "tabench.encoders.sam.family:VIT_NANO",
             "small SAM of the same classes, pretrained by this project on synthetic scenes",
         ),
     ],
+)
+
+PRETRAINING: Registry[Callable[..., dict[str, Any]]] = Registry(
+    "pretraining",
+    "tabench.pretraining",
+    [Entry("sam_vit_nano", "tabench.worlds.pretrain:pretrain_nano", "the small SAM, on procedural rooms")],
 )
 
 EXECUTORS: Registry[type[Executor]] = Registry(

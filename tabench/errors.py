@@ -7,8 +7,10 @@ under (`FAILURE_KINDS`), so scripts can tell a typing error from a lost machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+import errno
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 FAILURE_KINDS = {
     "spec": "an experiment file, an option or a name that cannot be used as written",
@@ -19,6 +21,8 @@ FAILURE_KINDS = {
     "infrastructure": "the disk, the file system, the device or the process failed",
     "unexpected": "none of these: most likely a mistake in the code of tabench or of a plugin",
 }
+# a disk, a mount or a device gave up, whatever the code was reading or writing just then
+_BROKEN = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV}
 RETRIED_KINDS = ("interrupted", "infrastructure")  # another try may end otherwise; the rest would fail again
 
 
@@ -128,3 +132,58 @@ class StoreError(TabenchError):
     """A results folder that cannot be read or written as expected."""
 
     kind = "infrastructure"
+
+
+def failure_kind(error: BaseException) -> str:
+    """The word of `FAILURE_KINDS` that a failure is recorded under.
+
+    A TabenchError has its own, unless a broken disk or device lies behind it: images that cannot be read
+    because of an I/O error are no fault of the data.
+    """
+    if isinstance(error, EvaluationFailedError):
+        return failure_kind(error.cause)
+    name = type(error).__name__  # torch's errors are known by name: it is not imported here
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or _number(error) == errno.ENOMEM:
+        return "out-of-memory"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError) or name in ("AcceleratorError", "DistBackendError"):
+        return "infrastructure"
+    if error.__cause__ is not None and _number(error.__cause__) in _BROKEN:
+        return "infrastructure"
+    return error.kind if isinstance(error, TabenchError) else "unexpected"
+
+
+def _number(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
+
+
+_CLASSES = (SpecError, DataError, DivergedError, MemoryExhaustedError, InterruptedRunError, StoreError)
+_KINDS: dict[str, type[TabenchError]] = {found.kind: found for found in _CLASSES}
+
+
+def encode_error(error: Exception) -> dict[str, Any]:
+    """An error as JSON values, for another process to raise: kind, words, images, and where it was raised."""
+    if isinstance(error, EvaluationFailedError):
+        error = error.cause  # whoever hears of it adds by itself that training is done
+    own = error if isinstance(error, TabenchError) else None
+    return {
+        "kind": failure_kind(error),
+        "message": own.message if own else str(error) or type(error).__name__,
+        "trace": "" if own else "".join(traceback.format_exception(error)),
+        **{key: getattr(own, key, None) for key in ("where", "hint", "step", "ids")},
+    }
+
+
+def decode_error(facts: Mapping[str, Any], origin: str) -> Exception:
+    """An error of the same kind with the same words; nothing that arrives is executed.
+
+    `origin` says who met it, as a note that tracebacks show.
+    """
+    kind, rest = _KINDS.get(facts["kind"]), {"where": facts["where"], "hint": facts["hint"]}
+    if kind is DivergedError:
+        rest |= {"step": facts["step"], "ids": facts["ids"] or ()}
+    message = str(facts["message"])
+    error = kind(message, **rest) if kind else RuntimeError(message)  # unexpected, as it was there
+    error.add_note("\n".join(filter(None, [f"met by {origin}", facts["trace"]])))
+    return error

@@ -46,7 +46,8 @@ def install_page(site: Path) -> dict[str, dict[str, str]]:
         if language == "python":
             modules[file] = content
         else:
-            points |= tomllib.loads(content)["project"]["entry-points"]
+            for group, entries in tomllib.loads(content)["project"]["entry-points"].items():
+                points.setdefault(group, {}).update(entries)
     first, *others = modules
     install(site, "my-package", first.removesuffix(".py").replace("/", "."), modules[first], points)
     for file in others:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,39 +13,45 @@ from typing import Any
 
 import torch
 from plain_msam import randomise
+from registering import registered
 from safetensors.torch import load_file, save_file
-from tiny_run import make_cell, make_context, make_unit
+from tiny_run import gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.data.loading import Batch, batches
-from tabench.data.scenes import SCENES
 from tabench.encoders.msam import MSam
 from tabench.engine import gradients
+from tabench.engine.balance import build_balance
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import evaluate, validation_loss
-from tabench.engine.gradients import accumulate, image_losses, step_gradient
+from tabench.engine.events import Event, MemoryShort
+from tabench.engine.gradients import accumulate, after_step, image_losses, step_gradient
 from tabench.engine.loop import train_unit
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import DivergedError, InterruptedRunError, SpecError, TabenchError
 from tabench.tasks.averaging import PixelAverage
+from tabench.worlds.scenes import SCENES
 
 TRAIN, VAL = 5, 5
 BATCH = 4  # of 5 images: the second batch has one, so that a process has none
 DRY = {"params__dropout": 0.0}
 METHODS: dict[str, dict[str, Any]] = {"ta-lora": {"params__orthogonality": 0.5, **DRY}, "full-hps": {}}
-# single precision where the passes of an image are the same ones; else rounding depends on their size
+# in single precision where the passes of an image are the same ones; else rounding depends on their size
 CASES = [
-    ("ta-lora", BatchSplit(images=1, apart=True), torch.float32),
-    ("ta-lora", BatchSplit(), torch.float64),
-    ("full-hps", BatchSplit(), torch.float64),
+    ("ta-lora", "equal", BatchSplit(images=1, apart=True), torch.float32),
+    ("ta-lora", "equal", BatchSplit(), torch.float64),
+    ("full-hps", "equal", BatchSplit(), torch.float64),
+    ("ta-lora", "by-loss", BatchSplit(), torch.float64),
+    ("full-hps", "by-loss", BatchSplit(images=1), torch.float64),
+    ("ta-lora", "projecting", BatchSplit(images=1), torch.float64),
+    ("full-hps", "projecting", BatchSplit(), torch.float64),
 ]
 
 
 def write_inputs(home: Path) -> None:
-    recipe = SCENES.recipe(seed=0, train=TRAIN, val=VAL, height=48, width=64)
-    SCENES.make(home / "scenes", recipe)
+    SCENES.make(home / "scenes", seed=0, train=TRAIN, val=VAL, height=48, width=64)
 
 
 def unit_of(
@@ -61,25 +67,26 @@ def unit_of(
 def shares(context: TrainContext, dtype: torch.dtype) -> Iterator[Batch]:
     share = (context.group.rank, context.group.size)
     for batch in batches(context.train, seed=0, epoch=0, batch_size=BATCH, augment="clean", share=share):
-        targets = {k: t.to(dtype) if t.is_floating_point() else t for k, t in batch.targets.items()}
-        yield batch._replace(image=batch.image.to(dtype), targets=targets)
-
-
-def grads(model: MSam) -> dict[str, torch.Tensor]:
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        yield in_double(batch) if dtype == torch.float64 else batch
 
 
 def step_gradients(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
     """Gradients and loss terms of two steps, by case and step; the second has one image."""
     found = {}
-    for case, (method, passes, dtype) in enumerate(CASES):
-        model, context = unit_of(home, method, group, passes)
+    for case, (method, balancing, passes, dtype) in enumerate(CASES):
+        model, context = unit_of(home, method, group, passes, balancing__name=balancing)
         model.to(dtype)
         randomise(model.image_encoder)
+        randomise(model.no_mask)  # equal channels hardly give the encoder a gradient
+        context.balance = build_balance(model, context)
         model.train()
         for step, batch in enumerate(shares(context, dtype)):
             terms = step_gradient(model, context, batch, step)
-            found |= {f"{case} {step} {name}": value for name, value in grads(model).items()}
+            found |= {f"{case} {step} {name}": value for name, value in gradients_of(model).items()}
+            if context.balance is not None:
+                own = context.balance.parameters
+                found |= {f"{case} {step} own {name}": p.grad.clone() for name, p in own.items()}
+                after_step(model, context, batch, step)
             values = torch.tensor([terms[key] for key in sorted(terms)], dtype=torch.float64)
             found[f"{case} {step} terms"] = values
     return found
@@ -87,14 +94,11 @@ def step_gradients(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
 
 def results(home: Path, group: ProcessGroup) -> dict[str, Any]:
     """An evaluation in which no process has as many images as another, and a validation loss."""
-    model, context = unit_of(home, "ta-lora", group)
+    model, context = unit_of(home, "ta-lora", group, BatchSplit(evaluated=2))
     told: list[tuple[int, int]] = []
-    found = evaluate(
-        model, context.unit, context.tasks, context.evaluated, context.device,
-        batch_size=2, progress=lambda *seen: told.append(seen), group=group,
-    )  # fmt: skip
+    found = evaluate(model, context, progress=lambda *seen: told.append(seen))
     losses = partial(image_losses, model, context)
-    loss = validation_loss(model, context.unit, context.train, losses, context.device, group=group)
+    loss = validation_loss(model, context, context.train, losses)
     return {"results": [asdict(result) for result in found], "loss": loss, "last": told[-1] if told else None}
 
 
@@ -115,6 +119,28 @@ def trained(home: Path, group: ProcessGroup, folder: Path) -> dict[str, Any]:
     digest = [float(p.detach().double().sum()) for p in trained_parameters(model).values()]
     bits = [p.detach().view(torch.int32).sum().item() for p in trained_parameters(model).values()]
     return {"state": state.to_json(), "digest": digest, "bits": bits}
+
+
+def reallocated(home: Path, group: ProcessGroup, folder: Path) -> dict[str, Any]:
+    """A method with hooks and a balancer with state, to the end at once and with a stop in between."""
+    found: dict[str, Any] = {}
+    for name, stops in (("whole", [False]), ("parts", [True, False])):
+        for stop in stops:
+            group = ProcessGroup(group.rank, group.size)  # one that has not heard of a stop
+            model, context = unit_of(home, "reallocating", group, balancing__name="by-loss")
+            asked = iter([False, stop, *[False] * 9])
+            context.should_stop = lambda asked=asked: next(asked)  # type: ignore[misc]
+            checkpoints = CheckpointStore(folder / name, writes=group.is_main)
+            with suppress(InterruptedRunError):
+                train_unit(model, context, checkpoints)
+            group.sync()  # the main one has written
+        assert context.balance is not None
+        values = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        values |= {"sizes": model.hooks.sizes, **context.balance.balancer.state_dict()}
+        found[name] = [float(value.detach().double().sum()) for value in values.values()]
+        found["calls"], found["masked"] = model.hooks.calls, [n for n in values if n.endswith(".mask")]
+        found["ranks"] = [int(values[n].sum()) for n in found["masked"]]
+    return found
 
 
 def diverged(home: Path, group: ProcessGroup) -> dict[str, Any]:
@@ -147,14 +173,14 @@ def one_step(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
     """Gradients of a step in double precision."""
     model.double().train()
     step_gradient(model, context, next(shares(context, torch.float64)), 0)
-    return grads(model)
+    return gradients_of(model)
 
 
 def short(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
     """Memory runs out on the last process alone, until the passes are as small as they get."""
     model, context = unit_of(home, "ta-lora", group)
-    events: list[Mapping[str, Any]] = []
-    context.emit = lambda event, facts: events.append(dict(facts))
+    events: list[Event] = []
+    context.emit = events.append
 
     def greedy(*given: Any) -> dict[str, float]:
         found = accumulate(*given)
@@ -167,7 +193,7 @@ def short(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
         found = one_step(model, context)
     finally:
         gradients.accumulate = accumulate
-    ladder = [[f["images"], f["apart"], f["recompute"]] for f in events]
+    ladder = [[e.images, e.apart, e.recompute] for e in events if isinstance(e, MemoryShort)]
     return {**found, "ladder": torch.tensor(ladder, dtype=torch.int64)}
 
 
@@ -217,6 +243,12 @@ def lost(group: ProcessGroup) -> dict[str, Any]:
 
 
 def take_part(rank: int, home: Path) -> None:
+    """See `_take_part`."""
+    with registered():
+        _take_part(rank, home)
+
+
+def _take_part(rank: int, home: Path) -> None:
     """Be one of three processes, and then, without the last one, one of two; `lost` ends them."""
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
@@ -235,6 +267,7 @@ def take_part(rank: int, home: Path) -> None:
         keep("alone", lambda group: {"results": alone_results(home, group)})
         keep("trained", lambda group: trained(home, group, home / "trained"))
         keep("stopped", lambda group: stopped(home, group, home / "stopped"))
+        keep("reallocated", lambda group: reallocated(home, group, home / "reallocated"))
         keep("diverged", partial(diverged, home))
         keep("unread", unread)
         keep("changing", lambda group: changing(home, group, home / "changing"))

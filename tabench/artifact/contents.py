@@ -1,60 +1,56 @@
-"""Which files an artifact holds."""
+"""Which files an artifact holds, and the part of requirements.lock that its reports need."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tabench.artifact.archive import Member
-from tabench.artifact.badges import Archive
-from tabench.artifact.claimed import claimed
-from tabench.artifact.facts import ExperimentFacts, experiment_facts
-from tabench.artifact.pages import badge_page, readme
-from tabench.artifact.requirements import cut_lock
+from tabench.artifact.facts import ExperimentFacts, claimed, experiment_facts
+from tabench.artifact.pages import Archive, badge_page, readme
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
-from tabench.report.claims import FILE
-from tabench.report.reading import Results
-from tabench.report.summary import FILE as SUMMARY
-from tabench.report.summary import plan_digest, read_summary
+from tabench.report.pages.summary import FILE as SUMMARY
+from tabench.report.pages.summary import plan_digest, read_summary
+from tabench.report.records.reading import Results
+from tabench.report.tables.claims import FILE
 from tabench.spec.toml import read_toml
-from tabench.store.encoding import dumps
+from tabench.store.encoding import dumps, read_bytes
+from tabench.store.folders import ExperimentFolder
 from tabench.store.index import read_index
-from tabench.store.layout import ExperimentFolder
 
 ROOT = Path(__file__).parents[2]
 FROM_ROOT = ("LICENSE", "CITATION.cff", "requirements.lock", "pyproject.toml")
 LEFT_OUT = ("checkpoint", "__pycache__")  # folders
+# what rendering a report imports, without torch
+REPORT_PACKAGES = ("fonttools", "jinja2", "markupsafe", "matplotlib", "numpy", "packaging", "pandas",
+                   "pillow", "pydantic", "pydantic-core", "rich", "scipy", "seaborn", "typer")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Contents:
-    """All members of an artifact, and what is known of its experiments.
+    """All members of an artifact, and what is known of its experiments."""
 
-    Attributes:
-        members: The files.
-        experiments: The packed experiments.
-        beside: Names of experiments of which only records are packed, because the claims speak of them.
-    """
-
-    members: list[Member]
-    experiments: tuple[ExperimentFacts, ...]
+    members: list[Member]  # the files
+    experiments: tuple[ExperimentFacts, ...]  # the packed experiments
+    # names of experiments of which only records are packed, because the claims speak of them
     beside: tuple[str, ...]
 
 
-def contents(
-    results: Path, specs: Mapping[str, Path | None], reports: Path, *, root: Path = ROOT
-) -> Contents:
+def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> Contents:
     """Gather the members of an artifact.
 
     Args:
         results: The results folder.
         specs: Experiment name to its file, or None where there is none.
         reports: Folder of rendered reports, one folder an experiment.
-        root: The checkout that LICENSE, lock and sources are taken from.
 
     Raises:
         StoreError: An experiment has no finished cell, a record is not valid, a report is of other cells, or
@@ -62,7 +58,7 @@ def contents(
         SpecError: A file of claims or of published values cannot be used.
     """
     claims = claimed(results, specs)
-    members = {m.name: m for m in _of_root(root)}
+    members = {m.name: m for m in _of_checkout()}
     for name, spec in specs.items():
         folder = Path(results) / name
         members |= {m.name: m for m in _of_results(folder, f"results/{name}", results)}
@@ -77,24 +73,25 @@ def contents(
     if claims.file is not None:
         name = f"experiments/{FILE.as_posix()}"
         members[name] = Member(name, claims.file)
-    for runs in claims.beside:
-        members |= {m.name: m for m in _of_neighbour(runs)}
+    for neighbour in claims.beside:
+        members |= {m.name: m for m in _of_neighbour(neighbour)}
     facts = tuple(
         experiment_facts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
         for name, spec in specs.items()
     )
     environment = capture()
-    lock = cut_lock(root / "requirements.lock")
-    made: dict[str, str] = {
+    lock = cut_lock(ROOT / "requirements.lock")
+    runs = {e.name: {"commits": e.commits, "environments": e.environments} for e in facts}
+    made = {
         "requirements-report.txt": lock,
-        "ENVIRONMENT.json": dumps(_environments(environment, facts)),
+        "ENVIRONMENT.json": dumps({"written_on": environment, "runs": runs}),
     }
     names = frozenset({*members, *made, "README.md", "BADGES.md"})
-    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     git = environment["git"] or {"commit": "", "dirty": False}
     commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
     pinned = sum(not line.startswith(" ") for line in lock.splitlines())
-    beside = tuple(runs.name for runs in claims.beside)
+    beside = tuple(neighbour.name for neighbour in claims.beside)
     archive = Archive(names, citation, pinned, commit, facts, beside, claims.assessed)
     made |= {"README.md": readme(archive), "BADGES.md": badge_page(archive)}
     members |= {name: Member(name, text.encode()) for name, text in made.items()}
@@ -111,13 +108,6 @@ def names_this_machine(members: Sequence[Member], folders: Sequence[Path]) -> li
                 if any(needle in line for line in file for needle in needles):
                     found.append(member.name)
     return found
-
-
-def _environments(here: dict[str, Any], facts: Sequence[ExperimentFacts]) -> dict[str, Any]:
-    return {
-        "written_on": here,
-        "runs": {e.name: {"commits": e.commits, "environments": e.environments} for e in facts},
-    }
 
 
 def _check_report(results: Path, name: str, report: Path) -> None:
@@ -138,14 +128,14 @@ def _check_report(results: Path, name: str, report: Path) -> None:
         )
 
 
-def _of_root(root: Path) -> Iterator[Member]:
+def _of_checkout() -> Iterator[Member]:
     for name in FROM_ROOT:
-        if not (root / name).is_file():
+        if not (ROOT / name).is_file():
             hint = "run the command from a checkout of tabench (pip install -e .), which has all of them"
-            raise StoreError(f"lacks {name}", where=str(root), hint=hint)
-        yield Member(name, root / name)
-    yield from _of_folder(root / "tabench", "tabench")
-    yield from (m for m in _of_folder(root / "docs", "docs") if m.name.endswith(".md"))
+            raise StoreError(f"lacks {name}", where=str(ROOT), hint=hint)
+        yield Member(name, ROOT / name)
+    yield from _of_folder(ROOT / "tabench", "tabench")
+    yield from (m for m in _of_folder(ROOT / "docs", "docs") if m.name.endswith(".md"))
 
 
 def _of_results(folder: Path, prefix: str, results: Path) -> Iterator[Member]:
@@ -200,3 +190,51 @@ def _of_folder(folder: Path, prefix: str) -> Iterator[Member]:
 def _hidden(name: str) -> bool:
     weights = name.startswith("weights-") and name.endswith(".safetensors")
     return weights or name.startswith(".") or name == "claim.json" or name.endswith((".pyc", ".tmp"))
+
+
+def cut_lock(lock: Path, roots: Iterable[str] = REPORT_PACKAGES) -> str:
+    """The lines of a lock file that pin some packages and all they need, on any system; hashes are kept.
+
+    What a package needs is read from its installed metadata; markers of systems are kept as the lock has
+    them.
+
+    Raises:
+        StoreError: The lock cannot be read, lacks one of the packages, or holds an address.
+    """
+    blocks = _blocks(read_bytes(lock).decode())
+    wanted = _closure([canonicalize_name(name) for name in roots], set(blocks))
+    missing = sorted(canonicalize_name(name) for name in roots if canonicalize_name(name) not in blocks)
+    if missing:
+        hint = "write it again with `nox -s lock`"
+        raise StoreError(f"does not pin {', '.join(missing)}", where=str(lock), hint=hint)
+    text = "".join(block for name in sorted(wanted & set(blocks)) for block in blocks[name])
+    if "://" in text or " @ " in text:
+        raise StoreError("holds an address", where=str(lock), hint="take versions from an index only")
+    return text
+
+
+def _blocks(text: str) -> dict[str, list[str]]:
+    """Package to its pins with their hashes: several where versions depend on Python's."""
+    blocks: dict[str, list[str]] = {}
+    for block, name in re.findall(r"^(([\w.-]+)==.*\n?(?: .*\n?)*)", text, re.MULTILINE | re.ASCII):
+        blocks.setdefault(canonicalize_name(name), []).append(block)
+    return blocks
+
+
+def _closure(roots: list[str], locked: set[str]) -> set[str]:
+    found: set[str] = set()
+    pending = list(roots)
+    while pending:
+        name = pending.pop()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            lines = requires(name) or []
+        except PackageNotFoundError:  # of another system: it needs nothing that the lock would not name
+            continue
+        for need in map(Requirement, lines):
+            wanted = need.marker is None or "extra" not in str(need.marker)
+            if wanted and canonicalize_name(need.name) in locked:
+                pending.append(canonicalize_name(need.name))
+    return found

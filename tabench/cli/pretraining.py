@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -27,19 +27,13 @@ def pretrain(
     as_json: options.JsonOption = False,
 ) -> None:
     """Pretrain sam_vit_nano on SAM's promptable objective over synthetic scenes kept apart for it."""
+    from tabench.catalog import PRETRAINING
     from tabench.store.atomic import check_writable
 
     check_writable(out)  # before torch is imported, let alone a model trained
-    from tabench.engine.pretrain import Recipe
-    from tabench.engine.pretrain import pretrain as run
-    from tabench.provenance.determinism import set_determinism
-    from tabench.provenance.environment import usable_cores
-
-    recipe = Recipe()
-    recipe = replace(recipe, scenes=scenes or recipe.scenes, epochs=epochs or recipe.epochs)
-    workers = threads or usable_cores()
-    set_determinism(recipe.seed, workers)
-    card = run(recipe, out, workers=workers, say=lambda line: typer.echo(line, err=as_json))
+    run = PRETRAINING.get("sam_vit_nano")
+    say = partial(typer.echo, err=as_json)
+    card = run(out, threads=threads, say=say, scenes=scenes, epochs=epochs)
     if as_json:
         print_json(card)
     else:

@@ -1,6 +1,6 @@
 """Identity of a dataset's contents: one sha256 over every file's name and sha256.
 
-Hashing gigabytes takes minutes, so each file's digest is cached by path and stamp (see `store.stamps`),
+Hashing gigabytes takes minutes, so each file's digest is cached by path and stamp (see `store.file_cache`),
 beside the data or, where that folder is read-only, in the user's cache.
 """
 
@@ -17,10 +17,10 @@ from pathlib import Path
 from tabench.data.base import Progress
 from tabench.data.listing import unreadable
 from tabench.errors import DataError, StoreError
+from tabench.provenance.files import cache_root
 from tabench.store.atomic import write_bytes
-from tabench.store.cache import cache_root
 from tabench.store.encoding import parse_json
-from tabench.store.stamps import Stamp, is_settled, settled_before, stamp_of
+from tabench.store.file_cache import Stamp, is_settled, settled_before, stamp_of
 
 CACHE_NAME = ".tabench-fingerprint.json"
 Entry = tuple[Stamp, str]  # with the sha256
@@ -29,15 +29,9 @@ Entry = tuple[Stamp, str]  # with the sha256
 def fingerprint_files(
     root: Path, files: Sequence[Path], progress: Progress | None = None, *, fresh: bool = False
 ) -> str:
-    """sha256 of the sorted "relative path, sha256" lines of the files.
+    """sha256 of the sorted "relative path, sha256" lines of the files; `fresh` hashes every file anew.
 
     Independent of where the folder is, of times and of the order given.
-
-    Args:
-        root: Folder of all files.
-        files: Which.
-        progress: Called with (files done, files in all, file).
-        fresh: Hash every file anew; the cache is renewed.
 
     Raises:
         DataError: A file cannot be read, or changes while it is.

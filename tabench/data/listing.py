@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tabench.errors import DataError
 from tabench.store.encoding import parse_json
+from tabench.text import few
 
 PREPARED = "prepare.json"  # what `tabench data prepare` notes of a folder
 LEFT_OUT = "left out"  # its key for images that were left out on demand
@@ -28,23 +29,15 @@ ALLOW = "give your user the right to read it (chmod -R u+rX FOLDER), or ask its 
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file, or a folder that it is in, was left by a desktop.
-
-    Args:
-        name: A name or a relative path with slashes.
-    """
+    """Whether a file of this name or relative path, or a folder that it is in, was left by a desktop."""
     return any(part.startswith("._") or part.lower() in LEFTOVERS for part in name.split("/"))
 
 
 def names_in(folder: Path, *, hint: str) -> list[str]:
     """Names of the files and folders in a folder, sorted, without leftovers.
 
-    Args:
-        folder: Which.
-        hint: Where its content comes from, for the message if it is not there.
-
     Raises:
-        DataError: It is not there, or cannot be read.
+        DataError: It is not there (then `hint` says where its content comes from), or cannot be read.
     """
     try:
         return sorted(path.name for path in folder.iterdir() if not is_leftover(path.name))
@@ -65,11 +58,7 @@ def is_folder(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether this is a file; it need not be there.
-
-    Raises:
-        DataError: Whether it is there cannot be seen.
-    """
+    """Whether this is a file; it need not be there; raises DataError where that cannot be seen."""
     found = _mode(path)
     return found is not None and stat.S_ISREG(found)
 
@@ -94,10 +83,13 @@ def unreadable(error: OSError, path: Path | str) -> DataError:
     return DataError(f"cannot be read: {error.strerror or error}", where=str(path), hint=hint)
 
 
-def listed(names: Sequence[object], total: int | None = None, apart: str = ", ") -> str:
-    """The first few names, and how many more there are; `total` where `names` are not all."""
-    more = (len(names) if total is None else total) - SHOWN
-    return apart.join(map(str, names[:SHOWN])) + (f"{apart.strip(', ')} and {more} more" if more > 0 else "")
+def count_notes(counts: Mapping[str, int], published: Mapping[str, int]) -> list[str]:
+    """A line for each split that has another number of images than the complete dataset."""
+    return [
+        f"{split}: {count} images, published are {published[split]}"
+        for split, count in counts.items()
+        if count != published.get(split, count)
+    ]
 
 
 def leftovers_in(folders: Iterable[Path]) -> list[str]:
@@ -111,13 +103,13 @@ def leftovers_in(folders: Iterable[Path]) -> list[str]:
 
 def leftovers_note(names: Sequence[str]) -> list[str]:
     """A line about leftovers; none if there are none."""
-    found = f"{len(names)} files or folders that a desktop left are not read: {listed(names)}"
+    found = f"{len(names)} files or folders that a desktop left are not read: {few(names)}"
     return [found] if names else []
 
 
 def left_out_note(names: Sequence[object]) -> list[str]:
     """A line about images that `tabench data prepare --allow-missing` did without; none if there are none."""
-    return [f"{len(names)} images were left out for want of files: {listed(names)}"] if names else []
+    return [f"{len(names)} images were left out for want of files: {few(names)}"] if names else []
 
 
 def left_out_notes(root: Path) -> list[str]:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from tabench.catalog import BACKBONES
-from tabench.encoders.sam.geometry import SMALL_IMAGE
+from tabench.catalog import BACKBONES, BALANCERS
 from tabench.spec.cell import Cell
 
 
@@ -56,13 +55,13 @@ def choose_batch_split(cell: Cell, wanted: BatchSplit) -> BatchSplit:
     Small inputs run as whole batches with all tasks in one pass, which keeps a processor busy; at SAM's 1024
     pixels one image and one task are enough for that, and memory is what is short.
     """
-    small = BACKBONES.get(cell.backbone.name).image_size <= SMALL_IMAGE
+    small = BACKBONES.get(cell.backbone.name).small
     batch = cell.train.batch_size
     return replace(
         wanted,
         images=min(wanted.images or (batch if small else 1), batch),
         evaluated=batch if small else 1,
-        apart=wanted.apart or not small,
+        apart=wanted.apart or not small or "gradients" in BALANCERS.get(cell.balancing.name).asks,
     )
 
 

@@ -2,9 +2,10 @@
 
 ``<checkpoint>/<unit>/<step or "finished">/`` holds model.safetensors (what building the model again does not
 give: trained parameters, and others that training changed), optimizer.safetensors (Adam's moments),
-best.safetensors (with selection "best-val"), state.json and sums.json (the sha256 of the others; checkpoints
-of older versions have none). A checkpoint is written under a temporary name and appears by one rename; older
-ones are deleted afterwards. A finished unit keeps its weights and drops the moments.
+best.safetensors (with selection "best-val"), extra.safetensors (what a balancer or a method's hooks keep),
+state.json and sums.json (the sha256 of the others; checkpoints of older versions have none). A checkpoint is
+written under a temporary name and appears by one rename; older ones are deleted afterwards. A finished unit
+keeps its weights and drops the moments.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,11 +28,13 @@ from torch.optim import Adam
 
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, StoreError
+from tabench.store.atomic import sync
+from tabench.store.checksums import check_folder_sums, write_folder_sums
 from tabench.store.encoding import read_object
-from tabench.store.sums import check_folder_sums, write_folder_sums
 
 Named = Mapping[str, nn.Parameter]
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
+_NO_PARAMETERS: Named = MappingProxyType({})
 FINISHED = "finished"
 AGAIN = "delete the checkpoint's folder: the cell starts from the beginning"
 
@@ -57,15 +61,21 @@ class CheckpointStore:
         return max(complete, key=lambda path: int(path.name), default=None)
 
     def save(
-        self, trained: Named, optimizer: Adam, state: State, moved: Mapping[str, Tensor] = _NONE
+        self,
+        trained: Named,
+        optimizer: Adam,
+        state: State,
+        moved: Mapping[str, Tensor] = _NONE,
+        own: Named = _NO_PARAMETERS,
     ) -> None:
         """Write a checkpoint and delete the ones before it.
 
         Args:
             trained: Trained parameters by name.
             optimizer: Holds their moments.
-            state: Position, curves and best weights.
+            state: Position, curves, best weights and what is kept beside the model.
             moved: Other values that training changed, by name.
+            own: Parameters of the optimiser that are not the model's; their values are in `state`.
 
         Raises:
             StoreError: The folder cannot be written.
@@ -79,14 +89,16 @@ class CheckpointStore:
             save_file(_plain(trained) | _plain(moved, copy=True), writing / "model.safetensors")
             if state.best_weights:
                 save_file(_plain(state.best_weights), writing / "best.safetensors")
+            if extra := {name: value for name, value in state.extra.items() if isinstance(value, Tensor)}:
+                save_file(_plain(extra, copy=True), writing / "extra.safetensors")
             if not state.finished:
-                save_file(_moments(trained, optimizer), writing / "optimizer.safetensors")
+                save_file(_moments({**trained, **own}, optimizer), writing / "optimizer.safetensors")
             (writing / "state.json").write_text(json.dumps(state.to_json()))
             write_folder_sums(writing)
             for path in [*writing.iterdir(), writing]:
-                _flush(path)
+                sync(path)
             writing.rename(final)
-            _flush(self.folder)
+            sync(self.folder)
             for path in self.folder.iterdir():
                 if path.name < final.name:  # a later one is of a process that took the cell meanwhile
                     shutil.rmtree(path, ignore_errors=True)
@@ -98,13 +110,20 @@ class CheckpointStore:
                 hint="free some space or choose another --results folder; the last checkpoint is kept",
             ) from error
 
-    def load(self, trained: Named, optimizer: Adam, others: Mapping[str, Tensor] = _NONE) -> State | None:
+    def load(
+        self,
+        trained: Named,
+        optimizer: Adam,
+        others: Mapping[str, Tensor] = _NONE,
+        own: Named = _NO_PARAMETERS,
+    ) -> State | None:
         """Restore parameters, moments and position; None if there is no checkpoint.
 
         Args:
             trained: Trained parameters by name, all of which a checkpoint has.
             optimizer: Gets their moments.
             others: The model's other values, of which it has those that training changed.
+            own: As for `save`; they get their moments alone.
 
         Raises:
             CheckpointError: The checkpoint is damaged or of another model.
@@ -112,42 +131,37 @@ class CheckpointStore:
         path = self.latest()
         if path is None:
             return None
-        _check_sums(path)
-        state = _read_state(path / "state.json")
+        with _reading(path):
+            check_folder_sums(path)
+        with _reading(path / "state.json", "is no state of a checkpoint"):
+            state = State.from_json(read_object(path / "state.json"))
         fill(trained, _tensors(path / "model.safetensors"), str(path / "model.safetensors"), others)
-        best = path / "best.safetensors"
-        if best.exists():
+        if (best := path / "best.safetensors").exists():
             state.best_weights = _tensors(best)
             check(trained, state.best_weights, str(best), others)
+        if (extra := path / "extra.safetensors").exists():
+            state.extra |= _tensors(extra)
         if not state.finished:
             moments = path / "optimizer.safetensors"
-            _restore_moments(trained, optimizer, _tensors(moments), str(moments))
+            _restore_moments({**trained, **own}, optimizer, _tensors(moments), str(moments))
         return state
 
 
-def _check_sums(path: Path) -> None:
+@contextmanager
+def _reading(path: Path, problem: str = "cannot be read") -> Iterator[None]:
+    """Whatever is wrong with a file of a checkpoint becomes one error that says what to do."""
     try:
-        check_folder_sums(path)
-    except (StoreError, OSError) as error:
-        message, where = (error.message, error.where) if isinstance(error, StoreError) else (str(error), None)
-        raise CheckpointError(message, where=where or str(path), hint=AGAIN) from error
-
-
-def _read_state(path: Path) -> State:
-    try:
-        return State.from_json(read_object(path))
+        yield
     except StoreError as error:
-        raise CheckpointError(error.message, where=error.where, hint=AGAIN) from error
-    except (TypeError, ValueError) as error:
+        raise CheckpointError(error.message, where=error.where or str(path), hint=AGAIN) from error
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
         first = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"is no state of a checkpoint: {first}", where=str(path), hint=AGAIN) from error
+        raise CheckpointError(f"{problem}: {first}", where=str(path), hint=AGAIN) from error
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    try:
+    with _reading(path):
         return load_file(path)
-    except (OSError, SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
-        raise CheckpointError(f"cannot be read: {error}", where=str(path), hint=AGAIN) from error
 
 
 def fill(
@@ -225,11 +239,3 @@ def _restore_moments(trained: Named, optimizer: Adam, saved: Mapping[str, Tensor
         # Adam keeps its step count on the host
         held = value.clone() if key == "step" else value.to(parameter.device, parameter.dtype)
         optimizer.state[parameter][key] = held
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -37,7 +37,7 @@ class Start(_Event):
 
     name = "start"
     attempt: int
-    label: str
+    label: str = ""
     pid: int | None = None
 
 

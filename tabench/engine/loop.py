@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tabench.data.loading import batches
 from tabench.encoders.msam import MSam
+from tabench.engine.balance import beside, build_balance, restore
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
@@ -25,10 +26,10 @@ from tabench.engine.events import (
     Step,
     Validated,
 )
-from tabench.engine.gradients import image_losses, step_gradient
-from tabench.engine.optim import build_optimizer, lr_factor, set_lr, steps_per_epoch, total_steps
+from tabench.engine.gradients import after_step, image_losses, step_gradient
+from tabench.engine.optim import build_optimizer, lr_factor, set_lr
 from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, check_trained
-from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
+from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 
@@ -49,14 +50,18 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
     recipe, unit, emit, group = context.cell.train, context.unit, context.emit, context.group
     trained = trained_parameters(model)
     origin = context.origin = context.origin or Snapshot(model)
-    encoder_lr = float(context.cell.method.params.get("encoder_lr", 1.0))  # type: ignore[arg-type]
-    optimizer = build_optimizer(trained, recipe, encoder_lr)
-    state = checkpoints.load(trained, optimizer, untrained(model)) or State()
+    optimizer = build_optimizer(trained, recipe, model.encoder_rate)
+    balance = context.balance = build_balance(model, context)
+    own = balance.parameters if balance is not None else {}
+    if balance is not None:
+        balance.add_to(optimizer)
+    state = checkpoints.load(trained, optimizer, untrained(model), own) or State()
     _check_alike(group.exchange(state.step), checkpoints)
+    if state.step and not state.finished:  # kept weights that are evaluated again come without
+        restore(state.extra, model.hooks, balance, str(checkpoints.folder))
     if state.step:
         emit(Resumed(unit=unit.name, step=state.step))
-    per_epoch = steps_per_epoch(recipe, len(context.train))
-    total = total_steps(recipe, len(context.train))
+    per_epoch, total = context.epoch_steps, context.steps
     exact = recipe.warmup_length == "exact"
     saved = started = time.monotonic()
     resumed_at = state.step
@@ -89,6 +94,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
                 check_trained(model, trained)
                 check_first_step(model, context, batch, before)
             optimizer.step()
+            after_step(model, context, batch, state.step)
             state.step += 1
             state.add(terms)
             if state.step == resumed_at + 1:  # the one that warms up, or compiles
@@ -117,12 +123,13 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
             if state.step % per_epoch == 0:  # a cheaper place to resume from
                 wait = min(wait, EPOCH_SECONDS)
             if stopping or time.monotonic() - saved >= wait:
-                moved = origin.moved(model)
+                moved = kept_untrained(model, origin)
                 check_trained(model, trained)
                 if not checked:
                     check_kept(model, context, {**trained, **moved})
                     checked = True
-                checkpoints.save(trained, optimizer, state, moved)
+                state.extra = beside(model.hooks, balance)
+                checkpoints.save(trained, optimizer, state, moved, own)
                 saved = time.monotonic()
                 emit(CheckpointKept(unit=unit.name, step=state.step))
             if stopping:
@@ -132,12 +139,12 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
                 )
 
     if not state.finished:
-        moved = origin.moved(model)
+        moved = kept_untrained(model, origin)
         check_trained(model, trained)
         _check_weights(trained, moved, state.step)
         check_kept(model, context, {**trained, **moved})
-        state.finished = True
-        checkpoints.save(trained, optimizer, state, moved)
+        state.finished, state.extra = True, beside(model.hooks, balance)
+        checkpoints.save(trained, optimizer, state, moved, own)
         emit(CheckpointKept(unit=unit.name, step=state.step, finished=True))
     return state
 
@@ -149,33 +156,17 @@ def _end_of_epoch(model: MSam, context: TrainContext, state: State, epoch: int, 
     best_val = context.validation is not None
     if due and not (last and not best_val):  # the last epoch's values come from the final evaluation
         started = time.monotonic()
-        found = evaluate(
-            model,
-            context.unit,
-            context.tasks,
-            context.evaluated,
-            context.device,
-            batch_size=context.passes.evaluated,
-            group=context.group,
-        )
-        entries = curve_entries(found, epoch)
+        entries = curve_entries(evaluate(model, context), epoch)
         state.eval_curve.extend(entries)
         seconds = time.monotonic() - started
         context.emit(Evaluated(unit=context.unit.name, epoch=epoch, seconds=seconds, values=entries))
     if context.validation is not None and (due or last or not part.every):
-        loss = validation_loss(
-            model,
-            context.unit,
-            context.validation,
-            partial(image_losses, model, context),
-            context.device,
-            group=context.group,
-        )
+        loss = validation_loss(model, context, context.validation, partial(image_losses, model, context))
         context.emit(Validated(unit=context.unit.name, epoch=epoch, loss=loss))
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss
             assert context.origin is not None
-            values = {**trained_parameters(model), **context.origin.moved(model)}
+            values = {**trained_parameters(model), **kept_untrained(model, context.origin)}
             state.best_weights = {name: value.detach().clone() for name, value in values.items()}
 
 

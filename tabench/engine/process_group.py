@@ -22,8 +22,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor, distributed
 
-from tabench.engine.error_codec import decode_error, encode_error
-from tabench.errors import InterruptedRunError, TabenchError
+from tabench.errors import InterruptedRunError, SpecError, TabenchError, decode_error, encode_error
+from tabench.provenance.environment import check_device
 
 PATIENCE: Final = timedelta(hours=1)  # one process may pack a dataset or draw pictures while the others wait
 
@@ -110,12 +110,14 @@ class ProcessGroup:
 
     def add(self, tensor: Tensor) -> None:
         """Replace a tensor by its sum over the processes. Only right after a meeting."""
+        if self.size == 1:
+            return
         with self.committed():
             distributed.all_reduce(tensor)
 
     @contextmanager
     def committed(self) -> Iterator[None]:
-        """Inside, the others count on this process: what fails here can be encode_error to none of them.
+        """Inside, the others count on this process: what fails here can be told to none of them.
 
         Raises:
             ProcessLostError: One does not answer.
@@ -192,3 +194,20 @@ def join(device: torch.device) -> ProcessGroup:
 
 def _bytes(content: bytes) -> Tensor:
     return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.zeros(0).byte()
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn "auto", "cpu", "cuda" or "cuda:N" into a device.
+
+    Raises:
+        SpecError: The device does not exist here, or is none that cells run on.
+    """
+    if check_device(name) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise SpecError(
+            f"'{name}' asked for, {count} CUDA device(s) found", where="--device", hint="--device auto"
+        )
+    return torch.device(name)

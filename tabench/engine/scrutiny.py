@@ -14,8 +14,8 @@ from tabench.engine.checkpoint import fill
 from tabench.engine.context import TrainContext
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.errors import SpecError
+from tabench.text import few
 
-_SHOWN: Final = 4
 _APART: Final = 1e-5  # of an output's largest value: more than rounding
 
 
@@ -33,13 +33,7 @@ def check_alike(before: Snapshot, context: TrainContext) -> None:
 
 
 def check_first_step(model: MSam, context: TrainContext, batch: Batch, before: Snapshot) -> None:
-    """Look at the gradient of a process' first step, and at what the step changed by itself.
-
-    Args:
-        model: The model, with the gradients of all passes and processes.
-        context: How it is trained.
-        batch: What the step saw.
-        before: The model just before.
+    """Look at the gradients of a process' first step, and at what it changed by itself since `before`.
 
     Raises:
         SpecError: A trained parameter has no gradient and the method does not call it idle, or the other way
@@ -94,7 +88,7 @@ def check_kept(model: MSam, context: TrainContext, kept: Mapping[str, Tensor]) -
     if context.rebuild is None:
         return
     again = context.rebuild().to(context.device)
-    again.path, again.compiled = model.path, model.compiled
+    again.instead, again.compiled = model.instead, model.compiled
     fill(trained_parameters(again), kept, context.unit.name, untrained(again))
     image = next(iter(evaluation_batches(context.evaluated, 1))).image.to(context.device)
     outputs = []
@@ -122,11 +116,12 @@ def _cut(model: MSam, context: TrainContext, batch: Batch) -> str:
         f"{context.group.size} processes": context.group.size > 1,
         f"{passes.images} images a pass": 0 < passes.images < batch.effective,
         "one task after the other": passes.apart and model.task_aware and len(context.unit.tasks) > 1,
+        "the losses measured by passes of their own": context.balance is not None
+        and bool({"losses", "losses-after"} & set(context.balance.asks)),
         "computed again in the backward pass": passes.recompute,
     }
     return ", ".join(words for words, true in found.items() if true)
 
 
 def _few(names: Iterable[str]) -> str:
-    shown = [f"'{name}'" for name in names]
-    return ", ".join(shown[:_SHOWN]) + (" ..." if len(shown) > _SHOWN else "")
+    return few((f"'{name}'" for name in names), 4)

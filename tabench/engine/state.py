@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, TypeAdapter
 from torch import Tensor
 
+from tabench.store.encoding import significant
+
 Curve = list[dict[str, Any]]
 
 
@@ -30,6 +32,7 @@ class State:
         best_loss: Mean validation loss at `best_epoch`.
         finished: All steps are done.
         best_weights: What is kept of the model at `best_epoch`, in a file of its own.
+        extra: What the balancer and the method's hooks keep: JSON values, and tensors in a file of their own.
     """
 
     step: int = 0
@@ -41,6 +44,7 @@ class State:
     best_loss: float = 0.0
     finished: bool = False
     best_weights: Mapping[str, Tensor] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
     __pydantic_config__: ClassVar = ConfigDict(
         arbitrary_types_allowed=True, extra="forbid", allow_inf_nan=False
     )
@@ -53,12 +57,12 @@ class State:
 
     def close_epoch(self, unit: str, epoch: int, lr: float) -> dict[str, Any]:
         """Turn the running sums into this epoch's curve entry (means over its steps)."""
-        means = {name: rounded(value / self.summed) for name, value in self.sums.items()}
+        means = {name: significant(value / self.summed) for name, value in self.sums.items()}
         entry = {
             "unit": unit,
             "epoch": epoch,
             "step": self.step,
-            "lr": rounded(lr),
+            "lr": significant(lr),
             "loss": means.pop("loss"),
             "terms": means,
         }
@@ -67,8 +71,9 @@ class State:
         return entry
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the weights, as JSON values."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "best_weights"}
+        """Everything but tensors, as JSON values."""
+        written = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "best_weights"}
+        return written | {"extra": {k: v for k, v in self.extra.items() if not isinstance(v, Tensor)}}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> State:
@@ -82,8 +87,3 @@ class State:
         if "best_weights" in values or not all(0 <= count < 2**31 for count in counts):
             raise ValueError("a count that is none, or weights in the wrong file")
         return state
-
-
-def rounded(value: float) -> float:
-    """The precision of numbers in a record: 8 significant digits."""
-    return float(f"{value:.8g}")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tabench.methods.decomposing import checked, cp_fit, tucker_fit
+from tabench.methods.decomposing import Fit, checked, cp_fit, tucker_fit
 
 
 class Factors(nn.Module, ABC):
@@ -24,9 +24,11 @@ class Factors(nn.Module, ABC):
     Attributes:
         linear: True if `forward` gives x dW[:, :, t] row by row, so that `dense` is all there is to it. A
             class says so for itself: a subclass, which may compute something else, has to say it again.
+        task_rows: Names of parameters whose t-th row is the t-th task's alone; the tasks share all others.
     """
 
     linear: ClassVar[bool] = False
+    task_rows: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def reset(self) -> None:
@@ -69,6 +71,10 @@ class Factors(nn.Module, ABC):
         """The matrices (..., rows, columns) whose columns the regulariser makes orthonormal."""
         return []
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The factors by name, those included that layers share."""
+        return dict(self.named_parameters())
+
 
 class LoRAFactors(Factors):
     """dW = (B A)^T, one slice for whatever it is fed (LoRA, arXiv 2106.09685).
@@ -78,6 +84,7 @@ class LoRAFactors(Factors):
     """
 
     linear = True
+    kind = "lora"
 
     def __init__(self, d: int, k: int, rank: int) -> None:
         super().__init__()
@@ -103,11 +110,71 @@ class LoRAFactors(Factors):
         return (self.B @ self.A).T[:, :, None]
 
 
-class TuckerFactors(Factors):
+class Decomposed(Factors):
+    """A stacked update as a core and a factor matrix of each mode (inputs, outputs, tasks).
+
+    The core starts at 0 and the factors from N(0, 1), so dW = 0 at step 0 and only the core gets the first
+    task gradient.
+    """
+
+    @abstractmethod
+    def parts(self) -> tuple[nn.Parameter, list[nn.Parameter]]:
+        """The core, and the three factor matrices with a row for each index of a mode."""
+
+    @abstractmethod
+    def fit(self, update: Tensor, seed: int) -> Fit:
+        """The closest update of these ranks that is found; see `tabench.methods.decomposing`."""
+
+    def reset(self) -> None:
+        """See `Factors.reset`."""
+        core, factors = self.parts()
+        nn.init.zeros_(core)
+        for factor in factors:
+            nn.init.normal_(factor)
+
+    def dense(self) -> Tensor:
+        """See `Factors.dense`."""
+        core, factors = self.parts()
+        with tl.backend_context("pytorch", local_threadsafe=True):
+            make = tl.cp_to_tensor if core.ndim == 1 else tl.tucker_to_tensor
+            return make((core, factors))
+
+    @torch.no_grad()
+    def from_dense(self, update: Tensor, seed: int = 0) -> float:
+        """Start from a given dW (d, k, T), for example stacked trained LoRAs.
+
+        The closest update of these ranks that is found. Tucker's is exact if dW has such ranks; CP's (up to
+        1e-10 in float64, 2e-6 in float32) if the ranks of dW's slices along some mode add up to no more than
+        R. Columns beyond what dW can fill keep their random draw under a core of 0.
+
+        Args:
+            update: dW.
+            seed: Of the search's random starts.
+
+        Returns:
+            What is left of dW's norm, as a share in 0..1; 0 for dW = 0.
+
+        Raises:
+            TypeError: dW has no real numbers.
+            ValueError: dW has another shape or is not finite, or no result within its bound was found.
+        """
+        core, factors = self.parts()
+        d, k, tasks = map(len, factors)
+        update = checked(update, (d, k, tasks))
+        found = self.fit(update, seed) if update.any() else None
+        self.reset()
+        if found is None:
+            return 0.0
+        core[tuple(slice(size) for size in found.core.shape)] = found.core
+        for own, factor in zip(factors, found.factors, strict=True):
+            own[:, : factor.shape[1]] = factor
+        return found.residual
+
+
+class TuckerFactors(Decomposed):
     """dW = G x1 U1 x2 U2 x3 U3 with G (p, q, v), U1 (d, p), U2 (k, q), U3 (T, v).
 
-    G starts at 0 and the factors from N(0, 1), so dW = 0 at step 0 and only G gets the first
-    task gradient; d*p + k*q + T*v + p*q*v parameters.
+    The core is G; d*p + k*q + T*v + p*q*v parameters.
 
     Args:
         d: Inputs.
@@ -118,6 +185,8 @@ class TuckerFactors(Factors):
     """
 
     linear = True
+    kind = "tucker"
+    task_rows = ("U3",)
 
     def __init__(
         self,
@@ -136,11 +205,13 @@ class TuckerFactors(Factors):
         self.regularise = tuple(regularise)
         self.reset()
 
-    def reset(self) -> None:
-        """See `Factors.reset`."""
-        nn.init.zeros_(self.G)
-        for factor in (self.U1, self.U2, self.U3):
-            nn.init.normal_(factor)
+    def parts(self) -> tuple[nn.Parameter, list[nn.Parameter]]:
+        """See `Decomposed.parts`."""
+        return self.G, [self.U1, self.U2, self.U3]
+
+    def fit(self, update: Tensor, seed: int) -> Fit:
+        """See `Decomposed.fit`; nothing is drawn."""
+        return tucker_fit(update, self.G.shape, self.G.dtype)
 
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`: (x U1) C_t with C_t = sum_j U3[t, j] G[:, :, j]."""
@@ -151,49 +222,21 @@ class TuckerFactors(Factors):
         """See `Factors.outputs`: U2."""
         return self.U2
 
-    def dense(self) -> Tensor:
-        """See `Factors.dense`."""
-        with tl.backend_context("pytorch", local_threadsafe=True):
-            return tl.tucker_to_tensor((self.G, [self.U1, self.U2, self.U3]))
-
     def columns(self) -> list[Tensor]:
         """See `Factors.columns`: U1, U2 and every slice G[:, :, j], as selected; never U3."""
         named = {"U1": self.U1, "U2": self.U2, "G": self.G.permute(2, 0, 1)}
         return [named[name] for name in self.regularise]
 
-    @torch.no_grad()
-    def from_dense(self, update: Tensor) -> float:
-        """Start from a given dW (d, k, T), for example stacked trained LoRAs.
 
-        The closest update of these ranks by TensorLy's `tucker`; exact if dW has such ranks.
-        Columns beyond what dW can fill keep their random draw under a zero core.
-
-        Returns:
-            What is left of dW's norm, as a share in 0..1; 0 for dW = 0.
-
-        Raises:
-            TypeError: dW has no real numbers.
-            ValueError: dW has another shape or is not finite, or no result within its bound was found.
-        """
-        update = checked(update, (len(self.U1), len(self.U2), len(self.U3)))
-        fit = tucker_fit(update, self.G.shape, self.G.dtype) if update.any() else None
-        self.reset()
-        if fit is None:
-            return 0.0
-        self.G[tuple(slice(size) for size in fit.core.shape)] = fit.core
-        for own, found in zip((self.U1, self.U2, self.U3), fit.factors, strict=True):
-            own[:, : found.shape[1]] = found
-        return fit.residual
-
-
-class CPFactors(Factors):
+class CPFactors(Decomposed):
     """dW = sum_r w_r a_r o b_r o c_r with A (d, R), B (k, R), C (T, R) and w (R).
 
-    The weights w start at 0 and A, B, C from N(0, 1): the counterpart of Tucker's zero core;
-    R * (d + k + T) + R parameters.
+    The weights w are the counterpart of Tucker's core; R * (d + k + T) + R parameters.
     """
 
     linear = True
+    kind = "cp"
+    task_rows = ("C",)
 
     def __init__(self, d: int, k: int, tasks: int, rank: int) -> None:
         super().__init__()
@@ -203,11 +246,13 @@ class CPFactors(Factors):
         self.C = nn.Parameter(torch.empty(tasks, rank))
         self.reset()
 
-    def reset(self) -> None:
-        """See `Factors.reset`."""
-        nn.init.zeros_(self.w)
-        for factor in (self.A, self.B, self.C):
-            nn.init.normal_(factor)
+    def parts(self) -> tuple[nn.Parameter, list[nn.Parameter]]:
+        """See `Decomposed.parts`."""
+        return self.w, [self.A, self.B, self.C]
+
+    def fit(self, update: Tensor, seed: int) -> Fit:
+        """See `Decomposed.fit`."""
+        return cp_fit(update, self.w.numel(), self.w.dtype, seed)
 
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`: (x A) * w * c_t."""
@@ -218,39 +263,6 @@ class CPFactors(Factors):
         """See `Factors.outputs`: B."""
         return self.B
 
-    def dense(self) -> Tensor:
-        """See `Factors.dense`."""
-        with tl.backend_context("pytorch", local_threadsafe=True):
-            return tl.cp_to_tensor((self.w, [self.A, self.B, self.C]))
-
     def columns(self) -> list[Tensor]:
         """See `Factors.columns`: A and B, the counterparts of U1 and U2."""
         return [self.A, self.B]
-
-    @torch.no_grad()
-    def from_dense(self, update: Tensor, seed: int = 0) -> float:
-        """Start from a given dW (d, k, T): the closest CP update that is found (see `cp_fit`).
-
-        Columns beyond what dW needs keep their random draw under zero weights.
-
-        Args:
-            update: dW.
-            seed: Of the search's random starts.
-
-        Returns:
-            What is left of dW's norm, as a share in 0..1; 0 for dW = 0. At most 1e-10 in float64 (2e-6 in
-            float32) if the ranks of dW's slices along some mode add up to no more than R.
-
-        Raises:
-            TypeError: dW has no real numbers.
-            ValueError: dW has another shape or is not finite, or no result within its bound was found.
-        """
-        update = checked(update, (len(self.A), len(self.B), len(self.C)))
-        fit = cp_fit(update, self.w.numel(), self.w.dtype, seed) if update.any() else None
-        self.reset()
-        if fit is None:
-            return 0.0
-        self.w[: fit.core.numel()] = fit.core
-        for own, found in zip((self.A, self.B, self.C), fit.factors, strict=True):
-            own[:, : found.shape[1]] = found
-        return fit.residual

@@ -1,16 +1,18 @@
-"""Folding a task's update into the encoder's weights."""
+"""Folding updates into the encoder's weights: the encoder of a task, and a whole model for inference."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from segment_anything.modeling import ImageEncoderViT
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from tabench.encoders.base import declares
+from tabench.encoders.msam import MSam, known_tasks
 from tabench.errors import SpecError
-from tabench.methods.injection import AdaptedLinear
+from tabench.methods.adapted import OneTask, Shared, TaskModule, adapted_layers, said
 
 _SHOWN = 3
 
@@ -18,38 +20,52 @@ _SHOWN = 3
 class Mergeable(Protocol):
     """A model whose encoder a method adapted."""
 
-    image_encoder: ImageEncoderViT
+    image_encoder: nn.Module
 
     def strangers(self, encoder: nn.Module) -> Iterable[str]:
-        """Names of what an encoder has that SAM's does not have, or has otherwise."""
+        """Names of what an encoder has that it was not built with, or has otherwise."""
         ...
 
 
-def merged_encoder(model: Mergeable, task: int, *, share: bool = False) -> ImageEncoderViT:
-    """A plain image encoder that gives one task's embedding.
+def merged_encoder(model: Mergeable, task: int, *, share: bool = False, keep: bool = False) -> nn.Module:
+    """An image encoder that gives one task's embedding.
 
     Args:
         model: A model with an adapted `image_encoder`; it is not changed.
         task: Index of the task in the order the tasks are folded.
         share: Whether all weights but the merged ones are the model's own tensors, not copies of them.
+        keep: Whether modules that cannot be folded into weights stay, each for this task alone, where it is
+            known what they do for a task (`TaskModule`).
 
     Returns:
-        A copy of the encoder with W0 + s * dW[:, :, task]^T in place of every adapted layer. It
-        equals the adapted encoder in evaluation mode, and its state dict has SAM's own keys. Where
+        A copy of the encoder with W0 + s * dW[:, :, task]^T in place of every adapted layer. It equals the
+        adapted encoder in evaluation mode. Without `keep`, its state dict has the encoder's own keys. Where
         all tasks share one update, every task gives the same encoder.
 
     Raises:
-        SpecError: The encoder holds something that is neither SAM's own nor an adapted layer that merges.
+        SpecError: The encoder holds something that is neither its own nor can be merged or kept.
     """
     own = model.image_encoder
-    kept = {id(parameter): parameter for parameter in own.parameters()} if share else {}
-    encoder = copy.deepcopy(own, kept)
+    same = {id(parameter): parameter for parameter in own.parameters()} if share else {}
+    encoder = copy.deepcopy(own, same)
     shared = not hasattr(encoder, "task_fold")
-    for parent in list(encoder.modules()):
-        for name, layer in list(parent.named_children()):
-            if type(layer) is AdaptedLinear and layer.row_wise:
-                setattr(parent, name, layer.merged(0 if shared else task))
-    if found := list(model.strangers(encoder)):
+    index = 0 if shared else task
+    for adapted in list(adapted_layers(encoder)):
+        if (plain := said(adapted.layer, "merged", index)) is not None:
+            _put(encoder, adapted.name, plain)
+    stay: list[str] = []
+    for name, inner in list(encoder.named_modules()) if keep else ():
+        module: object = inner
+        if isinstance(module, TaskModule) and declares(inner, "applied") and not _in(name, stay):
+            _put(encoder, name, OneTask(module, index))
+            stay.append(name)
+    # what layers share goes with them, unless one that stays may read it
+    holders = [name for name, module in encoder.named_modules() if isinstance(module, Shared)]
+    for name in () if stay else holders:
+        parent, _, key = name.rpartition(".")
+        delattr(encoder.get_submodule(parent), key)
+    found = [name for name in model.strangers(encoder) if not _in(name, [*stay, *holders])]
+    if found:
         names = ", ".join(f"'{name}'" for name in found[:_SHOWN])
         raise SpecError(
             f"the encoder cannot be merged: {names}{' ...' if len(found) > _SHOWN else ''} "
@@ -59,3 +75,70 @@ def merged_encoder(model: Mergeable, task: int, *, share: bool = False) -> Image
     if not shared:
         del encoder.task_fold
     return encoder
+
+
+def _in(name: str, places: Iterable[str]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def _put(encoder: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, key = name.rpartition(".")
+    encoder.get_submodule(parent).register_module(key, module)
+
+
+class MergedMSam(nn.Module):
+    """The outputs of an adapted model in evaluation mode, without its adapters.
+
+    A task-aware model becomes a plain encoder a task, W0 + s * dW[:, :, t]^T in its attention; where all
+    tasks share one encoder it stays one. One task then costs what SAM's encoder costs. What cannot be folded
+    into weights stays, where it is known what it does for a task (`tabench.methods.merging`). Decoders,
+    embeddings and every weight that no update changes are the model's own tensors.
+
+    Args:
+        model: The adapted model; it is not changed. Its later changes are not followed.
+
+    Attributes:
+        models: One model a plain encoder, each with the tasks that read it.
+    """
+
+    def __init__(self, model: MSam) -> None:
+        super().__init__()
+        self.tasks = tuple(model.channels)
+        groups = [(task,) for task in self.tasks] if model.task_aware else [self.tasks]
+        self.models = nn.ModuleList(_part(model, index, group) for index, group in enumerate(groups))
+        self.eval()
+
+    @torch.no_grad()
+    def forward(
+        self, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Raw channels, as `MSam.forward` gives them in evaluation mode.
+
+        Args:
+            images: (B, 3, H, W) in 0..1.
+            out_size: (height, width) of the result.
+            tasks: The tasks wanted; None for all.
+
+        Raises:
+            SpecError: A task that this model does not have.
+        """
+        names = known_tasks(self.tasks, tasks)
+        found: dict[str, Tensor] = {}
+        for model in self.models:
+            assert isinstance(model, MSam)
+            if wanted := [name for name in names if name in model.channels]:
+                found |= model(images, out_size, wanted)
+        return {name: found[name] for name in names}
+
+
+def _part(model: MSam, index: int, tasks: Sequence[str]) -> MSam:
+    """An mSAM of some of the tasks with the merged encoder of task `index`."""
+    with torch.device("meta"):
+        part = MSam(model.backbone, {task: model.channels[task] for task in tasks})
+    part.image_encoder = merged_encoder(model, index, share=True, keep=True)
+    part.pe_layer = model.pe_layer
+    part.no_mask = nn.ParameterDict({task: model.no_mask[task] for task in tasks})
+    part.decoders = nn.ModuleDict({task: model.decoders[task] for task in tasks})
+    part.pixel_mean, part.pixel_std = model.pixel_mean, model.pixel_std
+    part.instead = model.instead
+    return part

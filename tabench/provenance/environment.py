@@ -4,57 +4,51 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-PACKAGES: Final = (
-    "tabench",
-    "torch",
-    "torchvision",
-    "segment-anything",
-    "tensorly",
-    "torchmetrics",
-    "safetensors",
-    "numpy",
-    "scipy",
-    "pandas",
-    "pydantic",
-    "pillow",
-)
-VARIABLES: Final = (  # those that change numbers or speed
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "MKL_CBWR",
-    "CUDA_VISIBLE_DEVICES",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "NVIDIA_TF32_OVERRIDE",
-    "PYTORCH_ALLOC_CONF",
-    "PYTORCH_CUDA_ALLOC_CONF",
-    "PYTHONHASHSEED",
-)
+from tabench.errors import SpecError
+
+DEVICES: Final = "auto, cpu, cuda or cuda:1"
+PACKAGES: Final = ("tabench", "torch", "torchvision", "segment-anything", "tensorly", "safetensors", "numpy",
+                   "scipy", "pandas", "pydantic", "pillow")  # fmt: skip
+# those that change numbers or speed
+VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "MKL_CBWR", "CUDA_VISIBLE_DEVICES",
+                    "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "PYTORCH_ALLOC_CONF",
+                    "PYTORCH_CUDA_ALLOC_CONF", "PYTHONHASHSEED")  # fmt: skip
 
 
 def capture() -> dict[str, Any]:
     """The environment as JSON values, without host name, user or paths.
 
-    Returns:
-        python, platform, cpu, cores (usable by this process), packages {name: version}, variables
-        {name: value}, git {commit, dirty} or None outside a checkout, and torch (None unless
-        it is imported already).
+    `cores` are those usable by this process; `git` is None outside a checkout, `torch` unless it is imported.
     """
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
         "cores": usable_cores(),
-        "packages": _packages(),
+        "packages": {name: held for name in PACKAGES if (held := version(name)) is not None},
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "git": _git(),
         "torch": _torch(),
     }
+
+
+def check_device(name: str) -> str:
+    """A device's name as it is, if it is one that cells run on. No torch: a wrong one is told at once.
+
+    Raises:
+        SpecError: It is another one. torch has more, which nothing here was ever tried on.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        hint = f"use {DEVICES}; other devices of torch (mps, xpu, ...) are not supported"
+        raise SpecError(f"cells do not run on a device '{name}'", where="--device", hint=hint)
+    return name
 
 
 def _cpu() -> str:
@@ -66,21 +60,19 @@ def _cpu() -> str:
     return names[0] if names else platform.machine()
 
 
+def version(distribution: str) -> str | None:
+    """Version of an installed distribution; None where there is none of this name."""
+    try:
+        return metadata.version(distribution)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+
+
 def usable_cores() -> int:
     """CPU cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _packages() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _git() -> dict[str, Any] | None:

@@ -18,7 +18,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from tabench.errors import SpecError
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance.environment import version
+from tabench.provenance.files import sha256_file
 
 # Python, compiled extensions and what extensions are compiled from while a program runs
 SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".pyx")
@@ -29,16 +30,12 @@ OWN = "tabench"
 
 @dataclass(frozen=True)
 class Source:
-    """The source of some modules.
+    """The source of some modules."""
 
-    Attributes:
-        packages: Dotted names of the packages and modules that were read, each with all that lies below it.
-        sha256: Of the names and contents of their files.
-        libraries: Distributions that they import and that are installed for themselves, with their versions.
-    """
-
+    # dotted names of the packages and modules that were read, each with all that lies below it
     packages: tuple[str, ...]
-    sha256: str
+    sha256: str  # of the names and contents of their files
+    # distributions that they import and that are installed for themselves, with their versions
     libraries: dict[str, str]
 
 
@@ -80,14 +77,6 @@ def read_source(modules: Iterable[str], distribution: str) -> Source:
     lines = sorted(f"{name}\0{sha256_file(path)}\n" for files in roots.values() for name, path in files)
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
     return Source(tuple(sorted(roots)), digest, {name: version(name) or "" for name in sorted(libraries)})
-
-
-def version(distribution: str) -> str | None:
-    """Version of an installed distribution; None where there is none of this name."""
-    try:
-        return importlib.metadata.version(distribution)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return None
 
 
 def owners_of(module: str) -> frozenset[str]:

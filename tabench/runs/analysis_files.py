@@ -17,13 +17,13 @@ from torch import Tensor
 from tabench.catalog import BACKBONES, METHODS
 from tabench.data.base import Split
 from tabench.encoders.msam import MSam
-from tabench.engine.architecture import architecture, describe_model
-from tabench.engine.channels import save_channels, save_sam_masks
+from tabench.engine.describe import architecture, describe_model
 from tabench.engine.events import AnalysisFailed, Emit
+from tabench.engine.pictures import save_channels, save_sam_masks
 from tabench.methods.analysis import Layers, analyse, layers_of
 from tabench.spec.cell import Cell
 from tabench.store.atomic import write_json
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 
 @dataclass
@@ -44,7 +44,7 @@ class AnalysisFiles:
     device: torch.device
     emit: Emit
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
-    layers: dict[str, Layers] = field(default_factory=dict)
+    layers: dict[str, Layers | str] = field(default_factory=dict)
 
     def visit(self, name: str, model: MSam) -> None:
         """Look at a trained unit; its channels are kept where one model serves all tasks."""
@@ -67,6 +67,8 @@ class AnalysisFiles:
             found = analyse(self.layers, self.cell.dataset.tasks)
             if found is not None:
                 write_json(self.folder.factors, found)
+        if backbone.promptable() is None:
+            return
         with self._kept_apart("SAM's masks"):
             save_sam_masks(
                 backbone,

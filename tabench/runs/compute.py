@@ -14,13 +14,12 @@ import torch
 
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
-from tabench.data.spot_check import spot_check
+from tabench.data.packs import Opener
+from tabench.data.verify import spot_check
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import FINISHED, CheckpointStore, fill
-from tabench.engine.context import TrainContext
-from tabench.engine.device import choose_device
+from tabench.engine.context import TrainContext, Unit, units_of
 from tabench.engine.evaluate import Result, curve_entries, evaluate
 from tabench.engine.events import (
     Emit,
@@ -32,26 +31,23 @@ from tabench.engine.events import (
     WeightsRead,
     read_event,
 )
-from tabench.engine.extremes import save_extremes
 from tabench.engine.loop import train_unit
 from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
 from tabench.engine.optim import steps_per_epoch, total_steps
-from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
-from tabench.engine.process_group import ProcessGroup
-from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
+from tabench.engine.pictures import merge_pictures, save_extremes, save_pictures, save_truth
+from tabench.engine.process_group import ProcessGroup, choose_device
+from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
-from tabench.engine.unit import Unit, units_of
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.runs.code import check_cell
 from tabench.runs.executor import Job, Options
 from tabench.runs.memory import peak_memory
-from tabench.runs.packs import Opener
 from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import RECORD_VERSION
 from tabench.tasks.base import Task
 
@@ -127,9 +123,8 @@ def _compute(
     if group.is_main:
         _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
         group.sync()
-    weights = load_checkpoint(
-        BACKBONES.get(cell.backbone.name), job.checkpoint, lambda note: emit(WeightsRead(note=note))
-    )
+    backbone = BACKBONES.get(cell.backbone.name)
+    weights = backbone.load(job.checkpoint, lambda note: emit(WeightsRead(note=note)))
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
     if group.is_main:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)
@@ -214,7 +209,7 @@ def _run_unit(
     digest: Any,
     companions: AnalysisFiles,
 ) -> _Done:
-    cell, unit, split, is_main = context.cell, context.unit, context.evaluated, context.group.is_main
+    cell, unit, is_main = context.cell, context.unit, context.group.is_main
 
     def build() -> MSam:
         return build_unit(cell, unit, weights)
@@ -226,48 +221,37 @@ def _run_unit(
     images = len(context.train)
     epoch = -(-total_steps(cell.train, images) // steps_per_epoch(cell.train, images))
     if state.best_epoch:
-        if not set(_moved(model, context)) <= set(state.best_weights):  # some changed after that epoch only
+        if not set(_kept_untrained(model, context)) <= set(
+            state.best_weights
+        ):  # some changed after that epoch only
             model = build().to(context.device)
         fill(trained_parameters(model), state.best_weights, unit.name, untrained(model))
         epoch = state.best_epoch
-    add_digest({**trained_parameters(model), **_moved(model, context)}, unit.name, digest)
+    add_digest({**trained_parameters(model), **_kept_untrained(model, context)}, unit.name, digest)
     started = time.monotonic()
 
     def progress(count: int, total: int) -> None:
         context.emit(Evaluating(unit=unit.name, images=count, of=total))
 
     with _evaluating(unit.name):
-        results = evaluate(
-            model,
-            unit,
-            context.tasks,
-            split,
-            context.device,
-            batch_size=context.passes.evaluated,
-            progress=progress,
-            should_stop=context.should_stop,
-            group=context.group,
-        )
+        results = evaluate(model, context, progress=progress, should_stop=context.should_stop)
     if not is_main:
         return _Done(unit, state, results, count(model), [], epoch)
     seconds, values = time.monotonic() - started, curve_entries(results, epoch)
     context.emit(FinallyEvaluated(unit=unit.name, seconds=seconds, values=values))
     with _evaluating(unit.name):
-        pictures = save_pictures(
-            model, unit, context.tasks, split, cell.evaluation.pictures, context.device, folder.pictures
-        )
+        pictures = save_pictures(model, context, folder.pictures)
         if cell.evaluation.pictures:
-            places = (folder.pictures, truth)
-            save_extremes(model, unit, context.tasks, split, results, context.device, *places)
+            save_extremes(model, context, results, folder.pictures, truth)
         companions.visit(unit.name, model)
     with _evaluating(unit.name):
         context.emit(measure_unit(model, context))
     return _Done(unit, state, results, count(model), pictures, epoch)
 
 
-def _moved(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
-    """What training changed beside the trained parameters."""
-    return context.origin.moved(model) if context.origin is not None else {}
+def _kept_untrained(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
+    """What is kept beside the trained parameters."""
+    return kept_untrained(model, context.origin) if context.origin is not None else {}
 
 
 def _check_alike(digests: list[str]) -> None:

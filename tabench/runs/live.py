@@ -14,9 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tabench.engine import events as ev
-from tabench.runs.estimate import duration
 from tabench.runs.executor import CellEvent, Job
-from tabench.store.printing import inert
+from tabench.text import bytes_text, duration, inert
 
 LINE_SECONDS = 10.0  # least time between two plain lines about steps
 MANY = 60  # rows that are shown at a time
@@ -160,7 +159,7 @@ class PlainLines:
             case ev.Start():
                 return "starts" if event.attempt == 1 else f"starts, attempt {event.attempt}"
             case ev.Packed():
-                size = f", {event.bytes / 1e6:.0f} MB" if event.bytes else ""
+                size = f", {bytes_text(event.bytes)}" if event.bytes else ""
                 why = f" ({event.message})" if event.message else ""
                 return f"pack of {event.split} {event.state}{size}{why}"
             case ev.Resumed():

@@ -16,15 +16,20 @@ from tabench.runs.resolve import Resolution, Sources, resolve
 from tabench.spec.cell import Cell
 from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import Experiment
-from tabench.spec.overrides import override
-from tabench.spec.selection import parse_select, parse_shard, select_cells, shard_cells
-from tabench.store.adoption import finished_elsewhere
+from tabench.spec.options import override, parse_select, parse_shard, select_cells, shard_cells
+from tabench.store.adopt import finished_elsewhere
 from tabench.store.encoding import read_object
+from tabench.store.folders import CellFolder, CellState
 from tabench.store.index import Index, Known, read_index
-from tabench.store.layout import CellFolder, CellState
+from tabench.text import few
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
-_CODE: Any = {"dataset": {"code", "task_code"}, "backbone": {"code"}, "method": {"code"}}
+_CODE: Any = {
+    "dataset": {"code", "task_code"},
+    "backbone": {"code"},
+    "method": {"code"},
+    "balancing": {"code"},
+}
 PICTURE_BYTES = 40_000  # an input or a prediction with its error map, per image and task
 
 
@@ -244,12 +249,13 @@ def _changed(old: Cell, new: Cell) -> str:
     ]
     parts = [f"its code changed ({'; '.join(code)})"] if code else []
     rest = difference(old, new)
-    return "; ".join([*parts, *(["changed: " + ", ".join(rest[:3])] if rest else [])])
+    return "; ".join([*parts, *(["changed: " + few(rest, 3)] if rest else [])])
 
 
 def _names(cell: Cell) -> set[str]:
     """Everything that it names, as the keys of `Cell.codes`."""
     named = {f"method {cell.method.name}", f"dataset {cell.dataset.name}", f"backbone {cell.backbone.name}"}
+    named.add(f"balancing {cell.balancing.name}")
     return named | {f"task {name}" for name in cell.dataset.tasks}
 
 

@@ -16,8 +16,8 @@ from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file, write_json
 from tabench.store.claim import Claim
 from tabench.store.encoding import read_object
+from tabench.store.folders import CellFolder
 from tabench.store.index import Index
-from tabench.store.layout import CellFolder
 from tabench.store.record import Record, load_record
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
 
     from tabench.catalog import METHODS
     from tabench.engine.checkpoint import CheckpointStore
-    from tabench.engine.unit import units_of
+    from tabench.engine.context import units_of
 
     loaded = load_kept(source.folder, source.record)
     units = units_of(cell, METHODS.get(cell.method.name).sharing)

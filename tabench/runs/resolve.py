@@ -10,14 +10,13 @@ from pathlib import Path
 from tabench.catalog import BACKBONES, DATASETS, TASKS
 from tabench.data.base import DatasetDef
 from tabench.data.listing import is_file, is_folder
-from tabench.data.synthetic import SyntheticDataset
 from tabench.errors import CheckpointError, DataError, SpecError
-from tabench.registry import nearest
+from tabench.provenance.files import cache_root
 from tabench.runs.weights import find_weights
 from tabench.spec.expand import Resolved
 from tabench.spec.experiment import Experiment, Generate, Profile
-from tabench.spec.overrides import override
-from tabench.store.cache import cache_root
+from tabench.spec.options import override
+from tabench.text import joined, suggestion
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def _obstacle_of_paper(experiment: Experiment, sources: Sources) -> str:
         if "demo" not in experiment.profiles:
             raise
         return f"cannot take the options: {error.message}"
-    return f"lacks {' and '.join(item.splitlines()[0] for item in missing)}" if missing else ""
+    return f"lacks {joined([item.splitlines()[0] for item in missing])}" if missing else ""
 
 
 def missing_inputs(settings: Profile, sources: Sources) -> list[str]:
@@ -182,18 +181,14 @@ def _resolve(experiment: Experiment, profile: str, why: str, sources: Sources) -
 
 def _place(settings: Profile, sources: Sources) -> _Place | None:
     name, generate = settings.dataset.name, settings.dataset.generate
-    if (
-        generate is not None
-        and sources.data_root is None
-        and not isinstance(DATASETS.get(name), SyntheticDataset)
-    ):
+    if generate is not None and sources.data_root is None and not DATASETS.get(name).synthetic:
         raise SpecError(
             f"'{name}' is no synthetic dataset: it cannot be generated",
             where="dataset.generate",
             hint="take the profile whose dataset is synthetic, for example --profile demo",
         )
     if generate is not None and sources.data_root is None:
-        digest = _recipe_fingerprint(name, generate).rpartition("-")[2]
+        digest = DATASETS.get(name).recipe_fingerprint(**generate.model_dump()).rpartition("-")[2]
         return _Place(cache_root() / f"{name}-{digest[:12]}", name, generate)
     variable = os.environ.get("TABENCH_DATA")
     base = sources.data_root or (Path(variable) if variable else None)
@@ -205,7 +200,7 @@ def _place(settings: Profile, sources: Sources) -> _Place | None:
     if not is_folder(root):
         return None
     dataset = DATASETS.get(name)
-    if isinstance(dataset, SyntheticDataset) and not is_file(root / dataset.recipe_file):
+    if dataset.synthetic and not is_file(root / dataset.recipe_file):
         real = dataset.stands_for  # the demo recipe on a folder of photographs in the same layout
         return _Place(base / real if is_folder(base / real) else root, real)
     return _Place(root, name)
@@ -217,15 +212,9 @@ def _explicit_weights(settings: Profile, sources: Sources) -> Path | None:
     return Path(settings.backbone.checkpoint) if settings.backbone.checkpoint else None
 
 
-def _recipe_fingerprint(name: str, generate: Generate) -> str:
-    dataset = DATASETS.get(name)
-    assert isinstance(dataset, SyntheticDataset)  # `_place` has checked
-    return dataset.recipe_fingerprint(dataset.recipe(**generate.model_dump()))
-
-
 def _fingerprint(dataset: DatasetDef, place: _Place) -> str:
     if place.generate is not None:
-        return _recipe_fingerprint(place.dataset, place.generate)
+        return dataset.recipe_fingerprint(**place.generate.model_dump())
     return dataset.fingerprint(place.root)
 
 
@@ -233,10 +222,7 @@ def _check_protocols(settings: Profile) -> None:
     """Refuse a protocol that none of the tasks has, or that the dataset has anyway."""
     if not settings.evaluation.more_protocols:
         return
-    every: set[str] = set()
-    for task in settings.dataset.tasks:
-        told = TASKS.entry(task).meta.get("supported")
-        every.update(told if isinstance(told, tuple) else TASKS.get(task).supported)
+    every = {protocol for task in settings.dataset.tasks for protocol in TASKS.get(task).supported}
     for protocol in settings.evaluation.more_protocols:
         if (
             protocol in DATASETS.get(settings.dataset.name).protocols
@@ -247,18 +233,15 @@ def _check_protocols(settings: Profile) -> None:
                 hint="leave it out",
             )
         if protocol not in every:
-            close = nearest(protocol, every)
             raise SpecError(
                 f"no task of this experiment has a protocol '{protocol}'",
                 where="evaluation.more_protocols",
-                hint=f"did you mean '{close}'?" if close else f"they have: {', '.join(sorted(every))}",
+                hint=suggestion(protocol, sorted(every), "they have"),
             )
 
 
 def _version(task: str) -> int:
-    version = TASKS.entry(task).meta.get("version")
-    if version is None:  # another package's entry point: only its class knows
-        version = TASKS.get(task).version
+    version = TASKS.get(task).version
     if not isinstance(version, int):
         raise SpecError(f"task '{task}' has no integer version", hint="set `version` on the class")
     return version

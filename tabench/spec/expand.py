@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
+from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
 from tabench.provenance.code import code_of
-from tabench.registry import nearest
+from tabench.registry import Registry
 from tabench.spec.cell import (
     SCHEMA_VERSION,
     BackbonePart,
+    BalancingPart,
     Cell,
     DatasetPart,
     EvaluationPart,
     MethodPart,
+    Params,
+    Value,
 )
-from tabench.spec.experiment import Experiment, Params, Profile
-from tabench.spec.overrides import override
-from tabench.spec.selection import select_cells, shard_cells
+from tabench.spec.experiment import Experiment, Profile
+from tabench.spec.options import override, select_cells, shard_cells
+from tabench.text import suggestion
 
 MOST_CELLS = 100_000
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """What an experiment file names but does not hold.
+    """What an experiment file names but does not hold."""
 
-    Attributes:
-        dataset_name: Registry name of the dataset that was looked at.
-        fingerprint: Identity of its content.
-        channels: Decoder channels N_t of every task the dataset has.
-        checkpoint_sha256: Identity of the backbone's weights.
-        protocols: Task name to the version of its metrics' definition.
-    """
-
-    dataset_name: str
-    fingerprint: str
-    channels: Mapping[str, int]
-    checkpoint_sha256: str
-    protocols: Mapping[str, int]
+    dataset_name: str  # registry name of the dataset that was looked at
+    fingerprint: str  # identity of its content
+    channels: Mapping[str, int]  # decoder channels N_t of every task the dataset has
+    checkpoint_sha256: str  # identity of the backbone's weights
+    protocols: Mapping[str, int]  # task name to the version of its metrics' definition
 
 
 def expand(
@@ -71,7 +68,7 @@ def expand(
     backbone = BackbonePart(
         name=settings.backbone.name,
         checkpoint=resolved.checkpoint_sha256,
-        pixel_norm=settings.backbone.pixel_norm,
+        pixel_norm=_pixel_norm(settings, where),
         code=code_of(BACKBONES, settings.backbone.name).text,
     )
     weights = {task: settings.train.task_weights.get(task, 1.0) for task in dataset.tasks}
@@ -90,14 +87,23 @@ def expand(
             where=f"{where}.train.augment",
             hint='use "clean" or "none"',
         )
-    rows = [_method(name, {}, settings, f"{where}.methods.{name}") for name in experiment.axes.methods]
-    for number, row in enumerate(settings.variants):
-        rows.append(_method(row.method, row.params, settings, f"{where}.variants.{number}"))
-    count = len(rows) * len(experiment.axes.seeds)
+    chosen: list[tuple[str, Params, str]] = [(m, {}, f"methods.{m}") for m in experiment.axes.methods]
+    chosen += [(row.method, row.params, f"variants.{n}") for n, row in enumerate(settings.variants)]
+    rows = [
+        MethodPart(**_choice(METHODS, name, settings.methods.get(name, {}) | changes, f"{where}.{key}"))
+        for name, changes, key in chosen
+    ]
+    balancings = [
+        BalancingPart(
+            **_choice(BALANCERS, name, settings.balancing.get(name, {}), f"{where}.balancing.{name}")
+        )
+        for name in experiment.axes.balancing
+    ]
+    count = len(rows) * len(balancings) * len(experiment.axes.seeds)
     if count > MOST_CELLS:
         raise SpecError(
-            f"{len(rows)} methods and variants with {len(experiment.axes.seeds)} seeds are {count:,} cells, "
-            f"at most {MOST_CELLS:,} are planned",
+            f"{len(rows) * len(balancings)} methods and variants with {len(experiment.axes.seeds)} seeds "
+            f"are {count:,} cells, at most {MOST_CELLS:,} are planned",
             where=f"{experiment.source}: axes",
             hint="divide the experiment into several files",
         )
@@ -107,11 +113,13 @@ def expand(
             dataset=dataset,
             backbone=backbone,
             method=method,
+            balancing=BalancingPart() if METHODS.get(method.name).sharing == "per-task" else balancing,
             train=train,
             evaluation=evaluation,
             seed=seed,
         )
         for method in rows
+        for balancing in balancings
         for seed in experiment.axes.seeds
     ]
     cells = list({cell.id: cell for cell in every}.values())  # a variant may be what another row is already
@@ -124,6 +132,18 @@ def _holdout_hint(dataset: str) -> str:
     return f'train on "{parts[0]}" and select on "{parts[1]}"' if len(parts) > 1 else "leave it out"
 
 
+def _pixel_norm(settings: Profile, where: str) -> Literal["none", "sam", "encoder"]:
+    known = BACKBONES.get(settings.backbone.name).pixel_norms
+    wanted = settings.backbone.pixel_norm or known[0]
+    if wanted not in known:
+        raise SpecError(
+            f"backbone '{settings.backbone.name}' has no pixel_norm '{wanted}'",
+            where=f"{where}.backbone.pixel_norm",
+            hint=f"it has: {', '.join(known)}",
+        )
+    return wanted
+
+
 def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
     spec = settings.dataset
     if spec.name != resolved.dataset_name:
@@ -133,8 +153,7 @@ def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
         )
     for task in spec.tasks:
         if task not in resolved.channels:
-            close = nearest(task, resolved.channels)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(resolved.channels)}"
+            hint = suggestion(task, resolved.channels, "it has")
             raise SpecError(
                 f"dataset '{spec.name}' has no task '{task}'", where=f"{where}.dataset.tasks", hint=hint
             )
@@ -150,10 +169,15 @@ def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
     )
 
 
-def _method(name: str, changes: Params, settings: Profile, where: str) -> MethodPart:
-    given = settings.methods.get(name, {}) | changes
-    params = METHODS.get(name).params(given, where=where)
-    return MethodPart(name=name, params=params, code=code_of(METHODS, name).text)
+def _choice(registry: Registry[Any], name: str, given: Params, where: str) -> dict[str, Any]:
+    """What a cell says of a method or a balancer."""
+    params = registry.get(name).params(given, where=where)
+    return {"name": name, "params": params, "code": code_of(registry, name).text}
+
+
+def _told(cell: Cell) -> Params:
+    """What may tell a cell from others of its method, by the name that a label has for it."""
+    return {**cell.method.params, **{f"balancing.{key}": v for key, v in cell.balancing.params.items()}}
 
 
 def labels(cells: Iterable[Cell]) -> dict[str, str]:
@@ -162,17 +186,19 @@ def labels(cells: Iterable[Cell]) -> dict[str, str]:
     params: dict[str, dict[str, set[object]]] = {}  # method to key to the values it has
     for cell in cells:
         kin = params.setdefault(cell.method.name, {})
-        for key, value in cell.method.params.items():
+        for key, value in _told(cell).items():
             kin.setdefault(key, set()).add(value)
     named = {}
     for cell in cells:
-        mine = cell.method.params
-        differing = [key for key in mine if len(params[cell.method.name][key]) > 1]
-        shown = ", ".join(f"{key}={_plain(mine[key])}" for key in differing)
+        differing = {k: v for k, v in _told(cell).items() if len(params[cell.method.name][k]) > 1}
+        if cell.balancing != BalancingPart():
+            differing = {"balancing": cell.balancing.name, **differing}
+        shown = ", ".join(f"{key}={_shown(value)}" for key, value in differing.items())
         variant = f" ({shown})" if shown else ""
         named[cell.id] = f"{cell.method.name}{variant} s{cell.seed}"
     return named
 
 
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+def _shown(value: Value) -> object:
+    """A value in a label; lists as JSON, which reports read back."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, tuple) else value

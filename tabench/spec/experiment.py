@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr
 
-from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
+from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
-from tabench.registry import nearest
-from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Positive, Scalar, Seeds, TrainPart
-from tabench.spec.problems import spec_error
-from tabench.spec.toml import read_toml
+from tabench.registry import Registry
+from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Params, Positive, Seeds, TrainPart
+from tabench.spec.toml import read_toml, validated
+from tabench.text import suggestion
 
-Params = dict[str, Scalar]
 MOST_VALUES = 2**20  # bytes of a file of published values
 
 
 class Generate(Frozen):
-    """The recipe of a synthetic dataset; its content enters a cell by the fingerprint alone.
+    """The recipe of a synthetic dataset; its content enters a cell by the fingerprint alone."""
 
-    Attributes:
-        seed: Seed of all scenes.
-        train: Images of the training split.
-        val: Images of the reported split.
-        height: Pixels.
-        width: Pixels.
-    """
-
-    seed: Count = 0
-    train: Positive
-    val: Positive
-    height: Positive
-    width: Positive
+    seed: Count = 0  # seed of all scenes
+    train: Positive  # images of the training split
+    val: Positive  # images of the reported split
+    height: Positive  # pixels
+    width: Positive  # pixels
 
 
 class DatasetSpec(Frozen):
@@ -50,7 +42,7 @@ class BackboneSpec(Frozen):
     """Which SAM; `checkpoint` is the path of its weights where they lie elsewhere than usual."""
 
     name: str
-    pixel_norm: Literal["none", "sam"] = "none"
+    pixel_norm: Literal["none", "sam", "encoder"] | None = None  # None: the backbone's own first one
     checkpoint: str | None = None
 
 
@@ -62,42 +54,35 @@ class Variant(Frozen):
 
 
 class Profile(Frozen):
-    """One full setting of the experiment ("paper", "demo").
+    """One full setting of the experiment ("paper", "demo")."""
 
-    Attributes:
-        note: Printed with every table of it.
-        methods: Hyper-parameters that differ from a method's defaults.
-        variants: Rows beside those of `axes.methods`; each starts from `methods` and changes what it names.
-    """
-
-    note: str = ""
+    note: str = ""  # printed with every table of it
     dataset: DatasetSpec
     backbone: BackboneSpec
     train: TrainPart = TrainPart()
     evaluation: EvaluationRule = EvaluationRule()
+    # hyper-parameters that differ from a method's defaults
     methods: dict[str, Params] = Field(default_factory=dict)
+    # hyper-parameters that differ from the defaults of a way of balancing
+    balancing: dict[str, Params] = Field(default_factory=dict)
+    # rows beside those of `axes.methods`; each starts from `methods` and changes what it names
     variants: tuple[Variant, ...] = ()
 
 
 class Axes(Frozen):
-    """What the matrix runs over."""
+    """What the matrix runs over; a method that trains every task alone has nothing to balance."""
 
     methods: Names
+    balancing: Names = ("equal",)
     seeds: Seeds = (0,)
 
 
 class Report(Frozen):
-    """How the results are shown.
+    """How the results are shown."""
 
-    Attributes:
-        baselines: Methods that Delta_b is taken against.
-        grid: Methods in the qualitative figure, the boxed one last.
-        published: CSV of published values, relative to the experiment file.
-    """
-
-    baselines: tuple[str, ...] = ()
-    grid: tuple[str, ...] = ()
-    published: str | None = None
+    baselines: tuple[str, ...] = ()  # methods that Delta_b is taken against
+    grid: tuple[str, ...] = ()  # methods in the qualitative figure, the boxed one last
+    published: str | None = None  # CSV of published values, relative to the experiment file
 
 
 class Experiment(Frozen):
@@ -124,22 +109,13 @@ class Experiment(Frozen):
         return self.source.parent / self.report.published if self.report.published else None
 
     def published_text(self) -> str:
-        """The content of that file; "" if the experiment names none.
-
-        Raises:
-            SpecError: It is missing or no text, or far too long.
-        """
+        """The content of that file; "" if the experiment names none. Raises as `read_values`."""
         return "" if self.published is None else read_values(self.published)
 
     def profile(self, name: str) -> Profile:
-        """A profile by name.
-
-        Raises:
-            SpecError: There is no such profile.
-        """
+        """A profile by name. Raises SpecError: there is no such profile."""
         if name not in self.profiles:
-            close = nearest(name, self.profiles)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.profiles)}"
+            hint = suggestion(name, self.profiles, "it has")
             raise SpecError(f"unknown profile '{name}'", where=f"{self.source}: profiles", hint=hint)
         return self.profiles[name]
 
@@ -166,10 +142,7 @@ def load_experiment(path: str | Path, *, names: bool = True) -> Experiment:
             raise SpecError(f"expected a file name, got {base!r}", where=f"{path}: base")
         inherited = _read(path.parent / base).get("profiles", {})
         data["profiles"] = _merged(inherited, data.get("profiles", {}))
-    try:
-        experiment = Experiment.model_validate(data)
-    except ValidationError as error:
-        raise spec_error(error, Experiment, data, str(path)) from error
+    experiment = validated(Experiment, data, str(path))
     experiment._source = path
     if names:
         check_names(experiment, str(path))
@@ -186,8 +159,7 @@ def read_values(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError as error:
         beside = [found.name for found in sorted(path.parent.glob("*.csv"))]
-        close = nearest(path.name, beside)
-        hint = f"did you mean '{close}'?" if close else f"CSV files there: {', '.join(beside) or 'none'}"
+        hint = suggestion(path.name, beside, "CSV files there")
         raise SpecError("no such file of published values", where=str(path), hint=hint) from error
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
@@ -204,14 +176,12 @@ def read_values(path: Path) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return read_toml(path)
-    except FileNotFoundError as error:
+    except SpecError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         beside = sorted(str(found) for found in path.parent.glob("[!.]*.toml"))
         hint = f"in that folder: {', '.join(beside)}" if beside else "give the path of a .toml file"
         raise SpecError("no such experiment file", where=str(path), hint=hint) from error
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except ValueError as error:
-        raise SpecError(f"not valid TOML: {error}", where=str(path)) from error
 
 
 def _merged(old: Any, new: Any) -> Any:
@@ -227,30 +197,28 @@ def check_names(experiment: Experiment, where: str) -> None:
     Raises:
         SpecError: One is not registered, or a method lacks the hyper-parameter.
     """
-    for key, names in [
-        ("axes.methods", experiment.axes.methods),
-        ("report.baselines", experiment.report.baselines),
-        ("report.grid", experiment.report.grid),
-    ]:
-        for name in names:
-            METHODS.entry(name, where=f"{where}: {key}")
+    named: list[tuple[Registry[Any], str, Iterable[str]]] = [
+        (METHODS, "axes.methods", experiment.axes.methods),
+        (METHODS, "report.baselines", experiment.report.baselines),
+        (METHODS, "report.grid", experiment.report.grid),
+        (BALANCERS, "axes.balancing", experiment.axes.balancing),
+    ]
+    given: list[tuple[Registry[Any], str, str, Params]] = []
     for name, profile in experiment.profiles.items():
-        check_profile(profile, f"{where}: profiles.{name}.")
-
-
-def check_profile(profile: Profile, prefix: str) -> None:
-    """Check one profile's names; `prefix` goes before the key in messages.
-
-    Raises:
-        SpecError: A name is not registered, or a method lacks the hyper-parameter.
-    """
-    DATASETS.entry(profile.dataset.name, where=f"{prefix}dataset.name")
-    BACKBONES.entry(profile.backbone.name, where=f"{prefix}backbone.name")
-    for task in profile.dataset.tasks:
-        TASKS.entry(task, where=f"{prefix}dataset.tasks")
-    for task in profile.train.task_weights:
-        TASKS.entry(task, where=f"{prefix}train.task_weights")
-    given = [(f"methods.{method}", method, params) for method, params in profile.methods.items()]
-    given += [(f"variants.{n}", row.method, row.params) for n, row in enumerate(profile.variants)]
-    for key, method, params in given:
-        METHODS.get(method, where=f"{prefix}{key}").params(params, where=f"{prefix}{key}")
+        inside = f"profiles.{name}"
+        named += [
+            (DATASETS, f"{inside}.dataset.name", [profile.dataset.name]),
+            (BACKBONES, f"{inside}.backbone.name", [profile.backbone.name]),
+            (TASKS, f"{inside}.dataset.tasks", profile.dataset.tasks),
+            (TASKS, f"{inside}.train.task_weights", profile.train.task_weights),
+        ]
+        given += [(METHODS, f"{inside}.methods.{m}", m, p) for m, p in profile.methods.items()]
+        given += [
+            (METHODS, f"{inside}.variants.{n}", r.method, r.params) for n, r in enumerate(profile.variants)
+        ]
+        given += [(BALANCERS, f"{inside}.balancing.{b}", b, p) for b, p in profile.balancing.items()]
+    for registry, key, names in named:
+        for one in names:
+            registry.entry(one, where=f"{where}: {key}")
+    for registry, key, name, params in given:
+        registry.get(name, where=f"{where}: {key}").params(params, where=f"{where}: {key}")

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tabench.errors import SpecError
-from tabench.registry import nearest
+from tabench.text import suggestion
 
 Values = Mapping[str, Mapping[str, float]]  # task -> metric -> value
 Directions = Mapping[tuple[str, str], str]  # (task, metric) -> "higher" or "lower"
@@ -22,52 +22,40 @@ Directions = Mapping[tuple[str, str], str]  # (task, metric) -> "higher" or "low
 
 @dataclass(frozen=True)
 class Variant:
-    """One definition of Delta_b.
+    """One definition of Delta_b."""
 
-    Attributes:
-        name: Name in reports and options.
-        version: Rises when the definition changes.
-        formula: The definition, one line.
-        source: Where it is used.
-        one_metric: Takes the first metric of each task instead of the mean over its metrics.
-        better: "higher" or "lower": the direction in which a method is better.
-    """
-
-    name: str
-    version: int
-    formula: str
-    source: str
-    one_metric: bool
-    better: str = "higher"
+    name: str  # name in reports and options
+    version: int  # rises when the definition changes
+    formula: str  # the definition, one line
+    source: str  # where it is used
+    one_metric: bool = False  # takes the first metric of each task instead of the mean over its metrics
+    better: str = "higher"  # "higher" or "lower": the direction in which a method is better
 
 
-VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
-    {
-        "libmtl": Variant(
-            "libmtl",
-            1,
-            "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (B_tm - N_tm) / B_tm, w = 1 where higher is better",
-            "LibMTL",
-            one_metric=False,
-        ),
-        "single-metric": Variant(
-            "single-metric",
-            1,
-            "100% * 1/T * sum_t (-1)^w_t * (B_t - N_t) / B_t on the first metric of each task",
-            "Vandenhende et al., MTLoRA",
-            one_metric=True,
-        ),
-        # only the sign is taken over: whether they average inside a task first is not known here
-        "flipped": Variant(
-            "flipped",
-            1,
-            "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (N_tm - B_tm) / B_tm, w = 1 where higher is better",
-            "the sign convention of Nash-MTL and FAMO",
-            one_metric=False,
-            better="lower",
-        ),
-    }
+_VARIANTS = (
+    Variant(
+        "libmtl",
+        1,
+        "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (B_tm - N_tm) / B_tm, w = 1 where higher is better",
+        "LibMTL",
+    ),
+    Variant(
+        "single-metric",
+        1,
+        "100% * 1/T * sum_t (-1)^w_t * (B_t - N_t) / B_t on the first metric of each task",
+        "Vandenhende et al., MTLoRA",
+        one_metric=True,
+    ),
+    # only the sign is taken over: whether they average inside a task first is not known here
+    Variant(
+        "flipped",
+        1,
+        "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (N_tm - B_tm) / B_tm, w = 1 where higher is better",
+        "the sign convention of Nash-MTL and FAMO",
+        better="lower",
+    ),
 )
+VARIANTS: Final = MappingProxyType({variant.name: variant for variant in _VARIANTS})
 
 
 def delta_b(method: Values, baseline: Values, directions: Directions, variant: str = "libmtl") -> float:
@@ -88,8 +76,7 @@ def delta_b(method: Values, baseline: Values, directions: Directions, variant: s
         SpecError: An unknown variant or direction, no metric, or a metric one of the two lacks.
     """
     if variant not in VARIANTS:
-        close = nearest(variant, VARIANTS) or ", ".join(VARIANTS)
-        raise SpecError(f"unknown Delta_b variant '{variant}'", hint=f"did you mean '{close}'?")
+        raise SpecError(f"unknown Delta_b variant '{variant}'", hint=suggestion(variant, VARIANTS))
     if not directions:
         raise SpecError("Delta_b needs at least one metric")
     changes: dict[str, list[float]] = {}

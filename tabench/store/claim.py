@@ -14,7 +14,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from tabench.errors import InterruptedRunError, StoreError
+from tabench.store.atomic import draft_of
 from tabench.store.encoding import dumps
 from tabench.store.holder import SILENT_SECONDS, Holder
 
@@ -49,8 +49,7 @@ class Claim:
         path: The claim file.
 
     Raises:
-        ClaimedError: On entering, if a live process holds it.
-        StoreError: On entering, if the file cannot be written.
+        ClaimedError: On entering, if a live process holds it; a StoreError if the file cannot be written.
         SpecError: See `Holder.this`.
     """
 
@@ -103,7 +102,7 @@ class Claim:
 
     def _take(self) -> None:
         content = dumps(self.holder.to_json()).encode()
-        mine = self._beside()
+        mine = draft_of(self.path)
         try:
             _write_new(mine, content)
             for _ in range(TRIES):
@@ -115,11 +114,7 @@ class Claim:
             mine.unlink(missing_ok=True)
 
     def _clear(self, now: float) -> None:
-        """Move a dead holder's claim out of the way.
-
-        Args:
-            now: By the file system's clock.
-        """
+        """Move a dead holder's claim out of the way; `now` is by the file system's clock."""
         try:
             found = _Found.at(self.path)
         except FileNotFoundError:
@@ -129,16 +124,13 @@ class Claim:
             who = f"process {by.pid} on {by.host}" if by else "another process"
             hint = "wait for it, or stop it first"
             raise ClaimedError(f"{who} is running this cell", where=str(self.path.parent), hint=hint)
-        grave = self._beside()
+        grave = draft_of(self.path)
         with contextlib.suppress(FileNotFoundError):
             self.path.rename(grave)
             if _Found.at(grave) != found:  # it came back, or another process was quicker than we
                 with contextlib.suppress(OSError):  # else its holder will see that it has lost it
                     os.link(grave, self.path)
             grave.unlink()
-
-    def _beside(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
     def _ours(self) -> bool:
         try:
@@ -160,16 +152,11 @@ class Claim:
 
 
 class _Found:
-    """A claim file as it was found.
-
-    Attributes:
-        holder: Whom it names; None if nobody.
-        beat: Its heartbeat, in seconds since 1970.
-    """
+    """A claim file as it was found."""
 
     def __init__(self, content: bytes, stat: os.stat_result) -> None:
-        self.holder = Holder.from_json(content)
-        self.beat = stat.st_mtime
+        self.holder = Holder.from_json(content)  # whom it names; None if nobody
+        self.beat = stat.st_mtime  # its heartbeat, in seconds since 1970
         self._stamp = (content, stat.st_ino, stat.st_mtime_ns)
 
     def __eq__(self, other: object) -> bool:
@@ -196,9 +183,7 @@ class _Found:
 def is_live(path: Path, now: float | None = None) -> bool:
     """Whether a running process holds a claim file.
 
-    Args:
-        path: The file.
-        now: By the file system's clock; None for a reader, who has no other clock than his own.
+    `now` is by the file system's clock; a reader has no other clock than his own.
     """
     try:
         return _Found.at(path).live(time.time() if now is None else now)

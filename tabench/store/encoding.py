@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 from tabench.errors import StoreError
+
+AGAIN = "restore it, or remove it and run the cell again"
 
 
 def dumps(value: object) -> str:
@@ -33,14 +36,9 @@ def _flat(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def read_text(path: Path) -> str:
-    """A text from elsewhere in UTF-8; the byte-order mark that some editors put in front is no part of it.
-
-    Raises:
-        OSError: It cannot be read.
-        UnicodeDecodeError: It is not UTF-8.
-    """
-    return path.read_text(encoding="utf-8-sig")
+def significant(value: float, digits: int = 8) -> float:
+    """A number with so many significant digits; 8 is the precision of records."""
+    return float(f"{value:.{digits}g}")
 
 
 def parse_json(data: bytes | str) -> Any:
@@ -55,29 +53,24 @@ def parse_json(data: bytes | str) -> Any:
         raise ValueError("lists or objects inside one another without end") from None
 
 
-def read_json(path: str | Path, hint: str = "restore it, or remove it and run the cell again") -> Any:
-    """Read a JSON file.
-
-    Raises:
-        StoreError: It is missing, unreadable, cut off or not JSON; the message names it and `hint`.
-    """
-    path = Path(path)
+def read_bytes(path: Path) -> bytes:
+    """The content of a file. Raises StoreError: it is missing or unreadable; the message names it."""
     try:
-        return parse_json(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+
+
+def read_json(path: str | Path, hint: str = AGAIN) -> Any:
+    """Read a JSON file."""
+    try:
+        return parse_json(read_bytes(Path(path)))
     except ValueError as error:
         raise StoreError(f"not whole JSON: {error}", where=str(path), hint=hint) from error
 
 
-def read_object(
-    path: str | Path, hint: str = "restore it, or remove it and run the cell again"
-) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
-
-    Raises:
-        StoreError: As `read_json`, or it holds something else.
-    """
+def read_object(path: str | Path, hint: str = AGAIN) -> dict[str, Any]:
+    """Read a JSON file that holds an object."""
     content = read_json(path, hint)
     if not isinstance(content, dict):
         raise StoreError("is not a JSON object", where=str(path), hint=hint)
@@ -85,24 +78,17 @@ def read_object(
 
 
 def read_lines(path: str | Path) -> list[dict[str, Any]]:
-    """Read a journal, one JSON object a line; a missing file is empty, torn lines are left out.
-
-    Raises:
-        StoreError: The file is there but cannot be read.
-    """
-    path = Path(path)
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+    """Read a journal, one JSON object a line; a missing file is empty, torn lines are left out."""
     events: list[dict[str, Any]] = []
-    for line in lines:
-        try:
+    try:
+        content = read_bytes(Path(path))
+    except StoreError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return events
+        raise
+    for line in content.splitlines():
+        with contextlib.suppress(ValueError):
             event = parse_json(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            events.append(event)
+            if isinstance(event, dict):
+                events.append(event)
     return events

@@ -14,10 +14,8 @@ import pytest
 
 from tabench.catalog import DATASETS
 from tabench.data.array_dataset import ArrayDataset
+from tabench.data.array_folders import FOLDERS
 from tabench.data.base import DatasetDef
-from tabench.data.layout import FOLDERS
-from tabench.data.synthetic import SyntheticDataset
-from tabench.data.synthetic_arrays import SyntheticArrayDataset
 from tabench.errors import TabenchError
 
 TRAIN, VAL, HEIGHT, WIDTH = 5, 2, 24, 32
@@ -52,7 +50,7 @@ def small_folder(name: str, root: Path, originals: Path, seed: int = 0) -> Folde
     dataset = DATASETS.get(name)
     if (given := os.environ.get(VARIABLE)) and (Path(given) / name).is_dir():
         return Folder(dataset, Path(given) / name, made=False)
-    twin = dataset if isinstance(dataset, SyntheticDataset) else next(_twins(dataset), None)
+    twin = dataset if dataset.synthetic else next(_twins(dataset), None)
     if twin is None:
         pytest.skip(
             f"no folder of '{name}' can be made here, as its layout is its own: "
@@ -60,9 +58,8 @@ def small_folder(name: str, root: Path, originals: Path, seed: int = 0) -> Folde
         )
     original = originals / f"{twin.name}-{seed}"
     if not original.is_dir():
-        recipe = twin.recipe(seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH)
-        twin.make(original, recipe)
-    if isinstance(dataset, SyntheticDataset):
+        twin.make(original, seed=seed, train=TRAIN, val=VAL, height=HEIGHT, width=WIDTH)
+    if dataset.synthetic:
         shutil.copytree(original, root)
     elif isinstance(dataset, ArrayDataset):
         _rename(dataset, root, twin, original)
@@ -72,15 +69,15 @@ def small_folder(name: str, root: Path, originals: Path, seed: int = 0) -> Folde
     return Folder(dataset, root, made=True)
 
 
-def _twins(dataset: DatasetDef) -> Iterator[SyntheticDataset]:
+def _twins(dataset: DatasetDef) -> Iterator[DatasetDef]:
     """Generated datasets that have what a dataset reads: its kinds of arrays, or its very reader."""
     for name in DATASETS.names():
         with contextlib.suppress(TabenchError):  # a broken one fails tests of its own
             twin = DATASETS.get(name)
-            if isinstance(dataset, ArrayDataset) and isinstance(twin, SyntheticArrayDataset):
+            if isinstance(dataset, ArrayDataset) and isinstance(twin, ArrayDataset) and twin.synthetic:
                 if set(dataset.kinds) <= set(twin.kinds):
                     yield twin
-            elif isinstance(twin, SyntheticDataset) and set(_readers(dataset)) & set(_readers(twin)):
+            elif twin.synthetic and set(_readers(dataset)) & set(_readers(twin)):
                 yield twin
 
 
@@ -89,7 +86,7 @@ def _readers(dataset: DatasetDef) -> list[type]:
     return [kind for kind in type(dataset).__mro__ if "split" in vars(kind) and kind is not DatasetDef]
 
 
-def _rename(dataset: ArrayDataset, root: Path, twin: SyntheticDataset, original: Path) -> None:
+def _rename(dataset: ArrayDataset, root: Path, twin: DatasetDef, original: Path) -> None:
     """Copy the arrays that a dataset reads into the folders that it reads them from."""
     assert isinstance(twin, ArrayDataset)
     stored, wanted = twin.folders(original), dataset.folders(root)

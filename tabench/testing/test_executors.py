@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from tabench.catalog import DATASETS, EXECUTORS
-from tabench.data.synthetic import SyntheticDataset
 from tabench.errors import FAILURE_KINDS
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.plan import Request, make_plan
 from tabench.spec.experiment import load_experiment
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 ELSEWHERE = {"slurm": "its cells run on a cluster (nox -s slurm)"}
 EXPERIMENT = """
@@ -51,9 +50,8 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     file.write_text(EXPERIMENT, encoding="utf-8")
     plan = make_plan(load_experiment(file), Request(results=tmp_path / "results", device="cpu"))
     dataset, generate = DATASETS.get("scenes"), plan.resolution.generate
-    assert isinstance(dataset, SyntheticDataset)
     assert generate is not None
-    dataset.make(plan.resolution.data_root, dataset.recipe(**generate.model_dump()))
+    dataset.make(plan.resolution.data_root, **generate.model_dump())
     first, second, third = plan.jobs()
     return [first, replace(second, data_root=tmp_path / "nowhere"), third]
 

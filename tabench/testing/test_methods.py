@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tabench.catalog import METHODS
+from tabench.encoders.plain import plainly
 from tabench.encoders.sam.build import build_image_encoder
 from tabench.engine.checkpoint import fill
-from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
+from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.errors import SpecError, TabenchError
 from tabench.methods.base import Sharing, Value
 from tabench.methods.merging import merged_encoder
@@ -99,16 +100,19 @@ def test_its_state_survives_a_round_trip(method: str) -> None:
 
 
 def test_what_a_run_keeps_gives_the_trained_model_back(method: str) -> None:
-    """Built again from the same seed, with trained parameters and all else that training moved filled in."""
+    """Built again from the same seed, with what is kept of it filled in."""
     again, model = make(method).double(), trained(method)
-    kept = {**trained_parameters(model), **Snapshot(again).moved(model)}
+    kept = {**trained_parameters(model), **kept_untrained(model, Snapshot(again))}
     fill(trained_parameters(again), kept, method, untrained(again))
     for task, value in outputs(again).items():
         assert torch.equal(value, outputs(model)[task]), task
 
 
 def test_a_merged_encoder_gives_its_output_or_is_refused(method: str) -> None:
-    """SAM's plain encoder with merged weights equals the adapted one; what cannot be merged says so."""
+    """SAM's plain encoder with merged weights equals the adapted one; what cannot be merged says so.
+
+    One that says `merges` is merged.
+    """
     model = trained(method)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     inputs, _ = model.prepare(images())
@@ -118,6 +122,7 @@ def test_a_merged_encoder_gives_its_output_or_is_refused(method: str) -> None:
             try:
                 merged = merged_encoder(model, index)
             except TabenchError:
+                assert not METHODS.get(method).merges
                 break
             stock.load_state_dict(merged.state_dict())
             assert deviation(stock(inputs), embedding) < rounding(method), task
@@ -164,7 +169,7 @@ def test_the_fast_path_is_sams_own_forward(method: str) -> None:
     model = trained(method)
     found = {}
     for path in ("plain", "fast"):
-        model.path = path
+        plainly(model, path == "plain")
         model.zero_grad()
         loss_of(model).backward()
         gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,12 @@ from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.image_encoder import Block
 from torch import Tensor, nn
 
+from tabench.encoders.base import ROLES, LayerSpec, TaskFold
+from tabench.methods.adapted import Shared
 from tabench.methods.base import Method
-from tabench.methods.factors import LoRAFactors
-from tabench.methods.injection import TaskFold, inject
+from tabench.methods.factors import LoRAFactors, TuckerFactors
+from tabench.methods.freezing import train_norms_only
+from tabench.methods.injection import inject
 
 RANK = 3
 
@@ -205,6 +208,82 @@ def twice(encoder: ImageEncoderViT, num_tasks: int, params: Mapping[str, Any]) -
     inject(encoder, TaskFold(1), settings, lambda d, k: Twice(d, k, RANK))
 
 
+def on_the_mlp(encoder: nn.Module, num_tasks: int, params: Mapping[str, Any]) -> None:
+    """A Tucker update of other layers than q, k and v."""
+    train_norms_only(encoder)
+    encoder.task_fold = TaskFold(num_tasks)
+    inject(encoder, encoder.task_fold, params, lambda d, k: TuckerFactors(d, k, num_tasks, params["ranks"]))
+
+
+class Common(Shared):
+    """LoRA's input factors of every layer."""
+
+    def __init__(self, layers: int, d: int) -> None:
+        super().__init__()
+        self.A = nn.Parameter(0.2 * torch.randn(layers, RANK, d))
+
+
+class OfCommon(LoRAFactors):
+    """A LoRA whose input factor is a slice of the common tensor."""
+
+    linear = True
+    kind = "lora"
+
+    def __init__(self, common: Common, index: int, d: int, k: int) -> None:
+        super().__init__(d, k, RANK)
+        del self.A
+        self.held, self.index = (common,), index
+
+    def __getattr__(self, name: str) -> Any:
+        return self.held[0].A[self.index] if name == "A" else super().__getattr__(name)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"A": self.A, "B": self.B}
+
+
+def sharing(model: nn.Module, layers: Sequence[LayerSpec], params: Mapping[str, Any]) -> None:
+    """One tensor for the projections of all blocks."""
+    encoder = model.image_encoder
+    train_norms_only(encoder)
+    chosen = [layer for layer in layers if layer.role == "proj"]
+    encoder.common = Common(len(chosen), chosen[0].inputs)
+    indices = iter(range(len(chosen)))
+    settings = {"targets": ("proj",), "scale": 1.0, "dropout": 0.0}
+    inject(encoder, TaskFold(1), settings, lambda d, k: OfCommon(encoder.common, next(indices), d, k), chosen)
+
+
+class Bottleneck(nn.Module):
+    """SAM's MLP and a narrow one beside it."""
+
+    def __init__(self, inner: nn.Module, width: int) -> None:
+        super().__init__()
+        self.inner, self.down, self.up = inner, nn.Linear(width, RANK), nn.Linear(RANK, width)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.applied(x, (0,))
+
+    def applied(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
+        found: Tensor = self.inner(x) + self.up(self.down(x).relu())
+        return found
+
+
+def bottleneck(encoder: nn.Module, num_tasks: int, params: Mapping[str, Any]) -> None:
+    """Insert a bottleneck into every block."""
+    encoder.requires_grad_(False)
+    for block in encoder.blocks:
+        block.mlp = Bottleneck(block.mlp, block.norm2.normalized_shape[0])
+
+
+def in_decoders(model: nn.Module, layers: Sequence[LayerSpec], params: Mapping[str, Any]) -> None:
+    """Leave the encoder alone and adapt the decoders."""
+    model.image_encoder.requires_grad_(False)
+    for decoder in model.decoders.values():
+        mlp = decoder.transformer.layers[0].mlp
+        mlp.lin1 = Lora(mlp.lin1)
+
+
 def _layered(name: str, layer: type[nn.Module], start: float = 0.0) -> Method:
     sharing: Any = "task-aware" if issubclass(layer, TaskBias) else "shared"
     defaults = {"layer": layer.__name__, "start": start}
@@ -217,6 +296,15 @@ RIGHT = [
     _layered("task-bias", TaskBias),
     Method("outside-gated", "gated", f"{__name__}:gated", "shared"),
     Method("outside-scaled", "scaled", f"{__name__}:scaled", "shared"),
+    Method(
+        *("outside-mlp", "on the MLP", f"{__name__}:on_the_mlp", "task-aware"),
+        {"ranks": (3, 4, 2), "scale": 0.5, "dropout": 0.0, "targets": ("proj", "mlp.lin1")},
+        roles=ROLES,
+        merges=True,
+    ),
+    Method("outside-sharing", "sharing", f"{__name__}:sharing", "shared", whole_model=True, merges=True),
+    Method("outside-bottleneck", "bottleneck", f"{__name__}:bottleneck", "shared"),
+    Method("outside-in-decoders", "in decoders", f"{__name__}:in_decoders", "shared", whole_model=True),
     Method("outside-normed", "normed", f"{__name__}:normed", "shared", starts_elsewhere=True),
 ]
 WRONG = {  # with the tests that must fail

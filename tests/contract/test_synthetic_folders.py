@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tabench.catalog import DATASETS
-from tabench.data.recipe import Recipe
-from tabench.data.synthetic import SyntheticDataset
+from tabench.data.base import DatasetDef
 from tabench.errors import DataError
+from tabench.worlds.recipe import Recipe
 
 SIZES = {"seed": 5, "train": 3, "val": 2, "height": 24, "width": 32}
 FILES = {  # a file of the first training image and one of the second
@@ -22,16 +22,14 @@ FILES = {  # a file of the first training image and one of the second
 }
 
 
-def of(name: str) -> SyntheticDataset:
-    found = DATASETS.get(name)
-    assert isinstance(found, SyntheticDataset)
-    return found
+def of(name: str) -> DatasetDef:
+    return DATASETS.get(name)
 
 
 def make(
     name: str, root: Path, progress: Callable[[int, int, str], None] | None = None, **changes: int
 ) -> Path:
-    of(name).make(root, of(name).recipe(**(SIZES | changes)), progress)
+    of(name).make(root, progress=progress, **(SIZES | changes))
     return root
 
 
@@ -96,10 +94,10 @@ def test_the_fingerprint_is_the_recipes(name: str, made: Path) -> None:
     report = of(name).verify(made)
     assert (report.problems, report.warnings) == ([], [])
     assert report.counts == {"train": 3, "val": 2}
-    whole = of(name).recipe_fingerprint(Recipe(**SIZES))
+    whole = of(name).recipe_fingerprint(**SIZES)
     assert report.fingerprint == of(name).fingerprint(made) == whole
     assert whole.startswith(f"{name}-")
-    every = {of(name).recipe_fingerprint(Recipe(**(SIZES | {key: 40}))) for key in SIZES}
+    every = {of(name).recipe_fingerprint(**(SIZES | {key: 40})) for key in SIZES}
     assert len(every) == len(SIZES)
 
 
@@ -114,5 +112,5 @@ def test_missing_and_old_recipes(name: str, tmp_path: Path) -> None:
 
 
 def test_import_needs_no_torch(name: str) -> None:
-    code = f"import sys, tabench.data.{name}; sys.exit('torch' in sys.modules)"
+    code = f"import sys, tabench.worlds.{name}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,13 +25,14 @@ from tiny_run import make_cell, make_context, write_scenes
 
 from tabench.catalog import METHODS
 from tabench.data.base import Sample, Split
-from tabench.data.scenes import SCENES
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.engine.checkpoint import CheckpointStore
+from tabench.engine.context import units_of
+from tabench.engine.events import Event, Step
 from tabench.engine.loop import train_unit
-from tabench.engine.model import parametrisation
-from tabench.engine.unit import units_of
+from tabench.engine.model import adapt
+from tabench.worlds.scenes import SCENES
 
 PINNED = ("ta-lora", "lora-hps")
 TINY = Backbone("tiny", 64, 8, 32, 2, 4, (1,), 4, 32, 4, 64, 32)
@@ -78,9 +77,9 @@ def curve(method: str, folder: Path) -> dict[str, list[float]]:
     root = write_scenes(folder / "scenes")
     losses: list[float] = []
 
-    def listen(event: str, facts: Mapping[str, Any]) -> None:
-        if event == "step":
-            losses.append(facts["loss"])
+    def listen(event: Event) -> None:
+        if isinstance(event, Step):
+            losses.append(event.loss)
 
     # no dropout: its masks differ between processors; and at its default weight of 1 the regulariser
     # would hide the tasks' losses
@@ -91,7 +90,7 @@ def curve(method: str, folder: Path) -> dict[str, list[float]]:
     (unit,) = units_of(cell, METHODS.get(method).sharing)
     torch.manual_seed(unit.seed)
     model = MSam(TINY, unit.channels, "sam")
-    parametrisation(METHODS.get(method))(model.image_encoder, len(unit.tasks), cell.method.params)
+    adapt(model, METHODS.get(method), cell.method.params)
     draw_weights(model.double())
     setting = make_context(cell, unit, SCENES, root, emit=listen)
     setting.train = InDouble(setting.train)

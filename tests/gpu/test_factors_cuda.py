@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.methods.base import Value
 from tabench.methods.catalog import TA_LORA
 from tabench.methods.factors import CPFactors, TuckerFactors
+from tabench.methods.low_rank import adapt_tucker
 from tabench.methods.merging import merged_encoder
 from tabench.methods.regulariser import regulariser
-from tabench.methods.ta_lora import adapt_tucker
 
 pytestmark = [
     pytest.mark.gpu,

@@ -10,10 +10,10 @@ import pytest
 import torch
 from tiny_run import make_cell, write_scenes, write_weights
 
-from tabench.runs.executor import Event, Job, Options
+from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local.inline import InlineExecutor
 from tabench.store.encoding import read_json
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 from tabench.store.record import Record, load_record
 
 pytestmark = [
@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save_file
 from plain_msam import randomise
 from tiny_run import make_cell, make_context, make_unit
 from tabench.data.loading import batches
-from tabench.data.scenes import SCENES
+from tabench.worlds.scenes import SCENES
 from tabench.engine.gradients import step_gradient
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.process_group import join
@@ -89,8 +89,8 @@ def test_a_cell_runs_on_two_gpus(home: Path) -> None:
     job = Job("nyuv2", cell, cell.label, home / "scenes", home / "nano.safetensors")
 
     def run(processes: int) -> tuple[Record, dict[str, object]]:
-        told: list[Event] = []
-        options = Options(home / f"of-{processes}", "cuda", threads=2, processes=processes)
+        told: list[CellEvent] = []
+        options = Options(results=home / f"of-{processes}", device="cuda", threads=2, processes=processes)
         (outcome,) = InlineExecutor().run([job], options, told.append)
         assert outcome.state == "done", outcome.message
         folder = CellFolder(options.results, "nyuv2", cell.id)

@@ -17,10 +17,14 @@ PLANS = "tabench.runs.plan"
     [
         (
             ("report", f"--results={REFERENCE}", "--out=page"),
-            "tabench.report.several",
+            "tabench.report.pages.site",
             "nyuv2, orthogonality",
         ),
-        (("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"), "tabench.report.several", "file/x"),
+        (
+            ("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"),
+            "tabench.report.pages.site",
+            "file/x",
+        ),
         (("bench", "--suite=nope"), "torch", "no suite 'nope'"),
         (("bench", "--method=nope"), "torch", "unknown method 'nope'"),
         (("bench", "--backbone=nope"), "torch", "unknown backbone 'nope'"),
@@ -28,11 +32,11 @@ PLANS = "tabench.runs.plan"
         (("describe", "nope"), "tabench.engine.describe", "unknown method 'nope'"),
         (("describe", "ta-lora", "--channels=a"), "tabench.engine.describe", "not a list of numbers"),
         (("describe", "ta-lora", "--figures=file/x"), "tabench.engine.describe", "file/x"),
-        (("pretrain", "--out=file/x"), "tabench.engine.pretrain", "file/x"),
+        (("pretrain", "--out=file/x"), "tabench.worlds.pretrain", "file/x"),
         (("run", "nyuv2", "--retry=nope"), PLANS, "no kind of failure 'nope'"),
         (("plan", "nyuv2", "--shard=5/4"), "", "expected I/N"),
         (("plan", "nyuv2", "--select=methods=frozen"), "", "did you mean 'method'?"),
-        (("export", "artifact", f"--results={REFERENCE}", "--out=full"), "", "is there already"),
+        (("export", "artifact", f"--results={REFERENCE}", "--out=full"), "", "not the name of a .zip file"),
     ],
 )
 def test_words_are_checked_first(

@@ -8,19 +8,26 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import call, call_json, options, start, wait_for
 from patience import output_of
+from registering import registered
 from tiny_run import write_weights
 
-from tabench.cli import main
-from tabench.data.scenes import SCENES
-from tabench.runs.packs import Opener
+from tabench.data.packs import Opener
 from tabench.store.holder import Holder
+from tabench.worlds.scenes import SCENES
 
 TWO_ROOMS = ["--train=1", "--val=1", "--height=48", "--width=64"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -185,25 +192,6 @@ def test_a_wrong_command_gives_one_message(
         assert part in printed
 
 
-def test_debug_shows_the_error_itself() -> None:
-    with pytest.raises(Exception, match="no experiment 'nyuv3'"):
-        main(["plan", "nyuv3", "--debug"])
-
-
-def test_missing_inputs_of_the_paper_profile_are_listed_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("plan", "nyuv2", "--profile=paper") == 2
-    printed = capsys.readouterr().err
-    for part in (
-        "the dataset 'nyuv2'",
-        "mtan",
-        "--data-root",
-        "vit_l",
-        "sam_vit_l_0b3195.pth",
-        "--checkpoint",
-    ):
-        assert part in printed
-
-
 def test_a_folder_of_photographs_turns_the_demo_into_nyuv2(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,17 +234,21 @@ def test_describe_draws_without_weights(capsys: pytest.CaptureFixture[str], tmp_
     assert all(Path(path).stat().st_size > 10_000 for path in found["figures"])
 
 
-def test_describe_counts_without_weights(capsys: pytest.CaptureFixture[str]) -> None:
-    code, found = call_json(capsys, "describe", "ta-lora", "--backbone=vit_b", "--channels=13,1,3")
-    assert code == 0
-    assert found["parameters"]["groups"]["adapters"] == 1_228_944
-    code, smaller = call_json(capsys, "describe", "lora-stl", "--backbone=sam_vit_nano", "--set=rank=1")
-    assert smaller["params"]["rank"] == 1
-    # three models, one rank-1 LoRA of (width + 3 width) in each of their blocks
-    assert smaller["parameters"]["groups"]["adapters"] % 3 == 0
+def test_describe_tells_what_a_balancer_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("describe", "ta-lora", "--backbone=sam_vit_nano", "--channels=13,1,3", "--set=ranks=[4,4,2]")
+    _, plain = call_json(capsys, *options)
+    assert plain["balancing"] == {
+        "name": "equal", "title": "Weighted sum", "params": {}, "asks": [], "gradient_copies_bytes": 0,
+    }  # fmt: skip
+    _, found = call_json(capsys, *options, "--balancing=projecting")
+    width, depth = 128, 4
+    adapters = depth * (width * 4 + 3 * width * 4 + 4 * 4 * 2)  # without U3, whose rows are the tasks' own
+    norms = depth * 2 * 2 * width
+    assert found["balancing"]["gradient_copies_bytes"] == 3 * 4 * (adapters + norms)
+    assert found["balancing"]["asks"] == ["gradients"]
 
 
-@pytest.mark.parametrize("kind", ["methods", "tasks", "datasets", "backbones", "executors"])
+@pytest.mark.parametrize("kind", ["methods", "balancers", "tasks", "datasets", "backbones", "executors"])
 def test_every_registry_is_listed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, entries = call_json(capsys, "list", kind)
     assert code == 0

@@ -15,12 +15,12 @@ from tiny_run import make_cell, write_scenes, write_weights
 
 from tabench.errors import DataError
 from tabench.runs.cell_run import run_cell
-from tabench.runs.executor import Event, Job, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.spec.cell import Cell
+from tabench.store.folders import CellFolder
 from tabench.store.index import read_index
-from tabench.store.layout import CellFolder
 from tabench.tasks.base import Task
-from tabench.tasks.depth import Depth
+from tabench.tasks.distance import Depth
 from tabench.tasks.segmentation import Segmentation
 
 
@@ -31,15 +31,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_scenes(home / "scenes"), home / "nano.safetensors"
 
 
-def run(cell: Cell, inputs: tuple[Path, Path], results: Path) -> tuple[Outcome, list[Event]]:
-    events: list[Event] = []
+def run(cell: Cell, inputs: tuple[Path, Path], results: Path) -> tuple[Outcome, list[CellEvent]]:
+    events: list[CellEvent] = []
     job = Job("nyuv2", cell, cell.label, *inputs)
-    outcome = run_cell(job, Options(results, "cpu", threads=1), events.append, lambda: False)
+    outcome = run_cell(job, Options(results=results, device="cpu", threads=1), events.append, lambda: False)
     return outcome, events
 
 
-def steps(events: list[Event]) -> int:
-    return sum(event.kind == "step" for event in events)
+def steps(events: list[CellEvent]) -> int:
+    return sum(event.event.name == "step" for event in events)
 
 
 def once(function: Callable[..., Any], error: Exception) -> Callable[..., Any]:
@@ -116,9 +116,10 @@ cell = make_cell(method, train__max_steps=2)
 def die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def hear(event):
-    finished = event.kind == "checkpoint" and event.facts.get("finished")
-    if event.facts.get("unit") in ("all", "normals") and point == ("trained" if finished else event.kind):
+def hear(told):
+    event = told.event
+    name = "trained" if getattr(event, "finished", False) else event.name
+    if getattr(event, "unit", "") in ("all", "normals") and point == name:
         die()
 
 if point == "sums":
@@ -126,7 +127,7 @@ if point == "sums":
 if point == "record":
     cell_run.tidy = die
 job = Job("nyuv2", cell, cell.label, Path(scenes), Path(weights))
-cell_run.run_cell(job, Options(Path(results), "cpu", threads=1), hear, lambda: False)
+cell_run.run_cell(job, Options(results=Path(results), device="cpu", threads=1), hear, lambda: False)
 """
 
 

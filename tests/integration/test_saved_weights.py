@@ -12,14 +12,14 @@ from tiny_run import make_cell, write_scenes, write_weights
 from tabench.cli import main
 from tabench.errors import CheckpointError
 from tabench.runs.cell_run import run_cell
-from tabench.runs.executor import Event, Job, Options
+from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.plan import _position
 from tabench.runs.reevaluate import Source, find_source, put_weights
 from tabench.spec.cell import Cell
 from tabench.store.encoding import read_json
+from tabench.store.folders import CellFolder
 from tabench.store.index import read_index
-from tabench.store.layout import CellFolder
-from tabench.tasks.depth import Depth
+from tabench.tasks.distance import Depth
 
 BEST = {"evaluation__selection": "best-val", "evaluation__val_split": "train"}
 
@@ -31,9 +31,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_scenes(home / "scenes"), home / "nano.safetensors"
 
 
-def run(cell: Cell, inputs: tuple[Path, Path], results: Path, *, keep: bool = False) -> list[Event]:
-    events: list[Event] = []
-    options = Options(results, "cpu", threads=1, keep_weights=keep)
+def run(cell: Cell, inputs: tuple[Path, Path], results: Path, *, keep: bool = False) -> list[CellEvent]:
+    events: list[CellEvent] = []
+    options = Options(results=results, device="cpu", threads=1, keep_weights=keep)
     outcome = run_cell(Job("nyuv2", cell, cell.label, *inputs), options, events.append, lambda: False)
     assert outcome.state == "done", outcome.message
     return events
@@ -71,7 +71,7 @@ def test_the_record_is_the_one_of_a_fresh_run(
     assert folder.state() == "partial"
     assert _position(folder, cell) == "trained; only the evaluation is left"
     events = run(cell, inputs, tmp_path / "kept")
-    assert not [event for event in events if event.kind == "step"], "it trained"
+    assert not [event for event in events if event.event.name == "step"], "it trained"
     fresh = CellFolder(tmp_path / "fresh", "nyuv2", cell.id)
     assert folder.record.read_bytes() == fresh.record.read_bytes()
     for picture in fresh.pictures.glob("*"):

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from plain_msam import randomise
-from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
+from registering import registered
+from tiny_run import gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.data.loading import Batch, evaluation_batches
-from tabench.data.scenes import SCENES
 from tabench.encoders.msam import MSam
 from tabench.engine import gradients
+from tabench.engine.balance import build_balance
 from tabench.engine.batch_split import BatchSplit, choose_batch_split, out_of_memory
 from tabench.engine.context import TrainContext
+from tabench.engine.events import Event, MemoryShort
 from tabench.engine.gradients import accumulate, step_gradient
+from tabench.worlds.scenes import SCENES
 
 METHODS = ["frozen", "full-hps", "lora-hps", "ta-lora", "ta-lora-cp"]
+BALANCED = [
+    ("lora-hps", "by-loss"),
+    ("ta-lora", "by-loss"),
+    ("full-hps", "projecting"),
+    ("ta-lora", "projecting"),
+]
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("scenes"))
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 def prepared(
@@ -40,17 +46,18 @@ def prepared(
     unit, model = make_unit(cell, weights)
     model.double()
     randomise(model.image_encoder)
+    randomise(model.no_mask)  # as long as a task's channels are equal, hardly a gradient reaches the encoder
     model.train()
     context = make_context(cell, unit, SCENES, root)
-    batch = next(iter(evaluation_batches(context.train, 2)))
-    targets = {k: t.double() if t.is_floating_point() else t for k, t in batch.targets.items()}
-    return model, context, batch._replace(image=batch.image.double(), targets=targets)
+    context.balance = build_balance(model, context)
+    return model, context, in_double(next(iter(evaluation_batches(context.train, 2))))
 
 
 def gradient(model: MSam, context: TrainContext, batch: Batch, passes: BatchSplit) -> dict[str, torch.Tensor]:
-    model.zero_grad(set_to_none=True)
-    terms = accumulate(model, replace(context, passes=passes), batch, 0)
-    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    terms = step_gradient(model, replace(context, passes=passes), batch, 0)
+    found = gradients_of(model)
+    if context.balance is not None:
+        found |= {name: p.grad.clone() for name, p in context.balance.parameters.items()}
     return {**found, "loss": torch.tensor(terms["loss"], dtype=torch.float64)}
 
 
@@ -64,11 +71,15 @@ def gradient(model: MSam, context: TrainContext, batch: Batch, passes: BatchSpli
     ],
     ids=["images", "apart", "recompute", "all"],
 )
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "balancing"),
+    [(method, "equal") for method in METHODS] + BALANCED,
+    ids=lambda name: "" if name == "equal" else name,
+)
 def test_smaller_passes_give_the_same_gradient(
-    method: str, passes: BatchSplit, weights: dict[str, torch.Tensor], root: Path
+    method: str, balancing: str, passes: BatchSplit, weights: dict[str, torch.Tensor], root: Path
 ) -> None:
-    model, context, batch = prepared(method, weights, root)
+    model, context, batch = prepared(method, weights, root, balancing__name=balancing)
     whole = gradient(model, context, batch, BatchSplit())
     cut = gradient(model, context, batch, passes)
     assert whole.keys() == cut.keys()
@@ -83,21 +94,21 @@ def test_recomputed_blocks_draw_the_same_dropout(weights: dict[str, torch.Tensor
         block.attn.qkv.dropout.p = 0.3
     found = []
     for recompute in (False, True):
-        torch.manual_seed(5)
         found.append(gradient(model, context, batch, BatchSplit(recompute=recompute)))
     for name, expected in found[0].items():
         torch.testing.assert_close(found[1][name], expected, rtol=1e-6, atol=1e-8, msg=name)
 
 
+@pytest.mark.parametrize("balancing", ["equal", "by-loss", "projecting"])
 def test_memory_that_runs_out_makes_the_passes_smaller_and_the_step_is_the_same(
-    weights: dict[str, torch.Tensor], root: Path, monkeypatch: pytest.MonkeyPatch
+    balancing: str, weights: dict[str, torch.Tensor], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, context, batch = prepared("ta-lora", weights, root)
-    events: list[tuple[str, dict[str, object]]] = []
-    context.emit = lambda event, facts: events.append((event, dict(facts)))
+    model, context, batch = prepared("ta-lora", weights, root, balancing__name=balancing)
+    events: list[Event] = []
+    context.emit = events.append
     context.passes = BatchSplit()
     whole = step_gradient(model, context, batch, 3)
-    expected = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    expected = gradients_of(model)
 
     def only_smallest(*args: object) -> dict[str, float]:
         found = accumulate(*args)  # type: ignore[arg-type]
@@ -107,7 +118,7 @@ def test_memory_that_runs_out_makes_the_passes_smaller_and_the_step_is_the_same(
 
     monkeypatch.setattr(gradients, "accumulate", only_smallest)
     terms = step_gradient(model, context, batch, 3)
-    steps = [(f["images"], f["apart"], f["recompute"]) for event, f in events if event == "memory"]
+    steps = [(e.images, e.apart, e.recompute) for e in events if isinstance(e, MemoryShort)]
     assert steps == [(1, False, False), (1, True, False), (1, True, True)]
     assert terms["loss"] == pytest.approx(whole["loss"], rel=1e-9)
     largest = max(float(value.abs().max()) for value in expected.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import process_cases
 import pytest
 import torch
 from patience import PATIENCE
+from registering import registered
 from safetensors.torch import load_file
 from tiny_run import write_weights
 
@@ -19,6 +21,12 @@ from tabench.engine.process_group import ProcessGroup
 pytestmark = pytest.mark.slow
 SIZES = (2, 3)
 Found = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +123,14 @@ def test_weights_are_equal_to_the_last_bit_on_all_processes_and_one_writes(home:
     assert all(other == first for other in others)
     assert first["state"]["step"] == 4
     assert [path.name for path in (home / "trained").iterdir()] == ["finished"]
+
+
+def test_hooks_and_balancers_act_alike_and_resume_equal_to_the_bit(home: Path) -> None:
+    first, other = told(home, "reallocated", 2)
+    assert first == other
+    assert first["whole"] == first["parts"]
+    assert first["calls"] == [[step, 4] for step in range(4)]
+    assert len(set(first["ranks"])) > 1
 
 
 def test_a_stop_that_one_hears_stops_all_at_the_same_step(home: Path) -> None:

@@ -23,8 +23,7 @@ from tabench.catalog import DATASETS, TASKS
 from tabench.data.base import Sample, Split
 from tabench.data.loading import collate, evaluation_batches
 from tabench.data.pack import Source, open_pack
-from tabench.data.packing import build_pack
-from tabench.data.synthetic import SyntheticDataset
+from tabench.data.packs import build_pack
 from tabench.engine.evaluate import _leaders
 from tabench.tasks.base import Task
 
@@ -44,12 +43,10 @@ def main() -> None:
     torch.set_num_threads(1)
     for name, size in SIZES.items():
         dataset = DATASETS.get(name)
-        assert isinstance(dataset, SyntheticDataset)
         height, width = dataset.size if given.small else size
         with tempfile.TemporaryDirectory() as place:
             root = Path(place) / name
-            recipe = dataset.recipe(seed=0, train=given.images, val=1, height=height, width=width)
-            dataset.make(root, recipe)
+            dataset.make(root, seed=0, train=given.images, val=1, height=height, width=width)
             measure(dataset.name, dataset.split(root, "train"), Path(place) / "pack", given.turns)
 
 

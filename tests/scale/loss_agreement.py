@@ -19,20 +19,20 @@ import torch
 
 from tabench.catalog import BACKBONES, METHODS, TASKS
 from tabench.data.loading import batches
-from tabench.data.scenes import SCENES
 from tabench.encoders.msam import MSam
+from tabench.encoders.plain import plainly
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.encoders.sam.locate import find_checkpoint
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, units_of
 from tabench.engine.gradients import step_gradient
 from tabench.engine.model import build_unit
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr
 from tabench.engine.snapshot import trained_parameters
-from tabench.engine.unit import units_of
 from tabench.provenance.environment import capture
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+from tabench.worlds.scenes import SCENES
 
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
 
@@ -51,7 +51,7 @@ def main() -> None:
     cell = _cell(given.method, given.backbone, given.batch)
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
-        SCENES.make(root, SCENES.recipe(seed=0, train=32, val=1, height=96, width=128))
+        SCENES.make(root, seed=0, train=32, val=1, height=96, width=128)
         common = (cell, root, given.steps, given.device, given.double)
         plain = _losses(*common, "plain", 0)
         fast = _losses(*common, "fast", 0)
@@ -92,7 +92,7 @@ def _losses(
         else build_sam(backbone).state_dict()
     )
     model: MSam = build_unit(cell, unit, state).to(device)
-    model.path = path  # type: ignore[assignment]
+    plainly(model, path == "plain")
     if double:
         model.double()
     tasks = {name: TASKS.get(name)(count, SCENES.class_names) for name, count in CHANNELS.items()}

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.runner import Runner
-from tabench.engine.bench.suites import growth
+from tabench.bench.jobs import Job, Place
+from tabench.bench.page import headline, memory_share, render_bench
+from tabench.bench.reading import read_machines
+from tabench.bench.runner import Runner
+from tabench.bench.suites import growth
 from tabench.errors import StoreError
-from tabench.report.bench_page import headline, memory_share, render_bench
-from tabench.report.bench_reading import read_machines
 
 SLOW, QUICK = Job("paths", "ta-lora", "b4-256"), Job("paths", "lora-hps", "nano", batch=4)
 OUT = {"error": "out of memory"}
@@ -118,7 +118,7 @@ def test_the_headline_counts_sizes(tmp_path: Path) -> None:
 
 
 def test_growth_is_a_figure_and_no_row_of_the_tables(tmp_path: Path) -> None:
-    jobs = [job for job in growth("nano", (64, 96)) if job.axis in ("tasks", "image")]
+    jobs = [job for job in growth("nano") if job.axis in ("tasks", "image")]
     page = render_bench(measured(tmp_path / "results", jobs), tmp_path / "index.html")
     assert (tmp_path / "figures" / "here-growth.pdf").is_file()
     assert not (tmp_path / "tables" / "here-train.csv").exists()

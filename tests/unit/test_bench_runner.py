@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tabench.engine.bench.isolated import MeasurementError
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.runner import Runner
+from tabench.bench.jobs import Job, Place
+from tabench.bench.runner import MeasurementError, Runner
 
 FIRST, SECOND = Job("paths", "ta-lora", "nano"), Job("harness", "frozen", "nano")
 

@@ -42,6 +42,18 @@ def test_id_does_not_depend_on_key_order(random: Any) -> None:
     assert Cell.model_validate(shuffle(CONTENT)).id == Cell.model_validate(CONTENT).id
 
 
+@pytest.mark.parametrize(
+    "value", [[], [1], [1, 2, 3, 4, 5], [0.5, 1], ["mlp.lin1", "qkv"], [True, 1, "1", 1.0]]
+)
+def test_hyper_parameters_may_be_lists_of_anything(value: list[Any]) -> None:
+    cell = Cell.model_validate(changed("method.params.ranks", value))
+    held = cell.method.params["ranks"]
+    assert isinstance(held, tuple)
+    assert [(type(item), item) for item in held] == [(type(item), item) for item in value]
+    assert json.loads(cell.canonical())["method"]["params"]["ranks"] == value
+    assert Cell.model_validate_json(cell.canonical()).id == cell.id
+
+
 def test_a_whole_number_is_the_same_learning_rate() -> None:
     assert Cell.model_validate(changed("train.lr", 1.0)).id == Cell.model_validate(CONTENT).id
 
@@ -65,16 +77,6 @@ def test_a_whole_number_is_the_same_learning_rate() -> None:
 )
 def test_every_part_is_in_the_id(path: str, value: object) -> None:
     assert Cell.model_validate(changed(path, value)).id != Cell.model_validate(CONTENT).id
-
-
-def test_json_round_trip_keeps_cell_and_id() -> None:
-    cell = Cell.model_validate(CONTENT)
-    again = Cell.model_validate_json(json.dumps(cell.model_dump(mode="json")))
-    assert again == cell
-    assert again.id == cell.id
-    assert len({again, cell}) == 1
-    assert cell.method.params["ranks"] == (1, 2)
-    assert cell.method.params["on"] is True
 
 
 @pytest.mark.parametrize(
@@ -101,9 +103,3 @@ def test_json_round_trip_keeps_cell_and_id() -> None:
 def test_impossible_values_are_refused(path: str, value: object, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Cell.model_validate(changed(path, value))
-
-
-def test_a_cell_cannot_be_changed() -> None:
-    cell = Cell.model_validate(CONTENT)
-    with pytest.raises(ValidationError, match="frozen"):
-        cell.seed = 2

@@ -7,7 +7,6 @@ import traceback
 import pytest
 import torch
 
-from tabench.engine.error_codec import decode_error, encode_error
 from tabench.errors import (
     CheckpointError,
     DataError,
@@ -16,8 +15,10 @@ from tabench.errors import (
     InterruptedRunError,
     SpecError,
     StoreError,
+    decode_error,
+    encode_error,
+    failure_kind,
 )
-from tabench.store.layout import failure_kind
 
 RAISED = [
     SpecError("a", where="train.lr", hint="lower it"),
@@ -50,7 +51,7 @@ def test_an_unexpected_error_brings_its_traceback() -> None:
         raise ZeroDivisionError("division by zero")
     except ZeroDivisionError as error:
         again = decode_error(encode_error(error), "process 1 of 2")
-    assert "test_told_errors.py" in "".join(traceback.format_exception(again))
+    assert "test_error_codec.py" in "".join(traceback.format_exception(again))
 
 
 def test_that_training_is_done_is_said_once() -> None:

@@ -6,9 +6,9 @@ from tiny_run import make_cell
 from torch.utils.flop_counter import FlopCounterMode
 
 from tabench.encoders.sam.build import build_image_encoder
-from tabench.encoders.sam.geometry import VIT_B, VIT_NANO, Backbone
-from tabench.runs.cost import cell_flops, checkpoint_bytes, encoder_flops
-from tabench.runs.estimate import Experience, Finished, duration, estimate, size
+from tabench.encoders.sam.family import VIT_B, VIT_NANO, Backbone
+from tabench.runs.cost import cell_flops, checkpoint_bytes
+from tabench.runs.estimate import Experience, Finished, estimate
 from tabench.spec.cell import Cell
 
 
@@ -53,13 +53,8 @@ def test_encoder_flops_against_a_count(backbone: Backbone) -> None:
     side = backbone.image_size
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         build_image_encoder(backbone)(torch.empty(1, 3, side, side))
-    assert encoder_flops(backbone) == pytest.approx(counter.get_total_flops(), rel=0.15)
+    assert backbone.flops() == pytest.approx(counter.get_total_flops(), rel=0.15)
 
 
 def test_full_fine_tuning_needs_the_larger_checkpoint() -> None:
     assert checkpoint_bytes(make_cell("full-hps")) > checkpoint_bytes(make_cell("lora-hps"))
-
-
-def test_numbers_for_people() -> None:
-    assert [duration(s) for s in (5, 600, 7200, 200_000)] == ["5 s", "10 min", "2.0 h", "2.3 d"]
-    assert [size(s) for s in (12, 1.5e3, 2.5e9, 3e12)] == ["12 B", "1.5 kB", "2.5 GB", "3.0 TB"]

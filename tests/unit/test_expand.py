@@ -1,21 +1,31 @@
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import balancers
 import pytest
 import spec_samples as samples
 from hypothesis import given
 from hypothesis import strategies as st
+from registering import registered
 
 from tabench.catalog import DATASETS, METHODS
 from tabench.errors import SpecError
 from tabench.spec.cell import Cell
 from tabench.spec.expand import _holdout_hint, expand, labels
 from tabench.spec.experiment import Experiment
-from tabench.spec.selection import parse_shard, select_cells, shard_cells
+from tabench.spec.options import parse_shard, select_cells, shard_cells
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 def test_the_matrix_is_methods_times_seeds(tmp_path: Path) -> None:
@@ -31,11 +41,26 @@ def test_the_matrix_is_methods_times_seeds(tmp_path: Path) -> None:
     assert len({cell.id for cell in cells}) == 6
 
 
-def test_every_hyper_parameter_is_written_out(tmp_path: Path) -> None:
-    cells = {cell.method.name: cell for cell in samples.cells(tmp_path)}
-    for name, cell in cells.items():
-        assert set(cell.method.params) == set(METHODS.get(name).defaults)
-    assert cells["ta-lora"].method.params["ranks"] == (8, 8, 3)
+def test_balancing_is_an_axis_for_methods_that_train_tasks_together(tmp_path: Path) -> None:
+    both = 'axes.balancing=["equal", "by-loss"]'
+    plain, cells = samples.cells(tmp_path), samples.cells(tmp_path, both, "balancing.by-loss.start=0.5")
+    assert {cell.id for cell in plain} < {cell.id for cell in cells}
+    assert [cell.label for cell in cells if cell not in plain] == [
+        f"{method} (balancing=by-loss) s{seed}" for method in ("ta-lora", "frozen") for seed in (0, 1)
+    ]
+    (part,) = {cell.balancing.model_dump_json() for cell in cells if cell not in plain}
+    assert json.loads(part)["params"] == {**balancers.BY_LOSS.defaults, "start": 0.5}
+    assert "balancing" not in plain[0].canonical()
+    assert [cell.label for cell in select_cells(cells, ["balancing=by-loss", "seed=1", "method=frozen"])] == [
+        "frozen (balancing=by-loss) s1"
+    ]
+    told = labels([*cells, *samples.cells(tmp_path, 'axes.balancing=["by-loss"]')])
+    assert "frozen (balancing=by-loss, balancing.start=0.5) s0" in told.values()
+    for option, words in (('axes.balancing=["by-los"]', "did you mean 'by-loss'"),
+                          ("balancing.by-loss.begin=1", "has no hyper-parameter 'begin'")):  # fmt: skip
+        with pytest.raises(SpecError) as caught:
+            samples.cells(tmp_path, option)
+        assert words in str(caught.value)
 
 
 def test_augmentations_are_set_by_name_or_as_before(tmp_path: Path) -> None:
@@ -76,12 +101,6 @@ def test_a_subset_of_tasks_keeps_only_what_concerns_it(tmp_path: Path) -> None:
     assert cell.evaluation.protocols == {"normals": 1, "depth": 1}
 
 
-def test_no_weights_are_equal_weights(tmp_path: Path) -> None:
-    options = ("train.task_weights={}", "train.task_weights={segmentation=1, depth=1, normals=1}")
-    unset, equal = (samples.cells(tmp_path, option) for option in options)
-    assert unset == equal
-
-
 @given(
     st.integers(1, 999),
     st.floats(1e-9, 1e3),
@@ -118,12 +137,6 @@ def test_the_parts_to_train_and_select_on_are_the_datasets_own(name: str) -> Non
     )
 
 
-def test_a_task_the_dataset_lacks_is_refused(tmp_path: Path) -> None:
-    poorer = replace(samples.RESOLVED, channels={"segmentation": 13, "depth": 1})
-    with pytest.raises(SpecError, match="dataset 'scenes' has no task 'normals'"):
-        expand(samples.small(tmp_path), "demo", poorer)
-
-
 def test_selection_narrows_by_method_seed_and_id(tmp_path: Path) -> None:
     cells = samples.cells(tmp_path)
 
@@ -150,12 +163,6 @@ def test_selection_narrows_by_method_seed_and_id(tmp_path: Path) -> None:
 def test_a_selection_of_nothing_is_refused(tmp_path: Path, select: list[str], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         select_cells(samples.cells(tmp_path), select)
-
-
-def test_selections_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
-    cells = samples.cells(tmp_path)
-    with pytest.raises(SpecError, match="no cell is left"):
-        select_cells(cells, [f"id={cells[0].id}", "method=frozen"])
 
 
 @given(st.integers(1, 9))

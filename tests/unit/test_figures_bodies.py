@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabench.data.figures import household
-from tabench.data.figures.cycles import bicycle, motorbike, mounted
-from tabench.data.figures.people import person, sample_body
-from tabench.data.figures.poses import sit, stand, walk
-from tabench.data.figures.skeleton import joints, two_bones
-from tabench.data.scenes.dice import Dice
-from tabench.data.scenes.shapes import BALL
+from tabench.worlds.figures import household
+from tabench.worlds.figures.cycles import bicycle, motorbike, mounted
+from tabench.worlds.figures.people import person, sample_body
+from tabench.worlds.figures.poses import sit, stand, walk
+from tabench.worlds.figures.skeleton import joints, two_bones
+from tabench.worlds.scenes.dice import Dice
+from tabench.worlds.scenes.shapes import BALL
 
 PARTS = {"head", "torso", "neck"} | {
     side + part

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tabench.data.figures import make_figure
-from tabench.data.figures.make import sample_scene
 from tabench.errors import DataError
+from tabench.worlds.figures import make_figure
+from tabench.worlds.figures.make import sample_scene
 
 
 def test_same_key_same_picture():

@@ -8,10 +8,9 @@ from PIL import Image
 from scipy.io import loadmat
 
 from tabench.catalog import DATASETS
-from tabench.data.figures import FIGURES, make_figure
-from tabench.data.figures.names import CONTEXT
 from tabench.data.pascal.classes import PART_INDEX, voc_palette
-from tabench.data.recipe import Recipe
+from tabench.worlds.figures import FIGURES, make_figure
+from tabench.worlds.figures.names import CONTEXT
 
 SIZES = {"seed": 5, "train": 3, "val": 2, "height": 24, "width": 32}
 FILES = {
@@ -25,7 +24,7 @@ FILES = {
 
 
 def make(root, progress=None, **sizes):
-    FIGURES.make(root, FIGURES.recipe(**sizes), progress)
+    FIGURES.make(root, progress=progress, **sizes)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +143,7 @@ def test_verify_compares_with_the_renderer(root):
     report = FIGURES.verify(root)
     assert (report.problems, report.warnings) == ([], [])
     assert report.counts == {"train": 3, "val": 2}
-    assert report.fingerprint == FIGURES.fingerprint(root) == FIGURES.recipe_fingerprint(Recipe(**SIZES))
+    assert report.fingerprint == FIGURES.fingerprint(root) == FIGURES.recipe_fingerprint(**SIZES)
     path = root / "sal_distill" / "val_000001.png"
     Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     other = root / "JPEGImages" / "train_000000.jpg"

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from tabench.data.figures import make_figure
-from tabench.data.figures.deck import DECK, dealt
-from tabench.data.figures.make import sample_scene
-from tabench.data.figures.names import CONTEXT, context_name, voc_class
-from tabench.data.figures.render import object_numbers, outline, salient
 from tabench.data.pascal.classes import CLASSES_21
-from tabench.data.scenes.camera import intrinsics
-from tabench.data.scenes.render import trace
+from tabench.worlds.figures import make_figure
+from tabench.worlds.figures.deck import DECK, dealt
+from tabench.worlds.figures.make import sample_scene
+from tabench.worlds.figures.names import CONTEXT, context_name, voc_class
+from tabench.worlds.figures.render import object_numbers, outline, salient
+from tabench.worlds.scenes.camera import intrinsics
+from tabench.worlds.scenes.render import trace
 
 SEVEN = {"head", "torso", "upper arm", "lower arm", "upper leg", "lower leg"}
 GROUPS = {

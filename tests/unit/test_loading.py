@@ -1,14 +1,20 @@
+import math
+import threading
+import time
+from itertools import count, islice
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nyu_folder import image_arrays, save, write_folder
+from patience import until
 from torch.utils.data import DistributedSampler
 
 from tabench.data import loading
 from tabench.data.base import Split
-from tabench.data.loading import batch_count, batches, evaluation_batches
+from tabench.data.loading import batches, evaluation_batches, prefetched
 from tabench.data.nyuv2 import NYUV2
 from tabench.errors import DataError, SpecError
 
@@ -28,17 +34,6 @@ def assert_same(a, b, tolerance=0.0):
         torch.testing.assert_close(a.targets[kind], b.targets[kind], rtol=0, atol=allowed)
 
 
-def test_shapes_and_types(split):
-    batch = next(batches(split, seed=0, epoch=0, batch_size=3, augment="clean"))
-    assert batch.image.shape == (3, 3, 12, 16)
-    assert batch.image.dtype == torch.float32
-    assert batch.targets["label"].shape == (3, 12, 16)
-    assert batch.targets["label"].dtype == torch.int64
-    assert batch.targets["depth"].shape == (3, 1, 12, 16)
-    assert batch.targets["normal"].shape == (3, 3, 12, 16)
-    assert [split.ids[i] for i in batch.indices] == list(batch.ids)
-
-
 AUGMENT = st.sampled_from(["none", "clean", "paper"])
 
 
@@ -47,7 +42,7 @@ AUGMENT = st.sampled_from(["none", "clean", "paper"])
 def test_starting_later_gives_the_tail_of_the_full_pass(split, seed, epoch, size, augment, ahead):
     options = {"seed": seed, "epoch": epoch, "batch_size": size, "augment": augment}
     full = list(batches(split, **options))
-    assert len(full) == batch_count(len(split), size)
+    assert len(full) == math.ceil(len(split) / size)
     assert sorted(i for batch in full for i in batch.indices) == list(range(7))
     assert len(full[-1].ids) == (7 % size or size if size <= 7 else 7)
     for start in range(len(full) + 1):
@@ -80,7 +75,7 @@ def test_the_shares_of_processes_are_the_batches_of_one(split, epoch, size, proc
 def test_a_filled_epoch_ends_with_what_it_began_with_as_torchs_sampler_does(split, epoch, size):
     options = {"seed": 3, "epoch": epoch, "batch_size": size, "augment": "paper"}
     short, filled = list(batches(split, **options)), list(batches(split, **options, filled=True))
-    assert len(filled) == len(short) == batch_count(7, size)
+    assert len(filled) == len(short) == math.ceil(7 / size)
     assert {batch.effective for batch in filled} == {size}
     order = [name for batch in short for name in batch.ids]
     shared = [
@@ -161,17 +156,6 @@ def test_evaluation_reads_every_image_once_in_order_as_it_is(split):
     np.testing.assert_array_equal(seen[1].image[1], stored)
 
 
-def test_without_augmentation_images_are_as_stored(split):
-    batch = next(batches(split, seed=3, epoch=2, batch_size=7, augment="none"))
-    for at, index in enumerate(batch.indices):
-        np.testing.assert_array_equal(batch.image[at], np.moveaxis(image_arrays(index)["image"], 2, 0))
-
-
-def test_batch_size_must_be_positive(split):
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
-        batches(split, seed=0, epoch=0, batch_size=0, augment="none")
-
-
 def test_a_broken_file_is_reported_through_the_background_thread(tmp_path):
     root = write_folder(tmp_path, train=2)
     path = save(root, "train", "depth", 1, np.full((12, 16, 1), np.nan))
@@ -197,7 +181,7 @@ def test_a_device_gets_the_same_batches_as_the_cpu(split, seed, epoch, size, aug
     options = {"seed": seed, "epoch": epoch, "batch_size": size, "augment": augment, "filled": True}
     expected = list(batches(split, **options))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "elsewhere", lambda device: True)
+        patch.setattr(loading, "on_device", lambda device: True)
         for start in (0, 1):
             device = torch.device("cpu")
             found = list(batches(split, **options, start=start, prefetch=ahead, device=device))
@@ -206,10 +190,10 @@ def test_a_device_gets_the_same_batches_as_the_cpu(split, seed, epoch, size, aug
                 assert_same(one, other, tolerance=1e-6)
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("kinds", [{"label"}, {"normal", "depth"}, {"label", "other"}])
-def test_unwanted_targets_are_left_out_and_change_nothing_else(split, monkeypatch, elsewhere, kinds):
-    monkeypatch.setattr(loading, "elsewhere", lambda device: elsewhere)
+def test_unwanted_targets_are_left_out_and_change_nothing_else(split, monkeypatch, moved, kinds):
+    monkeypatch.setattr(loading, "on_device", lambda device: moved)
     options = {"seed": 1, "epoch": 4, "batch_size": 2, "augment": "clean", "device": torch.device("cpu")}
     for one, other in zip(batches(split, **options, kinds=kinds), batches(split, **options), strict=True):
         wanted = {kind: target for kind, target in other.targets.items() if kind in kinds}
@@ -230,9 +214,59 @@ def test_a_split_that_augments_by_itself_does_so_for_a_device_too(split, monkeyp
         def load(self, index, *, draw=None):
             return split.load(index, draw=draw)
 
-    monkeypatch.setattr(loading, "elsewhere", lambda device: True)
+    monkeypatch.setattr(loading, "on_device", lambda device: True)
     options = {"seed": 1, "epoch": 2, "batch_size": 3, "augment": "clean", "device": torch.device("cpu")}
     only = next(batches(Own(), **options, kinds={"depth"}))
     assert_same(only, next(batches(split, **options, kinds={"depth"})), tolerance=1e-6)
     for one, other in zip(batches(Own(), **options), batches(split, **options), strict=True):
         assert_same(one, other, tolerance=1e-6)
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("tabench-prefetch")]
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3, 100])
+def test_items_come_unchanged_in_order(ahead):
+    assert list(prefetched(iter(range(20)), ahead)) == list(range(20))
+    assert list(prefetched([], ahead)) == []
+    assert list(prefetched([None, 1, None], ahead)) == [None, 1, None]
+    assert threads() == []
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_an_error_is_raised_where_it_happened(ahead):
+    def failing():
+        yield 1
+        yield 2
+        raise OSError("disk gone")
+
+    iterator = prefetched(failing(), ahead)
+    assert [next(iterator), next(iterator)] == [1, 2]
+    with pytest.raises(OSError, match="disk gone"):
+        next(iterator)
+    assert threads() == []
+
+
+def test_closing_early_ends_the_thread_even_of_an_endless_source():
+    iterator = prefetched(count(), 2)
+    assert list(islice(iterator, 5)) == [0, 1, 2, 3, 4]
+    assert len(threads()) == 1
+    iterator.close()
+    assert threads() == []
+
+
+def test_at_most_the_asked_number_is_computed_ahead():
+    made = []
+
+    def source():
+        for i in range(50):
+            made.append(i)
+            yield i
+
+    iterator = prefetched(source(), 3)
+    next(iterator)
+    until(lambda: len(made) >= 5, "the reading ahead")
+    time.sleep(0.1)  # for more, if it took more than it may
+    assert len(made) == 5  # the one taken, three waiting, one that waits for room
+    iterator.close()

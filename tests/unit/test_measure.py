@@ -5,24 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
+from tiny_run import make_cell, make_context, make_unit
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tabench.data.scenes import SCENES
-from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.encoders.sam.family import VIT_NANO
 from tabench.engine import measure
 from tabench.engine.measure import ATTENTION, FEWEST, REPEATS, count_flops, measure_unit
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
+from tabench.worlds.scenes import SCENES
 
 
 @pytest.fixture(autouse=True)
@@ -107,10 +97,10 @@ def test_a_unit_tells_its_costs_and_is_left_as_it_was(root: Path, weights: dict[
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    assert (cost["unit"], cost["stored"], cost["weights_bytes"]) == ("all", trained, 4 * trained)
-    assert FEWEST <= len(cost["latency_s"]) <= REPEATS
-    assert min(cost["latency_s"]) > 0
-    assert cost["problems"] == []
+    assert (cost.unit, cost.stored, cost.weights_bytes) == ("all", trained, 4 * trained)
+    assert FEWEST <= len(cost.latency_s) <= REPEATS
+    assert min(cost.latency_s) > 0
+    assert cost.problems == []
 
 
 def test_flops_are_counted_once_for_all_seeds(
@@ -122,7 +112,7 @@ def test_flops_are_counted_once_for_all_seeds(
     monkeypatch.setattr(measure, "count_flops", lambda *_: pytest.fail("counted again"))
     other = cell.model_copy(update={"seed": 1})
     again = measure_unit(model, make_context(other, unit, SCENES, root))
-    assert (again["train_flops"], again["problems"]) == (first["train_flops"], [])
+    assert (again.train_flops, again.problems) == (first.train_flops, [])
 
 
 def test_what_cannot_be_measured_is_named_and_loses_nothing(
@@ -135,6 +125,6 @@ def test_what_cannot_be_measured_is_named_and_loses_nothing(
     cell = make_cell("frozen")
     unit, model = make_unit(cell, weights)
     cost = measure_unit(model, make_context(cell, unit, SCENES, root))
-    assert cost["train_flops"] is None
-    assert cost["problems"] == ["FLOPs: RuntimeError: no such kernel"]
-    assert len(cost["latency_s"]) >= FEWEST
+    assert cost.train_flops is None
+    assert cost.problems == ["FLOPs: RuntimeError: no such kernel"]
+    assert len(cost.latency_s) >= FEWEST

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import VIT_NANO
-from tabench.engine.pretrain import PromptTrainer, Recipe, draw_masks, pretrain, render_scenes
-from tabench.provenance.checksum import sha256_file
+from tabench.encoders.sam.family import VIT_NANO
+from tabench.provenance.files import sha256_file
+from tabench.worlds.pretrain import PromptTrainer, Recipe, draw_masks, pretrain, render_scenes
 
 TINY = Recipe(scenes=4, held_out=2, height=48, width=64, epochs=1, batch_size=2, prompts=2, min_area=4)
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabench.engine.prompts import draw_correction, draw_point, mask_iou, mask_loss
+from tabench.worlds.prompts import draw_correction, draw_point, mask_iou, mask_loss
 
 VALID = torch.ones(6, 8, dtype=torch.bool)
 

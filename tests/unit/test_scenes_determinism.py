@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tabench.data.scenes import make_scene
-from tabench.data.scenes.dice import SPLIT_KEYS, Dice, scene_key
-from tabench.data.scenes.rooms import sample_scene
 from tabench.errors import DataError
+from tabench.worlds.scenes import make_scene
+from tabench.worlds.scenes.dice import SPLIT_KEYS, Dice, scene_key
+from tabench.worlds.scenes.rooms import sample_scene
 
 DRAWN = [0.9060999392139949, 2.0, 2.0]
 SIZE = [5.718299817641984, 3.776225698850562, 2.5964994256867353]

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from tabench.catalog import DATASETS
-from tabench.data.recipe import Recipe
-from tabench.data.scenes import SCENES, make_scene
 from tabench.errors import DataError
+from tabench.worlds.scenes import SCENES, make_scene
 
 SIZES = {"seed": 5, "train": 3, "val": 2, "height": 24, "width": 32}
 
 
 def make_scenes(root, progress=None, **sizes):
-    SCENES.make(root, SCENES.recipe(**sizes), progress)
+    SCENES.make(root, progress=progress, **sizes)
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_incomplete_sets_are_not_read(root):
 def test_verify_compares_with_the_renderer(root):
     report = SCENES.verify(root)
     assert (report.problems, report.warnings) == ([], [])
-    assert report.fingerprint == SCENES.fingerprint(root) == SCENES.recipe_fingerprint(Recipe(**SIZES))
+    assert report.fingerprint == SCENES.fingerprint(root) == SCENES.recipe_fingerprint(**SIZES)
     path = root / "val" / "depth" / "1.npy"
     np.save(path, np.load(path) * 1.1)
     report = SCENES.verify(root)
@@ -75,7 +74,7 @@ def test_verify_compares_with_the_renderer(root):
 
 
 def test_a_known_recipe_keeps_its_fingerprint():
-    assert SCENES.recipe_fingerprint(Recipe(0, 64, 32, 96, 128)) == (
+    assert SCENES.recipe_fingerprint(seed=0, train=64, val=32, height=96, width=128) == (
         "scenes-02bf2f168ce70178d9a5ad33fbd3707138f69d4987b1580a257ec0d992c92004"
     )
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from tabench.data.scenes.camera import Camera
-from tabench.data.scenes.dice import Dice
-from tabench.data.scenes.lighting import direct
-from tabench.data.scenes.materials import material
-from tabench.data.scenes.scene import Light, Scene
-from tabench.data.scenes.thing import Thing
+from tabench.worlds.scenes.camera import Camera
+from tabench.worlds.scenes.dice import Dice
+from tabench.worlds.scenes.lighting import direct
+from tabench.worlds.scenes.materials import material
+from tabench.worlds.scenes.scene import Light, Scene
+from tabench.worlds.scenes.thing import Thing
 
 UP = np.array([0.0, 0.0, 1.0])
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tabench.data.nyuv2 import CLASSES_13
-from tabench.data.scenes import intrinsics, make_scene
-from tabench.data.scenes.dice import Dice, scene_key
-from tabench.data.scenes.render import trace
-from tabench.data.scenes.rooms import sample_scene
+from tabench.worlds.scenes import intrinsics, make_scene
+from tabench.worlds.scenes.dice import Dice, scene_key
+from tabench.worlds.scenes.render import trace
+from tabench.worlds.scenes.rooms import sample_scene
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from tabench.data.scenes.dice import Dice
-from tabench.data.scenes.floorplan import FloorPlan, Spot, walls
-from tabench.data.scenes.lighting import Occluders
-from tabench.data.scenes.rooms import sample_room
-from tabench.data.scenes.shapes import entry
+from tabench.worlds.scenes.dice import Dice
+from tabench.worlds.scenes.floorplan import FloorPlan, Spot, walls
+from tabench.worlds.scenes.lighting import Occluders
+from tabench.worlds.scenes.rooms import sample_room
+from tabench.worlds.scenes.shapes import entry
 
 
 @pytest.fixture(scope="module")

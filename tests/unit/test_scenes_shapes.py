@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tabench.data.scenes.camera import Camera, intrinsics
-from tabench.data.scenes.shapes import BALL, BOX, CYLINDER, Shape, entry, local_normals, yaw_matrix
+from tabench.worlds.scenes.camera import Camera, intrinsics
+from tabench.worlds.scenes.shapes import BALL, BOX, CYLINDER, Shape, entry, local_normals, yaw_matrix
 
 
 def rays(n=200):

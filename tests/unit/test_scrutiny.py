@@ -10,35 +10,21 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
+from tiny_run import Stop, make_cell, make_context, make_unit
 from torch import Tensor, nn
 
-from tabench.data.scenes.dataset import SCENES
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
+from tabench.engine.events import Event, FirstStep
 from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, InterruptedRunError, SpecError
+from tabench.worlds.scenes.dataset import SCENES
 
 Weights = dict[str, Tensor]
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 class Running(nn.Module):
@@ -76,23 +62,12 @@ def trained(weights: Weights, root: Path, folder: Path, **options: Any) -> tuple
     return model, train_unit(model, context, CheckpointStore(folder))
 
 
-class Stop:
-    """Asks for a stop after two steps."""
-
-    def __init__(self) -> None:
-        self.left = 2
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left <= 0
-
-
 def test_a_resumed_unit_has_the_statistics_of_one_that_was_not_stopped(
     weights: Weights, root: Path, tmp_path: Path
 ) -> None:
     whole, state = trained(weights, root, tmp_path / "whole")
     with pytest.raises(InterruptedRunError):
-        trained(weights, root, tmp_path / "parts", should_stop=Stop())
+        trained(weights, root, tmp_path / "parts", should_stop=Stop(2))
     resumed, again = trained(weights, root, tmp_path / "parts")
     assert again.to_json() == state.to_json()
     expected = {**dict(whole.named_parameters()), **dict(whole.named_buffers())}
@@ -145,8 +120,8 @@ def test_memory_that_runs_out_does_not_cut_it_either(
 
     model, context = built(weights, root)
 
-    def after_the_first(event: str, _facts: object) -> None:
-        if event == "first-step":
+    def after_the_first(event: Event) -> None:
+        if isinstance(event, FirstStep):
             monkeypatch.setattr("tabench.engine.gradients.accumulate", greedy)
 
     context.emit = after_the_first
@@ -176,7 +151,7 @@ def test_a_parameter_without_a_gradient_is_refused_and_at_a_resume_too(
         model.idle = frozenset({name})
 
     with pytest.raises(InterruptedRunError):
-        run(called_idle, should_stop=Stop())
+        run(called_idle, should_stop=Stop(2))
     with pytest.raises(SpecError, match=name):
         run(dead)
     with pytest.raises(SpecError, match=r"parameters idle that get a gradient: 'no_mask\.depth'"):

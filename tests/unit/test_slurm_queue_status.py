@@ -11,7 +11,7 @@ from tiny_run import make_cell
 from tabench.runs.executor import Job, Options
 from tabench.runs.slurm import queue
 from tabench.runs.slurm.submission import Submission, new_submission
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 
 METHODS = ("frozen", "lora-hps", "lora-stl", "ta-lora")
 TEXT = "7_0|RUNNING|n0\n7_1|PENDING|(Resources)\n7_2|NODE_FAIL|\n7_3|PREEMPTED|n1\n"
@@ -32,7 +32,7 @@ def one(tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> Sub
     labels = {job.cell.id: job.label for job in jobs}
     folder.write_experiment({"title": "X", "profile": "demo", "cells": labels})
     found = new_submission(folder.path)
-    found.write(jobs, Options(tmp_path))
+    found.write(jobs, Options(results=tmp_path))
     found.write_queued("7", jobs)
     for job, word in zip(jobs[2:], ("start", "interrupted"), strict=True):
         cell = CellFolder(tmp_path, "x", job.cell.id)

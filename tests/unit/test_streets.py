@@ -5,17 +5,16 @@ import pytest
 
 from tabench.catalog import DATASETS
 from tabench.data.cityscapes import CLASSES_7, MOST_DISPARITY
-from tabench.data.recipe import Recipe
-from tabench.data.scenes import make_scene
-from tabench.data.scenes.camera import intrinsics
-from tabench.data.scenes.dice import Dice, scene_key
-from tabench.data.scenes.render import trace
-from tabench.data.streets import STREETS, make_street
-from tabench.data.streets.make import _STREAM, _STREET
-from tabench.data.streets.plan import sample_plan
-from tabench.data.streets.stereo import BASELINE, LENS
-from tabench.data.streets.street import sample_street
 from tabench.errors import DataError
+from tabench.worlds.scenes import make_scene
+from tabench.worlds.scenes.camera import intrinsics
+from tabench.worlds.scenes.dice import Dice, scene_key
+from tabench.worlds.scenes.render import trace
+from tabench.worlds.streets import STREETS, make_street
+from tabench.worlds.streets.make import _STREAM, _STREET
+from tabench.worlds.streets.plan import sample_plan
+from tabench.worlds.streets.stereo import BASELINE, LENS
+from tabench.worlds.streets.street import sample_street
 
 FLAT, SKY = CLASSES_7.index("flat"), CLASSES_7.index("sky")
 PIECES, CENTRES = 1182, [2020.2703823224829, 68732.3385504279, 2598.531133022945]
@@ -60,7 +59,7 @@ def test_known_streets_stay_known():
     centres = sum(piece.shape.centre for piece in known.scene.pieces)
     assert len(known.scene.pieces) == PIECES
     assert centres == pytest.approx(CENTRES, abs=1e-6)
-    assert STREETS.recipe_fingerprint(Recipe(0, 64, 32, 64, 128)) == FINGERPRINT
+    assert STREETS.recipe_fingerprint(seed=0, train=64, val=32, height=64, width=128) == FINGERPRINT
 
 
 def test_size_does_not_change_the_street():
@@ -147,7 +146,7 @@ def test_nothing_stands_in_the_cameras_way():
 def test_streets_are_not_rooms_and_read_as_cityscapes(tmp_path):
     assert DATASETS.get("streets") is STREETS
     assert (STREETS.synthetic, STREETS.stands_for) == (True, "cityscapes")
-    STREETS.make(tmp_path, STREETS.recipe(seed=2, train=2, val=1, height=24, width=48))
+    STREETS.make(tmp_path, seed=2, train=2, val=1, height=24, width=48)
     stored = make_street(2, "train", 1, 24, 48)
     sample = STREETS.split(tmp_path, "train").load(1)
     np.testing.assert_array_equal(sample.image, stored["image"].transpose(2, 0, 1))

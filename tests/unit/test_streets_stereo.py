@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tabench.data.cityscapes import MOST_DISPARITY
-from tabench.data.scenes.camera import Camera, intrinsics
-from tabench.data.scenes.dice import Dice
-from tabench.data.streets.stereo import BASELINE, LENS, MOST, disparity_of, speckles, unmatched
+from tabench.worlds.scenes.camera import Camera, intrinsics
+from tabench.worlds.scenes.dice import Dice
+from tabench.worlds.streets.stereo import BASELINE, LENS, MOST, disparity_of, speckles, unmatched
 
 
 def test_disparity_is_the_shift_between_the_two_cameras():

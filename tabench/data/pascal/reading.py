@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.augmentation import unless_empty
 from tabench.data.base import Array
 from tabench.data.checks import UNIT_TOLERANCE
+from tabench.data.flip_turn import unless_empty
+from tabench.data.images import read_png, read_rgb
 from tabench.data.pascal.classes import NORMAL_CLASSES, VOC_COLOURS
-from tabench.data.pascal.images import read_png, read_rgb
-from tabench.data.pascal.layout import VERIFY, files_of
+from tabench.data.pascal.files import VERIFY, files_of
 from tabench.data.pascal.matlab import read_label_map, read_parts
-from tabench.data.transforms import resize_nearest, resize_normals
+from tabench.data.resampling import resize_nearest, resize_normals
 from tabench.errors import DataError
+from tabench.text import few
 
 IGNORE, STORED_IGNORE = -1, 255
 SALIENT = 0.5  # of png / 255
@@ -34,7 +35,7 @@ def read_sample(
     person: bool = True,
     normal_classes: Collection[int] | None = frozenset(NORMAL_CLASSES.values()),
 ) -> tuple[Array, Targets]:
-    """Read an image and its targets, resized to one size.
+    """Read an image and its targets, resized to `size` (H, W), whatever their aspect ratio.
 
     Image bicubic, labels nearest, normals bilinear and scaled back to unit length. Edges are drawn after
     resizing, so that no line is broken by it.
@@ -43,7 +44,7 @@ def read_sample(
         root: Folder of the dataset.
         name: The image's name.
         classes: Number of segmentation classes.
-        size: (H, W) to resize to; the aspect ratio is not kept.
+        size: (H, W).
         person: False if the index says that no person is in the image.
         normal_classes: LabelMap classes that normals are kept on; None keeps all valid normals.
 
@@ -88,9 +89,10 @@ def read_label(path: Path, classes: int) -> npt.NDArray[np.int64]:
     label[label == STORED_IGNORE] = IGNORE
     outside = np.unique(label[label >= classes])
     if outside.size:
-        listed = ", ".join(str(value) for value in outside[:8])
         raise DataError(
-            f"labels {listed} outside 0..{classes - 1} (and 255 for ignore)", where=str(path), hint=VERIFY
+            f"labels {few(outside)} outside 0..{classes - 1} (and 255 for ignore)",
+            where=str(path),
+            hint=VERIFY,
         )
     return label
 
@@ -150,8 +152,8 @@ def boundaries(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return edge
 
 
-def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, int]) -> None:
-    """Check that an image's labels have its (H, W).
+def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, ...]) -> tuple[int, ...]:
+    """Check that an image's labels have its (H, W), and give it back.
 
     Raises:
         DataError: They have another one.
@@ -162,3 +164,4 @@ def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, int]
             where=str(path),
             hint=VERIFY,
         )
+    return image

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tabench.data.listing import is_file, is_folder, listed, names_in
+from tabench.data.listing import is_folder
+from tabench.data.prepare.archives import FileTree, find_archives, open_tree
 from tabench.data.prepare.guide import CITYSCAPES
-from tabench.data.prepare.tree import FileTree, open_tree
 from tabench.errors import DataError
+from tabench.text import few
 
 ARCHIVES = {
     "image": "leftImg8bit_trainvaltest.zip",
@@ -23,12 +24,11 @@ TREE = (
     "disparity/{train,val}/CITY/CITY_000000_000019_disparity.png"
 )
 UNUSED = ("test", "train_extra", "demoVideo")  # parts of the dataset that nothing is trained or tested on
-PARTIAL = (".part", ".crdownload", ".download", ".aria2", ".tmp")  # downloads that go on, or were broken off
 ENDINGS = {"image": "leftImg8bit", "label": "gtFine_labelIds", "depth": "disparity"}
 
 
 @dataclass(frozen=True)
-class Place:
+class TreeFile:
     """A file of a tree."""
 
     tree: FileTree
@@ -44,17 +44,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Shot:
-    """One image with its targets.
+    """One image with its targets."""
 
-    Attributes:
-        split: "train" or "val".
-        stem: City and numbers, for example "aachen_000000_000019".
-        places: Where "image", "label" and "depth" are.
-    """
-
-    split: str
-    stem: str
-    places: dict[str, Place]
+    split: str  # "train" or "val"
+    stem: str  # city and numbers, for example "aachen_000000_000019"
+    files: dict[str, TreeFile]  # where "image", "label" and "depth" are
 
 
 def open_trees(sources: Sequence[Path]) -> list[FileTree]:
@@ -67,34 +61,23 @@ def open_trees(sources: Sequence[Path]) -> list[FileTree]:
     for source in sources:
         trees.append(open_tree(source))
         if is_folder(source):
-            trees.extend(open_tree(path) for name in ARCHIVES.values() for path in _archives(source, name))
+            trees.extend(
+                open_tree(path) for name in ARCHIVES.values() for path in find_archives(source, name)
+            )
     return trees
-
-
-def _archives(folder: Path, name: str) -> list[Path]:
-    """An official archive in a folder; where it is not there, files that are called much like it."""
-    if is_file(folder / name):
-        return [folder / name]
-    stem = name.removesuffix(".zip").lower()
-    found = [folder / n for n in names_in(folder, hint=CITYSCAPES) if n.lower().startswith(stem)]
-    return [path for path in found if path.suffix.lower() not in PARTIAL and is_file(path)]
 
 
 def find_shots(trees: Sequence[FileTree], *, allow_missing: bool = False) -> tuple[list[Shot], list[str]]:
     """All images of train and val, in the order of their names; where a file is there twice the first counts.
 
-    Args:
-        trees: Where to look.
-        allow_missing: Leave out images that lack a file, and files that are in no city's folder.
-
     Returns:
-        The images, and the names of those that were left out.
+        The images, and the names of those that were left out, as `allow_missing` allows.
 
     Raises:
         DataError: There is no image; or, unless that is allowed, some lack their photo, label or disparity,
             or files are not in the tree (names them).
     """
-    found: dict[tuple[str, str], dict[str, Place]] = {}
+    found: dict[tuple[str, str], dict[str, TreeFile]] = {}
     astray: dict[str, str] = {}
     for tree in trees:
         for name in tree.sizes:
@@ -103,32 +86,32 @@ def find_shots(trees: Sequence[FileTree], *, allow_missing: bool = False) -> tup
                 continue
             match = re.fullmatch(rf"(?:.*/)?([^/]+)/[^/]+/([^/]+)_{ENDINGS[kind]}\.png", name)
             if match and match[1] in ("train", "val"):
-                found.setdefault((match[1], match[2]), {}).setdefault(kind, Place(tree, name))
+                found.setdefault((match[1], match[2]), {}).setdefault(kind, TreeFile(tree, name))
             elif not match or match[1] not in UNUSED:
                 astray[tree.place(name)] = name
     given = ", ".join(str(tree.path) for tree in trees)
     if astray and not allow_missing:
         raise DataError(
-            f"{len(astray)} files are in no city's folder of train or val: {listed(list(astray))}",
+            f"{len(astray)} files are in no city's folder of train or val: {few(astray)}",
             where=given,
             hint=f"{TREE}; give the folder above it, or do without these files: --allow-missing",
         )
-    shots = sorted((Shot(*key, places) for key, places in found.items()), key=lambda s: (s.split, s.stem))
-    whole = [shot for shot in shots if len(shot.places) == len(ENDINGS)]
-    if not any("image" in shot.places for shot in shots) or (allow_missing and not whole):
+    shots = sorted((Shot(*key, files) for key, files in found.items()), key=lambda s: (s.split, s.stem))
+    whole = [shot for shot in shots if len(shot.files) == len(ENDINGS)]
+    if not any("image" in shot.files for shot in shots) or (allow_missing and not whole):
         raise DataError("no leftImg8bit image of train or val", where=given, hint=f"{TREE}. {CITYSCAPES}")
     if not allow_missing:
         _check_whole(shots, given)
-    left_out = [f"{shot.split}/{shot.stem}" for shot in shots if len(shot.places) < len(ENDINGS)]
+    left_out = [f"{shot.split}/{shot.stem}" for shot in shots if len(shot.files) < len(ENDINGS)]
     return whole, [*left_out, *astray.values()]
 
 
 def _check_whole(shots: Sequence[Shot], given: str) -> None:
     for kind, ending in ENDINGS.items():
-        lacking = [f"{shot.split}/{shot.stem}" for shot in shots if kind not in shot.places]
+        lacking = [f"{shot.split}/{shot.stem}" for shot in shots if kind not in shot.files]
         if lacking:
             raise DataError(
-                f"{len(lacking)} of {len(shots)} images have no *_{ending}.png: {listed(lacking)}",
+                f"{len(lacking)} of {len(shots)} images have no *_{ending}.png: {few(lacking)}",
                 where=given,
                 hint=f"they are in {ARCHIVES[kind]}; or do without the images: --allow-missing. {CITYSCAPES}",
             )

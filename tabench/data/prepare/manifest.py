@@ -19,39 +19,41 @@ import numpy as np
 import PIL
 
 from tabench import __version__
+from tabench.data.base import Progress
 from tabench.data.listing import LEFT_OUT, PREPARED, is_empty, left_out_note
-from tabench.data.prepare.outputs import Output
 from tabench.errors import DataError, StoreError
+from tabench.provenance.files import sha256_file
 from tabench.store.atomic import write_bytes, write_json
 from tabench.store.encoding import dumps, read_json
+from tabench.text import few
 
 FILE = PREPARED
 SUMS = "SHA256SUMS"
 FORMAT = 1
-SHOWN = 8
 COMPARED = ("format", "dataset", "recipe", "parameters", "images")
 
 
 @dataclass(frozen=True)
+class Output:
+    """One file of the prepared dataset."""
+
+    name: str  # path below the root, with slashes
+    size: int  # bytes
+    sha256: str  # 64 hex digits
+    written: bool  # by this call; False if it was complete already
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """What decides the content of a prepared folder.
+    """What decides the content of a prepared folder."""
 
-    Attributes:
-        dataset: Name in the registry.
-        recipe: Version of the steps; another number means other output from the same sources.
-        parameters: Sizes, filters, maps and methods.
-        sources: As `sources.describe` gives them.
-        images: Names of the images in the order of their numbers.
-        left_out: Names of images that lack files and were left out on demand.
-        earlier: Sources that an unfinished call read before these.
-    """
-
-    dataset: str
-    recipe: int
-    parameters: Mapping[str, object]
-    sources: Sequence[Mapping[str, object]]
-    images: Sequence[str]
-    left_out: Sequence[str] = ()
+    dataset: str  # name in the registry
+    recipe: int  # version of the steps; another number means other output from the same sources
+    parameters: Mapping[str, object]  # sizes, filters, maps and methods
+    sources: Sequence[Mapping[str, object]]  # as `describe` gives them
+    images: Sequence[str]  # names of the images in the order of their numbers
+    left_out: Sequence[str] = ()  # names of images that lack files and were left out on demand
+    # sources that an unfinished call read before these
     earlier: Sequence[Sequence[Mapping[str, object]]] = ()
 
     def content(self) -> dict[str, Any]:
@@ -78,10 +80,8 @@ class Manifest:
 def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest:
     """Take a folder for this preparation, or continue one that was begun.
 
-    Args:
-        root: The folder; new, empty, or one that holds prepare.json of the same preparation.
-        manifest: What is about to be done.
-        in_place: The folder is the source itself, so it may hold other files.
+    The folder is new, empty, or holds prepare.json of the same preparation; `in_place`, where it is the
+    source itself, it may hold other files.
 
     Returns:
         The manifest to finish with: this one, with the earlier sources of an unfinished folder.
@@ -155,9 +155,8 @@ def _compare(root: Path, outputs: Sequence[Output]) -> None:
         if not output.written and before.get(output.name, output.sha256) != output.sha256
     ]
     if changed:
-        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise DataError(
-            f"changed since the folder was complete: {', '.join(changed[:SHOWN])}{more}",
+            f"changed since the folder was complete: {few(changed)}",
             where=str(path),
             hint="delete these files and give the same command again",
         )
@@ -190,3 +189,47 @@ def _read(path: Path) -> dict[str, Any]:
 def _brief(value: object, longest: int = 200) -> str:
     text = str(value)
     return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def describe(
+    sources: Sequence[tuple[Path, Sequence[Path]]], progress: Progress | None = None
+) -> list[dict[str, object]]:
+    """Name, size and sha256 of each source, as prepare.json keeps them: nothing of where it lies.
+
+    A source is a file with no further files, or a folder with the files of it that are used; a folder's
+    sha256 is over its files' sorted "relative path NUL sha256" lines. Progress is in bytes.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    try:
+        sizes = {path: path.stat().st_size for source, files in sources for path in (files or [source])}
+        total, done = sum(sizes.values()), 0
+        digests: dict[Path, str] = {}
+        for path, size in sizes.items():
+
+            def report(part: int, whole: int, what: str, before: int = done) -> None:
+                if progress is not None:
+                    progress(before + part, total, f"hash {what}")
+
+            digests[path] = sha256_file(path, report)
+            done += size
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
+    except StoreError as error:
+        raise DataError(error.message, where=error.where) from error
+    return [_entry(source, files, sizes, digests) for source, files in sources]
+
+
+def _entry(
+    source: Path, files: Sequence[Path], sizes: dict[Path, int], digests: dict[Path, str]
+) -> dict[str, object]:
+    if not files:
+        return {"name": source.name, "bytes": sizes[source], "sha256": digests[source]}
+    lines = sorted(f"{path.relative_to(source).as_posix()}\0{digests[path]}\n" for path in files)
+    return {
+        "name": f"{source.resolve().name}/",
+        "files": len(files),
+        "bytes": sum(sizes[path] for path in files),
+        "sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
+    }

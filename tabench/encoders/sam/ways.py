@@ -12,6 +12,7 @@ from typing import Final
 from torch import nn
 
 from tabench.encoders.sam.as_built import built, first_foreign, is_own, is_row_wise, watched
+from tabench.text import few
 
 _NECK: Final = ("neck", "neck.0", "neck.1", "neck.3")
 # mask token 0 is read alone: what follows the other tokens does not change it
@@ -37,11 +38,11 @@ def foreign_in_block(encoder: nn.Module, index: int) -> str | None:
     return None
 
 
-def starts_shared(encoder: nn.Module) -> bool:
-    """Whether all tasks may share the tokens up to the first adapted layer."""
-    first = "blocks.0.attn.qkv"
-    own = is_own(encoder, "patch_embed", "patch_embed.proj", "blocks.0.norm1")
-    return own and foreign_in_block(encoder, 0) is None and is_row_wise(encoder.get_submodule(first))
+def starts_shared(encoder: nn.Module, index: int) -> bool:
+    """Whether all tasks may share the tokens up to the first adapted layer, that of the block `index`."""
+    before = ("patch_embed", "patch_embed.proj") if index == 0 else ()
+    own = is_own(encoder, *before, f"blocks.{index}.norm1") and foreign_in_block(encoder, index) is None
+    return own and is_row_wise(encoder.get_submodule(f"blocks.{index}.attn.qkv"))
 
 
 def neck_is_own(encoder: nn.Module) -> bool:
@@ -75,5 +76,4 @@ def way_of_decoder(decoder: nn.Module) -> str:
 def _said(foreign: list[str]) -> str:
     if not foreign:
         return "fast path"
-    more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
-    return f"SAM's own forward (foreign: {', '.join(foreign[:_SHOWN])}{more})"
+    return f"SAM's own forward (foreign: {few(foreign, _SHOWN)})"

@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
-from tabench.encoders.sam.geometry import SMALL_IMAGE
 from tabench.engine.events import Failed
+from tabench.errors import failure_kind
 from tabench.provenance.environment import usable_cores
 from tabench.runs.deaths import bury, die_with, how_it_died
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
@@ -22,7 +22,6 @@ from tabench.runs.launch import run_job
 from tabench.runs.retrying import ProcessDiedError, Retries
 from tabench.runs.retrying import wait as wait_for
 from tabench.runs.stopping import StopFlag
-from tabench.store.layout import failure_kind
 from tabench.store.streams import steady
 
 # glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step
@@ -190,7 +189,7 @@ def worthwhile(jobs: Sequence[Job], options: Options) -> bool:
     gpus = gpus_of(options.device)
     if gpus:
         return len(gpus) >= 2 * options.processes
-    small = all(BACKBONES.get(job.cell.backbone.name).image_size <= SMALL_IMAGE for job in jobs)
+    small = all(BACKBONES.get(job.cell.backbone.name).small for job in jobs)
     return small and usable_cores() >= 2 * options.processes
 
 

@@ -7,13 +7,13 @@ from contextlib import suppress
 from typing import Any
 
 from tabench.engine.events import Done, Event, Failed, Interrupted, Retry, Start, read_line
-from tabench.errors import StoreError
+from tabench.errors import StoreError, failure_kind
 from tabench.runs.deaths import bury
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.retrying import RETRIES, ProcessDiedError, Retries
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.store.claim import is_live
-from tabench.store.layout import CellFolder, failure_kind
+from tabench.store.folders import CellFolder
 
 ENDS = (Start, Done, Failed, Interrupted, Retry)  # they begin or end an attempt
 NO_PAUSE = (0.0,)  # the queue itself lets a cell wait

@@ -1,0 +1,124 @@
+"""The first page of a report: every experiment of the results folder, and every one rendered before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabench import __version__
+from tabench.report.pages.summary import FILE, Summary, plan_digest, read_summary
+from tabench.report.pages.templating import environment
+from tabench.report.tables.latex import document, escape_latex
+from tabench.store.atomic import write_bytes
+from tabench.store.folders import ExperimentFolder
+from tabench.text import counted
+
+STATES = ("done", "failed", "partial", "running", "pending")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An experiment of the results folder that has no page yet."""
+
+    name: str
+    title: str
+    profile: str
+    states: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A rendered experiment; `since` counts the runs that finished after it was rendered."""
+
+    folder: str
+    summary: Summary
+    since: int
+
+
+def experiments(results_dir: Path) -> list[str]:
+    """Names of the experiments in a results folder."""
+    if not results_dir.is_dir():
+        return []
+    return sorted(path.parent.name for path in results_dir.glob("*/experiment.json"))
+
+
+def render_overview(results_dir: Path, reports_dir: Path) -> list[Path]:
+    """Write ``index.html`` and ``paper/paper.tex``.
+
+    Args:
+        results_dir: Where experiments lie.
+        reports_dir: Where their pages lie; every folder with a summary is listed.
+
+    Raises:
+        StoreError: A summary or an experiment's file is damaged, or a file cannot be written.
+    """
+    counts = {name: _counts(results_dir, name) for name in experiments(results_dir)}
+    rendered = [_listed(path, results_dir, counts) for path in sorted(reports_dir.glob(f"*/{FILE}"))]
+    rendered.sort(key=lambda entry: (entry.summary.table or "~", entry.folder))
+    seen = {entry.summary.name for entry in rendered}
+    waiting = [_waiting(results_dir, name, counts[name]) for name in counts if name not in seen]
+    html = (
+        environment()
+        .get_template("overview.html.j2")
+        .render(
+            rendered=rendered,
+            waiting=waiting,
+            speed=(reports_dir / "bench" / "index.html").is_file(),
+            version=__version__,
+        )
+    )
+    place, tex = reports_dir / "index.html", reports_dir / "paper" / "paper.tex"
+    write_bytes(place, html.encode())
+    write_bytes(tex, paper(rendered).encode())
+    return [place, tex]
+
+
+def _counts(results_dir: Path, name: str) -> Counter[str]:
+    folder = ExperimentFolder(results_dir, name)
+    ids = dict(folder.read_experiment().get("cells") or {})
+    return Counter(folder.cell(cell_id).state() for cell_id in ids)
+
+
+def _listed(path: Path, results_dir: Path, counts: dict[str, Counter[str]]) -> Listed:
+    summary, since = read_summary(path), 0
+    if summary.name in counts:
+        plan = ExperimentFolder(results_dir, summary.name).read_experiment()
+        if plan_digest(plan) == summary.plan:
+            since = max(0, counts[summary.name]["done"] - summary.done)
+    return Listed(path.parent.name, summary, since)
+
+
+def _waiting(results_dir: Path, name: str, counts: Counter[str]) -> Waiting:
+    plan = ExperimentFolder(results_dir, name).read_experiment()
+    parts = [f"{counts['done']} of {counted(counts.total(), 'run')} done"]
+    parts += [f"{counts[state]} {state}" for state in STATES[1:] if counts[state]]
+    return Waiting(name, str(plan.get("title") or name), str(plan.get("profile") or ""), ", ".join(parts))
+
+
+def paper(rendered: Sequence[Listed]) -> str:
+    r"""Every table and figure as one document: ``pdflatex paper.tex`` inside the paper folder, twice.
+
+    They are read from the experiments' own folders, so nothing is copied that could differ. Figures name
+    their file relative to a tables folder, which ``\graphicspath`` sets.
+    """
+    body = [r"\maketitle", r"\tableofcontents"]
+    for entry in rendered:
+        s, folder = entry.summary, entry.folder
+        title = f"{s.table}: {s.title}" if s.table else s.title
+        body += [
+            r"\clearpage",
+            rf"\section{{{escape_latex(title)}}}\suppressfloats[t]",
+            escape_latex(f"{s.headline} {s.states}."),
+            *([rf"\par\medskip\noindent\textbf{{{escape_latex(s.warning)}}}"] if s.warning else []),
+            rf"\graphicspath{{{{../{folder}/tables/}}}}",
+            *(rf"\input{{../{folder}/tables/{name}}}" for name in s.inputs),
+        ]
+    # the first float may stand below a section's text, and numbers are not taken for the paper's
+    floats = (
+        r"\renewcommand{\bottomfraction}{.9}\renewcommand{\topfraction}{.9}\renewcommand{\textfraction}{.05}"
+    )
+    numbers = r"\counterwithin{table}{section}\counterwithin{figure}{section}"
+    head = "% Written by tabench report; needs booktabs and graphicx. Compile: pdflatex paper.tex (twice).\n"
+    return head + document(body, [floats, numbers, r"\title{Tables and figures}", r"\author{}", r"\date{}"])

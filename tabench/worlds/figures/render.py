@@ -1,0 +1,178 @@
+"""From a scene to its picture and all targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tabench.data.pascal.classes import CLASSES_21, PERSON
+from tabench.worlds.figures.names import (
+    CONTEXT,
+    IGNORE,
+    context_name,
+    part_name,
+    voc_class,
+)
+from tabench.worlds.figures.surfaces import PATTERNS
+from tabench.worlds.scenes.camera import intrinsics
+from tabench.worlds.scenes.dice import Dice, Floats
+from tabench.worlds.scenes.render import colours, develop, trace
+from tabench.worlds.scenes.scene import Scene
+
+Mask = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+_VIEW = (72, 96)  # rows and columns on which saliency is decided, whatever the picture's size
+_LEAST_AREA, _SHARE, _FURTHER = 0.01, 0.3, 1.6
+
+
+@dataclass(frozen=True, eq=False)
+class FigureObject:
+    """A visible object of one of VOC's 20 classes.
+
+    Attributes:
+        number: Its class in VOC's order.
+        mask: (H, W) where it is seen.
+        parts: People only: PASCAL-Part's names and their masks, none empty.
+    """
+
+    number: int
+    mask: Mask
+    parts: dict[str, Mask]
+
+    @property
+    def name(self) -> str:
+        """Its class name."""
+        return CLASSES_21[self.number]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture with exact targets.
+
+    Attributes:
+        image: (H, W, 3) uint8.
+        semseg: (H, W) uint8, VOC's 21 classes, 255 along the objects' outlines.
+        objects: The visible objects.
+        saliency: (H, W) what stands out, see `salient`.
+        normal: (H, W, 3) float64 unit vectors facing the camera (x right, y down, z forward); the sky has
+            no surface, (0, 0, 0).
+        depth: (H, W) metres along the optical axis.
+        context: (H, W) uint16, PASCAL-Context's 459 classes.
+    """
+
+    image: Bytes
+    semseg: Bytes
+    objects: tuple[FigureObject, ...]
+    saliency: Mask
+    normal: Floats
+    depth: Floats
+    context: npt.NDArray[np.uint16]
+
+
+def object_numbers(scene: Scene) -> npt.NDArray[np.int64]:
+    """Number of the object each piece belongs to, from 1; 0 for background."""
+    known: dict[tuple[int, str, int], int] = {}
+    numbers = np.zeros(len(scene.pieces), dtype=np.int64)
+    for k, piece in enumerate(scene.pieces):
+        kind = voc_class(piece.label)
+        if kind:
+            key = (scene.things[k], piece.group.rpartition("/")[0], kind)
+            numbers[k] = known.setdefault(key, len(known) + 1)
+    return numbers
+
+
+def render(scene: Scene, dice: Dice, height: int, width: int) -> Picture:
+    """The picture of a scene at a size, with all its targets."""
+    hits = trace(scene, height, width)
+    rays = scene.camera.rays(height, width).reshape(-1, 3)
+    light = colours(scene, hits, rays, intrinsics(height, width)[0], PATTERNS)
+    image = np.rint(develop(light.reshape(height, width, 3), dice) * 255.0).astype(np.uint8)
+    piece = hits.piece.reshape(height, width)
+    numbers = object_numbers(scene)
+    kinds = np.array([voc_class(item.label) for item in scene.pieces], dtype=np.uint8)
+    context = np.array([CONTEXT[context_name(item.label)] for item in scene.pieces], dtype=np.uint16)
+    objects = _objects(scene, numbers, kinds, piece)
+    semseg = kinds[piece]
+    semseg[outline(numbers[piece])] = IGNORE
+    normal = (hits.normals @ scene.camera.axes).reshape(height, width, 3)
+    normal[context[piece] == CONTEXT["sky"]] = 0.0
+    chosen = np.isin(scene.things, salient(scene)) & (numbers > 0)
+    return Picture(
+        image,
+        semseg,
+        objects,
+        chosen[piece],
+        normal,
+        hits.depth.reshape(height, width),
+        context[piece],
+    )
+
+
+def outline(numbers: npt.NDArray[np.int64]) -> Mask:
+    """Pixels along the borders of objects, as wide as VOC's: about 1% of the picture's width."""
+    edge = np.zeros(numbers.shape, dtype=bool)
+    edge[:, 1:] |= numbers[:, 1:] != numbers[:, :-1]
+    edge[1:] |= numbers[1:] != numbers[:-1]
+    for _ in range(round(numbers.shape[1] / 200) - 1):
+        grown = edge.copy()
+        grown[1:] |= edge[:-1]
+        grown[:-1] |= edge[1:]
+        grown[:, 1:] |= edge[:, :-1]
+        grown[:, :-1] |= edge[:, 1:]
+        edge = grown
+    return edge
+
+
+def salient(scene: Scene) -> list[int]:
+    """The things that stand out: large in the picture, or beside a large one as near.
+
+    Objects that belong together (a rider and the horse, people and the table they sit at) are
+    one thing. Its weight is the visible area of its objects, each pixel counted 1 in the middle of the
+    picture, falling to 1/2 in the corners. It stands out if it covers 1% of the picture, its
+    weight is at least 30% of the heaviest one's, and its median depth at most 1.6 times that of
+    the heaviest one. Where no thing covers 1%, none does. Decided on a view of fixed size.
+
+    Returns:
+        Numbers of the things, as the scene counts them.
+    """
+    height, width = _VIEW
+    hits = trace(scene, height, width)
+    named = object_numbers(scene) > 0
+    found = np.where(named, np.array(scene.things), -1)[hits.piece]
+    v, u = np.mgrid[0:height, 0:width]
+    radius = np.hypot((u + 0.5) / width - 0.5, (v + 0.5) / height - 0.5).ravel() / np.hypot(0.5, 0.5)
+    weight, away = {}, {}
+    for thing in np.unique(found[found >= 0]):
+        own = found == thing
+        if own.mean() >= _LEAST_AREA:
+            weight[int(thing)] = float((1.0 - 0.5 * radius)[own].sum())
+            away[int(thing)] = float(np.median(hits.depth[own]))
+    if not weight:
+        return []
+    first = max(weight, key=lambda thing: weight[thing])
+    return [
+        thing
+        for thing in weight
+        if weight[thing] >= _SHARE * weight[first] and away[thing] <= _FURTHER * away[first]
+    ]
+
+
+def _objects(
+    scene: Scene, numbers: npt.NDArray[np.int64], kinds: Bytes, piece: npt.NDArray[np.int64]
+) -> tuple[FigureObject, ...]:
+    seen = np.unique(piece)
+    found = []
+    for number in np.unique(numbers[seen]):
+        if number == 0:
+            continue
+        members = seen[numbers[seen] == number]
+        kind = int(kinds[members[0]])
+        parts: dict[str, Mask] = {}
+        if kind == PERSON:
+            for name in sorted({part_name(scene.pieces[k].label) for k in members}):
+                own = [k for k in members if part_name(scene.pieces[k].label) == name]
+                parts[name] = np.isin(piece, own)
+        found.append(FigureObject(kind, np.isin(piece, members), parts))
+    return tuple(found)
