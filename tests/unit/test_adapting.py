@@ -21,6 +21,7 @@ from tabench.methods.analysis import layers_of
 from tabench.methods.base import Method, Sharing, Value
 from tabench.methods.factors import LoRAFactors
 from tabench.methods.injection import AdaptedLinear, TaskFold
+from tabench.methods.merging import merged_encoder
 from tabench.methods.parameters import count
 
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8)
@@ -120,7 +121,7 @@ def test_what_is_not_the_whole_update_is_neither_merged_nor_analysed(method: Cal
 )
 def test_no_stranger_is_merged(change: Change, method: Callable[..., Method]) -> None:
     with pytest.raises(SpecError, match="cannot be merged"):
-        MergedMSam(model_of(method(lambda encoder: (change(encoder), None)[1])))
+        merged_encoder(model_of(method(lambda encoder: (change(encoder), None)[1])), 0)
 
 
 def test_layers_of_the_house_are_merged_and_analysed_wherever_they_are(
