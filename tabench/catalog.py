@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tabench.balancing.base import Balancing
     from tabench.data.base import DatasetDef
-    from tabench.encoders.sam.geometry import Backbone
+    from tabench.encoders.sam.family import Backbone
     from tabench.methods.base import Method
     from tabench.runs.executor import Executor
     from tabench.tasks.base import Task
@@ -145,12 +145,12 @@ BACKBONES: Registry[Backbone] = Registry(
     "backbone",
     "tabench.backbones",
     [
-        Entry("vit_b", "tabench.encoders.sam.geometry:VIT_B", "SAM ViT-B, 1024 px"),
-        Entry("vit_l", "tabench.encoders.sam.geometry:VIT_L", "SAM ViT-L, 1024 px (the paper recipe's)"),
-        Entry("vit_h", "tabench.encoders.sam.geometry:VIT_H", "SAM ViT-H, 1024 px"),
+        Entry("vit_b", "tabench.encoders.sam.family:VIT_B", "SAM ViT-B, 1024 px"),
+        Entry("vit_l", "tabench.encoders.sam.family:VIT_L", "SAM ViT-L, 1024 px (the paper recipe's)"),
+        Entry("vit_h", "tabench.encoders.sam.family:VIT_H", "SAM ViT-H, 1024 px"),
         Entry(
             "sam_vit_nano",
-            "tabench.encoders.sam.geometry:VIT_NANO",
+            "tabench.encoders.sam.family:VIT_NANO",
             "small SAM of the same classes, pretrained by this project on synthetic scenes",
         ),
     ],

@@ -8,8 +8,9 @@ under (`FAILURE_KINDS`), so scripts can tell a typing error from a lost machine.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
-from typing import ClassVar
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 FAILURE_KINDS = {
     "spec": "an experiment file, an option or a name that cannot be used as written",
@@ -155,3 +156,34 @@ def failure_kind(error: BaseException) -> str:
 
 def _number(error: BaseException) -> int | None:
     return error.errno if isinstance(error, OSError) else None
+
+
+_CLASSES = (SpecError, DataError, DivergedError, MemoryExhaustedError, InterruptedRunError, StoreError)
+_KINDS: dict[str, type[TabenchError]] = {found.kind: found for found in _CLASSES}
+
+
+def encode_error(error: Exception) -> dict[str, Any]:
+    """An error as JSON values, for another process to raise: kind, words, images, and where it was raised."""
+    if isinstance(error, EvaluationFailedError):
+        error = error.cause  # whoever hears of it adds by itself that training is done
+    own = error if isinstance(error, TabenchError) else None
+    return {
+        "kind": failure_kind(error),
+        "message": own.message if own else str(error) or type(error).__name__,
+        "trace": "" if own else "".join(traceback.format_exception(error)),
+        **{key: getattr(own, key, None) for key in ("where", "hint", "step", "ids")},
+    }
+
+
+def decode_error(facts: Mapping[str, Any], origin: str) -> Exception:
+    """An error of the same kind with the same words; nothing that arrives is executed.
+
+    `origin` says who met it, as a note that tracebacks show.
+    """
+    kind, rest = _KINDS.get(facts["kind"]), {"where": facts["where"], "hint": facts["hint"]}
+    if kind is DivergedError:
+        rest |= {"step": facts["step"], "ids": facts["ids"] or ()}
+    message = str(facts["message"])
+    error = kind(message, **rest) if kind else RuntimeError(message)  # unexpected, as it was there
+    error.add_note("\n".join(filter(None, [f"met by {origin}", facts["trace"]])))
+    return error

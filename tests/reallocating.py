@@ -9,10 +9,8 @@ import torch
 from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
-from tabench.catalog import METHODS
 from tabench.methods.base import Method, Value
 from tabench.methods.freezing import train_norms_only
-from tabench.registry import Entry
 
 RANK = 4
 
@@ -86,4 +84,3 @@ REALLOCATING = Method(
     defaults={"share": 0.5},
     starts_elsewhere=True,
 )
-METHODS.register(Entry("reallocating", "reallocating:REALLOCATING"))

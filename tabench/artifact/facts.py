@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tabench.errors import TabenchError
-from tabench.report.records.circumstances import outside_code
 from tabench.report.records.judgement import Judgement, obstacle
 from tabench.report.records.published import read_published
 from tabench.report.records.reading import Results, read_results
-from tabench.report.records.reproduction import reproduced
+from tabench.report.records.reproduction import outside_code, reproduced
 from tabench.report.tables.claims import Assessed, assess, claims_file, concerns, neighbours
 from tabench.report.tables.verdicts import verdicts
 from tabench.spec.claims import load_claims
@@ -178,7 +177,7 @@ def _published(results: Results, spec: Path | None) -> tuple[int, list[Judgement
         return 0, []
     judged = verdicts(results, found)
     rows = [row for row in judged.rows if row.printed] if judged is not None else []
-    return len(found.of_dataset(results.first["data"]["name"]).frame), rows
+    return len(found.of_dataset(results.first["data"]["name"]).rows), rows
 
 
 @dataclass(frozen=True)

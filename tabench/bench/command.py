@@ -14,7 +14,7 @@ from tabench.cli.output import print_json, print_table
 from tabench.errors import TabenchError
 
 if TYPE_CHECKING:
-    from tabench.bench.jobs import Job
+    from tabench.bench.jobs import Job, Place
 
 WHAT = "What is measured"
 
@@ -151,7 +151,7 @@ def _jobs(
     _check_methods(methods)
     if backbone is not None:
         find_size(backbone)
-        jobs = suites.paths(methods or METHODS.names(), [backbone], [batch_size])
+        jobs = suites.grid("paths", methods or METHODS.names(), [backbone], [batch_size])
     else:
         jobs = [job for job in suites.suite(suite) if not methods or job.method in methods]
     jobs = suites.chosen(jobs, only or ())
@@ -160,11 +160,9 @@ def _jobs(
     return jobs
 
 
-def _list(jobs: list[Job], place: object) -> None:
-    from tabench.bench.estimate import seconds
-    from tabench.bench.jobs import Place
+def _list(jobs: list[Job], place: Place) -> None:
+    from tabench.bench.jobs import seconds
 
-    assert isinstance(place, Place)
     guesses = [seconds(job, place) for job in jobs]
     print_table(
         ["measurement", "about (s)"],

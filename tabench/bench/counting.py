@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tabench.bench.subject import Subject
 from tabench.bench.timing import Work, within_memory
-from tabench.encoders.msam import Path as Way
+from tabench.encoders.plain import Way
 from tabench.engine.measure import ATTENTION
 from tabench.store.encoding import significant
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from tabench.bench.reading import Machine, Measurement, title_of
 from tabench.report.figures import style
@@ -78,12 +77,11 @@ def draw_growth(machine: Machine) -> Figure:
             key=lambda m: int(m.job["value"]),
         )
         time, memory = grid[0][column], grid[1][column]
-        for way in _WAYS:
-            _line(time, points, way)
-            _memory_line(memory, points, way)
+        for way, (colour, mark, label) in _WAYS.items():
+            _lines(time, memory, points, way, {"colour": colour, "marker": mark, "label": label})
         for axes in (time, memory):
             axes.set_ylim(bottom=0)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+            style.whole_numbers(axes, 5)
         memory.set_xlabel(AXES[axis])
     grid[0][0].set_ylabel("training step (s)")
     grid[1][0].set_ylabel("peak memory over base (MB)")
@@ -92,21 +90,14 @@ def draw_growth(machine: Machine) -> Figure:
     return figure
 
 
-def _line(axes: Axes, points: Sequence[Measurement], way: str) -> None:
+def _lines(time: Axes, memory: Axes, points: Sequence[Measurement], way: str, look: Any) -> None:
     timed = [(int(m.job["value"]), m.parts["time"]["train"][way]) for m in points]
     timed = [(x, figures) for x, figures in timed if "median_s" in figures]
-    colour, mark, label = _WAYS[way]
-    x = [at for at, _ in timed]
-    band: list[list[Any]] = [[figures[key] for _, figures in timed] for key in ("q1_s", "q3_s")]
-    axes.fill_between(x, band[0], band[1], color=colour, alpha=0.2, linewidth=0)
-    axes.plot(x, [f["median_s"] for _, f in timed], color=colour, marker=mark, markersize=3.5, label=label)
-
-
-def _memory_line(axes: Axes, points: Sequence[Measurement], way: str) -> None:
+    middle, *band = ([figures[key] for _, figures in timed] for key in ("median_s", "q1_s", "q3_s"))
+    style.line(time, [x for x, _ in timed], middle, band=band, **look)
     found = [(int(m.job["value"]), m.memory(way, "train")) for m in points]
     kept = [(x, value) for x, value in found if value is not None]
-    colour, mark, _ = _WAYS[way]
-    axes.plot([x for x, _ in kept], [v for _, v in kept], color=colour, marker=mark, markersize=3.5)
+    style.line(memory, [x for x, _ in kept], [value for _, value in kept], **look)
 
 
 def _label(m: Measurement) -> str:

@@ -1,4 +1,4 @@
-"""Jobs: what is measured, where, and under which name it is kept. No torch."""
+"""Jobs: what is measured, where, under which name it is kept, and about how long it takes. No torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 import tabench
 from tabench.bench.sizes import Size, find_size
+from tabench.catalog import METHODS
 from tabench.methods.base import Value
+from tabench.runs.cost import decoder_flops
 
 Kind = Literal["paths", "inference", "harness", "profile"]
 NYUV2 = (("segmentation", 13), ("depth", 1), ("normals", 3))
@@ -21,9 +23,12 @@ PARTS: Mapping[Kind, tuple[str, ...]] = {
     "profile": ("time",),
 }
 HARNESS_STEPS = 20  # of each loop that kind "harness" times
+_RATE = {"cpu": 4.5e10, "cuda": 2e13}  # FLOP/s reached, by a thread or a device
+_START = 1.5  # seconds a process takes to start, build its models and end
+_FAST = 0.5  # time of the fast path, of the plain one's
 # Folders whose code is measured. This one is not: how it measures has a version (`BENCH_VERSION`), so that an
 # edit of its pages, suites or command leaves every figure valid.
-MEASURED = ("encoders", "methods", "tasks", "engine")
+MEASURED = ("encoders", "methods", "balancing", "tasks", "engine")
 
 
 @dataclass(frozen=True)
@@ -124,3 +129,31 @@ def code_fingerprint() -> str:
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def seconds(job: Job, place: Place) -> float:
+    """A rough guess of all parts of a job."""
+    cuda = place.device.startswith("cuda")
+    rate = _RATE["cuda"] if cuda else _RATE["cpu"] * place.threads
+    method = METHODS.get(job.method)
+    passes = 1 if method.sharing == "shared" else len(job.tasks)
+    channels = sum(count for _, count in job.tasks)
+    encoder, decoder = job.where.backbone.flops(), decoder_flops(job.where.backbone)
+    forward = job.batch * (passes * encoder + channels * decoder) / rate
+    step = forward * (3.0 if method.trains_encoder else 2.3)
+    if job.kind == "harness":
+        return _START + 2 * 3 * HARNESS_STEPS * step * _FAST
+    if job.kind == "profile":
+        return _START + 2.5 * (1 + _FAST) * step
+    if job.kind == "inference":
+        return 4 * _START + 1.5 * (1 + 2 * _FAST) * forward * (2 + _rounds(job, forward))
+    each = {"train": step, "evaluate": forward}
+    timed = sum((1 + _FAST) * each[work] * (1 + _rounds(job, each[work])) for work in job.works)
+    compared = (1 + _FAST) * (step + forward)
+    memory = (1 + _FAST) * sum(each[work] for work in job.works)
+    return 3 * _START + timed + compared + memory
+
+
+def _rounds(job: Job, once: float) -> float:
+    pair = once * (1 + _FAST)
+    return min(job.repeats, max(job.fewest, job.budget / pair if pair else job.repeats))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from tabench.catalog import METHODS
 from tabench.errors import StoreError, TabenchError
 from tabench.store.encoding import read_json
 
-BENCH_VERSION: Final = 1
+BENCH_VERSION: Final = 1  # of the files, and of how they are measured
 HINT = "measure it again: `tabench bench --again`, or remove the file"
 Json = dict[str, Any]
 
@@ -20,30 +20,20 @@ class Measurement:
     """One job's figures.
 
     Attributes:
-        path: Its file.
-        content: What the file holds.
+        content: What its file holds.
+        job: What was measured.
+        parts: The figures: "time", "memory-plain", "memory-fast".
+        size: The geometry.
     """
 
-    path: Path
     content: Json
+    job: Json = field(init=False)
+    parts: Json = field(init=False)
+    size: Json = field(init=False)
 
-    @property
-    def job(self) -> Json:
-        """What was measured."""
-        found: Json = self.content["job"]
-        return found
-
-    @property
-    def parts(self) -> Json:
-        """The figures: "time", "memory-plain", "memory-fast"."""
-        found: Json = self.content["parts"]
-        return found
-
-    @property
-    def size(self) -> Json:
-        """The geometry."""
-        found: Json = self.content["size"]
-        return found
+    def __post_init__(self) -> None:
+        for key in ("job", "parts", "size"):
+            object.__setattr__(self, key, self.content[key])
 
     @property
     def precision(self) -> str:
@@ -75,13 +65,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Machine:
-    """All measurements of one machine.
-
-    Attributes:
-        folder: Name of its folder.
-        name: As the benchmark calls it.
-        measurements: In the order of their sizes, batches and methods.
-    """
+    """All measurements of one machine, in the order of their sizes, batches and methods."""
 
     folder: str
     name: str
@@ -131,7 +115,7 @@ def _read(path: Path) -> Measurement | None:
     ]
     if missing:
         raise StoreError(f"misses '{missing[0]}'", where=str(path), hint=HINT)
-    found = Measurement(path, content)
+    found = Measurement(content)
     try:
         _order(found)
         sound = isinstance(found.parts, dict) and isinstance(found.content["environment"], dict)

@@ -2,25 +2,73 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tabench.bench.estimate import seconds
-from tabench.bench.isolated import MeasurementError, apart
-from tabench.bench.jobs import PARTS, Job, Place, code_fingerprint
+from tabench.bench.jobs import PARTS, Job, Place, code_fingerprint, seconds
+from tabench.bench.reading import BENCH_VERSION
 from tabench.catalog import METHODS
-from tabench.errors import StoreError
+from tabench.errors import StoreError, TabenchError
 from tabench.provenance.code import code_of
 from tabench.provenance.environment import capture
 from tabench.store.atomic import write_json
 from tabench.store.encoding import read_json
+from tabench.text import duration
 
-BENCH_VERSION = 1  # of the files
 Json = dict[str, Any]
+
+
+class MeasurementError(TabenchError):
+    """A measurement's process failed."""
+
+
+def apart(job: Job, place: Place, part: str) -> Json:
+    """Measure a part of a job ("time", "memory-plain", "memory-fast") in a process of its own.
+
+    Raises:
+        MeasurementError: The process raised an error or was killed.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tabench.bench.runner", "tabench.bench.measures"])
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=_measure, args=(there, job, place, part))
+    child.start()
+    there.close()
+    try:
+        answer: Mapping[str, Any] = here.recv()
+    except EOFError:
+        child.join()
+        raise MeasurementError(
+            f"the process ended with code {child.exitcode}; "
+            "-9 is a kill, mostly because the machine's memory was used up",
+            where=f"{job.name}, {part}",
+        ) from None
+    finally:
+        here.close()
+    child.join()
+    if "error" in answer:
+        raise MeasurementError(str(answer["error"]), where=f"{job.name}, {part}")
+    found: Json = answer["found"]
+    return found
+
+
+def _measure(pipe: Connection, job: Job, place: Place, part: str) -> None:
+    import torch
+
+    from tabench.bench.measures import measure
+
+    torch.set_num_threads(place.threads)
+    try:
+        pipe.send({"found": measure(job, place, part)})
+    except Exception as error:
+        pipe.send({"error": f"{type(error).__name__}: {error}"})
+    pipe.close()
 
 
 @dataclass
@@ -55,14 +103,14 @@ class Runner:
         guesses = {job.name: seconds(job, self.place) for job in wanted}
         self.say(
             f"{len(jobs)} measurements, {len(jobs) - len(wanted)} of them there already; "
-            f"about {_minutes(sum(guesses.values()))}"
+            f"about {duration(sum(guesses.values()))}"
         )
         took = guessed = 0.0
         failures: list[str] = []
         for number, job in enumerate(wanted):
             left = sum(guesses[later.name] for later in wanted[number:])
             pace = took / guessed if guessed else 1.0
-            self.say(f"[{number + 1}/{len(wanted)}] {job.name} ({_minutes(pace * left)} left)")
+            self.say(f"[{number + 1}/{len(wanted)}] {job.name} ({duration(pace * left)} left)")
             started = time.monotonic()
             try:
                 self._run(job)
@@ -140,7 +188,3 @@ def _size(job: Job) -> Json:
         "global_blocks": list(b.global_attn_indexes),
         "image": list(size.image),
     }
-
-
-def _minutes(value: float) -> str:
-    return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"

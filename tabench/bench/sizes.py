@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tabench.catalog import BACKBONES
-from tabench.encoders.sam.geometry import VIT_B, VIT_NANO, Backbone
+from tabench.encoders.sam.family import VIT_B, VIT_NANO, Backbone
 from tabench.errors import SpecError
 
 _PAPER_IMAGE = (288, 384)  # NYUv2 as the method's authors use it; SAM resizes it to its input

@@ -19,8 +19,7 @@ from tabench.catalog import METHODS, TASKS
 from tabench.data.base import Sample, Split
 from tabench.data.loading import Batch, evaluation_batches
 from tabench.encoders.msam import MSam
-from tabench.encoders.msam import Path as Way
-from tabench.encoders.sam.geometry import SMALL_IMAGE
+from tabench.encoders.plain import Way, plainly
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.context import TrainContext, Unit, derive_seed
 from tabench.engine.evaluate import evaluate
@@ -128,7 +127,7 @@ class Subject:
     def take(self, way: Way) -> None:
         """Choose the path of all models."""
         for part in self.parts:
-            part.model.path = way
+            plainly(part.model, way == "plain")
 
     def gradients(self, way: Way) -> dict[str, float]:
         """Add the gradients of a step, in the models' present mode; returns the summed loss terms."""
@@ -173,7 +172,7 @@ class Subject:
 def passes_of(job: Job) -> BatchSplit:
     """How the fast path's steps are cut: as `choose_batch_split` has it, or as the job says."""
     words = job.passes.split("+")
-    small = job.where.backbone.image_size <= SMALL_IMAGE
+    small = job.where.backbone.small
     chosen = "chosen" in words
     return BatchSplit(
         images=1 if chosen and not small else job.batch,

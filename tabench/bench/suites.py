@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
-from itertools import cycle, islice
+from itertools import cycle, islice, product
+from typing import Any
 
-from tabench.bench.jobs import NYUV2, Job
+from tabench.bench.jobs import NYUV2, Job, Kind
 from tabench.catalog import METHODS
 from tabench.errors import SpecError
-from tabench.methods.base import Value
 from tabench.text import nearest, suggestion
 
 SUITES = ("cpu", "cpu-full", "gpu", "gpu-full")
 CPU_SIZES = ("b4-256", "b4-512", "b12-256", "b12-512")
 GPU_SIZES = ("vit_b", "vit_l", "vit_h")
-TASKS = range(1, 9)
-RANKS = (8, 16, 32, 64)
-CHANNELS = (1, 4, 13, 40)
-NANO_SIDES = (64, 96, 128, 192)
-GPU_SIDES = (256, 512, 768, 1024)
+SIDES = {"nano": (64, 96, 128, 192), "vit_b": (256, 512, 768, 1024)}  # of growth curves
+TRAINING: dict[str, Any] = {"works": ("train",)}  # without evaluation
+FEW: dict[str, Any] = {"repeats": 2, "fewest": 2}  # rounds, for steps of half a minute
 
 
 def suite(name: str) -> list[Job]:
@@ -35,47 +33,49 @@ def suite(name: str) -> list[Job]:
         SpecError: There is no such suite.
     """
     every, ours = METHODS.names(), ["ta-lora"]
+    adapted = [name for name in every if METHODS.get(name).merges]
     jobs: list[Job] = []
     if name == "cpu":
-        jobs += briefly(paths(every, ["nano"], (1,)), 3.0)
-        jobs += briefly(paths(ours, ["nano"], (4,)), 3.0)
-        jobs += harness(ours, "nano")
-        jobs += briefly(inference(_adapted(), ["nano"], (1,)), 1.0)
-        jobs += briefly(inference(ours, ["nano"], (4,)), 1.0)
-        jobs += growth("nano", NANO_SIDES)
-        jobs += profiles(ours, ["nano", "b4-256"])
-        jobs += briefly(inference(ours, ["b4-256"], (1,)), 4.0)
-        jobs += paths(ours, ["b4-256"], (1,))
-        jobs += briefly(training(paths(every, ["b4-256"], (1,))), 5.0)
-        jobs += training(paths(ours, ["b4-512", "b12-256"], (1,)))
-        jobs += cut(few(training(paths(ours, ["b12-256"], (1,)))), "apart")
-        jobs += few(training(paths(ours, ["b4-256"], (4,))))
-        jobs += few(training(paths(ours, ["b12-512"], (1,))))
+        jobs += grid("paths", every, ["nano"], budget=3.0)
+        jobs += grid("paths", ours, ["nano"], (4,), budget=3.0)
+        jobs += grid("harness", ours, ["nano"], (2,))
+        jobs += grid("inference", adapted, ["nano"], budget=1.0)
+        jobs += grid("inference", ours, ["nano"], (4,), budget=1.0)
+        jobs += growth("nano")
+        jobs += grid("profile", ours, ["nano", "b4-256"])
+        jobs += grid("inference", ours, ["b4-256"], budget=4.0)
+        jobs += grid("paths", ours, ["b4-256"])
+        jobs += grid("paths", every, ["b4-256"], budget=5.0, **TRAINING)
+        jobs += grid("paths", ours, ["b4-512", "b12-256"], **TRAINING)
+        jobs += grid("paths", ours, ["b12-256"], passes="apart", **TRAINING, **FEW)
+        jobs += grid("paths", ours, ["b4-256"], (4,), **TRAINING, **FEW)
+        jobs += grid("paths", ours, ["b12-512"], **TRAINING, **FEW)
     if name == "cpu-full":
-        jobs += paths(every, ["nano", *CPU_SIZES], (1, 4))
-        jobs += harness(every, "nano")
-        jobs += inference(_adapted(), ["nano", *CPU_SIZES], (1, 4))
-        jobs += growth("nano", NANO_SIDES)
-        jobs += profiles(ours, ["nano", *CPU_SIZES])
+        sizes = ["nano", *CPU_SIZES]
+        jobs += grid("paths", every, sizes, (1, 4))
+        jobs += grid("harness", every, ["nano"], (2,))
+        jobs += grid("inference", adapted, sizes, (1, 4))
+        jobs += growth("nano")
+        jobs += grid("profile", ours, sizes)
         for passes in ("together", "apart", "apart+recompute"):
-            jobs += cut(training(paths(ours, ["nano", *CPU_SIZES], (1, 4))), passes)
+            jobs += grid("paths", ours, sizes, (1, 4), passes=passes, **TRAINING)
     if name in ("gpu", "gpu-full"):
-        jobs += _both(paths(every, ["vit_b"], (1,)))
-        jobs += harness(ours, "vit_b")
-        jobs += _both(profiles(ours, GPU_SIZES))
-        jobs += _both(inference(ours, GPU_SIZES, (1, 8)))
-        jobs += growth("vit_b", GPU_SIDES)
-        jobs += _both(paths(ours, GPU_SIZES, (1, 4, 8)))
+        jobs += both(grid("paths", every, ["vit_b"]))
+        jobs += grid("harness", ours, ["vit_b"], (2,))
+        jobs += both(grid("profile", ours, GPU_SIZES))
+        jobs += both(grid("inference", ours, GPU_SIZES, (1, 8)))
+        jobs += growth("vit_b")
+        jobs += both(grid("paths", ours, GPU_SIZES, (1, 4, 8)))
         for passes in ("together", "chosen+compiled", "together+compiled"):
-            jobs += _both(cut(training(paths(ours, ["vit_b", "vit_l"], (1, 4))), passes))
+            jobs += both(grid("paths", ours, ["vit_b", "vit_l"], (1, 4), passes=passes, **TRAINING))
     if name == "gpu-full":
-        jobs += _both(paths(every, GPU_SIZES, (1, 4, 8)))
-    if jobs:
-        return list({job.name: job for job in reversed(jobs)}.values())[
-            ::-1
-        ]  # each job where it stands first
-    hint = suggestion(name, SUITES)
-    raise SpecError(f"no suite '{name}'", where="--suite", hint=hint)
+        jobs += both(grid("paths", every, GPU_SIZES, (1, 4, 8)))
+    if not jobs:
+        raise SpecError(f"no suite '{name}'", where="--suite", hint=suggestion(name, SUITES))
+    first: dict[str, Job] = {}
+    for job in jobs:
+        first.setdefault(job.name, job)
+    return list(first.values())
 
 
 def chosen(jobs: Iterable[Job], patterns: Sequence[str]) -> list[Job]:
@@ -86,9 +86,7 @@ def chosen(jobs: Iterable[Job], patterns: Sequence[str]) -> list[Job]:
     """
     jobs = list(jobs)
     found = [
-        job
-        for job in jobs
-        if not patterns or any(fnmatch(job.name, pattern) or pattern in job.name for pattern in patterns)
+        job for job in jobs if not patterns or any(fnmatch(job.name, p) or p in job.name for p in patterns)
     ]
     if not found:
         near = nearest(patterns[0], [job.name for job in jobs])
@@ -97,73 +95,29 @@ def chosen(jobs: Iterable[Job], patterns: Sequence[str]) -> list[Job]:
     return found
 
 
-def briefly(jobs: Iterable[Job], budget: float) -> list[Job]:
-    """The jobs with fewer seconds for rounds beyond the fewest."""
-    return [replace(job, budget=budget) for job in jobs]
+def grid(
+    kind: Kind, methods: Sequence[str], sizes: Sequence[str], batches: Sequence[int] = (1,), **more: Any
+) -> list[Job]:
+    """A job for each method, size and number of images; `more` are further fields of `Job`."""
+    return [Job(kind, m, size, batch, **more) for size, batch, m in product(sizes, batches, methods)]
 
 
-def few(jobs: Iterable[Job]) -> list[Job]:
-    """The jobs with two rounds: for steps of half a minute."""
-    return [replace(job, repeats=2, fewest=2) for job in jobs]
-
-
-def cut(jobs: Iterable[Job], passes: str) -> list[Job]:
-    """The jobs with the fast path's steps cut otherwise than the harness chooses."""
-    return [replace(job, passes=passes) for job in jobs]
-
-
-def training(jobs: Iterable[Job]) -> list[Job]:
-    """The jobs without evaluation."""
-    return [replace(job, works=("train",)) for job in jobs]
-
-
-def paths(methods: Sequence[str], sizes: Sequence[str], batches: Sequence[int]) -> list[Job]:
-    """The plain path against the fast one."""
-    return [Job("paths", m, size, batch) for size in sizes for batch in batches for m in methods]
-
-
-def inference(methods: Sequence[str], sizes: Sequence[str], batches: Sequence[int]) -> list[Job]:
-    """Latency and throughput of plain, factored and merged models."""
-    return [Job("inference", m, size, batch) for size in sizes for batch in batches for m in methods]
-
-
-def harness(methods: Sequence[str], size: str) -> list[Job]:
-    """The harness's loop against a bare one."""
-    return [Job("harness", method, size, batch=2) for method in methods]
-
-
-def profiles(methods: Sequence[str], sizes: Sequence[str]) -> list[Job]:
-    """Where the time of a training step goes."""
-    return [Job("profile", method, size) for size in sizes for method in methods]
-
-
-def growth(size: str, sides: Sequence[int]) -> list[Job]:
+def growth(size: str) -> list[Job]:
     """Training steps of TA-LoRA over number of tasks, rank, channels of a task and side of the input."""
-    base = Job("paths", "ta-lora", size, works=("train",), budget=2.0)
+
+    def of(axis: str, value: int, **changed: Any) -> Job:
+        given = {"size": size, "budget": 2.0, **TRAINING, **changed}
+        return Job("paths", "ta-lora", axis=axis, value=value, **given)
+
+    sided = "nano-{}" if size == "nano" else size + "@{}"
     return [
-        *(
-            replace(base, axis="tasks", value=count, tasks=tuple(islice(cycle(NYUV2), count)))
-            for count in TASKS
-        ),
-        *(replace(base, axis="rank", value=rank, params=_ranks(rank)) for rank in RANKS),
-        *(replace(base, axis="channels", value=n, tasks=(("segmentation", n), *NYUV2[1:])) for n in CHANNELS),
-        *(
-            replace(
-                base, axis="image", value=side, size=f"nano-{side}" if size == "nano" else f"{size}@{side}"
-            )
-            for side in sides
-        ),
+        *(of("tasks", count, tasks=tuple(islice(cycle(NYUV2), count))) for count in range(1, 9)),
+        *(of("rank", rank, params={"ranks": (rank, rank, 4)}) for rank in (8, 16, 32, 64)),
+        *(of("channels", n, tasks=(("segmentation", n), *NYUV2[1:])) for n in (1, 4, 13, 40)),
+        *(of("image", side, size=sided.format(side)) for side in SIDES[size]),
     ]
 
 
-def _ranks(rank: int) -> dict[str, Value]:
-    return {"ranks": (rank, rank, 4)}
-
-
-def _adapted() -> list[str]:
-    """Methods whose updates can be merged into the encoder's weights."""
-    return [name for name in METHODS.names() if METHODS.get(name).merges]
-
-
-def _both(jobs: Iterable[Job]) -> list[Job]:
+def both(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs in fp32 and in bf16."""
     return [replace(job, precision=precision) for job in jobs for precision in ("fp32", "bf16")]

@@ -1,11 +1,19 @@
-"""Timing several ways of one work in turn, so that what disturbs a machine disturbs them alike."""
+"""Seconds, memory and the chip's own rate.
+
+Several ways of one work are timed in turn, so that what disturbs a machine disturbs them alike. Peak
+memory is over what the process held before: resident on the CPU, allocated on CUDA.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +23,8 @@ from tabench.store.encoding import significant
 
 Work = Callable[[], object]
 OUT_OF_MEMORY = "out of memory"
+SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices that tell a chip's rate
+ROUNDS = 3
 
 
 def alternate(
@@ -118,3 +128,78 @@ def synchronise(device: torch.device) -> None:
     """Wait for what a CUDA device still computes."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def chip_rate(device: torch.device, precision: str) -> float:
+    """The best of a few products of square matrices, FLOP/s.
+
+    In fp32 a CUDA device computes true fp32 (TF32 stays off, as in training).
+    """
+    side = SIDE[device.type]
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(ROUNDS):
+        synchronise(device)
+        started = time.perf_counter()
+        a @ b
+        synchronise(device)
+        best = min(best, time.perf_counter() - started)
+    return 2 * side**3 / best
+
+
+def peak_of(work: Work, device: torch.device) -> dict[str, float | str]:
+    """Do a work once and measure its peak; call it in a process that has done nothing else.
+
+    Returns:
+        "base_mb" before, "peak_mb" during, "over_base_mb", and "counter": what was read (VmHWM where the
+        system can reset it, else the process' highest so far).
+    """
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        base = torch.cuda.memory_allocated(device) / 2**20
+        work()
+        return _figures(base, torch.cuda.max_memory_allocated(device) / 2**20, "CUDA allocator")
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what was freed is not part of the base
+    reset = False
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        reset = True
+    base = _status("VmRSS")
+    work()
+    return _figures(base, _status("VmHWM"), "VmHWM, reset" if reset else "VmHWM")
+
+
+def kept_peak(work: Work, device: torch.device) -> dict[str, float | str]:
+    """`peak_of`, or {"error": ...} where the device has no memory for it or the system does not tell."""
+    found: dict[str, float | str] = {}
+    try:
+        if within_memory(lambda: found.update(peak_of(work, device))):
+            return found
+    except OSError as error:
+        return {"error": str(error)}
+    return {"error": OUT_OF_MEMORY}
+
+
+def _figures(base: float, peak: float, counter: str) -> dict[str, float | str]:
+    return {
+        "base_mb": round(base, 1),
+        "peak_mb": round(peak, 1),
+        "over_base_mb": round(peak - base, 1),
+        "counter": counter,
+    }
+
+
+def _status(key: str) -> float:
+    """A line of /proc/self/status in MB.
+
+    Raises:
+        OSError: The system has none.
+    """
+    found = re.search(rf"^{key}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"), re.M)
+    if not found:
+        raise OSError(f"/proc/self/status does not tell {key}")
+    return float(found[1]) / 1024

@@ -60,7 +60,7 @@ def released(
     from safetensors.torch import save  # imports torch: what is wrong with the words was told
 
     from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint, read_state
-    from tabench.engine.released import convert_released
+    from tabench.methods.released import convert_released
 
     fix = "give what torch.save(model.state_dict()) wrote"
     state = read_state(file, "weights of the released code", fix)

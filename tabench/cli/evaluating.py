@@ -8,8 +8,7 @@ import typer
 
 from tabench.cli import options
 from tabench.cli.app import app, examples
-from tabench.cli.output import console, print_json, print_traces
-from tabench.cli.running import check_inputs
+from tabench.cli.output import console, note, print_json, print_traces
 from tabench.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ def evaluate(
     """Evaluate cells without a record from weights that finished cells kept; trains nothing."""
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Options
+    from tabench.runs.inputs import check_inputs
     from tabench.runs.live import view_of
     from tabench.runs.reevaluate import Source, find_source, put_weights
     from tabench.store.folders import CellFolder, ExperimentFolder
@@ -57,7 +57,7 @@ def evaluate(
             found.append((job, source))
         rows[job.cell.id] = row
     if found:
-        check_inputs(plan, [job for job, _ in found], device)
+        check_inputs(plan, [job for job, _ in found], device, note)
     jobs: list[Job] = []
     for job, source in found:
         try:

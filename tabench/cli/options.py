@@ -89,7 +89,7 @@ class Asked:
     ] = None
     select: Annotated[
         list[str] | None,
-        _what("Keep cells by method, seed or id. Repeatable; all must hold.", metavar="KEY=A,B"),
+        _what("Keep cells by method, balancing, seed or id. Repeatable; all must hold.", metavar="KEY=A,B"),
     ] = None
     shard: Annotated[str | None, _what("Every N-th cell from the I-th on.", metavar="I/N")] = None
     data_root: Annotated[

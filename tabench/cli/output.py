@@ -20,15 +20,10 @@ if TYPE_CHECKING:
 
 MANY = 200  # rows from which on a table is printed without rich
 COLOURS = {
-    "ok": "green",
-    "note": "yellow",
-    "busy": "yellow",
-    "done": "green",
-    "partial": "yellow",
+    **dict.fromkeys(("ok", "done"), "green"),
+    **dict.fromkeys(("note", "busy", "partial", "interrupted"), "yellow"),
+    **dict.fromkeys(("queued", "submitted"), "blue"),
     "running": "cyan",
-    "queued": "blue",
-    "submitted": "blue",
-    "interrupted": "yellow",
     "failed": "red",
 }
 
@@ -49,6 +44,11 @@ def tell(word: str, text: str, *, err: bool = False) -> None:
     """Print a text after a word in its colour, red where it has none: "note: ", "wrong: ", "error: "."""
     typer.secho(f"{word}: ", fg=COLOURS.get(word, "red"), bold=err, nl=False, err=err)
     say(text, err=err)
+
+
+def note(text: str) -> None:
+    """Print a remark on standard error."""
+    tell("note", text, err=True)
 
 
 def print_json(value: object) -> None:

@@ -10,10 +10,10 @@ import typer
 
 from tabench.cli import options
 from tabench.cli.app import app, examples
-from tabench.cli.output import console, print_json, print_traces, progress_bar, say
+from tabench.cli.output import console, note, print_json, print_traces, progress_bar, say
 from tabench.cli.planning import plan_json, print_plan
 from tabench.cli.reporting import REPORTS, write_reports
-from tabench.errors import FAILURE_KINDS, SpecError, StoreError
+from tabench.errors import FAILURE_KINDS, SpecError
 
 if TYPE_CHECKING:
     from tabench.runs.executor import Executor, Job, Options, Outcome
@@ -156,6 +156,7 @@ def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job
 
 def _run(plan: Plan, jobs: list[Job], executor: str, place: Options) -> list[Outcome]:
     """Look at everything that could fail every cell, then run them."""
+    from tabench.runs.inputs import check_inputs
     from tabench.runs.live import view_of
     from tabench.store.atomic import check_writable
     from tabench.store.folders import ExperimentFolder
@@ -174,7 +175,8 @@ def _run(plan: Plan, jobs: list[Job], executor: str, place: Options) -> list[Out
         check_commands()
     # nothing is made yet: wrong inputs leave no folder behind
     check_writable(next(one for one in (folder.path, *folder.path.parents) if one.exists()))
-    check_inputs(plan, jobs, "auto" if executor == "slurm" else place.device)  # the device is a node's
+    device = "auto" if executor == "slurm" else place.device  # a node's own
+    check_inputs(plan, jobs, device, note)
     check_writable(folder.path)
     folder.write_experiment(plan.experiment_json())
     generate_data(plan)
@@ -192,41 +194,13 @@ def _executor(name: str, jobs: list[Job], place: Options) -> Executor:
     return EXECUTORS.get(name, where="--executor")()
 
 
-def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
-    """Find out now what would make every cell fail."""
-    from tabench.catalog import BACKBONES
-    from tabench.engine.process_group import choose_device
-
-    choose_device(device)
-    from tabench.encoders.sam.checkpoint import load_checkpoint  # which takes seconds to import
-    from tabench.runs.shapes import check_shapes
-
-    if plan.resolution.generate is None:
-        check_shapes(jobs)
-    backbone, path = BACKBONES.get(plan.resolution.settings.backbone.name), plan.resolution.checkpoint
-    load_checkpoint(backbone, path, lambda note: say(f"note: {path}: {note}", err=True))
-
-
 def generate_data(plan: Plan) -> None:
-    """Write the synthetic dataset, or what is missing of it."""
-    generate, root = plan.resolution.generate, plan.resolution.data_root
-    if generate is None:
-        return
-    from tabench.catalog import DATASETS
+    """Write the synthetic dataset, or what is missing of it, and show how far it is."""
+    from tabench.runs import inputs
 
-    dataset = DATASETS.get(plan.resolution.resolved.dataset_name)
-    with progress_bar(f"generating {dataset.name}") as progress:
-        try:
-            dataset.make(root, progress=progress, **generate.model_dump())
-        except (OSError, StoreError) as error:
-            cause = error.__cause__ if isinstance(error, StoreError) else error
-            if not isinstance(cause, OSError):
-                raise
-            raise StoreError(
-                f"the {dataset.name} cannot be written: {cause.strerror}",
-                where=str(root),
-                hint="set TABENCH_CACHE to a folder that can be written",
-            ) from error
+    if plan.resolution.generate is not None:
+        with progress_bar(f"generating {plan.resolution.resolved.dataset_name}") as progress:
+            inputs.generate_data(plan, progress)
 
 
 def _summary(outcomes: list[Outcome]) -> None:

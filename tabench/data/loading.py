@@ -24,23 +24,17 @@ END = object()
 
 
 class Batch(NamedTuple):
-    """Images with their targets, on one device.
+    """Images with their targets, on one device."""
 
-    Attributes:
-        ids: Image ids.
-        indices: Positions in the split, which augmentations are keyed by; plus the split's length where an
-            image is seen again, to fill the last batch.
-        image: (B, 3, H, W) float32 in 0..1.
-        targets: "label" (B, H, W) int64, "depth" or "disparity" (B, 1, H, W) and "normal" (B, 3, H, W)
-            float32.
-        shared: Images of the whole batch where these are one process' share of it, which may be none at all
-            (no `targets` then); None where they are the whole batch.
-    """
-
-    ids: tuple[str, ...]
+    ids: tuple[str, ...]  # image ids
+    # positions in the split, which augmentations are keyed by; plus the split's length where an image is seen
+    # again, to fill the last batch
     indices: tuple[int, ...]
-    image: Tensor
+    image: Tensor  # (B, 3, H, W) float32 in 0..1
+    # "label" (B, H, W) int64, "depth" or "disparity" (B, 1, H, W) and "normal" (B, 3, H, W) float32
     targets: dict[str, Tensor]
+    # images of the whole batch where these are one process' share of it, which may be none at all (no
+    # `targets` then); None where they are the whole batch
     shared: int | None = None
 
     @property
@@ -49,23 +43,12 @@ class Batch(NamedTuple):
         return len(self.ids) if self.shared is None else self.shared
 
 
-def batch_count(images: int, batch_size: int) -> int:
-    """Batches in one pass; the last one may be short, or filled."""
-    return -(-images // batch_size)
-
-
 class _Draw(NamedTuple):
-    """Which random draws are applied.
+    """Which random draws are applied."""
 
-    Attributes:
-        seed: The run's seed.
-        epoch: Number of the pass.
-        applied: What they are applied by; None where only the split's `load` knows.
-    """
-
-    seed: int
-    epoch: int
-    applied: Augmentation | None
+    seed: int  # the run's seed
+    epoch: int  # number of the pass
+    applied: Augmentation | None  # what they are applied by; None where only the split's `load` knows
 
 
 def batches(
@@ -111,15 +94,12 @@ def batches(
     """
     order = [int(index) for index in shuffled(len(split), seed, epoch)]
     if filled and batch_size > 0:
-        order = _filled(order, batch_count(len(order), batch_size) * batch_size)
+        again = islice(cycle(order), -(-len(order) // batch_size) * batch_size)
+        # an image that is seen again is told from the first time by the split's length
+        order = [index + at // len(order) * len(order) for at, index in enumerate(again)]
     parts = _parts(order, batch_size, start)
     draw = None if augment == "none" else _Draw(seed, epoch, _applied(split, augment))
     return _batches(split, parts, draw, prefetch, device, kinds, share)
-
-
-def _filled(order: Sequence[int], count: int) -> list[int]:
-    """So many positions: those of the order again from its start, told from the first time by its length."""
-    return [index + at // len(order) * len(order) for at, index in enumerate(islice(cycle(order), count))]
 
 
 def _applied(split: Split, augment: str) -> Augmentation | None:
@@ -173,25 +153,27 @@ def _batches(
 ) -> Iterator[Batch]:
     def read(part: Sequence[int], draw: _Draw | None) -> Batch:
         rank, processes = share
-        if processes == 1:
-            return _read(split, part, draw, kinds)
-        return _read(split, part[rank::processes], draw, kinds)._replace(shared=len(part))
+        mine = part[rank::processes]
+        batch = collate([_load(split, index, draw, kinds) for index in mine], mine)
+        return batch if processes == 1 else batch._replace(shared=len(part))
 
     if device is None or not on_device(device):
         return prefetched((read(part, draw) for part in parts), prefetch)
     later = draw if draw is not None and draw.applied is not None else None
     now = draw if later is None else None
-    ready = prefetched((_pinned(read(part, now), device) for part in parts), prefetch)
+
+    def read_pinned(part: Sequence[int]) -> Batch:
+        batch = read(part, now)
+        targets = {kind: pinned(target, device) for kind, target in batch.targets.items()}
+        return batch._replace(image=pinned(batch.image, device), targets=targets)
+
+    ready = prefetched(map(read_pinned, parts), prefetch)
     return _delivered(ready, device, later)
 
 
 def on_device(device: Device) -> bool:
     """Whether batches travel to another memory than the one they are read into."""
     return device.type != "cpu"
-
-
-def _read(split: Split, part: Sequence[int], draw: _Draw | None, kinds: Collection[str] | None) -> Batch:
-    return collate([_load(split, index, draw, kinds) for index in part], part)
 
 
 def _load(split: Split, index: int, draw: _Draw | None, kinds: Collection[str] | None) -> Sample:
@@ -203,11 +185,6 @@ def _load(split: Split, index: int, draw: _Draw | None, kinds: Collection[str] |
     if draw is None or draw.applied is None:
         return sample
     return draw.applied.one(sample, draw.seed, draw.epoch, index)
-
-
-def _pinned(batch: Batch, device: Device) -> Batch:
-    targets = {kind: pinned(target, device) for kind, target in batch.targets.items()}
-    return batch._replace(image=pinned(batch.image, device), targets=targets)
 
 
 def pinned(tensor: Tensor, to: Device) -> Tensor:

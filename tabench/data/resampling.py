@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from tabench.data.base import Array
 
@@ -60,17 +59,14 @@ def corner_taps(size: int, source: int) -> tuple[Places, Places, Shares]:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How a window is brought back to the image's size.
+    """How a window is brought back to the image's size."""
 
-    Attributes:
-        nearest: Where pixels of labels, depth and disparity come from, along an axis.
-        bilinear: Where those of the image and of normals do.
-        unit_normals: Whether mixed normals are scaled to length 1 and valid where their nearest source pixel
-            is; else they stay as they are mixed.
-    """
-
+    # where pixels of labels, depth and disparity come from, along an axis
     nearest: Callable[[int, int], Places]
+    # where those of the image and of normals do
     bilinear: Callable[[int, int], tuple[Places, Places, Shares]]
+    # whether mixed normals are scaled to length 1 and valid where their nearest source pixel is; else they
+    # stay as they are mixed
     unit_normals: bool
 
 
@@ -143,6 +139,8 @@ def shrink(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[n
 
     Bilinear over the area that a new pixel covers (Pillow's filter, so antialiased), in multiples of 1/255.
     """
+    from PIL import Image  # a plan looks at sizes alone, and stays quick
+
     height, width = size
     small = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(small, dtype=np.float32) / np.float32(255)

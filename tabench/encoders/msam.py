@@ -1,34 +1,24 @@
-"""mSAM: one SAM image encoder, and for each task a "no mask" embedding and a mask decoder."""
+"""mSAM: one image encoder, and for each task a "no mask" embedding and a mask decoder."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from tabench.encoders.base import Encoder
 from tabench.encoders.resampling import restore
-from tabench.encoders.sam.as_built import strangers
-from tabench.encoders.sam.build import (
-    PIXEL_MEAN,
-    PIXEL_STD,
-    build_image_encoder,
-    build_mask_decoder,
-    build_position_encoding,
-)
-from tabench.encoders.sam.decoding import decode, freeze_idle
-from tabench.encoders.sam.encoding import encode
-from tabench.encoders.sam.geometry import Backbone
-from tabench.encoders.sam.ways import foreign_in_decoder, way_of_decoder, way_of_encoder
+from tabench.encoders.sam.build import build_mask_decoder, build_position_encoding
+from tabench.encoders.sam.decoding import decode, decode_plain, freeze_idle
+from tabench.encoders.sam.ways import foreign_in_decoder, way_of_decoder
 from tabench.errors import SpecError
 
-PixelNorm = Literal["none", "sam"]
-Path = Literal["fast", "plain"]
 _FREQUENCIES = "positional_encoding_gaussian_matrix"
 
 
@@ -36,16 +26,18 @@ class MSam(nn.Module):
     """SAM for several dense tasks (method of arXiv 2403.10971, section on mSAM).
 
     Args:
-        backbone: Geometry of the SAM variant.
+        backbone: What builds and runs the encoder, SAM's or another.
         channels: Task name to its number of output channels, in the order the tasks are folded.
         pixel_norm: "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean
-            and std to 0..255 before the padding, as SAM was trained.
+            and std to 0..255 before the padding, as SAM was trained; "encoder" is that of encoders
+            other than SAM's: they are fed as they were trained.
 
     Attributes:
         image_encoder: The encoder; methods adapt it in place.
         no_mask: Task name to its embedding (N_t, C).
         decoders: Task name to its `MaskDecoder`.
-        path: "fast", or "plain" for the reference formulation (`tabench.encoders.plain`).
+        instead: What is called in the place of `forward`'s own way, by those who compare another one with it
+            (`tabench.encoders.plain`); None otherwise.
         recompute: Activation checkpointing in the encoder's blocks (`encode`).
         compiled: Encoder blocks through torch.compile, which takes its time at the first pass.
         added: Names of the parameters and buffers that a method added to SAM's.
@@ -60,24 +52,26 @@ class MSam(nn.Module):
     pixel_mean: Tensor
     pixel_std: Tensor
 
-    def __init__(
-        self, backbone: Backbone, channels: Mapping[str, int], pixel_norm: PixelNorm = "none"
-    ) -> None:
+    def __init__(self, backbone: Encoder, channels: Mapping[str, int], pixel_norm: str | None = None) -> None:
         super().__init__()
         if not channels or min(channels.values()) < 1:
             raise SpecError("every model needs a task, and every task a channel", where=str(dict(channels)))
-        if pixel_norm not in ("none", "sam"):
-            raise SpecError(f"unknown pixel_norm '{pixel_norm}'", hint='use "none" or "sam"')
+        norms = backbone.pixel_norms
+        pixel_norm = norms[0] if pixel_norm is None else pixel_norm
+        if pixel_norm not in norms:
+            hint = f"it has: {', '.join(norms)}"
+            raise SpecError(f"backbone '{backbone.name}' has no pixel_norm '{pixel_norm}'", hint=hint)
         self.backbone = backbone
         self.channels = dict(channels)
-        self.path: Path = "fast"
+        self.instead: Callable[..., dict[str, Tensor]] | None = None
         self.recompute = self.compiled = False
         self.added: frozenset[str] = frozenset()
         self.idle: frozenset[str] = frozenset()
         self.made: frozenset[str] = frozenset()
         self.penalty, self.encoder_rate = 0.0, 1.0
         self.hooks: Any = None
-        self.image_encoder: ImageEncoderViT = build_image_encoder(backbone)
+        self.image_encoder = backbone.build()
+        self._frozen = [m for m in self.image_encoder.modules() if isinstance(m, _BatchNorm)]
         self.pe_layer = build_position_encoding(backbone)
         self.no_mask = nn.ParameterDict(
             {
@@ -90,9 +84,9 @@ class MSam(nn.Module):
         self.unread = frozenset(
             f"decoders.{task}.{part}" for task, one in self.decoders.items() for part in freeze_idle(one)
         )
-        scale = 255.0 if pixel_norm == "sam" else 1.0
-        mean = PIXEL_MEAN if pixel_norm == "sam" else (0.0, 0.0, 0.0)
-        std = PIXEL_STD if pixel_norm == "sam" else (1.0, 1.0, 1.0)
+        scale = 1.0 if pixel_norm == "none" else 255.0
+        mean = (0.0, 0.0, 0.0) if pixel_norm == "none" else backbone.pixel_mean
+        std = (1.0, 1.0, 1.0) if pixel_norm == "none" else backbone.pixel_std
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1) / scale, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1) / scale, persistent=False)
 
@@ -103,24 +97,37 @@ class MSam(nn.Module):
 
     def ways(self) -> dict[str, str]:
         """How encoder and decoders are run at present, in words, for a run's facts."""
-        if self.path == "plain":
+        if self.instead is not None:
             return {"encoder": "plain path", "decoders": "plain path"}
         decoders = {way_of_decoder(decoder) for decoder in self.decoders.values()}
-        return {"encoder": way_of_encoder(self.image_encoder), "decoders": "; ".join(sorted(decoders))}
+        return {"encoder": self.backbone.way(self.image_encoder), "decoders": "; ".join(sorted(decoders))}
 
     def strangers(self, encoder: nn.Module) -> list[str]:
-        """Names of what an encoder has that SAM's does not have, or has otherwise."""
-        return list(strangers(encoder))
+        """Names of what an encoder has that it was not built with, or has otherwise."""
+        return self.backbone.strangers(encoder)
+
+    def train(self, mode: bool = True) -> MSam:
+        """As `nn.Module.train`; but batch statistics of the encoder's own stay as they are.
+
+        A step's images and tasks are folded and cut in ways that must not show in any number.
+        """
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def load_sam(self, state: Mapping[str, Tensor]) -> None:
         """Start from SAM's weights: every decoder from its decoder, every row from `no_mask_embed`.
 
-        Call it before a method adapts the encoder.
+        Of weights of an encoder alone, decoders and rows keep their random start. Call it before a method
+        adapts the encoder.
 
         Args:
-            state: SAM's state dict, as `load_checkpoint` returns it.
+            state: As `Encoder.load` returns it.
         """
         self.image_encoder.load_state_dict(_part(state, "image_encoder."))
+        if not any(key.startswith("mask_decoder.") for key in state):
+            return  # of an encoder alone: its decoders start at random
         self.pe_layer.load_state_dict(_part(state, "prompt_encoder.pe_layer."))
         for task in self.channels:
             self.decoders[task].load_state_dict(_part(state, "mask_decoder."))
@@ -142,6 +149,8 @@ class MSam(nn.Module):
         height, width = images.shape[-2:]
         scale = side / max(height, width)
         inner = (int(height * scale + 0.5), int(width * scale + 0.5))
+        if self.backbone.fit == "stretch":
+            inner = (side, side)
         if inner != (height, width):
             images = F.interpolate(images, inner, mode="bilinear", align_corners=False, antialias=True)
         images = (images - self.pixel_mean) / self.pixel_std
@@ -169,11 +178,12 @@ class MSam(nn.Module):
         the patch and position embedding, which are the same for all; otherwise the encoder runs
         once and all tasks read one embedding.
         """
-        run = partial(encode, self.image_encoder, inputs, recompute=self.recompute, compiled=self.compiled)
+        run = partial(self.backbone.forward, self.image_encoder, inputs)
+        run = partial(run, recompute=self.recompute, compiled=self.compiled)
         if not self.task_aware:
-            return dict.fromkeys(tasks, run())
+            return dict.fromkeys(tasks, run()["embedding"])
         order = list(self.channels)
-        folded = run(tasks=[order.index(task) for task in tasks])
+        folded = run(tasks=[order.index(task) for task in tasks])["embedding"]
         return dict(zip(tasks, folded.unflatten(0, (len(tasks), -1)), strict=True))
 
     def forward(
@@ -193,10 +203,8 @@ class MSam(nn.Module):
             SpecError: A task that this model does not have.
         """
         names = known_tasks(self.channels, tasks)
-        if self.path == "plain":
-            from tabench.encoders.plain import plain_forward
-
-            return plain_forward(self, images, out_size, names)
+        if self.instead is not None:
+            return self.instead(self, images, out_size, names)
         inputs, inner = self.prepare(images)
         embeddings = self.encode(inputs, names)
         return {task: self.read(task, embeddings[task], inner, out_size) for task in names}
@@ -211,9 +219,7 @@ class MSam(nn.Module):
             out_size: (height, width) of the result.
         """
         decoder = self.decoders[task]
-        way = decode
-        if foreign_in_decoder(decoder) is not None:
-            from tabench.encoders.plain import decode_plain as way
+        way = decode if foreign_in_decoder(decoder) is None else decode_plain
         masks = way(decoder, embedding, self.no_mask[task], self.dense_pe())
         return self.restore(masks, inner, out_size)
 

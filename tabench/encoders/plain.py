@@ -2,30 +2,24 @@
 
 A loop over tasks around SAM's own, unchanged modules, as the method's authors compute it: each task runs the
 whole encoder with its dense update dW_t (TensorLy builds dW from its factors), and each image its own call of
-SAM's mask decoder; outputs are resized by F.interpolate. Select it by ``model.path = "plain"``.
+SAM's mask decoder; outputs are resized by F.interpolate. `plainly` lets a model run so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol, cast, runtime_checkable
+from contextlib import contextmanager
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder
+from segment_anything.modeling import MaskDecoder
 from torch import Tensor, nn
 
-from tabench.encoders.base import declares
+from tabench.encoders.base import TaskFold, declares
+from tabench.encoders.folding import folded
 from tabench.encoders.msam import MSam
-
-
-class _TaskFold(Protocol):
-    """What a task-aware encoder carries as `task_fold`: which tasks its folded batch holds."""
-
-    def select(self, tasks: Sequence[int]) -> AbstractContextManager[None]:
-        """Announce the tasks, outermost in the batch, of the forward passes inside the context."""
-        ...
+from tabench.encoders.sam.decoding import decode_plain
 
 
 @runtime_checkable
@@ -67,13 +61,22 @@ class DenseLinear(nn.Module):
         return F.linear(x, self.base.weight + update.T, self.base.bias)
 
 
+Way = Literal["fast", "plain"]
+
+
+def plainly(model: MSam, plain: bool = True) -> MSam:
+    """Let a model run plainly from now on, or by its fast path again; returns it."""
+    model.instead = plain_forward if plain else None
+    return model
+
+
 def plain_forward(
     model: MSam, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
 ) -> dict[str, Tensor]:
     """`MSam.forward`, task by task.
 
     Args:
-        model: The model; its `path` does not matter here.
+        model: The model, however it runs by itself.
         images: (B, 3, H, W) in 0..1.
         out_size: (height, width) of the result.
         tasks: The tasks wanted; None for all.
@@ -87,13 +90,13 @@ def plain_forward(
     outputs: dict[str, Tensor] = {}
     embedding: Tensor | None = None
     with dense_updates(model.image_encoder) as layers:
-        fold: _TaskFold | None = getattr(model.image_encoder, "task_fold", None)
+        fold: TaskFold | None = getattr(model.image_encoder, "task_fold", None)
         for task in order if tasks is None else tasks:
             for layer in layers:
                 layer.task = order.index(task)
             if embedding is None or fold is not None:  # where tasks share one encoder, it runs once
-                with nullcontext() if fold is None else fold.select([order.index(task)]):
-                    embedding = model.image_encoder(inputs)
+                found = folded(model.image_encoder, inputs, None if fold is None else [order.index(task)])
+                embedding = model.backbone.named(found)["embedding"]
             decoder = cast(MaskDecoder, model.decoders[task])
             masks = decode_plain(decoder, embedding, model.no_mask[task], dense_pe)
             masks = masks.to(torch.promote_types(masks.dtype, torch.float32))  # bf16 autocast ends here
@@ -105,13 +108,16 @@ def plain_forward(
 
 
 @contextmanager
-def dense_updates(encoder: ImageEncoderViT) -> Iterator[list[DenseLinear]]:
+def dense_updates(encoder: nn.Module) -> Iterator[list[DenseLinear]]:
     """Put dense updates in place of factored ones while the context lasts, each dW built once.
 
     Layers whose class does not say itself that it is its base and a dense update run as they are.
     """
-    fold = getattr(encoder, "task_fold", None)
+    fold: TaskFold | None = getattr(encoder, "task_fold", None)
     tasks = (0,) if fold is None else fold.tasks  # all of them: nothing is announced here
+    if fold is not None and fold.free_stream:  # whose rows have no slice of an update
+        yield []
+        return
     made: dict[nn.Module, DenseLinear] = {}
     replaced: list[tuple[nn.Module, str, nn.Module]] = []
     for parent in list(encoder.modules()):
@@ -129,31 +135,3 @@ def dense_updates(encoder: ImageEncoderViT) -> Iterator[list[DenseLinear]]:
     finally:
         for parent, name, layer in replaced:
             parent.register_module(name, layer)
-
-
-def decode_plain(decoder: MaskDecoder, embedding: Tensor, no_mask: Tensor, dense_pe: Tensor) -> Tensor:
-    """Call the stock decoder once an image; a task's channels are its batch.
-
-    Args:
-        decoder: The task's decoder.
-        embedding: Image embeddings (B, C, h, w).
-        no_mask: The task's "no mask" rows (N, C), one per output channel.
-        dense_pe: Positional encoding of the grid (1, C, h, w).
-
-    Returns:
-        Raw channels (B, N, 4h, 4w).
-    """
-    channels, width = no_mask.shape
-    dense = no_mask[:, :, None, None].expand(-1, -1, *embedding.shape[-2:])
-    sparse = no_mask.new_empty(channels, 0, width)
-    masks = []
-    for image in embedding:
-        low_res, _ = decoder(
-            image_embeddings=image[None],
-            image_pe=dense_pe,
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=False,
-        )
-        masks.append(low_res[:, 0])
-    return torch.stack(masks)

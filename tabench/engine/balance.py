@@ -220,7 +220,9 @@ def build_balance(model: MSam, context: TrainContext) -> Balance | None:
 
 def beside(hooks: Hooks | None, balance: Balance | None) -> dict[str, Any]:
     """What a checkpoint keeps beside the model: tensors and JSON values by name."""
-    found = {f"{HOOKS}{name}": value for name, value in hooks.state_dict().items()} if hooks else {}
+    found: dict[str, Any] = {}
+    if hooks is not None:
+        found |= {f"{HOOKS}{name}": value for name, value in hooks.state_dict().items()}
     if balance is not None:
         found |= {f"{PREFIX}{name}": value for name, value in balance.balancer.state_dict().items()}
     return found
@@ -238,6 +240,8 @@ def restore(kept: Mapping[str, Any], hooks: Hooks | None, balance: Balance | Non
         for name, value in kept.items():
             prefix, dot, rest = name.partition(".")
             mine[prefix + dot][rest] = value
+            if isinstance(value, Tensor) and value.isnan().any():
+                raise ValueError(f"'{name}' holds values that are NaN")
         for prefix, values in mine.items():
             part = parts[prefix]
             assert part is not None

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from tabench.catalog import BACKBONES, BALANCERS
-from tabench.encoders.sam.geometry import SMALL_IMAGE
 from tabench.spec.cell import Cell
 
 
@@ -61,7 +60,7 @@ def choose_batch_split(cell: Cell, wanted: BatchSplit) -> BatchSplit:
     Small inputs run as whole batches with all tasks in one pass, which keeps a processor busy; at SAM's 1024
     pixels one image and one task are enough for that, and memory is what is short.
     """
-    small = BACKBONES.get(cell.backbone.name).image_size <= SMALL_IMAGE
+    small = BACKBONES.get(cell.backbone.name).small
     batch = cell.train.batch_size
     return replace(
         wanted,

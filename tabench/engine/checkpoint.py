@@ -28,6 +28,7 @@ from torch.optim import Adam
 
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, StoreError
+from tabench.store.atomic import sync
 from tabench.store.checksums import check_folder_sums, write_folder_sums
 from tabench.store.encoding import read_object
 
@@ -95,9 +96,9 @@ class CheckpointStore:
             (writing / "state.json").write_text(json.dumps(state.to_json()))
             write_folder_sums(writing)
             for path in [*writing.iterdir(), writing]:
-                _flush(path)
+                sync(path)
             writing.rename(final)
-            _flush(self.folder)
+            sync(self.folder)
             for path in self.folder.iterdir():
                 if path.name < final.name:  # a later one is of a process that took the cell meanwhile
                     shutil.rmtree(path, ignore_errors=True)
@@ -238,11 +239,3 @@ def _restore_moments(trained: Named, optimizer: Adam, saved: Mapping[str, Tensor
         # Adam keeps its step count on the host
         held = value.clone() if key == "step" else value.to(parameter.device, parameter.dtype)
         optimizer.state[parameter][key] = held
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -161,7 +161,7 @@ def accumulate(
         model: In training mode.
         context: How it is trained.
         batch: The batch, or this process' share.
-        step: Which step it is.
+        step: The step, from 0.
         weights: Factor of each task's loss; None takes the static ones.
         rows: Gets the gradients of what the tasks share, a row a task of the unit.
 
@@ -292,7 +292,7 @@ def losses_apart(
 
 
 def _reads_one_embedding(model: MSam) -> bool:
-    return not (model.path == "plain" or model.task_aware)
+    return not (model.instead is not None or model.task_aware)
 
 
 def _loss(name: str, output: Tensor, context: TrainContext, targets: Mapping[str, Tensor]) -> Tensor:

@@ -47,8 +47,9 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
         balance.add_to(optimizer)
     state = checkpoints.load(trained, optimizer, untrained(model), own) or State()
     _check_alike(group.exchange(state.step), checkpoints)
-    if state.step:
+    if state.step and not state.finished:  # kept weights that are evaluated again come without
         restore(state.extra, model.hooks, balance, str(checkpoints.folder))
+    if state.step:
         emit("resume", {"unit": unit.name, "step": state.step})
     per_epoch, total = context.epoch_steps, context.steps
     exact = recipe.warmup_length == "exact"

@@ -45,9 +45,7 @@ def measure_unit(model: MSam, context: TrainContext) -> dict[str, Any]:
 
     Nothing here may cost a finished run: what cannot be measured is None, and "problems" says why.
 
-    Args:
-        model: The unit's model; left in evaluation mode.
-        context: What it was trained with.
+    The model is left in evaluation mode.
 
     Returns:
         "unit", "train_flops" and "inference_flops" (see `count_flops`), "latency_s" (seconds of
@@ -89,9 +87,7 @@ def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
     A multiplication with its addition is 2 FLOPs; element-wise work (activations, norms, losses, the
     optimiser) is not counted. Attention counts as its matrix products, whichever kernel computes it.
 
-    Args:
-        model: The unit's model; left in evaluation mode and without gradients.
-        context: Names the image, the method's regulariser and the device.
+    The model is left in evaluation mode and without gradients.
 
     Returns:
         Forward, backward and the regulariser's part of a step; the forward pass alone.

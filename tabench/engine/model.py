@@ -1,9 +1,9 @@
-"""From a cell to its models, and from a trained model to one without adapters."""
+"""From a cell to its models."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,13 +13,13 @@ from torch.nn.parameter import is_lazy
 
 from tabench.catalog import BACKBONES, METHODS
 from tabench.encoders.base import linears
-from tabench.encoders.msam import MSam, known_tasks
+from tabench.encoders.msam import MSam
 from tabench.encoders.sam.as_built import changed_for_all
 from tabench.engine.context import Unit, derive_seed
 from tabench.errors import SpecError
+from tabench.methods.adapted import adapted_layers
 from tabench.methods.base import Method, Value
 from tabench.methods.hooks import Hooks
-from tabench.methods.merging import merged_encoder
 from tabench.methods.parameters import tensors_of
 from tabench.methods.regulariser import regularised
 from tabench.spec.cell import Cell
@@ -28,10 +28,7 @@ from tabench.spec.cell import Cell
 def build_unit(cell: Cell, unit: Unit, weights: Mapping[str, Tensor] | None) -> MSam:
     """Build a unit's model on the CPU: SAM's weights, then the method's adapters.
 
-    Args:
-        cell: Names backbone and method.
-        unit: Its tasks and the seed of everything that is drawn.
-        weights: SAM's state dict; None leaves a random start, which only counting has a use for.
+    `weights` is SAM's state dict; None leaves a random start, which only counting has a use for.
 
     Raises:
         SpecError: The method cannot be loaded or its hyper-parameters cannot be used.
@@ -52,7 +49,7 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
         SpecError: The method cannot be loaded, its hyper-parameters cannot be used, or what it made of the
             encoder is not what it says of itself.
     """
-    encoder, target = model.image_encoder, parametrisation(method)
+    encoder, target = model.image_encoder, load_target(f"method '{method.name}'", method.parametrisation)
     before = tensors_of(model)  # held: ids are used again
     values = {name: value.detach().clone() for name, value in before.items() if not value.is_meta}
     if method.whole_model:
@@ -117,22 +114,20 @@ def _check_fold(encoder: nn.Module, method: Method) -> None:
     if method.sharing == "task-aware" and not folds:
         raise SpecError(
             f"method '{method.name}' is task-aware, but all tasks would read one embedding",
-            hint="set `encoder.task_fold` (tabench.methods.injection.TaskFold)",
+            hint="set `encoder.task_fold` (tabench.encoders.base.TaskFold)",
         )
     if method.sharing == "shared" and folds:
         raise SpecError(
             f"method '{method.name}' shares one embedding, but its encoder has a `task_fold`",
             hint='give the method sharing="task-aware", or leave `encoder.task_fold` alone',
         )
-
-
-def parametrisation(method: Method) -> Callable[..., Any]:
-    """Import a method's ``adapt(encoder, num_tasks, params)``, or its ``build(model, layers, params)``.
-
-    Raises:
-        SpecError: The target does not exist.
-    """
-    return load_target(f"method '{method.name}'", method.parametrisation)
+    fold: Any = getattr(encoder, "task_fold", None)
+    first = int(fold.first_block) if folds else 0
+    if early := [found.name for found in adapted_layers(encoder) if (found.block or 0) < first]:
+        raise SpecError(
+            f"method '{method.name}' says that tasks differ from block {first} on, but adapts '{early[0]}'",
+            hint="give its `TaskFold` the first block that it adapts",
+        )
 
 
 def load_target(owner: str, target: str) -> Callable[..., Any]:
@@ -149,61 +144,3 @@ def load_target(owner: str, target: str) -> Callable[..., Any]:
             f"{owner}: '{target}' cannot be loaded: {error}", hint="fix its registration"
         ) from error
     return found
-
-
-class MergedMSam(nn.Module):
-    """The outputs of an adapted model in evaluation mode, without its adapters.
-
-    A task-aware model becomes a plain encoder a task, W0 + s * dW[:, :, t]^T in its attention; where all
-    tasks share one encoder it stays one. One task then costs what SAM's encoder costs. What cannot be folded
-    into weights stays, where it is known what it does for a task (`merged_encoder`). Decoders, embeddings and
-    every weight that no update changes are the model's own tensors.
-
-    Args:
-        model: The adapted model; it is not changed. Its later changes are not followed.
-
-    Attributes:
-        models: One model a plain encoder, each with the tasks that read it.
-    """
-
-    def __init__(self, model: MSam) -> None:
-        super().__init__()
-        self.tasks = tuple(model.channels)
-        groups = [(task,) for task in self.tasks] if model.task_aware else [self.tasks]
-        self.models = nn.ModuleList(_part(model, index, group) for index, group in enumerate(groups))
-        self.eval()
-
-    @torch.no_grad()
-    def forward(
-        self, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
-    ) -> dict[str, Tensor]:
-        """Raw channels, as `MSam.forward` gives them in evaluation mode.
-
-        Args:
-            images: (B, 3, H, W) in 0..1.
-            out_size: (height, width) of the result.
-            tasks: The tasks wanted; None for all.
-
-        Raises:
-            SpecError: A task that this model does not have.
-        """
-        names = known_tasks(self.tasks, tasks)
-        found: dict[str, Tensor] = {}
-        for model in self.models:
-            assert isinstance(model, MSam)
-            if wanted := [name for name in names if name in model.channels]:
-                found |= model(images, out_size, wanted)
-        return {name: found[name] for name in names}
-
-
-def _part(model: MSam, index: int, tasks: Sequence[str]) -> MSam:
-    """An mSAM of some of the tasks with the merged encoder of task `index`."""
-    with torch.device("meta"):
-        part = MSam(model.backbone, {task: model.channels[task] for task in tasks})
-    part.image_encoder = merged_encoder(model, index, share=True, keep=True)
-    part.pe_layer = model.pe_layer
-    part.no_mask = nn.ParameterDict({task: model.no_mask[task] for task in tasks})
-    part.decoders = nn.ModuleDict({task: model.decoders[task] for task in tasks})
-    part.pixel_mean, part.pixel_std = model.pixel_mean, model.pixel_std
-    part.path = model.path
-    return part

@@ -16,9 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from tabench.data.base import Sample, Split
+from tabench.encoders.base import Encoder
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import Backbone
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import Result
 from tabench.store.atomic import write_bytes
@@ -39,11 +38,6 @@ def positions(count: int, wanted: int) -> list[int]:
 
 def save_pictures(model: MSam, context: TrainContext, folder: Path) -> list[dict[str, Any]]:
     """Write the coloured predictions and error maps (255 = error 1; no label: 0) of evenly spaced images.
-
-    Args:
-        model: The unit's model.
-        context: Names the images and how many are wanted.
-        folder: The cell's pictures.
 
     Returns:
         The record's entries: {"id", "files": {task: {"pred": name, "error": name}}}.
@@ -142,7 +136,7 @@ def save_channels(model: MSam, split: Split, wanted: int, device: torch.device, 
 
 
 def save_sam_masks(
-    backbone: Backbone,
+    backbone: Encoder,
     weights: Mapping[str, Tensor],
     sha256: str,
     split: Split,
@@ -152,17 +146,8 @@ def save_sam_masks(
 ) -> None:
     """Write SAM's three masks of the first kept picture for one point at its centre, unless they are there.
 
-    The files are ``<image>.sam_masks.<sha256, 12 digits>.<level>.png``, 255 inside the mask, in the order of
-    SAM's mask tokens.
-
-    Args:
-        backbone: SAM variant.
-        weights: Its state dict.
-        sha256: Of the weights file.
-        split: Where the pictures come from.
-        wanted: Number of pictures the cell keeps; 0 writes nothing.
-        device: Where to compute.
-        folder: Where the split's own pictures are.
+    The files are ``<image>.sam_masks.<sha256 of the weights, 12 digits>.<level>.png``, 255 inside the mask,
+    in the order of SAM's mask tokens, beside the split's own pictures. With `wanted` 0 nothing is written.
 
     Raises:
         StoreError: The folder cannot be written.
@@ -177,7 +162,7 @@ def save_sam_masks(
 
 
 def sam_masks(
-    backbone: Backbone, weights: Mapping[str, Tensor], image: npt.NDArray[np.float32], device: torch.device
+    backbone: Encoder, weights: Mapping[str, Tensor], image: npt.NDArray[np.float32], device: torch.device
 ) -> Pixels:
     """SAM's multimask output for one foreground point at the image's centre.
 
@@ -193,7 +178,7 @@ def sam_masks(
     Returns:
         (3, H, W), 255 inside the mask and 0 outside.
     """
-    sam = build_sam(backbone)
+    sam = backbone.promptable()
     sam.load_state_dict(dict(weights))
     sam.to(device).eval()
     height, width = image.shape[-2:]

@@ -14,30 +14,12 @@ from typing import Any, Final
 from tabench.errors import SpecError
 
 DEVICES: Final = "auto, cpu, cuda or cuda:1"
-PACKAGES: Final = (
-    "tabench",
-    "torch",
-    "torchvision",
-    "segment-anything",
-    "tensorly",
-    "safetensors",
-    "numpy",
-    "scipy",
-    "pandas",
-    "pydantic",
-    "pillow",
-)
-VARIABLES: Final = (  # those that change numbers or speed
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "MKL_CBWR",
-    "CUDA_VISIBLE_DEVICES",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "NVIDIA_TF32_OVERRIDE",
-    "PYTORCH_ALLOC_CONF",
-    "PYTORCH_CUDA_ALLOC_CONF",
-    "PYTHONHASHSEED",
-)
+PACKAGES: Final = ("tabench", "torch", "torchvision", "segment-anything", "tensorly", "safetensors", "numpy",
+                   "scipy", "pandas", "pydantic", "pillow")  # fmt: skip
+# those that change numbers or speed
+VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "MKL_CBWR", "CUDA_VISIBLE_DEVICES",
+                    "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "PYTORCH_ALLOC_CONF",
+                    "PYTORCH_CUDA_ALLOC_CONF", "PYTHONHASHSEED")  # fmt: skip
 
 
 def capture() -> dict[str, Any]:

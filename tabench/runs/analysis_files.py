@@ -17,7 +17,7 @@ from torch import Tensor
 from tabench.catalog import BACKBONES, METHODS
 from tabench.data.base import Split
 from tabench.encoders.msam import MSam
-from tabench.engine.architecture import architecture, describe_model
+from tabench.engine.describe import architecture, describe_model
 from tabench.engine.pictures import save_channels, save_sam_masks
 from tabench.methods.analysis import Layers, analyse, layers_of
 from tabench.spec.cell import Cell
@@ -66,6 +66,8 @@ class AnalysisFiles:
             found = analyse(self.layers, self.cell.dataset.tasks)
             if found is not None:
                 write_json(self.folder.factors, found)
+        if backbone.promptable() is None:
+            return
         with self._kept_apart("SAM's masks"):
             save_sam_masks(
                 backbone,

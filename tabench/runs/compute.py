@@ -17,7 +17,6 @@ from tabench.data.base import DatasetDef, Split
 from tabench.data.packs import Opener
 from tabench.data.verify import spot_check
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import FINISHED, CheckpointStore, fill
 from tabench.engine.context import TrainContext, Unit, units_of
@@ -116,9 +115,8 @@ def _compute(
     if group.is_main:
         _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
         group.sync()
-    weights = load_checkpoint(
-        BACKBONES.get(cell.backbone.name), job.checkpoint, lambda note: emit("weights", {"note": note})
-    )
+    backbone = BACKBONES.get(cell.backbone.name)
+    weights = backbone.load(job.checkpoint, lambda note: emit("weights", {"note": note}))
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
     if group.is_main:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)

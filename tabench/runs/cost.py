@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tabench.catalog import BACKBONES, METHODS
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.base import Encoder
 from tabench.provenance.environment import usable_cores
 from tabench.spec.cell import Cell
 
@@ -14,18 +14,7 @@ GPU_FLOPS = 15e12  # sustained fp32 of one data-centre GPU
 BACKWARD = 2.0  # a backward pass costs about two forward passes
 
 
-def encoder_flops(backbone: Backbone) -> float:
-    """Forward FLOPs of the image encoder for one image: 24 N d^2 a block, and 4 N M d for M keys."""
-    tokens, width = backbone.grid**2, backbone.embed_dim
-    windowed = min(backbone.window_size**2, tokens) if backbone.window_size else tokens
-    blocks = 0.0
-    for index in range(backbone.depth):
-        keys = tokens if index in backbone.global_attn_indexes else windowed
-        blocks += 24 * tokens * width**2 + 4 * tokens * keys * width
-    return blocks
-
-
-def decoder_flops(backbone: Backbone) -> float:
+def decoder_flops(backbone: Encoder) -> float:
     """Forward FLOPs of one channel of a mask decoder: five cross attentions' token products, upscaling."""
     tokens, width = backbone.grid**2, backbone.out_chans
     attention = 5 * 2 * 2 * tokens * width * (width // 2)
@@ -37,7 +26,7 @@ def cell_flops(cell: Cell, train_images: int, eval_images: int) -> float:
     """FLOPs of training and evaluating a cell."""
     backbone, method = BACKBONES.get(cell.backbone.name), METHODS.get(cell.method.name)
     encoders = 1 if method.sharing == "shared" else len(cell.dataset.tasks)
-    image = encoders * encoder_flops(backbone) + sum(cell.dataset.channels) * decoder_flops(backbone)
+    image = encoders * backbone.flops() + sum(cell.dataset.channels) * decoder_flops(backbone)
     seen = cell.train.epochs * train_images
     if cell.train.max_steps:
         seen = min(seen, cell.train.max_steps * cell.train.batch_size)

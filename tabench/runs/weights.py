@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabench.data.listing import unreadable
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.base import Encoder
 from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.errors import StoreError
 from tabench.provenance.files import cache_root
@@ -32,7 +32,7 @@ class Weights:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of its content, remembered by path and stamp (see `store.stamps`).
+        """Hex digest of its content, remembered by path and stamp (see `store.file_cache`).
 
         Raises:
             DataError: It cannot be read.
@@ -63,7 +63,7 @@ class Weights:
             raise unreadable(error, self.path) from error
 
 
-def find_weights(backbone: Backbone, path: Path | None) -> Weights:
+def find_weights(backbone: Encoder, path: Path | None) -> Weights:
     """Find a backbone's weights; see `find_checkpoint`.
 
     Raises:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.engine.model import adapt
 from tabench.engine.snapshot import trained_parameters
 from tabench.methods.base import Method, Value

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from tabench.catalog import METHODS
+from tabench.encoders.plain import plainly
 from tabench.encoders.sam.build import build_image_encoder
-from tabench.engine.architecture import describe_model
 from tabench.engine.checkpoint import fill
-from tabench.engine.model import MergedMSam
+from tabench.engine.describe import describe_model
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.errors import SpecError, TabenchError
 from tabench.methods.base import Sharing, Value
-from tabench.methods.merging import merged_encoder
+from tabench.methods.merging import MergedMSam, merged_encoder
 from tabench.methods.parameters import count, groups_of
 from tabench.testing.models import (
     SIZE,
@@ -195,7 +195,7 @@ def test_the_fast_path_is_sams_own_forward(method: str) -> None:
     model = trained(method)
     found = {}
     for path in ("plain", "fast"):
-        model.path = path
+        plainly(model, path == "plain")
         model.zero_grad()
         loss_of(model).backward()
         gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}

@@ -27,7 +27,7 @@ from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.encoders.sam.family import VIT_NANO
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
 from tabench.provenance.files import sha256_file

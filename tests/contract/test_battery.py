@@ -26,7 +26,7 @@ RIGHT = [
     *(method.name for method in outside_methods.RIGHT),
     *("outside-smoothed", "outside-rooms", "outside-archives"),
     # the package of docs/extending.md
-    *("bias-only", "mlp-lora", "log-depth", "kitchens", "micro", "shortest"),
+    *("bias-only", "random-weights", "mlp-lora", "log-depth", "kitchens", "micro", "shortest"),
 ]
 WRONG = [
     *((test, method.name) for test, methods in outside_methods.WRONG.items() for method in methods),

@@ -22,7 +22,7 @@ from fuzz.target import Target
 from fuzz.trap import Trap
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import load_checkpoint
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.state import State
 
@@ -229,6 +229,7 @@ def _run() -> Target:
         if not place:
             state = State.from_json(dict(values))
             state.best_weights = {name: value.detach() for name, value in trained.items()}
+            state.extra = {"hooks.count": 3, "balancer.a": torch.ones(2)}
             CheckpointStore(folder / "all").save(trained, adam(), state)
             place.append(CheckpointStore(folder / "all").latest() or folder)
             files.update({path.name: path.read_bytes() for path in place[0].iterdir()})
@@ -280,6 +281,7 @@ def _run() -> Target:
     parts = [
         st.tuples(st.just("model.safetensors"), st.one_of(damaged(tensors), st.sampled_from(tensors))),
         st.tuples(st.just("best.safetensors"), st.one_of(damaged(tensors), st.sampled_from(tensors))),
+        st.tuples(st.just("extra.safetensors"), st.one_of(damaged(tensors), st.sampled_from(tensors))),
         st.tuples(st.just("optimizer.safetensors"), st.one_of(damaged(moments), st.sampled_from(moments))),
         st.tuples(
             st.just("state.json"), st.one_of(mutated([values]), damaged([json.dumps(values).encode()]))

@@ -28,7 +28,7 @@ from tiny_run import make_cell, make_context, write_scenes
 from tabench.catalog import METHODS
 from tabench.data.base import Sample, Split
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import units_of
 from tabench.engine.loop import train_unit

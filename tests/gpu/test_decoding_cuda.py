@@ -9,7 +9,7 @@ from tabench.encoders.plain import decode_plain
 from tabench.encoders.resampling import restore
 from tabench.encoders.sam.build import build_mask_decoder
 from tabench.encoders.sam.decoding import decode
-from tabench.encoders.sam.geometry import VIT_B
+from tabench.encoders.sam.family import VIT_B
 
 pytestmark = [
     pytest.mark.gpu,

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.plain import plainly
+from tabench.encoders.sam.family import Backbone
 from tabench.methods.catalog import TA_LORA
 from tabench.methods.low_rank import adapt_tucker
 
@@ -31,7 +32,7 @@ def made(dtype: torch.dtype) -> MSam:
 
 
 def results(model: MSam, images: torch.Tensor, path: str, *, autocast: bool = False) -> list[torch.Tensor]:
-    model.path = path  # type: ignore[assignment]
+    plainly(model, path == "plain")
     with torch.autocast("cuda", torch.bfloat16, enabled=autocast):
         outputs = model(images, (96, 128))
     total = sum((value.float().tanh() * (1 + index)).sum() for index, value in enumerate(outputs.values()))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.methods.base import Value
 from tabench.methods.catalog import TA_LORA
 from tabench.methods.factors import CPFactors, TuckerFactors

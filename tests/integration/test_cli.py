@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-import balancers  # noqa: F401  (they register themselves)
 import pytest
 from commands import call, call_json, options, start, wait_for
 from patience import output_of
+from registering import registered
 from tiny_run import write_weights
 
 from tabench.data.packs import Opener
@@ -21,6 +22,12 @@ from tabench.store.holder import Holder
 from tabench.worlds.scenes import SCENES
 
 TWO_ROOMS = ["--train=1", "--val=1", "--height=48", "--width=64"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 @pytest.fixture(scope="module")

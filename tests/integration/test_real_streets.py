@@ -16,7 +16,7 @@ from tabench.catalog import METHODS, TASKS
 from tabench.data.cityscapes import CITYSCAPES, CLASSES_7
 from tabench.data.loading import batches
 from tabench.encoders.sam.checkpoint import load_checkpoint
-from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.encoders.sam.family import VIT_NANO
 from tabench.encoders.sam.locate import find_checkpoint
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore

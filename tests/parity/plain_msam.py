@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_image_encoder
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.methods.factors import CPFactors, TuckerFactors
 from tabench.methods.injection import AdaptedLinear
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from tabench.encoders.plain import decode_plain
 from tabench.encoders.sam.build import build_mask_decoder
 from tabench.encoders.sam.decoding import decode, freeze_idle
-from tabench.encoders.sam.geometry import VIT_B, VIT_NANO, Backbone
+from tabench.encoders.sam.family import VIT_B, VIT_NANO, Backbone
 
 
 def both_ways(backbone: Backbone, images: int, channels: int, dtype: torch.dtype) -> list[list[Tensor]]:

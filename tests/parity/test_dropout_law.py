@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
-from tabench.encoders.plain import DenseLinear
+from tabench.encoders.plain import DenseLinear, plainly
 from tabench.engine.model import adapt
 from tabench.methods.factors import CPFactors, Factors, LoRAFactors, TuckerFactors
 from tabench.methods.injection import AdaptedLinear, TaskFold
@@ -89,7 +89,7 @@ def model_of(method: str, path: str) -> MSam:
         for name, parameter in model.named_parameters():
             if name.endswith((".U3", ".C")):
                 parameter[1] = parameter[0]
-    model.path = path  # type: ignore[assignment]
+    plainly(model, path == "plain")
     return model.train()
 
 

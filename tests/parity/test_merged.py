@@ -7,16 +7,17 @@ import torch
 from test_paths import ADAPTED, OUT, deviation, images_of, make
 
 from tabench.catalog import METHODS
-from tabench.engine.model import MergedMSam
+from tabench.encoders.plain import plainly
 from tabench.errors import SpecError
 from tabench.methods.injection import AdaptedLinear
+from tabench.methods.merging import MergedMSam
 
 
 @pytest.mark.parametrize("path", ["fast", "plain"])
 @pytest.mark.parametrize("method", METHODS.names())
 def test_it_equals_the_adapted_model(method: str, path: str) -> None:
     model = make(method, 4).eval()
-    model.path = path  # type: ignore[assignment]
+    plainly(model, path == "plain")
     with torch.no_grad():
         expected = model(images_of(3), OUT)
     got = MergedMSam(model)(images_of(3), OUT)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
-from tabench.encoders.plain import dense_updates
+from tabench.encoders.plain import dense_updates, plainly
 from tabench.engine.model import adapt
 from tabench.errors import SpecError
 from tabench.methods.base import Value
@@ -55,7 +55,7 @@ def outputs_and_gradients(model: MSam, images: Tensor) -> tuple[dict[str, Tensor
 def both(model: MSam, images: Tensor) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     found = []
     for path in ("fast", "plain"):
-        model.path = path  # type: ignore[assignment]
+        plainly(model, path == "plain")
         found.append(outputs_and_gradients(model, images))
     return found
 
@@ -95,7 +95,7 @@ def test_single_precision(method: str, tasks: int) -> None:
 @pytest.mark.parametrize("method", METHODS.names())
 def test_the_plain_path_is_the_written_formulas(method: str) -> None:
     model = make(method)
-    model.path = "plain"
+    plainly(model)
     got, expected = model(images_of(2), OUT), oracle(model, images_of(2), OUT)
     for task, value in expected.items():
         torch.testing.assert_close(got[task], value, rtol=1e-10, atol=1e-10)
@@ -114,7 +114,7 @@ def test_updates_of_some_of_q_k_and_v(method: str, targets: str) -> None:
 @pytest.mark.parametrize("method", ["ta-lora", "lora-hps", "full-hps"])
 def test_some_of_the_tasks_in_another_order(method: str) -> None:
     model = make(method, 4)
-    model.path = "plain"
+    plainly(model)
     everything = model(images_of(2), OUT)
     some = model(images_of(2), OUT, tasks=["third", "first"])
     assert list(some) == ["third", "first"]
@@ -130,7 +130,7 @@ def test_the_factored_layers_are_back_afterwards_even_after_an_error() -> None:
     with dense_updates(model.image_encoder) as layers:
         assert [block.attn.qkv for block in model.image_encoder.blocks] == layers
     assert [block.attn.qkv for block in model.image_encoder.blocks] == before
-    model.path = "plain"
+    plainly(model)
     with pytest.raises(RuntimeError, match="greater than 0"):
         model(images_of(1), (0, 0))
     assert [block.attn.qkv for block in model.image_encoder.blocks] == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import process_cases
 import pytest
 import torch
 from patience import PATIENCE
+from registering import registered
 from safetensors.torch import load_file
 from tiny_run import write_weights
 
@@ -19,6 +21,12 @@ from tabench.engine.process_group import ProcessGroup
 pytestmark = pytest.mark.slow
 SIZES = (2, 3)
 Found = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 @pytest.fixture(scope="module")

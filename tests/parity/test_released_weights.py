@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.encoders.sam.family import VIT_NANO
 from tabench.engine.checkpoint import fill
 from tabench.engine.loop import trained_parameters
-from tabench.engine.released import convert_released
 from tabench.errors import CheckpointError
+from tabench.methods.released import convert_released
 
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
 RANKS, SCALE, SIZE = (5, 4, 2), 0.5, (72, 96)

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from tabench.catalog import METHODS
 from tabench.encoders.base import LayerSpec, linears
 from tabench.encoders.msam import MSam
-from tabench.engine.architecture import describe_model
 from tabench.engine.checkpoint import CheckpointStore, fill
-from tabench.engine.model import MergedMSam, adapt
+from tabench.engine.describe import describe_model
+from tabench.engine.model import adapt
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import SpecError
@@ -33,7 +33,7 @@ from tabench.methods.base import Method, Value
 from tabench.methods.factors import Factors
 from tabench.methods.freezing import train_norms_only
 from tabench.methods.injection import AdaptedLinear, TaskFold, inject
-from tabench.methods.merging import merged_encoder
+from tabench.methods.merging import MergedMSam, merged_encoder
 from tabench.methods.parameters import count, groups_of
 from tabench.methods.regulariser import regularised, regulariser
 

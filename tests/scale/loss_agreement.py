@@ -20,6 +20,7 @@ import torch
 from tabench.catalog import BACKBONES, METHODS, TASKS
 from tabench.data.loading import batches
 from tabench.encoders.msam import MSam
+from tabench.encoders.plain import plainly
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.encoders.sam.locate import find_checkpoint
@@ -91,7 +92,7 @@ def _losses(
         else build_sam(backbone).state_dict()
     )
     model: MSam = build_unit(cell, unit, state).to(device)
-    model.path = path  # type: ignore[assignment]
+    plainly(model, path == "plain")
     if double:
         model.double()
     tasks = {name: TASKS.get(name)(count, SCENES.class_names) for name, count in CHANNELS.items()}

@@ -17,7 +17,7 @@ from tiny_run import CHANNELS, make_cell, make_unit, write_scenes
 from tabench.data.base import Split
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint
-from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.encoders.sam.family import VIT_NANO
 from tabench.engine.pictures import GREYS, sam_masks, save_channels
 from tabench.runs import analysis_files as companions
 from tabench.runs.analysis_files import AnalysisFiles

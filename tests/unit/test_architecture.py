@@ -10,7 +10,7 @@ import torch
 
 from tabench.catalog import BACKBONES, METHODS
 from tabench.encoders.msam import MSam
-from tabench.engine.architecture import architecture, describe_model
+from tabench.engine.describe import architecture, describe_model
 from tabench.engine.model import adapt
 from tabench.methods.parameters import count
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import balancers
 import pytest
 import torch
-from safetensors.torch import load_file
-from tiny_run import make_cell, make_context, make_unit
+from registering import registered
+from safetensors.torch import load_file, save_file
+from tiny_run import Stop, gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.catalog import DATASETS, METHODS
 from tabench.data.loading import Batch, evaluation_batches
@@ -31,6 +32,12 @@ DRY = {"params__dropout": 0.0, "params__orthogonality": 0.5}
 Weights = dict[str, torch.Tensor]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
+
+
 def prepared(
     balancing: str, weights: Weights, root: Path, method: str = "ta-lora"
 ) -> tuple[MSam, TrainContext, Batch]:
@@ -43,13 +50,7 @@ def prepared(
     model.double().train()
     context = make_context(cell, unit, SCENES, root)
     context.balance = build_balance(model, context)
-    batch = next(iter(evaluation_batches(context.train, 2)))
-    targets = {k: t.double() if t.is_floating_point() else t for k, t in batch.targets.items()}
-    return model, context, batch._replace(image=batch.image.double(), targets=targets)
-
-
-def gradients(model: MSam) -> dict[str, torch.Tensor]:
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return model, context, in_double(next(iter(evaluation_batches(context.train, 2))))
 
 
 @pytest.mark.parametrize("method", ["ta-lora", "full-hps"])
@@ -58,15 +59,15 @@ def test_a_sum_by_any_way_is_what_is_done_without_a_balancer(
 ) -> None:
     model, context, batch = prepared("equal", weights, root, method)
     assert context.balance is None
-    terms, expected = step_gradient(model, context, batch, 0), gradients(model)
+    terms, expected = step_gradient(model, context, batch, 0), gradients_of(model)
     model, context, batch = prepared("plain", weights, root, method)
     assert step_gradient(model, context, batch, 0) == terms
-    assert all(torch.equal(value, expected[name]) for name, value in gradients(model).items())
+    assert all(torch.equal(value, expected[name]) for name, value in gradients_of(model).items())
     assert context.balance is not None
     context.balance.balancing = replace(balancers.PLAIN, asks=("gradients",))
     told = step_gradient(model, context, batch, 0)
     assert told == pytest.approx(terms, rel=1e-12)
-    found, largest = gradients(model), max(float(value.abs().max()) for value in expected.values())
+    found, largest = gradients_of(model), max(float(value.abs().max()) for value in expected.values())
     assert found.keys() == expected.keys()
     for name, value in found.items():
         torch.testing.assert_close(value, expected[name], rtol=1e-8, atol=1e-11 * largest, msg=name)
@@ -75,7 +76,7 @@ def test_a_sum_by_any_way_is_what_is_done_without_a_balancer(
 def test_a_tasks_own_parameters_have_its_own_gradient(weights: Weights, root: Path) -> None:
     model, context, batch = prepared("equal", weights, root)
     step_gradient(model, context, batch, 0)
-    expected = gradients(model)
+    expected = gradients_of(model)
     model, context, batch = prepared("projecting", weights, root)
     step_gradient(model, context, batch, 0)
     owned = owners(model)
@@ -83,7 +84,7 @@ def test_a_tasks_own_parameters_have_its_own_gradient(weights: Weights, root: Pa
     assert [name for name, owner in owned.items() if owner == ROWS] == [
         name for name in trained_parameters(model) if name.endswith(".U3")
     ]
-    for name, value in gradients(model).items():
+    for name, value in gradients_of(model).items():
         same = torch.allclose(value, expected[name], rtol=1e-8, atol=1e-12)
         assert same or name not in owned, name
         assert not same or name in owned or not expected[name].any() or ".U" in name, name
@@ -108,7 +109,7 @@ def test_a_task_without_a_labelled_image_is_left_out(weights: Weights, root: Pat
     step_gradient(model, context, batch, 2)
     after_step(model, context, batch, 2)
     assert len(own.seen) == 1
-    penalised = {name for name, value in gradients(model).items() if value.any()}
+    penalised = {name for name, value in gradients_of(model).items() if value.any()}
     assert penalised
     assert all(".factors." in name for name in penalised), "only the regulariser is left"
 
@@ -121,7 +122,7 @@ def test_losses_after_the_step_are_those_of_the_same_images(weights: Weights, ro
             parameter -= 1e-3 * parameter.grad if parameter.grad is not None else 0.0
     after_step(model, context, batch, 0)
     assert context.balance is not None
-    assert isinstance(context.balance.balancer, balancers.Looking)
+    assert isinstance(context.balance.balancer, balancers.Plain)
     ((told, after),) = context.balance.balancer.told
     again = step_gradient(model, context, batch, 0)
     assert after is not None
@@ -155,17 +156,6 @@ def test_one_task_has_nothing_to_balance_and_gradients_are_made_one_task_at_a_ti
     assert choose_batch_split(make_cell("ta-lora", balancing__name="projecting"), BatchSplit()).apart
 
 
-class Stop:
-    """Asks for a stop after a number of steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left <= 0
-
-
 def train(weights: Weights, root: Path, folder: Path, **options: Any) -> tuple[State, Weights, TrainContext]:
     cell = make_cell("ta-lora", balancing__name="by-loss", balancing__start=0.5)
     unit, model = make_unit(cell, weights)
@@ -191,6 +181,9 @@ def test_a_resumed_balancer_is_equal_bit_for_bit_and_apart_from_the_method(
     assert not [
         name for name in load_file(tmp_path / "whole" / "finished" / "model.safetensors") if "logs" in name
     ]
+    for name in ("extra.safetensors", "sums.json"):  # as where kept weights are evaluated again
+        (tmp_path / "parts" / "finished" / name).unlink()
+    assert train(weights, root, tmp_path / "parts")[0].finished
     assert context.balance is not None
     optimizer = torch.optim.Adam([torch.zeros(1)], lr=1.0)
     context.balance.add_to(optimizer)
@@ -200,14 +193,21 @@ def test_a_resumed_balancer_is_equal_bit_for_bit_and_apart_from_the_method(
     }
 
 
-def test_a_checkpoint_of_another_balancer_is_refused(weights: Weights, root: Path, tmp_path: Path) -> None:
+def test_state_of_another_balancer_is_refused(weights: Weights, root: Path, tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):
         train(weights, root, tmp_path, should_stop=Stop(1))
     (place,) = tmp_path.iterdir()
-    (place / "extra.safetensors").unlink()
     (place / "sums.json").unlink()  # as a checkpoint of an older version
-    with pytest.raises(CheckpointError, match="what is kept beside the model does not fit"):
-        train(weights, root, tmp_path)
+    held = load_file(place / "extra.safetensors")
+    for wrong in (
+        {},
+        {**held, "balancer.means": held["balancer.means"][:2]},
+        {**held, "balancer.logs": held["balancer.logs"] * torch.nan},
+        {**held, "hooks.a": torch.ones(1)},
+    ):
+        save_file({name: value.contiguous() for name, value in wrong.items()}, place / "extra.safetensors")
+        with pytest.raises(CheckpointError, match="what is kept beside the model does not fit"):
+            train(weights, root, tmp_path)
 
 
 def test_the_best_epoch_is_chosen_by_the_static_weights(weights: Weights, root: Path, tmp_path: Path) -> None:

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from tabench.bench.counting import agreement, flops_of
-from tabench.bench.isolated import MeasurementError, apart
 from tabench.bench.jobs import Job, Place
-from tabench.bench.measures import measure
-from tabench.bench.profiling import kind_of
+from tabench.bench.measures import kind_of, measure
+from tabench.bench.runner import MeasurementError, apart
 from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
-from tabench.encoders.msam import Path as Way
+from tabench.encoders.plain import Way
 from tabench.methods.injection import AdaptedLinear
 
 PLACE = Place("cpu", 1)
@@ -100,7 +99,7 @@ def test_inference_forms() -> None:
 
 
 def test_the_harness_against_a_bare_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabench.bench.harness.HARNESS_STEPS", 2)
+    monkeypatch.setattr("tabench.bench.measures.HARNESS_STEPS", 2)
     found = measure(replace(JOB, kind="harness"), PLACE, "time")
     assert found["steps"] == 2
     more = found["harness"]["median_s"] - found["bare"]["median_s"]

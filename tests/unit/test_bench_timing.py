@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import pytest
 import torch
 
-from tabench.bench.memory import peak_of
-from tabench.bench.timing import OUT_OF_MEMORY, alternate, quartiles, ratio
+from tabench.bench.timing import OUT_OF_MEMORY, alternate, peak_of, ratio
 
 CPU = torch.device("cpu")
 
@@ -42,12 +40,6 @@ def test_a_way_without_memory_is_told_and_the_others_go_on() -> None:
     assert found["a"] == {"error": OUT_OF_MEMORY}
     assert len(found["b"]["wall_s"]) == 2
     assert ratio(found, "a", "b") is None
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
-def test_quartiles_are_numpys(count: int) -> None:
-    values = list(np.random.default_rng(count).random(count))
-    assert quartiles(values) == pytest.approx(tuple(np.percentile(values, [25, 50, 75])))
 
 
 def test_a_ratio_is_of_medians_and_has_the_range_of_its_rounds() -> None:

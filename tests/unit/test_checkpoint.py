@@ -23,7 +23,7 @@ from tabench.encoders.sam.checkpoint import (
     find_checkpoint,
     load_checkpoint,
 )
-from tabench.encoders.sam.geometry import VIT_B, VIT_H, VIT_L, VIT_NANO, Backbone
+from tabench.encoders.sam.family import VIT_B, VIT_H, VIT_L, VIT_NANO, Backbone
 from tabench.errors import CheckpointError
 
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8, url="https://example.org/sam_tiny_1a2b.pth")

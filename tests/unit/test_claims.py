@@ -9,7 +9,7 @@ import report_fixtures as made
 
 from tabench.errors import SpecError
 from tabench.report.records.reading import Results, read_results
-from tabench.report.tables.claims import Assessed, assess, claim_sheet, claims
+from tabench.report.tables.claims import Assessed, assess, claim_table, claims
 from tabench.report.tables.claims import test_text as in_words
 from tabench.spec.claims import Claim, load_claims
 
@@ -186,9 +186,9 @@ def test_neighbours_are_read_from_the_same_folder_and_broken_ones_do_not_matter(
     found = claims(read_results(tmp_path, "nyuv2"), SHIPPED)
     assert found is not None
     assert {finding.experiment for item in found for finding in item.findings} == {"nyuv2", "counting"}
-    sheet = claim_sheet(read_results(tmp_path, "nyuv2"), found)
-    assert len(sheet.rows) == len(found)
-    assert "Synthetic" in sheet.caption
+    table = claim_table(read_results(tmp_path, "nyuv2"), found)
+    assert len(table.rows) == len(found)
+    assert "Synthetic" in table.warning
 
 
 def test_claims_about_methods_that_the_experiment_does_not_have_are_left_out(demo: Results) -> None:

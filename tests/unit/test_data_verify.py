@@ -75,15 +75,6 @@ def test_missing_files_are_a_problem_and_the_other_folder_is_still_read(tmp_path
     assert nothing.fingerprint == ""
 
 
-def test_gaps_in_the_numbers_are_a_warning(tmp_path):
-    root = write_folder(tmp_path)
-    for kind in ("image", "label", "depth", "normal"):
-        (root / "train" / kind / "2.npy").unlink()
-    report = NYUV2.verify(root)
-    assert "train: file numbers up to 4 with 1 left out: 2" in report.warnings
-    assert report.problems == []
-
-
 def test_slightly_short_normals_are_a_warning_and_cancelling_ones_counted(tmp_path):
     root = write_folder(tmp_path, train=1, val=1)
     normal = image_arrays(0)["normal"]

@@ -7,7 +7,6 @@ import traceback
 import pytest
 import torch
 
-from tabench.engine.process_group import decode_error, encode_error
 from tabench.errors import (
     CheckpointError,
     DataError,
@@ -16,6 +15,8 @@ from tabench.errors import (
     InterruptedRunError,
     SpecError,
     StoreError,
+    decode_error,
+    encode_error,
     failure_kind,
 )
 

@@ -6,8 +6,8 @@ from tiny_run import make_cell
 from torch.utils.flop_counter import FlopCounterMode
 
 from tabench.encoders.sam.build import build_image_encoder
-from tabench.encoders.sam.geometry import VIT_B, VIT_NANO, Backbone
-from tabench.runs.cost import cell_flops, checkpoint_bytes, encoder_flops
+from tabench.encoders.sam.family import VIT_B, VIT_NANO, Backbone
+from tabench.runs.cost import cell_flops, checkpoint_bytes
 from tabench.runs.estimate import Experience, Finished, estimate
 from tabench.spec.cell import Cell
 
@@ -53,7 +53,7 @@ def test_encoder_flops_against_a_count(backbone: Backbone) -> None:
     side = backbone.image_size
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         build_image_encoder(backbone)(torch.empty(1, 3, side, side))
-    assert encoder_flops(backbone) == pytest.approx(counter.get_total_flops(), rel=0.15)
+    assert backbone.flops() == pytest.approx(counter.get_total_flops(), rel=0.15)
 
 
 def test_full_fine_tuning_needs_the_larger_checkpoint() -> None:

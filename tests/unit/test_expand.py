@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import spec_samples as samples
 from hypothesis import given
 from hypothesis import strategies as st
+from registering import registered
 
 from tabench.catalog import DATASETS, METHODS
 from tabench.errors import SpecError
@@ -18,6 +20,12 @@ from tabench.spec.cell import Cell
 from tabench.spec.expand import _holdout_hint, expand, labels
 from tabench.spec.experiment import Experiment
 from tabench.spec.options import parse_shard, select_cells, shard_cells
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 def test_the_matrix_is_methods_times_seeds(tmp_path: Path) -> None:

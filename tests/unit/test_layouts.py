@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import convert, expected_shapes, load_checkpoint
-from tabench.encoders.sam.geometry import VIT_B, VIT_H, VIT_L, VIT_NANO
+from tabench.encoders.sam.family import VIT_B, VIT_H, VIT_L, VIT_NANO
 from tabench.encoders.sam.layouts import hub_name
 from tabench.errors import CheckpointError
 

@@ -9,7 +9,7 @@ from tiny_run import make_cell, make_context, make_unit
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.encoders.sam.family import VIT_NANO
 from tabench.engine import measure
 from tabench.engine.measure import ATTENTION, FEWEST, REPEATS, count_flops, measure_unit
 from tabench.worlds.scenes import SCENES

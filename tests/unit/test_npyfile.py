@@ -110,6 +110,8 @@ def test_an_archive_or_a_pickle_under_this_name(tmp_path: Path) -> None:
         ("image", 200.0, "expected 0..1"),
         ("label", 13.0, "labels 13"),
         ("label", np.nan, "not whole numbers"),
+        ("label", 0.5, "1 labels are not whole numbers"),
+        ("label", -2.0, r"outside -1\.\.12"),
         ("label", 2.0**63, "outside"),
     ],
 )

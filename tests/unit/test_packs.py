@@ -84,12 +84,6 @@ def test_other_content_is_another_pack(bench):
     assert len(list(packs_root().glob("*/train"))) == 2
 
 
-def test_switched_off_nothing_is_written(bench):
-    assert not isinstance(bench.open(wanted=False), PackedSplit)
-    assert not packs_root().exists()
-    assert bench.told == []
-
-
 def test_what_takes_too_much_of_the_disk_is_left_out_unless_asked_for(bench, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=10_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)

@@ -9,7 +9,7 @@ import torch
 
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.geometry import VIT_B, VIT_H, VIT_L, Backbone
+from tabench.encoders.sam.family import VIT_B, VIT_H, VIT_L, Backbone
 from tabench.engine.describe import describe
 from tabench.errors import SpecError
 from tabench.methods.parameters import count

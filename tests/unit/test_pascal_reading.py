@@ -6,13 +6,11 @@ import pytest
 from PIL import Image
 from png_files import reindexed
 
-from tabench.data.images import read_rgb
 from tabench.data.pascal import PASCAL_CONTEXT
-from tabench.data.pascal.annotations import read_categories, read_label_map, read_parts
 from tabench.data.pascal.classes import NORMAL_CLASSES, PART_INDEX, PARTS_7
+from tabench.data.pascal.matlab import read_label_map, read_parts, read_people
 from tabench.data.pascal.reading import (
     boundaries,
-    read_label,
     read_normals,
     read_saliency,
     read_sample,
@@ -54,12 +52,6 @@ def test_the_classes_of_normals():
     assert not set(outdoors.values()) & set(ids)
 
 
-def test_255_is_ignored(tmp_path):
-    stored = np.array([[0, 20, 255], [15, 1, 255]], np.uint8)
-    path = made.save_png(tmp_path / "label.png", stored, palette=True)
-    assert np.array_equal(read_label(path, 21), [[0, 20, -1], [15, 1, -1]])
-
-
 def test_files_that_an_optimiser_stored_anew_give_the_same(root):
     name = made.name_of("train", 0)
     before = read_sample(root, name, 21, (20, 28))[1]
@@ -73,11 +65,6 @@ def test_files_that_an_optimiser_stored_anew_give_the_same(root):
     after = read_sample(root, name, 21, (20, 28))[1]
     for kind, array in before.items():
         np.testing.assert_array_equal(after[kind], array)
-
-
-def test_saliency_is_above_a_half(tmp_path):
-    path = made.save_png(tmp_path / "sal.png", np.array([[0, 127, 128, 255]], np.uint8))
-    assert np.array_equal(read_saliency(path), [[0, 0, 1, 1]])
 
 
 def test_normals_are_unit_vectors_or_nothing(tmp_path):
@@ -110,11 +97,11 @@ def test_later_parts_cover_earlier_ones_and_other_objects_do_not_count(tmp_path)
     person = ("person", 15, whole, [("torso", whole), ("luarm", left)])
     made.save_anno(path, "a", [person, ("dog", 12, whole, [("head", left)])])
     assert np.array_equal(read_parts(path, (4, 6)), np.where(left, 3, 2))
-    assert read_categories(path) == [15, 12]
+    assert read_people(path, (4, 6))[1]
     made.save_anno(path, "a", [("dog", 12, whole, [("head", left)]), ("person", 15, whole, [])])
     assert read_parts(path, (4, 6)) is None
     made.save_anno(path, "a", [person])
-    assert read_categories(path) == [15]
+    assert read_people(path, (4, 6))[1]
 
 
 def test_a_sample_against_its_files(root):
@@ -177,13 +164,6 @@ def test_vocs_own_labels_win(root):
     assert (read() == 7).all()
 
 
-def test_grey_jpeg_photos_become_rgb(tmp_path):
-    path = tmp_path / "grey.jpg"
-    Image.new("L", (6, 4), 90).save(path)
-    assert read_rgb(path).shape == (4, 6, 3)
-    assert read_rgb(path, (2, 3)).shape == (2, 3, 3)
-
-
 def test_the_held_out_part_is_a_fifth_of_train(tmp_path):
     root = made.write_folder(tmp_path / "more", train=10)
     parts = [PASCAL_CONTEXT.split(root, name).ids for name in ("train-3998", "train-1000")]
@@ -192,3 +172,8 @@ def test_the_held_out_part_is_a_fifth_of_train(tmp_path):
     from tabench.data.draws import training_part
 
     assert len(training_part(4998)) == 3998  # as the splits' names say
+
+
+def test_saliency_is_above_a_half(tmp_path):
+    path = made.save_png(tmp_path / "sal.png", np.array([[0, 127, 128, 255]], np.uint8))
+    assert np.array_equal(read_saliency(path), [[0, 0, 1, 1]])

@@ -56,12 +56,6 @@ def test_a_damaged_file_is_named(root, kind, damage):
     refused(root, path)
 
 
-def test_other_formats_under_the_name_are_refused(root):
-    path = root / PLACES["photo"]
-    Image.new("RGB", (28, 20)).save(path, format="PNG")
-    refused(root, path, "not a readable JPEG")
-
-
 def test_a_decompression_bomb_is_not_decoded(root):
     path = root / PLACES["saliency"]
 

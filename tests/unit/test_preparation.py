@@ -7,7 +7,7 @@ import torch
 
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import PIXEL_MEAN, PIXEL_STD
-from tabench.encoders.sam.geometry import Backbone
+from tabench.encoders.sam.family import Backbone
 from tabench.errors import SpecError
 
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8)

@@ -28,6 +28,7 @@ def packed(folder: Path, form: str) -> bytes:
     half = len(plain) // 2
     return {
         "tar": lambda: plain,
+        "gzip": lambda: gzip.compress(plain),
         "bzip2": lambda: bz2.compress(plain),
         "xz": lambda: lzma.compress(plain),
         "parallel xz": lambda: lzma.compress(plain[:half]) + bytes(4) + lzma.compress(plain[half:]),
@@ -46,7 +47,7 @@ def test_every_form_under_a_wrong_name(tmp_path: Path, form: str, name: str) -> 
         assert (tmp_path / "out" / path).read_bytes() == data
 
 
-@pytest.mark.parametrize("form", ["bzip2", "xz", "zip"])
+@pytest.mark.parametrize("form", ["gzip", "bzip2", "xz", "zip"])
 def test_a_damaged_one_is_still_damaged(tmp_path: Path, form: str) -> None:
     whole = packed(tmp_path, form)
     for content in (whole[:-40], whole[: len(whole) // 2], whole[:60] + bytes(80) + whole[140:]):

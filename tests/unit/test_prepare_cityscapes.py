@@ -12,6 +12,7 @@ from prepare_sources import CITY, city_files, city_shot, png, write_city_zips, w
 from tabench.data.prepare import Request, prepare
 from tabench.errors import DataError, SpecError
 
+IMAGE = city_shot(0)["image"]
 ORDER = {"train": sorted(CITY["train"]), "val": CITY["val"]}
 KINDS = ("image", "label", "label_7", "label_19", "depth")
 # id -> (category, train id), the way the published evaluation scores it
@@ -111,6 +112,7 @@ AACHEN = "aachen/aachen_000001_000019"
     [
         (f"gtFine/train/{AACHEN}_gtFine_labelIds.png", b"\x89PNG\r\n\x1a\n cut", "not a readable PNG file"),
         (f"gtFine/train/{AACHEN}_gtFine_labelIds.png", b"GIF89a", "not a PNG image"),
+        (f"leftImg8bit/train/{AACHEN}_leftImg8bit.png", png(IMAGE)[:3000], "not a readable PNG.*truncated"),
         (f"gtFine/train/{AACHEN}_gtFine_labelIds.png", png(np.full((256, 512), 40, "u1")), "label id 40"),
         (f"gtFine/train/{AACHEN}_gtFine_labelIds.png", png(np.zeros((256, 256), "u1")), "256x256 pixels"),
         (f"disparity/train/{AACHEN}_disparity.png", png(np.zeros((256, 512), "u1")), "mode L, expected I;16"),
@@ -143,14 +145,6 @@ def test_another_set_of_images_is_never_mixed_in(tmp_path):
     (folder / name).unlink()  # the numbers of all later images would shift
     with pytest.raises(DataError, match="begun with another 'images'"):
         prepare("cityscapes", Request((folder,), tmp_path / "out", allow_missing=True))
-
-
-def test_a_png_cut_in_its_data(tmp_path):
-    name = f"leftImg8bit/train/{AACHEN}_leftImg8bit.png"
-    folder = write_tree(tmp_path / "in", {**city_files(), name: city_files()[name][:3000]})
-    with pytest.raises(DataError, match="not a readable PNG file") as caught:
-        prepare("cityscapes", Request((folder,), tmp_path / "out"))
-    assert name in str(caught.value)
 
 
 def test_a_zip_member_with_a_wrong_checksum(tmp_path, zips):

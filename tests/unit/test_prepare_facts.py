@@ -4,15 +4,11 @@ import hashlib
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 from prepare_sources import NAMES, TO_13, cells, write_class_map, write_splits
 
 from tabench.data.nyuv2 import CLASSES_13
-from tabench.data.prepare.cityscapes import map_labels
 from tabench.data.prepare.nyu_labels import FROM_40, public_split, read_class_map, read_split
 from tabench.data.prepare.nyu_labels import map_labels as map_nyu
-from tabench.data.resampling import nearest_pixels, shrink
 from tabench.errors import DataError
 
 # The 40 classes in their order, and which of the 13 each belongs to, typed from the published table.
@@ -99,40 +95,9 @@ def test_class_maps_that_are_none(tmp_path):
 def test_splits_files(tmp_path):
     split = read_split(write_splits(tmp_path / "s.mat", [4, 1], [3]), images=4)
     assert {name: numbers.tolist() for name, numbers in split.items()} == {"train": [0, 3], "val": [2]}
-    with pytest.raises(DataError, match=r"has image 5, there are 1\.\.4"):
+    with pytest.raises(DataError, match=r"\'testNdxs\' holds 5, expected 1\.\.4"):
         read_split(write_splits(tmp_path / "s.mat", [1], [5]), images=4)
     with pytest.raises(DataError, match="in the split twice"):
         read_split(write_splits(tmp_path / "s.mat", [1, 2], [2]), images=4)
     with pytest.raises(DataError, match="'trainNdxs' is missing"):
         read_split(write_class_map(tmp_path / "m.mat"), images=4)
-
-
-def test_cityscapes_table():
-    seven, nineteen = map_labels(np.arange(34)[None], "x")
-    ignored = [0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30]
-    assert np.flatnonzero(seven[0] == -1).tolist() == ignored
-    assert np.flatnonzero(nineteen[0] == -1).tolist() == ignored
-    assert (seven[0, 23], nineteen[0, 23]) == (4, 10)  # sky
-    assert (seven[0, 33], nineteen[0, 33]) == (6, 18)  # bicycle
-    with pytest.raises(DataError, match=r"label id 34 is outside CityScapes' 0\.\.33"):
-        map_labels(np.array([[34]]), "x")
-
-
-@pytest.mark.parametrize(("size", "wanted"), [((480, 640), (288, 384)), ((1024, 2048), (128, 256))])
-def test_nearest_is_pillows(size, wanted):
-    array = np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8)
-    expected = Image.fromarray(array).resize(wanted[::-1], Image.Resampling.NEAREST)
-    rows, cols = (nearest_pixels(*lengths) for lengths in zip(size, wanted, strict=True))
-    np.testing.assert_array_equal(array[np.ix_(rows, cols)], np.asarray(expected))
-    assert nearest_pixels(size[0], wanted[0])[-1] < size[0]
-
-
-def test_image_is_antialiased_as_by_torch():
-    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-    tensor = torch.from_numpy(image).permute(2, 0, 1)[None].double()
-    expected = torch.nn.functional.interpolate(tensor, (288, 384), mode="bilinear", antialias=True)
-    found = shrink(image, (288, 384))
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found * 255, expected[0].permute(1, 2, 0).numpy(), atol=1.01)
-    flat = np.full((30, 40, 3), 7, np.uint8)
-    np.testing.assert_array_equal(shrink(flat, (10, 10)), np.float32(7) / np.float32(255))

@@ -17,7 +17,7 @@ from prepare_sources import write_city_zips, write_tree, write_zip
 from tabench.data.prepare import GUIDES, Request, prepare
 from tabench.data.prepare.archives import FolderTree, ZipTree, safe_name
 from tabench.data.prepare.manifest import describe
-from tabench.data.prepare.outputs import MOST_WRONG, SPARE, require_space, run_all
+from tabench.data.prepare.outputs import MOST_WRONG, SPARE, run_all
 from tabench.errors import DataError, SpecError, StoreError
 
 
@@ -34,39 +34,37 @@ def test_a_safe_name_stays_inside(name):
         assert Path("/target", path).resolve().is_relative_to("/target")
 
 
-@pytest.mark.parametrize("name", ["/abs.png", "../up.png", "a/../../up.png", "a\\b.png", "C:x.png"])
-def test_zip_members_that_point_outside(tmp_path, name):
+def entry(name, mode=0):
+    """A member as written by somebody who means it."""
+    found = zipfile.ZipInfo("x")
+    found.filename, found.external_attr = name, mode << 16
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("member", "content", "message"),
+    [
+        (entry("/abs.png"), b"x", "is an absolute path"),
+        (entry("../up.png"), b"x", "points out"),
+        (entry("a/../../up.png"), b"x", "points out"),
+        (entry("a\\b.png"), b"x", "has a character"),
+        (entry("C:x.png"), b"x", "has a character"),
+        (entry("link.png", stat.S_IFLNK | 0o777), b"/etc/passwd", "is a link or a device"),
+        (entry("device.png", stat.S_IFCHR | 0o777), b"", "is a link or a device"),
+        (entry("good.png"), b"x", "is there twice"),
+        ("zeros", b"\0" * (8 << 20), r"unpacks to 8388608 bytes from \d+"),
+    ],
+    ids=str,
+)
+def test_unsafe_zip_members(tmp_path, member, content, message):
     path = write_zip(tmp_path / "in.zip", {"good.png": b"x"})
-    with zipfile.ZipFile(path, "a") as archive:
-        entry = zipfile.ZipInfo(name)
-        entry.filename = name  # as written by somebody who means it
-        archive.writestr(entry, b"x")
-    with pytest.raises(DataError) as caught:
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, content)
+    with pytest.raises(DataError, match=message) as caught:
         ZipTree(path)
-    assert repr(name) in str(caught.value)
+    assert repr(getattr(member, "filename", member)) in str(caught.value)
     assert "nothing was unpacked" in str(caught.value)
-
-
-def test_zip_members_that_are_no_files(tmp_path):
-    for mode, word in ((stat.S_IFLNK, "link"), (stat.S_IFCHR, "device")):
-        path = tmp_path / f"{word}.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            entry = zipfile.ZipInfo("leftImg8bit/train/x/x_leftImg8bit.png")
-            entry.external_attr = (mode | 0o777) << 16
-            archive.writestr(entry, b"/etc/passwd")
-        with pytest.raises(DataError, match="is a link or a device"):
-            ZipTree(path)
-
-
-def test_zip_bombs_and_doubles(tmp_path):
-    path = write_zip(tmp_path / "bomb.zip", {"zeros": b"\0" * (8 << 20)})
-    with pytest.raises(DataError, match=r"'zeros' unpacks to 8388608 bytes from \d+"):
-        ZipTree(path)
-    path = write_zip(tmp_path / "twice.zip", {"a": b"1"})
-    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("a", b"2")
-    with pytest.raises(DataError, match="is there twice"):
-        ZipTree(path)
 
 
 def test_a_zip_that_is_encrypted_or_none(tmp_path):
@@ -76,18 +74,8 @@ def test_a_zip_that_is_encrypted_or_none(tmp_path):
     with pytest.raises(DataError, match="is encrypted"):
         ZipTree(tmp_path / "locked.zip")
     (tmp_path / "none.zip").write_bytes(b"PK but no")
-    with pytest.raises(DataError, match="not a whole zip archive") as caught:
+    with pytest.raises(DataError, match=r"(?s)not a whole zip archive.*download it again"):
         ZipTree(tmp_path / "none.zip")
-    assert "download it again" in str(caught.value)
-
-
-def test_trees_read_alike(tmp_path):
-    files = {"a.txt": b"1", "b/c.txt": b"22"}
-    folder = FolderTree(write_tree(tmp_path / "folder", files))
-    archive = ZipTree(write_zip(tmp_path / "in.zip", files))
-    assert folder.sizes == archive.sizes == {"a.txt": 1, "b/c.txt": 2}
-    assert folder.read("b/c.txt") == archive.read("b/c.txt") == b"22"
-    archive.close()
 
 
 def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path):
@@ -192,10 +180,6 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path, zips, monkeypa
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed + SPARE))
     outcome = prepare("cityscapes", Request((zips,), tmp_path / "a" / "b"))
     assert outcome.bytes == needed
-
-
-def test_there_is_room_for_nothing():
-    require_space(Path("/"), 0)
 
 
 def test_threads_keep_the_order_and_run_together():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prepare_sources import CAMERA, plane_depth
+from prepare_sources import plane_depth
 
-from tabench.data.prepare.normals import NYU_CAMERA, Camera, normals_from_depth
+from tabench.data.prepare.normals import Camera, normals_from_depth
 
 SMALL = Camera(60.0, 62.0, 30.3, 19.6)  # of a 64x40 image
 
@@ -18,10 +18,6 @@ def small_plane(normal, distance):
 def angles(found, expected):
     cosine = np.clip((found.astype(float) * expected).sum(axis=-1), -1, 1)
     return np.degrees(np.arccos(cosine))
-
-
-def test_the_camera_is_the_published_one():
-    assert (NYU_CAMERA.fx, NYU_CAMERA.fy, NYU_CAMERA.cx, NYU_CAMERA.cy) == CAMERA
 
 
 @settings(max_examples=20, deadline=None)
@@ -85,13 +81,6 @@ def test_equal_to_least_squares_at_single_pixels():
         y = (rows[near] - SMALL.cy) / SMALL.fy
         plane = np.linalg.lstsq(np.stack([x, y, np.ones_like(x)], 1), 1 / z[near], rcond=None)[0]
         np.testing.assert_allclose(found[row, col], -plane / np.linalg.norm(plane), atol=1e-3)
-
-
-def test_edges_do_not_mix_surfaces():
-    left, right = small_plane((0, 0, 1), 2.0), small_plane((1, 0, 1), 6.0)
-    depth = np.where(np.arange(64) < 32, left, right)
-    found = normals_from_depth(depth, SMALL, radius=5)
-    assert angles(found[:, :32], np.array([0, 0, -1.0])).max() < 0.1
 
 
 def test_invalid_depth_and_too_little_support_give_no_normal():

@@ -147,15 +147,17 @@ def test_the_public_split_numbers_the_1449_images(tmp_path, raw):
         ({"depths": None}, "variable 'depths' is missing; it holds images, labels, names"),
         ({"images": np.zeros((4, 480, 640, 3), "u1")}, r"'images' is \(4, 480, 640, 3\) of uint8"),
         ({"labels": np.zeros((3, 640, 480), "u2")}, r"'labels' is \(3, 640, 480\).*expected 4 x 640 x 480"),
+        ({"images": np.zeros((4, 3, 640, 480), "u2")}, "holds numbers of type uint16, expected uint8.*saved"),
         (
-            {"images": np.zeros((4, 3, 640, 480), "u2")},
-            "'images' holds numbers of type uint16, expected uint8",
+            {"depths": np.zeros((4, 640, 480), "u2")},
+            "'depths' holds numbers of type uint16, expected float",
         ),
+        ({"labels": np.zeros((4, 640, 480))}, "'labels' holds numbers of type float64, expected unsigned"),
     ],
 )
 def test_wrong_variables(tmp_path, raw, frames, change, message):
     path = write_nyu(tmp_path / "in.mat", frames, **change)
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(DataError, match=f"(?s){message}") as caught:
         prepare(
             "nyuv2",
             Request((path,), tmp_path / "out", class_map=raw / "classMapping40.mat", splits=raw / "x"),
@@ -212,16 +214,6 @@ def test_why_a_mat_file_cannot_be_read_is_said(tmp_path, raw, reachable, monkeyp
     small = why(raw, class_map=raw / "nyu_depth_v2_labeled.mat")
     assert "nyu_depth_v2_labeled.mat: larger than 1048576 bytes" in small
     assert "page.mat: this is a web page" in why(raw, class_map=tmp_path / "page.mat")
-
-
-@pytest.mark.parametrize(("name", "kind"), [("images", "f8"), ("depths", "u2"), ("labels", "f8")])
-def test_another_number_type_is_said(tmp_path, raw, frames, name, kind):
-    shape = {"images": (4, 3, 640, 480)}.get(name, (4, 640, 480))
-    path = write_nyu(tmp_path / "in.mat", frames, **{name: np.zeros(shape, kind)})
-    with pytest.raises(DataError, match=f"variable '{name}' holds numbers of type .*, expected") as caught:
-        prepare("nyuv2", Request((path,), tmp_path / "out", class_map=raw / "classMapping40.mat"))
-    assert str(np.dtype(kind)) in str(caught.value)
-    assert "saved again" in str(caught.value)
 
 
 def test_wrong_images_are_all_named_and_the_good_ones_stay(tmp_path, raw, frames):

@@ -52,13 +52,6 @@ def test_archive_folder_and_in_place_agree(tmp_path):
     assert run(folder, folder).kept == len(pascal_files())  # its own prepare.json is no part of it
 
 
-def test_a_folder_that_holds_the_archive(tmp_path):
-    (tmp_path / "raw").mkdir()
-    write_pascal(tmp_path / "raw" / "PASCAL_MT.tgz")
-    run(tmp_path / "raw", tmp_path / "out")
-    assert files_of(tmp_path / "out") == pascal_files()
-
-
 def test_a_stopped_call_goes_on(tmp_path):
     source = write_pascal(tmp_path / "in.tgz")
     seen = []
@@ -183,19 +176,10 @@ def test_links_inside_become_copies(tmp_path):
     assert (tmp_path / "out" / "same.png").read_bytes() == held["sal_distill/2010_000003.png"]
 
 
-def test_damaged_archives(tmp_path):
-    whole = write_pascal(tmp_path / "in.tgz").read_bytes()
-    cases = {
-        "cut": whole[: len(whole) * 2 // 3],
-        "text": b"hello" * 500,
-        "half-gzip": b"\x1f\x8b" + b"x" * 99,
-    }
-    for name, data in cases.items():
-        path = tmp_path / f"{name}.tgz"
-        path.write_bytes(data)
-        with pytest.raises(DataError, match=r"not a whole tar archive|cut off") as caught:
-            run(path, tmp_path / "out")
-        assert f"{name}.tgz" in str(caught.value)
+def test_sources_that_are_none(tmp_path):
+    (tmp_path / "text.tgz").write_bytes(b"hello" * 500)
+    with pytest.raises(DataError, match=r"text\.tgz: not a whole tar archive"):
+        run(tmp_path / "text.tgz", tmp_path / "out")
     with pytest.raises(DataError, match="no such file or folder"):
         run(tmp_path / "none.tgz", tmp_path / "out")
     with pytest.raises(SpecError, match="one source"):

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import VIT_NANO
+from tabench.encoders.sam.family import VIT_NANO
 from tabench.provenance.files import sha256_file
 from tabench.worlds.pretrain import PromptTrainer, Recipe, draw_masks, pretrain, render_scenes
 

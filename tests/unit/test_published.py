@@ -155,7 +155,7 @@ def test_another_model_may_have_nearly_the_same_name(tmp_path: Path) -> None:
     lines = [GOOD.replace("ToRA", "QA-LoRA") + ",yes", GOOD.replace("ToRA", "MTLoRA") + ","]
     found = read_published(results, written(tmp_path / "a.csv", *lines, head=HEAD + ",other"))
     assert found is not None
-    assert list(found.others().frame["method"]) == ["QA-LoRA", "MTLoRA"]
+    assert [row["method"] for row in found.others().rows] == ["QA-LoRA", "MTLoRA"]
 
 
 def test_values_are_found_in_the_file_or_beside_the_records_and_never_silently_missing(
@@ -176,7 +176,7 @@ def test_values_are_found_in_the_file_or_beside_the_records_and_never_silently_m
     for path in (None, tmp_path / "published" / "nyuv2.csv"):  # nowhere, and moved away
         found = read_published(kept, path)
         assert found is not None
-        assert list(found.frame["value"]) == ["52.1"]
+        assert [row["value"] for row in found.rows] == ["52.1"]
         assert lacking(kept, found) == ""
     with pytest.raises(SpecError, match="no such file of published values"):  # mistyped since
         read_published(kept, tmp_path / "published" / "nyu2.csv")

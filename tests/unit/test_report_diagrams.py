@@ -22,8 +22,8 @@ from tabench.errors import StoreError
 from tabench.report.figures import rank as rank_figure
 from tabench.report.figures import style
 from tabench.report.figures.architecture import caption, draw_architecture
-from tabench.report.figures.channels import draw_channels
 from tabench.report.figures.diagram import amount
+from tabench.report.figures.images import draw_channels
 from tabench.report.figures.lora import draw_loras
 from tabench.report.records import channels
 from tabench.report.records.architecture import Architecture, choose, read_architectures

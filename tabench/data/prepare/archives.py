@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from tabench.data.file_kinds import GIVE, OTHER, ZIP, kind_of, phrase
-from tabench.data.listing import is_folder, is_leftover, unreadable
+from tabench.data.listing import is_file, is_folder, is_leftover, names_in, unreadable
 from tabench.errors import DataError
 from tabench.store.zips import METHODS, Zip, content
 
@@ -19,6 +19,7 @@ MOST_MEMBERS = 500_000
 MOST_BYTES = 256 << 30  # unpacked, of all members
 LARGEST = 4 << 30  # unpacked, of one member
 RATIO = 200  # unpacked over packed, for members above a megabyte
+PARTIAL = (".part", ".crdownload", ".download", ".aria2", ".tmp")  # downloads that go on, or were broken off
 LARGEST_READ = 256 << 20  # bytes of a file that is held in memory; the datasets' pictures have a few million
 AGAIN = "the archive is cut off or damaged: download it again and compare its size with the dataset's site"
 HOSTILE = "this is not the official archive, or it was tampered with: nothing was unpacked from it"
@@ -45,14 +46,7 @@ def safe_name(name: str, archive: str) -> str:
 
 
 class Budget:
-    """Counts members and unpacked bytes, and stops an archive that is a bomb.
-
-    Args:
-        archive: Path, for messages.
-        members: Most members.
-        total: Most unpacked bytes of all members.
-        largest: Most unpacked bytes of one member.
-    """
+    """Counts members and unpacked bytes of all and of each, and stops an archive that is a bomb."""
 
     def __init__(
         self, archive: str, *, members: int = MOST_MEMBERS, total: int = MOST_BYTES, largest: int = LARGEST
@@ -62,11 +56,7 @@ class Budget:
         self.members = self.bytes = 0
 
     def add(self, name: str, size: int) -> None:
-        """Count a member.
-
-        Raises:
-            DataError: A limit is passed; names the member and the limit.
-        """
+        """Count a member; raises DataError, naming it, where a limit is passed."""
         members, total, largest = self.limits
         self.members += 1
         self.bytes += size
@@ -96,11 +86,7 @@ class FileTree(ABC):
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Content of one file.
-
-        Raises:
-            DataError: It cannot be read, or is damaged.
-        """
+        """Content of one file; raises DataError where it cannot be read or is damaged."""
 
     def place(self, name: str) -> str:
         """How messages name a file of this tree."""
@@ -247,13 +233,18 @@ def _zip_problem(info: zipfile.ZipInfo, whole: int) -> str | None:
 
 
 def open_tree(path: Path) -> FileTree:
-    """A folder or a zip archive as a tree.
-
-    Raises:
-        DataError: Neither, or not there.
-    """
+    """A folder or a zip archive as a tree; raises DataError where it is neither, or not there."""
     if is_folder(path):
         return FolderTree(path)
     if not path.exists():
         raise DataError("no such file or folder", where=str(path), hint="check the path given with --from")
     return ZipTree(path)
+
+
+def find_archives(folder: Path, name: str) -> list[Path]:
+    """The official archive in a folder; where it is not there, files that are called much like it."""
+    if is_file(folder / name):
+        return [folder / name]
+    stem = name.partition(".")[0].lower()
+    found = [folder / n for n in names_in(folder, hint="") if n.lower().startswith(stem)]
+    return [path for path in found if path.suffix.lower() not in PARTIAL and is_file(path)]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tabench.data.listing import is_file, is_folder, names_in
-from tabench.data.prepare.archives import FileTree, open_tree
+from tabench.data.listing import is_folder
+from tabench.data.prepare.archives import FileTree, find_archives, open_tree
 from tabench.data.prepare.guide import CITYSCAPES
 from tabench.errors import DataError
 from tabench.text import few
@@ -24,7 +24,6 @@ TREE = (
     "disparity/{train,val}/CITY/CITY_000000_000019_disparity.png"
 )
 UNUSED = ("test", "train_extra", "demoVideo")  # parts of the dataset that nothing is trained or tested on
-PARTIAL = (".part", ".crdownload", ".download", ".aria2", ".tmp")  # downloads that go on, or were broken off
 ENDINGS = {"image": "leftImg8bit", "label": "gtFine_labelIds", "depth": "disparity"}
 
 
@@ -45,17 +44,11 @@ class TreeFile:
 
 @dataclass(frozen=True)
 class Shot:
-    """One image with its targets.
+    """One image with its targets."""
 
-    Attributes:
-        split: "train" or "val".
-        stem: City and numbers, for example "aachen_000000_000019".
-        files: Where "image", "label" and "depth" are.
-    """
-
-    split: str
-    stem: str
-    files: dict[str, TreeFile]
+    split: str  # "train" or "val"
+    stem: str  # city and numbers, for example "aachen_000000_000019"
+    files: dict[str, TreeFile]  # where "image", "label" and "depth" are
 
 
 def open_trees(sources: Sequence[Path]) -> list[FileTree]:
@@ -68,28 +61,17 @@ def open_trees(sources: Sequence[Path]) -> list[FileTree]:
     for source in sources:
         trees.append(open_tree(source))
         if is_folder(source):
-            trees.extend(open_tree(path) for name in ARCHIVES.values() for path in _archives(source, name))
+            trees.extend(
+                open_tree(path) for name in ARCHIVES.values() for path in find_archives(source, name)
+            )
     return trees
-
-
-def _archives(folder: Path, name: str) -> list[Path]:
-    """An official archive in a folder; where it is not there, files that are called much like it."""
-    if is_file(folder / name):
-        return [folder / name]
-    stem = name.removesuffix(".zip").lower()
-    found = [folder / n for n in names_in(folder, hint=CITYSCAPES) if n.lower().startswith(stem)]
-    return [path for path in found if path.suffix.lower() not in PARTIAL and is_file(path)]
 
 
 def find_shots(trees: Sequence[FileTree], *, allow_missing: bool = False) -> tuple[list[Shot], list[str]]:
     """All images of train and val, in the order of their names; where a file is there twice the first counts.
 
-    Args:
-        trees: Where to look.
-        allow_missing: Leave out images that lack a file, and files that are in no city's folder.
-
     Returns:
-        The images, and the names of those that were left out.
+        The images, and the names of those that were left out, as `allow_missing` allows.
 
     Raises:
         DataError: There is no image; or, unless that is allowed, some lack their photo, label or disparity,

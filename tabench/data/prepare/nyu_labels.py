@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,35 +44,23 @@ FROM_40 = (
 
 
 def public_split() -> dict[str, Indices]:
-    """The split that everybody reports on.
-
-    Returns:
-        "train" (795) and "val" (the 654 test images), image numbers from 0, ascending.
-    """
+    """The split that everybody reports on: "train" and "val", image numbers from 0, ascending."""
     ranges = [part.split("-") for part in TEST.split()]
     test = np.concatenate([np.arange(int(ends[0]), int(ends[-1]) + 1) for ends in ranges])
     return {"train": np.setdiff1d(np.arange(IMAGES), test), "val": test}
 
 
 def read_split(path: Path, images: int) -> dict[str, Indices]:
-    """The split of a splits.mat: trainNdxs and testNdxs, numbered from 1.
-
-    Returns:
-        "train" and "val", image numbers from 0, ascending.
+    """The split of a splits.mat, whose trainNdxs and testNdxs count from 1; see `public_split`.
 
     Raises:
         DataError: Not such a file; or numbers that the images do not have, or that are there twice.
     """
     held = read_mat_file(path, ("trainNdxs", "testNdxs"), NYU_SPLIT, LARGEST)
-    split = {}
-    for folder, name in (("train", "trainNdxs"), ("val", "testNdxs")):
-        numbers = _whole_numbers(held.get(name), name, path, NYU_SPLIT)
-        wrong = numbers[(numbers < 1) | (numbers > images)]
-        if wrong.size:
-            raise DataError(
-                f"'{name}' has image {wrong[0]}, there are 1..{images}", where=str(path), hint=NYU_SPLIT
-            )
-        split[folder] = np.sort(numbers - 1)
+    split = {
+        folder: np.sort(_numbers(held, name, images, path, NYU_SPLIT) - 1)
+        for folder, name in (("train", "trainNdxs"), ("val", "testNdxs"))
+    }
     both = np.concatenate(list(split.values()))
     if np.unique(both).size != both.size:
         raise DataError(
@@ -82,11 +70,7 @@ def read_split(path: Path, images: int) -> dict[str, Indices]:
 
 
 def read_class_map(path: Path, names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """The map from the file's label numbers to the 13 classes.
-
-    Args:
-        path: classMapping40.mat.
-        names: Class names of the labelled set, in the order of its label numbers from 1.
+    """The map from label numbers, those of `names` from 1, to the 13 classes, out of classMapping40.mat.
 
     Returns:
         (1 + number of names,) int64: entry 0 (unlabelled) is -1, the others are 0..12.
@@ -95,20 +79,18 @@ def read_class_map(path: Path, names: Sequence[str]) -> npt.NDArray[np.int64]:
         DataError: Not such a file, or a map for other names than these.
     """
     held = read_mat_file(path, ("mapClass", "allClassName"), NYU_MAP, LARGEST)
-    to_40 = _whole_numbers(held.get("mapClass"), "mapClass", path, NYU_MAP)
+    to_40 = _numbers(held, "mapClass", len(FROM_40), path, NYU_MAP)
+    problem, hint = "", NYU_MAP
     if to_40.size != len(names):
-        raise DataError(
-            f"'mapClass' maps {to_40.size} names, the labelled set has {len(names)}",
-            where=str(path),
-            hint=NYU_MAP,
-        )
-    outside = to_40[(to_40 < 1) | (to_40 > len(FROM_40))]
-    if outside.size:
-        raise DataError(
-            f"'mapClass' holds {outside[0]}, expected 1..{len(FROM_40)}", where=str(path), hint=NYU_MAP
-        )
-    if "allClassName" in held:
-        _same_names([_text(cell) for cell in held["allClassName"].ravel()], names, path)
+        problem = f"'mapClass' maps {to_40.size} names, the labelled set has {len(names)}"
+    mapped = [np.asarray(cell).ravel() for cell in held.get("allClassName", np.array(())).ravel()]
+    for number, (text, name) in enumerate(zip(mapped, names, strict=False), start=1):
+        one = str(text[0]) if text.size and text.dtype.kind == "U" else ""
+        if one != name and not problem:
+            problem = f"'allClassName' {number} is '{one}', the labelled set has '{name}' there"
+            hint = f"the map is for another order of the names; {NYU_MAP}"
+    if problem:
+        raise DataError(problem, where=str(path), hint=hint)
     return np.concatenate([[IGNORE], np.asarray(FROM_40)[to_40 - 1] - 1])
 
 
@@ -130,29 +112,11 @@ def map_labels(
     return classes[labels].astype(np.float32)
 
 
-def _same_names(mapped: Sequence[str], names: Sequence[str], path: Path) -> None:
-    for number, (one, other) in enumerate(zip(mapped, names, strict=False), start=1):
-        if one != other:
-            raise DataError(
-                f"'allClassName' {number} is '{one}', the labelled set has '{other}' there",
-                where=str(path),
-                hint=f"the map is for another order of the names; {NYU_MAP}",
-            )
-
-
-def _text(cell: object) -> str:
-    inner = np.asarray(cell)
-    return str(inner.ravel()[0]) if inner.size and inner.dtype.kind == "U" else ""
-
-
-def _whole_numbers(
-    array: npt.NDArray[np.generic] | None, name: str, path: Path, hint: str
-) -> npt.NDArray[np.int64]:
-    """A variable as a flat list of integers.
-
-    Raises:
-        DataError: It is not there, or holds something else.
-    """
+def _numbers(
+    held: Mapping[str, npt.NDArray[np.generic]], name: str, most: int, path: Path, hint: str
+) -> Indices:
+    """A variable as a flat list of whole numbers in 1..`most`; raises DataError where it is none."""
+    array = held.get(name)
     if array is None:
         raise DataError(f"variable '{name}' is missing", where=str(path), hint=hint)
     if array.dtype.kind not in "uif" or not array.size:
@@ -160,4 +124,7 @@ def _whole_numbers(
     values = array.astype(np.float64).ravel()
     if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
         raise DataError(f"'{name}' holds values that are not whole numbers", where=str(path), hint=hint)
+    outside = values[(values < 1) | (values > most)]
+    if outside.size:
+        raise DataError(f"'{name}' holds {outside[0]:g}, expected 1..{most}", where=str(path), hint=hint)
     return values.astype(np.int64)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tabench.data.file_kinds import ARCHIVES, kind_of
 from tabench.data.fingerprint import CACHE_NAME
-from tabench.data.listing import is_file, is_folder, is_leftover, leftovers_note, names_in
+from tabench.data.listing import PREPARED, is_file, is_folder, is_leftover, leftovers_note
 from tabench.data.pascal.dataset import PASCAL_CONTEXT as DATASET
 from tabench.data.pascal.files import APART, FOLDERS, check_complete, in_both, names_of
 from tabench.data.prepare import Outcome, Request
-from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree
+from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree, find_archives
 from tabench.data.prepare.guide import PASCAL
-from tabench.data.prepare.manifest import FILE, SUMS, Manifest, Output, claim, describe
+from tabench.data.prepare.manifest import SUMS, Manifest, Output, claim, describe
 from tabench.data.prepare.outputs import existing_file, finished, require_space, run_all, write_file
 from tabench.data.prepare.tarball import members
 from tabench.errors import DataError, SpecError
@@ -28,69 +28,39 @@ LARGEST = 256 << 20  # one member, unpacked; the largest real ones are images
 
 @dataclass
 class Contents:
-    """What the archive or folder holds.
+    """What the archive or folder holds."""
 
-    Attributes:
-        top: Path in front of the dataset's own folders ("PASCAL_MT/" or "").
-        sizes: File below `top` -> bytes.
-        links: File below `top` -> file below `top` that it is a link to.
-        ids: Image ids of each split.
-        leftovers: What desktops left; not among the files.
-    """
-
-    top: str
-    sizes: dict[str, int]
+    top: str  # path in front of the dataset's own folders ("PASCAL_MT/" or "")
+    sizes: dict[str, int]  # file below `top` -> bytes
+    # file below `top` -> file below `top` that it is a link to
     links: dict[str, str] = field(default_factory=dict)
-    ids: dict[str, list[str]] = field(default_factory=dict)
-    leftovers: Sequence[str] = ()
+    ids: dict[str, list[str]] = field(default_factory=dict)  # image ids of each split
+    leftovers: Sequence[str] = ()  # what desktops left; not among the files
 
 
 def prepare(request: Request) -> Outcome:
-    """Write the dataset's own files below the root; see docs/data.md.
-
-    Raises:
-        DataError: The source is missing, damaged, unsafe, or lacks files.
-        SpecError: More or less than one source.
-        StoreError: The folder cannot be written, or the disk is too small.
-    """
+    """Write the dataset's own files below the root; see `tabench.data.prepare.prepare`."""
     if len(request.sources) != 1:
         raise SpecError("pascal_context has one source", hint=PASCAL)
     (source,) = request.sources
     if is_folder(source):
-        archive = _archive(source)
-        if archive is None:
+        found = find_archives(source, ARCHIVE)  # a folder may hold the archive, or be what it unpacks to
+        if len(found) != 1 or (found[0].name != ARCHIVE and kind_of(found[0]) not in ARCHIVES):
             return _from_folder(request, source)
-        source = archive
+        (source,) = found
     if not is_file(source):
         raise DataError("no such file or folder", where=str(source), hint=PASCAL)
     return _from_archive(request, source)
 
 
-def _archive(folder: Path) -> Path | None:
-    """The archive in a folder: the official one, else an only one that is called much like it."""
-    if is_file(folder / ARCHIVE):
-        return folder / ARCHIVE
-    names = [name for name in names_in(folder, hint=PASCAL) if name.lower().startswith("pascal_mt")]
-    found = [folder / name for name in names if is_file(folder / name)]
-    return found[0] if len(found) == 1 and kind_of(found[0]) in ARCHIVES else None
-
-
 def _from_archive(request: Request, source: Path) -> Outcome:
-    contents = _scan(source, request)
-    _check(contents, {*contents.sizes, *contents.links}, str(source))
-    root = request.root
-    manifest = _manifest(contents, describe([(source, ())], request.progress))
-    require_space(root, sum(size for name, size in contents.sizes.items() if not _there(root, name, size)))
-    manifest = claim(root, manifest)
+    root, contents = request.root, _scan(source, request)
+    manifest = _claimed(request, contents, (source, []))
     outputs: dict[str, Output] = {}
     for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
-        name = _below(contents.top, member.name)
-        if name is None or name not in contents.sizes or member.link is not None:
-            continue
-        if not _there(root, name, member.size):
-            outputs[name] = write_file(root, root / name, member.read())
-        else:
-            outputs[name] = _kept(root, name, member.read)
+        name = member.name.removeprefix(contents.top)
+        if member.link is None and member.name.startswith(contents.top) and name in contents.sizes:
+            outputs[name] = _written(root, name, member.size, member.read)
     for name, target in contents.links.items():  # a link becomes a copy
         outputs[name] = write_file(root, root / name, (root / target).read_bytes())
     return _finish(request, manifest, contents, list(outputs.values()))
@@ -105,13 +75,12 @@ def _scan(source: Path, request: Request) -> Contents:
     for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
         if is_leftover(member.name):
             leftovers.append(member.name)
-            continue
-        if member.link is not None:
+        elif member.link is not None:
             links[member.name] = member.link
-            continue
-        sizes[member.name] = member.size
-        if member.name.endswith(tuple(LISTS.values())):
-            lists[member.name] = member.read()
+        else:
+            sizes[member.name] = member.size
+            if member.name.endswith(tuple(LISTS.values())):
+                lists[member.name] = member.read()
     dangling = next((name for name, target in links.items() if target not in sizes), None)
     if dangling is not None:
         raise DataError(
@@ -119,53 +88,84 @@ def _scan(source: Path, request: Request) -> Contents:
             where=str(source),
             hint=HOSTILE,
         )
-    top = _top(sizes, str(source))
-    below = {name: _below(top, name) for name in (*sizes, *links)}
-    contents = Contents(
-        top,
-        {short: size for name, size in sizes.items() if (short := below[name]) is not None},
-        {
-            short: target
-            for name, link in links.items()
-            if (short := below[name]) is not None and (target := below.get(link)) is not None
-        },
-        leftovers=leftovers,
-    )
-    for split, name in LISTS.items():
-        contents.ids[split] = _listed(lists.get(top + name, b""), f"{source}/{top}{name}")
-    return contents
+    return _contents(sizes, links, lambda name: lists.get(name, b""), str(source), leftovers)
 
 
 def _from_folder(request: Request, source: Path) -> Outcome:
     tree = FolderTree(source)
-    top = _top(tree.sizes, str(source))
-    own = {FILE, SUMS, CACHE_NAME}  # of earlier calls on the same folder
-    sizes = {
-        short: size
-        for name, size in tree.sizes.items()
-        if (short := _below(top, name)) is not None and short not in own
-    }
-    contents = Contents(top, sizes, leftovers=tree.leftovers)
-    for split, name in LISTS.items():
-        contents.ids[split] = _listed(tree.read(top + name), tree.place(top + name))
-    _check(contents, sizes, str(source))
-    root, here = request.root, source / top
+    contents = _contents(tree.sizes, {}, tree.read, str(source), tree.leftovers)
+    root, here = request.root, source / contents.top
     in_place = root.resolve() == here.resolve()
-    manifest = _manifest(contents, describe([(here, [here / name for name in sizes])], request.progress))
-    require_space(root, sum(size for name, size in sizes.items() if not _there(root, name, size)))
-    manifest = claim(root, manifest, in_place=in_place)
+    manifest = _claimed(request, contents, (here, [here / name for name in contents.sizes]), in_place)
 
     def copy(name: str) -> Output:
         if in_place:
             return existing_file(root, root / name)
-        if _there(root, name, sizes[name]):
-            return _kept(root, name, lambda: tree.read(top + name))
-        return write_file(root, root / name, tree.read(top + name))
+        return _written(root, name, contents.sizes[name], lambda: tree.read(contents.top + name))
 
     outputs = run_all(
-        copy, sorted(sizes), workers=request.workers, name=lambda name: name, progress=request.progress
+        copy,
+        sorted(contents.sizes),
+        workers=request.workers,
+        name=lambda name: name,
+        progress=request.progress,
     )
     return _finish(request, manifest, contents, outputs)
+
+
+def _contents(
+    sizes: Mapping[str, int],
+    links: Mapping[str, str],
+    read: Callable[[str], bytes],
+    where: str,
+    leftovers: Sequence[str],
+) -> Contents:
+    """What lies below the dataset's own folder, complete and each image in one list.
+
+    Raises:
+        DataError: Lists are missing or wrong, images are in both, or files are missing; names them.
+    """
+    tops = [name.removesuffix(LISTS["train"]) for name in sizes if name.endswith("/" + LISTS["train"])]
+    tops += [""] if LISTS["train"] in sizes else []
+    absent = [name for top in tops for name in LISTS.values() if top + name not in sizes]
+    if len(tops) != 1 or absent:
+        problem = f"{absent[0]} is missing" if absent else f"{len(tops)} folders with {LISTS['train']}"
+        raise DataError(problem, where=where, hint=PASCAL)
+    (top,) = tops
+    own = {top + name for name in (PREPARED, SUMS, CACHE_NAME)}  # of earlier calls on the same folder
+    below = {name: name[len(top) :] for name in (*sizes, *links) if name.startswith(top) and name not in own}
+    contents = Contents(
+        top,
+        {below[name]: size for name, size in sizes.items() if name in below},
+        {below[name]: below[link] for name, link in links.items() if name in below and link in below},
+        leftovers=leftovers,
+    )
+    for split, name in LISTS.items():
+        place = f"{where}/{top}{name}"
+        try:
+            contents.ids[split] = names_of(read(top + name).decode("utf-8-sig"), place, PASCAL)
+        except UnicodeDecodeError as error:
+            raise DataError(f"not a readable list: {error}", where=place, hint=PASCAL) from error
+    shared = in_both(contents.ids.values())
+    if shared:
+        raise DataError(shared, where=where, hint=APART)
+    check_complete(contents.ids, {*contents.sizes, *contents.links}, where, PASCAL)
+    return contents
+
+
+def _claimed(
+    request: Request, contents: Contents, source: tuple[Path, list[Path]], in_place: bool = False
+) -> Manifest:
+    """Take the folder, if there is room for what it lacks; see `claim`."""
+    parameters = {
+        "files": "as they are, below the root without the archive's own top folder",
+        "links": "copies" if contents.links else "none",
+    }
+    images = [f"{split} {name}" for split, ids in contents.ids.items() for name in ids]
+    manifest = Manifest("pascal_context", RECIPE, parameters, describe([source], request.progress), images)
+    lacking = (size for name, size in contents.sizes.items() if not _there(request.root, name, size))
+    require_space(request.root, sum(lacking))
+    return claim(request.root, manifest, in_place=in_place)
 
 
 def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: list[Output]) -> Outcome:
@@ -174,55 +174,13 @@ def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: l
     return finished(request.root, manifest, counts, DATASET.published_counts, outputs, told)
 
 
-def _listed(content: bytes, where: str) -> list[str]:
-    """Names of the images in a split list; see `names_of`."""
-    try:
-        return names_of(content.decode("utf-8-sig"), where, PASCAL)
-    except UnicodeDecodeError as error:
-        raise DataError(f"not a readable list: {error}", where=where, hint=PASCAL) from error
-
-
-def _check(contents: Contents, held: Container[str], where: str) -> None:
-    """Check that every listed image is in one list and has its files.
-
-    Raises:
-        DataError: Images are in both lists, or files are missing; names them.
-    """
-    shared = in_both(contents.ids.values())
-    if shared:
-        raise DataError(shared, where=where, hint=APART)
-    check_complete(contents.ids, held, where, PASCAL)
-
-
-def _manifest(contents: Contents, sources: list[dict[str, object]]) -> Manifest:
-    parameters = {
-        "files": "as they are, below the root without the archive's own top folder",
-        "links": "copies" if contents.links else "none",
-    }
-    images = [f"{split} {name}" for split, ids in contents.ids.items() for name in ids]
-    return Manifest("pascal_context", RECIPE, parameters, sources, images)
-
-
-def _top(names: Mapping[str, int], where: str) -> str:
-    """What stands in front of ImageSets/Context/train.txt."""
-    tops = [name.removesuffix(LISTS["train"]) for name in names if name.endswith("/" + LISTS["train"])]
-    tops += [""] if LISTS["train"] in names else []
-    missing = [name for top in tops for name in LISTS.values() if top + name not in names]
-    if len(tops) != 1 or missing:
-        problem = f"{missing[0]} is missing" if missing else f"{len(tops)} folders with {LISTS['train']}"
-        raise DataError(problem, where=where, hint=PASCAL)
-    return tops[0]
-
-
-def _below(top: str, name: str) -> str | None:
-    return name.removeprefix(top) if name.startswith(top) else None
-
-
-def _kept(root: Path, name: str, read: Callable[[], bytes]) -> Output:
-    """A file of the right size that is there; one of other content is written anew in an unfinished folder.
+def _written(root: Path, name: str, size: int, read: Callable[[], bytes]) -> Output:
+    """A file, written unless it is there; one of other content is written anew in an unfinished folder.
 
     What changed in a complete folder is told by its SHA256SUMS (see `finish`).
     """
+    if not _there(root, name, size):
+        return write_file(root, root / name, read())
     output = existing_file(root, root / name)
     if (root / SUMS).exists():
         return output

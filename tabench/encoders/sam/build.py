@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import nn
 
 from tabench.encoders.sam.as_built import note
-from tabench.encoders.sam.geometry import Backbone
 
-# SAM's training statistics of RGB images in 0..255 (segment_anything/build_sam.py)
-PIXEL_MEAN = (123.675, 116.28, 103.53)
-PIXEL_STD = (58.395, 57.12, 57.375)
+if TYPE_CHECKING:
+    from tabench.encoders.base import Encoder
+    from tabench.encoders.sam.family import Backbone
 
 
 def build_image_encoder(backbone: Backbone) -> ImageEncoderViT:
@@ -35,7 +35,7 @@ def build_image_encoder(backbone: Backbone) -> ImageEncoderViT:
     return encoder
 
 
-def build_mask_decoder(backbone: Backbone) -> MaskDecoder:
+def build_mask_decoder(backbone: Encoder) -> MaskDecoder:
     """The mask decoder, with SAM's four mask tokens and its IoU head."""
     decoder = MaskDecoder(
         transformer_dim=backbone.out_chans,
@@ -51,7 +51,7 @@ def build_mask_decoder(backbone: Backbone) -> MaskDecoder:
     return decoder
 
 
-def build_position_encoding(backbone: Backbone) -> PositionEmbeddingRandom:
+def build_position_encoding(backbone: Encoder) -> PositionEmbeddingRandom:
     """The random Fourier encoding of the token grid; its frequencies come from the checkpoint."""
     return PositionEmbeddingRandom(backbone.out_chans // 2)
 
@@ -67,6 +67,6 @@ def build_sam(backbone: Backbone) -> Sam:
             mask_in_chans=16,
         ),
         mask_decoder=build_mask_decoder(backbone),
-        pixel_mean=list(PIXEL_MEAN),
-        pixel_std=list(PIXEL_STD),
+        pixel_mean=list(backbone.pixel_mean),
+        pixel_std=list(backbone.pixel_std),
     )

@@ -6,17 +6,20 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from tabench.encoders.reading import read_content, read_state
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.geometry import Backbone
 from tabench.encoders.sam.layouts import StateDict, find_state, shown
 from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.errors import CheckpointError
 from tabench.text import joined
+
+if TYPE_CHECKING:
+    from tabench.encoders.sam.family import Backbone
 
 __all__ = [
     "checkpoint_sha256",

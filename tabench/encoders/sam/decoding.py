@@ -1,6 +1,6 @@
 """Decoding all channels of a task at once with SAM's mask decoder.
 
-`decode` computes what `plain.decode_plain` does, up to rounding, with a fraction of the work. A decoder has
+`decode` computes what `decode_plain` does, up to rounding, with a fraction of the work. A decoder has
 S = 5 output tokens, M image tokens and one row e_n a channel n; what it never needs M times is done S times:
 
 - Before the first attention the tokens are the same for all channels and images.
@@ -186,3 +186,31 @@ def _fourfold(x: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:
     """A transposed convolution with kernel 2 and stride 2 on tokens (..., C): (..., 4, outputs)."""
     weight = convolution.weight.permute(0, 2, 3, 1).flatten(1)  # (C, 4 * outputs)
     return (x @ weight).unflatten(-1, (4, -1)) + convolution.bias
+
+
+def decode_plain(decoder: MaskDecoder, embedding: Tensor, no_mask: Tensor, dense_pe: Tensor) -> Tensor:
+    """Call the stock decoder once an image; a task's channels are its batch.
+
+    Args:
+        decoder: The task's decoder.
+        embedding: Image embeddings (B, C, h, w).
+        no_mask: The task's "no mask" rows (N, C), one per output channel.
+        dense_pe: Positional encoding of the grid (1, C, h, w).
+
+    Returns:
+        Raw channels (B, N, 4h, 4w).
+    """
+    channels, width = no_mask.shape
+    dense = no_mask[:, :, None, None].expand(-1, -1, *embedding.shape[-2:])
+    sparse = no_mask.new_empty(channels, 0, width)
+    masks = []
+    for image in embedding:
+        low_res, _ = decoder(
+            image_embeddings=image[None],
+            image_pe=dense_pe,
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=False,
+        )
+        masks.append(low_res[:, 0])
+    return torch.stack(masks)

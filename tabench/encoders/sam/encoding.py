@@ -26,6 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from tabench.encoders.base import TaskFold
+from tabench.encoders.folding import folded
 from tabench.encoders.sam.attention import attend
 from tabench.encoders.sam.ways import encoder_is_own, foreign_in_block, neck_is_own, starts_shared
 
@@ -74,19 +76,28 @@ def encode(
             return found
         return run(step, *given)
 
-    copies = 1 if tasks is None else len(tasks)
     if not encoder_is_own(encoder):
-        return kept(encoder, inputs.repeat(copies, 1, 1, 1))
-    if copies > 1 and not starts_shared(encoder):
+        whole: Tensor = folded(encoder, inputs, tasks, recompute=recompute)
+        return whole
+    fold: TaskFold | None = None if tasks is None else encoder.task_fold
+    copies = 1 if fold is None or tasks is None else len(fold.rows(tasks))
+    first, images = 0 if fold is None else fold.first_block, len(inputs)
+    if copies > 1 and first == 0 and not starts_shared(encoder, 0):
         inputs, copies = inputs.repeat(copies, 1, 1, 1), 1
     forward = _compiled() if compiled else forward_block
     tokens = run(encoder.patch_embed, inputs) + encoder.pos_embed
     for index, block in enumerate(encoder.blocks):
+        here = copies if index >= first else 1
+        if here > 1 and index > 0 and not starts_shared(encoder, index):
+            tokens, here = tokens.repeat(here, 1, 1, 1), 1
         if foreign_in_block(encoder, index) is None:
-            tokens = kept(forward, block, tokens, copies)
+            tokens = kept(forward, block, tokens, here)
         else:
             tokens = kept(block, tokens)
-        copies = 1  # from here on every task has its rows
+        if index >= first:
+            copies = 1  # from here on every task has its rows
+    if fold is not None and fold.free_stream:
+        tokens = tokens[images:]  # the rows of no task come first
     if not neck_is_own(encoder):
         return run(encoder.neck, tokens.permute(0, 3, 1, 2))
     return run(_neck, encoder.neck, tokens)

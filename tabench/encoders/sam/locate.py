@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tabench.encoders.sam.geometry import Backbone
 from tabench.errors import CheckpointError
 from tabench.provenance.files import sha256_file
+
+if TYPE_CHECKING:
+    from tabench.encoders.base import Encoder
 
 FOLDER_VARIABLE = "TABENCH_CHECKPOINTS"
 _HERE = Path(__file__).parent
 _SUFFIXES = (".safetensors", ".pth")
 
 
-def find_checkpoint(backbone: Backbone, path: Path | None = None) -> Path:
+def find_checkpoint(backbone: Encoder, path: Path | None = None) -> Path:
     """Find a backbone's weights.
 
     Args:
@@ -52,7 +55,7 @@ def checkpoint_sha256(path: Path) -> str:
         raise CheckpointError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
-def _in_folder(backbone: Backbone, folder: Path) -> Path | None:
+def _in_folder(backbone: Encoder, folder: Path) -> Path | None:
     official = backbone.url.rsplit("/", 1)[-1] if backbone.url else None
     if official and (folder / official).is_file():
         return folder / official
@@ -63,7 +66,7 @@ def _in_folder(backbone: Backbone, folder: Path) -> Path | None:
     return next((folder / name for name in found), None)
 
 
-def _missing(backbone: Backbone, where: str) -> CheckpointError:
+def _missing(backbone: Encoder, where: str) -> CheckpointError:
     if backbone.url:
         hint = f"download {backbone.url} into a folder and set {FOLDER_VARIABLE} to it"
     else:

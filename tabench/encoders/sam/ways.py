@@ -38,11 +38,11 @@ def foreign_in_block(encoder: nn.Module, index: int) -> str | None:
     return None
 
 
-def starts_shared(encoder: nn.Module) -> bool:
-    """Whether all tasks may share the tokens up to the first adapted layer."""
-    first = "blocks.0.attn.qkv"
-    own = is_own(encoder, "patch_embed", "patch_embed.proj", "blocks.0.norm1")
-    return own and foreign_in_block(encoder, 0) is None and is_row_wise(encoder.get_submodule(first))
+def starts_shared(encoder: nn.Module, index: int) -> bool:
+    """Whether all tasks may share the tokens up to the first adapted layer, that of the block `index`."""
+    before = ("patch_embed", "patch_embed.proj") if index == 0 else ()
+    own = is_own(encoder, *before, f"blocks.{index}.norm1") and foreign_in_block(encoder, index) is None
+    return own and is_row_wise(encoder.get_submodule(f"blocks.{index}.attn.qkv"))
 
 
 def neck_is_own(encoder: nn.Module) -> bool:

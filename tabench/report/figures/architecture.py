@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from tabench.report.figures.diagram import SMALL, Canvas, amount, shape
+from tabench.report.figures.diagram import SMALL, Canvas, Kind, amount, shape
 from tabench.report.records.architecture import Adapted, Architecture, Model, Other
 
 _WIDTH = 7.2
@@ -46,18 +46,17 @@ def draw_architecture(found: Architecture) -> Figure:
 
 
 def _sam(canvas: Canvas, found: Architecture, y: float) -> None:
+    assert found.sam is not None  # `choose` leaves others out
     backbone, counts = found.backbone, found.sam.parameters
     canvas.heading(0.05, y + 1.22, "(a) SAM: promptable, one task")
     line, h, side = y + 0.78, 0.46, backbone.image_size
-    canvas.box(0.05, line - h / 2, 0.86, h, "plain", "image", shape((3, side, side)))
-    canvas.arrow([(0.91, line), (1.1, line)])
+    embedding = shape((backbone.out_chans, backbone.grid, backbone.grid))
     size = f"{backbone.depth} blocks, width {backbone.embed_dim}; {amount(counts['image_encoder'])}"
-    canvas.box(1.1, line - h / 2, 2.0, h, "plain", "image encoder", size)
-    canvas.arrow([(3.1, line), (3.4, line)])
-    canvas.box(3.4, line - h / 2, 0.95, h, "plain", "embedding",
-               shape((backbone.out_chans, backbone.grid, backbone.grid)))  # fmt: skip
-    canvas.arrow([(4.35, line), (4.65, line)])
-    canvas.box(4.65, line - h / 2, 0.98, h, "plain", "mask decoder", amount(counts["mask_decoder"]))
+    canvas.chain(
+        *(line, h, (0.05, 0.86, "plain", ("image", shape((3, side, side))))),
+        *((1.1, 2.0, "plain", ("image encoder", size)), (3.4, 0.95, "plain", ("embedding", embedding))),
+        (4.65, 0.98, "plain", ("mask decoder", amount(counts["mask_decoder"]))),
+    )
     canvas.arrow([(5.63, line), (5.93, line)])
     width = canvas.sheets(5.97, line - 0.17, 0.3, 0.24, found.sam.masks)
     canvas.text(6.05 + width, line, f"{found.sam.masks} mask levels\n× 1 channel", SMALL + 0.5, ha="left")
@@ -115,31 +114,20 @@ def _decoders(canvas: Canvas, found: Architecture, model: Model, y: float, heigh
 
 def _block(canvas: Canvas, found: Architecture, model: Model, y: float) -> None:
     adapted = model.adapted
-    norms = "trained" if model.part("block_norms").trained else "frozen"
+    norms: Kind = "trained" if model.part("block_norms").trained else "frozen"
     canvas.heading(0.05, y + 1.2, f"(c) one of the {found.backbone.depth} encoder blocks, for task t")
     line = y + 0.34
     canvas.text(0.14, line, "$x_t$")
-    canvas.arrow([(0.25, line), (0.5, line)])
-    canvas.box(0.5, line - 0.16, 0.62, 0.32, norms, "norm 1")  # type: ignore[arg-type]
-    canvas.arrow([(1.12, line), (1.62, line)])
-    canvas.box(1.62, line - 0.16, 1.25, 0.32, "frozen", "$W_0$: q, k, v")
-    canvas.arrow([(2.87, line), (3.11, line)])
-    canvas.plus(3.18, line)
-    canvas.arrow([(3.25, line), (3.45, line)])
-    canvas.box(3.45, line - 0.16, 0.72, 0.32, "plain", "attention")
-    canvas.arrow([(4.17, line), (4.33, line)])
-    canvas.box(4.33, line - 0.16, 0.5, 0.32, "frozen", "proj.")
-    canvas.arrow([(4.83, line), (5.03, line)])
-    canvas.plus(5.1, line)
-    canvas.arrow([(0.36, line), (0.36, y + 0.04), (5.1, y + 0.04), (5.1, line - 0.07)])
-    canvas.arrow([(5.17, line), (5.5, line)])
-    canvas.box(5.5, line - 0.16, 0.58, 0.32, norms, "norm 2")  # type: ignore[arg-type]
-    canvas.arrow([(6.08, line), (6.2, line)])
-    canvas.box(6.2, line - 0.16, 0.45, 0.32, "frozen", "MLP")
-    canvas.arrow([(6.65, line), (6.83, line)])
-    canvas.plus(6.9, line)
-    canvas.arrow([(5.32, line), (5.32, y + 0.04), (6.9, y + 0.04), (6.9, line - 0.07)])
-    canvas.arrow([(6.97, line), (7.15, line)])
+    canvas.chain(
+        *(line, 0.32, (0.5, 0.62, norms, ["norm 1"]), (1.62, 1.25, "frozen", ["$W_0$: q, k, v"])),
+        *((3.11, 0.14, "plus", []), (3.45, 0.72, "plain", ["attention"]), (4.33, 0.5, "frozen", ["proj."])),
+        *((5.03, 0.14, "plus", []), (5.5, 0.58, norms, ["norm 2"]), (6.2, 0.45, "frozen", ["MLP"])),
+        (6.83, 0.14, "plus", []),
+        start=0.25,
+        end=7.15,
+    )
+    for before, plus in ((0.36, 5.1), (5.32, 6.9)):  # around attention and around the MLP
+        canvas.arrow([(before, line), (before, y + 0.04), (plus, y + 0.04), (plus, line - 0.07)])
     if adapted is not None:
         _update(canvas, adapted, line)
     if model.others:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
+import numpy.typing as npt
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from tabench.report.figures import style
 from tabench.report.records import wording
@@ -18,116 +16,79 @@ from tabench.report.records.reading import Results
 
 BAND = "Lines are means over seeds, bands reach from the lowest to the highest seed."
 
+Curve = npt.NDArray[np.float64]  # (4, epochs): epoch, then mean, lowest and highest over seeds
+Curves = Mapping[str, Mapping[str, Curve]]  # of a panel (a task; "task.key"), by method
 
-def curve_frames(results: Results, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training losses of each task, and a protocol's metrics on the evaluation split, over epochs.
 
-    Returns:
-        Two frames with the columns panel (a task; "task.key"), method, epoch, and the mean, min and max over
-        seeds of a seed's mean in that epoch. A method's runs are read again, one method after the other.
+def read_curves(results: Results, protocol: str) -> tuple[Curves, Curves]:
+    """Training losses of each task, and a protocol's metrics on the evaluation split.
+
+    Values of a seed in one epoch are averaged first. A method's runs are read again, one method after the
+    other.
     """
     tasks = results.first["cell"]["dataset"]["tasks"]
-    losses, metrics = [], []
+    losses, metrics = dict[str, dict[str, Curve]](), dict[str, dict[str, Curve]]()
     for method in results.methods:
-        terms, points = _Lines(), _Lines()
+        # flat numbers (seed, epoch, value): a long sweep has millions of them
+        terms: dict[str, array[float]] = {}
+        points: dict[str, array[float]] = {}
         for cell in results.of(method):
-            curves = cell.whole()["curves"]
+            curves, seed = cell.whole()["curves"], cell.seed or 0
             for step in curves["train"]:
                 for term, value in step["terms"].items():
                     if term in tasks and value is not None:
-                        terms.add(term, cell.seed, step["epoch"], value)
+                        terms.setdefault(term, array("d")).extend((seed, step["epoch"], value))
             for point in curves["eval"]:
                 if point["protocol"] == protocol and point["value"] is not None:
                     name = f"{point['task']}.{point['key']}"
-                    points.add(name, cell.seed, point["epoch"], point["value"])
-        losses.append(terms.over_seeds(method))
-        metrics.append(points.over_seeds(method))
-    return pd.concat(losses, ignore_index=True), pd.concat(metrics, ignore_index=True)
+                    points.setdefault(name, array("d")).extend((seed, point["epoch"], point["value"]))
+        for found, lines in ((losses, terms), (metrics, points)):
+            for panel, numbers in lines.items():
+                found.setdefault(panel, {})[method] = _over_seeds(numbers)
+    return losses, metrics
 
 
-class _Lines:
-    """Values of a method's curves, eight bytes a number: a long sweep has millions of them."""
-
-    def __init__(self) -> None:
-        self.panels: dict[str, int] = {}
-        self.columns = (array("l"), array("l"), array("l"), array("d"))
-
-    def add(self, panel: str, seed: int | None, epoch: int, value: float) -> None:
-        """Take a value."""
-        numbers, seeds, epochs, values = self.columns
-        numbers.append(self.panels.setdefault(panel, len(self.panels)))
-        seeds.append(seed or 0)
-        epochs.append(epoch)
-        values.append(value)
-
-    def over_seeds(self, method: str) -> pd.DataFrame:
-        """Mean of each epoch's values of a seed, then mean, min and max over seeds."""
-        names = ["panel", "seed", "epoch", "value"]
-        frame = pd.DataFrame({n: np.asarray(c) for n, c in zip(names, self.columns, strict=True)})
-        means = frame.groupby(names[:3], sort=False)["value"].mean().reset_index()
-        found = means.groupby(["panel", "epoch"])["value"].agg(["mean", "min", "max"]).reset_index()
-        found.insert(1, "method", method)
-        found["panel"] = found["panel"].map(dict(enumerate(self.panels)))
-        return found
+def _over_seeds(numbers: array[float]) -> Curve:
+    seeds, epochs, values = np.reshape(np.asarray(numbers), (-1, 3)).T
+    pairs, place = np.unique(np.stack([epochs, seeds]), axis=1, return_inverse=True)
+    means = np.bincount(place.reshape(-1), values) / np.bincount(place.reshape(-1))
+    every, first = np.unique(pairs[0], return_index=True)  # pairs are sorted by epoch
+    counts = np.diff([*first, len(means)])
+    totals = (np.add.reduceat(means, first) / counts, np.minimum.reduceat(means, first))
+    return np.stack([every, *totals, np.maximum.reduceat(means, first)])
 
 
-def draw_losses(results: Results, frame: pd.DataFrame) -> Figure:
-    """One panel a task.
-
-    Args:
-        results: Names tasks and methods.
-        frame: The first that `curve_frames` returned.
-    """
+def draw_losses(results: Results, losses: Curves) -> Figure:
+    """One panel a task."""
     tasks = results.first["cell"]["dataset"]["tasks"]
-    return _panels(
-        results, frame, {task: f"{task.replace('_', ' ').capitalize()} training loss ↓" for task in tasks}
-    )
+    return _panels(results, losses, {task: f"{wording.task_title(task)} training loss ↓" for task in tasks})
 
 
-def draw_metrics(results: Results, frame: pd.DataFrame, protocol: str) -> Figure:
-    """One panel a metric.
-
-    Args:
-        results: Names metrics and methods.
-        frame: The second that `curve_frames` returned for this protocol.
-        protocol: "paper" or "pixel".
-    """
+def draw_metrics(results: Results, metrics: Curves, protocol: str) -> Figure:
+    """One panel a metric."""
     titles = {
-        f"{m['task']}.{m['key']}": f"{m['task'].replace('_', ' ').capitalize()}: {m['title']}"
-        f"{' (' + m['unit'] + ')' if m['unit'] else ''} {wording.ARROWS[m['better']]}"
+        f"{m['task']}.{m['key']}": wording.metric_heading(m)
         for m in results.first["metrics"]
         if m["protocol"] == protocol
     }
-    return _panels(results, frame, titles)
+    return _panels(results, metrics, titles)
 
 
-def _panels(results: Results, frame: pd.DataFrame, titles: dict[str, str]) -> Figure:
-    lines = dict(list(frame.groupby(["panel", "method"])))
-    present = [panel for panel in titles if any((panel, method) in lines for method in results.methods)]
+def _panels(results: Results, curves: Curves, titles: dict[str, str]) -> Figure:
+    present = [panel for panel in titles if panel in curves]
     columns = 3 if len(present) > 2 else len(present)
     rows = -(-len(present) // columns)
     figure = Figure(figsize=(9.6, 2.35 * rows + 0.5))
-    grid = figure.subplots(rows, columns, squeeze=False).flat
     colours = style.colours(results.methods)
-    for axes, panel in zip_longest(grid, present):
+    for axes, panel in zip_longest(figure.subplots(rows, columns, squeeze=False).flat, present):
         if panel is None:
             axes.set_visible(False)
             continue
         axes.set_title(titles[panel])
-        for method in results.methods:
-            if (panel, method) in lines:
-                mine = lines[panel, method].set_index("epoch")
-                _line(axes, mine, results.title(method), colours[method], style.marker(method))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        for method, (epochs, mean, low, high) in curves[panel].items():
+            mark, label = style.marker(method), results.title(method)
+            style.line(axes, epochs, mean, colours[method], band=(low, high), marker=mark, label=label)
+        style.whole_numbers(axes)
         axes.set_xlabel("epoch")
     style.legend_below(figure)
     return figure
-
-
-def _line(axes: Axes, over_seeds: pd.DataFrame, label: str, colour: Any, mark: str) -> None:
-    """Draw a method: columns mean, min and max by epoch."""
-    epochs = over_seeds.index.to_numpy()
-    mean, low, high = (over_seeds[name].to_numpy() for name in ("mean", "min", "max"))
-    axes.fill_between(epochs, low, high, color=colour, alpha=0.16, linewidth=0)
-    axes.plot(epochs, mean, color=colour, label=label, marker=mark, markersize=3,
-              markevery=max(1, len(epochs) // 8))  # fmt: skip

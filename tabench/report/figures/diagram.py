@@ -146,6 +146,26 @@ class Canvas:
                             color=self.ink, linewidth=0.8, shrinkA=0, shrinkB=0)
         )  # fmt: skip
 
+    def chain(
+        self,
+        line: float,
+        h: float,
+        *boxes: tuple[float, float, Kind | Literal["plus"], Sequence[str]],
+        start: float | None = None,
+        end: float | None = None,
+    ) -> None:
+        """Boxes and sums (x, w, kind, lines) centred on a line, with arrows between, before and behind."""
+        for x, w, kind, lines in boxes:
+            if start is not None:
+                self.arrow([(start, line), (x, line)])
+            if kind == "plus":
+                self.plus(x + w / 2, line)
+            else:
+                self.box(x, line - h / 2, w, h, kind, *lines)
+            start = x + w
+        if start is not None and end is not None:
+            self.arrow([(start, line), (end, line)])
+
     def plus(self, x: float, y: float, sign: str = "+") -> None:
         """A sign in a circle."""
         self.axes.plot([x], [y], marker="o", markersize=8, markerfacecolor="none", markeredgecolor=self.ink,

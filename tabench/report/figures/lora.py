@@ -7,6 +7,7 @@ from math import sqrt
 
 from matplotlib.figure import Figure
 
+from tabench.catalog import METHODS
 from tabench.report.figures.diagram import NORMAL, SMALL, Canvas, shape
 from tabench.report.records.architecture import Adapted, Architecture
 
@@ -94,9 +95,8 @@ def _lora(canvas: Canvas, found: Architecture, inch: _Scale, y: float) -> None:
     x = _matrix(canvas, x, middle, inch(d), inch(rank), "$A_t$", (rank, d), behind)
     if tasks > 1:
         canvas.text(x + 0.35, middle, f"for each of the {tasks} tasks", ha="left")
-    formula = "$T r (d + k)$" if tasks > 1 else "$r (d + k)$"
     owner = "a pair of its own for each task" if tasks > 1 else "one pair for all tasks"
-    _words(canvas, middle, "$W_t = W_0 + s\\, B_t A_t$", owner, formula, adapted.parameters * tasks)
+    _words(canvas, middle, "$W_t = W_0 + s\\, B_t A_t$", owner, _formula(found), adapted.parameters * tasks)
 
 
 def _tucker(canvas: Canvas, found: Architecture, inch: _Scale, y: float) -> None:
@@ -115,7 +115,7 @@ def _tucker(canvas: Canvas, found: Architecture, inch: _Scale, y: float) -> None
     _small(canvas, x, middle, inch(v), inch(tasks), "$U_3$", (tasks, v))
     formula = "$\\Delta W = G {\\times}_1 U_1 {\\times}_2 U_2 {\\times}_3 U_3$"
     owner = "shared, but for each task's row of $U_3$"
-    _words(canvas, middle, formula, owner, "$dp + kq + Tv + pqv$", adapted.parameters)
+    _words(canvas, middle, formula, owner, _formula(found), adapted.parameters)
 
 
 def _cp(canvas: Canvas, found: Architecture, inch: _Scale, y: float) -> None:
@@ -132,7 +132,7 @@ def _cp(canvas: Canvas, found: Architecture, inch: _Scale, y: float) -> None:
     x = _sign(canvas, x, middle, "$\\circ$")
     _small(canvas, x, middle, inch(rank), inch(tasks), "$C$", (tasks, rank))
     _words(canvas, middle, "$\\Delta W = \\Sigma_r\\, w_r\\, a_r \\circ b_r \\circ c_r$",
-           "shared, but for each task's row of $C$", "$R\\,(d + k + T) + R$", adapted.parameters)  # fmt: skip
+           "shared, but for each task's row of $C$", _formula(found), adapted.parameters)  # fmt: skip
 
 
 def _stack(canvas: Canvas, inch: _Scale, d: int, k: int, tasks: int, middle: float) -> float:
@@ -187,6 +187,13 @@ def _words(canvas: Canvas, middle: float, formula: str, owner: str, terms: str, 
     ]
     for index, (line, size) in enumerate(lines):
         canvas.text(_WORDS, middle + 0.3 - 0.2 * index, line, size, ha="left")
+
+
+def _formula(found: Architecture) -> str:
+    """What the method declares to add to a layer; "" of one that is not installed here."""
+    name = found.method.name
+    formula = METHODS.get(name).parameter_formula if name in METHODS.names() else ""
+    return f"${formula}$" if formula else ""
 
 
 def _adapted(found: Architecture) -> Adapted:

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from tabench.report.figures import architecture as architecture_figure
-from tabench.report.figures import channels as channels_figure
+from tabench.report.figures import images, rank, similarity, spectrum
 from tabench.report.figures import lora as lora_figure
-from tabench.report.figures import rank as rank_figure
-from tabench.report.figures import similarity as similarity_figure
-from tabench.report.figures import spectrum as spectrum_figure
 from tabench.report.figures.style import Draw
 from tabench.report.records import architecture, channels
 from tabench.report.records.factors import MethodFactors, read_factors
@@ -33,18 +30,24 @@ def drawings(
     Raises:
         StoreError: A file beside a record is damaged.
     """
-    return {**_method(results), **_factors(results, factors), **_places(results, protocol)}
-
-
-def _method(results: Results) -> dict[str, tuple[str, Draw]]:
     found: dict[str, tuple[str, Draw]] = {}
     kept = channels.read_channels(results)
     if kept is not None:
-        found["figure1"] = channels.caption(results, kept), partial(channels_figure.draw_channels, kept)
+        found["figure1"] = channels.caption(results, kept), partial(images.draw_channels, kept)
     known = architecture.read_architectures(results)
     wanted = (("lora", "per-task"), ("tucker", "task-aware"), ("cp", "task-aware"))
     chosen = [architecture.choose(results, known, factors=f, sharing=s) for f, s in wanted]
-    return found | diagrams([part for part in chosen if part is not None])
+    found |= diagrams([part for part in chosen if part is not None])
+    if factors := read_factors(results) if factors is None else factors:
+        given, panels = (results, factors), similarity.panels(results, factors)
+        found["factor_similarity"] = similarity.caption(*given), partial(similarity.draw_similarity, panels)
+        found["factor_layers"] = similarity.layers_caption(*given), partial(similarity.draw_layers, panels)
+        found["factor_spectra"] = spectrum.caption(*given), partial(spectrum.draw_spectra, *given)
+    places = rank.read_places(results, protocol)
+    if places is not None:
+        caption = rank.caption(results, places, protocol)
+        found["places"] = caption, partial(rank.draw_places, results, places)
+    return found
 
 
 def diagrams(found: Sequence[architecture.Architecture]) -> dict[str, tuple[str, Draw]]:
@@ -60,37 +63,4 @@ def diagrams(found: Sequence[architecture.Architecture]) -> dict[str, tuple[str,
     return {
         "figure2": (architecture_figure.caption(aware), draw),
         "figure3": (lora_figure.caption(found), partial(lora_figure.draw_loras, found)),
-    }
-
-
-def _factors(results: Results, factors: Sequence[MethodFactors] | None) -> dict[str, tuple[str, Draw]]:
-    factors = read_factors(results) if factors is None else factors
-    if not factors:
-        return {}
-    panels = similarity_figure.panels(results, factors)
-    return {
-        "factor_similarity": (
-            similarity_figure.caption(results, factors),
-            partial(similarity_figure.draw_similarity, panels),
-        ),
-        "factor_layers": (
-            similarity_figure.layers_caption(results, factors),
-            partial(similarity_figure.draw_layers, panels),
-        ),
-        "factor_spectra": (
-            spectrum_figure.caption(results, factors),
-            partial(spectrum_figure.draw_spectra, results, factors),
-        ),
-    }
-
-
-def _places(results: Results, protocol: str) -> dict[str, tuple[str, Draw]]:
-    found = rank_figure.read_places(results, protocol)
-    if found is None:
-        return {}
-    return {
-        "places": (
-            rank_figure.caption(results, found, protocol),
-            partial(rank_figure.draw_places, results, found),
-        )
     }

@@ -20,13 +20,9 @@ _DISC = 320  # area of a disc that stands for all comparisons, in square points
 
 @dataclass(frozen=True)
 class Places:
-    """Places of the methods in every comparison, one a metric and seed.
+    """Places of the methods, by row key, in every comparison that all of them take part in.
 
-    Attributes:
-        comparisons: Row key to place, for every comparison that all methods take part in.
-        metrics: Metrics that were compared.
-        seeds: Seeds that were compared.
-        left_out: Comparisons that miss a method's value.
+    A comparison is a metric and a seed; `left_out` miss a method's value.
     """
 
     comparisons: list[dict[str, float]]

@@ -27,13 +27,7 @@ _MOST = 9  # panels that still make a figure
 
 @dataclass(frozen=True)
 class Panel:
-    """Cosines of one method's tasks.
-
-    Attributes:
-        title: Method and what is compared, in two lines.
-        tasks: Names along both axes.
-        layers: A matrix (T, T) for each layer, mean over runs.
-    """
+    """Cosines of one method's tasks: a matrix (T, T) for each layer, mean over runs."""
 
     title: str
     tasks: Sequence[str]

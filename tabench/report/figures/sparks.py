@@ -31,14 +31,10 @@ def sparks(record: Json, protocol: str) -> list[Spark]:
     for step in record["curves"]["train"]:
         for term, value in step["terms"].items():
             if term in tasks and value is not None:
-                lines.setdefault(f"{str(term).replace('_', ' ').capitalize()}: training loss ↓", []).append(
+                lines.setdefault(f"{wording.task_title(term)}: training loss ↓", []).append(
                     (step["epoch"], value)
                 )
-    titles = {
-        (m["task"], m["key"]): f"{m['task'].replace('_', ' ').capitalize()}: {m['title']}"
-        f"{' (' + m['unit'] + ')' if m['unit'] else ''} {wording.ARROWS[m['better']]}"
-        for m in record["metrics"]
-    }
+    titles = {(m["task"], m["key"]): wording.metric_heading(m) for m in record["metrics"]}
     for point in record["curves"]["eval"]:
         title = titles.get((point["task"], point["key"]))
         if title and point["protocol"] == protocol and point["value"] is not None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from tabench.report.figures import style
 from tabench.report.figures.similarity import runs_and_layers
@@ -49,7 +48,7 @@ def draw_spectra(results: Results, factors: Sequence[MethodFactors]) -> Figure:
         axes.set_xlabel("index")
         axes.tick_params(which="minor", length=0)
         axes.set_xlim(left=0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        style.whole_numbers(axes)
     grid[0].set_ylabel("singular value / largest")
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, columnspacing=1.4, fontsize=7.5)
@@ -64,12 +63,8 @@ def _line(
     ratios = _ratios(spectra)
     index = np.arange(1, ratios.shape[1] + 1)
     middle = np.exp(np.log(ratios).mean(axis=0))
-    if not dotted:
-        axes.fill_between(
-            index, ratios.min(axis=0), ratios.max(axis=0), color=colour, alpha=0.16, linewidth=0
-        )
-    axes.plot(index, middle, color=colour, label=label, linestyle=":" if dotted else "-",
-              marker=mark, markersize=3, markevery=max(1, len(index) // 8))  # fmt: skip
+    band = None if dotted else (ratios.min(axis=0), ratios.max(axis=0))
+    style.line(axes, index, middle, colour, band=band, marker=mark, label=label, dotted=dotted)
 
 
 def _ratios(spectra: Sequence[Spectrum]) -> Array:

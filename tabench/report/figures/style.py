@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import matplotlib
@@ -13,11 +15,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from PIL import Image, ImageChops, ImageStat
 
-from tabench.report.figures.figure_text import make_inert
-from tabench.report.figures.fonts import lean_fonts
+from tabench.catalog import METHODS
 from tabench.report.figures.vector import lean
 
 matplotlib.use("Agg")
@@ -60,6 +62,11 @@ def marker(method: str) -> str:
     return _MARKERS.get(method.partition(" ")[0], "v")
 
 
+def formula(text: str) -> str:
+    """A title with "Δ_b" set as a formula."""
+    return text.replace("Δ_b", "$\\Delta_b$")
+
+
 def log_millions(axes: Axes) -> None:
     """A logarithmic axis of trained parameters."""
     axes.set_xscale("log")
@@ -67,6 +74,31 @@ def log_millions(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("trained parameters (millions, log scale)")
+
+
+def line(
+    axes: Axes, x: Any, y: Any, colour: Any, *, band: Any = None, dotted: bool = False, **look: Any
+) -> None:
+    """A line with at most about eight marks, over a band (lowest, highest) where one is given.
+
+    Args:
+        axes: Where.
+        x: Of the points, as `y` and both of `band`.
+        y: What the line goes through.
+        colour: Of both.
+        band: Lowest and highest values, or None.
+        dotted: Whether the line is.
+        look: What else Matplotlib's plot takes ("label", "marker").
+    """
+    if band is not None:
+        axes.fill_between(x, *band, color=colour, alpha=0.16, linewidth=0)
+    axes.plot(x, y, color=colour, markersize=3, linestyle=":" if dotted else "-",
+              markevery=max(1, len(x) // 8), **look)  # fmt: skip
+
+
+def whole_numbers(axes: Axes, ticks: int = 6) -> None:
+    """Ticks of the horizontal axis at whole numbers alone."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=ticks))
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:
@@ -84,12 +116,9 @@ def legend_below(figure: Figure) -> None:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure as files.
+    """A figure as files: PNG for slides, PDF for papers, SVG for pages.
 
-    Attributes:
-        png: For slides.
-        pdf: For papers.
-        svg: For pages, on a transparent ground; ink and lines follow the page's light or dark colours.
+    The SVG has a transparent ground; its ink and lines follow the page's light or dark colours.
     """
 
     png: bytes
@@ -111,7 +140,7 @@ def drawn(draw: Draw, *, page: bool = True) -> Drawn:
         if layout is not None:
             layout.execute(figure)  # once for all formats
         # saving sets the engine that it found once more, and None means what the settings say
-        with matplotlib.rc_context({"figure.constrained_layout.use": False}), lean_fonts():
+        with matplotlib.rc_context({"figure.constrained_layout.use": False}):
             figure.set_layout_engine(None)
             png = _small(_rasterised(figure))
             pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
@@ -185,3 +214,49 @@ def _settings() -> Any:
         "svg.fonttype": "path",
         "pdf.fonttype": 42,
     }
+
+
+# All that the figures' own code writes between dollar signs, and the powers of ten of Matplotlib's axes
+_FORMULAS = frozenset(
+    {
+        *("=", "A", "A_t", "B^\\top", "B_t", "C", "G", "U_1", "U_2^\\top", "U_3", "W_0", "w", "x_t"),
+        *("+\\; s", "\\circ", "\\times_3", "\\Delta_b", "\\Delta W", "\\Delta W_t"),
+        "W_t = W_0 + s\\, B_t A_t",
+        "\\Delta W = G {\\times}_1 U_1 {\\times}_2 U_2 {\\times}_3 U_3",
+        "\\Delta W = \\Sigma_r\\, w_r\\, a_r \\circ b_r \\circ c_r",
+    }
+)
+_NUMBERED = re.compile(r"[EN]_\d+|\\mathdefault\{[-−0-9^{}.]*(\\times)?[-−0-9^{}.]*\}")
+
+
+def make_inert(figure: Figure) -> None:
+    r"""Take Matplotlib's formulas away from every text that this package did not write.
+
+    A name like "$\frac$" would else end the drawing, and "$x$" would not be shown as it is.
+    """
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_ticklabels(which="both")  # fills them in, which drawing does too
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        words = text.get_text()
+        if "$" in words and not is_own(words):
+            text.set_parse_math(False)
+        if not all(letter.isprintable() or letter == "\n" for letter in words):
+            text.set_text("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in words))
+
+
+def is_own(words: str) -> bool:
+    """Whether all formulas of a text are of the figures' own code."""
+    parts = words.split("$")
+    return len(parts) % 2 == 1 and all(
+        formula in _FORMULAS | _declared() or _NUMBERED.fullmatch(formula) for formula in parts[1::2]
+    )
+
+
+@cache
+def _declared() -> frozenset[str]:
+    """Formulas of this package's methods; those of other packages might not be what Matplotlib can set."""
+    targets = {name: METHODS.entry(name).target for name in METHODS.names()}
+    own = [METHODS.get(name) for name, target in targets.items() if target.startswith("tabench.")]
+    return frozenset(method.parameter_formula for method in own)

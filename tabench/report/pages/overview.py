@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tabench import __version__
-from tabench.report.pages import paper
 from tabench.report.pages.summary import FILE, Summary, plan_digest, read_summary
 from tabench.report.pages.templating import environment
+from tabench.report.tables.latex import document, escape_latex
 from tabench.store.atomic import write_bytes
 from tabench.store.folders import ExperimentFolder
 from tabench.text import counted
@@ -29,13 +30,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Listed:
-    """A rendered experiment.
-
-    Attributes:
-        folder: Its folder beside the overview.
-        summary: What its page says.
-        since: Runs that finished after it was rendered.
-    """
+    """A rendered experiment; `since` counts the runs that finished after it was rendered."""
 
     folder: str
     summary: Summary
@@ -76,7 +71,7 @@ def render_overview(results_dir: Path, reports_dir: Path) -> list[Path]:
     )
     place, tex = reports_dir / "index.html", reports_dir / "paper" / "paper.tex"
     write_bytes(place, html.encode())
-    write_bytes(tex, paper.paper([(entry.folder, entry.summary) for entry in rendered]).encode())
+    write_bytes(tex, paper(rendered).encode())
     return [place, tex]
 
 
@@ -100,3 +95,30 @@ def _waiting(results_dir: Path, name: str, counts: Counter[str]) -> Waiting:
     parts = [f"{counts['done']} of {counted(counts.total(), 'run')} done"]
     parts += [f"{counts[state]} {state}" for state in STATES[1:] if counts[state]]
     return Waiting(name, str(plan.get("title") or name), str(plan.get("profile") or ""), ", ".join(parts))
+
+
+def paper(rendered: Sequence[Listed]) -> str:
+    r"""Every table and figure as one document: ``pdflatex paper.tex`` inside the paper folder, twice.
+
+    They are read from the experiments' own folders, so nothing is copied that could differ. Figures name
+    their file relative to a tables folder, which ``\graphicspath`` sets.
+    """
+    body = [r"\maketitle", r"\tableofcontents"]
+    for entry in rendered:
+        s, folder = entry.summary, entry.folder
+        title = f"{s.table}: {s.title}" if s.table else s.title
+        body += [
+            r"\clearpage",
+            rf"\section{{{escape_latex(title)}}}\suppressfloats[t]",
+            escape_latex(f"{s.headline} {s.states}."),
+            *([rf"\par\medskip\noindent\textbf{{{escape_latex(s.warning)}}}"] if s.warning else []),
+            rf"\graphicspath{{{{../{folder}/tables/}}}}",
+            *(rf"\input{{../{folder}/tables/{name}}}" for name in s.inputs),
+        ]
+    # the first float may stand below a section's text, and numbers are not taken for the paper's
+    floats = (
+        r"\renewcommand{\bottomfraction}{.9}\renewcommand{\topfraction}{.9}\renewcommand{\textfraction}{.05}"
+    )
+    numbers = r"\counterwithin{table}{section}\counterwithin{figure}{section}"
+    head = "% Written by tabench report; needs booktabs and graphicx. Compile: pdflatex paper.tex (twice).\n"
+    return head + document(body, [floats, numbers, r"\title{Tables and figures}", r"\author{}", r"\date{}"])

@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from tabench.errors import StoreError
-from tabench.report.records.reading import Results
-from tabench.store.encoding import read_json
-
-_FIX = "remove the file (the report works without it), or remove the cell's folder and run it again"
+from tabench.report.records.reading import FIX, Results, read_checked
 
 
 class _Part(BaseModel):
@@ -104,7 +101,7 @@ class Architecture(_Part):
     architecture_version: Literal[1]
     method: Method
     backbone: Backbone
-    sam: Sam
+    sam: Sam | None  # None of an encoder other than SAM's
     models: dict[str, Model]
 
     @property
@@ -139,17 +136,12 @@ def choose(
     grid = results.report.get("grid") or []
     rows = (results.row(str(name)) for name in reversed(grid))
     order = [*(row for row in rows if row is not None), *found]
-    fits = (found[m] for m in order if m in found and found[m].factors == factors)
+    fits = (found[m] for m in order if m in found and found[m].factors == factors and found[m].sam)
     return next((a for a in fits if a.method.sharing == sharing), None)
 
 
 def _read(path: Path) -> Architecture:
-    try:
-        file = Architecture.model_validate(read_json(path, hint=_FIX))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise StoreError(f"'{key}': {first['msg']}", where=str(path), hint=_FIX) from error
+    file = read_checked(path, Architecture, FIX)
     if not file.models:
-        raise StoreError("names no model", where=str(path), hint=_FIX)
+        raise StoreError("names no model", where=str(path), hint=FIX)
     return file

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from tabench.errors import StoreError
-from tabench.report.records.grid import Pixels
+from tabench.report.records.grid import Pixels, opened
 from tabench.report.records.reading import CellResult, Results
 from tabench.store.folders import CellFolder, ExperimentFolder
 
@@ -19,15 +17,11 @@ Grey = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Channels:
-    """Figure 1.
+    """Figure 1: one image of one run.
 
-    Attributes:
-        cell: The run whose channels are shown.
-        image: Image id.
-        input: The image (H, W, 3).
-        masks: SAM's masks (H, W), 255 inside; empty if they were not kept.
-        tasks: Task to its raw channels (h, w), each scaled to its own range; black is the lowest value.
-        names: Task to the names of its channels, for tasks with classes.
+    The input (H, W, 3), SAM's masks (H, W; 255 inside; none if they were not kept), and by task its raw
+    channels (h, w), each scaled to its own range (black is the lowest value), with their names where the task
+    has classes.
     """
 
     cell: CellResult
@@ -82,7 +76,7 @@ def _of_cell(results: Results, cell: CellResult) -> Channels | None:
         paths = [folder.channel(image, task, index) for index in range(count)]
         if not all(path.is_file() for path in paths):
             return None
-        tasks[task] = [_opened(path, "L") for path in paths]
+        tasks[task] = [opened(path, "L") for path in paths]
     place = ExperimentFolder(results.root, results.name)
     shown = place.truth_picture(cell.content, image, "input")
     if not shown.is_file():
@@ -90,22 +84,10 @@ def _of_cell(results: Results, cell: CellResult) -> Channels | None:
     masks: list[Grey] = []
     sha256 = str(record["backbone"]["sha256"])
     while (path := place.sam_mask(cell.content, image, sha256, len(masks))).is_file():
-        masks.append(_opened(path, "L"))
+        masks.append(opened(path, "L"))
     names = {
         task: list(legend)
         for task, legend in record["legends"].items()
         if task in tasks and len(legend) == len(tasks[task])
     }
-    return Channels(cell, image, _opened(shown, "RGB"), masks, tasks, names)
-
-
-def _opened(path: object, mode: str) -> npt.NDArray[np.uint8]:
-    try:
-        with Image.open(str(path)) as opened:
-            return np.asarray(opened.convert(mode))
-    except OSError as error:
-        raise StoreError(
-            f"cannot be read as a picture: {error}",
-            where=str(path),
-            hint="remove the file (the report works without it), or run the cell again",
-        ) from error
+    return Channels(cell, image, opened(shown, "RGB"), masks, tasks, names)

@@ -14,14 +14,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Place:
-    """One image in one task.
-
-    Attributes:
-        image: Image id.
-        place: 1 is the best.
-        of: Images that have a value.
-        texts: The task's metrics as printed, in order; "n/a" where one is undefined.
-    """
+    """One image in one task: its place (1 is the best) of how many, and its metrics as printed, in order."""
 
     image: str
     place: int
@@ -50,7 +43,7 @@ class Extremes:
     @property
     def headings(self) -> list[str]:
         """The metrics' names with units."""
-        return [f"{m['title']}{' (' + m['unit'] + ')' if m['unit'] else ''}" for m in self.metrics]
+        return [wording.metric_title(metric) for metric in self.metrics]
 
     @property
     def ends(self) -> list[Place]:
@@ -67,7 +60,8 @@ class Extremes:
 
     def _place(self, place: int) -> Place:
         i = self.order[place]
-        texts = tuple(_text(self.values[m["key"]][i], m["digits"]) for m in self.metrics)
+        values = ((self.values[m["key"]][i], m["digits"]) for m in self.metrics)
+        texts = tuple(wording.number(v, digits) if _known(v) else "n/a" for v, digits in values)  # type: ignore[arg-type]
         return Place(self.ids[i], place + 1, len(self.order), texts)
 
 
@@ -76,24 +70,17 @@ def extremes(record: Json) -> list[Extremes]:
     ids: Sequence[str] = record["per_image"]["ids"]
     found = []
     for task, values in record["per_image"]["values"].items():
-        metrics = _metrics(record, task, values)
-        if not metrics:
-            continue
-        firsts, sign = values[metrics[0]["key"]], 1 if metrics[0]["better"] == "lower" else -1
-        order = [i for i, value in enumerate(firsts) if value is not None and math.isfinite(value)]
-        order.sort(key=lambda i, firsts=firsts, sign=sign: (sign * firsts[i], ids[i]))  # type: ignore[misc]
-        found.append(Extremes(task, metrics, ids, values, order))
+        known: dict[str, Json] = {}
+        for metric in record["metrics"]:
+            if metric["task"] == task and metric["key"] in values:
+                known.setdefault(metric["key"], metric)  # of the first protocol
+        if known:
+            first, *_ = metrics = list(known.values())
+            column, sign = values[first["key"]], 1 if first["better"] == "lower" else -1
+            keys = [(sign * value, ids[i], i) for i, value in enumerate(column) if _known(value)]
+            found.append(Extremes(task, metrics, ids, values, [i for _, _, i in sorted(keys)]))
     return found
 
 
-def _metrics(record: Json, task: str, values: Mapping[str, object]) -> list[Json]:
-    """The task's metrics that have a value for each image, in the record's order."""
-    known: dict[str, Json] = {}
-    for metric in record["metrics"]:
-        if metric["task"] == task and metric["key"] in values:
-            known.setdefault(metric["key"], metric)
-    return list(known.values())
-
-
-def _text(value: float | None, digits: int) -> str:
-    return "n/a" if value is None or not math.isfinite(value) else wording.number(value, digits)
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)

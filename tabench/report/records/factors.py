@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,18 +10,16 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from tabench.errors import StoreError
-from tabench.report.records.reading import Results
-from tabench.store.encoding import read_json
+from tabench.report.records.reading import FIX, Results, read_checked
 
 Array = npt.NDArray[np.float64]
 Matrix = list[list[float | None]]
 MODES = {"mode1": "inputs", "mode2": "outputs", "mode3": "tasks"}
 ROW_NAMES = {"tucker": "rows of $U_3$", "cp": "rows of $C$"}
 ANALYSED = 500  # runs whose analyses are read, over all rows: thousands do not fit into memory
-_FIX = "remove the file (the report works without it), or remove the cell's folder and run it again"
 
 
 class _Part(BaseModel):
@@ -71,14 +69,7 @@ class FactorFile(_Part):
 
 @dataclass(frozen=True)
 class MethodFactors:
-    """A method's analysed runs.
-
-    Attributes:
-        method: Row key.
-        seeds: Seed of each run.
-        files: The runs' analyses.
-        unread: Further analysed runs, which are left out.
-    """
+    """A method's analysed runs; `unread` further ones are left out."""
 
     method: str
     seeds: Sequence[int | None]
@@ -160,28 +151,13 @@ def kept(spectrum: Spectrum, rank: int) -> float | None:
     return min(1.0, sum(value**2 for value in spectrum.values[:rank]))
 
 
-def summary(values: Sequence[float]) -> tuple[float, float, float] | None:
-    """Mean, lowest and highest; None of nothing."""
-    return (float(np.mean(values)), min(values), max(values)) if values else None
-
-
-def over(spectra: Sequence[Spectrum], of: Callable[[Spectrum], float]) -> tuple[float, float, float] | None:
-    """`summary` of a number of each spectrum."""
-    return summary([of(spectrum) for spectrum in spectra])
-
-
 def _read(path: Path) -> FactorFile:
-    try:
-        file = FactorFile.model_validate(read_json(path, hint=_FIX))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise StoreError(f"'{key}': {first['msg']}", where=str(path), hint=_FIX) from error
+    file = read_checked(path, FactorFile, FIX)
     size = len(file.tasks)
     for layer in file.layers:
         for matrix in filter(None, (layer.rows, layer.updates)):
             if len(matrix) != size or any(len(row) != size for row in matrix):
-                raise StoreError(f"'{layer.name}': not a {size} x {size} matrix", where=str(path), hint=_FIX)
+                raise StoreError(f"'{layer.name}': not a {size} x {size} matrix", where=str(path), hint=FIX)
     return file
 
 

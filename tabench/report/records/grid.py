@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tabench.errors import StoreError
 from tabench.report.records.reading import CellResult, Results
 from tabench.store.folders import ExperimentFolder, file_stem
 
@@ -36,12 +37,8 @@ class Box:
 class Row:
     """One image in one task.
 
-    Attributes:
-        image: Image id.
-        task: Task name.
-        truth: Coloured target (H, W, 3), None if not saved.
-        predictions: Row key of a method to its coloured prediction; absent if not saved.
-        box: Where the last method is better by the most, None if nowhere.
+    Its coloured target (H, W, 3) and each method's prediction, where they were saved, and the window where
+    the last method is better by the most, None if nowhere.
     """
 
     image: str
@@ -53,14 +50,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """Figure 4.
+    """Figure 4: rows (images outer, tasks inner) of the runs of one seed.
 
-    Attributes:
-        methods: Row keys of the method columns; the last one is compared with the others.
-        seed: Seed of the runs shown.
-        inputs: Image id to the input picture; absent if not saved.
-        rows: Images outer, tasks inner.
-        legends: Task to class colours.
+    The last of `methods` is compared with the others. Inputs by image id, where they were saved; class
+    colours by task.
     """
 
     methods: Sequence[str]
@@ -155,8 +148,7 @@ def _row(cells: Mapping[str, CellResult], image: str, task: str, truth: Path) ->
             predictions[method] = picture
         wrong = cell.folder / "pictures" / files["error"] if "error" in files else None
         if wrong is not None and wrong.is_file():
-            with Image.open(wrong) as opened:
-                errors[method] = np.asarray(opened.convert("L"), dtype=np.float64) / 255
+            errors[method] = opened(wrong, "L").astype(np.float64) / 255
     *baselines, last = cells
     whole = len(errors) == len(cells) and len({e.shape for e in errors.values()}) == 1
     box = best_window(errors[last], [errors[b] for b in baselines]) if whole else None
@@ -170,7 +162,21 @@ def _window_means(values: ErrorMap, size: tuple[int, int], stride: tuple[int, in
 
 
 def _picture(path: Path) -> Pixels | None:
-    if not path.is_file():
-        return None
-    with Image.open(path) as opened:
-        return np.asarray(opened.convert("RGB"))
+    return opened(path, "RGB") if path.is_file() else None
+
+
+def opened(path: Path, mode: str) -> Pixels:
+    """Pixels of a picture beside a record.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    try:
+        with Image.open(path) as file:
+            return np.asarray(file.convert(mode))
+    except OSError as error:
+        raise StoreError(
+            f"cannot be read as a picture: {error}",
+            where=str(path),
+            hint="remove the file (the report works without it), or run the cell again",
+        ) from error

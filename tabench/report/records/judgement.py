@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from tabench.report.records import wording
 from tabench.report.records.published import Published
@@ -15,25 +14,13 @@ from tabench.text import counted
 NO_VERDICT = "no verdict"
 
 
-class _Column(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def digits(self) -> int: ...
-
-
 @dataclass(frozen=True)
 class Judgement:
     """What is said about one method in one metric.
 
     Attributes:
-        method: Row key.
-        column: Column id ("depth.abs_err").
         printed: The published value as printed; "" where none is known.
-        evidence: "primary", "secondary" or "".
-        place: Paper, table and setting of the published value, or "".
+        evidence: "primary", "secondary" or ""; `place` is the paper, table and setting.
         tolerance: The largest difference of a match as text, with "(default)" if the file gives none.
         found: The arithmetic's outcome; it stands even where no verdict is given.
         word: The verdict in words: "match", "off by +1.20", "no verdict: synthetic data", ...
@@ -64,36 +51,37 @@ def obstacle(results: Results) -> str:
 
 
 def judge(
-    results: Results, method: str, column: _Column, protocol: str, published: Published | None
+    results: Results, method: str, column: str, digits: int, protocol: str, published: Published | None
 ) -> Judgement:
     """Judge a method in a metric.
 
     Args:
         results: What was run.
         method: Row key.
-        column: A metric's column.
+        column: A metric ("depth.abs_err").
+        digits: Decimals that it is shown with.
         protocol: Protocol of the measured values.
         published: Rows of any dataset; those of another one than the runs' are never compared.
     """
     known = published.find(method, column) if published is not None else None
-    points, undefined = metric_points(results, method, column.id, protocol)
+    points, undefined = metric_points(results, method, column, protocol)
     values = [point.value for point in points]
     found = verdict(values, float(known.printed) if known else None, known.tolerance if known else None)
     why_not = obstacle(results) if known else ""
-    word = f"{NO_VERDICT}: {why_not}" if why_not else _word(found, column.digits)
+    word = f"{NO_VERDICT}: {why_not}" if why_not else _word(found, digits)
     tolerance = ""
     if known:
         tolerance = f"±{known.tolerance:.2g}" + ("" if known.given else " (default)")
     return Judgement(
         method,
-        column.id,
+        column,
         known.printed if known else "",
         known.evidence if known else "",
         known.place if known else "",
         tolerance,
         found,
         word,
-        "it neither confirms nor contradicts" if why_not else _reason(found, undefined, column.digits),
+        "it neither confirms nor contradicts" if why_not else _reason(found, undefined, digits),
     )
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
-
-import pandas as pd
 
 from tabench.catalog import DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
@@ -30,23 +27,12 @@ BENCHMARKS = ("nyuv2", "cityscapes", "pascal_context")
 ALIASES = {"tora": "ta-lora", "talora": "ta-lora"}
 
 
-class _Measured(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-
-
 @dataclass(frozen=True)
 class Value:
     """One published value of a method of this package.
 
-    Attributes:
-        printed: As printed.
-        tolerance: Largest difference that counts as agreement, in the metric's unit.
-        given: Whether the file gives that tolerance; otherwise the default rule does.
-        evidence: "primary" or "secondary".
-        place: Paper, table and setting, one text.
+    As printed, with the largest difference that counts as agreement, whether the file gives it, "primary" or
+    "secondary" evidence, and paper, table and setting.
     """
 
     printed: str
@@ -61,54 +47,47 @@ class Published:
     """The rows of a published-numbers file.
 
     Attributes:
-        frame: Columns as in the file, and `row`: the method's registry name or "".
+        rows: Texts by column of the file, and "row": the method's registry name or "".
         source: The file's name, for messages and notes.
     """
 
-    frame: pd.DataFrame
+    rows: Sequence[Mapping[str, str]]
     source: str
 
     def of_dataset(self, dataset: str) -> Published:
         """Only the rows of one dataset."""
-        return Published(self.frame[self.frame["dataset"] == dataset], self.source)
-
-    def ours(self) -> Published:
-        """Only the rows of methods that the experiment has."""
-        return Published(self.frame[self.frame["row"] != ""], self.source)
+        return Published([row for row in self.rows if row["dataset"] == dataset], self.source)
 
     def others(self) -> Published:
-        """Only the rows of other models."""
-        return Published(self.frame[self.frame["row"] == ""], self.source)
+        """Only the rows of other models than the experiment has."""
+        return Published([row for row in self.rows if not row["row"]], self.source)
 
-    def columns(self, measured: Sequence[_Measured]) -> list[str]:
+    def columns(self, measured: Sequence[str]) -> list[str]:
         """Ids of measured columns that at least one row of an own method speaks about, in table order."""
-        return [c.id for c in measured if any(_same(metric, c) for metric in self.ours().frame["metric"])]
+        return [c for c in measured if any(row["row"] and _same(row["metric"], c) for row in self.rows)]
 
-    def find(self, method: str, column: _Measured) -> Value | None:
+    def find(self, method: str, column: str) -> Value | None:
         """A method's published value; the first of the file if there are several, None if there is none."""
-        mine = self.frame[self.frame["row"] == method]
-        mine = mine[[_same(str(metric), column) for metric in mine["metric"]]]
-        if mine.empty:
+        mine = (row for row in self.rows if row["row"] == method and _same(row["metric"], column))
+        row = next(mine, None)
+        if row is None:
             return None
-        row = mine.iloc[0]
-        given = str(row["tolerance"])
-        tolerance = float(given) if given else default_tolerance(str(row["value"]))
+        given = row["tolerance"]
+        tolerance = float(given) if given else default_tolerance(row["value"])
         place = f"{row['paper']}, {row['table']} ({row['setting']})"
-        return Value(str(row["value"]), tolerance, bool(given), str(row["evidence"]), place)
+        return Value(row["value"], tolerance, bool(given), row["evidence"], place)
 
     def notes(self) -> list[str]:
         """Where the values of own methods come from, one line a source."""
-        lines = []
-        for (paper, source, evidence), rows in self.ours().frame.groupby(
-            ["paper", "source", "evidence"], sort=False
-        ):
-            names = ", ".join(
-                dict.fromkeys(
-                    f"{m} ({metric})" for m, metric in zip(rows["method"], rows["metric"], strict=True)
-                )
-            )
-            lines.append(f"Published, {evidence} evidence: {paper}, {source}: {names}.")
-        return lines
+        found: dict[tuple[str, str, str], dict[str, None]] = {}
+        for row in self.rows:
+            if row["row"]:
+                names = found.setdefault((row["evidence"], row["paper"], row["source"]), {})
+                names[f"{row['method']} ({row['metric']})"] = None
+        return [
+            f"Published, {evidence} evidence: {paper}, {source}: {', '.join(names)}."
+            for (evidence, paper, source), names in found.items()
+        ]
 
 
 def read_published(results: Results, path: Path | None = None) -> Published | None:
@@ -139,7 +118,7 @@ def read_published(results: Results, path: Path | None = None) -> Published | No
     for row in rows:
         row["row"] = known.get(plain(row["method"].rpartition("+")[2]), "")
         _check_names(row, results, [*known, *map(plain, METHODS.names())])
-    return Published(pd.DataFrame(rows, columns=[*COLUMNS, *OPTIONAL, "row"]), source)
+    return Published(rows, source)
 
 
 def lacking(results: Results, published: Published | None) -> str:
@@ -189,7 +168,8 @@ def _rows(text: str, source: str, datasets: Sequence[str]) -> list[dict[str, str
         for found in reader:
             where = f"{source}, line {reader.line_num}"
             row = {key: _entry(found, key, where) for key in (*COLUMNS, *OPTIONAL)}
-            _check(row, where, datasets)
+            for problem, hint in _problems(row, datasets):
+                raise SpecError(problem, where=where, hint=hint)
             same = tuple(row[key] for key in ("paper", "table", "dataset", "setting", "method", "metric"))
             if same in seen:
                 raise SpecError(
@@ -238,80 +218,64 @@ def one_slip(one: str, other: str) -> bool:
 def _check_columns(names: Sequence[str], source: str) -> None:
     known = (*COLUMNS, *OPTIONAL)
     columns = f"columns: {', '.join(COLUMNS)} and, if you like, {', '.join(OPTIONAL)}"
+    where = f"{source}, line 1"
     for name in names:
         if name not in known:
             close = nearest(name, known)
-            raise SpecError(
-                f"unknown column '{name}'",
-                where=f"{source}, line 1",
-                hint=f"did you mean '{close}'?" if close else columns,
-            )
+            hint = f"did you mean '{close}'?" if close else columns
+            raise SpecError(f"unknown column '{name}'", where=where, hint=hint)
     for name in COLUMNS:
         if name not in names:
-            raise SpecError(f"column '{name}' is missing", where=f"{source}, line 1", hint=columns)
+            raise SpecError(f"column '{name}' is missing", where=where, hint=columns)
 
 
 def _entry(found: Mapping[str | None, str | None], key: str, where: str) -> str:
     if None in found:
-        raise SpecError(
-            "more entries than columns", where=where, hint='put an entry with a comma in quotes: "a, b"'
-        )
+        hint = 'put an entry with a comma in quotes: "a, b"'
+        raise SpecError("more entries than columns", where=where, hint=hint)
     text = found.get(key)
     if text is None and key not in OPTIONAL:
         raise SpecError(f"fewer entries than columns: no '{key}'", where=where, hint="add the missing commas")
     return (text or "").strip()
 
 
-def _check(row: Mapping[str, str], where: str, known: Sequence[str]) -> None:
+def _problems(row: Mapping[str, str], known: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a row, and what to write."""
     for key in ("paper", "dataset", "method", "metric", "value", "source"):
         if not row[key]:
-            raise SpecError(f"'{key}' is empty", where=where, hint="a value without it cannot be traced")
+            yield f"'{key}' is empty", "a value without it cannot be traced"
     datasets = sorted({*BENCHMARKS, *DATASETS.names(), *known})
     if row["dataset"] not in datasets:
-        hint = suggestion(row["dataset"], datasets, "known datasets")
-        raise SpecError(f"unknown dataset '{row['dataset']}'", where=where, hint=hint)
+        yield f"unknown dataset '{row['dataset']}'", suggestion(row["dataset"], datasets, "known datasets")
     metric = printed_metric(row["metric"])
     if metric is None and row["metric"].partition(".")[0] not in TASKS.names():  # "task.key" of any task
-        raise SpecError(f"unknown metric '{row['metric']}'", where=where, hint=near_metric(row["metric"]))
-    value = _number(row["value"], "value", where)
-    if metric is not None and (why := wrong_unit(value, metric, row["dataset"])):
-        raise SpecError(f"{row['metric']} = {row['value']} is in the wrong unit", where=where, hint=why)
-    if row["tolerance"] and _number(row["tolerance"], "tolerance", where) < 0:
-        raise SpecError(
-            f"tolerance {row['tolerance']} is negative",
-            where=where,
-            hint="write 0 or more, or leave it empty",
-        )
+        yield f"unknown metric '{row['metric']}'", near_metric(row["metric"])
+    for key in ("value", "tolerance"):
+        if row[key] and not _is_number(row[key]):
+            yield f"{key} '{row[key]}' is not a number", "write digits with a decimal point: 52.1"
+    if metric is not None and (why := wrong_unit(float(row["value"]), metric, row["dataset"])):
+        yield f"{row['metric']} = {row['value']} is in the wrong unit", why
+    if row["tolerance"] and float(row["tolerance"]) < 0:
+        yield f"tolerance {row['tolerance']} is negative", "write 0 or more, or leave it empty"
     if row["other"] not in ("", "yes"):
-        raise SpecError(
-            f"other '{row['other']}' is neither empty nor yes",
-            where=where,
-            hint="yes: a model of another name, however alike; else leave it empty",
-        )
+        hint = "yes: a model of another name, however alike; else leave it empty"
+        yield f"other '{row['other']}' is neither empty nor yes", hint
     if row["evidence"] not in EVIDENCE:
-        raise SpecError(
-            f"evidence '{row['evidence']}' is neither primary nor secondary",
-            where=where,
-            hint="primary: you read it in the paper or its code; secondary: somebody else quotes it",
-        )
+        hint = "primary: you read it in the paper or its code; secondary: somebody else quotes it"
+        yield f"evidence '{row['evidence']}' is neither primary nor secondary", hint
 
 
-def _number(text: str, key: str, where: str) -> float:
+def _is_number(text: str) -> bool:
     try:
-        number = float(text)
+        return math.isfinite(float(text))
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise SpecError(
-            f"{key} '{text}' is not a number", where=where, hint="write digits with a decimal point: 52.1"
-        )
-    return number
+        return False
 
 
-def _same(metric: str, column: _Measured) -> bool:
+def _same(metric: str, column: str) -> bool:
     """Whether a printed name, or the column's own, means a measured column ("depth.abs_err")."""
-    task, _, key = column.id.rpartition(".")
-    if metric == column.id:
+    task, _, key = column.rpartition(".")
+    if metric == column:
         return True
     found = printed_metric(metric)
     return found is not None and task in found.tasks and key in found.keys

@@ -17,13 +17,7 @@ DELTA_DIGITS = 2
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One run's value.
-
-    Attributes:
-        seed: The run's seed.
-        cell_id: The run.
-        value: In the metric's unit.
-    """
+    """One run's value, in the metric's unit."""
 
     seed: int
     cell_id: str

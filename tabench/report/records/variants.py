@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from tabench.catalog import METHODS
+
 Setting = Mapping[str, object]  # "method.params.rank" -> value
 
 _BALANCING = "balancing.name"  # a cell that says nothing of it has the weighted sum
@@ -29,11 +31,13 @@ def differing(settings: Sequence[Setting]) -> list[str]:
     for setting in settings:
         for key, value in setting.items():
             seen.setdefault(key, set()).add(value)
-    everywhere = [key for key, values in seen.items() if len(values) > 1]
-    everywhere += [
-        key for key, values in seen.items() if len(values) == 1 and any(key not in s for s in settings)
-    ]
-    return sorted(set(everywhere), key=lambda key: (_place(key), key))
+    found = [key for key, values in seen.items() if len(values) > 1 or any(key not in s for s in settings)]
+    found = [key for key in found if key == _BALANCING or not key.startswith("balancing.")]
+    for way in seen.get(_BALANCING, ()):  # what else a way of balancing says tells its own rows apart alone
+        kin = [{k: v for k, v in s.items() if k.startswith("balancing.")} for s in settings
+               if s.get(_BALANCING) == way]  # fmt: skip
+        found += [key for key in kin[0] if len({s.get(key) for s in kin}) > 1]
+    return sorted(set(found), key=lambda key: (_place(key), key))
 
 
 def from_label(stem: str) -> dict[str, object]:
@@ -101,7 +105,10 @@ def _text(method: str, key: str, value: object) -> str:
     if key == _LAMBDA:
         return f"λ={value:g}" if isinstance(value, float) else f"λ={value}"
     if key == "method.params.rank":
-        return f"{'R' if 'cp' in method.split('-') else 'r'}={value}"
+        known = method in METHODS.names()
+        return f"{METHODS.get(method).rank_letter if known else 'r'}={value}"
+    if key == "train.augment" and isinstance(value, bool):  # as canonical JSON writes the first two ways
+        value = "clean" if value else "none"
     shown = ",".join(str(item) for item in value) if isinstance(value, tuple) else value
     return f"{_plain(key)}={shown:g}" if isinstance(shown, float) else f"{_plain(key)}={shown}"
 

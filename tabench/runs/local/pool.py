@@ -13,7 +13,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
-from tabench.encoders.sam.geometry import SMALL_IMAGE
 from tabench.errors import failure_kind
 from tabench.provenance.environment import usable_cores
 from tabench.runs.deaths import bury, die_with, how_it_died
@@ -189,7 +188,7 @@ def worthwhile(jobs: Sequence[Job], options: Options) -> bool:
     gpus = gpus_of(options.device)
     if gpus:
         return len(gpus) >= 2 * options.processes
-    small = all(BACKBONES.get(job.cell.backbone.name).image_size <= SMALL_IMAGE for job in jobs)
+    small = all(BACKBONES.get(job.cell.backbone.name).small for job in jobs)
     return small and usable_cores() >= 2 * options.processes
 
 
