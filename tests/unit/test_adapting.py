@@ -179,3 +179,41 @@ def test_the_encoders_own_parameters_are_no_adapters(name: str) -> None:
     adapters = {n for n, _ in model.named_parameters() if ".factors." in n}
     assert model.added == adapters
     assert model.ways() == {"encoder": "fast path", "decoders": "fast path"}
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"),
+    [
+        ("qkv", "qkv"),
+        ("vq", "vq"),  # as old cells have it
+        (["v", "q"], "qv"),
+        (("q", "k", "v"), "qkv"),
+        ("proj", ("proj",)),
+        (["mlp.lin1", "v", "q", "k"], ("qkv", "mlp.lin1")),
+        (["mlp.lin2", "v"], ("v", "mlp.lin2")),
+    ],
+)
+def test_targets_are_letters_or_roles_in_one_way_of_writing(given: Value, canonical: Value) -> None:
+    found = METHODS.get("lora-hps").params({"targets": given})["targets"]
+    assert found == canonical
+    assert METHODS.get("lora-hps").params({"targets": found})["targets"] == canonical
+
+
+@pytest.mark.parametrize("wrong", ["", "qq", "qx", [], ["q", "q"], ["qkv", "q"], ["head"], 3, (1, 2)])
+def test_what_names_no_layers_is_refused(wrong: Value) -> None:
+    with pytest.raises(SpecError, match=r"method\.params\.targets.*is not a choice of"):
+        METHODS.get("ta-lora").params({"targets": wrong})
+
+
+def test_lists_have_any_length_where_the_method_does_not_say_it() -> None:
+    defaults: dict[str, Value] = {"sites": ("a", "b"), "shares": (0.5,), "ranks": (1, 2)}
+    mine = Method("mine", "Mine", "x:y", "shared", defaults, lengths={"ranks": 2})
+    assert mine.params({"sites": ["a", "b", "c"], "shares": [1, 2, 3]}) == {
+        "sites": ("a", "b", "c"),
+        "shares": (1.0, 2.0, 3.0),
+        "ranks": (1, 2),
+    }
+    assert mine.params({"sites": []})["sites"] == ()
+    for key, value in {"ranks": [1, 2, 3], "sites": [1], "shares": ["x"]}.items():
+        with pytest.raises(SpecError, match=rf"method\.params\.{key}"):
+            mine.params({key: value})
