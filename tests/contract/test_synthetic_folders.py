@@ -12,7 +12,7 @@ import pytest
 from tabench.catalog import DATASETS
 from tabench.data.base import DatasetDef
 from tabench.errors import DataError
-from tabench.worlds.recipe import Recipe
+from tabench.worlds.synthetic import Recipe
 
 SIZES = {"seed": 5, "train": 3, "val": 2, "height": 24, "width": 32}
 FILES = {  # a file of the first training image and one of the second

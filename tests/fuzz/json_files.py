@@ -27,7 +27,7 @@ from tabench.store.layout import CellFolder, ExperimentFolder
 from tabench.store.record import load_record
 from tabench.store.sums import read_sums
 from tabench.store.verify import verify_experiment
-from tabench.worlds.recipe import Recipe, read_recipe
+from tabench.worlds.synthetic import Recipe, read_recipe
 
 ROOT = Path(__file__).parents[2]
 FAILURE = {

@@ -6,19 +6,18 @@ import pytest
 from tabench.catalog import DATASETS
 from tabench.data.cityscapes import CLASSES_7, MOST_DISPARITY
 from tabench.errors import DataError
+from tabench.worlds.camera import Camera, intrinsics
+from tabench.worlds.dice import Dice, scene_key
 from tabench.worlds.scenes import make_scene
-from tabench.worlds.scenes.camera import intrinsics
-from tabench.worlds.scenes.dice import Dice, scene_key
-from tabench.worlds.scenes.render import trace
-from tabench.worlds.streets import STREETS, make_street
-from tabench.worlds.streets.make import _STREAM, _STREET
+from tabench.worlds.streets import _STREAM, _STREET, STREETS, make_street
 from tabench.worlds.streets.plan import sample_plan
-from tabench.worlds.streets.stereo import BASELINE, LENS
+from tabench.worlds.streets.stereo import BASELINE, LENS, MOST, disparity_of, speckles, unmatched
 from tabench.worlds.streets.street import sample_street
+from tabench.worlds.tracing import trace
 
 FLAT, SKY = CLASSES_7.index("flat"), CLASSES_7.index("sky")
-PIECES, CENTRES = 1182, [2020.2703823224829, 68732.3385504279, 2598.531133022945]
-FINGERPRINT = "streets-3b2c1f67c429da64ab1e09747279b41fcb592c3e676d605e8a75099a4b732688"
+PIECES, CENTRES = 1013, [751.1171880198469, 66203.55901725448, 2926.7960749320646]
+FINGERPRINT = "streets-35dac08a991d1fb72a5eb9a7165b4a5cf503b79b4d3f16d873dcd6a448de6b60"
 
 
 def street(seed, split, index):
@@ -56,8 +55,8 @@ def test_same_key_same_arrays_and_another_key_another_street():
 def test_known_streets_stay_known():
     """Published streets change if any of these does: raise GENERATOR then."""
     known = street(0, "train", 0)
-    centres = sum(piece.shape.centre for piece in known.scene.pieces)
-    assert len(known.scene.pieces) == PIECES
+    centres = sum(piece.shape.centre for piece in known.pieces)
+    assert len(known.pieces) == PIECES
     assert centres == pytest.approx(CENTRES, abs=1e-6)
     assert STREETS.recipe_fingerprint(seed=0, train=64, val=32, height=64, width=128) == FINGERPRINT
 
@@ -72,7 +71,7 @@ def test_size_does_not_change_the_street():
 
 def test_the_roads_disparity_is_the_plane_formula(streets):
     for index, maps in enumerate(streets):
-        scene = street(7, "val", index).scene
+        scene = street(7, "val", index)
         fx, fy, cx, cy = intrinsics(64, 128, LENS)
         v, u = np.mgrid[0:64, 0:128]
         rays = np.stack([(u - cx) / fx, (v - cy) / fy, np.ones((64, 128))], axis=-1)
@@ -133,13 +132,13 @@ def test_side_roads_and_ends_keep_their_space():
 
 def test_nothing_stands_in_the_cameras_way():
     for seed in range(20):
-        scene = street(seed, "train", 0).scene
+        scene = street(seed, "train", 0)
         for piece in scene.pieces:
             corners = piece.shape.corners()
             low, high = corners.min(0), corners.max(0)
             inside = (low[0] < 0.3) & (high[0] > -0.3) & (low[1] < 5.0) & (high[1] > 0.2)
-            if inside and piece.label != "void":
-                assert piece.label in ("flat", "nature")
+            if inside and low[2] < 2.5 and piece.label != "bin":
+                assert piece.label in ("road", "grass")
                 assert high[2] < 0.2
 
 
@@ -166,3 +165,64 @@ def test_unknown_split_and_index():
         make_street(0, "test", 0, 24, 48)
     with pytest.raises(DataError, match="negative"):
         make_street(0, "train", -1, 24, 48)
+
+
+def test_disparity_is_the_shift_between_the_two_cameras():
+    """A point seen by both cameras of the pair: the columns differ by 256 times the stored value."""
+    rng = np.random.default_rng(0)
+    fx, _, cx, _ = intrinsics(1024, 2048, LENS)
+    for x, z in rng.uniform([-5, 4], [5, 120], (50, 2)):
+        left, right = fx * x / z + cx, fx * (x - BASELINE) / z + cx
+        assert float(disparity_of(np.array([z]))[0]) * 256 == pytest.approx(left - right, rel=1e-9)
+
+
+def test_the_most_is_the_layouts():
+    assert pytest.approx(MOST_DISPARITY, abs=5e-5) == MOST
+    nearest = LENS.fx * BASELINE / 126
+    assert 3.7 < nearest < 3.8
+    assert unmatched(disparity_of(np.full((1, 2048), nearest * 0.999))).all()
+
+
+def brute(disparity):
+    """Pixel by pixel: hidden behind a pixel further right, outside the right picture, or too near."""
+    height, width = disparity.shape
+    out = np.zeros_like(disparity, dtype=bool)
+    for row in range(height):
+        place = [u - disparity[row, u] * 256 * width / 2048 for u in range(width)]
+        for u in range(width):
+            behind = any(place[other] < place[u] - 1e-9 for other in range(u + 1, width))
+            out[row, u] = behind or place[u] < -0.5 or disparity[row, u] > 126 / 256
+    return out
+
+
+@pytest.mark.parametrize("width", [16, 48, 96])
+def test_unmatched_pixels_equal_the_loop(width):
+    rng = np.random.default_rng(width)
+    depth = np.repeat(rng.uniform(3, 60, (9, width // 4)), 4, axis=1)
+    np.testing.assert_array_equal(unmatched(disparity_of(depth)), brute(disparity_of(depth)))
+
+
+def test_a_pole_hides_the_wall_at_its_left():
+    depth = np.full((4, 256), 40.0)
+    depth[:, 100:104] = 8.0
+    lost = unmatched(disparity_of(depth))[0]
+    shift = LENS.fx * BASELINE * (1 / 8 - 1 / 40) * 256 / 2048
+    assert lost[95:100].sum() == pytest.approx(shift, abs=1)
+    assert not lost[100:].any()
+    assert not lost[20:90].any()
+
+
+def test_a_level_road_is_matched():
+    camera = Camera.looking(np.array([0, 0, 1.2]), np.pi / 2, -0.038, 0.0, LENS)
+    rays = camera.rays(64, 128)
+    depth = np.where(rays[..., 2] < -1e-3, -1.2 / np.minimum(rays[..., 2], -1e-3), 500.0)
+    lost = unmatched(disparity_of(depth))
+    assert not lost[:, 16:].any()
+    assert lost[-1, 0]
+
+
+def test_speckles_are_few_and_drawn():
+    share = [speckles(Dice(0, k), 64, 128).mean() for k in range(20)]
+    assert 0.004 < np.mean(share) < 0.1
+    assert max(share) < 0.25
+    np.testing.assert_array_equal(speckles(Dice(0, 3), 64, 128), speckles(Dice(0, 3), 64, 128))

@@ -4,7 +4,98 @@ They stand in for CityScapes where it is absent. They are not CityScapes, and nu
 say nothing about it.
 """
 
-from tabench.worlds.streets.dataset import STREETS, StreetDataset
-from tabench.worlds.streets.make import make_street
+from __future__ import annotations
 
-__all__ = ["STREETS", "StreetDataset", "make_street"]
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tabench.data.cityscapes import CLASSES_7, CityscapesLayoutDataset
+from tabench.data.layout import IGNORE
+from tabench.worlds.dice import Dice, scene_key
+from tabench.worlds.picture import take, unlabelled
+from tabench.worlds.streets.stereo import disparity_of, speckles, unmatched
+from tabench.worlds.streets.street import sample_street
+from tabench.worlds.synthetic import Recipe, SyntheticArrayDataset
+
+GENERATOR = 2  # raised whenever any street changes
+_STREAM = 1000  # below the seed: no room shares a stream with a street
+_STREET, _SENSOR = 0, 1
+_CLASSES = {
+    "road": "flat",
+    "sky": "sky",
+    "person": "human",
+    "pole": "object",
+    **dict.fromkeys(("building", "wall", "fence"), "construction"),
+    **dict.fromkeys(("tree", "bush", "hedge", "grass"), "nature"),
+    **dict.fromkeys(("car", "van", "lorry", "bus", "bicycle"), "vehicle"),
+}
+
+
+def make_street(
+    seed: int, split: str, index: int, height: int, width: int
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Render one street.
+
+    The street depends on (seed, split, index) alone: other sizes show the same one.
+
+    Args:
+        seed: Seed of the dataset.
+        split: "train" or "val".
+        index: Number of the image.
+        height: Pixels.
+        width: Pixels.
+
+    Returns:
+        "image" (H, W, 3) float32 in multiples of 1/255; "label" (H, W) float32, 0..6 or -1;
+        "disparity" (H, W, 1) float32, 0..0.4922 as CityScapes' layout scales it, 0 = invalid; "instance"
+        (H, W) int32, from 1, one number an object or part of it.
+
+    Raises:
+        DataError: The split is unknown.
+    """
+    key = scene_key(split, index)
+    scene, dice = sample_street(Dice(seed, _STREAM, *key, _STREET)), Dice(seed, _STREAM, *key, _SENSOR)
+    picture = take(scene, dice, height, width)
+    label = picture.of_pieces([class_of(piece.label) for piece in scene.pieces])
+    sky = picture.of_pieces([piece.label == "sky" for piece in scene.pieces])
+    disparity = disparity_of(picture.depth)
+    blind = unmatched(disparity) | speckles(dice, height, width) | sky
+    return {
+        "image": picture.image,
+        "label": unlabelled(label, picture.instance, dice, borders=0.3, whole=0.02),
+        "disparity": np.where(blind, 0.0, disparity)[..., None].astype(np.float32),
+        "instance": picture.instance,
+    }
+
+
+def class_of(label: str) -> int:
+    """Number of a piece's category, in CityScapes' order of 7; what it leaves unlabelled is IGNORE."""
+    name = _CLASSES.get(label.partition("/")[0])
+    return CLASSES_7.index(name) if name else IGNORE
+
+
+class StreetDataset(SyntheticArrayDataset, CityscapesLayoutDataset):
+    """Procedural streets in the CityScapes layout, with the same 7 classes and tasks."""
+
+    name: ClassVar[str] = "streets"
+    title: ClassVar[str] = "Synthetic streets"
+    stands_for: ClassVar[str] = "cityscapes"
+    generator: ClassVar[int] = GENERATOR
+    class_names: ClassVar[tuple[str, ...]] = CLASSES_7
+    task_channels: ClassVar[Mapping[str, int]] = {"segmentation": 7, "disparity": 1}
+    label_folders: ClassVar[tuple[str, ...]] = ("label_7",)
+    size: ClassVar[tuple[int, int]] = (64, 128)
+    download: ClassVar[str] = (
+        "generate them: `tabench data make-scenes --dataset streets --root ROOT` (nothing is downloaded)"
+    )
+    tolerance: ClassVar[Mapping[str, float]] = {"image": 2.5 / 255, "label": 0.5, "disparity": 1e-4}
+
+    def make_arrays(self, recipe: Recipe, folder: str, index: int) -> Mapping[str, npt.NDArray[np.generic]]:
+        """Render a street; see `SyntheticArrayDataset.make_arrays`."""
+        return make_street(recipe.seed, folder, index, recipe.height, recipe.width)
+
+
+STREETS = StreetDataset()

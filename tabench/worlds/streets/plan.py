@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tabench.worlds.scenes.dice import Dice
+from tabench.worlds.dice import Dice
 
 BEHIND, SEEN = -12.0, 110.0  # metres along y between which things are placed
 GROUND_END = 480.0
