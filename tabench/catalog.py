@@ -69,52 +69,25 @@ TASKS: Registry[type[Task]] = Registry(
             "segmentation",
             "tabench.tasks.segmentation:Segmentation",
             "semantic segmentation: mIoU, pixel accuracy",
-            meta={
-                "version": 1,
-                "needs": "label",
-                "supported": ("paper", "pixel", "pascal", "libmtl", "pascal-rms"),
-            },
         ),
-        Entry(
-            "depth",
-            "tabench.tasks.depth:Depth",
-            "metric depth: absolute and relative error",
-            meta={"version": 1, "needs": "depth", "supported": ("paper", "pixel", "libmtl")},
-        ),
+        Entry("depth", "tabench.tasks.distance:Depth", "metric depth: absolute and relative error"),
         Entry(
             "disparity",
-            "tabench.tasks.disparity:Disparity",
+            "tabench.tasks.distance:Disparity",
             "rescaled disparity (CityScapes): absolute error and its raw ratio",
-            meta={"version": 1, "needs": "disparity", "supported": ("paper", "pixel", "libmtl")},
         ),
         Entry(
             "normals",
             "tabench.tasks.normals:Normals",
             "surface normals: mean and median angle, share below 11.25/22.5/30 degrees",
-            meta={
-                "version": 1,
-                "needs": "normal",
-                "supported": ("paper", "pixel", "pascal", "libmtl", "pascal-rms"),
-            },
         ),
-        Entry(
-            "human_parts",
-            "tabench.tasks.human_parts:HumanParts",
-            "person parts: mIoU",
-            meta={"version": 1, "needs": "parts", "supported": ("paper", "pixel", "pascal", "pascal-rms")},
-        ),
+        Entry("human_parts", "tabench.tasks.segmentation:HumanParts", "person parts: mIoU"),
         Entry(
             "saliency",
-            "tabench.tasks.saliency:Saliency",
+            "tabench.tasks.binary:Saliency",
             "salient pixels: mIoU and F at the best of 15 thresholds",
-            meta={"version": 1, "needs": "saliency", "supported": ("paper", "pixel", "pascal", "pascal-rms")},
         ),
-        Entry(
-            "edges",
-            "tabench.tasks.edges:Edges",
-            "boundaries of labels: F on exact pixels (not odsF)",
-            meta={"version": 1, "needs": "edge", "supported": ("paper", "pixel", "pascal", "pascal-rms")},
-        ),
+        Entry("edges", "tabench.tasks.binary:Edges", "boundaries of labels: F on exact pixels (not odsF)"),
     ],
 )
 

@@ -7,6 +7,7 @@ under (`FAILURE_KINDS`), so scripts can tell a typing error from a lost machine.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ FAILURE_KINDS = {
     "infrastructure": "the disk, the file system, the device or the process failed",
     "unexpected": "none of these: most likely a mistake in the code of tabench or of a plugin",
 }
+# a disk, a mount or a device gave up, whatever the code was reading or writing just then
+_BROKEN = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV}
 RETRIED_KINDS = ("interrupted", "infrastructure")  # another try may end otherwise; the rest would fail again
 
 
@@ -128,3 +131,27 @@ class StoreError(TabenchError):
     """A results folder that cannot be read or written as expected."""
 
     kind = "infrastructure"
+
+
+def failure_kind(error: BaseException) -> str:
+    """The word of `FAILURE_KINDS` that a failure is recorded under.
+
+    A TabenchError has its own, unless a broken disk or device lies behind it: images that cannot be read
+    because of an I/O error are no fault of the data.
+    """
+    if isinstance(error, EvaluationFailedError):
+        return failure_kind(error.cause)
+    name = type(error).__name__  # torch's errors are known by name: it is not imported here
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or _number(error) == errno.ENOMEM:
+        return "out-of-memory"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError) or name in ("AcceleratorError", "DistBackendError"):
+        return "infrastructure"
+    if error.__cause__ is not None and _number(error.__cause__) in _BROKEN:
+        return "infrastructure"
+    return error.kind if isinstance(error, TabenchError) else "unexpected"
+
+
+def _number(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
 from tabench.errors import SpecError
+from tabench.text import suggestion
 
 T = TypeVar("T")
 
@@ -34,7 +35,6 @@ class Entry:
         target: "module:attribute", imported on first use.
         summary: One line for ``tabench list``.
         source: "tabench" or the distribution that added the entry.
-        meta: Facts that must be known without importing the target (JSON values).
         version: Of this package's own code behind the name; raised by hand whenever its results change.
             (A task's metrics have a version of their own. Other packages' code is known by its source.)
     """
@@ -43,7 +43,6 @@ class Entry:
     target: str
     summary: str = ""
     source: str = "tabench"
-    meta: Mapping[str, object] = field(default_factory=dict)
     version: int = 1
 
 
@@ -108,8 +107,7 @@ class Registry(Generic[T]):
         """
         self._scan()
         if name not in self._entries:
-            close = nearest(name, self._entries)
-            hint = f"did you mean '{close}'?" if close else f"known: {', '.join(self.names())}"
+            hint = suggestion(name, self._entries)
             raise SpecError(f"unknown {self.kind} '{name}'", where=where, hint=hint)
         return self._entries[name]
 

@@ -11,7 +11,7 @@ from tabench.errors import DivergedError
 from tabench.runs.executor import Job, Listener, Options, Outcome
 from tabench.runs.local import pool
 from tabench.store.claim import Claim
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 work_for_real = pool._work
 

@@ -55,5 +55,5 @@ def one_hot(labels: Tensor, channels: int) -> Tensor:
 
 
 def best(task: Task) -> dict[str, float]:
-    """The best value of each metric."""
-    return {metric.key: 100 if metric.better == "higher" else 0 for metric in task.metrics}
+    """The best value of each metric that both "paper" and "pixel" have."""
+    return {metric.key: 100 if metric.better == "higher" else 0 for metric in task.metrics_in("pixel")}

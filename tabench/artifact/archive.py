@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import os
-import secrets
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tabench.errors import StoreError
-from tabench.store.atomic import check_writable, explained
+from tabench.provenance.files import Progress
+from tabench.store.atomic import check_writable, draft_of, explained
 
 SUMS = "SHA256SUMS"
 PACKED_ALREADY = (".png", ".webp", ".pdf", ".safetensors")  # nothing is gained by packing them again
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _BLOCK = 1 << 20
-Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def write_artifact(members: Iterable[Member], out: Path, progress: Progress | No
     _check_names([member.name for member in listed])
     check_place(out)
     with explained(out):
-        temporary = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+        temporary = draft_of(out)
         try:
             opened = _zip(temporary) if out.suffix == ".zip" else _folder(temporary)
             with opened as target:

@@ -1,33 +1,39 @@
-"""Which files an artifact holds."""
+"""Which files an artifact holds, and the part of requirements.lock that its reports need."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from tabench.artifact.archive import Member
-from tabench.artifact.badges import Archive
-from tabench.artifact.claimed import claimed
-from tabench.artifact.facts import ExperimentFacts, experiment_facts
-from tabench.artifact.pages import badge_page, readme
-from tabench.artifact.requirements import cut_lock
+from tabench.artifact.badges import Archive, badge_page, readme
+from tabench.artifact.facts import ExperimentFacts, claimed, experiment_facts
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
-from tabench.report.claims import FILE
-from tabench.report.reading import Results
-from tabench.report.summary import FILE as SUMMARY
-from tabench.report.summary import plan_digest, read_summary
+from tabench.report.pages.summary import FILE as SUMMARY
+from tabench.report.pages.summary import plan_digest, read_summary
+from tabench.report.records.reading import Results
+from tabench.report.tables.claims import FILE
 from tabench.spec.toml import read_toml
 from tabench.store.encoding import dumps
+from tabench.store.folders import ExperimentFolder
 from tabench.store.index import read_index
-from tabench.store.layout import ExperimentFolder
 
 ROOT = Path(__file__).parents[2]
 FROM_ROOT = ("LICENSE", "CITATION.cff", "requirements.lock", "pyproject.toml")
 LEFT_OUT = ("checkpoint", "__pycache__")  # folders
+# what rendering a report imports, without torch
+REPORT_PACKAGES = ("fonttools", "jinja2", "markupsafe", "matplotlib", "numpy", "packaging", "pandas",
+                   "pillow", "pydantic", "pydantic-core", "rich", "scipy", "seaborn", "typer")  # fmt: skip
+_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==")
 
 
 @dataclass(frozen=True)
@@ -200,3 +206,60 @@ def _of_folder(folder: Path, prefix: str) -> Iterator[Member]:
 def _hidden(name: str) -> bool:
     weights = name.startswith("weights-") and name.endswith(".safetensors")
     return weights or name.startswith(".") or name == "claim.json" or name.endswith((".pyc", ".tmp"))
+
+
+def cut_lock(lock: Path, roots: Iterable[str] = REPORT_PACKAGES) -> str:
+    """The lines of a lock file that pin some packages and all they need, on any system; hashes are kept.
+
+    What a package needs is read from its installed metadata; markers of systems are kept as the lock has
+    them.
+
+    Raises:
+        StoreError: The lock cannot be read, lacks one of the packages, or holds an address.
+    """
+    try:
+        blocks = _blocks(lock.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(lock)) from error
+    wanted = _closure([canonicalize_name(name) for name in roots], set(blocks))
+    missing = sorted(canonicalize_name(name) for name in roots if canonicalize_name(name) not in blocks)
+    if missing:
+        hint = "write it again with `nox -s lock`"
+        raise StoreError(f"does not pin {', '.join(missing)}", where=str(lock), hint=hint)
+    text = "".join(block for name in sorted(wanted & set(blocks)) for block in blocks[name])
+    if "://" in text or " @ " in text:
+        raise StoreError("holds an address", where=str(lock), hint="take versions from an index only")
+    return text
+
+
+def _blocks(text: str) -> dict[str, list[str]]:
+    """Package to its pins with their hashes: several where versions depend on Python's."""
+    blocks: dict[str, list[str]] = {}
+    name = ""
+    for line in text.splitlines(keepends=True):
+        match = _PIN.match(line)
+        if match is not None:
+            name = canonicalize_name(match[1])
+            blocks.setdefault(name, []).append(line)
+        elif name and line.startswith(" "):
+            blocks[name][-1] += line
+    return blocks
+
+
+def _closure(roots: list[str], locked: set[str]) -> set[str]:
+    found: set[str] = set()
+    pending = list(roots)
+    while pending:
+        name = pending.pop()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            lines = requires(name) or []
+        except PackageNotFoundError:  # of another system: it needs nothing that the lock would not name
+            continue
+        for need in map(Requirement, lines):
+            wanted = need.marker is None or "extra" not in str(need.marker)
+            if wanted and canonicalize_name(need.name) in locked:
+                pending.append(canonicalize_name(need.name))
+    return found

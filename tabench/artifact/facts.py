@@ -1,23 +1,27 @@
-"""What is known of an experiment that is packed: the ground of README and badges."""
+"""What is known of what is packed, the ground of README and badges: experiments, claims, what both say."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tabench.errors import TabenchError
-from tabench.report.circumstances import outside_code
-from tabench.report.judgement import Judgement, obstacle
-from tabench.report.published import read_published
-from tabench.report.reading import Results, read_results
-from tabench.report.reproduction import reproduced
-from tabench.report.verdicts import verdicts
-from tabench.spec.cell import Cell
+from tabench.report.records.circumstances import outside_code
+from tabench.report.records.judgement import Judgement, obstacle
+from tabench.report.records.published import read_published
+from tabench.report.records.reading import Results, read_results
+from tabench.report.records.reproduction import reproduced
+from tabench.report.tables.claims import Assessed, assess, claims_file, concerns, neighbours
+from tabench.report.tables.verdicts import verdicts
+from tabench.spec.claims import load_claims
 from tabench.spec.expand import Resolved, expand
 from tabench.spec.experiment import load_experiment
+
+NEVER = "runs of a demo never get a verdict against the paper"  # data or backbone are stand-ins
+AGREES = ("match", "within interval")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,6 @@ class ExperimentFacts:
         name: Its name.
         title: Its title.
         profile: Profile that was run.
-        note: The profile's note.
         spec: The experiment file, None if there is none.
         planned: Cells of the experiment.
         done: Cell id to label of cells with a valid record.
@@ -74,7 +77,6 @@ class ExperimentFacts:
     name: str
     title: str
     profile: str
-    note: str
     spec: Path | None
     planned: int
     done: dict[str, str]
@@ -128,11 +130,14 @@ def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: 
         name=name,
         title=str(results.experiment.get("title") or name),
         profile=results.profile,
-        note=str(results.experiment.get("note") or ""),
         spec=spec,
         planned=len(results.cells),
         done={cell.id: cell.label for cell in results.done},
-        failed={c.id: _first_line(c.failure.get("message")) for c in results.cells if c.state == "failed"},
+        failed={
+            c.id: str(c.failure.get("message") or "unknown").partition("\n")[0]
+            for c in results.cells
+            if c.state == "failed"
+        },
         missing=[c.label for c in results.cells if c.state not in ("done", "failed")],
         under_way=[c.label for c in results.cells if c.state in ("partial", "running")],
         synthetic=bool(first["data"]["synthetic"]),
@@ -172,7 +177,7 @@ def _ids(results: Results, spec: Path | None) -> set[str]:
             protocols=evaluation["protocols"],
         )
         try:
-            cells: list[Cell] = expand(load_experiment(spec), results.profile, resolved)
+            cells = expand(load_experiment(spec), results.profile, resolved)
         except TabenchError:  # run with options that the file does not hold
             continue
         found |= {cell.id for cell in cells}
@@ -222,5 +227,66 @@ def _published(results: Results, spec: Path | None) -> tuple[int, list[Judgement
     return len(found.of_dataset(results.first["data"]["name"]).frame), rows
 
 
-def _first_line(text: object) -> str:
-    return str(text or "unknown").partition("\n")[0]
+@dataclass(frozen=True)
+class Claimed:
+    """Claims with their outcomes, as the reports of the packed experiments give them.
+
+    Attributes:
+        file: The file of claims; None without one.
+        assessed: Every claim of it about methods of a packed experiment.
+        beside: Runs of experiments that a claim names and that are not packed themselves. Tables of
+            claims come out the same elsewhere only if their records are there too.
+    """
+
+    file: Path | None = None
+    assessed: Sequence[Assessed] = ()
+    beside: Sequence[Results] = ()
+
+
+def claimed(results: Path, names: Iterable[str]) -> Claimed:
+    """Assess the claims on the named experiments and their neighbours in a results folder.
+
+    Raises:
+        StoreError: One of the named experiments has no finished cell or a record that is not valid.
+        SpecError: The file of claims cannot be used.
+    """
+    file = claims_file(results)
+    if file is None:
+        return Claimed()
+    packed = {name: read_results(results, name) for name in names}
+    found = [c for c in load_claims(file) if any(concerns(c, one) for one in packed.values())]
+    runs = dict(packed)
+    for one in packed.values():
+        runs = {**neighbours(one, found), **runs}
+    beside = [runs[name] for name in sorted(runs.keys() - packed.keys())]
+    return Claimed(file, [assess(claim, runs) for claim in found], beside)
+
+
+def published_numbers(experiments: Sequence[ExperimentFacts]) -> tuple[list[str], list[str]]:
+    """What agrees with a published number, and what does not, is missing or says nothing about one."""
+    agrees: list[str] = []
+    lacks: list[str] = []
+    for e in experiments:
+        if e.obstacle:
+            lacks.append(f"{e.name}: no verdict: {e.obstacle}{f'; {NEVER}' if e.synthetic else ''}")
+        elif not e.judged:
+            lacks.append(f"{e.name}: no published value of its methods could be verified")
+        else:
+            for row in e.judged:
+                said = f"{row.method}, {row.column}: {row.word}"
+                line = f"{e.name}: {said}; published {row.printed} ({row.place})"
+                (agrees if row.found.word in AGREES else lacks).append(line)
+    return agrees, lacks
+
+
+def main_claims(assessed: Sequence[Assessed]) -> tuple[list[str], list[str]]:
+    """Claims that the runs support, with the evidence, and those that they do not support or leave open."""
+    supported, lacks = [], []
+    for item in assessed:
+        if item.word == "supported":
+            supported.append(" ".join([item.claim.text, *(f"{f.sentence}." for f in item.findings)]))
+        else:
+            lacks.append(f"{item.claim.text} {item.word.capitalize()}: {item.reason}.")
+    if any(finding.demo for item in assessed for finding in item.findings):
+        lacks.append(f"{NEVER}: a claim needs real runs of every experiment it names")
+    return supported, lacks

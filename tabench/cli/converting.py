@@ -8,28 +8,22 @@ from typing import Annotated
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
+from tabench.cli.app import examples, group
 from tabench.cli.listing import channels_of
+from tabench.cli.options import option
 from tabench.cli.output import print_json, say
 from tabench.errors import SpecError
 
-convert = typer.Typer(
-    help="Bring weights that other programs wrote under the names that are read here.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+convert = group("convert", "Bring weights that other programs wrote under the names that are read here.")
+
+
+@convert.command(
+    epilog=examples(
+        "convert released trained.pth --channels segmentation=13,depth=1,normals=3",
+        more="The file is what torch.save(model.state_dict()) wrote; docs/methods.md says how to load the "
+        "result.",
+    )
 )
-app.add_typer(convert, name="convert")
-
-EXAMPLES = "\n\n".join(
-    [
-        "Examples:",
-        "  tabench convert released trained.pth --channels segmentation=13,depth=1,normals=3",
-        "The file is what torch.save(model.state_dict()) wrote; docs/methods.md says how to load the result.",
-    ]
-)
-
-
-@convert.command(epilog=EXAMPLES)
 def released(
     file: Annotated[
         Path,
@@ -38,19 +32,15 @@ def released(
         ),
     ],
     channels: Annotated[
-        str, typer.Option(metavar="NAME=N,...", help="Tasks and channels, in the order they were trained in.")
+        str, option("Tasks and channels, in the order they were trained in.", metavar="NAME=N,...")
     ],
-    backbone: Annotated[str, typer.Option(metavar="NAME", help="See `tabench list backbones`.")] = "vit_l",
+    backbone: options.BackboneOption = "vit_l",
     checkpoint: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH", help="SAM's own weights, which it was trained from.", show_default=False
-        ),
+        option("SAM's own weights, which it was trained from.", metavar="PATH", show_default=False),
     ] = None,
-    targets: Annotated[
-        str, typer.Option(metavar="qkv", help="What was adapted: a choice of q, k, v.")
-    ] = "qkv",
-    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="What is written.")] = Path(
+    targets: Annotated[str, option("What was adapted: a choice of q, k, v.", metavar="qkv")] = "qkv",
+    out: Annotated[Path, option("What is written.", metavar="FILE.safetensors")] = Path(
         "weights-all.safetensors"
     ),
     as_json: options.JsonOption = False,
@@ -79,10 +69,8 @@ def released(
     write_bytes(out, save(found.trained, metadata={"format": "pt"}))
     count = sum(tensor.numel() for tensor in found.trained.values())
     if as_json:
-        params = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in found.params.items()
-        }
-        print_json({"out": str(out), "params": params, "parameters": count, "unused": found.unused})
+        content = {"out": str(out), "params": found.params, "parameters": count, "unused": found.unused}
+        print_json(content)
         return
     said = ", ".join(f"{key} = {value}" for key, value in found.params.items())
     typer.echo(f"{out}: {count:,} trained parameters of ta-lora, {said}")
@@ -93,27 +81,26 @@ def released(
 
 
 @convert.command(
-    epilog="Examples:\n\n  tabench convert sam tuned.pth --backbone vit_b --base sam_vit_b_01ec64.pth "
-    "--out tuned.safetensors\n\n  tabench convert sam both.pth --backbone vit_b --key teacher "
-    "--out teacher.safetensors"
+    epilog=examples(
+        "convert sam tuned.pth --backbone vit_b --base sam_vit_b_01ec64.pth --out tuned.safetensors",
+        "convert sam both.pth --backbone vit_b --key teacher --out teacher.safetensors",
+    )
 )
 def sam(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint: .pth, .bin, .safetensors.")],
-    backbone: Annotated[str, typer.Option(metavar="NAME", help="See `tabench list backbones`.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the .safetensors file goes.")],
+    backbone: options.BackboneOption,
+    out: Annotated[Path, option("Where the .safetensors file goes.", metavar="FILE")],
     key: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Which one, where the file holds weights of SAM several times."),
+        str | None, option("Which one, where the file holds weights of SAM several times.", metavar="NAME")
     ] = None,
     base: Annotated[
         Path | None,
-        typer.Option(
+        option(
+            "A whole checkpoint, for what the file misses: fine-tuned ones often lack the prompt encoder.",
             metavar="FILE",
-            help="A whole checkpoint, for what the file misses: fine-tuned ones "
-            "often lack the prompt encoder.",
         ),
     ] = None,
-    drop: Annotated[bool, typer.Option("--drop", help="Leave out keys that are no part of SAM.")] = False,
+    drop: Annotated[bool, option("Leave out keys that are no part of SAM.", "--drop")] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Write a checkpoint of SAM under SAM's own keys, and check it.

@@ -1,4 +1,4 @@
-"""``tabench data``: check datasets and write synthetic ones; `preparing` adds ``prepare``."""
+"""``tabench data``: check datasets, prepare them from their owners' archives, write synthetic ones."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from typing import Annotated
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
-from tabench.cli.output import print_json, progress_bar, say
+from tabench.cli.app import examples, group
+from tabench.cli.options import option
+from tabench.cli.output import print_json, progress_bar, say, tell
+from tabench.data.prepare.guide import help_lines
 from tabench.errors import SpecError
 
-data = typer.Typer(
-    help="Check datasets, prepare them from their archives, write synthetic ones.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(data, name="data")
-RootOption = Annotated[Path, typer.Option("--root", metavar="DIR", help="The dataset's folder.")]
+data = group("data", "Check datasets, prepare them from their archives, write synthetic ones.")
+RootOption = Annotated[Path, option("The dataset's folder.", "--root", metavar="DIR")]
 
 
-@data.command(epilog="Examples:\n\n  tabench data verify nyuv2 --root /data/nyuv2")
+@data.command(epilog=examples("data verify nyuv2 --root /data/nyuv2"))
 def verify(
     name: Annotated[str, typer.Argument(metavar="NAME", help="See `tabench list datasets`.")],
     root: RootOption,
@@ -42,30 +39,19 @@ def verify(
             packs, removed = check_packs(dataset, root, found.fingerprint, progress, code)
     found.warnings += removed
     if as_json:
-        content = {
-            "root": str(found.root),
-            "counts": found.counts,
-            "problems": found.problems,
-            "warnings": found.warnings,
-            "facts": found.facts,
-            "fingerprint": found.fingerprint,
-            "packs": packs,
-        }
-        print_json(content)
+        keys = ("counts", "problems", "warnings", "facts", "fingerprint")
+        print_json({"root": str(found.root), **{key: getattr(found, key) for key in keys}, "packs": packs})
     else:
         for line in found.problems:
-            typer.secho("wrong: ", fg="red", nl=False)
-            say(line)
+            tell("wrong", line)
         for line in found.warnings:
-            typer.secho("note: ", fg="yellow", nl=False)
-            say(line)
+            tell("note", line)
         if any(found.counts.values()):
             for key, value in found.facts.items():
                 say(f"{key}: {value}")
         else:
             typer.echo(f"nothing to read in {root}; get it: {dataset.download}")
-        counts = ", ".join(f"{split} {count}" for split, count in found.counts.items()) or "no images"
-        typer.echo(f"{counts}; {len(found.problems)} problem(s)")
+        typer.echo(f"{_counts(found.counts) or 'no images'}; {len(found.problems)} problem(s)")
         if found.fingerprint:
             typer.echo(f"fingerprint {found.fingerprint}")
         for line in packs:
@@ -74,19 +60,21 @@ def verify(
         raise typer.Exit(1)
 
 
-@data.command(
-    "make-scenes", epilog="Examples:\n\n  tabench data make-scenes --root /data/scenes --train 64 --val 32"
-)
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{split} {count}" for split, count in counts.items())
+
+
+@data.command("make-scenes", epilog=examples("data make-scenes --root /data/scenes --train 64 --val 32"))
 def make_scenes(
     root: RootOption,
     dataset: Annotated[
-        str, typer.Option(metavar="NAME", help="A synthetic dataset; see `tabench list datasets`.")
+        str, option("A synthetic dataset; see `tabench list datasets`.", metavar="NAME")
     ] = "scenes",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all images.")] = 0,
-    train: Annotated[int, typer.Option(min=1, help="Images of train.")] = 64,
-    val: Annotated[int, typer.Option(min=1, help="Images of val.")] = 32,
-    height: Annotated[int, typer.Option(min=16, help="Pixels.")] = 96,
-    width: Annotated[int, typer.Option(min=16, help="Pixels.")] = 128,
+    seed: Annotated[int, option("Seed of all images.", min=0)] = 0,
+    train: Annotated[int, option("Images of train.", min=1)] = 64,
+    val: Annotated[int, option("Images of val.", min=1)] = 32,
+    height: Annotated[int, option("Pixels.", min=16)] = 96,
+    width: Annotated[int, option("Pixels.", min=16)] = 128,
 ) -> None:
     """Write a synthetic dataset with exact targets, in the layout of the real one it stands in for."""
     from tabench.catalog import DATASETS
@@ -94,9 +82,8 @@ def make_scenes(
     found = DATASETS.get(dataset, where="--dataset")
     if not found.synthetic:
         known = [name for name in DATASETS.names() if DATASETS.get(name).synthetic]
-        raise SpecError(
-            f"'{dataset}' is no synthetic dataset", where="--dataset", hint=f"known: {', '.join(known)}"
-        )
+        hint = f"known: {', '.join(known)}"
+        raise SpecError(f"'{dataset}' is no synthetic dataset", where="--dataset", hint=hint)
     sizes = {"seed": seed, "train": train, "val": val, "height": height, "width": width}
     with progress_bar(f"generating {dataset}") as progress:
         found.make(root, progress=progress, **sizes)
@@ -104,3 +91,66 @@ def make_scenes(
         f"{train} + {val} synthetic images of {height}x{width} in {root}, "
         f"fingerprint {found.recipe_fingerprint(**sizes)}"
     )
+
+
+PREPARE = examples(
+    "data prepare nyuv2 --from /raw/nyu_depth_v2_labeled.mat --root /data/nyuv2 --workers 8",
+    "data prepare cityscapes --from /raw/cityscapes --root /data/cityscapes",
+    "data prepare pascal_context --from /raw/PASCAL_MT.tgz --root /data/pascal_context",
+    more=(
+        "What each dataset needs, where its owner keeps it, and what is written:",
+        *help_lines(),
+        "What exactly is done to the images and labels: docs/data.md.",
+    ),
+)
+
+
+@data.command(epilog=PREPARE)
+def prepare(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="nyuv2, cityscapes or pascal_context.")],
+    sources: Annotated[
+        list[Path],
+        option("The archive, file or folder you downloaded. Repeatable.", "--from", metavar="PATH"),
+    ],
+    root: RootOption,
+    workers: Annotated[int | None, option("Threads. Default: the cores.", min=1, max=64)] = None,
+    class_map: Annotated[
+        Path | None, option("nyuv2: classMapping40.mat. Default: beside the source.", metavar="FILE")
+    ] = None,
+    splits: Annotated[
+        Path | None,
+        option("nyuv2: splits.mat. Default: the public 795 / 654, built in.", metavar="FILE"),
+    ] = None,
+    allow_missing: Annotated[
+        bool,
+        option(
+            "cityscapes: leave out images that lack a file, instead of refusing. Every plan and report says "
+            "so.",
+            "--allow-missing",
+        ),
+    ] = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Bring a dataset's own archives into the layout that is trained on.
+
+    Nothing is downloaded. A stopped call goes on when it is given again.
+    """
+    from tabench.data.prepare import Request
+    from tabench.data.prepare import prepare as run
+    from tabench.provenance.environment import usable_cores
+    from tabench.text import bytes_text
+
+    threads = workers or min(usable_cores(), 8)
+    with progress_bar(f"preparing {name}") as progress:
+        asked = Request(tuple(sources), root, threads, class_map, splits, allow_missing, progress)
+        outcome = run(name, asked)
+    if as_json:
+        print_json({"root": str(root), **vars(outcome)})
+        return
+    for note in outcome.notes:
+        tell("note", note)
+    typer.echo(
+        f"{_counts(outcome.counts)}; {outcome.written} files written, {outcome.kept} were there, "
+        f"{bytes_text(outcome.bytes)} in {root}"
+    )
+    typer.echo(f"check it: tabench data verify {name} --root {root}")

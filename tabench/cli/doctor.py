@@ -1,8 +1,9 @@
-"""``tabench doctor``: is this machine ready?"""
+"""``tabench doctor``: is this machine ready, and does a short cell come out the same again?"""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,28 +11,38 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
-from tabench.cli.output import print_json
+from tabench.cli.app import app, examples
+from tabench.cli.output import COLOURS, print_json
+from tabench.cli.running import generate_data
 from tabench.errors import CheckpointError, StoreError
+from tabench.provenance.machine import Finding
 
 if TYPE_CHECKING:
-    from tabench.provenance.finding import Finding
+    from tabench.runs.executor import Job
 
-COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
+SHORT = (  # a cell of the demo that takes seconds
+    "dataset.generate={seed=0, train=8, val=2, height=48, width=64}",
+    "axes.seeds=[0]",
+    "train.max_steps=8",
+    "train.batch_size=2",
+    "evaluation.every=0",
+    "evaluation.pictures=1",
+)
 
 
 @app.command(
-    epilog="Examples:\n\n  tabench doctor\n\n  tabench doctor --results /scratch/results --json\n\n"
-    "  tabench doctor --determinism --device cuda"
+    epilog=examples(
+        "doctor", "doctor --results /scratch/results --json", "doctor --determinism --device cuda"
+    )
 )
 def doctor(
     results: options.ResultsOption = options.RESULTS,
     determinism: Annotated[
         bool,
-        typer.Option(
-            "--determinism",
-            help="Also train a short demo cell twice alike and once with another number of threads, and say "
+        options.option(
+            "Also train a short demo cell twice alike and once with another number of threads, and say "
             "where they part.",
+            "--determinism",
         ),
     ] = False,
     device: options.DeviceOption = "auto",
@@ -46,7 +57,7 @@ def doctor(
     choose_device(device)  # findings about another one would be no answer
     from tabench.provenance.determinism import findings, forced_findings
     from tabench.provenance.environment import capture
-    from tabench.provenance.filesystem import folder_findings
+    from tabench.provenance.files import folder_findings
     from tabench.provenance.machine import machine_findings
 
     found = [
@@ -57,25 +68,21 @@ def doctor(
         *_cache(),
         *_weights(),
         _data(),
+        *(_repeats(device) if determinism else ()),
     ]
-    if determinism:
-        from tabench.cli.determinism import repeats
-
-        found += repeats(device)
     if as_json:
         print_json({"findings": [asdict(f) for f in found], "environment": capture()})
     else:
         for f in found:
-            typer.secho(f"{f.level:8}", fg=COLOURS[f.level], nl=False)
+            typer.secho(f"{f.level:8}", fg=COLOURS.get(f.level, "red"), nl=False)
             typer.echo(f"{f.message}{f' -> {f.hint}' if f.hint else ''}")
     if any(f.level == "problem" for f in found):
         raise typer.Exit(1)
 
 
 def _cache() -> list[Finding]:
-    from tabench.provenance.filesystem import folder_findings
-    from tabench.provenance.finding import Finding
-    from tabench.store.cache import cache_root
+    from tabench.provenance.files import folder_findings
+    from tabench.store.folders import cache_root
 
     try:
         return folder_findings(cache_root(), "cache")
@@ -85,7 +92,6 @@ def _cache() -> list[Finding]:
 
 def _weights() -> list[Finding]:
     from tabench.catalog import BACKBONES
-    from tabench.provenance.finding import Finding
     from tabench.runs.weights import find_weights
 
     found = []
@@ -98,8 +104,6 @@ def _weights() -> list[Finding]:
 
 
 def _data() -> Finding:
-    from tabench.provenance.finding import Finding
-
     folder = os.environ.get("TABENCH_DATA")
     if not folder:
         hint = "set it to the folder that holds nyuv2/, or give --data-root"
@@ -107,3 +111,62 @@ def _data() -> Finding:
     if not Path(folder).is_dir():
         return Finding("problem", f"TABENCH_DATA={folder} is no folder", "correct or unset it")
     return Finding("ok", f"TABENCH_DATA={folder}")
+
+
+def _repeats(device: str) -> list[Finding]:
+    """Train and evaluate TA-LoRA on synthetic rooms twice alike, and once with another number of threads.
+
+    Each time is a process of its own; nothing is kept.
+    """
+    from tabench.engine.device import choose_device
+    from tabench.provenance.environment import usable_cores
+    from tabench.runs.repeating import differences, try_cell
+
+    place = choose_device(device)
+    threads = max(1, usable_cores())
+    other = threads - 1 or 2
+    with tempfile.TemporaryDirectory(prefix="tabench-") as folder:
+        job = _job(Path(folder), device)
+        first, again, fewer = (
+            try_cell(job, Path(folder) / name, device, count)
+            for name, count in (("first", threads), ("again", threads), ("fewer", other))
+        )
+    what = f"{len(first.losses)} steps of ta-lora on {place.type}"
+    found = [_flags(first.environment.get("environment", {}))] if place.type == "cuda" else []
+    if unlike := differences(first, again):
+        hint = "look at the switches above; on the CPU try MKL_CBWR=COMPATIBLE or --threads 1"
+        message = f"{what} came out differently the second time: {'; '.join(unlike)}"
+        found.append(Finding("problem", message, hint))
+    else:
+        message = f"{what} came out twice, bit by bit: every loss, the trained weights and the whole record"
+        found.append(Finding("ok", message))
+    counts = f"with {other} threads instead of {threads}"
+    if unlike := differences(first, fewer):
+        hint = "sums are added up in another order; give --threads where numbers must be equal"
+        found.append(Finding("note", f"{counts}: {'; '.join(unlike)}", hint))
+    else:
+        found.append(Finding("ok", f"{counts}: the same, bit by bit"))
+    return found
+
+
+def _job(folder: Path, device: str) -> Job:
+    asked = options.Asked(
+        "nyuv2", profile="demo", overrides=list(SHORT), select=["method=ta-lora"], results=folder / "none"
+    )
+    plan = asked.plan(device)
+    generate_data(plan)
+    (job,) = plan.jobs()
+    return job
+
+
+def _flags(environment: dict[str, object]) -> Finding:
+    import torch
+
+    flags = {
+        "deterministic algorithms": environment.get("deterministic"),
+        "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", "unset"),
+        "cuDNN benchmark": torch.backends.cudnn.benchmark,
+        "TF32 in cuDNN": torch.backends.cudnn.allow_tf32,
+        "matrix products": torch.get_float32_matmul_precision(),
+    }
+    return Finding("ok", "in force: " + ", ".join(f"{name} {value}" for name, value in flags.items()))

@@ -8,37 +8,28 @@ from typing import Annotated
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
-from tabench.cli.output import print_json, progress_bar
-from tabench.cli.planning import experiment_name
+from tabench.cli.app import examples, group
+from tabench.cli.options import option
+from tabench.cli.output import print_json, progress_bar, tell
+from tabench.cli.reporting import REPORTS, finished_experiments
 from tabench.errors import SpecError, StoreError
 
-export = typer.Typer(
-    help="Pack results for others, and check what others packed.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(export, name="export")
+export = group("export", "Pack results for others, and check what others packed.")
 
 
 @export.command(
-    epilog="Examples:\n\n  tabench export artifact --out artifact.zip   every experiment in results/\n\n"
-    "  tabench export artifact nyuv2 --results results/reference --out artifact.zip"
+    epilog=examples(
+        "export artifact --out artifact.zip   every experiment in results/",
+        "export artifact nyuv2 --results results/reference --out artifact.zip",
+    )
 )
 def artifact(
-    experiments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[EXPERIMENT]...", help="Default: all with a finished cell.", show_default=False
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(metavar="FILE.zip|DIR", help="What is written.")] = Path(
-        "artifact.zip"
-    ),
+    experiments: options.FinishedArgument = None,
+    out: Annotated[Path, option("What is written.", metavar="FILE.zip|DIR")] = Path("artifact.zip"),
     results: options.ResultsOption = options.RESULTS,
     reports: Annotated[
-        Path, typer.Option(metavar="DIR", help="Rendered reports; packed where they are there.")
-    ] = Path("reports"),
+        Path, option("Rendered reports; packed where they are there.", metavar="DIR")
+    ] = REPORTS,
     as_json: options.JsonOption = False,
 ) -> None:
     """Pack records, pictures, reports, sources, versions and sums into one archive.
@@ -49,55 +40,52 @@ def artifact(
     from tabench.artifact.archive import check_place, write_artifact
     from tabench.artifact.check import check_artifact
     from tabench.artifact.contents import contents, names_this_machine
-    from tabench.provenance.checksum import sha256_file
-    from tabench.store.cache import home_folder
+    from tabench.provenance.files import sha256_file
+    from tabench.store.folders import home_folder
 
     check_place(out)
-    names = [experiment_name(text) for text in experiments or _all(results)]
-    given = dict(zip(names, experiments or names, strict=True))
-    packed = contents(results, {name: _spec(text) for name, text in given.items()}, reports)
+    given = experiments or finished_experiments(results)
+    specs = {options.experiment_name(text): _spec(text) for text in given}
+    packed = contents(results, specs, reports)
     with progress_bar("packing") as progress:
         write_artifact(packed.members, out, progress)
     checked = check_artifact(out)
     if checked.problems:
-        raise StoreError(
-            "; ".join(checked.problems[:3]), where=str(out), hint="a file changed meanwhile: again"
-        )
+        hint = "a file changed meanwhile: again"
+        raise StoreError("; ".join(checked.problems[:3]), where=str(out), hint=hint)
     stale = [e.name for e in packed.experiments if e.reported and _stale(results / e.name, reports / e.name)]
     telling = names_this_machine(packed.members, [*filter(None, [home_folder()]), Path.cwd()])
-    facts = {
-        "out": str(out),
-        "sha256": sha256_file(out) if out.is_file() else None,
-        "files": checked.files + 1,
-        "records": checked.records,
-        "experiments": [e.name for e in packed.experiments],
-        "beside": list(packed.beside),
-        "older_reports": stale,
-        "name_this_machine": telling,
-    }
+    sha256 = sha256_file(out) if out.is_file() else None
     if as_json:
+        facts = {
+            "out": str(out),
+            "sha256": sha256,
+            "files": checked.files + 1,
+            "records": checked.records,
+            "experiments": [e.name for e in packed.experiments],
+            "beside": list(packed.beside),
+            "older_reports": stale,
+            "name_this_machine": telling,
+        }
         print_json(facts)
         return
     for e in packed.experiments:
         made_up = " (synthetic data)" if e.synthetic else ""
         typer.echo(f"{e.name}: {len(e.done)} of {e.planned} cells, profile {e.profile}{made_up}")
         if e.under_way:
-            typer.secho("note: ", fg="yellow", nl=False)
-            typer.echo(f"under way, packed as not run: {', '.join(e.under_way)}")
+            tell("note", f"under way, packed as not run: {', '.join(e.under_way)}")
     if packed.beside:
         typer.echo(f"records of {', '.join(packed.beside)}, which the claims speak of too")
     for name in stale:
-        typer.secho("note: ", fg="yellow", nl=False)
-        typer.echo(f"reports/{name} is older than its records -> tabench report {name}, then export again")
+        tell("note", f"reports/{name} is older than its records -> tabench report {name}, then export again")
     if telling:
-        typer.secho("note: ", fg="yellow", nl=False)
-        typer.echo(f"{len(telling)} file(s) name folders of this machine, for example {telling[0]}")
-    typer.echo(f"{out}: {facts['files']} files, {checked.records} records, checked")
-    if facts["sha256"]:
-        typer.echo(f"sha256 {facts['sha256']}")
+        tell("note", f"{len(telling)} file(s) name folders of this machine, for example {telling[0]}")
+    typer.echo(f"{out}: {checked.files + 1} files, {checked.records} records, checked")
+    if sha256:
+        typer.echo(f"sha256 {sha256}")
 
 
-@export.command(epilog="Examples:\n\n  tabench export check artifact.zip\n\n  tabench export check .")
+@export.command(epilog=examples("export check artifact.zip", "export check ."))
 def check(
     path: Annotated[Path, typer.Argument(metavar="FILE.zip|DIR", help="An artifact, packed or unpacked.")],
     as_json: options.JsonOption = False,
@@ -110,8 +98,7 @@ def check(
         print_json({"files": found.files, "records": found.records, "problems": found.problems})
     else:
         for line in found.problems:
-            typer.secho("wrong: ", fg="red", nl=False)
-            typer.echo(line)
+            tell("wrong", line)
         typer.echo(
             f"{found.files} files and {found.records} records are right; {len(found.problems)} problem(s)"
         )
@@ -120,22 +107,19 @@ def check(
 
 
 @export.command(
-    epilog="Examples:\n\n  tabench export table nyuv2 --out nyuv2.parquet\n\n"
-    "  tabench export table --results results/reference --out all.csv\n\n"
-    "  tabench export table nyuv2 --per-image --out images.parquet"
+    epilog=examples(
+        "export table nyuv2 --out nyuv2.parquet",
+        "export table --results results/reference --out all.csv",
+        "export table nyuv2 --per-image --out images.parquet",
+    )
 )
 def table(
-    experiments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[EXPERIMENT]...", help="Default: all with a finished cell.", show_default=False
-        ),
-    ] = None,
+    experiments: options.FinishedArgument = None,
     out: Annotated[
-        Path, typer.Option(metavar="FILE.parquet|.csv", help="What is written; Parquet needs pyarrow.")
+        Path, option("What is written; Parquet needs pyarrow.", metavar="FILE.parquet|.csv")
     ] = Path("runs.parquet"),
     per_image: Annotated[
-        bool, typer.Option("--per-image", help="A row for each image instead of for each protocol.")
+        bool, option("A row for each image instead of for each protocol.", "--per-image")
     ] = False,
     results: options.ResultsOption = options.RESULTS,
     as_json: options.JsonOption = False,
@@ -144,34 +128,25 @@ def table(
 
     docs/table.md says what its columns are.
     """
-    from tabench.runs.estimate import size
-    from tabench.store.layout import ExperimentFolder
-    from tabench.store.rows import IMAGE_TABLE, METRIC_TABLE, image_blocks, metric_blocks, recorded_cells
-    from tabench.store.table_file import check_target, write_table
+    from tabench.store import flat_table
+    from tabench.store.folders import ExperimentFolder
+    from tabench.text import bytes_text
 
-    check_target(out)
-    columns, blocks_of = (IMAGE_TABLE, image_blocks) if per_image else (METRIC_TABLE, metric_blocks)
-    names = [experiment_name(text) for text in experiments or _all(results)]
+    flat_table.check_target(out)
+    columns = flat_table.IMAGE_TABLE if per_image else flat_table.METRIC_TABLE
+    blocks_of = flat_table.image_blocks if per_image else flat_table.metric_blocks
+    names = [options.experiment_name(text) for text in experiments or finished_experiments(results)]
     folders = [ExperimentFolder(results, name) for name in names]
     labels = {folder.experiment: folder.read_experiment().get("cells") or {} for folder in folders}
-    cells = [cell for folder in folders for cell in recorded_cells(folder)]
+    cells = [cell for folder in folders for cell in flat_table.recorded_cells(folder)]
     if not cells:
         raise StoreError("no finished cell", where=str(results), hint="see `tabench status`")
     blocks = (b for c in cells for b in blocks_of(c, labels[c.experiment].get(c.cell_id)))
-    rows = write_table(out, columns, blocks)
+    rows = flat_table.write_table(out, columns, blocks)
     if as_json:
         print_json({"out": str(out), "rows": rows, "cells": len(cells), "columns": [c.name for c in columns]})
     else:
-        typer.echo(f"{out}: {rows:,} rows of {len(cells):,} cells, {size(out.stat().st_size)}")
-
-
-def _all(results: Path) -> list[str]:
-    found = [path.parent.name for path in sorted(results.glob("*/experiment.json"))]
-    names = [name for name in found if any((results / name).glob("*/record.json"))]
-    if not names:
-        hint = "run an experiment first, or choose another --results"
-        raise StoreError("no experiment with a finished cell", where=str(results), hint=hint)
-    return names
+        typer.echo(f"{out}: {rows:,} rows of {len(cells):,} cells, {bytes_text(out.stat().st_size)}")
 
 
 def _spec(text: str) -> Path | None:

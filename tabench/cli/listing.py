@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
+from tabench.cli.app import app, examples
+from tabench.cli.options import option
 from tabench.cli.output import print_json, print_table
 from tabench.errors import SpecError
 
@@ -24,7 +25,7 @@ class Kind(enum.StrEnum):
     EXECUTORS = "executors"
 
 
-@app.command("list", epilog="Examples:\n\n  tabench list methods\n\n  tabench list datasets --json")
+@app.command("list", epilog=examples("list methods", "list datasets --json"))
 def list_(
     kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: options.JsonOption = False
 ) -> None:
@@ -39,40 +40,37 @@ def list_(
 
 
 @app.command(
-    epilog="Examples:\n\n  tabench describe ta-lora --backbone vit_l --channels 13,1,3\n\n"
-    "  tabench describe lora-stl --backbone vit_b --channels 7,1 --set rank=8 --json\n\n"
-    "  tabench describe ta-lora --channels segmentation=13,depth=1,normals=3 --figures figures"
+    epilog=examples(
+        "describe ta-lora --backbone vit_l --channels 13,1,3",
+        "describe lora-stl --backbone vit_b --channels 7,1 --set rank=8 --json",
+        "describe ta-lora --channels segmentation=13,depth=1,normals=3 --figures figures",
+    )
 )
 def describe(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="See `tabench list methods`.")],
-    backbone: Annotated[str, typer.Option(metavar="NAME", help="See `tabench list backbones`.")] = "vit_l",
+    backbone: options.BackboneOption = "vit_l",
     channels: Annotated[
-        str, typer.Option(metavar="N,N,...", help="Decoder channels of each task, or NAME=N,NAME=N,...")
+        str, option("Decoder channels of each task, or NAME=N,NAME=N,...", metavar="N,N,...")
     ] = "13,1,3",
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter. Repeatable.")
+        list[str] | None, option("A hyper-parameter. Repeatable.", "--set", metavar="KEY=VALUE")
     ] = None,
     figures: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Draw figures 2 and 3 of a task-aware method there, as PDF and PNG."
-        ),
+        option("Draw figures 2 and 3 of a task-aware method there, as PDF and PNG.", metavar="DIR"),
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Print a method's hyper-parameters and its parameters by group; needs no weights and no data."""
     from tabench.catalog import BACKBONES, METHODS
-    from tabench.spec.overrides import parse_set
+    from tabench.spec.options import parse_set
     from tabench.store.atomic import check_writable
 
     tasks = channels_of(channels)
     geometry = BACKBONES.get(backbone, where="--backbone")
     found = METHODS.get(method)
-    given: dict[str, Any] = {}
-    for text in overrides or ():
-        path, value = parse_set(text)
-        given[path[-1]] = value
-    params = found.params(given, where="--set")
+    given = [parse_set(text) for text in overrides or ()]
+    params = found.params({path[-1]: value for path, value in given}, where="--set")
     if figures is not None:
         check_writable(figures)
     from tabench.engine.describe import describe as describe_method  # imports torch: what is wrong was told
@@ -83,20 +81,20 @@ def describe(
     if figures is not None:
         lora = describe_method(METHODS.get("lora-stl"), geometry, tasks)["architecture"]
         drawn = _draw(figures, described["architecture"], lora)
-    content = {
-        "method": found.name,
-        "title": found.title,
-        "sharing": found.sharing,
-        "params": params,
-        "backbone": backbone,
-        "channels": list(tasks.values()),
-        "parameters": facts,
-        "models": described["per_model"],
-        "unused_prompt_encoder": described["unused_prompt_encoder"],
-        "architecture": described["architecture"],
-        "figures": [str(path) for path in drawn],
-    }
     if as_json:
+        content = {
+            "method": found.name,
+            "title": found.title,
+            "sharing": found.sharing,
+            "params": params,
+            "backbone": backbone,
+            "channels": list(tasks.values()),
+            "parameters": facts,
+            "models": described["per_model"],
+            "unused_prompt_encoder": described["unused_prompt_encoder"],
+            "architecture": described["architecture"],
+            "figures": [str(path) for path in drawn],
+        }
         print_json(content)
         return
     typer.echo(f"{found.title} ({found.sharing}) on {backbone}, channels {channels}")
@@ -129,9 +127,9 @@ def channels_of(text: str) -> dict[str, int]:
 
 def _draw(folder: Path, architecture: dict[str, Any], lora: dict[str, Any]) -> list[Path]:
     """Write the diagrams that need no run; Figure 3 has LoRA-STL at its default rank beside the method."""
-    from tabench.report import style
-    from tabench.report.architecture import Architecture
-    from tabench.report.paper_figures import diagrams
+    from tabench.report.figures import style
+    from tabench.report.figures.paper_figures import diagrams
+    from tabench.report.records.architecture import Architecture
     from tabench.store.atomic import write_bytes
 
     found = diagrams([Architecture.model_validate(part) for part in (lora, architecture)])

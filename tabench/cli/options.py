@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tabench.errors import SpecError
-from tabench.registry import nearest
-from tabench.spec.device import DEVICES, check_device
+from tabench.provenance.environment import DEVICES, check_device
+from tabench.text import suggestion
 
 if TYPE_CHECKING:
     from tabench.runs.plan import Plan
@@ -21,66 +21,26 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 WHAT, WHERE, HOW = "What runs", "Where things are", "How it runs"
 
+
+def option(text: str, *names: str, panel: str | None = None, **more: Any) -> Any:
+    """An option with its help text; `names` where the parameter has another one."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
+
+_what, _where = functools.partial(option, panel=WHAT), functools.partial(option, panel=WHERE)
+how = functools.partial(option, panel=HOW)
+
 ExperimentArgument = Annotated[
     str, typer.Argument(metavar="EXPERIMENT", help="A TOML file, or the name of one in experiments/.")
 ]
-ProfileOption = Annotated[
-    str | None,
-    typer.Option(
-        "--profile",
-        metavar="NAME",
-        rich_help_panel=WHAT,
-        help="Profile of the file. Default: paper if its data and weights are found, else demo.",
-    ),
-]
-SetOption = Annotated[
+FinishedArgument = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        rich_help_panel=WHAT,
-        help="Change a key of the profile: train.epochs=2, methods.lora-stl.rank=8. Repeatable.",
-    ),
+    typer.Argument(metavar="[EXPERIMENT]...", help="Default: all with a finished cell.", show_default=False),
 ]
-SelectOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--select",
-        metavar="KEY=A,B",
-        rich_help_panel=WHAT,
-        help="Keep cells by method, seed or id. Repeatable; all must hold.",
-    ),
-]
-ShardOption = Annotated[
-    str | None,
-    typer.Option("--shard", metavar="I/N", rich_help_panel=WHAT, help="Every N-th cell from the I-th on."),
-]
-DataRootOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-root",
-        metavar="DIR",
-        rich_help_panel=WHERE,
-        help="Folder with train/ and val/, or with a folder named like the dataset. Default: $TABENCH_DATA.",
-    ),
-]
-CheckpointOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--checkpoint",
-        metavar="FILE",
-        rich_help_panel=WHERE,
-        help="SAM's weights. Default: $TABENCH_CHECKPOINTS, then the shipped ones.",
-    ),
-]
-ResultsOption = Annotated[
-    Path, typer.Option("--results", metavar="DIR", rich_help_panel=WHERE, help="Where results are kept.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
-DeviceOption = Annotated[
-    str,
-    typer.Option("--device", metavar="NAME", rich_help_panel=HOW, help=f"{DEVICES}.", callback=check_device),
-]
+ResultsOption = Annotated[Path, _where("Where results are kept.", "--results", metavar="DIR")]
+JsonOption = Annotated[bool, option("Print JSON for a script.", "--json")]
+DeviceOption = Annotated[str, how(f"{DEVICES}.", "--device", metavar="NAME", callback=check_device)]
+BackboneOption = Annotated[str, option("See `tabench list backbones`.", metavar="NAME")]
 
 
 def find_experiment(text: str) -> Path:
@@ -97,35 +57,56 @@ def find_experiment(text: str) -> Path:
     known = {file.stem: file for file in found}
     if text in known:
         return known[text]
-    close = nearest(text, known)
-    hint = (
-        f"did you mean '{close}'?" if close else f"known: {', '.join(known) or 'none'}; or give a .toml file"
-    )
-    raise SpecError(f"no experiment '{text}'", hint=hint)
+    raise SpecError(f"no experiment '{text}'", hint=f"{suggestion(text, known)}; or give a .toml file")
+
+
+def experiment_name(text: str) -> str:
+    """The name that results are kept under: the file's, or the text itself for results without a file."""
+    from tabench.spec.experiment import load_experiment
+
+    try:
+        path = find_experiment(text)
+    except SpecError:
+        return text
+    return load_experiment(path, names=False).name
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The options that choose an experiment's cells, their data and weights, and where results are kept.
-
-    Attributes:
-        experiment: A file or a name; see `find_experiment`.
-        profile: Profile of the file; None chooses.
-        overrides: "KEY=VALUE" changes of the profile.
-        select: "KEY=A,B" filters of cells.
-        shard: "I/N".
-        data_root: Folder of the data.
-        checkpoint: File of SAM's weights.
-        results: The results folder.
-    """
+    """The options that choose an experiment's cells, their data and weights, and where results are kept."""
 
     experiment: ExperimentArgument
-    profile: ProfileOption = None
-    overrides: SetOption = None
-    select: SelectOption = None
-    shard: ShardOption = None
-    data_root: DataRootOption = None
-    checkpoint: CheckpointOption = None
+    profile: Annotated[
+        str | None,
+        _what(
+            "Profile of the file. Default: paper if its data and weights are found, else demo.",
+            metavar="NAME",
+        ),
+    ] = None
+    overrides: Annotated[
+        list[str] | None,
+        _what(
+            "Change a key of the profile: train.epochs=2, methods.lora-stl.rank=8. Repeatable.",
+            "--set",
+            metavar="KEY=VALUE",
+        ),
+    ] = None
+    select: Annotated[
+        list[str] | None,
+        _what("Keep cells by method, seed or id. Repeatable; all must hold.", metavar="KEY=A,B"),
+    ] = None
+    shard: Annotated[str | None, _what("Every N-th cell from the I-th on.", metavar="I/N")] = None
+    data_root: Annotated[
+        Path | None,
+        _where(
+            "Folder with train/ and val/, or with a folder named like the dataset. Default: $TABENCH_DATA.",
+            metavar="DIR",
+        ),
+    ] = None
+    checkpoint: Annotated[
+        Path | None,
+        _where("SAM's weights. Default: $TABENCH_CHECKPOINTS, then the shipped ones.", metavar="FILE"),
+    ] = None
     results: ResultsOption = RESULTS
 
     def plan(self, device: str) -> Plan:
@@ -139,16 +120,77 @@ class Asked:
         return make_plan(load_experiment(find_experiment(self.experiment)), wanted)
 
 
-def asking(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, whose first parameter is an `Asked`, the single options of it on the command line."""
-    shared = inspect.signature(Asked, eval_str=True).parameters
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    named = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*shared.values(), *own)]
+@dataclass(frozen=True)
+class How:
+    """The options of how cells run; none of them is part of a cell."""
+
+    executor: Annotated[
+        str,
+        how(
+            "See `tabench list executors`; auto is pool where cells side by side are faster.", metavar="NAME"
+        ),
+    ] = "auto"
+    workers: Annotated[int, how("Cells at a time (pool); 0 = one a GPU, else one a core.", min=0)] = 0
+    processes: Annotated[
+        int,
+        how(
+            "Processes of one cell (torchrun), each with a GPU or a share of the cores. They divide each "
+            "batch's images: the effective batch, the recipe and the cell's id stay.",
+            min=1,
+        ),
+    ] = 1
+    device: DeviceOption = "auto"
+    threads: Annotated[int, how("CPU threads of a cell, of each of its processes; 0 = its share.", min=0)] = 0
+    micro_batch: Annotated[
+        int,
+        how(
+            "Images per forward pass: less memory, same effective batch. 0 = chosen by the input size.", min=0
+        ),
+    ] = 0
+    tasks_apart: Annotated[
+        bool,
+        how(
+            "One task after the other in a step: a T-th of the memory. Always so at 1024 pixels.",
+            "--tasks-apart",
+        ),
+    ] = False
+    recompute: Annotated[
+        bool,
+        how("Activation checkpointing in the encoder: less memory, about a third more time.", "--recompute"),
+    ] = False
+    compiled: Annotated[
+        bool, how("Encoder blocks through torch.compile; the first step is slow.", "--compile")
+    ] = False
+    checkpoint_every: Annotated[float, how("Seconds between checkpoints.", min=0)] = 60.0
+    keep_weights: Annotated[bool, how("Keep trained parameters.", "--keep-weights")] = False
+    pack: Annotated[
+        bool | None,
+        how(
+            "Read images from a packed copy in the cache. Default: where it takes little of the disk.",
+            "--pack/--no-pack",
+        ),
+    ] = None
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the single options of its parameters that are groups of them (`Asked`, `How`)."""
+    groups: dict[str, type[Any]] = {}
+    parts: dict[str, list[str]] = {}
+    named: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        kind = parameter.annotation
+        if is_dataclass(kind) and isinstance(kind, type):
+            fields = inspect.signature(kind, eval_str=True).parameters
+            groups[name], parts[name] = kind, list(fields)
+            named += fields.values()
+        else:
+            named.append(parameter)
 
     @functools.wraps(command)
-    def spread(**given: Any) -> None:
-        asked = Asked(**{name: given.pop(name) for name in shared})
-        command(asked, **given)
+    def called(**given: Any) -> None:
+        held = {name: kind(**{key: given.pop(key) for key in parts[name]}) for name, kind in groups.items()}
+        command(**held, **given)
 
-    spread.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
-    return spread
+    keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in named]
+    called.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    return called

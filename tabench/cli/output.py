@@ -10,22 +10,26 @@ from typing import TYPE_CHECKING
 import typer
 
 from tabench.errors import TabenchError
+from tabench.text import inert
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tabench.data.base import Progress
+    from tabench.provenance.files import Progress
     from tabench.runs.executor import Outcome
 
 MANY = 200  # rows from which on a table is printed without rich
-STATE_STYLES = {
+COLOURS = {
+    "ok": "green",
+    "note": "yellow",
+    "busy": "yellow",
     "done": "green",
-    "failed": "red",
     "partial": "yellow",
     "running": "cyan",
     "queued": "blue",
     "submitted": "blue",
     "interrupted": "yellow",
+    "failed": "red",
 }
 
 
@@ -38,9 +42,13 @@ def console(*, stderr: bool = False) -> Console:
 
 def say(text: str, *, err: bool = False) -> None:
     """Print what files, other programs and people wrote: shown, never obeyed."""
-    from tabench.store.printing import inert
-
     typer.echo(inert(text), err=err)
+
+
+def tell(word: str, text: str, *, err: bool = False) -> None:
+    """Print a text after a word in its colour, red where it has none: "note: ", "wrong: ", "error: "."""
+    typer.secho(f"{word}: ", fg=COLOURS.get(word, "red"), bold=err, nl=False, err=err)
+    say(text, err=err)
 
 
 def print_json(value: object) -> None:
@@ -52,8 +60,6 @@ def print_json(value: object) -> None:
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, state: int | None = None) -> None:
     """Print a table; column `state` is coloured by its word."""
-    from tabench.store.printing import inert
-
     shown = [[inert(text) for text in row] for row in rows]
     if len(shown) > MANY:
         _print_many([list(heads), *shown], state)
@@ -63,10 +69,9 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, state: i
 
     table = Table(*heads, box=None, pad_edge=False, header_style="bold")
     for row in shown:
-        cells = [
-            Text(text, style=STATE_STYLES.get(text, "") if n == state else "") for n, text in enumerate(row)
-        ]
-        table.add_row(*cells)
+        table.add_row(
+            *(Text(text, COLOURS.get(text, "") if n == state else "") for n, text in enumerate(row))
+        )
     screen = console()
     if not screen.is_terminal:
         screen.width = max(screen.width, 160)  # a log has no edge to wrap at
@@ -79,21 +84,15 @@ def _print_many(rows: list[list[str]], state: int | None) -> None:
     lines = []
     for row in rows:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        if state is not None and row[state] in STATE_STYLES:
-            cells[state] = typer.style(cells[state], fg=STATE_STYLES[row[state]])
+        if state is not None and row[state] in COLOURS:
+            cells[state] = typer.style(cells[state], fg=COLOURS[row[state]])
         lines.append(" ".join(cells).rstrip())
     typer.echo("\n".join(lines))
 
 
-def print_error(error: TabenchError) -> None:
-    """Print one message on standard error."""
-    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    say(str(error), err=True)
-
-
 def print_traces(results: Path, outcomes: Iterable[Outcome]) -> None:
     """Print on standard error where each failed cell failed, in whichever process that was (--debug)."""
-    from tabench.store.layout import CellFolder
+    from tabench.store.folders import CellFolder
 
     for job in (outcome.job for outcome in outcomes if outcome.state == "failed"):
         failure = CellFolder(results, job.experiment, job.cell.id).read_failure()
@@ -112,3 +111,8 @@ def progress_bar(title: str) -> Iterator[Progress]:
             bar.update(job, completed=done, total=total)
 
         yield update
+
+
+def print_error(error: TabenchError) -> None:
+    """Print one message on standard error."""
+    tell("error", str(error), err=True)

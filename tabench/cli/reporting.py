@@ -9,17 +9,18 @@ from typing import Annotated
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
+from tabench.cli.app import app, examples
+from tabench.cli.options import option
 from tabench.cli.output import print_json
-from tabench.cli.planning import experiment_name
 from tabench.errors import SpecError, StoreError
 
 REPORTS = Path("reports")
 
 
 @app.command(
-    epilog="Examples:\n\n  tabench report\n\n  tabench report nyuv2\n\n"
-    "  tabench report nyuv2 --results results/reference --out reports/reference"
+    epilog=examples(
+        "report", "report nyuv2", "report nyuv2 --results results/reference --out reports/reference"
+    )
 )
 def report(
     experiment: Annotated[
@@ -30,12 +31,10 @@ def report(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where one experiment is written. Default: reports/NAME."),
+        Path | None, option("Where one experiment is written. Default: reports/NAME.", metavar="DIR")
     ] = None,
     all_runs: Annotated[
-        bool,
-        typer.Option("--all-runs", help="A page for every run, however many. Default: for at most 1000."),
+        bool, option("A page for every run, however many. Default: for at most 1000.", "--all-runs")
     ] = False,
     results: options.ResultsOption = options.RESULTS,
     as_json: options.JsonOption = False,
@@ -48,9 +47,9 @@ def report(
         hint = f"name one (in {results}: {there}), or leave --out away"
         raise SpecError("--out needs exactly one experiment", hint=hint)
     if experiment:
-        found = {experiment_name(text): text for text in experiment}
+        found = {options.experiment_name(text): text for text in experiment}
     else:
-        found = {name: name for name in _finished(results)}
+        found = {name: name for name in finished_experiments(results)}
     places = {name: out or REPORTS / name for name in found}
     values = {name: _published(results, name, text) for name, text in found.items()}
     for place in places.values():
@@ -64,26 +63,24 @@ def _experiments(results: Path) -> list[str]:
     return sorted(path.parent.name for path in results.glob("*/experiment.json"))
 
 
-def _finished(results: Path) -> list[str]:
+def finished_experiments(results: Path) -> list[str]:
     """Names of the experiments in a results folder that have a finished cell; says which have none.
 
     Raises:
         StoreError: None has.
     """
-    from tabench.store.index import read_states
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.flat_table import recorded_cells
+    from tabench.store.folders import ExperimentFolder
 
     names = []
     for name in _experiments(results):
-        ids = list(ExperimentFolder(results, name).read_experiment().get("cells") or {})
-        if "done" in read_states(results, name, ids).values():
+        if recorded_cells(ExperimentFolder(results, name)):
             names.append(name)
         else:
             typer.echo(f"{name}: no finished cell, left out", err=True)
     if not names:
-        raise StoreError(
-            "no experiment with a finished cell", where=str(results), hint="run one first: tabench run"
-        )
+        hint = "run an experiment first, or choose another --results"
+        raise StoreError("no experiment with a finished cell", where=str(results), hint=hint)
     return names
 
 
@@ -98,7 +95,7 @@ def _published(results: Path, name: str, text: str) -> Path | None:
         StoreError: There are no such results.
     """
     from tabench.spec.experiment import load_experiment
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
 
     plan = ExperimentFolder(results, name).read_experiment()
     try:
@@ -123,12 +120,12 @@ def write_reports(
 ) -> list[Path]:
     """Render experiments, by name; the overview above them is refreshed where a page lies in reports/."""
     from tabench.provenance.environment import usable_cores
-    from tabench.report.collector import uncollected
+    from tabench.report.records.collector import uncollected
 
     with uncollected():  # loads all that draws and tests
-        from tabench.report.listed import RUN_PAGES
-        from tabench.report.overview import render_overview
-        from tabench.report.several import Page, write_all
+        from tabench.report.pages.overview import render_overview
+        from tabench.report.pages.several import Page, write_all
+        from tabench.report.records.listed import RUN_PAGES
 
     pages = []
     for name, out in places.items():

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tabench.cli import how, options
-from tabench.cli.app import app
+from tabench.cli import options
+from tabench.cli.app import app, examples
 from tabench.cli.output import console, print_json, print_traces, progress_bar, say
 from tabench.cli.planning import plan_json, print_plan
 from tabench.cli.reporting import REPORTS, write_reports
@@ -27,14 +27,13 @@ class OnError(enum.StrEnum):
     STOP = "stop"
 
 
-EXAMPLES = "\n\n".join(
-    [
-        "Examples:",
-        "  tabench run experiments/nyuv2.toml --report",
-        "  tabench run nyuv2 --select method=ta-lora --select seed=0 --set train.epochs=2",
-        "  tabench run nyuv2 --profile paper --data-root /data/nyuv2 --checkpoint sam_vit_l_0b3195.pth",
-        "  tabench run nyuv2 --retry out-of-memory --micro-batch 1",
-        "  tabench run nyuv2 --profile paper --processes 4     four GPUs a cell",
+EXAMPLES = examples(
+    "run experiments/nyuv2.toml --report",
+    "run nyuv2 --select method=ta-lora --select seed=0 --set train.epochs=2",
+    "run nyuv2 --profile paper --data-root /data/nyuv2 --checkpoint sam_vit_l_0b3195.pth",
+    "run nyuv2 --retry out-of-memory --micro-batch 1",
+    "run nyuv2 --profile paper --processes 4     four GPUs a cell",
+    more=(
         "Finished cells are never run twice. After Ctrl-C or a kill, the same command resumes.",
         "A cell fails as spec, data, out-of-memory, diverged, interrupted, infrastructure or unexpected. "
         "interrupted (by others than you) and infrastructure are tried again twice by themselves, from the "
@@ -42,124 +41,87 @@ EXAMPLES = "\n\n".join(
         "The same command tries every failed cell again; --retry narrows that.",
         "Exit code: 0 all done or run by another process, 1 a cell failed (others still ran), "
         "2 nothing could start, 130 interrupted.",
-    ]
+    ),
 )
 
 
 @app.command(epilog=EXAMPLES)
-@options.asking
+@options.spread
 def run(
     asked: options.Asked,
     context: typer.Context,
-    executor: how.ExecutorOption = "auto",
-    workers: how.WorkersOption = 0,
-    processes: how.ProcessesOption = 1,
-    device: options.DeviceOption = "auto",
-    threads: how.ThreadsOption = 0,
-    micro_batch: how.MicroBatchOption = 0,
-    tasks_apart: how.TasksApartOption = False,
-    recompute: how.RecomputeOption = False,
-    compiled: how.CompileOption = False,
-    checkpoint_every: how.CheckpointEveryOption = 60.0,
-    keep_weights: how.KeepWeightsOption = False,
-    pack: how.PackOption = None,
+    how: options.How,
     on_error: Annotated[
         OnError,
-        typer.Option(
-            "--on-error",
-            rich_help_panel=options.HOW,
-            help="After a cell has failed: go on, or stop at once; running cells keep a checkpoint.",
-        ),
+        options.how("After a cell has failed: go on, or stop at once; running cells keep a checkpoint."),
     ] = OnError.CONTINUE,
     retry: Annotated[
         list[str] | None,
-        typer.Option(
-            "--retry",
+        options.option(
+            "Of the cells that failed before, run only those of this kind again; none leaves all failed "
+            "ones. Repeatable.",
             metavar="KIND",
-            rich_help_panel=options.WHAT,
-            help="Of the cells that failed before, run only those of this kind again; none leaves all "
-            "failed ones. Repeatable.",
+            panel=options.WHAT,
         ),
     ] = None,
     slurm: Annotated[
         list[str] | None,
-        typer.Option(
+        options.how(
+            "For --executor slurm: a TOML file (table slurm), or partition=gpu, account=, time=, gpus=, "
+            "cpus=, ... Repeatable; a later one wins.",
             metavar="FILE|KEY=VALUE",
-            rich_help_panel=options.HOW,
-            help="For --executor slurm: a TOML file (table slurm), or partition=gpu, account=, time=, "
-            "gpus=, cpus=, ... Repeatable; a later one wins.",
         ),
     ] = None,
-    report: Annotated[
-        bool, typer.Option("--report", rich_help_panel=options.HOW, help="Write reports/NAME afterwards.")
-    ] = False,
+    report: Annotated[bool, options.how("Write reports/NAME afterwards.", "--report")] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Run every cell of an experiment that has no record yet."""
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Options
-    from tabench.runs.live import view_of
     from tabench.runs.slurm.settings import read_settings
-    from tabench.store.atomic import check_writable
+    from tabench.store.folders import CellFolder, ExperimentFolder
     from tabench.store.holder import silence
-    from tabench.store.layout import CellFolder, ExperimentFolder
     from tabench.store.tidy import settle, sweep_shared
 
     silence()  # the variable that it reads may be wrong
-    if executor != "auto":
-        EXECUTORS.entry(executor, where="--executor")
-    if slurm and executor != "slurm":
+    if how.executor != "auto":
+        EXECUTORS.entry(how.executor, where="--executor")
+    if slurm and how.executor != "slurm":
         raise SpecError("--slurm is only read with --executor slurm", hint="add --executor slurm")
     settings = read_settings(slurm or ())
     for kind in retry or ():
         if kind not in (kinds := [*FAILURE_KINDS, "none"]):
             hint = f"known: {', '.join(kinds)}"
             raise SpecError(f"no kind of failure '{kind}'", where="--retry", hint=hint)
-    plan = asked.plan(device)
-    results = asked.results
+    plan = asked.plan(how.device)
+    results, name = asked.results, plan.experiment.name
     if report and plan.experiment.published is not None:
-        from tabench.report.published import read_rows
+        from tabench.report.records.published import read_rows
 
         read_rows(plan.experiment.published, [plan.resolution.resolved.dataset_name])  # before, not after
     if not as_json:
         print_plan(plan)
-    outcomes: list[Outcome] = []
     for planned in plan.cells:
         if planned.state == "done":
-            settle(CellFolder(results, plan.experiment.name, planned.cell.id))
-    sweep_shared(ExperimentFolder(results, plan.experiment.name))
-    jobs = _wanted(plan.jobs(), results, retry)
+            settle(CellFolder(results, name, planned.cell.id))
+    sweep_shared(ExperimentFolder(results, name))
     place = Options(
-        results,
-        device,
-        threads,
-        micro_batch,
-        tasks_apart,
-        recompute,
-        compiled,
-        checkpoint_every,
-        keep_weights,
-        workers,
-        pack,
-        on_error.value,
-        settings,
-        processes,
+        results=results,
+        device=how.device,
+        threads=how.threads,
+        micro_batch=how.micro_batch,
+        tasks_apart=how.tasks_apart,
+        recompute=how.recompute,
+        compiled=how.compiled,
+        checkpoint_seconds=how.checkpoint_every,
+        keep_weights=how.keep_weights,
+        workers=how.workers,
+        pack=how.pack,
+        on_error=on_error.value,
+        slurm=settings,
+        processes=how.processes,
     )
-    _check_processes(executor, jobs, place)
-    if jobs:
-        folder = ExperimentFolder(results, plan.experiment.name)
-        if executor == "slurm":
-            from tabench.runs.slurm.submit import check_commands
-
-            check_commands()
-        # nothing is made yet: wrong inputs leave no folder behind
-        check_writable(next(place for place in (folder.path, *folder.path.parents) if place.exists()))
-        check_inputs(plan, jobs, "auto" if executor == "slurm" else device)  # the device is a node's
-        check_writable(folder.path)
-        folder.write_experiment(plan.experiment_json())
-        generate_data(plan)
-        with view_of(jobs, console(stderr=True)) as view:
-            outcomes = _executor(executor, jobs, place).run(jobs, place, view)
+    outcomes = _run(plan, _wanted(plan.jobs(), results, retry), how.executor, place)
     failed = [o for o in outcomes if o.state == "failed"]
     interrupted = any(o.state == "interrupted" for o in outcomes)
     if as_json:
@@ -179,7 +141,6 @@ def run(
     if context.obj:
         print_traces(results, outcomes)
     if report and not interrupted:
-        name = plan.experiment.name
         write_reports(results, {name: REPORTS / name}, {name: plan.experiment.published}, as_json)
     if failed and on_error is OnError.STOP:
         typer.echo("stopped after a failure: the same command goes on with the other cells", err=True)
@@ -193,7 +154,7 @@ def run(
 
 def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job]:
     """Jobs without the cells that failed of another kind than was asked for."""
-    from tabench.store.layout import CellFolder
+    from tabench.store.folders import CellFolder
 
     if not retry:
         return jobs
@@ -207,6 +168,34 @@ def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job
     return kept
 
 
+def _run(plan: Plan, jobs: list[Job], executor: str, place: Options) -> list[Outcome]:
+    """Look at everything that could fail every cell, then run them."""
+    from tabench.runs.live import view_of
+    from tabench.store.atomic import check_writable
+    from tabench.store.folders import ExperimentFolder
+
+    if place.processes > 1:
+        from tabench.runs.launch import check_processes
+        from tabench.runs.local.pool import gpus_of
+
+        check_processes(place, jobs, [] if executor == "slurm" else gpus_of(place.device))
+    if not jobs:
+        return []
+    folder = ExperimentFolder(place.results, plan.experiment.name)
+    if executor == "slurm":
+        from tabench.runs.slurm.submit import check_commands
+
+        check_commands()
+    # nothing is made yet: wrong inputs leave no folder behind
+    check_writable(next(one for one in (folder.path, *folder.path.parents) if one.exists()))
+    check_inputs(plan, jobs, "auto" if executor == "slurm" else place.device)  # the device is a node's
+    check_writable(folder.path)
+    folder.write_experiment(plan.experiment_json())
+    generate_data(plan)
+    with view_of(jobs, console(stderr=True)) as view:
+        return _executor(executor, jobs, place).run(jobs, place, view)
+
+
 def _executor(name: str, jobs: list[Job], place: Options) -> Executor:
     from tabench.catalog import EXECUTORS
 
@@ -215,14 +204,6 @@ def _executor(name: str, jobs: list[Job], place: Options) -> Executor:
 
         name = "pool" if worthwhile(jobs, place) else "inline"
     return EXECUTORS.get(name, where="--executor")()
-
-
-def _check_processes(executor: str, jobs: list[Job], place: Options) -> None:
-    if place.processes > 1:
-        from tabench.runs.launch import check_processes
-        from tabench.runs.local.pool import gpus_of
-
-        check_processes(place, jobs, [] if executor == "slurm" else gpus_of(place.device))
 
 
 def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
-from tabench.cli.output import print_json, say
-from tabench.cli.planning import experiment_name
+from tabench.cli.app import examples, group
+from tabench.cli.output import print_json, say, tell
 from tabench.errors import StoreError
 
-if TYPE_CHECKING:
-    from tabench.store.verify import Problem
-
-store = typer.Typer(
-    help="Check results, and adopt those of another folder.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(store, name="store")
-COLOURS = {"problem": "red", "note": "yellow"}
+store = group("store", "Check results, and adopt those of another folder.")
 
 
 @store.command(
-    epilog="Examples:\n\n  tabench store verify\n\n"
-    "  tabench store verify nyuv2 --results results/reference --json\n\n"
-    "Exit code: 0 all whole, 1 there are problems, 2 there are no such results."
+    epilog=examples(
+        "store verify",
+        "store verify nyuv2 --results results/reference --json",
+        more="Exit code: 0 all whole, 1 there are problems, 2 there are no such results.",
+    )
 )
 def verify(
     experiment: Annotated[
@@ -40,11 +32,11 @@ def verify(
 ) -> None:
     """Read every record, checksum, picture, checkpoint and kept weights again, and name what is wrong."""
     from tabench.runs.saved_weights import check_kept
-    from tabench.store.layout import ExperimentFolder
-    from tabench.store.merge import experiments_in
+    from tabench.store.adopt import experiments_in
+    from tabench.store.folders import ExperimentFolder
     from tabench.store.verify import verify_experiment
 
-    names = [experiment_name(experiment)] if experiment else experiments_in(results)
+    names = [options.experiment_name(experiment)] if experiment else experiments_in(results)
     folders = [ExperimentFolder(results, name) for name in names]
     if not folders or not all(folder.path.is_dir() for folder in folders):
         raise StoreError("no results here", where=str(folders[0].path if folders else results))
@@ -54,7 +46,10 @@ def verify(
         print_json({"problems": wrong, "experiments": [asdict(entry) for entry in done]})
     else:
         for entry in done:
-            _print(entry.found)
+            for problem in entry.found:
+                tell(problem.level, f"{problem.where}: {problem.message}")
+                if problem.hint:
+                    say(f"  -> {problem.hint}")
             typer.echo(
                 f"{entry.experiment}: {entry.records} records, {entry.summed} of them with checksums; "
                 f"{len(entry.problems)} problem(s)"
@@ -64,10 +59,12 @@ def verify(
 
 
 @store.command(
-    epilog="Examples:\n\n  tabench store merge /scratch/node7/results\n\n"
-    "  tabench store merge other/results --results results --json\n\n"
-    "Exit code: 0 all taken or here already, 1 a conflict or a damaged record was left out, "
-    "2 nothing to merge."
+    epilog=examples(
+        "store merge /scratch/node7/results",
+        "store merge other/results --results results --json",
+        more="Exit code: 0 all taken or here already, 1 a conflict or a damaged record was left out, "
+        "2 nothing to merge.",
+    )
 )
 def merge(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Another results folder.")],
@@ -80,7 +77,7 @@ def merge(
     is taken gets a merged_from.json beside it: from where, when, on which host and by whom.
     """
     from tabench.runs.saved_weights import check_kept
-    from tabench.store.merge import merge_results
+    from tabench.store.adopt import merge_results
 
     done = merge_results(folder, results, check_kept)
     if as_json:
@@ -88,16 +85,7 @@ def merge(
     else:
         for entry in done.cells:
             if entry.state in ("conflict", "damaged", "busy"):
-                typer.secho(f"{entry.state}: ", fg="yellow" if entry.state == "busy" else "red", nl=False)
-                say(f"{entry.experiment}/{entry.cell_id}: {entry.message}")
+                tell(entry.state, f"{entry.experiment}/{entry.cell_id}: {entry.message}")
         typer.echo(", ".join(f"{count} {state}" for state, count in done.counts().items()) or "no records")
     if done.left_out:
         raise typer.Exit(1)
-
-
-def _print(found: list[Problem]) -> None:
-    for entry in found:
-        typer.secho(f"{entry.level}: ", fg=COLOURS[entry.level], nl=False)
-        say(f"{entry.where}: {entry.message}")
-        if entry.hint:
-            say(f"  -> {entry.hint}")

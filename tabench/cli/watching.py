@@ -1,92 +1,176 @@
-"""``tabench watch`` and ``tabench cancel``: cells that run somewhere else."""
+"""``tabench status``, ``watch`` and ``cancel``: cells as the results folder and Slurm's queue tell them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
-from tabench.cli.output import MANY, STATE_STYLES, console, print_json, say
-from tabench.cli.planning import count_states, experiment_name, say_unasked, status_rows
+from tabench.cli.app import app, examples
+from tabench.cli.output import COLOURS, MANY, console, print_json, print_table, say
 from tabench.errors import StoreError
+from tabench.text import duration, inert
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from tabench.runs.slurm.queue import Queued
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import CellFolder, ExperimentFolder
+    from tabench.store.index import Known
 
 BUSY = ("running", "queued", "submitted")
 CALM_LOOKS = 3  # looks in a row without a busy cell that end it: a cell may be between two nodes
 
 
-@app.command(epilog="Examples:\n\n  tabench watch nyuv2\n\n  tabench watch nyuv2 --results /shared/results")
+@app.command(epilog=examples("status nyuv2", "status nyuv2 --json | jq .counts"))
+def status(
+    experiment: options.ExperimentArgument,
+    results: options.ResultsOption = options.RESULTS,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Print the state of every cell as the last run left it: done, failed, partial, running or pending."""
+    from tabench.store.folders import ExperimentFolder
+
+    folder = ExperimentFolder(results, options.experiment_name(experiment))
+    content = folder.read_experiment()
+    rows, problem = status_rows(folder, content)
+    if as_json:
+        counts = dict(Counter(row["state"] for row in rows))
+        known = {"experiment": folder.experiment, "profile": content["profile"], "counts": counts}
+        print_json({**known, **({"slurm_problem": problem} if problem else {}), "cells": rows})
+        return
+    _say_unasked(problem)
+    say(f"{content['title']}\nprofile {content['profile']}\n")
+    print_table(
+        ["cell", "method, seed", "state", "detail"],
+        ([row["id"], row["label"], row["state"], row["detail"]] for row in rows),
+        state=2,
+    )
+    typer.echo(f"\n{_sum(rows)}")
+
+
+def status_rows(
+    folder: ExperimentFolder, content: Mapping[str, Any], before: Iterable[dict[str, Any]] = ()
+) -> tuple[list[dict[str, Any]], str]:
+    """State and detail of every cell, from the store; what waits, from Slurm's queue where it can be asked.
+
+    Args:
+        folder: The experiment's.
+        content: Its experiment.json.
+        before: Rows of an earlier look; those that were done are taken over, without a look at their files.
+
+    Returns:
+        The rows, and why Slurm could not be asked for cells that were submitted to it ("" if it could).
+    """
+    from tabench.store.index import read_cells, read_index
+
+    done = {row["id"]: row for row in before if row["state"] == "done"}
+    cells: Mapping[str, str] = content["cells"]
+    if done:
+        index = read_cells(folder.root, folder.experiment, (name for name in cells if name not in done))
+    else:
+        index = read_index(folder.root, folder.experiment)
+    rows = [
+        done.get(cell_id) or _row(index.cells.get(cell_id), folder.cell(cell_id), label)
+        for cell_id, label in cells.items()
+    ]
+    if not (folder.path / "slurm").is_dir():
+        return rows, ""
+    from tabench.runs.slurm.queue_status import add_queue
+
+    return rows, add_queue(folder, rows)
+
+
+def _row(known: Known | None, folder: CellFolder, label: str) -> dict[str, Any]:
+    state, detail = known.state if known else "pending", ""
+    row: dict[str, Any] = {"id": folder.cell_id, "label": label, "state": state}
+    if known is None:
+        return {**row, "detail": detail}
+    if state == "done":
+        row["wall_s"], row["finished"] = known.wall_s, known.finished
+        detail = known.problem or (f"took {duration(known.wall_s)}" if known.wall_s is not None else "")
+    elif state == "failed":
+        row["kind"], row["message"] = known.kind, known.message
+        detail = known.problem or f"{known.kind}: {known.message.partition(chr(10))[0]}"
+    else:
+        last = next((e for e in reversed(folder.read_journal()) if "step" in e), None)
+        if last is not None:
+            row["step"] = last["step"]
+            detail = f"{last.get('unit', '')} at step {last['step']}".strip()
+    return {**row, "detail": detail}
+
+
+def _say_unasked(problem: str) -> None:
+    """Say on standard error why Slurm's queue is not in what is shown."""
+    if problem:
+        typer.echo(f"Slurm's queue cannot be asked, the results folder alone is shown: {problem}\n", err=True)
+
+
+def _sum(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many cells are in each state, in the order they are met."""
+    return ", ".join(f"{count} {state}" for state, count in Counter(row["state"] for row in rows).items())
+
+
+@app.command(epilog=examples("watch nyuv2", "watch nyuv2 --results /shared/results"))
 def watch(
     experiment: options.ExperimentArgument,
-    every: Annotated[float, typer.Option(min=0.2, metavar="SECONDS", help="Between two looks.")] = 2.0,
+    every: Annotated[float, options.option("Between two looks.", min=0.2, metavar="SECONDS")] = 2.0,
     results: options.ResultsOption = options.RESULTS,
 ) -> None:
     """Follow the cells of an experiment until none runs or waits, from any host that sees its results.
 
     Where Slurm cannot be asked, cells that were submitted and have not ended count as waiting.
     """
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
 
-    folder = ExperimentFolder(results, experiment_name(experiment))
+    folder = ExperimentFolder(results, options.experiment_name(experiment))
     content = folder.read_experiment()
-    say_unasked(status_rows(folder, content)[1])
-    screen = console()
+    _say_unasked(status_rows(folder, content)[1])
+    looks = _looks(folder, content, every)
     with suppress(KeyboardInterrupt):
-        if screen.is_terminal:
-            _watch_table(folder, content, every)
+        if console().is_terminal:
+            from rich.live import Live
+
+            with Live(console=console(), auto_refresh=False) as live:
+                for rows in looks:
+                    live.update(_table(rows), refresh=True)
         else:
-            _watch_lines(folder, content, every)
+            _print_changes(looks)
 
 
-def _watch_table(folder: ExperimentFolder, content: Mapping[str, Any], every: float) -> None:
-    from rich.live import Live
-
+def _looks(
+    folder: ExperimentFolder, content: Mapping[str, Any], every: float
+) -> Iterator[list[dict[str, Any]]]:
+    """The cells' rows again and again, until nothing runs or waits any more."""
     calm = 0
-    rows: list[dict[str, Any]] = []
-    with Live(console=console(), auto_refresh=False) as live:
-        while calm < CALM_LOOKS:
-            rows, _ = status_rows(folder, content, rows)
-            live.update(_table(rows), refresh=True)
-            calm = _calm(rows, calm)
-            time.sleep(every if calm < CALM_LOOKS else 0)
-
-
-def _watch_lines(folder: ExperimentFolder, content: Mapping[str, Any], every: float) -> None:
-    """A line whenever a cell's state or position changes; for logs."""
-    calm = 0
-    before: dict[str, tuple[str, str]] = {}
     rows: list[dict[str, Any]] = []
     while calm < CALM_LOOKS:
         rows, _ = status_rows(folder, content, rows)
+        yield rows
+        if any(row["state"] in BUSY for row in rows):
+            calm = 0
+        else:
+            whole = all(row["state"] in ("done", "failed") for row in rows)
+            calm = CALM_LOOKS if whole else calm + 1
+        time.sleep(every if calm < CALM_LOOKS else 0)
+
+
+def _print_changes(looks: Iterable[Sequence[Mapping[str, Any]]]) -> None:
+    """A line whenever a cell's state or position changes; for logs."""
+    before: dict[str, tuple[str, str]] = {}
+    rows: Sequence[Mapping[str, Any]] = ()
+    for rows in looks:
         for row in rows:
             now = (row["state"], row["detail"])
             if before.get(row["id"]) != now:
                 before[row["id"]] = now
                 say(f"{row['label']}: {' '.join(now)}".rstrip())
-        calm = _calm(rows, calm)
-        time.sleep(every if calm < CALM_LOOKS else 0)
     typer.echo(_sum(rows))
-
-
-def _calm(rows: Sequence[Mapping[str, Any]], before: int) -> int:
-    if any(row["state"] in BUSY for row in rows):
-        return 0
-    whole = all(row["state"] in ("done", "failed") for row in rows)
-    return CALM_LOOKS if whole else before + 1
-
-
-def _sum(rows: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in count_states(rows).items())
 
 
 def _shown(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -101,16 +185,14 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from tabench.store.printing import inert
-
     table = Table("method, seed", "state", "detail", box=None, pad_edge=False, caption=_sum(rows))
     for row in _shown(rows):
-        state = Text(row["state"], style=STATE_STYLES.get(row["state"], ""))
+        state = Text(row["state"], style=COLOURS.get(row["state"], ""))
         table.add_row(Text(inert(row["label"])), state, Text(inert(row["detail"])))
     return table
 
 
-@app.command(epilog="Examples:\n\n  tabench cancel nyuv2")
+@app.command(epilog=examples("cancel nyuv2"))
 def cancel(
     experiment: options.ExperimentArgument,
     results: options.ResultsOption = options.RESULTS,
@@ -123,9 +205,9 @@ def cancel(
     """
     from tabench.runs.slurm.queue import SlurmError, cells_of, command, waiting
     from tabench.runs.slurm.submission import submissions
-    from tabench.store.layout import ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
 
-    folder = ExperimentFolder(results, experiment_name(experiment))
+    folder = ExperimentFolder(results, options.experiment_name(experiment))
     folder.read_experiment()
     found = [one for one in submissions(folder.path) if not one.cancelled.exists()]
     if not found:
@@ -147,7 +229,7 @@ def cancel(
     if as_json:
         cells = {cell: {"job": each.element, "state": each.state} for cell, each in queued.items()}
         print_json({"experiment": folder.experiment, "cancelled": cells, "problem": told})
-        return
-    typer.echo(
-        f"{len(queued)} cells taken out of the queue" if not told else f"word was left for them; {told}"
-    )
+    else:
+        typer.echo(
+            f"word was left for them; {told}" if told else f"{len(queued)} cells taken out of the queue"
+        )

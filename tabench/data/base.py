@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tabench.data import draws
 from tabench.errors import SpecError
-from tabench.registry import nearest
+from tabench.text import suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -184,8 +184,7 @@ class DatasetDef(ABC):
             SpecError: The dataset has no split of this name.
         """
         if split not in self.splits:
-            close = nearest(split, self.splits)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.splits)}"
+            hint = suggestion(split, self.splits, "it has")
             raise SpecError(f"dataset '{self.name}' has no split '{split}'", hint=hint)
         return "val" if split == "val" else "train"
 

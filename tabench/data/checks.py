@@ -12,8 +12,8 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.listing import listed
 from tabench.errors import DataError
+from tabench.text import few
 
 Values = npt.NDArray[np.generic]
 
@@ -334,4 +334,4 @@ def twins(one: Checks, other: Checks) -> list[str]:
     shared = [
         f"{one.pictures[key]} and {name}" for key, name in other.pictures.items() if key in one.pictures
     ]
-    return [f"{len(shared)} images are in both splits: {listed(shared)}"] if shared else []
+    return [f"{len(shared)} images are in both splits: {few(shared)}"] if shared else []

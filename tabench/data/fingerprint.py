@@ -18,9 +18,9 @@ from tabench.data.base import Progress
 from tabench.data.listing import unreadable
 from tabench.errors import DataError, StoreError
 from tabench.store.atomic import write_bytes
-from tabench.store.cache import cache_root
 from tabench.store.encoding import parse_json
-from tabench.store.stamps import Stamp, is_settled, settled_before, stamp_of
+from tabench.store.file_cache import Stamp, is_settled, settled_before, stamp_of
+from tabench.store.folders import cache_root
 
 CACHE_NAME = ".tabench-fingerprint.json"
 Entry = tuple[Stamp, str]  # with the sha256

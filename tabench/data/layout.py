@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.checks import LONGEST
-from tabench.data.listing import SHOWN, listed, names_in, unreadable
+from tabench.data.listing import SHOWN, names_in, unreadable
 from tabench.data.npyfile import map_npy
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
+from tabench.text import few
 
 FOLDERS = ("train", "val")
 KINDS = ("image", "label", "depth", "normal")
@@ -56,7 +57,7 @@ def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str
     if other:
         raise DataError(
             f"{len(other)} arrays have names that are not read (expected 0.npy, 1.npy, ..., without leading "
-            f"zeros): {listed(other)}",
+            f"zeros): {few(other)}",
             where=str(root / folder),
             hint="rename them, alike in every folder, or move them out of here",
         )
@@ -67,7 +68,7 @@ def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str
     broken = [f"{folder}/{i} lacks {', '.join(names)}" for i, names in lacking.items() if names]
     if broken:
         raise DataError(
-            f"{len(broken)} of {len(everything)} images are incomplete: {listed(broken, apart='; ')}",
+            f"{len(broken)} of {len(everything)} images are incomplete: {few(broken, apart='; ')}",
             where=str(root / folder),
             hint="these files are missing, the rest can stay (to do without such an image, remove its other "
             f"files too): {hint}",
@@ -96,7 +97,7 @@ def count_notes(numbers: Mapping[str, Sequence[int]], published: Mapping[str, in
         if gaps:
             held = set(found)
             first = list(islice((number for number in count() if number not in held), min(gaps, SHOWN)))
-            left = listed(first, gaps)
+            left = few(first, total=gaps)
             notes.append(f"{folder}: file numbers up to {found[-1]} with {gaps} left out: {left}")
     return notes
 
@@ -174,7 +175,7 @@ def _label_fault(values: npt.NDArray[np.generic], classes: int) -> str | None:
         return f"{int((~whole).sum())} labels are not whole numbers"
     outside = np.unique(numbers[(numbers < IGNORE) | (numbers >= classes)])
     if outside.size:
-        strange = ", ".join(f"{value:g}" for value in outside[:SHOWN])
+        strange = few(f"{value:g}" for value in outside)
         known = {classes: "; where 0 is unlabelled, subtract 1", 255: "; ignored is -1 here, not 255"}
         likely = known.get(int(outside[0]), "") if outside.size == 1 else ""
         return f"labels {strange} outside {IGNORE}..{classes - 1}{likely}"

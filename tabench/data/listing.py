@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tabench.errors import DataError
 from tabench.store.encoding import parse_json
+from tabench.text import few
 
 PREPARED = "prepare.json"  # what `tabench data prepare` notes of a folder
 LEFT_OUT = "left out"  # its key for images that were left out on demand
@@ -94,12 +95,6 @@ def unreadable(error: OSError, path: Path | str) -> DataError:
     return DataError(f"cannot be read: {error.strerror or error}", where=str(path), hint=hint)
 
 
-def listed(names: Sequence[object], total: int | None = None, apart: str = ", ") -> str:
-    """The first few names, and how many more there are; `total` where `names` are not all."""
-    more = (len(names) if total is None else total) - SHOWN
-    return apart.join(map(str, names[:SHOWN])) + (f"{apart.strip(', ')} and {more} more" if more > 0 else "")
-
-
 def leftovers_in(folders: Iterable[Path]) -> list[str]:
     """Leftovers directly in folders; those that are not there or cannot be read have none."""
     found: list[str] = []
@@ -111,13 +106,13 @@ def leftovers_in(folders: Iterable[Path]) -> list[str]:
 
 def leftovers_note(names: Sequence[str]) -> list[str]:
     """A line about leftovers; none if there are none."""
-    found = f"{len(names)} files or folders that a desktop left are not read: {listed(names)}"
+    found = f"{len(names)} files or folders that a desktop left are not read: {few(names)}"
     return [found] if names else []
 
 
 def left_out_note(names: Sequence[object]) -> list[str]:
     """A line about images that `tabench data prepare --allow-missing` did without; none if there are none."""
-    return [f"{len(names)} images were left out for want of files: {listed(names)}"] if names else []
+    return [f"{len(names)} images were left out for want of files: {few(names)}"] if names else []
 
 
 def left_out_notes(root: Path) -> list[str]:

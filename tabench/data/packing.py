@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from tabench.data.base import Progress, Sample, Split
 from tabench.data.codec import Form, Values, forms_of
 from tabench.data.pack import MANIFEST, Packed, Source, manifest_of
 from tabench.errors import TabenchError
-from tabench.store.atomic import explained, write_json
+from tabench.store.atomic import draft_of, explained, write_json
 
 
 class UnpackableError(TabenchError):
@@ -70,7 +69,7 @@ def build_pack(folder: Path, source: Source, split: Split, progress: Progress | 
 
 @contextlib.contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
-    draft = _unused(folder)
+    draft = draft_of(folder)
     with explained(draft):
         draft.mkdir(parents=True)
     try:
@@ -79,12 +78,8 @@ def _beside(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _unused(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-
-
 def _put(draft: Path, folder: Path) -> None:
-    old = _unused(folder)
+    old = draft_of(folder)
     with explained(folder):
         with contextlib.suppress(FileNotFoundError):
             folder.rename(old)

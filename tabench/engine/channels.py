@@ -16,8 +16,9 @@ from tabench.data.base import Sample, Split
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.geometry import Backbone
-from tabench.engine.pictures import file_stem, png, positions
+from tabench.engine.pictures import png, positions
 from tabench.store.atomic import write_bytes
+from tabench.store.folders import file_stem
 
 SIDE = 96  # pixels of a thumbnail's long side
 GREYS = 32  # fewer greys make smaller files than all 256

@@ -26,8 +26,8 @@ from torch.optim import Adam
 
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, StoreError
+from tabench.store.checksums import check_folder_sums, write_folder_sums
 from tabench.store.encoding import read_object
-from tabench.store.sums import check_folder_sums, write_folder_sums
 
 Named = Mapping[str, nn.Parameter]
 _NONE: Mapping[str, Tensor] = MappingProxyType({})

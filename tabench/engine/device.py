@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tabench.errors import SpecError
-from tabench.spec.device import check_device
+from tabench.provenance.environment import check_device
 
 
 def choose_device(name: str) -> torch.device:

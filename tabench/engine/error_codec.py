@@ -15,8 +15,8 @@ from tabench.errors import (
     SpecError,
     StoreError,
     TabenchError,
+    failure_kind,
 )
-from tabench.store.layout import failure_kind
 
 _CLASSES = (SpecError, DataError, MemoryExhaustedError, InterruptedRunError, StoreError)
 _KINDS: Final[dict[str, type[TabenchError]]] = {found.kind: found for found in _CLASSES}

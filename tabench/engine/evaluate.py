@@ -15,9 +15,9 @@ from tabench.data.loading import Batch, evaluation_batches
 from tabench.encoders.msam import MSam
 from tabench.engine.merging import merge, share_of
 from tabench.engine.process_group import ProcessGroup
-from tabench.engine.state import rounded
 from tabench.engine.unit import Unit
 from tabench.errors import InterruptedRunError
+from tabench.store.encoding import significant
 from tabench.tasks.base import Evaluation, Task
 
 PREFETCH = 2  # batches read ahead of a GPU
@@ -138,7 +138,7 @@ def _evaluated(
 
 
 def _value(value: float) -> float | None:
-    return rounded(value) if math.isfinite(value) else None
+    return significant(value) if math.isfinite(value) else None
 
 
 def curve_entries(results: list[Result], epoch: int) -> list[dict[str, Any]]:
@@ -186,4 +186,4 @@ def validation_loss(
     for batch in range(-(-len(split) // batch_size)):  # in the split's order: sums are rounded
         for task, value in zip(unit.tasks, everyone[batch % group.size][batch // group.size], strict=True):
             total += unit.weights[task] * value
-    return rounded(total / len(split))
+    return significant(total / len(split))

@@ -14,9 +14,10 @@ from PIL import Image
 from tabench.data.base import Split
 from tabench.encoders.msam import MSam
 from tabench.engine.evaluate import Result
-from tabench.engine.pictures import file_stem, png
+from tabench.engine.pictures import png
 from tabench.engine.unit import Unit
 from tabench.store.atomic import write_bytes
+from tabench.store.folders import file_stem
 from tabench.tasks.base import Task
 
 COLOURS = 64  # a smooth prediction keeps its look with these, at a third of the bytes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tabench.engine.process_group import ProcessGroup
+from tabench.tasks.accumulator import from_bytes, to_bytes
 from tabench.tasks.base import Evaluation
-from tabench.tasks.parts import from_bytes, to_bytes
 
 
 def share_of(group: ProcessGroup, meters: Sequence[Evaluation]) -> tuple[int, int] | None:

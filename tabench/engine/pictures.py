@@ -16,6 +16,7 @@ from tabench.data.base import Split
 from tabench.encoders.msam import MSam
 from tabench.engine.unit import Unit
 from tabench.store.atomic import write_bytes
+from tabench.store.folders import file_stem
 from tabench.tasks.base import Task
 
 
@@ -23,11 +24,6 @@ def positions(count: int, wanted: int) -> list[int]:
     """Evenly spaced positions: the middle of each of `wanted` equal parts of a split."""
     wanted = min(count, wanted)
     return [(2 * part + 1) * count // (2 * wanted) for part in range(wanted)]
-
-
-def file_stem(image_id: str) -> str:
-    """An image id as part of a file name."""
-    return image_id.replace("/", "_")
 
 
 def save_pictures(

@@ -14,8 +14,8 @@ from tabench.engine.checkpoint import fill
 from tabench.engine.context import TrainContext
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.errors import SpecError
+from tabench.text import few
 
-_SHOWN: Final = 4
 _APART: Final = 1e-5  # of an output's largest value: more than rounding
 
 
@@ -128,5 +128,4 @@ def _cut(model: MSam, context: TrainContext, batch: Batch) -> str:
 
 
 def _few(names: Iterable[str]) -> str:
-    shown = [f"'{name}'" for name in names]
-    return ", ".join(shown[:_SHOWN]) + (" ..." if len(shown) > _SHOWN else "")
+    return few((f"'{name}'" for name in names), 4)

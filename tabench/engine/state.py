@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, TypeAdapter
 from torch import Tensor
 
+from tabench.store.encoding import significant
+
 Curve = list[dict[str, Any]]
 
 
@@ -53,12 +55,12 @@ class State:
 
     def close_epoch(self, unit: str, epoch: int, lr: float) -> dict[str, Any]:
         """Turn the running sums into this epoch's curve entry (means over its steps)."""
-        means = {name: rounded(value / self.summed) for name, value in self.sums.items()}
+        means = {name: significant(value / self.summed) for name, value in self.sums.items()}
         entry = {
             "unit": unit,
             "epoch": epoch,
             "step": self.step,
-            "lr": rounded(lr),
+            "lr": significant(lr),
             "loss": means.pop("loss"),
             "terms": means,
         }
@@ -82,8 +84,3 @@ class State:
         if "best_weights" in values or not all(0 <= count < 2**31 for count in counts):
             raise ValueError("a count that is none, or weights in the wrong file")
         return state
-
-
-def rounded(value: float) -> float:
-    """The precision of numbers in a record: 8 significant digits."""
-    return float(f"{value:.8g}")

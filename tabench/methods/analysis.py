@@ -13,6 +13,7 @@ from tabench.methods.factors import CPFactors, Factors, LoRAFactors, TuckerFacto
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.parameters import names_of
 from tabench.methods.stacked import MODES, Array, Stacked, cosines, effective_rank
+from tabench.store.encoding import significant
 
 ANALYSIS_VERSION = 1
 KEPT = 32  # singular values written of each unfolding
@@ -86,7 +87,7 @@ def _layer(stacked: Stacked, scale: float) -> dict[str, Any]:
     rows = None if stacked.rows is None else cosines(stacked.rows @ stacked.rows.T)
     return {
         "shape": list(stacked.shape),
-        "norms": [_rounded(scale * sqrt(value)) for value in np.diag(gram)],
+        "norms": [significant(scale * sqrt(value), _DIGITS) for value in np.diag(gram)],
         "rows": _matrix(rows),
         "updates": _matrix(cosines(gram)),
         **{f"mode{mode}": _spectrum(stacked.singular_values(mode)) for mode in MODES},
@@ -100,8 +101,8 @@ def _spectrum(values: Array) -> dict[str, Any] | None:
     if norm == 0:
         return None
     return {
-        "values": [_rounded(value) for value in values[:KEPT] / norm],
-        "effective_rank": _rounded(effective_rank(values)),
+        "values": [significant(value, _DIGITS) for value in values[:KEPT] / norm],
+        "effective_rank": significant(effective_rank(values), _DIGITS),
         "numerical_rank": int((values > values[0] * len(values) * np.finfo(np.float64).eps).sum()),
         "possible_rank": len(values),
     }
@@ -110,7 +111,7 @@ def _spectrum(values: Array) -> dict[str, Any] | None:
 def _matrix(values: list[list[float | None]] | None) -> list[list[float | None]] | None:
     if values is None:
         return None
-    return [[None if value is None else _rounded(value) for value in row] for row in values]
+    return [[None if value is None else significant(value, _DIGITS) for value in row] for row in values]
 
 
 def _mean(matrices: Sequence[list[list[float | None]] | None]) -> list[list[float | None]] | None:
@@ -119,7 +120,3 @@ def _mean(matrices: Sequence[list[list[float | None]] | None]) -> list[list[floa
     if not whole:
         return None
     return _matrix(np.mean(np.asarray(whole, dtype=np.float64), axis=0).tolist())
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")

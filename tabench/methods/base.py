@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tabench.errors import SpecError
-from tabench.registry import nearest
+from tabench.spec.cell import Value as Value
+from tabench.text import suggestion
 
 Sharing = Literal["per-task", "shared", "task-aware"]
-Value = int | float | str | bool | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Method:
         requires: Distributions that its numbers depend on ("peft"): their versions are part of a cell.
         starts_elsewhere: Whether outputs differ from SAM's own before the first step, by design (a new norm,
             random prompts). The contract battery holds every other method to them.
+        rank_letter: What tables and figures call its rank ("r", or "R" of a sum of R terms).
+        parameter_formula: Parameters that it adds to a layer of d inputs and k outputs, in LaTeX, for the
+            definitions of a report ("r(d + k)"); empty where it has none.
+        trains_encoder: Whether it trains all the encoder, so that its weights are as large as the encoder's.
     """
 
     name: str
@@ -42,6 +46,9 @@ class Method:
     idle: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     starts_elsewhere: bool = False
+    rank_letter: str = "r"
+    parameter_formula: str = ""
+    trains_encoder: bool = False
 
     @property
     def outside(self) -> bool:
@@ -62,12 +69,10 @@ class Method:
         full: dict[str, Value] = dict(self.defaults)
         for key, value in given.items():
             if key not in full:
-                close = nearest(key, full)
-                known = ", ".join(full) or "none"
                 raise SpecError(
                     f"method '{self.name}' has no hyper-parameter '{key}'",
                     where=where,
-                    hint=f"did you mean '{close}'?" if close else f"it has: {known}",
+                    hint=suggestion(key, full, "it has"),
                 )
             full[key] = _coerce(value, full[key], f"{where}.{key}")
         return full
@@ -82,6 +87,9 @@ def _coerce(value: Value | list[int], like: Value, where: str) -> Value:
         raise SpecError(
             f"expected {type(like).__name__}, got {type(value).__name__} ({value!r})", where=where
         )
-    if isinstance(like, tuple) and isinstance(value, tuple) and len(like) != len(value):
-        raise SpecError(f"expected {len(like)} numbers, got {len(value)}", where=where)
+    if isinstance(like, tuple) and isinstance(value, tuple):
+        if len(like) != len(value):
+            raise SpecError(f"expected {len(like)} numbers, got {len(value)}", where=where)
+        for item, one in zip(value, like, strict=True):
+            _coerce(item, one, where)
     return value

@@ -20,6 +20,7 @@ TA_LORA = Method(
     "tabench.methods.ta_lora:adapt_tucker",
     "task-aware",
     {"ranks": (32, 32, 4), "orthogonality": 1.0, "regularise": "U1,U2,G", **_ADAPTER},
+    parameter_formula="dp + kq + Tv + pqv",
 )
 TA_LORA_CP = Method(
     "ta-lora-cp",
@@ -27,9 +28,19 @@ TA_LORA_CP = Method(
     "tabench.methods.ta_lora:adapt_cp",
     "task-aware",
     {"rank": 32, "orthogonality": 1.0, **_ADAPTER},
+    rank_letter="R",
+    parameter_formula="R\\,(d + k + T) + R",
 )
-LORA_STL = Method("lora-stl", "LoRA-STL", "tabench.methods.lora:adapt", "per-task", _LORA)
-LORA_HPS = Method("lora-hps", "LoRA-HPS", "tabench.methods.lora:adapt", "shared", _LORA)
-FULL_STL = Method("full-stl", "Full fine-tuning STL", "tabench.methods.full:adapt", "per-task", _FULL)
-FULL_HPS = Method("full-hps", "Full fine-tuning HPS", "tabench.methods.full:adapt", "shared", _FULL)
+LORA_STL = Method(
+    "lora-stl", "LoRA-STL", "tabench.methods.lora:adapt", "per-task", _LORA, parameter_formula="T r (d + k)"
+)
+LORA_HPS = Method(
+    "lora-hps", "LoRA-HPS", "tabench.methods.lora:adapt", "shared", _LORA, parameter_formula="r (d + k)"
+)
+FULL_STL = Method(
+    "full-stl", "Full fine-tuning STL", "tabench.methods.full:adapt", "per-task", _FULL, trains_encoder=True
+)
+FULL_HPS = Method(
+    "full-hps", "Full fine-tuning HPS", "tabench.methods.full:adapt", "shared", _FULL, trains_encoder=True
+)
 FROZEN = Method("frozen", "Frozen encoder", "tabench.methods.frozen:adapt", "shared")

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tabench.encoders.base import TaskFold
 from tabench.errors import SpecError
 from tabench.methods.base import Value
 from tabench.methods.factors import Factors
 
-
-class TaskFold:
-    """Which tasks the folded batch holds, shared by all adapted layers of one encoder.
-
-    Args:
-        num_tasks: Number of tasks T; all of them are selected at first.
-    """
-
-    def __init__(self, num_tasks: int) -> None:
-        self.tasks: tuple[int, ...] = tuple(range(num_tasks))
-
-    @contextmanager
-    def select(self, tasks: Sequence[int]) -> Iterator[None]:
-        """Announce the tasks, outermost in the batch, of the forward passes inside the context."""
-        before, self.tasks = self.tasks, tuple(tasks)
-        try:
-            yield
-        finally:
-            self.tasks = before
+__all__ = ["AdaptedLinear", "TaskFold", "inject", "positive"]
 
 
 class AdaptedLinear(nn.Module):

@@ -11,6 +11,7 @@ from torch import nn
 
 from tabench.errors import SpecError
 from tabench.methods.injection import AdaptedLinear
+from tabench.text import few
 
 _SHOWN = 3
 
@@ -49,10 +50,9 @@ def merged_encoder(model: Mergeable, task: int, *, share: bool = False) -> Image
         for name, layer in list(parent.named_children()):
             if type(layer) is AdaptedLinear and layer.row_wise:
                 setattr(parent, name, layer.merged(0 if shared else task))
-    if found := list(model.strangers(encoder)):
-        names = ", ".join(f"'{name}'" for name in found[:_SHOWN])
+    if found := [f"'{name}'" for name in model.strangers(encoder)]:
         raise SpecError(
-            f"the encoder cannot be merged: {names}{' ...' if len(found) > _SHOWN else ''} "
+            f"the encoder cannot be merged: {few(found, _SHOWN)} "
             "is neither SAM's own nor an adapted layer that can be folded into its weights",
             hint="use the model as it is",
         )

@@ -6,7 +6,7 @@ import os
 import random
 from pathlib import Path
 
-from tabench.provenance.finding import Finding
+from tabench.provenance.machine import Finding
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 _WORKSPACES = (":4096:8", ":16:8")  # the two that cuBLAS documents as deterministic

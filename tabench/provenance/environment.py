@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from tabench.errors import SpecError
+
+DEVICES: Final = "auto, cpu, cuda or cuda:1"
 PACKAGES: Final = (
     "tabench",
     "torch",
     "torchvision",
     "segment-anything",
     "tensorly",
-    "torchmetrics",
     "safetensors",
     "numpy",
     "scipy",
@@ -55,6 +58,18 @@ def capture() -> dict[str, Any]:
         "git": _git(),
         "torch": _torch(),
     }
+
+
+def check_device(name: str) -> str:
+    """A device's name as it is, if it is one that cells run on. No torch: a wrong one is told at once.
+
+    Raises:
+        SpecError: It is another one. torch has more, which nothing here was ever tried on.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        hint = f"use {DEVICES}; other devices of torch (mps, xpu, ...) are not supported"
+        raise SpecError(f"cells do not run on a device '{name}'", where="--device", hint=hint)
+    return name
 
 
 def _cpu() -> str:

@@ -1,4 +1,4 @@
-"""This machine and what is installed, for ``tabench doctor``. Never imports torch itself."""
+"""What ``tabench doctor`` says of this machine and of what is installed. Never imports torch itself."""
 
 from __future__ import annotations
 
@@ -8,17 +8,34 @@ import platform
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from tabench.provenance.environment import capture
-from tabench.provenance.finding import Finding
+from tabench.text import bytes_text
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_MEMORY = 2e9  # bytes
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 LATEX = ("pdflatex", "lualatex", "xelatex", "tectonic")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of ``tabench doctor``.
+
+    Attributes:
+        level: "ok", "note" (runs work, but know it) or "problem".
+        message: What was found.
+        hint: What to do; empty if nothing is.
+    """
+
+    level: Literal["ok", "note", "problem"]
+    message: str
+    hint: str = ""
 
 
 def machine_findings() -> list[Finding]:
@@ -63,7 +80,7 @@ def _memory() -> Finding:
     total, free = memory()
     if free is None:
         return Finding("note", "the memory of this system is not told")
-    text = f"{free / 1e9:.1f} GB of memory free{f' of {total / 1e9:.1f} GB' if total else ''}"
+    text = f"{bytes_text(free)} of memory free{f' of {bytes_text(total)}' if total else ''}"
     if free < LITTLE_MEMORY:
         return Finding("problem", text, "close other programs, or give --micro-batch 1")
     return Finding("ok", text)

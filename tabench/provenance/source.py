@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from tabench.errors import SpecError
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance.files import sha256_file
 
 # Python, compiled extensions and what extensions are compiled from while a program runs
 SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".pyx")

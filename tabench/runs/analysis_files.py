@@ -22,7 +22,7 @@ from tabench.engine.channels import save_channels, save_sam_masks
 from tabench.methods.analysis import Layers, analyse, layers_of
 from tabench.spec.cell import Cell
 from tabench.store.atomic import write_json
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 from tabench.engine.batch_split import out_of_memory
 from tabench.engine.device import choose_device
 from tabench.engine.process_group import ProcessGroup
-from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError
+from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError, failure_kind
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
 from tabench.runs.code import environment_of
@@ -22,13 +22,13 @@ from tabench.runs.energy import gpu_energy_j
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.memory import peak_memory, reset_peak_memory
 from tabench.runs.meter import Meter
-from tabench.store.adoption import adopt
+from tabench.store.adopt import adopt
 from tabench.store.atomic import write_bytes, write_json
+from tabench.store.checksums import write_sums
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.encoding import read_object
-from tabench.store.layout import CellFolder, failure_kind
+from tabench.store.folders import CellFolder
 from tabench.store.record import record_bytes
-from tabench.store.sums import write_sums
 from tabench.store.tidy import close, journalled_seconds, sweep, tidy
 
 SHOWN_ONLY = ("step", "evaluating")  # events that are too many for the journal

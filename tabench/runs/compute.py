@@ -41,7 +41,7 @@ from tabench.runs.memory import peak_memory
 from tabench.runs.packs import Opener
 from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import RECORD_VERSION
 from tabench.tasks.base import Task
 

@@ -62,7 +62,7 @@ def checkpoint_bytes(cell: Cell) -> int:
     encoder = 12 * width**2 * depth
     decoder = 62 * backbone.out_chans**2
     models = tasks if method.sharing == "per-task" else 1
-    if ".full:" not in method.parametrisation:
+    if not method.trains_encoder:
         rank = max((v for v in _ints(cell) if v > 0), default=0)
         encoder = depth * rank * 4 * width
     finished = (models - 1) * (encoder + decoder)  # weights alone
@@ -72,4 +72,6 @@ def checkpoint_bytes(cell: Cell) -> int:
 
 def _ints(cell: Cell) -> list[int]:
     values = list(cell.method.params.values())
-    return [v for v in values if type(v) is int] + [i for v in values if isinstance(v, tuple) for i in v]
+    return [v for v in values if type(v) is int] + [
+        i for v in values if isinstance(v, tuple) for i in v if type(i) is int
+    ]

@@ -10,10 +10,10 @@ import threading
 import time
 from pathlib import Path
 
-from tabench.errors import StoreError
+from tabench.errors import StoreError, failure_kind
 from tabench.runs.executor import Job, Outcome
 from tabench.store.claim import Claim, ClaimedError
-from tabench.store.layout import CellFolder, failure_kind
+from tabench.store.folders import CellFolder
 from tabench.store.tidy import close
 
 LOOK_SECONDS = 1.0  # how often a parent's death is noticed where the system does not tell

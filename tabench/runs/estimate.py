@@ -120,23 +120,3 @@ def estimate(
         )
     rate, name = flops_per_second(device)
     return Estimate(work / rate, "rough", f"{work:.2g} FLOP at an assumed {name}")
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: "45 s", "12 min", "3.5 h", "2.1 d"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 36 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} d"
-
-
-def size(count: float) -> str:
-    """Bytes for people: "3.2 MB"."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

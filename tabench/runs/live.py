@@ -13,9 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tabench.runs.estimate import duration
 from tabench.runs.executor import Event, Job
-from tabench.store.printing import inert
+from tabench.text import bytes_text, duration, inert
 
 LINE_SECONDS = 10.0  # least time between two plain lines about steps
 MANY = 60  # rows that are shown at a time
@@ -159,7 +158,7 @@ class PlainLines:
         if event.kind == "start":
             return "starts" if facts["attempt"] == 1 else f"starts, attempt {facts['attempt']}"
         if event.kind == "pack":
-            size = f", {facts['bytes'] / 1e6:.0f} MB" if facts["bytes"] else ""
+            size = f", {bytes_text(facts['bytes'])}" if facts["bytes"] else ""
             why = f" ({facts['message']})" if facts["message"] else ""
             return f"pack of {facts['split']} {facts['state']}{size}{why}"
         if event.kind == "resume":

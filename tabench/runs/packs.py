@@ -18,9 +18,11 @@ from tabench.data.base import DatasetDef, Progress, Split
 from tabench.data.pack import DamagedPackError, PackedSplit, Source, check_pack, difference, open_pack
 from tabench.data.packing import UnpackableError, build_pack, room_for
 from tabench.errors import DataError, InterruptedRunError, SpecError, StoreError
-from tabench.store.cache import cache_root
+from tabench.provenance.files import free_bytes
 from tabench.store.claim import Claim, ClaimedError
-from tabench.store.stamps import stamp_of
+from tabench.store.file_cache import stamp_of
+from tabench.store.folders import cache_root
+from tabench.text import bytes_text
 
 MANY = 32  # images of a pack that `tabench data verify` compares with their sources
 SHARE = 0.2  # of the cache's free disk: larger packs are built only when asked for
@@ -97,9 +99,9 @@ class Opener:
         if found is not None:
             return found
         size = room_for(split)
-        free = _free(folder)
+        free = free_bytes(folder)
         if self.wanted is None and size > SHARE * free:
-            why = f"more than {SHARE:.0%} of the {free / 1e9:.1f} GB free; --pack builds it all the same"
+            why = f"more than {SHARE:.0%} of the {bytes_text(free)} free; --pack builds it all the same"
             self._tell(name, "left out", why, size)
             return split
         with Claim(folder.with_name(f"{folder.name}.claim")):
@@ -197,7 +199,7 @@ def check_packs(
             pack = open_pack(folder, opener.source(folder.name, split), split)
             if pack is not None and (fault := difference(pack, split, MANY)):
                 raise DamagedPackError(fault)
-            sound.append(f"pack of {folder.name}: {size / 1e6:.1f} MB, sound")
+            sound.append(f"pack of {folder.name}: {bytes_text(size)}, sound")
         except (DamagedPackError, SpecError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(f"pack of {folder.name}: damaged and removed ({error}); a run builds it again")
@@ -210,9 +212,3 @@ def _open(folder: Path, source: Source, split: Split) -> tuple[PackedSplit | Non
         return open_pack(folder, source, split), ""
     except DamagedPackError as error:
         return None, str(error)
-
-
-def _free(folder: Path) -> int:
-    """Free bytes of the disk that a folder, which need not exist yet, is on."""
-    there = next((parent for parent in folder.parents if parent.exists()), Path.cwd())
-    return shutil.disk_usage(there).free

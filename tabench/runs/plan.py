@@ -16,12 +16,12 @@ from tabench.runs.resolve import Resolution, Sources, resolve
 from tabench.spec.cell import Cell
 from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import Experiment
-from tabench.spec.overrides import override
-from tabench.spec.selection import parse_select, parse_shard, select_cells, shard_cells
-from tabench.store.adoption import finished_elsewhere
+from tabench.spec.options import override, parse_select, parse_shard, select_cells, shard_cells
+from tabench.store.adopt import finished_elsewhere
 from tabench.store.encoding import read_object
+from tabench.store.folders import CellFolder, CellState
 from tabench.store.index import Index, Known, read_index
-from tabench.store.layout import CellFolder, CellState
+from tabench.text import few
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 _CODE: Any = {"dataset": {"code", "task_code"}, "backbone": {"code"}, "method": {"code"}}
@@ -244,7 +244,7 @@ def _changed(old: Cell, new: Cell) -> str:
     ]
     parts = [f"its code changed ({'; '.join(code)})"] if code else []
     rest = difference(old, new)
-    return "; ".join([*parts, *(["changed: " + ", ".join(rest[:3])] if rest else [])])
+    return "; ".join([*parts, *(["changed: " + few(rest, 3)] if rest else [])])
 
 
 def _names(cell: Cell) -> set[str]:

@@ -16,8 +16,8 @@ from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file, write_json
 from tabench.store.claim import Claim
 from tabench.store.encoding import read_object
+from tabench.store.folders import CellFolder
 from tabench.store.index import Index
-from tabench.store.layout import CellFolder
 from tabench.store.record import Record, load_record
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tabench.errors import TabenchError
 from tabench.runs.executor import Event, Job, Options
 from tabench.runs.local.pool import PoolExecutor
 from tabench.store.encoding import read_object
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 from tabench.store.record import Record, load_record
 
 

@@ -11,12 +11,12 @@ from tabench.catalog import BACKBONES, DATASETS, TASKS
 from tabench.data.base import DatasetDef
 from tabench.data.listing import is_file, is_folder
 from tabench.errors import CheckpointError, DataError, SpecError
-from tabench.registry import nearest
 from tabench.runs.weights import find_weights
 from tabench.spec.expand import Resolved
 from tabench.spec.experiment import Experiment, Generate, Profile
-from tabench.spec.overrides import override
-from tabench.store.cache import cache_root
+from tabench.spec.options import override
+from tabench.store.folders import cache_root
+from tabench.text import joined, suggestion
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _obstacle_of_paper(experiment: Experiment, sources: Sources) -> str:
         if "demo" not in experiment.profiles:
             raise
         return f"cannot take the options: {error.message}"
-    return f"lacks {' and '.join(item.splitlines()[0] for item in missing)}" if missing else ""
+    return f"lacks {joined([item.splitlines()[0] for item in missing])}" if missing else ""
 
 
 def missing_inputs(settings: Profile, sources: Sources) -> list[str]:
@@ -222,10 +222,7 @@ def _check_protocols(settings: Profile) -> None:
     """Refuse a protocol that none of the tasks has, or that the dataset has anyway."""
     if not settings.evaluation.more_protocols:
         return
-    every: set[str] = set()
-    for task in settings.dataset.tasks:
-        told = TASKS.entry(task).meta.get("supported")
-        every.update(told if isinstance(told, tuple) else TASKS.get(task).supported)
+    every = {protocol for task in settings.dataset.tasks for protocol in TASKS.get(task).supported}
     for protocol in settings.evaluation.more_protocols:
         if (
             protocol in DATASETS.get(settings.dataset.name).protocols
@@ -236,18 +233,15 @@ def _check_protocols(settings: Profile) -> None:
                 hint="leave it out",
             )
         if protocol not in every:
-            close = nearest(protocol, every)
             raise SpecError(
                 f"no task of this experiment has a protocol '{protocol}'",
                 where="evaluation.more_protocols",
-                hint=f"did you mean '{close}'?" if close else f"they have: {', '.join(sorted(every))}",
+                hint=suggestion(protocol, sorted(every), "they have"),
             )
 
 
 def _version(task: str) -> int:
-    version = TASKS.entry(task).meta.get("version")
-    if version is None:  # another package's entry point: only its class knows
-        version = TASKS.get(task).version
+    version = TASKS.get(task).version
     if not isinstance(version, int):
         raise SpecError(f"task '{task}' has no integer version", hint="set `version` on the class")
     return version

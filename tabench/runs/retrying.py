@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tabench.errors import RETRIED_KINDS, StoreError
 from tabench.runs.executor import Event, Listener, Outcome
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 RETRIES = 2  # of a cell, after its first try
 PAUSES = (1.0, 10.0)  # seconds before each: a full disk or a lost mount needs a moment

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from tabench.errors import CheckpointError
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 from tabench.store.record import Record
 
 if TYPE_CHECKING:

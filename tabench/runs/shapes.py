@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tabench.catalog import DATASETS
 from tabench.data.base import Split
-from tabench.data.listing import listed
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.errors import DataError
 from tabench.runs.executor import Job
+from tabench.text import few
 
 
 def check_shapes(jobs: Iterable[Job]) -> None:
@@ -46,7 +46,7 @@ def _check(split: Split, root: Path, name: str, batch: int) -> None:
         odd = [f"{image} is {shape[0]}x{shape[1]}" for image, shape in shapes.items() if shape != usual]
         raise DataError(
             f"{len(odd)} of {len(shapes)} images of '{name}' are not {usual[0]}x{usual[1]} as the others: "
-            f"{listed(odd)}",
+            f"{few(odd)}",
             where=str(root),
             hint="a batch holds images of one size: resize these, or set train.batch_size to 1",
         )

@@ -20,7 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-Scalar = int | float | str | bool | tuple[int, ...]
+Scalar = int | float | str | bool
+Value = Scalar | tuple[Scalar, ...]  # of a hyper-parameter; a list may have any length
+Params = dict[str, Value]
 SCHEMA_VERSION: Literal[1] = 1
 
 
@@ -142,7 +144,7 @@ class MethodPart(Frozen):
     LATER: ClassVar[tuple[str, ...]] = ("code",)
 
     name: str
-    params: dict[str, Scalar] = {}
+    params: Params = {}
     code: str = ""
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from tabench.catalog import METHODS
-from tabench.errors import SpecError
-from tabench.spec.cell import Frozen, Scalar
-from tabench.spec.problems import spec_error
-from tabench.spec.toml import read_toml
+from tabench.spec.cell import Frozen, Params
+from tabench.spec.toml import read_toml, validated
 
-Params = dict[str, Scalar]
 Test = Literal["improvement", "floor", "variants", "growth"]
 Source = Literal["P", "T", "readers", "ours"]
 
@@ -99,16 +96,7 @@ def load_claims(path: str | Path) -> tuple[Claim, ...]:
             could decide; names file and key.
     """
     path = Path(path)
-    try:
-        data = read_toml(path)
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except ValueError as error:
-        raise SpecError(f"not valid TOML: {error}", where=str(path)) from error
-    try:
-        file = ClaimsFile.model_validate(data)
-    except ValidationError as error:
-        raise spec_error(error, ClaimsFile, data, str(path)) from error
+    file = validated(ClaimsFile, read_toml(path), str(path))
     for index, claim in enumerate(file.claims):
         for key, name in (("method", claim.method), ("against", claim.against)):
             if name:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
 from tabench.provenance.code import code_of
-from tabench.registry import nearest
 from tabench.spec.cell import (
     SCHEMA_VERSION,
     BackbonePart,
@@ -16,10 +16,12 @@ from tabench.spec.cell import (
     DatasetPart,
     EvaluationPart,
     MethodPart,
+    Params,
+    Value,
 )
-from tabench.spec.experiment import Experiment, Params, Profile
-from tabench.spec.overrides import override
-from tabench.spec.selection import select_cells, shard_cells
+from tabench.spec.experiment import Experiment, Profile
+from tabench.spec.options import override, select_cells, shard_cells
+from tabench.text import suggestion
 
 MOST_CELLS = 100_000
 
@@ -133,8 +135,7 @@ def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
         )
     for task in spec.tasks:
         if task not in resolved.channels:
-            close = nearest(task, resolved.channels)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(resolved.channels)}"
+            hint = suggestion(task, resolved.channels, "it has")
             raise SpecError(
                 f"dataset '{spec.name}' has no task '{task}'", where=f"{where}.dataset.tasks", hint=hint
             )
@@ -168,11 +169,12 @@ def labels(cells: Iterable[Cell]) -> dict[str, str]:
     for cell in cells:
         mine = cell.method.params
         differing = [key for key in mine if len(params[cell.method.name][key]) > 1]
-        shown = ", ".join(f"{key}={_plain(mine[key])}" for key in differing)
+        shown = ", ".join(f"{key}={_shown(mine[key])}" for key in differing)
         variant = f" ({shown})" if shown else ""
         named[cell.id] = f"{cell.method.name}{variant} s{cell.seed}"
     return named
 
 
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+def _shown(value: Value) -> object:
+    """A value in a label; lists as JSON, which reports read back."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, tuple) else value

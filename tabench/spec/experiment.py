@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr
 
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
-from tabench.registry import nearest
-from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Positive, Scalar, Seeds, TrainPart
-from tabench.spec.problems import spec_error
-from tabench.spec.toml import read_toml
+from tabench.registry import Registry
+from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Params, Positive, Seeds, TrainPart
+from tabench.spec.toml import read_toml, validated
+from tabench.text import suggestion
 
-Params = dict[str, Scalar]
 MOST_VALUES = 2**20  # bytes of a file of published values
 
 
@@ -124,11 +124,7 @@ class Experiment(Frozen):
         return self.source.parent / self.report.published if self.report.published else None
 
     def published_text(self) -> str:
-        """The content of that file; "" if the experiment names none.
-
-        Raises:
-            SpecError: It is missing or no text, or far too long.
-        """
+        """The content of that file; "" if the experiment names none. Raises as `read_values`."""
         return "" if self.published is None else read_values(self.published)
 
     def profile(self, name: str) -> Profile:
@@ -138,8 +134,7 @@ class Experiment(Frozen):
             SpecError: There is no such profile.
         """
         if name not in self.profiles:
-            close = nearest(name, self.profiles)
-            hint = f"did you mean '{close}'?" if close else f"it has: {', '.join(self.profiles)}"
+            hint = suggestion(name, self.profiles, "it has")
             raise SpecError(f"unknown profile '{name}'", where=f"{self.source}: profiles", hint=hint)
         return self.profiles[name]
 
@@ -166,10 +161,7 @@ def load_experiment(path: str | Path, *, names: bool = True) -> Experiment:
             raise SpecError(f"expected a file name, got {base!r}", where=f"{path}: base")
         inherited = _read(path.parent / base).get("profiles", {})
         data["profiles"] = _merged(inherited, data.get("profiles", {}))
-    try:
-        experiment = Experiment.model_validate(data)
-    except ValidationError as error:
-        raise spec_error(error, Experiment, data, str(path)) from error
+    experiment = validated(Experiment, data, str(path))
     experiment._source = path
     if names:
         check_names(experiment, str(path))
@@ -186,8 +178,7 @@ def read_values(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError as error:
         beside = [found.name for found in sorted(path.parent.glob("*.csv"))]
-        close = nearest(path.name, beside)
-        hint = f"did you mean '{close}'?" if close else f"CSV files there: {', '.join(beside) or 'none'}"
+        hint = suggestion(path.name, beside, "CSV files there")
         raise SpecError("no such file of published values", where=str(path), hint=hint) from error
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
@@ -204,14 +195,12 @@ def read_values(path: Path) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return read_toml(path)
-    except FileNotFoundError as error:
+    except SpecError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         beside = sorted(str(found) for found in path.parent.glob("[!.]*.toml"))
         hint = f"in that folder: {', '.join(beside)}" if beside else "give the path of a .toml file"
         raise SpecError("no such experiment file", where=str(path), hint=hint) from error
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except ValueError as error:
-        raise SpecError(f"not valid TOML: {error}", where=str(path)) from error
 
 
 def _merged(old: Any, new: Any) -> Any:
@@ -227,30 +216,24 @@ def check_names(experiment: Experiment, where: str) -> None:
     Raises:
         SpecError: One is not registered, or a method lacks the hyper-parameter.
     """
-    for key, names in [
-        ("axes.methods", experiment.axes.methods),
-        ("report.baselines", experiment.report.baselines),
-        ("report.grid", experiment.report.grid),
-    ]:
-        for name in names:
-            METHODS.entry(name, where=f"{where}: {key}")
+    named: list[tuple[Registry[Any], str, Iterable[str]]] = [
+        (METHODS, "axes.methods", experiment.axes.methods),
+        (METHODS, "report.baselines", experiment.report.baselines),
+        (METHODS, "report.grid", experiment.report.grid),
+    ]
+    given: list[tuple[str, str, Params]] = []
     for name, profile in experiment.profiles.items():
-        check_profile(profile, f"{where}: profiles.{name}.")
-
-
-def check_profile(profile: Profile, prefix: str) -> None:
-    """Check one profile's names; `prefix` goes before the key in messages.
-
-    Raises:
-        SpecError: A name is not registered, or a method lacks the hyper-parameter.
-    """
-    DATASETS.entry(profile.dataset.name, where=f"{prefix}dataset.name")
-    BACKBONES.entry(profile.backbone.name, where=f"{prefix}backbone.name")
-    for task in profile.dataset.tasks:
-        TASKS.entry(task, where=f"{prefix}dataset.tasks")
-    for task in profile.train.task_weights:
-        TASKS.entry(task, where=f"{prefix}train.task_weights")
-    given = [(f"methods.{method}", method, params) for method, params in profile.methods.items()]
-    given += [(f"variants.{n}", row.method, row.params) for n, row in enumerate(profile.variants)]
+        inside = f"profiles.{name}"
+        named += [
+            (DATASETS, f"{inside}.dataset.name", [profile.dataset.name]),
+            (BACKBONES, f"{inside}.backbone.name", [profile.backbone.name]),
+            (TASKS, f"{inside}.dataset.tasks", profile.dataset.tasks),
+            (TASKS, f"{inside}.train.task_weights", profile.train.task_weights),
+        ]
+        given += [(f"{inside}.methods.{method}", method, p) for method, p in profile.methods.items()]
+        given += [(f"{inside}.variants.{n}", r.method, r.params) for n, r in enumerate(profile.variants)]
+    for registry, key, names in named:
+        for one in names:
+            registry.entry(one, where=f"{where}: {key}")
     for key, method, params in given:
-        METHODS.get(method, where=f"{prefix}{key}").params(params, where=f"{prefix}{key}")
+        METHODS.get(method, where=f"{where}: {key}").params(params, where=f"{where}: {key}")

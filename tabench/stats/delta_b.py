@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tabench.errors import SpecError
-from tabench.registry import nearest
+from tabench.text import suggestion
 
 Values = Mapping[str, Mapping[str, float]]  # task -> metric -> value
 Directions = Mapping[tuple[str, str], str]  # (task, metric) -> "higher" or "lower"
@@ -88,8 +88,7 @@ def delta_b(method: Values, baseline: Values, directions: Directions, variant: s
         SpecError: An unknown variant or direction, no metric, or a metric one of the two lacks.
     """
     if variant not in VARIANTS:
-        close = nearest(variant, VARIANTS) or ", ".join(VARIANTS)
-        raise SpecError(f"unknown Delta_b variant '{variant}'", hint=f"did you mean '{close}'?")
+        raise SpecError(f"unknown Delta_b variant '{variant}'", hint=suggestion(variant, VARIANTS))
     if not directions:
         raise SpecError("Delta_b needs at least one metric")
     changes: dict[str, list[float]] = {}

@@ -60,7 +60,7 @@ def check_writable(folder: str | Path) -> None:
         StoreError: They cannot; the message says why (a full disk, a read-only file system, no permission).
     """
     folder = Path(folder)
-    probe = folder / f".probe.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    probe = draft_of(folder / "probe")
     try:
         write_bytes(probe, bytes(_PROBE_BYTES))
         probe.unlink()
@@ -81,7 +81,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """
     with explained(path):
         _make_folder(path.parent)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+        temporary = draft_of(path)
         try:
             with temporary.open("xb") as file:
                 yield file
@@ -94,6 +94,11 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             raise
         if durable:
             _sync_folder(path.parent)
+
+
+def draft_of(path: Path) -> Path:
+    """A name beside a path, for what is being written; no other process has it, and `sweep` knows it."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def write_json(path: str | Path, value: object) -> None:

@@ -14,7 +14,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from tabench.errors import InterruptedRunError, StoreError
+from tabench.store.atomic import draft_of
 from tabench.store.encoding import dumps
 from tabench.store.holder import SILENT_SECONDS, Holder
 
@@ -103,7 +103,7 @@ class Claim:
 
     def _take(self) -> None:
         content = dumps(self.holder.to_json()).encode()
-        mine = self._beside()
+        mine = draft_of(self.path)
         try:
             _write_new(mine, content)
             for _ in range(TRIES):
@@ -129,16 +129,13 @@ class Claim:
             who = f"process {by.pid} on {by.host}" if by else "another process"
             hint = "wait for it, or stop it first"
             raise ClaimedError(f"{who} is running this cell", where=str(self.path.parent), hint=hint)
-        grave = self._beside()
+        grave = draft_of(self.path)
         with contextlib.suppress(FileNotFoundError):
             self.path.rename(grave)
             if _Found.at(grave) != found:  # it came back, or another process was quicker than we
                 with contextlib.suppress(OSError):  # else its holder will see that it has lost it
                     os.link(grave, self.path)
             grave.unlink()
-
-    def _beside(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
     def _ours(self) -> bool:
         try:

@@ -33,6 +33,11 @@ def _flat(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
+def significant(value: float, digits: int = 8) -> float:
+    """A number with so many significant digits; 8 is the precision of records."""
+    return float(f"{value:.{digits}g}")
+
+
 def read_text(path: Path) -> str:
     """A text from elsewhere in UTF-8; the byte-order mark that some editors put in front is no part of it.
 

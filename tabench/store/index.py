@@ -8,17 +8,16 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 from pydantic_core import from_json
 
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
-from tabench.store.encoding import read_object
-from tabench.store.layout import CellFolder, CellState, ExperimentFolder, is_name
-from tabench.store.memo import Facts, Memo
-from tabench.store.record import RECORD_VERSION, Record, load_record
+from tabench.store.file_cache import Facts, FileCache
+from tabench.store.folders import CellFolder, CellState, ExperimentFolder, is_name
+from tabench.store.record import RECORD_VERSION
 
 INDEX_FILE = ".index.json"
 
@@ -90,7 +89,7 @@ def cell_of(settings: str, seed: int) -> Cell:
 def read_index(results_dir: str | Path, experiment: str) -> Index:
     """What is known of every cell, the same as a read of all files.
 
-    What was read is remembered in `INDEX_FILE` (see `Memo`), so thousands of cells cost a look at their
+    What was read is remembered in `INDEX_FILE` (see `FileCache`), so thousands of cells cost a look at their
     folders. Records are read for their cell only; `load_record` checks the rest.
 
     Raises:
@@ -105,10 +104,10 @@ def read_index(results_dir: str | Path, experiment: str) -> Index:
         return Index()
     except OSError as error:
         raise StoreError(f"cannot be read: {error.strerror or error}", where=str(folder)) from error
-    memo = Memo(folder / INDEX_FILE)
-    found = (_known(memo, root, experiment, name) for name in names)
+    cache = FileCache(folder / INDEX_FILE)
+    found = (_known(cache, root, experiment, name) for name in names)
     index = Index({known.cell_id: known for known in found if known.state != "pending"})
-    memo.save()
+    cache.save()
     return index
 
 
@@ -119,22 +118,22 @@ def read_cells(results_dir: str | Path, experiment: str, names: Iterable[str]) -
         StoreError: A file is there but cannot be read.
     """
     root = Path(results_dir)
-    memo = Memo(ExperimentFolder(root, experiment).path / INDEX_FILE, load=False)  # and is not saved
-    found = (_known(memo, root, experiment, name) for name in names)
+    cache = FileCache(ExperimentFolder(root, experiment).path / INDEX_FILE, load=False)  # and is not saved
+    found = (_known(cache, root, experiment, name) for name in names)
     return Index({known.cell_id: known for known in found if known.state != "pending"})
 
 
-def _known(memo: Memo, root: Path, experiment: str, name: str) -> Known:
-    record = memo.facts(f"{name}/record.json", _record_facts)
+def _known(cache: FileCache, root: Path, experiment: str, name: str) -> Known:
+    record = cache.facts(f"{name}/record.json", _record_facts)
     if record is None:
         state = CellFolder(root, experiment, name).state()
         if state == "failed":
-            failure = memo.facts(f"{name}/failure.json", _failure_facts) or {}
+            failure = cache.facts(f"{name}/failure.json", _failure_facts) or {}
             return Known(name, state, **failure)
         if state != "done":  # else the record came just now: it will be seen the next time
             return Known(name, state)
-        record = memo.facts(f"{name}/record.json", _record_facts) or {}
-    run = memo.facts(f"{name}/run.json", _run_facts) or {}
+        record = cache.facts(f"{name}/record.json", _record_facts) or {}
+    run = cache.facts(f"{name}/run.json", _run_facts) or {}
     return Known(name, "done", **{**run, **record})
 
 
@@ -174,10 +173,7 @@ def _run_facts(content: bytes) -> Facts:
         wall = None if (found := run.get("wall_s")) is None else float(found)
         if wall is not None and not math.isfinite(wall):
             raise ValueError("wall_s is not finite")
-        return {
-            "wall_s": wall,
-            "finished": str(run.get("finished") or ""),
-        }
+        return {"wall_s": wall, "finished": str(run.get("finished") or "")}
     except (ValueError, TypeError, AttributeError, OverflowError):
         return {"problem": "run.json is damaged"}
 
@@ -188,32 +184,3 @@ def _failure_facts(content: bytes) -> Facts:
         return {"kind": str(failure.get("kind")), "message": str(failure.get("message"))}
     except (ValueError, AttributeError):
         return {"problem": "failure.json is damaged"}
-
-
-def read_records(results_dir: str | Path, experiment: str) -> list[Record]:
-    """Every finished cell's record, by cell id; empty if there is none.
-
-    Raises:
-        StoreError: A record is torn, of a newer version or not valid; the message names the file.
-    """
-    return [load_record(path) for path in _files(results_dir, experiment, "record.json")]
-
-
-def read_runs(results_dir: str | Path, experiment: str) -> dict[str, dict[str, Any]]:
-    """Cell id to the circumstances of its run, for every cell that has them.
-
-    Raises:
-        StoreError: A run.json is torn; the message names the file.
-    """
-    return {path.parent.name: read_object(path) for path in _files(results_dir, experiment, "run.json")}
-
-
-def read_states(results_dir: str | Path, experiment: str, ids: list[str]) -> dict[str, CellState]:
-    """Cell id to state, for the cells of a plan."""
-    root = Path(results_dir)
-    return {cell_id: CellFolder(root, experiment, cell_id).state() for cell_id in ids}
-
-
-def _files(results_dir: str | Path, experiment: str, name: str) -> list[Path]:
-    folder = ExperimentFolder(Path(results_dir), experiment).path
-    return sorted(folder.glob(f"*/{name}"))

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tabench.errors import StoreError
-from tabench.registry import nearest
 from tabench.spec.cell import Cell
 from tabench.store.atomic import write_bytes
-from tabench.store.encoding import dumps, parse_json
+from tabench.store.encoding import dumps, parse_json, significant
+from tabench.text import nearest
 
 RECORD_VERSION = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -165,7 +165,7 @@ class Record(Part):
 def rounded(value: Any) -> Any:
     """Round all floats of a JSON value to 8 significant digits; NaN and infinities become None."""
     if isinstance(value, float):
-        return float(f"{value:.8g}") if math.isfinite(value) else None
+        return significant(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -13,7 +13,7 @@ import time
 
 from tabench.errors import StoreError
 from tabench.store.claim import Claim, ClaimedError, is_live
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 
 OLD_SECONDS = 3600.0  # no write takes so long
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from tabench.errors import SpecError, StoreError, TabenchError
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance.files import sha256_file
+from tabench.store.checksums import check_folder_sums, read_sums
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
-from tabench.store.layout import CellFolder, ExperimentFolder, is_name
+from tabench.store.folders import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import Record, load_record
-from tabench.store.sums import check_folder_sums, read_sums
 
 AGAIN = "restore it from a copy, or remove the cell's folder and run the cell again"
 WeightsCheck = Callable[[CellFolder, Record], None]  # raises a TabenchError that names what is wrong

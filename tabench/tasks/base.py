@@ -3,6 +3,7 @@
 A task owns everything that is particular to it: how many channels its decoder
 returns, how raw channels become a prediction, the loss, the metrics in every
 protocol, and how a picture of it is coloured.
+Planning reads this without torch, which functions import when they get tensors.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RGB = npt.NDArray[np.uint8]
 Parts = dict[str, npt.NDArray[Any]]  # by name; NumPy's number types, no objects
@@ -23,7 +25,7 @@ Parts = dict[str, npt.NDArray[Any]]  # by name; NumPy's number types, no objects
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """How one metric is named and read.
+    """One metric of a task: all that is said of it.
 
     Attributes:
         key: Stable name in records ("miou").
@@ -31,6 +33,7 @@ class MetricInfo:
         unit: "%", "m", "deg" or "".
         better: "higher" or "lower".
         digits: Decimals shown in tables.
+        protocols: Those that give it; none named: all of the task's.
     """
 
     key: str
@@ -38,10 +41,17 @@ class MetricInfo:
     unit: str
     better: str
     digits: int = 2
+    protocols: tuple[str, ...] = ()
+
+    def shown_in(self, protocol: str) -> bool:
+        """Whether a protocol gives it."""
+        return not self.protocols or protocol in self.protocols
 
 
 def in_single(raw: Tensor) -> Tensor:
     """Channels in float32 whatever the autocast; those that have more digits stay as they are."""
+    import torch
+
     return raw.to(torch.promote_types(raw.dtype, torch.float32))
 
 
@@ -110,7 +120,8 @@ class Task(ABC):
         needs: Kind of target it reads (see `Sample`).
         supported: Protocols its metrics are defined in.
         protocols: Protocols that are evaluated, the main one first; `follow` sets them for a dataset.
-        metrics: Metrics of every protocol; see `metrics_in` for more.
+        version: Of its metrics, raised whenever a number of theirs changes; it is part of a cell.
+        metrics: All its metrics, those first that every protocol has; `metrics_in` gives a protocol's.
         requires: Distributions that its numbers depend on: their versions are part of a cell. (Read for tasks
             of other packages; this one's have a version.)
     """
@@ -139,7 +150,7 @@ class Task(ABC):
 
     def metrics_in(self, protocol: str) -> tuple[MetricInfo, ...]:
         """The metrics that an evaluation in a protocol gives."""
-        return self.metrics
+        return tuple(metric for metric in self.metrics if metric.shown_in(protocol))
 
     @abstractmethod
     def activate(self, raw: Tensor) -> Tensor:

@@ -10,19 +10,18 @@ PASCAL-Context.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from tabench.tasks.accumulation import check_finite, check_protocol, claim_id, skipped_note
-from tabench.tasks.base import Evaluation, Parts
-from tabench.tasks.parts import named, names, sorted_by
-from tabench.tasks.pending import Pending, measured_on_device
+from tabench.tasks.accumulator import Accumulator, Measured, Row, sorted_by
+from tabench.tasks.base import Parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Counts = npt.NDArray[np.int64]
 
@@ -36,26 +35,22 @@ ABSENT = {
 
 
 @dataclass
-class _Measured:
+class _Counted(Measured):
     """What all protocols read their values from.
 
     Attributes:
         matrix: (C, C) counts of all images.
         per_image: Metric key to {image id: value}.
-        seen: Ids of all images.
-        labelled: Images with a labelled pixel.
-        pending: Matrices still on a device.
     """
 
-    matrix: Counts
-    per_image: dict[str, dict[str, float]]
-    seen: set[str] = field(default_factory=set)
-    labelled: int = 0
-    pending: Pending = field(default_factory=Pending)
+    matrix: Counts = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    per_image: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-class ConfusionEvaluation(Evaluation):
+class ConfusionEvaluation(Accumulator[_Counted]):
     """Accumulates an exact confusion matrix (integers) and each image's two metrics.
+
+    Predictions are scores (B, C, H, W), targets labels (B, H, W), -1 = ignore.
 
     Args:
         protocol: A key of `ABSENT`.
@@ -64,8 +59,6 @@ class ConfusionEvaluation(Evaluation):
         keys: Which of the two metrics are given.
     """
 
-    mergeable: ClassVar[bool] = True
-
     def __init__(
         self,
         protocol: str,
@@ -73,56 +66,35 @@ class ConfusionEvaluation(Evaluation):
         classes: Sequence[str] = (),
         keys: Sequence[str] = ("miou", "pacc"),
     ) -> None:
-        check_protocol(protocol)
-        self.protocol = protocol
-        self._held = _Measured(np.zeros((channels, channels), dtype=np.int64), {key: {} for key in keys})
+        matrix = np.zeros((channels, channels), dtype=np.int64)
+        super().__init__(protocol, _Counted(matrix=matrix, per_image={key: {} for key in keys}))
         self._names = list(classes) if len(classes) == channels else [str(c) for c in range(channels)]
 
-    def follow(self, other: Evaluation) -> bool:
-        """Read the other's counts, where both count alike; see `Evaluation.follow`."""
-        if not isinstance(other, ConfusionEvaluation) or other._held.seen:
-            return False
-        mine, theirs = ((e._held.matrix.shape, list(e._held.per_image)) for e in (self, other))
-        if mine != theirs:
-            return False
-        self._held = other._held
-        return True
+    def _alike(self) -> object:
+        return ConfusionEvaluation, len(self._held.matrix), list(self._held.per_image)
 
-    def update(self, prediction: Tensor, target: Tensor, ids: Sequence[str]) -> None:
-        """Add a batch: scores (B, C, H, W) and labels (B, H, W), -1 = ignore, on any device.
+    def _add(self, image_id: str, prediction: Tensor, target: Tensor) -> None:
+        guess = prediction.max(dim=0).indices.cpu().numpy()  # argmax, three times as fast
+        self._add_matrix(image_id, confusion(guess, target.cpu().numpy(), len(self._held.matrix)))
 
-        Raises:
-            DivergedError: A prediction is not finite (on a CUDA device: raised with the results).
-            ValueError: An image id comes twice.
-        """
-        channels = len(self._held.matrix)
-        if measured_on_device(prediction):
-            for image_id in ids:
-                claim_id(self._held.seen, image_id)
-            counts = confusion_on_device(prediction.detach().argmax(dim=1), target, channels)
-            self._held.pending.add(ids, prediction, counts.flatten(1))
-            return
-        check_finite(prediction, ids)
-        guesses = prediction.detach().max(dim=1).indices.cpu().numpy()  # argmax, three times as fast
-        for image_id, guess, label in zip(ids, guesses, target.cpu().numpy(), strict=True):
-            claim_id(self._held.seen, image_id)
-            self._add(image_id, confusion(guess, label, channels))
+    def _rows(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return confusion_on_device(prediction.argmax(dim=1), target, len(self._held.matrix)).flatten(1)
 
-    def _add(self, image_id: str, matrix: Counts) -> None:
+    def _add_row(self, image_id: str, row: Row) -> None:
+        self._add_matrix(image_id, row.astype(np.int64).reshape(self._held.matrix.shape))
+
+    def _add_matrix(self, image_id: str, matrix: Counts) -> None:
         if not matrix.any():
             return
         held = self._held
         held.matrix += matrix
-        held.labelled += 1
         if "miou" in held.per_image:
             held.per_image["miou"][image_id] = 100 * float(np.nanmean(class_ious(matrix)))
         if "pacc" in held.per_image:
             held.per_image["pacc"][image_id] = pixel_accuracy(matrix)
 
-    def _settle(self) -> None:
-        """Fetch what is still on a device."""
-        for image_id, row in self._held.pending.take():
-            self._add(image_id, row.astype(np.int64).reshape(self._held.matrix.shape))
+    def _measured(self) -> Mapping[str, object]:
+        return next(iter(self._held.per_image.values()))
 
     def compute(self) -> dict[str, float]:
         """Mean IoU and pixel accuracy, in percent; NaN if no pixel is labelled."""
@@ -150,10 +122,9 @@ class ConfusionEvaluation(Evaluation):
 
     def notes(self) -> list[str]:
         """Absent classes and what they did to mIoU; images without a label."""
-        self._settle()
+        notes = super().notes()
         ious = class_ious(self._held.matrix)
         absent = [name for name, iou in zip(self._names, ious, strict=True) if iou != iou]
-        notes = skipped_note(len(self._held.seen) - self._held.labelled)
         if absent:
             effect = ABSENT[self.protocol].format(others=len(self._names) - len(absent))
             notes.append(
@@ -162,28 +133,13 @@ class ConfusionEvaluation(Evaluation):
             )
         return notes
 
-    def parts(self) -> Parts:
-        """The matrix and each image's metrics; see `Evaluation.parts`."""
-        self._settle()
-        held = self._held
-        images = list(next(iter(held.per_image.values())))
-        rows = [[held.per_image[key][image_id] for image_id in images] for key in held.per_image]
-        return {
-            "matrix": held.matrix,
-            "seen": named(held.seen),
-            "images": named(images),
-            "values": np.array(rows, np.float64),
-        }
+    def _arrays(self) -> Parts:
+        rows = [list(of_image.values()) for of_image in self._held.per_image.values()]
+        return {"matrix": self._held.matrix, "values": np.array(rows, np.float64)}
 
-    def absorb(self, parts: Parts, order: Sequence[str]) -> None:
-        """Add another's counts and images; see `Evaluation.absorb`."""
-        self._settle()
+    def _absorb(self, images: list[str], parts: Parts, order: Sequence[str]) -> None:
         held = self._held
-        for image_id in names(parts["seen"]):
-            claim_id(held.seen, image_id)
-        images = names(parts["images"])
         held.matrix += parts["matrix"]
-        held.labelled += len(images)
         for (key, of_image), row in zip(held.per_image.items(), parts["values"], strict=True):
             of_image |= dict(zip(images, row.tolist(), strict=True))
             held.per_image[key] = sorted_by(order, of_image)
@@ -199,6 +155,8 @@ def confusion(guess: npt.NDArray[np.int64], label: npt.NDArray[np.int64], channe
 
 def confusion_on_device(guess: Tensor, label: Tensor, channels: int) -> Tensor:
     """`confusion` of a batch (B, H, W) on any device, (B, C, C), without a loop over it or a wait."""
+    import torch
+
     # products of 0 and 1 summed in float32: exact up to 2**24 pixels, and in no order that could matter
     classes = torch.arange(channels, device=label.device)[:, None]
     true = (label.flatten(1)[:, None] == classes).float()

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
-from tabench.tasks.averaging import PixelAverage, Values, valid_on_device, valid_pixels
-from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task, in_single
+from tabench.tasks.averaging import PixelAverage, PixelMetric, Values, valid_on_device, valid_pixels
+from tabench.tasks.base import RGB, Evaluation, Task, in_single
 from tabench.tasks.colours import normal_colours
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
 EPSILON = 1e-6  # length of a raw vector below which its gradient grows no further
-RMS = MetricInfo("rms", "RMS angle", "deg", "lower")
 CALLED_RMSE = (
     "MTLoRA, and papers that compare with it, print the mean angle under the name “rmse”; the root of the "
     "mean square, in Vandenhende's code, is another number (protocol “pascal-rms”)"
 )
-THRESHOLDS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}  # degrees
+
+
+def _within(limit: float) -> Callable[..., Values]:
+    """Share (%) of angles strictly below a limit in degrees."""
+    return lambda angle: 100 * (angle < limit)
 
 
 class Normals(Task):
@@ -29,17 +34,22 @@ class Normals(Task):
     name: ClassVar[str] = "normals"
     needs: ClassVar[str] = "normal"
     supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal", "libmtl", "pascal-rms")
-    metrics: ClassVar[tuple[MetricInfo, ...]] = (
-        MetricInfo("mean", "Mean angle", "deg", "lower"),
-        MetricInfo("median", "Median angle", "deg", "lower"),
-        MetricInfo("within_11", "Within 11.25°", "%", "higher"),
-        MetricInfo("within_22", "Within 22.5°", "%", "higher"),
-        MetricInfo("within_30", "Within 30°", "%", "higher"),
+    metrics: ClassVar[tuple[PixelMetric, ...]] = (
+        PixelMetric("mean", "Mean angle", "deg", "lower"),
+        PixelMetric("median", "Median angle", "deg", "lower", average="median"),
+        PixelMetric("within_11", "Within 11.25°", "%", "higher", of=_within(11.25)),
+        PixelMetric("within_22", "Within 22.5°", "%", "higher", of=_within(22.5)),
+        PixelMetric("within_30", "Within 30°", "%", "higher", of=_within(30.0)),
+        PixelMetric(
+            "rms",
+            "RMS angle",
+            "deg",
+            "lower",
+            protocols=("pascal-rms",),
+            of=lambda angle: angle * angle,
+            average="root",
+        ),
     )
-
-    def metrics_in(self, protocol: str) -> tuple[MetricInfo, ...]:
-        """See `Task.metrics_in`; "pascal-rms" has the root mean square too."""
-        return (*self.metrics, RMS) if protocol == "pascal-rms" else self.metrics
 
     def activate(self, raw: Tensor) -> Tensor:
         """Raw channels (B, 3, H, W) scaled to unit length; see `unit`."""
@@ -56,13 +66,9 @@ class Normals(Task):
         return (1 - dot).where(valid, 0.0).sum() / valid.sum().clamp(min=1)
 
     def evaluation(self, protocol: str) -> Evaluation:
-        """Angles in degrees: mean, median, share (%) strictly below each threshold; see `metrics_in`."""
-        kind = _PascalAngles if protocol.startswith("pascal") else PixelAverage
-        keys = [metric.key for metric in (*self.metrics, RMS)]
-        shown = [metric.key for metric in self.metrics_in(protocol)]
-        return kind(
-            protocol, _angle_values, keys, ("median",), (RMS.key,), shown, on_device=_angles_on_device
-        )
+        """Averages of the angle (degrees) between prediction and target over valid pixels."""
+        remarks = [CALLED_RMSE] if protocol.startswith("pascal") else []
+        return PixelAverage(protocol, self.metrics, _angles, _angles_on_device, remarks)
 
     def colour_prediction(self, prediction: npt.NDArray[np.float32]) -> RGB:
         """(n + 1) / 2 as red, green, blue."""
@@ -90,6 +96,9 @@ def unit(raw: Tensor) -> Tensor:
     would be at that length, so that it stays bounded, and its direction is right. A vector of 0 stays 0; it
     has no direction, and the gradient that reaches it points where it is to go.
     """
+    import torch
+    from torch.nn import functional as F
+
     usual = F.normalize(raw, dim=1, eps=EPSILON)
     fixed = raw.detach()
     largest = fixed.abs().amax(dim=1, keepdim=True)
@@ -97,12 +106,6 @@ def unit(raw: Tensor) -> Tensor:
     # the squares of very short vectors are 0 in float32: they are scaled up before they are measured
     direction = F.normalize(fixed / largest.where(short, 1.0), dim=1)
     return F.normalize(direction + (raw - fixed) / EPSILON, dim=1).where(short, usual)
-
-
-class _PascalAngles(PixelAverage):
-    def notes(self) -> list[str]:
-        """As ever, and what the field calls the mean angle."""
-        return [*super().notes(), CALLED_RMSE]
 
 
 def angles(prediction: Values, target: Values) -> Values:
@@ -115,14 +118,10 @@ def angles(prediction: Values, target: Values) -> Values:
     return result
 
 
-def _angle_values(prediction: Values, target: Values) -> dict[str, Values]:
-    angle = angles(prediction, target)[valid_pixels(target)]
-    within = {key: 100 * (angle < limit).astype(np.float64) for key, limit in THRESHOLDS.items()}
-    return {"mean": angle, "median": angle, **within, "rms": angle**2}
+def _angles(prediction: Values, target: Values) -> tuple[Values]:
+    return (angles(prediction, target)[valid_pixels(target)],)
 
 
-def _angles_on_device(prediction: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """`_angle_values` of a batch on its device."""
-    angle = (prediction * target).sum(dim=1).clamp(-1, 1).arccos().rad2deg()
-    within = {key: 100 * (angle < limit).double() for key, limit in THRESHOLDS.items()}
-    return {"mean": angle, "median": angle, **within, "rms": angle.square()}, valid_on_device(target)
+def _angles_on_device(prediction: Tensor, target: Tensor) -> tuple[tuple[Tensor], Tensor]:
+    """`_angles` of a batch on its device."""
+    return ((prediction * target).sum(dim=1).clamp(-1, 1).arccos().rad2deg(),), valid_on_device(target)

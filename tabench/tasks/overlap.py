@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from tabench.tasks.accumulation import check_finite, claim_id, skipped_note
-from tabench.tasks.base import Evaluation, Parts
-from tabench.tasks.parts import named, names, sorted_by
-from tabench.tasks.pending import Pending, measured_on_device
+from tabench.tasks.accumulator import Accumulator, Measured, Row, sorted_by
+from tabench.tasks.base import Parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EPSILON = 1e-12  # of the field's code: keeps 0 / 0 at 0
 
@@ -24,85 +23,72 @@ Counts = npt.NDArray[np.int64]
 
 
 @dataclass
-class _Measured:
+class _Counted(Measured):
     """What all protocols read their values from.
 
     Attributes:
         counts: Image id to (3, K) hits, false alarms and misses; only images with a valid pixel.
-        seen: Ids of all images.
-        pending: Counts still on a device.
     """
 
     counts: dict[str, Counts] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-    pending: Pending = field(default_factory=Pending)
 
 
-class OverlapEvaluation(Evaluation):
+class OverlapEvaluation(Accumulator[_Counted]):
     """Counts hits, false alarms and misses of each image at every threshold.
 
-    "max_iou" is the largest, over the thresholds, of the split's Jaccard index, "max_f" that of
-    2 P R / (P + R); one threshold serves the whole split. Not pooled, the index, P and R are means over the
-    images (an image without a positive pixel and without a prediction has the index 1); pooled, they come
-    from the counts of all images together.
+    Predictions are probabilities (B, 1, H, W), targets labels (B, H, W) of 1, 0 and -1 = ignore. "max_iou" is
+    the largest, over the thresholds, of the split's Jaccard index, "max_f" that of 2 P R / (P + R); one
+    threshold serves the whole split. Not pooled, the index, P and R are means over the images (an image
+    without a positive pixel and without a prediction has the index 1); pooled, they come from the counts of
+    all images together.
 
     Args:
+        protocol: One of `PROTOCOLS`.
         thresholds: Probabilities; a pixel is predicted where it is strictly above.
         pooled: Take the ratios once over all pixels, not once an image.
         keys: Which of the two metrics are given.
+        remarks: Notes that every reader of these values needs.
     """
 
-    mergeable: ClassVar[bool] = True
-
-    def __init__(self, thresholds: Sequence[float], *, pooled: bool, keys: Sequence[str]) -> None:
+    def __init__(
+        self,
+        protocol: str,
+        thresholds: Sequence[float],
+        *,
+        pooled: bool,
+        keys: Sequence[str],
+        remarks: Sequence[str] = (),
+    ) -> None:
+        super().__init__(protocol, _Counted())
         self.thresholds = np.asarray(thresholds, np.float64)
         self.pooled = pooled
         self.keys = tuple(keys)
-        self._held = _Measured()
-        self._on_device: Tensor | None = None
+        self._remarks = list(remarks)
+        self._sent: Tensor | None = None
 
-    def follow(self, other: Evaluation) -> bool:
-        """Read the other's counts, where both have the same thresholds; see `Evaluation.follow`."""
-        if not isinstance(other, OverlapEvaluation) or other._held.seen:
-            return False
-        if not np.array_equal(self.thresholds, other.thresholds):
-            return False
-        self._held = other._held
-        return True
+    def _alike(self) -> object:
+        return OverlapEvaluation, self.thresholds.tolist()
 
-    def update(self, prediction: Tensor, target: Tensor, ids: Sequence[str]) -> None:
-        """Add a batch: probabilities (B, 1, H, W), labels (B, H, W) of 1, 0 and -1 = ignore, on any device.
+    def _add(self, image_id: str, prediction: Tensor, target: Tensor) -> None:
+        labels = target.cpu().numpy()
+        valid = labels >= 0
+        if valid.any():
+            probability = prediction[0].cpu().double().numpy()[valid]
+            self._held.counts[image_id] = counted(probability, labels[valid] > 0, self.thresholds)
 
-        Raises:
-            DivergedError: A prediction is not finite (on a CUDA device: raised with the results).
-            ValueError: An image id comes twice.
-        """
-        if measured_on_device(prediction):
-            for image_id in ids:
-                claim_id(self._held.seen, image_id)
-            counts = counted_on_device(prediction.detach()[:, 0], target, self._sent(prediction.device))
-            self._held.pending.add(ids, prediction, counts)
-            return
-        check_finite(prediction, ids)
-        for image_id, p, t in zip(ids, prediction.detach()[:, 0], target, strict=True):
-            claim_id(self._held.seen, image_id)
-            labels = t.cpu().numpy()
-            valid = labels >= 0
-            if valid.any():
-                probability = p.cpu().double().numpy()[valid]
-                self._held.counts[image_id] = counted(probability, labels[valid] > 0, self.thresholds)
+    def _rows(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if self._sent is None:  # a copy that is waited for, once an evaluation
+            import torch
 
-    def _sent(self, device: torch.device) -> Tensor:
-        """The thresholds on a device; a copy that is waited for, once an evaluation."""
-        if self._on_device is None:
-            self._on_device = torch.from_numpy(self.thresholds).to(device)
-        return self._on_device
+            self._sent = torch.from_numpy(self.thresholds).to(prediction.device)
+        return counted_on_device(prediction[:, 0], target, self._sent)
 
-    def _settle(self) -> None:
-        """Fetch what is still on a device; the last number of a row counts the valid pixels."""
-        for image_id, row in self._held.pending.take():
-            if row[-1]:
-                self._held.counts[image_id] = row[:-1].astype(np.int64).reshape(3, -1)
+    def _add_row(self, image_id: str, row: Row) -> None:
+        if row[-1]:  # the number of valid pixels
+            self._held.counts[image_id] = row[:-1].astype(np.int64).reshape(3, -1)
+
+    def _measured(self) -> Mapping[str, object]:
+        return self._held.counts
 
     def compute(self) -> dict[str, float]:
         """Metric key to percent; NaN if no image had a valid pixel."""
@@ -123,30 +109,20 @@ class OverlapEvaluation(Evaluation):
         return {key: {image_id: values[key] for image_id, values in alone.items()} for key in self.keys}
 
     def notes(self) -> list[str]:
-        """How many images had no valid pixel, and whether none had a positive one."""
-        self._settle()
-        found = skipped_note(len(self._held.seen) - len(self._held.counts))
+        """How many images had no valid pixel, whether none had a positive one, and the remarks."""
+        found = super().notes()
         counts = self._held.counts.values()
         if counts and not any(count[0].any() or count[2].any() for count in counts):
             found.append("no image has a positive pixel: predicting nothing scores 100 in the Jaccard index")
-        return found
+        return [*found, *self._remarks]
 
-    def parts(self) -> Parts:
-        """Each image's counts; see `Evaluation.parts`."""
-        self._settle()
-        held = self._held
-        counts = list(held.counts.values())
-        rows = np.stack(counts) if counts else np.zeros((0, 3, self.thresholds.size), np.int64)
-        return {"seen": named(held.seen), "images": named(held.counts), "counts": rows}
+    def _arrays(self) -> Parts:
+        counts = list(self._held.counts.values())
+        return {"counts": np.stack(counts) if counts else np.zeros((0, 3, self.thresholds.size), np.int64)}
 
-    def absorb(self, parts: Parts, order: Sequence[str]) -> None:
-        """Add another's counts; see `Evaluation.absorb`."""
-        self._settle()
-        held = self._held
-        for image_id in names(parts["seen"]):
-            claim_id(held.seen, image_id)
-        held.counts |= dict(zip(names(parts["images"]), parts["counts"], strict=True))
-        held.counts = sorted_by(order, held.counts)
+    def _absorb(self, images: list[str], parts: Parts, order: Sequence[str]) -> None:
+        self._held.counts |= dict(zip(images, parts["counts"], strict=True))
+        self._held.counts = sorted_by(order, self._held.counts)
 
     def _best(self, index: Values, precision: Values, recall: Values) -> dict[str, float]:
         f = 2 * precision * recall / (precision + recall + EPSILON)
@@ -167,6 +143,8 @@ def _above(ascending: Values, thresholds: Values) -> Counts:
 
 def counted_on_device(probability: Tensor, labels: Tensor, thresholds: Tensor) -> Tensor:
     """`counted` of a batch (B, H, W) on any device: (B, 3 K) numbers, then how many pixels are valid."""
+    import torch
+
     values, labels = probability.double().flatten(1), labels.flatten(1)
     truth, valid = labels > 0, labels >= 0
 

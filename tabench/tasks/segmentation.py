@@ -1,18 +1,19 @@
-"""Semantic segmentation: cross-entropy, mIoU and pixel accuracy."""
+"""One class a pixel, of a scene or of people's parts: cross-entropy, mIoU and pixel accuracy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
-from torch.nn import functional as F
 
 from tabench.tasks.base import RGB, Evaluation, MetricInfo, Task, in_single
 from tabench.tasks.colours import IGNORE, class_colours, class_palette
 from tabench.tasks.confusion import ConfusionEvaluation
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Segmentation(Task):
@@ -28,10 +29,12 @@ class Segmentation(Task):
 
     def activate(self, raw: Tensor) -> Tensor:
         """Log-softmax over the channels (B, C, H, W)."""
-        return F.log_softmax(in_single(raw), dim=1)
+        return in_single(raw).log_softmax(dim=1)
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """Mean negative log-likelihood over the batch's labelled pixels."""
+        from torch.nn import functional as F
+
         # flattened: CUDA has no deterministic backward for the 2-D form
         scores = self.activate(raw).permute(0, 2, 3, 1).reshape(-1, raw.shape[1])
         labels = target.reshape(-1)
@@ -70,3 +73,12 @@ class Segmentation(Task):
             name: (int(r), int(g), int(b))
             for name, (r, g, b) in zip(self.classes, palette.tolist(), strict=False)
         }
+
+
+class HumanParts(Segmentation):
+    """One of background and six groups of parts a pixel; -1 in the whole image where it shows no people."""
+
+    name: ClassVar[str] = "human_parts"
+    needs: ClassVar[str] = "parts"
+    supported: ClassVar[tuple[str, ...]] = ("paper", "pixel", "pascal", "pascal-rms")
+    metrics: ClassVar[tuple[MetricInfo, ...]] = (MetricInfo("miou", "mIoU", "%", "higher"),)

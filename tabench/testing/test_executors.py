@@ -12,7 +12,7 @@ from tabench.errors import FAILURE_KINDS
 from tabench.runs.executor import Event, Job, Options, Outcome
 from tabench.runs.plan import Request, make_plan
 from tabench.spec.experiment import load_experiment
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 ELSEWHERE = {"slurm": "its cells run on a cluster (nox -s slurm)"}
 EXPERIMENT = """

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.geometry import VIT_NANO
-from tabench.provenance.checksum import sha256_file
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
+from tabench.provenance.files import sha256_file
 from tabench.worlds.prompts import Prompt, mask_iou, mask_loss
 from tabench.worlds.scenes import GENERATOR, make_scene
 

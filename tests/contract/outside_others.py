@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tabench.errors import DataError
 from tabench.runs.executor import Job, Listener, Options, Outcome
 from tabench.runs.local.inline import InlineExecutor
 from tabench.tasks.base import Evaluation, MetricInfo
-from tabench.tasks.depth import Depth
+from tabench.tasks.distance import Depth
 from tabench.tasks.segmentation import Segmentation
 
 
@@ -78,7 +79,7 @@ class Turned(Depth):
     """An error of which more is said to be better."""
 
     name = "outside-turned"
-    metrics = (Depth.metrics[0], MetricInfo("rel_err", "Rel err", "", "higher"))
+    metrics = (Depth.metrics[0], replace(Depth.metrics[1], better="higher"))
 
 
 class OfBatches(Depth):

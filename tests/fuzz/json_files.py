@@ -15,17 +15,18 @@ import report_fixtures as made
 from fuzz.json_values import mutated
 from fuzz.samples import cell_id, record
 from fuzz.target import Target
+from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
 from tabench.data.pascal.layout import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
-from tabench.report.bench_reading import read_machines
 from tabench.runs.slurm.submission import Submission
+from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
-from tabench.store.index import INDEX_FILE, read_index, read_records, read_runs
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
+from tabench.store.index import INDEX_FILE, read_index
 from tabench.store.record import load_record
-from tabench.store.sums import read_sums
+from tabench.store.sidecars import RunSidecar, read_sidecar
 from tabench.store.verify import verify_experiment
 from tabench.worlds.synthetic import Recipe, read_recipe
 
@@ -83,9 +84,11 @@ def _memo(path: Path) -> object:
 
 def _memo_seed() -> Any:
     return {
-        "version": "1/0.1.0",
+        "version": "2/0.1.0",
         "texts": ["x" * 300],
-        "files": {f"{cell_id()}/record.json": [[1, 2, 3], {"settings": [0], "method": "ta-lora", "seed": 0}]},
+        "files": {
+            f"{cell_id()}/record.json": [[1, 2, 3, 4], {"settings": [0], "method": "ta-lora", "seed": 0}]
+        },
     }
 
 
@@ -197,7 +200,7 @@ def _weights(path: Path) -> object:
     import hashlib
 
     from tabench.runs.weights import Weights
-    from tabench.store.cache import cache_root
+    from tabench.store.folders import cache_root
 
     weights = path.parent / "w.safetensors"
     weights.write_bytes(b"1")
@@ -224,7 +227,7 @@ def _bench() -> list[Any]:
 
 
 def _bench_page(path: Path) -> object:
-    from tabench.report.bench_page import render_bench
+    from tabench.bench.page import render_bench
 
     return render_bench(path.parents[1], path.parents[2] / "out")
 
@@ -246,9 +249,6 @@ NOTE = {"path": "PATH", "size": 1, "mtime_ns": 424242, "sha256": "0" * 64}
 
 TARGETS: dict[str, Callable[[], Target]] = {
     "record": lambda: target("record", f"{CELL}/record.json", [record()], load_record),
-    "records": lambda: target(
-        "records", f"{CELL}/record.json", [record()], lambda p: read_records(p.parents[2], "nyuv2")
-    ),
     "index record": lambda: target("index record", f"{CELL}/record.json", [record()], _index),
     "index run": lambda: target(
         "index run",
@@ -258,7 +258,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     ),
     "index failure": lambda: target("index failure", f"{CELL}/failure.json", [FAILURE], _index),
     "index memo": lambda: target("index memo", f"r/nyuv2/{INDEX_FILE}", [_memo_seed()], _memo),
-    "runs": lambda: target("runs", f"{CELL}/run.json", [RUN], lambda p: read_runs(p.parents[2], "nyuv2")),
+    "runs": lambda: target("runs", f"{CELL}/run.json", [RUN], lambda p: read_sidecar(p, RunSidecar)),
     "failure": lambda: target(
         "failure", f"{CELL}/failure.json", [FAILURE], lambda p: _cell(p).read_failure()
     ),

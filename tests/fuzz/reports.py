@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fuzz.json_values import mutated
 from fuzz.target import Target
-from tabench.report import style
-from tabench.report.site import render
+from tabench.report.figures import style
+from tabench.report.pages.site import render
 
 METHODS = ("ta-lora", "lora-stl")
 FAILURE = {

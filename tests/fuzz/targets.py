@@ -18,7 +18,6 @@ NAMES = {
     "texts": ("experiment", "--set", "claims", "slurm settings", "published csv", "split list"),
     "json_files": (
         "record",
-        "records",
         "index record",
         "index run",
         "index failure",

@@ -13,7 +13,7 @@ from fuzz.mutation import damaged
 from fuzz.target import Target
 from tabench.data.pascal.layout import read_list
 from tabench.errors import SpecError
-from tabench.report.published import read_rows
+from tabench.report.records.published import read_rows
 from tabench.runs.slurm.settings import read_settings
 from tabench.spec.claims import load_claims
 from tabench.spec.expand import Resolved, expand, labels

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import report_fixtures as made
 
-from tabench.report import latex, plain
-from tabench.report.frames import results_table
-from tabench.report.reading import read_results
+from tabench.report.records.reading import read_results
+from tabench.report.tables import latex, plain
+from tabench.report.tables.frames import results_table
 
 GOLDEN = Path(__file__).parent / "report"
 FORMATS = {"tex": latex.latex, "csv": plain.csv, "md": plain.markdown}

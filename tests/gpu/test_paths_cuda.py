@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tabench.bench.counting import agreement
+from tabench.bench.jobs import Job, Place
+from tabench.bench.measures import measure
+from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
-from tabench.engine.bench.counting import agreement
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.measures import measure
-from tabench.engine.bench.subject import Subject
 
 pytestmark = [
     pytest.mark.gpu,

@@ -13,7 +13,7 @@ from tiny_run import make_cell, write_scenes, write_weights
 from tabench.runs.executor import Event, Job, Options
 from tabench.runs.local.inline import InlineExecutor
 from tabench.store.encoding import read_json
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 from tabench.store.record import Record, load_record
 
 pytestmark = [

@@ -17,10 +17,14 @@ PLANS = "tabench.runs.plan"
     [
         (
             ("report", f"--results={REFERENCE}", "--out=page"),
-            "tabench.report.several",
+            "tabench.report.pages.several",
             "nyuv2, orthogonality",
         ),
-        (("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"), "tabench.report.several", "file/x"),
+        (
+            ("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"),
+            "tabench.report.pages.several",
+            "file/x",
+        ),
         (("bench", "--suite=nope"), "torch", "no suite 'nope'"),
         (("bench", "--method=nope"), "torch", "unknown method 'nope'"),
         (("bench", "--backbone=nope"), "torch", "unknown backbone 'nope'"),

@@ -15,7 +15,7 @@ from report_fixtures import cell_id, write, write_results
 
 from tabench.artifact.contents import contents
 from tabench.cli import main
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 ROOT = Path(__file__).parents[2]
 METHODS = ("ta-lora", "lora-stl", "lora-hps")
@@ -124,7 +124,7 @@ def test_what_is_packed_and_what_is_left_out(packed: Path) -> None:
     cell = f"results/nyuv2/{cell_id('ta-lora', 0)}"
     wanted = {"README.md", "BADGES.md", "SHA256SUMS", "LICENSE", "CITATION.cff", "requirements.lock",
               "ENVIRONMENT.json", "requirements-report.txt", "tabench/cli/__init__.py",
-              "tabench/report/templates/index.html.j2",
+              "tabench/report/pages/templates/index.html.j2",
               "experiments/nyuv2.toml", "experiments/published/nyuv2.csv", "reports/nyuv2/tables/table1.csv",
               f"{cell}/record.json", f"{cell}/run.json", f"{cell}/journal.jsonl",
               f"results/nyuv2/{cell_id('frozen', 0)}/failure.json", "experiments/published/claims.toml",

@@ -16,7 +16,7 @@ from hostile_names import NAMES, write_hostile
 from patience import PATIENCE
 
 from tabench.cli import main
-from tabench.report.site import render
+from tabench.report.pages.site import render
 
 # what an attribute may hold that a name got into, and what runs code or loads something
 LOADING = ("src", "href", "action", "data", "srcset", "formaction", "poster", "background")

@@ -11,7 +11,7 @@ from tiny_run import make_cell, write_scenes, write_weights
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import Event, Job, Options
 from tabench.runs.packs import packs_root
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 BEST = {"evaluation__every": 1, "evaluation__selection": "best-val", "evaluation__val_split": "train-159"}
 

@@ -19,7 +19,7 @@ from tabench.runs.executor import Event, Job, Options
 from tabench.runs.local import pool
 from tabench.runs.local.pool import worker_places, worthwhile
 from tabench.runs.retrying import RETRIES
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 NO_PAUSES = "import tabench.runs.retrying as retrying; retrying.PAUSES = (0.0, 0.0)"
 METHODS = "--select=method=lora-hps,lora-stl,frozen"

@@ -18,7 +18,7 @@ from tabench.runs.executor import Event, Job, Options
 from tabench.runs.local.inline import InlineExecutor
 from tabench.runs.reevaluate import Source, put_weights
 from tabench.store.encoding import read_json
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 from tabench.store.record import load_record
 
 BEST = {"evaluation__selection": "best-val", "evaluation__val_split": "train-159"}

@@ -17,10 +17,10 @@ from tabench.errors import DataError
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import Event, Job, Options, Outcome
 from tabench.spec.cell import Cell
+from tabench.store.folders import CellFolder
 from tabench.store.index import read_index
-from tabench.store.layout import CellFolder
 from tabench.tasks.base import Task
-from tabench.tasks.depth import Depth
+from tabench.tasks.distance import Depth
 from tabench.tasks.segmentation import Segmentation
 
 

@@ -17,9 +17,9 @@ from tabench.runs.plan import _position
 from tabench.runs.reevaluate import Source, find_source, put_weights
 from tabench.spec.cell import Cell
 from tabench.store.encoding import read_json
+from tabench.store.folders import CellFolder
 from tabench.store.index import read_index
-from tabench.store.layout import CellFolder
-from tabench.tasks.depth import Depth
+from tabench.tasks.distance import Depth
 
 BEST = {"evaluation__selection": "best-val", "evaluation__val_split": "train"}
 

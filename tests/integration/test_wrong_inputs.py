@@ -16,7 +16,7 @@ from tiny_run import write_weights
 
 from tabench.cli import main
 from tabench.errors import StoreError
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "nyuv2.toml"
 FROZEN = ["--profile=demo", "--select=method=frozen", "--select=seed=0", "--set=train.max_steps=1"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torchmetrics.regression import MeanAbsoluteError, MeanAbsolutePercentageError
 
 from tabench.errors import DivergedError
-from tabench.tasks.depth import Depth
+from tabench.tasks.distance import Depth
 
 PROTOCOLS = ("paper", "pixel")
 

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.regression import MeanAbsoluteError, MeanAbsolutePercentageError
 
-from tabench.tasks.depth import Depth
-from tabench.tasks.disparity import Disparity
+from tabench.tasks.distance import Depth, Disparity
 
 PROTOCOLS = ("paper", "pixel")
 SMALLEST = 2 / 65535  # the layout's least valid value: a 16-bit number other than 0 and 1

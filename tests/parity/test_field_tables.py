@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from tabench.tasks.base import Task
-from tabench.tasks.depth import Depth
-from tabench.tasks.human_parts import HumanParts
+from tabench.tasks.distance import Depth
 from tabench.tasks.normals import Normals
-from tabench.tasks.segmentation import Segmentation
+from tabench.tasks.segmentation import HumanParts, Segmentation
 
 IMAGES, SIZE, CLASSES = 5, (7, 9), 4
 BATCHES = (slice(0, 2), slice(2, 4), slice(4, 5))  # of unequal size, as the last one of a loader is

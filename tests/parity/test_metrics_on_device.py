@@ -17,7 +17,7 @@ from torch import Tensor
 from tabench.catalog import TASKS
 from tabench.engine.evaluate import _leaders
 from tabench.errors import DivergedError
-from tabench.tasks import averaging, confusion, overlap
+from tabench.tasks import accumulator, averaging
 from tabench.tasks.averaging import medians
 from tabench.tasks.base import Evaluation, Task
 
@@ -57,8 +57,7 @@ def measure(meter: Evaluation, prediction: Tensor, target: Tensor, batch: int) -
 
 @pytest.fixture
 def there(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (averaging, confusion, overlap):
-        monkeypatch.setattr(module, "measured_on_device", lambda prediction: True)
+    monkeypatch.setattr(accumulator, "measured_on_device", lambda prediction: True)
 
 
 def assert_same(found: Evaluation, expected: Evaluation) -> None:
@@ -83,8 +82,7 @@ def test_a_device_gives_the_same_metrics(name, protocol, batch, there, monkeypat
         found, expected = task.evaluation(protocol), task.evaluation(protocol)
         measure(found, prediction, target, batch)
         with monkeypatch.context() as here:
-            for module in (averaging, confusion, overlap):
-                here.setattr(module, "measured_on_device", lambda prediction: False)
+            here.setattr(accumulator, "measured_on_device", lambda prediction: False)
             measure(expected, prediction, target, batch)
         assert_same(found, expected)
         assert_same(found, expected)  # asking again changes nothing
@@ -135,7 +133,7 @@ def test_values_are_fetched_when_they_grow_large(there, monkeypatch):
     task, prediction, target = case_of("normals", 0)
     kept, expected = task.evaluation("pixel"), task.evaluation("pixel")
     measure(expected, prediction, target, 1)
-    monkeypatch.setattr(averaging, "KEPT_THERE", 100)
+    monkeypatch.setattr(averaging, "KEPT_ON_DEVICE", 100)
     measure(kept, prediction, target, 1)
     assert kept.compute() == expected.compute()
 
@@ -154,7 +152,7 @@ def test_medians_equal_numpys(rows):
 
 @pytest.mark.parametrize("place", [False, True])
 def test_the_first_of_equal_scores_wins(place, monkeypatch):
-    monkeypatch.setattr(confusion, "measured_on_device", lambda prediction: place)
+    monkeypatch.setattr(accumulator, "measured_on_device", lambda prediction: place)
     task = TASKS.get("segmentation")(5)
     prediction = torch.zeros(1, 5, 4, 6)
     prediction[:, :2] = -1  # classes 2, 3 and 4 are equal

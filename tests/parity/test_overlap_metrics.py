@@ -8,11 +8,9 @@ import torch
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
-from tabench.tasks.edges import Edges
-from tabench.tasks.human_parts import HumanParts
+from tabench.tasks.binary import Edges, Saliency
 from tabench.tasks.normals import Normals
-from tabench.tasks.saliency import THRESHOLDS, Saliency
-from tabench.tasks.segmentation import Segmentation
+from tabench.tasks.segmentation import HumanParts, Segmentation
 
 SIZE = (7, 9)
 
@@ -80,13 +78,14 @@ def test_saliency_is_the_fields_meter(seed, protocol):
     evaluation = measured(Saliency(1), protocol, probability, label)
     assert evaluation.compute() == pytest.approx(by_loops(probability, label), abs=1e-9)
     assert evaluation.notes() == ["images without a valid pixel, left out: 1"]
-    assert len(THRESHOLDS) == 15
+    assert len(Saliency.thresholds) == 15
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_pooled_ratios_are_torchmetrics(seed):
     probability, label = maps(seed)
-    for task, thresholds in ((Saliency(1), THRESHOLDS), (Edges(1), [n / 100 for n in range(1, 100)])):
+    hundredths = tuple(n / 100 for n in range(1, 100))
+    for task, thresholds in ((Saliency(1), Saliency.thresholds), (Edges(1), hundredths)):
         values = measured(task, "pixel", probability, label).compute()
         options = {"ignore_index": -1}
         f1 = max(float(binary_f1_score(probability[:, 0], label, t, **options)) for t in thresholds)

@@ -10,9 +10,9 @@ from PIL import Image
 
 from tabench.spec.cell import Cell
 from tabench.store.atomic import write_bytes, write_json
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.checksums import write_sums
+from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import Record, record_bytes
-from tabench.store.sums import write_sums
 
 
 def png() -> bytes:

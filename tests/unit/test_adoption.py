@@ -5,9 +5,9 @@ from pathlib import Path
 
 import spec_samples as samples
 
-from tabench.store.adoption import adopt, finished_elsewhere
+from tabench.store.adopt import adopt, finished_elsewhere
 from tabench.store.atomic import write_json
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import save_record
 
 

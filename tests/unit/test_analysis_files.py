@@ -21,7 +21,7 @@ from tabench.encoders.sam.geometry import VIT_NANO
 from tabench.engine.channels import GREYS, sam_masks, save_channels
 from tabench.runs import analysis_files as companions
 from tabench.runs.analysis_files import AnalysisFiles
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 from tabench.worlds.scenes import SCENES
 
 CPU = torch.device("cpu")

@@ -8,8 +8,7 @@ import pytest
 import report_fixtures as made
 
 from tabench.artifact.badges import Archive, Badge, badges
-from tabench.artifact.claimed import claimed
-from tabench.artifact.facts import experiment_facts
+from tabench.artifact.facts import claimed, experiment_facts
 
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "experiments" / "nyuv2.toml"
@@ -32,8 +31,8 @@ def test_a_demo_gets_no_verdict_and_that_is_said(tmp_path: Path) -> None:
     made.write_results(tmp_path, pictures=False)
     *_, numbers, claims = reproduced(tmp_path).points
     never = "runs of a demo never get a verdict against the paper"
-    assert numbers.evidence == ()
-    assert numbers.lacks == (f"nyuv2: no verdict: synthetic data; {never}",)
+    assert numbers.evidence == []
+    assert numbers.lacks == [f"nyuv2: no verdict: synthetic data; {never}"]
     assert [line.partition(".")[0] for line in claims.evidence] == [
         "The adapter has O(dp + kq) parameters a layer: it does not grow with the number of tasks T, as one "
         "LoRA a task does"

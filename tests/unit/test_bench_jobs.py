@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import tabench
+from tabench.bench.estimate import encoder_flops, seconds
+from tabench.bench.jobs import MEASURED, PARTS, Job, Place, code_fingerprint
+from tabench.bench.sizes import find_size
+from tabench.bench.subject import passes_of
+from tabench.bench.suites import SUITES, chosen, suite
 from tabench.catalog import METHODS
 from tabench.encoders.sam.geometry import VIT_B
 from tabench.engine.batch_split import BatchSplit
-from tabench.engine.bench.estimate import encoder_flops, seconds
-from tabench.engine.bench.jobs import PARTS, Job, Place
-from tabench.engine.bench.sizes import find_size
-from tabench.engine.bench.subject import passes_of
-from tabench.engine.bench.suites import SUITES, chosen, suite
 from tabench.errors import SpecError, TabenchError
 
 TWO_CORES, GPU = Place("cpu", 2), Place("cuda", 8)
@@ -119,3 +121,22 @@ def test_estimates_grow_with_the_work() -> None:
     assert seconds(job, GPU) < guess
     # 12 blocks of 64 x 64 tokens; the published count of SAM's ViT-B encoder is 487 GMACs
     assert encoder_flops(find_size("vit_b")) / 2 == pytest.approx(487e9, rel=0.02)
+
+
+def test_a_change_of_what_is_measured_makes_figures_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(tabench.__file__).parent
+    for folder in (*MEASURED, "bench", "report"):
+        assert (root / folder).is_dir()
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.py").write_text("x = 1")
+    monkeypatch.setattr("tabench.__file__", str(tmp_path / "__init__.py"))
+    before = code_fingerprint()
+    for folder in ("bench", "report"):
+        (tmp_path / folder / "a.py").write_text("x = 2")
+    assert code_fingerprint() == before
+    for folder in MEASURED:
+        (tmp_path / folder / "a.py").write_text("x = 2")
+        assert code_fingerprint() != before
+        before = code_fingerprint()

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
+from tabench.bench.counting import agreement, flops_of
+from tabench.bench.isolated import MeasurementError, apart
+from tabench.bench.jobs import Job, Place
+from tabench.bench.measures import measure
+from tabench.bench.profiling import kind_of
+from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
 from tabench.encoders.msam import Path as Way
-from tabench.engine.bench.counting import agreement, flops_of
-from tabench.engine.bench.isolated import MeasurementError, apart
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.measures import measure
-from tabench.engine.bench.profiling import kind_of
-from tabench.engine.bench.subject import Subject
 from tabench.methods.injection import AdaptedLinear
 
 PLACE = Place("cpu", 1)
@@ -100,7 +100,7 @@ def test_inference_forms() -> None:
 
 
 def test_the_harness_against_a_bare_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabench.engine.bench.harness.HARNESS_STEPS", 2)
+    monkeypatch.setattr("tabench.bench.harness.HARNESS_STEPS", 2)
     found = measure(replace(JOB, kind="harness"), PLACE, "time")
     assert found["steps"] == 2
     more = found["harness"]["median_s"] - found["bare"]["median_s"]

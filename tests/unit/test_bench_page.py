@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.runner import Runner
-from tabench.engine.bench.suites import growth
+from tabench.bench.jobs import Job, Place
+from tabench.bench.page import headline, memory_share, render_bench
+from tabench.bench.reading import read_machines
+from tabench.bench.runner import Runner
+from tabench.bench.suites import growth
 from tabench.errors import StoreError
-from tabench.report.bench_page import headline, memory_share, render_bench
-from tabench.report.bench_reading import read_machines
 
 SLOW, QUICK = Job("paths", "ta-lora", "b4-256"), Job("paths", "lora-hps", "nano", batch=4)
 OUT = {"error": "out of memory"}

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tabench.engine.bench.isolated import MeasurementError
-from tabench.engine.bench.jobs import Job, Place
-from tabench.engine.bench.runner import Runner
+from tabench.bench.isolated import MeasurementError
+from tabench.bench.jobs import Job, Place
+from tabench.bench.runner import Runner
 
 FIRST, SECOND = Job("paths", "ta-lora", "nano"), Job("harness", "frozen", "nano")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tabench.engine.bench.memory import peak_of
-from tabench.engine.bench.timing import OUT_OF_MEMORY, alternate, quartiles, ratio
+from tabench.bench.memory import peak_of
+from tabench.bench.timing import OUT_OF_MEMORY, alternate, quartiles, ratio
 
 CPU = torch.device("cpu")
 

@@ -42,6 +42,18 @@ def test_id_does_not_depend_on_key_order(random: Any) -> None:
     assert Cell.model_validate(shuffle(CONTENT)).id == Cell.model_validate(CONTENT).id
 
 
+@pytest.mark.parametrize(
+    "value", [[], [1], [1, 2, 3, 4, 5], [0.5, 1], ["mlp.lin1", "qkv"], [True, 1, "1", 1.0]]
+)
+def test_hyper_parameters_may_be_lists_of_anything(value: list[Any]) -> None:
+    cell = Cell.model_validate(changed("method.params.ranks", value))
+    held = cell.method.params["ranks"]
+    assert isinstance(held, tuple)
+    assert [(type(item), item) for item in held] == [(type(item), item) for item in value]
+    assert json.loads(cell.canonical())["method"]["params"]["ranks"] == value
+    assert Cell.model_validate_json(cell.canonical()).id == cell.id
+
+
 def test_a_whole_number_is_the_same_learning_rate() -> None:
     assert Cell.model_validate(changed("train.lr", 1.0)).id == Cell.model_validate(CONTENT).id
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import time
 from pathlib import Path
 
@@ -16,11 +15,11 @@ from tabench.errors import (
     InterruptedRunError,
     StoreError,
     TabenchError,
+    failure_kind,
 )
 from tabench.store.atomic import write_json
 from tabench.store.claim import Claim
-from tabench.store.index import read_runs, read_states
-from tabench.store.layout import CellFolder, ExperimentFolder, failure_kind
+from tabench.store.folders import CellFolder, ExperimentFolder
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def test_files_lie_where_the_layout_says(tmp_path: Path, folder: CellFolder) -> 
     assert folder.record == base / "record.json"
     assert folder.run == base / "run.json"
     assert folder.checkpoint == base / "checkpoint"
-    assert folder.picture("val/17", "depth", "pred") == base / "pictures" / "val_17.depth.pred.png"
+    assert folder.channel("val/17", "depth", 0) == base / "pictures" / "channels.val_17.depth.0.png"
     truth = ExperimentFolder(tmp_path, "nyuv2").truth_picture("0123456789abcdef", "val/17", "input")
     assert truth == tmp_path / "nyuv2" / "truth" / "0123456789ab" / "val_17.input.png"
 
@@ -130,18 +129,3 @@ def test_an_experiment_is_written_once_for_the_same_content(tmp_path: Path) -> N
     folder.experiment_json.write_text("{")
     with pytest.raises(StoreError, match="tabench plan"):
         folder.read_experiment()
-
-
-def test_cells_runs_and_states_are_found(tmp_path: Path) -> None:
-    experiment = ExperimentFolder(tmp_path, "nyuv2")
-    assert experiment.cells() == []
-    experiment.truth("0123456789abcdef").mkdir(parents=True)
-    write_json(experiment.cell("b").run, {"wall_s": 2.0})
-    write_json(experiment.cell("b").record, {})
-    experiment.cell("a").write_failure(OSError("gone"), attempt=1)
-    assert [cell.cell_id for cell in experiment.cells()] == ["a", "b"]
-    assert read_runs(tmp_path, "nyuv2") == {"b": {"wall_s": 2.0}}
-    assert read_states(tmp_path, "nyuv2", ["c", "b", "a"]) == {"c": "pending", "b": "done", "a": "failed"}
-    experiment.cell("b").run.write_text(json.dumps({"wall_s": 2.0})[:-3])
-    with pytest.raises(StoreError, match=r"run\.json"):
-        read_runs(tmp_path, "nyuv2")

@@ -13,7 +13,7 @@ from torch import nn
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, StoreError
-from tabench.store.sums import check_folder_sums
+from tabench.store.checksums import check_folder_sums
 
 FILES = ("model.safetensors", "optimizer.safetensors", "best.safetensors", "state.json")
 

@@ -24,7 +24,7 @@ from tabench.data.spot_check import LOOKS, check_folder
 from tabench.errors import DataError
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import Event, Job, Options
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 Change = Callable[[np.ndarray], np.ndarray]
 

@@ -8,9 +8,9 @@ import pytest
 import report_fixtures as made
 
 from tabench.errors import SpecError
-from tabench.report.claims import Assessed, assess, claim_sheet, claims
-from tabench.report.claims import test_text as in_words
-from tabench.report.reading import Results, read_results
+from tabench.report.records.reading import Results, read_results
+from tabench.report.tables.claims import Assessed, assess, claim_sheet, claims
+from tabench.report.tables.claims import test_text as in_words
 from tabench.spec.claims import Claim, load_claims
 
 SHIPPED = Path(__file__).parents[2] / "experiments" / "published" / "claims.toml"

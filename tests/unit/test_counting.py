@@ -4,7 +4,7 @@ import pytest
 
 from tabench.catalog import BACKBONES, METHODS
 from tabench.engine.describe import describe
-from tabench.stats.counting import lora_parameters, tucker_parameters
+from tabench.report.records.evidence import lora_parameters, tucker_parameters
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 4])

@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 import report_fixtures as made
 
+from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.errors import StoreError
-from tabench.report.bench_reading import read_machines
-from tabench.report.reading import read_results
+from tabench.report.records.reading import read_results
 from tabench.runs.slurm.submission import Submission
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines, read_object
+from tabench.store.folders import CellFolder
 from tabench.store.holder import alive
-from tabench.store.index import read_index, read_runs
-from tabench.store.layout import CellFolder
+from tabench.store.index import read_index
 from tabench.store.record import load_record
+from tabench.store.sidecars import RunSidecar, read_sidecar
 
 DEEP = "[" * 100_000
 CELL = made.cell_id("ta-lora", 0)
@@ -76,7 +77,7 @@ def test_files_that_are_no_objects(content: str, home: Path) -> None:
     (home / "run.json").write_text(content)
     (home / "failure.json").write_text(content)
     with pytest.raises(StoreError, match=r"run\.json"):
-        read_runs(home.parents[1], "nyuv2")
+        read_sidecar(home / "run.json", RunSidecar)
     with pytest.raises(StoreError, match=r"failure\.json"):
         CellFolder(home.parents[1], "nyuv2", CELL).read_failure()
     with pytest.raises(StoreError, match=r"run\.json"):

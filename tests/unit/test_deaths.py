@@ -15,8 +15,8 @@ from tiny_run import make_cell
 from tabench.runs.deaths import bury
 from tabench.runs.executor import Job, Outcome
 from tabench.runs.retrying import ProcessDiedError
+from tabench.store.folders import CellFolder
 from tabench.store.holder import Holder
-from tabench.store.layout import CellFolder
 
 DIED = ProcessDiedError("its process died (SIGKILL)")
 

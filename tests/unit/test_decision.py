@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tabench.stats.decision import Decision, decide, together
+from tabench.stats.seeds import Decision, decide, together
 
 
 def test_an_interval_clear_of_the_threshold_decides() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tabench.provenance import filesystem, machine
-from tabench.provenance.filesystem import file_system, folder_findings
-from tabench.provenance.finding import Finding
+from tabench.provenance import files, machine
+from tabench.provenance.files import file_system, folder_findings
+from tabench.provenance.machine import Finding
 
 RUN = "import sys; from tabench.cli import main; main(sys.argv[1:])"
 
@@ -74,8 +74,8 @@ def test_failing_probes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_wrong_clock_and_little_space_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = time.time() + 1000
-    monkeypatch.setattr("tabench.provenance.filesystem.time.time", lambda: ahead)
-    monkeypatch.setattr(filesystem, "FEW_BYTES", float("inf"))
+    monkeypatch.setattr("tabench.provenance.files.time.time", lambda: ahead)
+    monkeypatch.setattr(files, "FEW_BYTES", float("inf"))
     clock, space = folder_findings(tmp_path, "results folder")
     assert (clock.level, space.level) == ("problem", "problem")
     assert "-1000 s off" in clock.message

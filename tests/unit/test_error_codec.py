@@ -16,8 +16,8 @@ from tabench.errors import (
     InterruptedRunError,
     SpecError,
     StoreError,
+    failure_kind,
 )
-from tabench.store.layout import failure_kind
 
 RAISED = [
     SpecError("a", where="train.lr", hint="lower it"),

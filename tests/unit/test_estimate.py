@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tabench.encoders.sam.build import build_image_encoder
 from tabench.encoders.sam.geometry import VIT_B, VIT_NANO, Backbone
 from tabench.runs.cost import cell_flops, checkpoint_bytes, encoder_flops
-from tabench.runs.estimate import Experience, Finished, duration, estimate, size
+from tabench.runs.estimate import Experience, Finished, estimate
 from tabench.spec.cell import Cell
 
 
@@ -58,8 +58,3 @@ def test_encoder_flops_against_a_count(backbone: Backbone) -> None:
 
 def test_full_fine_tuning_needs_the_larger_checkpoint() -> None:
     assert checkpoint_bytes(make_cell("full-hps")) > checkpoint_bytes(make_cell("lora-hps"))
-
-
-def test_numbers_for_people() -> None:
-    assert [duration(s) for s in (5, 600, 7200, 200_000)] == ["5 s", "10 min", "2.0 h", "2.3 d"]
-    assert [size(s) for s in (12, 1.5e3, 2.5e9, 3e12)] == ["12 B", "1.5 kB", "2.5 GB", "3.0 TB"]

@@ -15,7 +15,7 @@ from tabench.errors import SpecError
 from tabench.spec.cell import Cell
 from tabench.spec.expand import _holdout_hint, expand, labels
 from tabench.spec.experiment import Experiment
-from tabench.spec.selection import parse_shard, select_cells, shard_cells
+from tabench.spec.options import parse_shard, select_cells, shard_cells
 
 
 def test_the_matrix_is_methods_times_seeds(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tabench.catalog import DATASETS
 from tabench.data.base import Split
 from tabench.engine.evaluate import Result, evaluate
 from tabench.engine.extremes import extreme_images, save_extremes
-from tabench.report.extremes import extremes
+from tabench.report.records.extremes import extremes
 from tabench.runs.compute import make_tasks
 from tabench.tasks.base import Task
 

@@ -13,13 +13,13 @@ from tabench.data.fingerprint import CACHE_NAME, cache_files, fingerprint_files
 from tabench.data.nyuv2 import NYUV2
 from tabench.errors import DataError
 from tabench.runs.weights import Weights
-from tabench.store import stamps
+from tabench.store import file_cache
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "user-cache"))
-    monkeypatch.setattr(stamps, "SETTLED_NS", -(10**12))  # the tests' files are younger than two seconds
+    monkeypatch.setattr(file_cache, "SETTLED_NS", -(10**12))  # the tests' files are younger than two seconds
 
 
 @pytest.fixture
@@ -71,7 +71,9 @@ def test_other_content_of_the_same_size_and_time_is_read_again(tmp_path, hashed,
     path = root / "val" / "depth" / "1.npy"
     before = path.stat()
     place = path if way == "written over" else root / "new.npy"
-    while stamps.stamp_of(path.stat()) == stamps.stamp_of(before):  # clocks of file systems may be coarse
+    while file_cache.stamp_of(path.stat()) == file_cache.stamp_of(
+        before
+    ):  # clocks of file systems may be coarse
         np.save(place, np.ones((12, 16, 1), np.float32))
         os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
         place.replace(path)
@@ -96,9 +98,9 @@ def test_verify_believes_no_cache_and_renews_it(tmp_path):
 def test_what_may_change_unseen_is_read_again(tmp_path, monkeypatch, hashed, kind):
     """On file systems without times of change, and where a file changed just before it was read."""
     if kind == "young":
-        monkeypatch.setattr(stamps, "SETTLED_NS", 3600 * 10**9)
+        monkeypatch.setattr(file_cache, "SETTLED_NS", 3600 * 10**9)
     else:
-        monkeypatch.setattr(stamps, "file_system", lambda folder: kind)
+        monkeypatch.setattr(file_cache, "file_system", lambda folder: kind)
     root = write_folder(tmp_path / "data")
     first = NYUV2.fingerprint(root)
     hashed.clear()

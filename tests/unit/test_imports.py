@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"errors", "registry"},
+    {"errors", "registry", "text"},
     {"catalog"},
     {"spec", "store", "stats", "provenance"},
-    {"methods", "encoders", "data", "tasks"},
+    {"encoders", "data", "tasks"},
+    {"methods"},  # which ask encoders for their layers
     {"engine"},
     {"worlds"},
     {"runs", "report"},
     {"artifact"},
     {"cli", "__main__"},
+    {"bench"},
     {"testing"},
 ]
-STRANGERS = [{"methods", "encoders", "data", "tasks"}, {"runs", "report"}]  # do not know one another
+INSIDE = {"report": ("records", "tables", "figures", "pages")}  # a part's own layers, lowest first
+STRANGERS = [
+    {"encoders", "data", "tasks"},
+    {"methods", "data", "tasks"},
+    {"runs", "report"},
+]  # do not know one another
+APART = ("worlds", "bench")  # the registry and the command line name them by strings
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 TORCH_FREE = (
     "errors",
     "registry",
+    "text",
     "catalog",
     "spec",
     "store",
@@ -35,6 +49,7 @@ TORCH_FREE = (
     "provenance",
     "report",
     "artifact",
+    "tasks",
     "runs.plan",
     "runs.slurm",
 )
@@ -115,15 +130,25 @@ def test_imports_run_downwards(module: str) -> None:
         assert not any({part, other} <= group for group in STRANGERS), f"{module} imports its sibling {name}"
 
 
-def test_the_worlds_are_named_by_the_registry_alone() -> None:
-    found = {
-        name
-        for module in MODULES
-        if part_of(module) != "worlds"
-        for name in imported(module, at_import=False)
-        if part_of(name) == "worlds"
-    }
-    assert found == set()
+@pytest.mark.parametrize("part", APART)
+def test_nobody_imports_a_part_that_strings_alone_name(part: str) -> None:
+    knows = {m for m in MODULES for name in imported(m, at_import=False) if part_of(name) == part}
+    assert {part_of(module) for module in knows} == {part}
+
+
+@pytest.mark.parametrize("part", sorted(INSIDE))
+def test_a_part_has_layers_too(part: str) -> None:
+    layers = {f"tabench.{part}.{name}": level for level, name in enumerate(INSIDE[part])}
+
+    def layer_of(module: str) -> int | None:
+        return layers.get(".".join(module.split(".")[:3]))
+
+    for module in (m for m in MODULES if part_of(m) == part and m != f"tabench.{part}"):
+        level = layer_of(module)
+        assert level is not None, f"{module} has no layer"
+        for name in imported(module, at_import=False):
+            other = layer_of(name)
+            assert other is None or other <= level, f"{module} imports {name} from above"
 
 
 @pytest.mark.parametrize("module", sorted(filter(torch_free, MODULES)))
@@ -152,6 +177,18 @@ def test_a_process_that_uses_them_has_no_torch() -> None:
     code = "import sys\n" + "".join(f"import {name}\n" for name in names) + "print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.strip() == "False"
+
+
+def test_what_is_imported_is_declared() -> None:
+    """By pyproject.toml: as a dependency, or by the extra that brings what needs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [project["optional-dependencies"][name] for name in ("slurm", "parquet", "testing")]
+    lines = [*project["dependencies"], *itertools.chain(*extras)]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    owners = packages_distributions()
+    tops = {name.split(".")[0] for module in MODULES for name in imported(module, at_import=False)}
+    foreign = sorted(tops - sys.stdlib_module_names - {"tabench"})
+    assert [name for name in foreign if not {*map(canonicalize_name, owners[name])} & declared] == []
 
 
 def test_a_file_stays_below_four_hundred_lines() -> None:

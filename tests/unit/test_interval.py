@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tabench.stats.interval import t_interval
+from tabench.stats.seeds import t_interval
 
 FINITE = st.floats(-1e6, 1e6).map(lambda x: round(x, 6))
 

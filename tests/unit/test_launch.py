@@ -16,7 +16,7 @@ from tabench.runs.launch import check_processes, run_job
 from tabench.runs.local.pool import worker_places
 from tabench.runs.local.torchrun import _cause, _lines
 from tabench.runs.slurm.settings import SlurmSettings
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 HERE = Path("results")
 

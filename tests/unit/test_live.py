@@ -57,10 +57,10 @@ def test_a_log_gets_lines() -> None:
         view(Event(job.cell.id, "done", {"wall_s": 61.0}))
     assert stream.getvalue().splitlines() == [
         "[1/1] lora-stl s0: starts",
-        "[1/1] lora-stl s0: depth: epoch 1/2 step 3/8 loss 0.5000, 2 min left",
+        "[1/1] lora-stl s0: depth: epoch 1/2 step 3/8 loss 0.5000, 1 min 40 s left",
         "[1/1] lora-stl s0: again in 10 s (infrastructure), retry 1 of 2",
         "[1/1] lora-stl s0: again when its turn in the queue comes (infrastructure), retry 2 of 2",
-        "[1/1] lora-stl s0: done, took 61 s",
+        "[1/1] lora-stl s0: done, took 1 min 1 s",
     ]
 
 

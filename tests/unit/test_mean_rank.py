@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabench.stats.mean_rank import mean_places, places
+from tabench.stats.ranking import mean_places, places
 
 COLUMN = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=8)
 

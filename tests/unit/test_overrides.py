@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabench.errors import SpecError
-from tabench.spec.overrides import override, parse_set
+from tabench.spec.options import override, parse_set
 
 BARE = st.text("abcdefghijklmnopqrstuvwxyz0123456789_-", min_size=1)
 

@@ -95,7 +95,7 @@ def test_what_takes_too_much_of_the_disk_is_left_out_unless_asked_for(bench, mon
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert not isinstance(bench.open(), PackedSplit)
     assert bench.states == ["left out"]
-    assert "20% of the 0.0 GB free" in bench.told[0]["message"]
+    assert "free; --pack" in bench.told[0]["message"]
     assert isinstance(bench.open(wanted=True), PackedSplit)
     assert isinstance(bench.open(), PackedSplit)  # what is there already takes no more
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import tabench
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.geometry import VIT_NANO
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance.files import sha256_file
 from tabench.worlds.pretrain import PromptTrainer, Recipe, draw_masks, pretrain, render_scenes
 from tabench.worlds.scenes import GENERATOR
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tabench.errors import StoreError
-from tabench.provenance import checksum
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance import files
 from tabench.provenance.environment import capture
+from tabench.provenance.files import sha256_file
 
 # In a process of its own: the switches are global and would reach the other tests.
 SWITCHED = """
@@ -35,7 +35,7 @@ print(json.dumps([first == second, torch.get_num_threads(), capture()["torch"], 
 
 
 def test_sha256_agrees_with_hashlib_over_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checksum, "_BLOCK", 1000)
+    monkeypatch.setattr(files, "BLOCK", 1000)
     content = os.urandom(2500)
     (tmp_path / "x").write_bytes(content)
     seen: list[tuple[int, int]] = []

@@ -7,9 +7,9 @@ import pytest
 from report_fixtures import write_results
 
 from tabench.errors import SpecError
-from tabench.report.printed import METRICS, printed_metric, wrong_unit
-from tabench.report.published import lacking, read_published, read_rows
-from tabench.report.reading import read_results
+from tabench.report.records.printed import METRICS, printed_metric, wrong_unit
+from tabench.report.records.published import lacking, read_published, read_rows
+from tabench.report.records.reading import read_results
 
 SHIPPED = sorted((Path(__file__).parents[2] / "experiments" / "published").glob("*.csv"))
 HEAD = "paper,table,dataset,setting,method,metric,value,evidence,source,tolerance"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SESSION = "nox -s reproduce-nyuv2"
 PASSED_ON = ("PIP_", "UV_", "SSL_", "REQUESTS_", "CURL_", "HTTP", "NO_PROXY", "LANG", "LC_")
 NO_INDEX = re.compile("No matching distribution|Failed to fetch|not found in the package registry", re.I)
@@ -73,3 +74,12 @@ def test_ci_runs_the_readmes_own_commands() -> None:
     assert second == ".nox-venv/bin/nox -s tests"
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert script[-1] == first.replace(SESSION, "nox -s tests")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_points_to_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = {link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link}
+    named = set(re.findall(r"`((?:tabench|experiments|docs|tests)/[\w/.-]+\.\w+)`", text))
+    missing = {link for link in links if not (page.parent / link).exists()}
+    assert missing | {name for name in named if not (ROOT / name).exists()} == set()

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
 from tabench.store.encoding import dumps
-from tabench.store.index import read_records
-from tabench.store.layout import CellFolder
 from tabench.store.record import load_record, rounded, save_record
 
 KEPT = Path(__file__).parent / "samples" / "record_v1.json"
@@ -139,25 +137,3 @@ def test_a_record_of_version_1_stays_readable() -> None:
     assert record.cell_id == record.cell.id == "5cc4a19a8097a16c"
     assert record.metrics[0].value == 0.33333333
     assert dumps(record.model_dump(mode="json")) == KEPT.read_text(encoding="utf-8")
-
-
-def test_many_records_are_read_in_the_order_of_their_ids(tmp_path: Path) -> None:
-    cells = samples.cells(tmp_path, f"axes.seeds={list(range(30))}", 'axes.methods=["ta-lora", "frozen"]')
-    for cell in cells:
-        path = CellFolder(tmp_path, "small", cell.id).record
-        path.parent.mkdir(parents=True)
-        path.write_text(dumps(rounded(samples.record(cell, images=32))))
-    records = read_records(tmp_path, "small")
-    assert [record.cell_id for record in records] == sorted(cell.id for cell in cells)
-
-
-def test_an_experiment_without_records_is_empty(tmp_path: Path) -> None:
-    assert read_records(tmp_path, "small") == []
-
-
-def test_one_torn_record_is_not_passed_over(tmp_path: Path, cell: Cell) -> None:
-    path = CellFolder(tmp_path, "small", cell.id).record
-    save_record(path, samples.record(cell))
-    path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(StoreError, match=cell.id):
-        read_records(tmp_path, "small")

@@ -19,13 +19,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tabench.errors import StoreError
-from tabench.report import channels, rank_figure, style
-from tabench.report.architecture import Architecture, choose, read_architectures
-from tabench.report.architecture_figure import caption, draw_architecture
-from tabench.report.channels_figure import draw_channels
-from tabench.report.diagram import amount
-from tabench.report.lora_figure import draw_loras
-from tabench.report.reading import read_results
+from tabench.report.figures import rank as rank_figure
+from tabench.report.figures import style
+from tabench.report.figures.architecture import caption, draw_architecture
+from tabench.report.figures.channels import draw_channels
+from tabench.report.figures.diagram import amount
+from tabench.report.figures.lora import draw_loras
+from tabench.report.records import channels
+from tabench.report.records.architecture import Architecture, choose, read_architectures
+from tabench.report.records.reading import read_results
 
 TASKS = {"segmentation": 21, "human_parts": 7, "saliency": 1, "normals": 3, "edges": 1, "disparity": 1}
 

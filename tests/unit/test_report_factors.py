@@ -13,13 +13,15 @@ import report_companions as beside
 import report_fixtures as made
 
 from tabench.errors import StoreError
-from tabench.report import paper_figures, similarity_figure, spectrum_figure
-from tabench.report.factor_table import factor_rows
-from tabench.report.factors import MethodFactors, kept, read_factors
-from tabench.report.frames import results_table
-from tabench.report.reading import Results, read_results
-from tabench.report.sections import Content, shown
-from tabench.report.templating import environment
+from tabench.report.figures import paper_figures
+from tabench.report.figures import similarity as similarity_figure
+from tabench.report.figures import spectrum as spectrum_figure
+from tabench.report.pages.sections import Content, shown
+from tabench.report.pages.templating import environment
+from tabench.report.records.factors import MethodFactors, kept, read_factors
+from tabench.report.records.reading import Results, read_results
+from tabench.report.tables.factor_table import factor_rows
+from tabench.report.tables.frames import results_table
 
 SEEDS = (0, 1)
 

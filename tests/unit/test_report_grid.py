@@ -12,8 +12,8 @@ import report_fixtures as made
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabench.report.grid import best_window, caption, read_grid
-from tabench.report.reading import read_results
+from tabench.report.records.grid import best_window, caption, read_grid
+from tabench.report.records.reading import read_results
 
 
 def brute_force(errors: np.ndarray, baselines: list[np.ndarray]) -> float:

@@ -11,9 +11,9 @@ import pytest
 import report_fixtures as made
 
 from tabench.errors import StoreError
-from tabench.report.latex import escape_latex
-from tabench.report.overview import render_overview
-from tabench.report.site import render
+from tabench.report.pages.overview import render_overview
+from tabench.report.pages.site import render
+from tabench.report.tables.latex import escape_latex
 
 EVIL = '"><script>alert(1)</script> $\\input{x}$ & 5%'
 

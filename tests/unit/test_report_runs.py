@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import report_fixtures as made
 
-from tabench.report import extremes, sparks
-from tabench.report.page import LISTED
-from tabench.report.pictures import Album
-from tabench.report.reading import read_results
-from tabench.report.run_page import RunPages
-from tabench.report.site import render
+from tabench.report.figures import sparks
+from tabench.report.figures.pictures import Album
+from tabench.report.pages.page import LISTED
+from tabench.report.pages.run_page import RunPages
+from tabench.report.pages.site import render
+from tabench.report.records import extremes
+from tabench.report.records.reading import read_results
 
 METHOD, SEED = "ta-lora", 0
 

@@ -9,7 +9,7 @@ import pytest
 import report_fixtures as made
 
 from tabench.errors import StoreError
-from tabench.report.several import Page, write_all
+from tabench.report.pages.several import Page, write_all
 
 
 def pages(results: Path, out: Path, *names: str) -> list[Page]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tabench.report.sheet import Sheet
-from tabench.report.sheet_latex import LETTERS, LINES, WIDE, latex
+from tabench.report.tables.sheet import Sheet
+from tabench.report.tables.sheet_latex import LETTERS, LINES, WIDE, latex
 
 PROSE = {0: 4.0, 1: 8.0}
 

@@ -16,16 +16,17 @@ import pytest
 import report_fixtures as made
 
 from tabench.errors import StoreError
-from tabench.report import findings, sections
-from tabench.report.frames import results_table
-from tabench.report.latex import latex
-from tabench.report.page import page
-from tabench.report.pictures import Album
-from tabench.report.plain import markdown
-from tabench.report.published import read_published
-from tabench.report.reading import read_results
-from tabench.report.run_page import RunPages
-from tabench.report.site import render
+from tabench.report.figures.pictures import Album
+from tabench.report.pages import sections
+from tabench.report.pages.page import page
+from tabench.report.pages.run_page import RunPages
+from tabench.report.pages.site import render
+from tabench.report.records.published import read_published
+from tabench.report.records.reading import read_results
+from tabench.report.tables import findings
+from tabench.report.tables.frames import results_table
+from tabench.report.tables.latex import latex
+from tabench.report.tables.plain import markdown
 
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "published" / "nyuv2.csv"
 RUN_PAGE = re.compile(r"runs/[0-9a-f]{16}\.html")

@@ -13,8 +13,8 @@ from fontTools.ttLib import TTFont
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tabench.report import style
-from tabench.report.fonts import lean_fonts
+from tabench.report.figures import style
+from tabench.report.figures.fonts import lean_fonts
 
 
 def draw() -> Figure:

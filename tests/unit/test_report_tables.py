@@ -15,11 +15,11 @@ import pytest
 import report_fixtures as made
 
 from tabench.errors import StoreError
-from tabench.report import latex, plain
-from tabench.report.frames import Table, protocols_of, results_table
-from tabench.report.reading import read_results
-from tabench.report.scores import deltas
-from tabench.report.site import render
+from tabench.report.pages.site import render
+from tabench.report.records.reading import read_results
+from tabench.report.records.scores import deltas
+from tabench.report.tables import latex, plain
+from tabench.report.tables.frames import Table, protocols_of, results_table
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import report_fixtures as made
 
-from tabench.report import variants
-from tabench.report.definitions import definitions_table
-from tabench.report.findings import headline
-from tabench.report.frames import results_table
-from tabench.report.reading import Results, read_results
-from tabench.report.scores import deltas
-from tabench.report.variant_figure import draw_sizes, has_sizes
+from tabench.report.figures.variants import draw_sizes, has_sizes
+from tabench.report.records import variants
+from tabench.report.records.reading import Results, read_results
+from tabench.report.records.scores import deltas
+from tabench.report.tables.definitions import definitions_table
+from tabench.report.tables.findings import headline
+from tabench.report.tables.frames import results_table
 from tabench.stats.delta_b import VARIANTS
 
 
@@ -87,6 +87,8 @@ def test_unfinished_cells_stand_in_the_row_of_their_label(tmp_path: Path) -> Non
 
 
 def test_a_label_is_read_back() -> None:
+    roles = variants.from_label('mine (roles=["qkv", "mlp.lin1"], rank=2)')
+    assert roles["method.params.roles"] == ("qkv", "mlp.lin1")
     setting = variants.from_label("ta-lora (ranks=[8, 8, 2], regularise=U1,U2, orthogonality=0.1)")
     assert setting == {
         "method.name": "ta-lora", "method.params.ranks": (8, 8, 2),

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from tabench.report import style
-from tabench.report.vector import lean
+from tabench.report.figures import style
+from tabench.report.figures.vector import lean
 
 Points = list[tuple[float, float]]
 VALUES = st.floats(-2000, 2000).map(lambda value: round(value, 2))

@@ -11,7 +11,7 @@ from tabench.errors import FAILURE_KINDS, RETRIED_KINDS
 from tabench.runs import retrying
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.local.inline import InlineExecutor
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 
 @pytest.fixture(autouse=True)

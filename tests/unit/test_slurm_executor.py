@@ -17,7 +17,7 @@ from tabench.runs.slurm.executor import SlurmExecutor
 from tabench.runs.slurm.queue import SlurmError
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import new_submission, submissions
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 
 @pytest.fixture

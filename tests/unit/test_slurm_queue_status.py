@@ -11,7 +11,7 @@ from tiny_run import make_cell
 from tabench.runs.executor import Job, Options
 from tabench.runs.slurm import queue
 from tabench.runs.slurm.submission import Submission, new_submission
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 
 METHODS = ("frozen", "lora-hps", "lora-stl", "ta-lora")
 TEXT = "7_0|RUNNING|n0\n7_1|PENDING|(Resources)\n7_2|NODE_FAIL|\n7_3|PREEMPTED|n1\n"

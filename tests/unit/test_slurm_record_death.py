@@ -12,7 +12,7 @@ from tabench.runs.slurm import record_death as aftermath
 from tabench.runs.slurm.record_death import SAID, main, mourn
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission, new_submission
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 JOB = Job("x", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
 PLACE = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "31", "SLURMD_NODENAME": "n7"}

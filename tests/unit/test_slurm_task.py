@@ -16,8 +16,8 @@ from tabench.runs.slurm.record_death import SAID
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission, new_submission
 from tabench.runs.slurm.task import Wish, patiently, run_element
+from tabench.store.folders import CellFolder
 from tabench.store.holder import SILENT_SECONDS
-from tabench.store.layout import CellFolder
 
 JOB = Job("x", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
 PLACE = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "31"}

@@ -9,9 +9,10 @@ import spec_samples as samples
 from finished_cells import finish, name_cells, no_weights
 
 from tabench.errors import DataError, StoreError
+from tabench.store.adopt import Merged, differing, merge_results
 from tabench.store.claim import Claim
-from tabench.store.layout import CellFolder, ExperimentFolder
-from tabench.store.merge import Merged, differing, merge_results
+from tabench.store.folders import CellFolder, ExperimentFolder
+from tabench.store.index import read_index
 from tabench.store.verify import verify_experiment
 
 
@@ -76,7 +77,7 @@ def test_a_damaged_record_is_left_out(tmp_path: Path, there: Path, here: Path) -
     torn.record.write_bytes(torn.record.read_bytes()[:50])
     changed.factors.write_text("{}")
     assert merge(there, here).counts() == {"damaged": 2, "taken": 1}
-    assert [cell.cell_id for cell in ExperimentFolder(here, "small").cells()] == [whole.cell_id]
+    assert list(read_index(here, "small").cells) == [whole.cell_id]
     assert list(ExperimentFolder(here, "small").read_experiment()["cells"]) == [whole.cell_id]
 
 

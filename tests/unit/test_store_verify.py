@@ -17,10 +17,10 @@ from tabench.errors import CheckpointError, SpecError, StoreError
 from tabench.runs.compute import add_digest
 from tabench.runs.saved_weights import check_kept
 from tabench.spec.cell import MethodPart
+from tabench.store.checksums import read_sums, write_sums
 from tabench.store.claim import Claim
-from tabench.store.layout import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import Record, record_bytes
-from tabench.store.sums import read_sums, write_sums
 from tabench.store.verify import Verified, verify_experiment
 
 

@@ -15,10 +15,9 @@ import report_fixtures as made
 
 from tabench.cli import main
 from tabench.errors import StoreError
-from tabench.store import table_file
-from tabench.store.layout import ExperimentFolder
-from tabench.store.rows import IMAGE_TABLE, METRIC_TABLE, Block, Column, recorded_cells
-from tabench.store.table_file import write_table
+from tabench.store import flat_table
+from tabench.store.flat_table import IMAGE_TABLE, METRIC_TABLE, Block, Column, recorded_cells, write_table
+from tabench.store.folders import ExperimentFolder
 
 DOCS = Path(__file__).parents[2] / "docs" / "table.md"
 METHODS, SEEDS = ("ta-lora", "lora-stl", "frozen"), (0, 1)
@@ -103,7 +102,7 @@ def test_csv_says_the_same(results: Path, tmp_path: Path) -> None:
 def test_a_row_for_each_image(
     group: int, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_file, "GROUP", group)
+    monkeypatch.setattr(flat_table, "GROUP", group)
     out = tmp_path / "images.parquet"
     assert export(results, out, "--per-image") == 0
     rows = pq.read_table(out).to_pylist()

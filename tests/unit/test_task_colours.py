@@ -3,8 +3,7 @@ import pytest
 
 from tabench.data.nyuv2 import CLASSES_13
 from tabench.tasks.colours import class_palette
-from tabench.tasks.depth import Depth
-from tabench.tasks.disparity import Disparity
+from tabench.tasks.distance import Depth, Disparity
 from tabench.tasks.normals import Normals
 from tabench.tasks.segmentation import Segmentation
 

@@ -10,8 +10,8 @@ import pytest
 
 from tabench.errors import StoreError
 from tabench.store.claim import Claim
+from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.holder import Holder
-from tabench.store.layout import CellFolder, ExperimentFolder
 from tabench.store.tidy import OLD_SECONDS, close, journalled_seconds, settle, sweep, sweep_shared
 
 DEAD = replace(Holder.this(), started="1")

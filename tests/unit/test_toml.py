@@ -13,7 +13,7 @@ from tabench.runs.slurm.settings import read_settings
 from tabench.spec import expand as expansion
 from tabench.spec.expand import expand
 from tabench.spec.experiment import load_experiment
-from tabench.spec.overrides import override
+from tabench.spec.options import override
 from tabench.spec.toml import parse_toml
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tabench.stats.verdict import default_tolerance, verdict
+from tabench.stats.seeds import default_tolerance, verdict
 
 
 def test_the_edge_of_the_tolerance_is_a_match() -> None:

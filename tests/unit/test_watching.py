@@ -10,9 +10,8 @@ import pytest
 import report_fixtures as made
 
 from tabench.cli.output import MANY
-from tabench.cli.planning import status_rows
-from tabench.cli.watching import _shown
-from tabench.store.layout import ExperimentFolder
+from tabench.cli.watching import _shown, status_rows
+from tabench.store.folders import ExperimentFolder
 
 METHODS = ("ta-lora", "frozen")
 

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tabench.data.listing import is_file, is_folder, listed, names_in, unreadable
+from tabench.data.listing import is_file, is_folder, names_in, unreadable
 from tabench.errors import DataError
 from tabench.store.encoding import parse_json, read_text
+from tabench.text import few
 
 FOLDERS = ("train", "val")
 NAME = re.compile(r"[0-9A-Za-z_-]+")
@@ -86,7 +87,7 @@ def in_both(lists: Iterable[Iterable[str]]) -> str | None:
     shared = sorted(name for name, count in counts.items() if count > 1)
     if not shared:
         return None
-    return f"{len(shared)} images are in both lists: {listed(shared)}"
+    return f"{len(shared)} images are in both lists: {few(shared)}"
 
 
 def read_apart(root: Path, folder: str, *, hint: str) -> list[str]:
@@ -113,7 +114,7 @@ def check_complete(root: Path, folder: str, names: Sequence[str], *, hint: str) 
     if lacking:
         broken = [f"{folder}/{name} lacks {', '.join(kinds)}" for name, kinds in lacking.items()]
         raise DataError(
-            f"{len(broken)} of {len(names)} images are incomplete: {listed(broken, apart='; ')}",
+            f"{len(broken)} of {len(names)} images are incomplete: {few(broken, apart='; ')}",
             where=str(root),
             hint=f"these files are missing, the rest can stay: {hint}",
         )
@@ -141,7 +142,7 @@ def list_notes(root: Path, names: Mapping[str, Sequence[str]], published: Mappin
     ]
     alone = sorted(set.intersection(*_held(root).values()).difference(*names.values()))
     if alone:
-        notes.append(f"{len(alone)} images are complete and in no list, so not used: {listed(alone)}")
+        notes.append(f"{len(alone)} images are complete and in no list, so not used: {few(alone)}")
     return notes
 
 

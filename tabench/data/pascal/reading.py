@@ -17,6 +17,7 @@ from tabench.data.pascal.layout import VERIFY, files_of
 from tabench.data.pascal.matlab import read_label_map, read_parts
 from tabench.data.transforms import resize_nearest, resize_normals
 from tabench.errors import DataError
+from tabench.text import few
 
 IGNORE, STORED_IGNORE = -1, 255
 SALIENT = 0.5  # of png / 255
@@ -88,9 +89,10 @@ def read_label(path: Path, classes: int) -> npt.NDArray[np.int64]:
     label[label == STORED_IGNORE] = IGNORE
     outside = np.unique(label[label >= classes])
     if outside.size:
-        listed = ", ".join(str(value) for value in outside[:8])
         raise DataError(
-            f"labels {listed} outside 0..{classes - 1} (and 255 for ignore)", where=str(path), hint=VERIFY
+            f"labels {few(outside)} outside 0..{classes - 1} (and 255 for ignore)",
+            where=str(path),
+            hint=VERIFY,
         )
     return label
 

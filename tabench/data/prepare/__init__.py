@@ -8,7 +8,7 @@ from typing import cast
 from tabench.data.prepare.guide import GUIDES
 from tabench.data.prepare.request import Outcome, Request
 from tabench.errors import SpecError
-from tabench.registry import nearest
+from tabench.text import suggestion
 
 __all__ = ["GUIDES", "Outcome", "Request", "prepare"]
 
@@ -25,8 +25,7 @@ def prepare(name: str, request: Request) -> Outcome:
     """
     guide = GUIDES.get(name)
     if guide is None:
-        close = nearest(name, GUIDES)
-        hint = f"did you mean '{close}'?" if close else f"these can be prepared: {', '.join(GUIDES)}"
+        hint = suggestion(name, GUIDES, "these can be prepared")
         raise SpecError(f"no dataset '{name}' that can be prepared", hint=hint)
     from tabench.catalog import DATASETS
     from tabench.data.spot_check import check_folder

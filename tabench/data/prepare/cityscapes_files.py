@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tabench.data.listing import is_file, is_folder, listed, names_in
+from tabench.data.listing import is_file, is_folder, names_in
 from tabench.data.prepare.guide import CITYSCAPES
 from tabench.data.prepare.tree import FileTree, open_tree
 from tabench.errors import DataError
+from tabench.text import few
 
 ARCHIVES = {
     "image": "leftImg8bit_trainvaltest.zip",
@@ -109,7 +110,7 @@ def find_shots(trees: Sequence[FileTree], *, allow_missing: bool = False) -> tup
     given = ", ".join(str(tree.path) for tree in trees)
     if astray and not allow_missing:
         raise DataError(
-            f"{len(astray)} files are in no city's folder of train or val: {listed(list(astray))}",
+            f"{len(astray)} files are in no city's folder of train or val: {few(astray)}",
             where=given,
             hint=f"{TREE}; give the folder above it, or do without these files: --allow-missing",
         )
@@ -128,7 +129,7 @@ def _check_whole(shots: Sequence[Shot], given: str) -> None:
         lacking = [f"{shot.split}/{shot.stem}" for shot in shots if kind not in shot.places]
         if lacking:
             raise DataError(
-                f"{len(lacking)} of {len(shots)} images have no *_{ending}.png: {listed(lacking)}",
+                f"{len(lacking)} of {len(shots)} images have no *_{ending}.png: {few(lacking)}",
                 where=given,
                 hint=f"they are in {ARCHIVES[kind]}; or do without the images: --allow-missing. {CITYSCAPES}",
             )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from tabench.errors import StoreError
+from tabench.provenance.files import free_bytes
+from tabench.text import bytes_text
 
 SPARE = 64 << 20  # left free for everybody else
 
@@ -20,23 +21,10 @@ def require_space(root: Path, needed: int) -> None:
     Raises:
         StoreError: There is less free; says how much is missing.
     """
-    place = root.absolute()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    free = free_bytes(root)
     if needed + SPARE > free:
         raise StoreError(
-            f"{readable(needed)} are still to be written, {readable(free)} are free",
+            f"{bytes_text(needed)} are still to be written, {bytes_text(free)} are free",
             where=str(root),
             hint="free some space or choose a folder on another disk; what is written already is kept",
         )
-
-
-def readable(size: int) -> str:
-    """Bytes as a person says them: 5.1 GB."""
-    amount = float(size)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"

@@ -24,6 +24,7 @@ from tabench.data.prepare.outputs import Output
 from tabench.errors import DataError, StoreError
 from tabench.store.atomic import write_bytes, write_json
 from tabench.store.encoding import dumps, read_json
+from tabench.text import few
 
 FILE = PREPARED
 SUMS = "SHA256SUMS"
@@ -155,9 +156,8 @@ def _compare(root: Path, outputs: Sequence[Output]) -> None:
         if not output.written and before.get(output.name, output.sha256) != output.sha256
     ]
     if changed:
-        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise DataError(
-            f"changed since the folder was complete: {', '.join(changed[:SHOWN])}{more}",
+            f"changed since the folder was complete: {few(changed)}",
             where=str(path),
             hint="delete these files and give the same command again",
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance.files import sha256_file
 from tabench.store.atomic import write_bytes
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from tabench.data.pascal.layout import NAME, in_both
 from tabench.data.prepare.guide import PASCAL
 from tabench.errors import DataError
+from tabench.text import few
 
 LISTS = {split: f"ImageSets/Context/{split}.txt" for split in ("train", "val")}
 NEEDED: Mapping[str, Sequence[str]] = {  # target: where it may be; one of these must be there
@@ -60,11 +61,9 @@ def check_complete(ids: Mapping[str, Iterable[str]], names: Container[str], wher
                 if not any(place.format(name) in names for place in places):
                     missing.append(f"{split} {name}: {kind} ({' or '.join(places).format(*[name] * 2)})")
     if missing:
-        more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise DataError(
             f"{len(missing)} files that the split lists ask for are missing:\n  "
-            + "\n  ".join(missing[:SHOWN])
-            + more,
+            + few(missing, SHOWN, apart="\n  "),
             where=where,
             hint=PASCAL,
         )

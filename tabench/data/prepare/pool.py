@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tabench.data.base import Progress
 from tabench.errors import DataError
+from tabench.text import few
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -66,9 +67,8 @@ def run_all(
 def _together(errors: Sequence[DataError], tried: int) -> DataError:
     if len(errors) == 1:
         return errors[0]
-    lines = [f"{error.where}: {error.message}" for error in errors[:SHOWN]]
-    more = f"\n  and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
+    lines = few((f"{error.where}: {error.message}" for error in errors), SHOWN, apart="\n  ")
     return DataError(
-        f"{len(errors)} of the first {tried} cannot be used:\n  " + "\n  ".join(lines) + more,
+        f"{len(errors)} of the first {tried} cannot be used:\n  {lines}",
         hint=errors[0].hint,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tabench.data.base import Progress
 from tabench.errors import DataError, StoreError
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance.files import sha256_file
 
 
 def describe(

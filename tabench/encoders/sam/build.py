@@ -30,6 +30,7 @@ def build_image_encoder(backbone: Backbone) -> ImageEncoderViT:
         window_size=backbone.window_size,
         global_attn_indexes=backbone.global_attn_indexes,
     )
+    encoder.family = backbone
     note(encoder)
     return encoder
 

@@ -16,6 +16,7 @@ from tabench.encoders.sam.geometry import Backbone
 from tabench.encoders.sam.layouts import StateDict, find_state, shown
 from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.errors import CheckpointError
+from tabench.text import joined
 
 __all__ = [
     "checkpoint_sha256",
@@ -166,8 +167,7 @@ def _way_out(values: Mapping[str, object], backbone: Backbone, path: Path) -> st
     what = ["take what it misses from a whole file"] if missing else []
     what += ["leave out what is no part of SAM"] if extra else []
     return (
-        f"to {' and '.join(what)}: "
-        f"tabench convert sam {path} --backbone {backbone.name}{how} --out NEW.safetensors"
+        f"to {joined(what)}: tabench convert sam {path} --backbone {backbone.name}{how} --out NEW.safetensors"
     )
 
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tabench.encoders.base import LayerSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SMALL_IMAGE = 256  # up to this input side a whole batch fits anywhere, and cells can share a machine
+MLP_RATIO = 4  # segment_anything's own default, which all its variants have
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,24 @@ class Backbone:
     def grid(self) -> int:
         """Side of the token grid."""
         return self.image_size // self.patch_size
+
+    def linears(self, encoder: nn.Module) -> list[LayerSpec]:
+        """The four layers of every block: the fused qkv, proj and the MLP's two."""
+        width, wide, heads = self.embed_dim, MLP_RATIO * self.embed_dim, self.num_heads
+        found = []
+        for block in range(self.depth):
+            at = f"blocks.{block}."
+            found += [
+                LayerSpec(f"{at}attn.qkv", block, "qkv", width, 3 * width, ("q", "k", "v"), heads),
+                LayerSpec(f"{at}attn.proj", block, "proj", width, width, ("proj",), heads),
+                LayerSpec(f"{at}mlp.lin1", block, "mlp.lin1", width, wide, ("mlp.lin1",), 0),
+                LayerSpec(f"{at}mlp.lin2", block, "mlp.lin2", wide, width, ("mlp.lin2",), 0),
+            ]
+        return found
+
+    def norms(self, encoder: nn.Module) -> list[str]:
+        """`norm1` and `norm2` of every block."""
+        return [f"blocks.{block}.{norm}" for block in range(self.depth) for norm in ("norm1", "norm2")]
 
 
 _URL = "https://dl.fbaipublicfiles.com/segment_anything/"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tabench.errors import CheckpointError
+from tabench.text import few
 
 DEPTH = 3  # mappings inside one another that are looked through
 SHOWN = 5  # names in a message
@@ -112,8 +113,7 @@ def hub_name(key: str) -> str:
 
 def shown(names: Iterable[str]) -> str:
     """Some of many names, in quotes."""
-    names = list(names)
-    return ", ".join([*(f"'{name}'" for name in names[:SHOWN]), *(["..."] if len(names) > SHOWN else [])])
+    return few((f"'{name}'" for name in names), SHOWN)
 
 
 def _places(content: object, above: str, seen: set[int], depth: int = DEPTH) -> Iterator[_Place]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tabench.encoders.sam.geometry import Backbone
 from tabench.errors import CheckpointError
-from tabench.provenance.checksum import sha256_file
+from tabench.provenance.files import sha256_file
 
 FOLDER_VARIABLE = "TABENCH_CHECKPOINTS"
 _HERE = Path(__file__).parent

@@ -12,6 +12,7 @@ from typing import Final
 from torch import nn
 
 from tabench.encoders.sam.as_built import built, first_foreign, is_own, is_row_wise, watched
+from tabench.text import few
 
 _NECK: Final = ("neck", "neck.0", "neck.1", "neck.3")
 # mask token 0 is read alone: what follows the other tokens does not change it
@@ -75,5 +76,4 @@ def way_of_decoder(decoder: nn.Module) -> str:
 def _said(foreign: list[str]) -> str:
     if not foreign:
         return "fast path"
-    more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
-    return f"SAM's own forward (foreign: {', '.join(foreign[:_SHOWN])}{more})"
+    return f"SAM's own forward (foreign: {few(foreign, _SHOWN)})"

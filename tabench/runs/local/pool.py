@@ -14,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
 from tabench.encoders.sam.geometry import SMALL_IMAGE
+from tabench.errors import failure_kind
 from tabench.provenance.environment import usable_cores
 from tabench.runs.deaths import bury, die_with, how_it_died
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
@@ -21,7 +22,6 @@ from tabench.runs.launch import run_job
 from tabench.runs.retrying import ProcessDiedError, Retries
 from tabench.runs.retrying import wait as wait_for
 from tabench.runs.stopping import StopFlag
-from tabench.store.layout import failure_kind
 from tabench.store.streams import steady
 
 # glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step

@@ -28,7 +28,7 @@ from tabench.runs.deaths import bury, how_it_died
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.retrying import ProcessDiedError
 from tabench.runs.slurm.submission import Submission
-from tabench.store.layout import CellFolder
+from tabench.store.folders import CellFolder
 
 STOP: Final = b"stop"
 LOOK_SECONDS: Final = 0.2  # how often a stop is noticed

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tabench.errors import StoreError
+from tabench.errors import StoreError, failure_kind
 from tabench.runs.deaths import bury
 from tabench.runs.executor import Event, Job, Listener, Options, Outcome
 from tabench.runs.retrying import RETRIES, ProcessDiedError, Retries
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.store.claim import is_live
-from tabench.store.layout import CellFolder, failure_kind
+from tabench.store.folders import CellFolder
 
 WORDS = ("start", "done", "failed", "interrupted", "retry")
 NO_PAUSE = (0.0,)  # the queue itself lets a cell wait

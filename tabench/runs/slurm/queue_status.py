@@ -7,7 +7,7 @@ from typing import Any
 from tabench.runs.slurm.attempts import last_word
 from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over
 from tabench.runs.slurm.submission import Submission, submissions
-from tabench.store.layout import ExperimentFolder
+from tabench.store.folders import ExperimentFolder
 
 ENDED = ("done", "failed")
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from tabench.errors import SpecError
-from tabench.registry import nearest
 from tabench.spec.toml import parse_toml, read_toml
+from tabench.text import suggestion
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r]+$")]  # a line of a batch script
 Count = Annotated[int, Field(ge=0)]
@@ -116,10 +116,7 @@ def read_settings(words: Sequence[str]) -> SlurmSettings:
         table = {key.strip(): _value(value)} if equals and not word.endswith(".toml") else _table(Path(word))
         for name in table:
             if name not in SlurmSettings.model_fields:
-                close = nearest(name, SlurmSettings.model_fields)
-                hint = (
-                    f"did you mean '{close}'?" if close else f"known: {', '.join(SlurmSettings.model_fields)}"
-                )
+                hint = suggestion(name, SlurmSettings.model_fields)
                 raise SpecError(f"no Slurm setting '{name}'", where=f"--slurm {word}", hint=hint)
         origin |= dict.fromkeys(table, word)
         found |= table
@@ -145,14 +142,7 @@ def _value(text: str) -> Any:
 
 
 def _table(path: Path) -> dict[str, Any]:
-    try:
-        content = read_toml(path)
-    except OSError as error:
-        raise SpecError(
-            f"cannot be read: {error}", where=f"--slurm {path}", hint="give a .toml file or KEY=VALUE"
-        ) from error
-    except ValueError as error:
-        raise SpecError(f"is not TOML: {error}", where=f"--slurm {path}") from error
+    content = read_toml(path, f"--slurm {path}", "give a .toml file or KEY=VALUE")
     table = content.get("slurm")
     if not isinstance(table, dict) or len(content) != 1:
         raise SpecError("must hold one table, [slurm]", where=f"--slurm {path}", hint="begin it with [slurm]")

@@ -1,0 +1,126 @@
+"""Jobs: what is measured, where, and under which name it is kept. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tabench
+from tabench.bench.sizes import Size, find_size
+from tabench.methods.base import Value
+
+Kind = Literal["paths", "inference", "harness", "profile"]
+NYUV2 = (("segmentation", 13), ("depth", 1), ("normals", 3))
+PARTS: Mapping[Kind, tuple[str, ...]] = {
+    "paths": ("time", "memory-plain", "memory-fast"),
+    "inference": ("time", "memory-plain", "memory-factored", "memory-merged"),
+    "harness": ("time",),
+    "profile": ("time",),
+}
+HARNESS_STEPS = 20  # of each loop that kind "harness" times
+# Folders whose code is measured. This one is not: how it measures has a version (`BENCH_VERSION`), so that an
+# edit of its pages, suites or command leaves every figure valid.
+MEASURED = ("encoders", "methods", "tasks", "engine")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One measurement.
+
+    Attributes:
+        kind: "paths" compares the plain and the fast path in training steps and evaluation; "inference"
+            compares plain, factored and merged models; "harness" compares a bare loop with the harness's;
+            "profile" tells where a training step's time goes.
+        method: Registry name.
+        size: See `find_size`.
+        batch: Images a step.
+        precision: "fp32", or "bf16" under autocast.
+        tasks: (kind, channels) of each task; a kind may come again.
+        passes: How the fast path's training steps are cut: "chosen" as the harness does, or "together" or
+            "apart" for the tasks; "+recompute" and "+compiled" add activation checkpointing and
+            torch.compile.
+        params: Hyper-parameters that differ from the method's defaults.
+        works: Of kind "paths": what is timed.
+        axis: Of a growth curve: what varies ("tasks", "rank", "channels", "image").
+        value: Of a growth curve: where on the axis.
+        repeats: Repetitions at most.
+        fewest: Repetitions at least.
+        budget: Seconds of a work after which `fewest` repetitions are enough.
+    """
+
+    kind: Kind
+    method: str
+    size: str
+    batch: int = 1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    tasks: tuple[tuple[str, int], ...] = NYUV2
+    passes: str = "chosen"
+    params: Mapping[str, Value] = field(default_factory=dict)
+    works: tuple[str, ...] = ("train", "evaluate")
+    axis: str = ""
+    value: int = 0
+    repeats: int = 5
+    fewest: int = 3
+    budget: float = 15.0
+
+    @property
+    def name(self) -> str:
+        """File stem and what --only looks at: "paths-ta-lora-b12-512-n4", "curve-rank-64-ta-lora-nano"."""
+        size = self.size.replace("@", "-")
+        if self.axis:
+            place = "" if self.axis == "image" else f"-{size}"
+            return f"curve-{self.axis}-{self.value:03d}-{self.method}{place}{self._precision}"
+        passes = "" if self.passes == "chosen" else f"-{self.passes.removeprefix('chosen+')}"
+        return f"{self.kind}-{self.method}-{size}-n{self.batch}{self._precision}{passes}"
+
+    @property
+    def _precision(self) -> str:
+        return "" if self.precision == "fp32" else f"-{self.precision}"
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Names of the tasks: the kind, from its second time on with a number."""
+        kinds = [kind for kind, _ in self.tasks]
+        return tuple(
+            kind if kinds[:at].count(kind) == 0 else f"{kind}-{kinds[:at].count(kind) + 1}"
+            for at, kind in enumerate(kinds)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; equal jobs give equal values."""
+        return asdict(self) | {
+            "tasks": [list(task) for task in self.tasks],
+            "params": {k: list(v) if isinstance(v, tuple) else v for k, v in self.params.items()},
+            "works": list(self.works),
+        }
+
+    @property
+    def where(self) -> Size:
+        """The size, looked up."""
+        return find_size(self.size)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where jobs run.
+
+    Attributes:
+        device: "cpu", "cuda" or "cuda:1".
+        threads: CPU threads.
+    """
+
+    device: str
+    threads: int
+
+
+def code_fingerprint() -> str:
+    """First 16 hex digits of the sha256 of the code that is measured: a change makes old figures stale."""
+    root = Path(tabench.__file__).parent
+    digest = hashlib.sha256()
+    for folder in MEASURED:
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

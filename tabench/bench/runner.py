@@ -1,0 +1,146 @@
+"""Running jobs one after the other; what was measured is on disk at once, and is not measured again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tabench.bench.estimate import seconds
+from tabench.bench.isolated import MeasurementError, apart
+from tabench.bench.jobs import PARTS, Job, Place, code_fingerprint
+from tabench.catalog import METHODS
+from tabench.errors import StoreError
+from tabench.provenance.code import code_of
+from tabench.provenance.environment import capture
+from tabench.store.atomic import write_json
+from tabench.store.encoding import read_json
+
+BENCH_VERSION = 1  # of the files
+Json = dict[str, Any]
+
+
+@dataclass
+class Runner:
+    """Runs jobs and keeps their figures as `<folder>/<job>.json`.
+
+    Args:
+        folder: The machine's folder.
+        place: Where jobs run.
+        machine: How the page calls the machine.
+        say: Receives progress lines.
+        again: Whether jobs that are there are measured again.
+        measure: Measures a part of a job.
+    """
+
+    folder: Path
+    place: Place
+    machine: str
+    say: Callable[[str], None]
+    again: bool = False
+    measure: Callable[[Job, Place, str], Json] = apart
+    code: str = field(default_factory=code_fingerprint)
+
+    def run(self, jobs: Iterable[Job]) -> tuple[list[Path], list[str]]:
+        """Run jobs in order; one that fails does not stop the others.
+
+        Returns:
+            The files of the jobs, and the messages of those that failed.
+        """
+        jobs = list(jobs)
+        wanted = [job for job in jobs if self.again or not self.done(job)]
+        guesses = {job.name: seconds(job, self.place) for job in wanted}
+        self.say(
+            f"{len(jobs)} measurements, {len(jobs) - len(wanted)} of them there already; "
+            f"about {_minutes(sum(guesses.values()))}"
+        )
+        took = guessed = 0.0
+        failures: list[str] = []
+        for number, job in enumerate(wanted):
+            left = sum(guesses[later.name] for later in wanted[number:])
+            pace = took / guessed if guessed else 1.0
+            self.say(f"[{number + 1}/{len(wanted)}] {job.name} ({_minutes(pace * left)} left)")
+            started = time.monotonic()
+            try:
+                self._run(job)
+            except MeasurementError as error:
+                failures.append(str(error))
+                self.say(f"  failed: {error}")
+            took += time.monotonic() - started
+            guessed += guesses[job.name]
+        return [self.path(job) for job in jobs if self.path(job).is_file()], failures
+
+    def path(self, job: Job) -> Path:
+        """The job's file."""
+        return self.folder / f"{job.name}.json"
+
+    def done(self, job: Job) -> bool:
+        """Whether every part was measured, of this job, with this code, at this place."""
+        return set(PARTS[job.kind]) <= set(self._kept(job).get("parts", ()))
+
+    def _run(self, job: Job) -> None:
+        content = {} if self.again else self._kept(job)
+        for part in PARTS[job.kind]:
+            if part in content.get("parts", {}):
+                continue
+            started = time.monotonic()
+            found = self.measure(job, self.place, part)
+            environment = {**capture(), "threads": self.place.threads}
+            content = {
+                "bench_version": BENCH_VERSION,
+                "job": job.to_json(),
+                "name": job.name,
+                "machine": self.machine,
+                "place": {"device": self.place.device, "threads": self.place.threads},
+                "code": self._code(job),
+                "measured": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "environment": environment,
+                "size": _size(job),
+                "seconds": round(content.get("seconds", 0.0) + time.monotonic() - started, 1),
+                "parts": {**content.get("parts", {}), part: found},
+            }
+            write_json(self.path(job), content)
+
+    def _code(self, job: Job) -> str:
+        """Of this package, and of another one that the job's method is of."""
+        return " ".join(filter(None, [self.code, code_of(METHODS, job.method).text]))
+
+    def _kept(self, job: Job) -> Json:
+        """What an earlier run left of a job, if it is of the same job, code and place."""
+        path = self.path(job)
+        if not path.is_file():
+            return {}
+        try:
+            content: Json = read_json(path)
+        except StoreError:
+            return {}
+        place = {"device": self.place.device, "threads": self.place.threads}
+        same = content.get("job") == job.to_json() and content.get("place") == place
+        same = (
+            same and content.get("code") == self._code(job) and content.get("bench_version") == BENCH_VERSION
+        )
+        return content if same else {}
+
+
+def _size(job: Job) -> Json:
+    size, b = job.where, job.where.backbone
+    return {
+        "name": size.name,
+        "input": b.image_size,
+        "patch": b.patch_size,
+        "tokens": b.grid,
+        "padded_tokens": size.padded,
+        "width": b.embed_dim,
+        "depth": b.depth,
+        "heads": b.num_heads,
+        "window": b.window_size,
+        "global_blocks": list(b.global_attn_indexes),
+        "image": list(size.image),
+    }
+
+
+def _minutes(value: float) -> str:
+    return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"

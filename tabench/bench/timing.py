@@ -1,0 +1,123 @@
+"""Timing several ways of one work in turn, so that what disturbs a machine disturbs them alike."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+
+from tabench.bench.jobs import Job
+
+Work = Callable[[], object]
+OUT_OF_MEMORY = "out of memory"
+
+
+def alternate(
+    ways: Mapping[str, Work], *, repeats: int, fewest: int, budget: float, device: torch.device
+) -> dict[str, dict[str, Any]]:
+    """Time the ways in turn (A B A B ...), each warmed up already.
+
+    Args:
+        ways: Name to what is timed.
+        repeats: Rounds at most.
+        fewest: Rounds at least.
+        budget: Seconds after which `fewest` rounds are enough.
+        device: Waited for before a clock is read.
+
+    Returns:
+        Name to `summary`; {"error": ...} for a way that the device has no memory for.
+    """
+    wall: dict[str, list[float]] = {name: [] for name in ways}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
+    failed: dict[str, str] = {}
+    started = time.perf_counter()
+    for number in range(repeats):
+        if number >= fewest and time.perf_counter() - started > budget:
+            break
+        for name, work in ways.items():
+            if name in failed:
+                continue
+            gc.collect()
+            synchronise(device)
+            at, used = time.perf_counter(), time.process_time()
+            if not within_memory(work):
+                failed[name] = OUT_OF_MEMORY
+                continue
+            synchronise(device)
+            wall[name].append(time.perf_counter() - at)
+            cpu[name].append(time.process_time() - used)
+    return {
+        name: {"error": failed[name]} if name in failed else summary(wall[name], cpu[name]) for name in ways
+    }
+
+
+def measured(
+    ways: Mapping[str, Work], able: Iterable[str], job: Job, device: torch.device
+) -> dict[str, dict[str, Any]]:
+    """`alternate` as a job wants it; ways that are not able are told to have had no memory."""
+    runnable = {name: ways[name] for name in able}
+    if (
+        device.type == "cuda" or "compiled" in job.passes
+    ):  # counting warmed them up, but not what counting switches off
+        for work in runnable.values():
+            within_memory(work)
+    found = alternate(runnable, repeats=job.repeats, fewest=job.fewest, budget=job.budget, device=device)
+    return {name: found.get(name, {"error": OUT_OF_MEMORY}) for name in ways}
+
+
+def within_memory(work: Work) -> bool:
+    """Do a work; False if the device had no memory for it."""
+    try:
+        work()
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return False
+    return True
+
+
+def summary(wall: list[float], cpu: list[float]) -> dict[str, Any]:
+    """Median and quartiles of wall seconds, median of processor seconds, and every value."""
+    first, median, third = quartiles(wall)
+    return {
+        "median_s": _rounded(median),
+        "q1_s": _rounded(first),
+        "q3_s": _rounded(third),
+        "cpu_median_s": _rounded(statistics.median(cpu)),
+        "wall_s": [_rounded(value) for value in wall],
+        "cpu_s": [_rounded(value) for value in cpu],
+    }
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    """First quartile, median and third quartile, linear between the values (NumPy's default)."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    first, median, third = statistics.quantiles(values, n=4, method="inclusive")
+    return first, median, third
+
+
+def ratio(figures: Mapping[str, Mapping[str, Any]], above: str, below: str) -> dict[str, float] | None:
+    """The median of one way over that of another, its range round by round, and that of processor time."""
+    if "error" in figures[above] or "error" in figures[below]:
+        return None
+    rounds = [a / b for a, b in zip(figures[above]["wall_s"], figures[below]["wall_s"], strict=True)]
+    return {
+        "of_medians": _rounded(figures[above]["median_s"] / figures[below]["median_s"]),
+        "lowest": _rounded(min(rounds)),
+        "highest": _rounded(max(rounds)),
+        "of_cpu": _rounded(figures[above]["cpu_median_s"] / figures[below]["cpu_median_s"]),
+    }
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for what a CUDA device still computes."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.5g}")

@@ -1,0 +1,1 @@
+"""Figures drawn of records, and how they look."""

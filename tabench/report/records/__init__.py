@@ -1,0 +1,1 @@
+"""Records read and judged: what they hold, how it is worded, what other papers printed."""

@@ -1,0 +1,163 @@
+"""Sentences that stand under tables, in captions and on the page; all built from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tabench.report.records.reading import Results
+from tabench.text import counted, few, joined
+
+FEW = 20  # names that stand in one sentence
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+
+PROTOCOLS = {
+    "paper": (
+        "segmentation from one confusion matrix over all evaluated images, averaged over all classes "
+        "(undefined if a class is absent from both prediction and labels); depth and disparity as the mean "
+        "over images of each image's mean on valid pixels; normals as the mean over images of each image's "
+        "value, so that “median” is a mean of medians."
+    ),
+    "pascal": (
+        "as in the field's code for PASCAL-Context: segmentation and parts from one confusion matrix, where "
+        "a class absent from both prediction and labels counts as 0; saliency as the largest, over 15 "
+        "thresholds, of the mean over images of the Jaccard index; normals once over all valid pixels."
+    ),
+    "pixel": (
+        "every value is taken once over all valid pixels of all evaluated images; classes absent from both "
+        "prediction and labels are left out of mIoU."
+    ),
+    "libmtl": (
+        "as in LibMTL's code for NYUv2 and CityScapes: segmentation as in “paper” (mIoU is undefined if a "
+        "class is absent), depth, disparity and normals once over all valid pixels as in “pixel”."
+    ),
+    "pascal-rms": (
+        "as “pascal”, and for normals also the root of the mean square of all valid pixels' angles (RMS "
+        "angle; Vandenhende's code prints it as rmse, while MTLoRA's rmse is the mean angle)."
+    ),
+}
+
+MAIN = ("paper", "pascal")  # a dataset has one of these; its table needs no other name
+
+SELECTIONS = {
+    "last": "the weights after the last epoch are evaluated; nothing is chosen by looking at results",
+    "best-val": (
+        "the epoch that is best on held-out training images is evaluated, never chosen on the reported split"
+    ),
+}
+
+PAIRED = "Baseline and method are paired by seed."
+
+DELTA = (
+    "Δ_b (LibMTL's formula): relative improvement over the baseline in percent, metrics averaged inside a "
+    f"task first, then tasks; positive is better. {PAIRED}"
+)
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """Fixed-point text without a negative zero, for example "+1.25"."""
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text
+
+
+def seed_text(seeds: Sequence[int]) -> str:
+    """Seeds in ascending order: "0, 1 and 2"; of more than `FEW` their number and range."""
+    if len(seeds) <= FEW:
+        return joined([str(seed) for seed in seeds])
+    return f"{len(seeds)} of them, {seeds[0]} to {seeds[-1]}"
+
+
+def warning(results: Results) -> str:
+    """What keeps these results from being the paper's, in plain words; empty if nothing does."""
+    data, backbone = results.first["data"], results.first["backbone"]
+    small = backbone["name"] == "sam_vit_nano"
+    if data["synthetic"]:
+        model = "a small model" if small else f"the model {backbone['name']}"
+        return (
+            f"Synthetic scenes and {model}: these are not the paper's data and not the paper's "
+            "numbers. They show that the pipeline works and how the methods compare on this toy problem."
+        )
+    if small:
+        return (
+            "A small SAM pretrained by this project (sam_vit_nano) stands in for the published SAM "
+            "checkpoints: these are not the paper's numbers."
+        )
+    return ""
+
+
+def short_warning(results: Results) -> str:
+    """The warning in one clause, for captions and pictures."""
+    if results.first["data"]["synthetic"]:
+        return "Synthetic scenes, not the paper's numbers."
+    return "Small stand-in backbone, not the paper's numbers." if warning(results) else ""
+
+
+def states(results: Results) -> str:
+    """Count the runs by state: "19 of 21 runs done, 1 failed, 1 pending"."""
+    total = len(results.cells)
+    parts = [f"{len(results.done)} of {counted(total, 'run')} done"]
+    for state in ("failed", "partial", "running", "pending"):
+        amount = sum(cell.state == state for cell in results.cells)
+        if amount:
+            parts.append(f"{amount} {state}")
+    return ", ".join(parts)
+
+
+def metric_notes(results: Results, protocol: str) -> list[str]:
+    """What tasks said about their values (absent classes, skipped images), with the runs it holds for."""
+    heard: dict[str, dict[str, None]] = {}  # the labels in order
+    for cell in results.done:
+        for metric in cell.record["metrics"]:
+            if metric["protocol"] == protocol:
+                for note in metric["notes"]:
+                    heard.setdefault(f"{metric['task']}: {note}", {})[cell.label] = None
+    total = len(results.done)
+    return [_of_runs(note, list(runs), total) for note, runs in heard.items()]
+
+
+def data_warnings(results: Results) -> list[str]:
+    """What runs found suspicious in their data, with the runs where these are not all."""
+    heard: dict[str, list[str]] = {}
+    for cell in results.done:
+        for line in (cell.run.get("warnings") or [])[:FEW]:
+            heard.setdefault(line, []).append(cell.label)
+    return [_of_runs(line, runs, len(results.done)) for line, runs in heard.items()]
+
+
+def _of_runs(note: str, runs: Sequence[str], total: int) -> str:
+    """A note, and the runs that it holds for where these are not all."""
+    if len(runs) == total:
+        return note
+    return f"{note} ({joined([*runs]) if len(runs) <= 3 else few(runs, 3)})"
+
+
+def footnotes(results: Results, protocol: str) -> list[str]:
+    """Lines under a table: what it is, protocol, selection rule, seeds, sample counts, missing runs."""
+    record = results.first
+    counts, size = record["data"]["counts"], record["data"]["size"]
+    seeds = sorted({cell.seed for cell in results.cells if cell.seed is not None})
+    rule = str(record["selection"]["rule"])
+    versions = {f"{m['task']} v{m['version']}" for m in record["metrics"] if m["protocol"] == protocol}
+    definition = PROTOCOLS.get(protocol, "defined by the task.")
+    lines = [line for line in (short_warning(results), results.lacks) if line]
+    lines += [
+        f"Mean ± standard deviation over seeds ({seed_text(seeds)}); best bold, second "
+        "underlined; parameters are not ranked.",
+        f"Data: {record['data']['title']}, trained on {counts['train']} and evaluated on "
+        f"{counted(counts['eval'], 'image')} of {size[0]}×{size[1]} pixels.",
+        f"Protocol “{protocol}” ({joined(sorted(versions))}): {definition}",
+        f"Selection rule “{rule}”: {SELECTIONS.get(rule, 'see the experiment file')}.",
+        DELTA,
+    ]
+    if len(results.done) < len(results.cells):
+        lines.append(f"Not complete: {states(results)}. A method with fewer seeds than planned is marked †.")
+    return lines + metric_notes(results, protocol)
+
+
+def caption(results: Results, protocol: str) -> str:
+    """One sentence that names a results table."""
+    title = str(results.experiment.get("title") or results.name)
+    which = "" if protocol in MAIN else f", {protocol} protocol"
+    ways, backbone = counted(len(results.methods), "way"), results.first["backbone"]["name"]
+    return f"{title}: {ways} of adapting {backbone}{which}."

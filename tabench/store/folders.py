@@ -1,0 +1,242 @@
+"""Where everything lies: an experiment's and a cell's files in a results folder, and the user's cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tabench.errors import StoreError, failure_kind
+from tabench.store.atomic import append_line, write_json
+from tabench.store.claim import is_live
+from tabench.store.encoding import read_json, read_lines
+from tabench.store.sidecars import ExperimentSidecar, FailureSidecar, read_sidecar
+
+CACHE = "TABENCH_CACHE"  # the variable that names the cache
+CellState = Literal["done", "failed", "partial", "running", "pending"]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def file_stem(image_id: str) -> str:
+    """An image id as part of a file name: "val/17" is "val_17"."""
+    return image_id.replace("/", "_")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of an experiment or a cell."""
+    return _NAME.fullmatch(text) is not None
+
+
+def _checked(name: str, what: str) -> str:
+    if not is_name(name):
+        raise StoreError(f"'{name}' cannot be the name of {what}", hint="use letters, digits, '.', '_', '-'")
+    return name
+
+
+class _Inside:
+    """A path inside a folder, by its name there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: ExperimentFolder | CellFolder, owner: object = None) -> Path:
+        return folder.path / self.name
+
+
+@dataclass(frozen=True)
+class ExperimentFolder:
+    """results/<experiment>/.
+
+    Args:
+        root: The results folder.
+        experiment: Experiment name.
+
+    Raises:
+        StoreError: The name could lead out of the results folder.
+    """
+
+    root: Path
+    experiment: str
+
+    # the resolved experiment: name, title, profile, note, report, cells {id: label}
+    experiment_json = _Inside("experiment.json")
+
+    def __post_init__(self) -> None:
+        _checked(self.experiment, "an experiment")
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return Path(self.root) / self.experiment
+
+    def write_experiment(self, content: Mapping[str, Any]) -> None:
+        """Write experiment.json, unless it already says the same (a plan on a read-only copy works)."""
+        if not (self.experiment_json.is_file() and read_json(self.experiment_json) == content):
+            write_json(self.experiment_json, dict(content))
+
+    def read_experiment(self) -> dict[str, Any]:
+        """Read experiment.json.
+
+        Raises:
+            StoreError: The experiment has no results here, or the file is torn.
+        """
+        if not self.experiment_json.is_file():
+            hint = "run it first: tabench run <file.toml>"
+            raise StoreError("no results of this experiment", where=str(self.path), hint=hint)
+        hint = "write it again with `tabench plan <file.toml>`"
+        content = read_sidecar(self.experiment_json, ExperimentSidecar, hint)
+        return {"title": "", "profile": "", "note": "", **content}
+
+    def cell(self, cell_id: str) -> CellFolder:
+        """The folder of a cell."""
+        return CellFolder(self.root, self.experiment, cell_id)
+
+    def truth(self, content: str) -> Path:
+        """Folder of inputs and coloured targets, shared by all cells with the same `DatasetPart.content`."""
+        return self.path / "truth" / _checked(content[:12], "data")
+
+    def sam_mask(self, content: str, image_id: str, sha256: str, level: int) -> Path:
+        """One of the promptable SAM's masks of an image, for the weights of this sha256."""
+        weights = _checked(sha256[:12], "weights")
+        return self.truth(content) / f"{file_stem(image_id)}.sam_masks.{weights}.{level}.png"
+
+    def truth_picture(self, content: str, image_id: str, what: str) -> Path:
+        """A picture of an image: `what` is "input" or a task's name."""
+        return self.truth(content) / f"{file_stem(image_id)}.{what}.png"
+
+
+@dataclass(frozen=True)
+class CellFolder:
+    """results/<experiment>/<cell id>/.
+
+    Args:
+        root: The results folder.
+        experiment: Experiment name.
+        cell_id: `Cell.id`.
+
+    Raises:
+        StoreError: A name could lead out of the results folder.
+    """
+
+    root: Path
+    experiment: str
+    cell_id: str
+
+    record = _Inside("record.json")  # the outcome, the same for every undisturbed or resumed run
+    run = _Inside("run.json")  # the circumstances: machine, versions, times
+    factors = _Inside("factors.json")  # analysis of the updates; absent for methods without a stacked one
+    architecture = _Inside("architecture.json")  # shapes and counts of the cell's models, for drawings
+    checksums = _Inside("checksums.json")  # sha256 of the record and of the files beside it, as written
+    merged_from = _Inside("merged_from.json")  # where a record from another results folder is from
+    journal_file = _Inside("journal.jsonl")  # events, one JSON object a line
+    failure = _Inside("failure.json")  # why the last attempt failed; absent otherwise
+    claim = _Inside("claim.json")  # there while a process runs the cell
+    checkpoint = _Inside("checkpoint")  # folder of the resumable state
+    pictures = _Inside("pictures")  # folder of predictions and error maps
+
+    def __post_init__(self) -> None:
+        _checked(self.experiment, "an experiment")
+        _checked(self.cell_id, "a cell")
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return Path(self.root) / self.experiment / self.cell_id
+
+    def truth(self, content: str) -> Path:
+        """As for the experiment."""
+        return ExperimentFolder(self.root, self.experiment).truth(content)
+
+    def channel(self, image_id: str, task: str, index: int) -> Path:
+        """A raw output channel as a grey thumbnail; there for one image at most."""
+        return self.pictures / f"channels.{file_stem(image_id)}.{task}.{index}.png"
+
+    def state(self) -> CellState:
+        """What is known of the cell from its files."""
+        if self.record.is_file():
+            return "done"
+        if is_live(self.claim):
+            return "running"
+        if self.failure.is_file():
+            return "failed"
+        if self.checkpoint.is_dir() and any(self.checkpoint.iterdir()):
+            return "partial"
+        return "pending"
+
+    def journal(self, event: str, **facts: object) -> None:
+        """Append an event; "t" is the time in seconds since 1970.
+
+        Raises:
+            StoreError: The journal cannot be written.
+        """
+        line = {"t": round(time.time(), 3), "event": event, **facts}
+        append_line(self.journal_file, json.dumps(line))
+
+    def read_journal(self) -> list[dict[str, Any]]:
+        """All events in order; a line torn by a kill is left out."""
+        return read_lines(self.journal_file)
+
+    def write_failure(
+        self, error: BaseException, *, attempt: int, step: int | None = None, ids: Sequence[str] = ()
+    ) -> None:
+        """Keep why an attempt failed, for `status` and the report.
+
+        Args:
+            error: What was raised.
+            attempt: 1-based number of the attempt.
+            step: Optimiser step it happened at.
+            ids: Images of that step.
+        """
+        content: dict[str, object] = {
+            "kind": failure_kind(error),
+            "message": str(error) or type(error).__name__,
+            "traceback": "".join(traceback.format_exception(error)),
+            "attempt": attempt,
+            **({} if step is None else {"step": step}),
+            **({"ids": list(ids)} if ids else {}),
+        }
+        write_json(self.failure, content)
+
+    def read_failure(self) -> dict[str, Any]:
+        """The content of failure.json; empty if there is none."""
+        return read_sidecar(self.failure, FailureSidecar) if self.failure.is_file() else {}
+
+    def clear_failure(self) -> None:
+        """Remove failure.json."""
+        self.failure.unlink(missing_ok=True)
+
+
+def cache_root() -> Path:
+    """$TABENCH_CACHE, else tabench inside $XDG_CACHE_HOME or ~/.cache: for what can be made again.
+
+    Raises:
+        StoreError: Neither variable is set and this user has no home folder, as in many containers.
+    """
+    if given := os.environ.get(CACHE):
+        return Path(given)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "tabench"
+    if (home := home_folder()) is not None:
+        return home / ".cache" / "tabench"
+    hint = "set it to a folder that can be written"
+    raise StoreError("this user has no home folder to keep a cache in", where=f"${CACHE}", hint=hint)
+
+
+def home_folder() -> Path | None:
+    """The user's home folder; None for a user whom neither $HOME nor the user table gives one."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def lend_home() -> None:
+    """Let libraries that keep something at home keep it in $TABENCH_CACHE, where the user has no home."""
+    if (given := os.environ.get(CACHE)) and home_folder() is None:
+        os.environ["HOME"] = str(Path(given).absolute())
