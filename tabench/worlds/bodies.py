@@ -8,7 +8,9 @@ inverse kinematics.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,22 +20,16 @@ from tabench.worlds.things import Point, unit
 SIDES = (-1.0, 1.0)  # x of the left and the right: a person faces +y
 _BONE = {"thigh": 0.24, "shank": 0.24, "upper": 0.175, "fore": 0.145}
 _TRUNK = 0.266  # hip joints to shoulder joints
-Pair = tuple[Floats, Floats]  # left and right
+Pair = Sequence[Floats]  # left and right
 
 
 @dataclass(frozen=True)
 class Body:
-    """A person's build; lengths in metres.
+    """A person's build; lengths in metres."""
 
-    Attributes:
-        stature: Height when standing.
-        girth: Thickness of trunk and limbs, 1 is average.
-        head: Half height of the head without hair.
-    """
-
-    stature: float
-    girth: float
-    head: float
+    stature: float  # height when standing
+    girth: float  # thickness of trunk and limbs, 1 is average
+    head: float  # half height of the head without hair
 
     @property
     def shoulders(self) -> float:
@@ -58,33 +54,20 @@ class Body:
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """Where a person's ends are, in metres, the person facing +y.
+    """Where a person's ends are, in metres, the person facing +y."""
 
-    Attributes:
-        hips: (3,) middle between the hip joints.
-        lean: Trunk leaning forward, radians.
-        hands: Left and right wrist.
-        feet: Left and right ankle.
-        elbows: Directions that the elbows point to.
-        knees: Directions that the knees point to.
-        turn: Head turned to its right, radians.
-        nod: Head bowed, radians.
-        toes: Pitch of the feet, radians, positive with the heel up.
-    """
-
-    hips: Floats
-    lean: float
-    hands: Pair
-    feet: Pair
-    elbows: Pair
-    knees: Pair
-    turn: float = 0.0
-    nod: float = 0.0
-    toes: tuple[float, float] = (0.0, 0.0)
+    hips: Floats  # (3,) middle between the hip joints
+    lean: float  # trunk leaning forward, radians
+    hands: Pair  # left and right wrist
+    feet: Pair  # left and right ankle
+    elbows: Pair  # directions that the elbows point to
+    knees: Pair  # directions that the knees point to
+    turn: float = 0.0  # head turned to its right, radians
+    nod: float = 0.0  # head bowed, radians
+    toes: Sequence[float] = (0.0, 0.0)  # pitch of the feet, radians, positive with the heel up
 
 
-@dataclass(frozen=True, eq=False)
-class Limb:
+class Limb(NamedTuple):
     """Three joints of an arm or a leg."""
 
     root: Floats
@@ -92,32 +75,19 @@ class Limb:
     end: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class Joints:
-    """A posed skeleton.
-
-    Attributes:
-        spine: Unit vector along the trunk.
-        neck: Base of the neck.
-        arms: Left and right.
-        legs: Left and right.
-    """
+class Joints(NamedTuple):
+    """A posed skeleton: the trunk's direction, the base of the neck, limbs left and right."""
 
     spine: Floats
     neck: Floats
-    arms: tuple[Limb, Limb]
-    legs: tuple[Limb, Limb]
+    arms: list[Limb]
+    legs: list[Limb]
 
 
 def two_bones(root: Floats, target: Point, first: float, second: float, pole: Point) -> Limb:
-    """Bend a limb of two bones towards a target; it stretches out straight if that is too far.
+    """Bend a limb of two lengths from its root to a target (3,), its middle joint giving way to the pole.
 
-    Args:
-        root: (3,) where it hangs.
-        target: (3,) where its end should be.
-        first: Length of the bone at the root.
-        second: Length of the other bone.
-        pole: Direction that the middle joint gives way to.
+    It stretches out straight if the target is too far.
     """
     way = np.asarray(target, dtype=np.float64) - root
     distance = float(np.clip(np.linalg.norm(way), abs(first - second) + 1e-3, 0.999 * (first + second)))
@@ -140,7 +110,7 @@ def joints(body: Body, pose: Pose) -> Joints:
         hip = pose.hips + side * body.hips * _v(1, 0, 0)
         legs.append(two_bones(hip, pose.feet[k], bone["thigh"], bone["shank"], pose.knees[k]))
     neck = pose.hips + (_TRUNK + 0.036) * h * spine
-    return Joints(spine, neck, (arms[0], arms[1]), (legs[0], legs[1]))
+    return Joints(spine, neck, arms, legs)
 
 
 def shoulder(body: Body, hips: Floats, lean: float, side: float) -> Floats:
@@ -213,17 +183,9 @@ def walk(dice: Dice, body: Body) -> Pose:
         bend = 0.1 * h if angle > 0 else 0.0
         swung = _v(side * 0.04 * h, reach * np.sin(angle) + bend / 2, bend - reach * np.cos(angle))
         hands.append(shoulder(body, hips, lean, side) + swung)
-    return Pose(
-        hips,
-        lean,
-        (hands[0], hands[1]),
-        (feet[0], feet[1]),
-        _pair(0.25, -1.0, -0.1),
-        _pair(0.05, 1.0, 0.1),
-        turn=dice.uniform(-0.4, 0.4),
-        nod=dice.uniform(-0.05, 0.2),
-        toes=(toes[0], toes[1]),
-    )
+    turn, nod = dice.uniform(-0.4, 0.4), dice.uniform(-0.05, 0.2)
+    elbows, knees = _pair(0.25, -1.0, -0.1), _pair(0.05, 1.0, 0.1)
+    return Pose(hips, lean, hands, feet, elbows, knees, turn, nod, toes)
 
 
 def sit(dice: Dice, body: Body, level: float, table: float | None = None) -> Pose:
@@ -239,16 +201,8 @@ def sit(dice: Dice, body: Body, level: float, table: float | None = None) -> Pos
             hands.append(_v(side * 0.1 * h, dice.uniform(0.2, 0.26) * h, table + 0.03))
         else:
             hands.append(_v(side * 0.06 * h, dice.uniform(0.1, 0.2) * h, hips[2] + 0.075 * h))
-    return Pose(
-        hips,
-        lean,
-        (hands[0], hands[1]),
-        (feet[0], feet[1]),
-        _pair(0.5, -0.8, -0.3),
-        _pair(0.15, 1.0, 0.9),
-        turn=dice.uniform(-0.5, 0.5),
-        nod=dice.uniform(-0.05, 0.3),
-    )
+    turn, nod = dice.uniform(-0.5, 0.5), dice.uniform(-0.05, 0.3)
+    return Pose(hips, lean, hands, feet, _pair(0.5, -0.8, -0.3), _pair(0.15, 1.0, 0.9), turn, nod)
 
 
 def ride(dice: Dice, body: Body) -> Pose:

@@ -38,17 +38,11 @@ def intrinsics(height: int, width: int, lens: Lens = NYU_LENS) -> tuple[float, f
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A pinhole camera in room coordinates (z up).
+    """A pinhole camera in room coordinates (z up)."""
 
-    Attributes:
-        position: (3,) metres.
-        axes: (3, 3), columns: right, down, forward.
-        lens: What it sees with.
-    """
-
-    position: Floats
-    axes: Floats
-    lens: Lens = NYU_LENS
+    position: Floats  # (3,) metres
+    axes: Floats  # (3, 3), columns: right, down, forward
+    lens: Lens = NYU_LENS  # what it sees with
 
     @staticmethod
     def looking(position: Floats, yaw: float, pitch: float, roll: float, lens: Lens = NYU_LENS) -> Camera:

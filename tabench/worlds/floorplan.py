@@ -75,19 +75,12 @@ def walls(width: float, depth: float) -> tuple[Wall, Wall, Wall, Wall]:
 
 @dataclass
 class FloorPlan:
-    """Occupied floor and wall areas.
+    """Occupied floor and wall areas."""
 
-    Attributes:
-        width: Room size along x in metres.
-        depth: Room size along y.
-        eye: Where the camera stands (x, y).
-        gaze: Direction it looks, unit (x, y).
-    """
-
-    width: float
-    depth: float
-    eye: tuple[float, float]
-    gaze: tuple[float, float]
+    width: float  # room size along x in metres
+    depth: float  # room size along y
+    eye: tuple[float, float]  # where the camera stands (x, y)
+    gaze: tuple[float, float]  # direction it looks, unit (x, y)
     spots: list[Spot] = field(default_factory=list)
     hung: dict[int, list[tuple[float, float, float, float]]] = field(default_factory=dict)
 

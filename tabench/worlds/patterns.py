@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -17,26 +18,19 @@ from tabench.worlds.surfaces import Material, linear
 STOREY = 3.1  # metres
 GLASS = np.array([0.035, 0.045, 0.055])
 _LINE = 0.13  # half width of a road marking in metres
-_X, _Y, _Z, _S = (np.uint32(k) for k in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F))
+_PRIMES = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D], dtype=np.uint32)
+_SALT = np.uint32(0x27D4EB2F)
 
 
 @dataclass(frozen=True, eq=False)
 class Spots:
-    """Points on one shape, all in its own frame.
+    """Points on one shape, all in its own frame."""
 
-    Attributes:
-        points: (n, 3) metres.
-        unit: (n, 3) points divided by the half extents.
-        normals: (n, 3) unit vectors.
-        pixel: (n,) size of a pixel on the surface in metres.
-        half: (3,) half extents in metres.
-    """
-
-    points: Floats
-    unit: Floats
-    normals: Floats
-    pixel: Floats
-    half: Floats
+    points: Floats  # (n, 3) metres
+    unit: Floats  # (n, 3) points divided by the half extents
+    normals: Floats  # (n, 3) unit vectors
+    pixel: Floats  # (n,) size of a pixel on the surface in metres
+    half: Floats  # (3,) half extents in metres
 
 
 Pattern = Callable[[Material, Spots], Floats]
@@ -44,8 +38,13 @@ Pattern = Callable[[Material, Spots], Floats]
 
 def lattice_hash(cells: npt.NDArray[np.int64], seed: int) -> Floats:
     """A number in [0, 1) for each row of whole coordinates (n, 3)."""
-    c = cells.astype(np.uint32)
-    return _mix(c[:, 0] * _X ^ c[:, 1] * _Y ^ c[:, 2] * _Z ^ _salt(seed, len(c)))
+    c = cells.astype(np.uint32) * _PRIMES
+    salt = np.full(len(c), seed & 0xFFFFFFFF, dtype=np.uint32) * _SALT
+    h = c[:, 0] ^ c[:, 1] ^ c[:, 2] ^ salt
+    h = (h ^ (h >> np.uint32(15))) * np.uint32(0x2C1B3C6D)
+    h = (h ^ (h >> np.uint32(12))) * np.uint32(0x297A2D39)
+    h = h ^ (h >> np.uint32(15))
+    return np.asarray(h.astype(np.float64) * (1.0 / 4294967296.0))
 
 
 def value_noise(points: Floats, seed: int) -> Floats:
@@ -53,30 +52,11 @@ def value_noise(points: Floats, seed: int) -> Floats:
     base = np.floor(points).astype(np.int64)
     f = points - base
     f = f * f * (3.0 - 2.0 * f)
-    c = base.astype(np.uint32)
-    xs = (c[:, 0] * _X, (c[:, 0] + np.uint32(1)) * _X)
-    ys = (c[:, 1] * _Y, (c[:, 1] + np.uint32(1)) * _Y)
-    salt = _salt(seed, len(c))
-    zs = (c[:, 2] * _Z ^ salt, (c[:, 2] + np.uint32(1)) * _Z ^ salt)
-    planes = []
-    for z in zs:
-        rows = []
-        for y in ys:
-            a, b = _mix(xs[0] ^ y ^ z), _mix(xs[1] ^ y ^ z)
-            rows.append(a + f[:, 0] * (b - a))
-        planes.append(rows[0] + f[:, 1] * (rows[1] - rows[0]))
-    return planes[0] + f[:, 2] * (planes[1] - planes[0])
-
-
-def _salt(seed: int, size: int) -> npt.NDArray[np.uint32]:
-    return np.full(size, seed & 0xFFFFFFFF, dtype=np.uint32) * _S
-
-
-def _mix(h: npt.NDArray[np.uint32]) -> Floats:
-    h = (h ^ (h >> np.uint32(15))) * np.uint32(0x2C1B3C6D)
-    h = (h ^ (h >> np.uint32(12))) * np.uint32(0x297A2D39)
-    h = h ^ (h >> np.uint32(15))
-    return h.astype(np.float64) * (1.0 / 4294967296.0)
+    total = np.zeros(len(points))
+    for corner in product((0, 1), repeat=3):
+        weight = np.where(corner, f, 1.0 - f)
+        total += weight[:, 0] * weight[:, 1] * weight[:, 2] * lattice_hash(base + corner, seed)
+    return total
 
 
 def blend(m: Material, weight: Floats) -> Floats:
@@ -88,6 +68,11 @@ def blend(m: Material, weight: Floats) -> Floats:
 def fade_out(period: float, pixel: Floats) -> Floats:
     """1 where a detail of this size in metres is drawn, 0 where a pixel covers it."""
     return np.clip(1.5 - 2.0 * pixel / period, 0.0, 1.0)
+
+
+def detail(s: Spots, period: float, seed: int) -> Floats:
+    """Noise in [0, 1) of a period in metres, which fades into 0.5 where a pixel covers it."""
+    return 0.5 + (value_noise(s.points / period, seed) - 0.5) * fade_out(period, s.pixel)
 
 
 def cell_values(x: Floats, y: Floats, seed: int) -> Floats:
@@ -104,21 +89,14 @@ def along_face(s: Spots) -> tuple[Floats, Floats]:
     return u, v
 
 
-def plain(m: Material, s: Spots) -> Floats:
-    """Paint with faint blotches."""
-    return blend(m, 0.12 * value_noise(s.points / 0.4, m.seed))
+def _noisy(slow: float, much: float, fine: float, little: float) -> Pattern:
+    """Two colours mixed by noise of a slow and a fine period in metres, in these shares."""
 
+    def pattern(m: Material, s: Spots) -> Floats:
+        weight = much * value_noise(s.points / slow, m.seed + 1)
+        return blend(m, weight + little * detail(s, fine, m.seed) if little else weight)
 
-def carpet(m: Material, s: Spots) -> Floats:
-    """Pile: fine noise over slow blotches."""
-    fine = 0.5 + (value_noise(s.points / 0.02, m.seed) - 0.5) * fade_out(0.02, s.pixel)
-    return blend(m, 0.6 * fine + 0.4 * value_noise(s.points / 0.5, m.seed + 1))
-
-
-def fabric(m: Material, s: Spots) -> Floats:
-    """Soft folds and a weave."""
-    weave = 0.5 + (value_noise(s.points / 0.015, m.seed) - 0.5) * fade_out(0.015, s.pixel)
-    return blend(m, 0.45 * value_noise(s.points / 0.15, m.seed + 1) + 0.35 * weave)
+    return pattern
 
 
 def wood(m: Material, s: Spots) -> Floats:
@@ -228,7 +206,7 @@ def screen(m: Material, s: Spots) -> Floats:
 def asphalt(m: Material, s: Spots) -> Floats:
     """Grey with streaks and patches and, where `scale` is a lane's width, dashed lines between lanes."""
     x, y = s.points[:, 0], s.points[:, 1]
-    fine = (value_noise(s.points / 0.05, m.seed) - 0.5) * fade_out(0.05, s.pixel)
+    fine = detail(s, 0.05, m.seed) - 0.5
     slow = value_noise(s.points * np.array([0.5, 0.07, 1.0]), m.seed + 1)
     patch = cell_values(x / 2.7, y / 9.0, m.seed + 2) > 0.9
     colour = blend(m, 0.5 * slow + 0.25 * fine + 0.25 * patch + 0.1)
@@ -256,16 +234,10 @@ def slabs(m: Material, s: Spots) -> Floats:
     return np.where(kerb[:, None], 1.15 * colour + 0.02, colour * (1.0 - 0.3 * joint)[:, None])
 
 
-def grass(m: Material, s: Spots) -> Floats:
-    """Blades over slow patches."""
-    fine = 0.5 + (value_noise(s.points / 0.06, m.seed) - 0.5) * fade_out(0.06, s.pixel)
-    return blend(m, 0.5 * fine + 0.5 * value_noise(s.points / 1.8, m.seed + 1))
-
-
 def leaves(m: Material, s: Spots) -> Floats:
     """Clumps of leaves: bright tips over dark gaps, darker below."""
     clump = value_noise(s.points / 0.45, m.seed)
-    leaf = 0.5 + (value_noise(s.points / 0.13, m.seed + 1) - 0.5) * fade_out(0.13, s.pixel)
+    leaf = detail(s, 0.13, m.seed + 1)
     weight = np.clip(1.6 * (0.6 * clump + 0.4 * leaf) - 0.35, 0.0, 1.0)
     return blend(m, weight) * (0.75 + 0.25 * s.unit[:, 2])[:, None]
 
@@ -356,30 +328,12 @@ def patches(m: Material, s: Spots) -> Floats:
     return blend(m, np.clip(12.0 * value_noise(s.points / m.scale + 3.7, m.seed) - 5.5, 0.0, 1.0))
 
 
+_ROOMS = (wood, planks, tiles, stripes, plaid, dots, spines, painting, outdoors, screen)
+_STREETS = (asphalt, slabs, leaves, bricks, facade, shopfront, crossing, patches)
 PATTERNS: dict[str, Pattern] = {
-    pattern.__name__: pattern
-    for pattern in (
-        plain,
-        carpet,
-        fabric,
-        wood,
-        planks,
-        tiles,
-        stripes,
-        plaid,
-        dots,
-        spines,
-        painting,
-        outdoors,
-        screen,
-        asphalt,
-        slabs,
-        grass,
-        leaves,
-        bricks,
-        facade,
-        shopfront,
-        crossing,
-        patches,
-    )
+    "plain": _noisy(0.4, 0.12, 1.0, 0.0),
+    "carpet": _noisy(0.5, 0.4, 0.02, 0.6),
+    "fabric": _noisy(0.15, 0.45, 0.015, 0.35),
+    "grass": _noisy(1.8, 0.5, 0.06, 0.5),
+    **{pattern.__name__: pattern for pattern in _ROOMS + _STREETS},
 }

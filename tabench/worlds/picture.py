@@ -20,23 +20,14 @@ Integers = npt.NDArray[np.signedinteger[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What a camera takes of a scene.
+    """What a camera takes of a scene."""
 
-    Attributes:
-        image: (H, W, 3) float32 in multiples of 1/255.
-        piece: (H, W) index into the scene's pieces.
-        instance: (H, W) int32, from 1, one number an object or part of it.
-        depth: (H, W) metres along the optical axis.
-        normal: (H, W, 3) unit vectors facing the camera (x right, y down, z forward).
-        facing: (H, W) cosine between the normal and the way to the camera.
-    """
-
-    image: npt.NDArray[np.float32]
-    piece: npt.NDArray[np.int64]
-    instance: npt.NDArray[np.int32]
-    depth: Floats
-    normal: Floats
-    facing: Floats
+    image: npt.NDArray[np.float32]  # (H, W, 3) float32 in multiples of 1/255
+    piece: npt.NDArray[np.int64]  # (H, W) index into the scene's pieces
+    instance: npt.NDArray[np.int32]  # (H, W) int32, from 1, one number an object or part of it
+    depth: Floats  # (H, W) metres along the optical axis
+    normal: Floats  # (H, W, 3) unit vectors facing the camera (x right, y down, z forward)
+    facing: Floats  # (H, W) cosine between the normal and the way to the camera
 
     def of_pieces(self, values: list[Any]) -> npt.NDArray[Any]:
         """(H, W) of a value for each of the scene's pieces."""

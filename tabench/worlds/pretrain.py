@@ -37,37 +37,21 @@ from tabench.worlds.scenes import GENERATOR, make_scene
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the small SAM is pretrained; written beside its weights.
+    """How the small SAM is pretrained; written beside its weights."""
 
-    Attributes:
-        scenes: Training scenes (indices 0..scenes-1 of the "pretrain" range).
-        held_out: Scenes after those, for the log's IoU.
-        height: Scene height, pixels.
-        width: Scene width, pixels.
-        scene_seed: Seed of the generator.
-        epochs: BatchSplit over the scenes.
-        batch_size: Images per step.
-        prompts: Masks drawn per image and step.
-        min_area: Smallest mask that is prompted for, pixels.
-        lr: Peak learning rate of AdamW.
-        weight_decay: Decoupled weight decay.
-        warmup: Share of the steps with a linear ramp, then cosine to 0.
-        seed: Seed of initialisation, order and prompts.
-    """
-
-    scenes: int = 1600
-    held_out: int = 64
-    height: int = 72
+    scenes: int = 1600  # to train on: indices 0..scenes-1 of the "pretrain" range
+    held_out: int = 64  # scenes after those, for the log's IoU
+    height: int = 72  # pixels
     width: int = 96
-    scene_seed: int = 0
+    scene_seed: int = 0  # of the generator
     epochs: int = 8
     batch_size: int = 4
-    prompts: int = 6
-    min_area: int = 12
-    lr: float = 1e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.05
-    seed: int = 0
+    prompts: int = 6  # masks drawn per image and step
+    min_area: int = 12  # pixels of the smallest mask that is prompted for
+    lr: float = 1e-3  # the peak of AdamW's
+    weight_decay: float = 0.05  # decoupled
+    warmup: float = 0.05  # share of the steps with a linear ramp, then cosine to 0
+    seed: int = 0  # of initialisation, order and prompts
 
 
 Say = Callable[[str], None]

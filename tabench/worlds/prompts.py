@@ -36,7 +36,7 @@ def draw_correction(predicted: Tensor, masks: Tensor, generator: torch.Generator
 
 def draw_box(masks: Tensor, generator: torch.Generator, noise: float = 0.1) -> Tensor:
     """Bounding boxes (K, 4) as x0, y0, x1, y1, each side shifted by noise of a tenth of its length (sd)."""
-    boxes = masks_to_boxes(masks) + torch.tensor([0.0, 0.0, 1.0, 1.0])
+    boxes: Tensor = masks_to_boxes(masks) + torch.tensor([0.0, 0.0, 1.0, 1.0])
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     height, width = masks.shape[-2:]
     shift = noise * sides * torch.randn(boxes.shape, generator=generator).clamp(-2, 2)

@@ -56,48 +56,28 @@ PALETTES: dict[str, tuple[Colour, ...]] = {
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks.
+    """How a surface looks."""
 
-    Attributes:
-        pattern: A name of ``patterns.PATTERNS``.
-        colour: Main colour, sRGB 0..1.
-        second: The pattern's other colour.
-        scale: Size of the pattern in metres.
-        seed: Seed of its noise.
-        gloss: Weight of the mirror-like highlight, 0..1.
-        glow: Light given off, as a multiple of the colour.
-    """
-
-    pattern: str
-    colour: Colour
-    second: Colour = (0.5, 0.5, 0.5)
-    scale: float = 0.1
-    seed: int = 0
-    gloss: float = 0.0
-    glow: float = 0.0
+    pattern: str  # a name of ``patterns.PATTERNS``
+    colour: Colour  # main colour, sRGB 0..1
+    second: Colour = (0.5, 0.5, 0.5)  # the pattern's other colour
+    scale: float = 0.1  # size of the pattern in metres
+    seed: int = 0  # seed of its noise
+    gloss: float = 0.0  # weight of the mirror-like highlight, 0..1
+    glow: float = 0.0  # light given off, as a multiple of the colour
 
 
 @dataclass(frozen=True)
 class Finish:
-    """What a material is drawn from.
+    """What a material is drawn from."""
 
-    Attributes:
-        patterns: Names of patterns, all equally likely.
-        colours: Names of palettes, or six hexadecimal digits.
-        second: Palettes of the other colour; a darker first one by default.
-        scale: Least and greatest size of the pattern.
-        gloss: Weight of the highlight.
-        glow: Values, all equally likely.
-        spread: How far a colour may be from the palette's.
-    """
-
-    patterns: str
-    colours: str
-    second: str = ""
-    scale: tuple[float, float] = (0.1, 0.1)
-    gloss: float = 0.0
-    glow: tuple[float, ...] = (0.0,)
-    spread: float = 0.06
+    patterns: str  # names of patterns, all equally likely
+    colours: str  # names of palettes, or six hexadecimal digits
+    second: str = ""  # palettes of the other colour; a darker first one by default
+    scale: tuple[float, float] = (0.1, 0.1)  # least and greatest size of the pattern
+    gloss: float = 0.0  # weight of the highlight
+    glow: tuple[float, ...] = (0.0,)  # values, all equally likely
+    spread: float = 0.06  # how far a colour may be from the palette's
 
 
 FINISHES = {

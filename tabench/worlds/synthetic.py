@@ -27,16 +27,7 @@ _LEAST = {"seed": 0, "train": 1, "val": 1, "height": 16, "width": 16, "generator
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a generated folder's contents.
-
-    Attributes:
-        seed: Seed of all images.
-        train: Images in train.
-        val: Images in val.
-        height: Pixels.
-        width: Pixels.
-        generator: Version of the generator; raised whenever any image changes.
-    """
+    """All that decides a generated folder's contents: seed, images, pixels, the generator's version."""
 
     seed: int
     train: int
@@ -136,11 +127,7 @@ class SyntheticDataset(DatasetDef):
         self.write_lists(root, recipe)
 
     def check_counts(self, root: Path, images: Callable[[str], int]) -> None:
-        """Compare the images of each folder, as `images` counts them, with the recipe.
-
-        Raises:
-            DataError: Nothing was generated here, or another number of images than the recipe says.
-        """
+        """Refuse (DataError) another number of images, as `images` counts them, than the recipe says."""
         for folder, expected in self.readable(root).counts.items():
             found = images(folder)
             if found != expected:
@@ -169,11 +156,7 @@ class SyntheticDataset(DatasetDef):
         return report
 
     def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
-        """Fingerprint of the recipe, the same on any machine.
-
-        Raises:
-            DataError: The folder holds no such images, or those of another generator.
-        """
+        """Fingerprint of the recipe, the same on any machine; raises as `readable` does."""
         return self.readable(root).fingerprint(self.name)
 
     def readable(self, root: Path) -> Recipe:
@@ -221,7 +204,7 @@ def compared(
     """
     if stored.shape != fresh.shape:
         return [f"{path}: shape {stored.shape}, the recipe renders {fresh.shape}"]
-    apart = np.abs(stored - fresh) > tolerance
+    apart = np.abs(stored.astype(np.float64) - fresh) > tolerance
     share = float((apart.any(axis=2) if apart.ndim == 3 else apart).mean())
     differ = f"{path}: {100 * share:.1f}% of the pixels are not what the recipe renders"
     return [differ] if share > most else []
@@ -249,12 +232,7 @@ class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
                 write_array(path, arrays[kind])
 
     def split(self, root: Path, name: str) -> ArraySplit:
-        """Open a split.
-
-        Raises:
-            DataError: Nothing was generated here, or fewer images than the recipe says.
-            SpecError: There is no split of this name.
-        """
+        """Open a split; a DataError tells of fewer images than the recipe says."""
         self.check_counts(root, lambda folder: len(ArrayDataset.split(self, root, folder)))
         return super().split(root, name)
 
@@ -273,10 +251,8 @@ class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
 
     def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
         """One line for each stored array that is not what the renderer makes."""
-        arrays = self.make_arrays(recipe, folder, index)
-        problems = []
+        arrays, problems = self.make_arrays(recipe, folder, index), list[str]()
         for kind, name in self.folders(root).items():
             path = file_of(root, folder, name, index)
-            stored = open_array(path).astype(np.float64)
-            problems += compared(path, stored, arrays[kind].astype(np.float64), self.tolerance[kind])
+            problems += compared(path, open_array(path), arrays[kind], self.tolerance[kind])
         return problems

@@ -19,23 +19,14 @@ Point = Sequence[float] | Floats
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """One primitive with what the renderer must know.
+    """One primitive with what the renderer must know."""
 
-    Attributes:
-        shape: Its geometry.
-        label: What it is; each world has its own classes for these words.
-        material: Its surface.
-        group: Pieces of one thing with the same group and label (up to a "/") are one instance.
-        casts: Whether it throws shadows.
-        glass: Whether a depth sensor sees nothing there.
-    """
-
-    shape: Shape
-    label: str
-    material: Material
-    group: str = ""
-    casts: bool = True
-    glass: bool = False
+    shape: Shape  # its geometry
+    label: str  # what it is; each world has its own classes for these words
+    material: Material  # its surface
+    group: str = ""  # pieces of one thing with the same group and label (up to a "/") are one instance
+    casts: bool = True  # whether it throws shadows
+    glass: bool = False  # whether a depth sensor sees nothing there
 
 
 class Marks(TypedDict, total=False):
@@ -61,19 +52,12 @@ class Top:
 
 @dataclass
 class Thing:
-    """A thing in its own frame: centre of its footprint at 0, front towards +y, z up.
+    """A thing in its own frame: centre of its footprint at 0, front towards +y, z up."""
 
-    Attributes:
-        label: What its pieces are unless they say otherwise.
-        width: Extent along x in metres.
-        depth: Extent along y in metres.
-        height: Extent along z in metres.
-    """
-
-    label: str
-    width: float
-    depth: float
-    height: float
+    label: str  # what its pieces are unless they say otherwise
+    width: float  # extent along x in metres
+    depth: float  # extent along y in metres
+    height: float  # extent along z in metres
     pieces: list[Piece] = field(default_factory=list)
     tops: list[Top] = field(default_factory=list)
 
@@ -121,17 +105,9 @@ class Thing:
         knob: bool = False,
         **marks: Unpack[Marks],
     ) -> None:
-        """Add a tapering rod between two points.
+        """Add a tapering rod between two points, of a radius at each, perhaps with a ball at its end.
 
-        Args:
-            start: One end of its axis.
-            end: The other end.
-            radii: Its radius at the start and at the end, along `across`.
-            material: Its surface.
-            flat: Depth of its cross-section as a share of its width.
-            across: Direction of the cross-section's width.
-            knob: Whether a ball closes the end, as a joint does.
-            **marks: See `Piece`.
+        Its cross-section's width is along the x axis, or `across`; `flat` is its depth as a share of that.
         """
         a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
         low, high = (a, b) if radii[0] >= radii[1] else (b, a)  # solids narrow upwards
@@ -172,17 +148,11 @@ def frame(up: Point, across: Point = (1.0, 0.0, 0.0)) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """A lamp or a window.
+    """A lamp or a window."""
 
-    Attributes:
-        points: (k, 3) positions it shines from, in equal shares.
-        normal: (3,) direction a window faces; None shines everywhere.
-        power: (3,) linear colour times strength.
-    """
-
-    points: Floats
-    normal: Floats | None
-    power: Floats
+    points: Floats  # (k, 3) positions it shines from, in equal shares
+    normal: Floats | None  # (3,) direction a window faces; None shines everywhere
+    power: Floats  # (3,) linear colour times strength
 
 
 @dataclass

@@ -15,23 +15,14 @@ from tabench.worlds.things import Scene
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What each pixel's ray meets first; arrays of n = H * W rows.
+    """What each pixel's ray meets first; arrays of n = H * W rows."""
 
-    Attributes:
-        depth: (n,) metres along the optical axis.
-        piece: (n,) index into the scene's pieces.
-        points: (n, 3) in the room.
-        normals: (n, 3) in the room.
-        unit: (n, 3) in the piece's unit coordinates.
-        local: (n, 3) normals in the piece's frame.
-    """
-
-    depth: Floats
-    piece: npt.NDArray[np.int64]
-    points: Floats
-    normals: Floats
-    unit: Floats
-    local: Floats
+    depth: Floats  # (n,) metres along the optical axis
+    piece: npt.NDArray[np.int64]  # (n,) index into the scene's pieces
+    points: Floats  # (n, 3) in the room
+    normals: Floats  # (n, 3) in the room
+    unit: Floats  # (n, 3) in the piece's unit coordinates
+    local: Floats  # (n, 3) normals in the piece's frame
 
 
 def trace(scene: Scene, height: int, width: int) -> Hits:
@@ -64,19 +55,12 @@ def trace(scene: Scene, height: int, width: int) -> Hits:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """What each pixel's ray meets, as light sees it; arrays of n = H * W rows.
+    """What each pixel's ray meets, as light sees it; arrays of n = H * W rows."""
 
-    Attributes:
-        view: (n, 3) unit directions to the camera.
-        albedo: (n, 3) linear colours.
-        gloss: (n,) weight of the highlight.
-        glow: (n,) light given off, as a multiple of the colour.
-    """
-
-    view: Floats
-    albedo: Floats
-    gloss: Floats
-    glow: Floats
+    view: Floats  # (n, 3) unit directions to the camera
+    albedo: Floats  # (n, 3) linear colours
+    gloss: Floats  # (n,) weight of the highlight
+    glow: Floats  # (n,) light given off, as a multiple of the colour
 
 
 def surface(scene: Scene, hits: Hits, rays: Floats, focal: float) -> Surface:

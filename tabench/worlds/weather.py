@@ -12,27 +12,16 @@ from tabench.worlds.patterns import value_noise
 
 @dataclass(frozen=True, eq=False)
 class Weather:
-    """What lights the outdoors.
+    """What lights the outdoors."""
 
-    Attributes:
-        sun: (3,) unit direction to the sun.
-        power: (3,) linear light of the sun on a surface that faces it.
-        sky: (3,) linear light of the whole sky on level ground.
-        zenith: (3,) linear colour of the sky overhead.
-        horizon: (3,) linear colour of the sky at the horizon, and of the haze.
-        clouds: Share of the sky that is clouded, 0..1.
-        sight: Metres over which haze takes all but 1/e of a colour.
-        seed: Seed of the clouds.
-    """
-
-    sun: Floats
-    power: Floats
-    sky: Floats
-    zenith: Floats
-    horizon: Floats
-    clouds: float
-    sight: float
-    seed: int
+    sun: Floats  # (3,) unit direction to the sun
+    power: Floats  # (3,) linear light of the sun on a surface that faces it
+    sky: Floats  # (3,) linear light of the whole sky on level ground
+    zenith: Floats  # (3,) linear colour of the sky overhead
+    horizon: Floats  # (3,) linear colour of the sky at the horizon, and of the haze
+    clouds: float  # share of the sky that is clouded, 0..1
+    sight: float  # metres over which haze takes all but 1/e of a colour
+    seed: int  # seed of the clouds
 
 
 def sample_weather(dice: Dice) -> Weather:

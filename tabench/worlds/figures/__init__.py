@@ -31,11 +31,7 @@ _TOLERANCE = {"image": 16, "label": 0, "parts": 0, "normal": 2, "saliency": 0, "
 
 
 def sample_scene(seed: int, split: str, index: int) -> Scene:
-    """The scene of an image; one without room for its subject is drawn again.
-
-    Raises:
-        DataError: The split is unknown or the index is negative.
-    """
+    """The scene of an image; one without room for its subject is drawn again."""
     dice = Dice(seed, *scene_key(split, index), _WORLD)
     setting = dealt(seed, split, index)
     for _ in range(_TRIED):
@@ -48,17 +44,8 @@ def sample_scene(seed: int, split: str, index: int) -> Scene:
 def make_figure(seed: int, split: str, index: int, height: int, width: int) -> Figure:
     """Render one picture.
 
-    What it shows depends on (seed, split, index) alone: other sizes show the same.
-
-    Args:
-        seed: Seed of the dataset.
-        split: "train" or "val".
-        index: Number of the image.
-        height: Pixels.
-        width: Pixels.
-
-    Raises:
-        DataError: The split is unknown or the index is negative.
+    What it shows depends on (seed, split, index) alone: other sizes show the same. Arguments and errors are
+    those of `make_scene`.
     """
     sensor = Dice(seed, *scene_key(split, index), _SENSOR)
     return render(sample_scene(seed, split, index), sensor, height, width)
@@ -101,12 +88,7 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
         return recipe.height, recipe.width
 
     def split(self, root: Path, name: str) -> PascalSplit:
-        """Open a split.
-
-        Raises:
-            DataError: Nothing was generated here, or fewer images than the recipe says.
-            SpecError: There is no split of this name.
-        """
+        """Open a split; a DataError tells of fewer images than the recipe says."""
         self.check_counts(root, lambda folder: _images(root, folder))
         return super().split(root, name)
 
@@ -135,11 +117,7 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
 
 
 def _images(root: Path, folder: str) -> int:
-    """Pictures of a split in a folder.
-
-    Raises:
-        DataError: It cannot be read.
-    """
+    """Pictures of a split in a folder; a DataError tells that it cannot be read."""
     place = files_of(root, image_id(folder, 0))["image"].parent
     names = names_in(place, hint=FiguresDataset.download) if is_folder(place) else []
     return sum(name.startswith(f"{folder}_") and name.endswith(".jpg") for name in names)

@@ -37,19 +37,17 @@ def files_of(root: Path, name: str) -> dict[str, Path]:
 
 def contents(name: str, figure: Figure) -> dict[str, bytes]:
     """The files of one image, by kind."""
+    label = Image.fromarray(figure.semseg)
+    label.putpalette(voc_palette().ravel().tolist())
+    normal = np.rint((figure.normal + 1.0) / 2.0 * 255.0).astype(np.uint8)  # no direction becomes grey, 128
     return {
         "image": _encoded(Image.fromarray(figure.image), "JPEG", quality=JPEG_QUALITY, subsampling=0),
-        "label": _encoded(_indexed(figure.semseg), "PNG"),
+        "label": _encoded(label, "PNG"),
         "parts": annotation(name, figure.objects),
-        "normal": _encoded(Image.fromarray(coded_normals(figure.normal)), "PNG"),
+        "normal": _encoded(Image.fromarray(normal), "PNG"),
         "saliency": _encoded(Image.fromarray(figure.saliency.astype(np.uint8) * 255), "PNG"),
-        "context": label_map(figure.context),
+        "context": _bytes({"LabelMap": figure.context}),
     }
-
-
-def coded_normals(normal: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Unit vectors as bytes, (n + 1) / 2 * 255; no direction becomes grey, 128."""
-    return np.rint((normal + 1.0) / 2.0 * 255.0).astype(np.uint8)
 
 
 def write_sets(root: Path, counts: Mapping[str, int]) -> None:
@@ -66,13 +64,6 @@ def annotated_classes(path: Path) -> list[int]:
     """VOC's class numbers of the objects in an annotation file that this module wrote."""
     objects = read_mat(path.read_bytes(), ["anno"])["anno"][0, 0]["objects"]
     return [int(item["class_ind"].item()) for item in objects.ravel()] if objects.size else []
-
-
-def _indexed(labels: npt.NDArray[np.uint8]) -> Image.Image:
-    """A palette image in VOC's colours, whose values are the labels."""
-    image = Image.fromarray(labels)
-    image.putpalette(voc_palette().ravel().tolist())
-    return image
 
 
 def _encoded(image: Image.Image, form: str, **options: int) -> bytes:
@@ -96,17 +87,10 @@ def annotation(name: str, objects: tuple[FigureObject, ...]) -> bytes:
     return _bytes({"anno": {"imname": name, "objects": held}})
 
 
-def label_map(labels: npt.NDArray[np.uint16]) -> bytes:
-    """`LabelMap` of one image, (H, W)."""
-    return _bytes({"LabelMap": labels})
-
-
 def _structs(fields: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> npt.NDArray[Any]:
     """A MATLAB struct array (1, n)."""
     array = np.empty((1, len(rows)), dtype=[(field, object) for field in fields])
-    for k, row in enumerate(rows):
-        for field, value in zip(fields, row, strict=True):
-            array[field][0, k] = value
+    array[0] = rows
     return array
 
 

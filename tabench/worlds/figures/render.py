@@ -23,17 +23,11 @@ _LEAST_AREA, _SHARE, _FURTHER = 0.01, 0.3, 1.6
 
 @dataclass(frozen=True, eq=False)
 class FigureObject:
-    """A visible object of one of VOC's 20 classes.
+    """A visible object of one of VOC's 20 classes."""
 
-    Attributes:
-        number: Its class in VOC's order.
-        mask: (H, W) where it is seen.
-        parts: People only: PASCAL-Part's names and their masks, none empty.
-    """
-
-    number: int
-    mask: Mask
-    parts: dict[str, Mask]
+    number: int  # its class in VOC's order
+    mask: Mask  # (H, W) where it is seen
+    parts: dict[str, Mask]  # people only: PASCAL-Part's names and their masks, none empty
 
     @property
     def name(self) -> str:

@@ -211,11 +211,7 @@ DECK: tuple[Callable[[Dice], Stage], ...] = (
 
 
 def dealt(seed: int, split: str, index: int) -> Callable[[Dice], Stage]:
-    """The setting of an image: every run of len(DECK) images has each once, in an order of its own.
-
-    Raises:
-        DataError: The split is unknown or the index is negative.
-    """
+    """The setting of an image: every run of len(DECK) images has each once, in an order of its own."""
     key, position = scene_key(split, index)
     run, place = divmod(position, len(DECK))
     order = np.argsort(Dice(seed, key, run, _SHUFFLE).uniforms(len(DECK)), kind="stable")

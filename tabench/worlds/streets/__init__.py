@@ -39,14 +39,8 @@ def make_street(
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Render one street.
 
-    The street depends on (seed, split, index) alone: other sizes show the same one.
-
-    Args:
-        seed: Seed of the dataset.
-        split: "train" or "val".
-        index: Number of the image.
-        height: Pixels.
-        width: Pixels.
+    The street depends on (seed, split, index) alone: other sizes show the same one. Arguments are those
+    of `make_scene`.
 
     Returns:
         "image" (H, W, 3) float32 in multiples of 1/255; "label" (H, W) float32, 0..6 or -1;
