@@ -57,7 +57,7 @@ def test_two_bones_keep_their_lengths_and_reach(root, target, pole, lengths):
 
 @pytest.mark.parametrize("pose", [stand, walk])
 def test_people_on_their_feet_have_their_height_and_touch_the_ground(pose):
-    for k in range(25):
+    for k in range(10):
         dice = Dice(3, k)
         body = sample_body(dice)
         someone = person(dice, body, pose(dice, body))
@@ -66,11 +66,6 @@ def test_people_on_their_feet_have_their_height_and_touch_the_ground(pose):
         sole, _ = extent(pieces_of(someone, "lfoot", "rfoot"), 2)
         assert abs(sole) < 0.02
         assert 1.0 < body.stature < 1.95
-
-
-def test_heads_are_a_seventh_to_a_quarter_of_the_height():
-    for k in range(25):
-        body = sample_body(Dice(4, k))
         assert 1 / 8 < 2 * body.head / body.stature < 1 / 4.4
 
 

@@ -63,6 +63,7 @@ def test_entry_is_the_first_point_on_the_surface(kind, taper, axes):
         return implicit(kind, (points - shape.centre) @ shape.axes / shape.half, taper)
 
     np.testing.assert_allclose(level(np.where(hit, t, 0))[hit], 1.0, atol=1e-9)
+    assert np.isinf(entry(shape, shape.centre, directions)).all()  # from within
     # dense reference: march along each ray and see whether it is ever inside
     steps = np.linspace(0, 12, 4001)
     inside = np.stack([level(np.full(len(t), s)) < 1.0 for s in steps])
@@ -71,14 +72,6 @@ def test_entry_is_the_first_point_on_the_surface(kind, taper, axes):
     assert (hit & ~touched).sum() <= 2  # chords shorter than a step
     both = hit & touched
     np.testing.assert_allclose(steps[inside.argmax(0)][both], t[both], atol=2 * steps[1])
-
-
-def test_misses():
-    shape = Shape(BOX, np.zeros(3), np.eye(3), np.ones(3))
-    behind = entry(shape, np.array([0.0, 3.0, 0.0]), np.array([[0.0, 1.0, 0.0]]))
-    within = entry(shape, np.zeros(3), np.array([[0.0, 1.0, 0.0]]))
-    beside = entry(shape, np.array([2.0, -3.0, 0.0]), np.array([[0.0, 1.0, 0.0]]))
-    assert np.isinf([behind[0], within[0], beside[0]]).all()
 
 
 @pytest.mark.parametrize("axes", [np.eye(3), *AXES])
@@ -206,12 +199,12 @@ def test_a_lamp_loses_strength_with_distance_and_throws_shadows():
 
 @pytest.fixture(scope="module")
 def rooms():
-    return [sample_room(Dice(11, 0, i)) for i in range(25)]
+    return [sample_room(Dice(11, 0, i)) for i in range(12)]
 
 
 def test_furniture_stands_free(rooms):
     total = 0
-    for _, plan in rooms:
+    for scene, plan in rooms:
         for a, b in itertools.combinations(plan.spots, 2):
             assert not a.meets(b, 0.0)
         for spot in plan.spots:
@@ -220,21 +213,11 @@ def test_furniture_stands_free(rooms):
             assert (corners < [plan.width, plan.depth]).all()
             assert not spot.holds(*plan.eye, 0.25)
         total += len(plan.spots)
-    assert total / len(rooms) > 4
-
-
-def test_rooms_and_cameras_are_human(rooms):
-    for scene, plan in rooms:
-        assert (scene.size[:2] >= 3.0).all()
-        assert (scene.size[:2] <= 6.0).all()
-        assert 1.2 <= scene.camera.position[2] <= 1.8
-        assert 0.3 < scene.camera.position[0] < plan.width - 0.3
-        assert scene.lights
         for piece in scene.pieces:
             if piece.label not in ("wall", "floor", "ceiling"):
-                corners = piece.shape.corners()
-                assert corners[:, 2].min() > -0.01
-                assert corners[:, 2].max() < scene.size[2] + 0.26  # lamps are let into the ceiling
+                height = piece.shape.corners()[:, 2]
+                assert -0.01 < height.min() < height.max() < scene.size[2] + 0.26  # lamps are let in
+    assert total / len(rooms) > 4
 
 
 def test_rectangles_meet_like_sampled_ones():
