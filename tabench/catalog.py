@@ -13,6 +13,7 @@ from tabench.registry import Entry, Registry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tabench.balancing.base import Balancing
     from tabench.data.base import DatasetDef
     from tabench.encoders.sam.geometry import Backbone
     from tabench.methods.base import Method
@@ -59,6 +60,12 @@ METHODS: Registry[Method] = Registry(
             "decoders and embeddings only: the floor any adapter must beat",
         ),
     ],
+)
+
+BALANCERS: Registry[Balancing] = Registry(
+    "balancing",
+    "tabench.balancers",
+    [Entry("equal", "tabench.balancing.base:EQUAL", "the sum of the tasks' losses by train.task_weights")],
 )
 
 TASKS: Registry[type[Task]] = Registry(

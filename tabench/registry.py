@@ -28,21 +28,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered name.
+    """One registered name."""
 
-    Attributes:
-        name: The name users type.
-        target: "module:attribute", imported on first use.
-        summary: One line for ``tabench list``.
-        source: "tabench" or the distribution that added the entry.
-        version: Of this package's own code behind the name; raised by hand whenever its results change.
-            (A task's metrics have a version of their own. Other packages' code is known by its source.)
-    """
-
-    name: str
-    target: str
-    summary: str = ""
-    source: str = "tabench"
+    name: str  # the name users type
+    target: str  # "module:attribute", imported on first use
+    summary: str = ""  # one line for ``tabench list``
+    source: str = "tabench"  # "tabench" or the distribution that added the entry
+    # of this package's own code behind the name; raised by hand whenever its results change. (A task's
+    # metrics have a version of their own. Other packages' code is known by its source.)
     version: int = 1
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import balancers  # noqa: F401  (they register themselves)
+import reallocating  # noqa: F401
 import torch
 from plain_msam import randomise
 from safetensors.torch import load_file, save_file
@@ -19,11 +21,12 @@ from tiny_run import make_cell, make_context, make_unit
 from tabench.data.loading import Batch, batches
 from tabench.encoders.msam import MSam
 from tabench.engine import gradients
+from tabench.engine.balance import build_balance
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import evaluate, validation_loss
-from tabench.engine.gradients import accumulate, image_losses, step_gradient
+from tabench.engine.gradients import accumulate, after_step, image_losses, step_gradient
 from tabench.engine.loop import train_unit
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import trained_parameters
@@ -35,11 +38,15 @@ TRAIN, VAL = 5, 5
 BATCH = 4  # of 5 images: the second batch has one, so that a process has none
 DRY = {"params__dropout": 0.0}
 METHODS: dict[str, dict[str, Any]] = {"ta-lora": {"params__orthogonality": 0.5, **DRY}, "full-hps": {}}
-# single precision where the passes of an image are the same ones; else rounding depends on their size
+# in single precision where the passes of an image are the same ones; else rounding depends on their size
 CASES = [
-    ("ta-lora", BatchSplit(images=1, apart=True), torch.float32),
-    ("ta-lora", BatchSplit(), torch.float64),
-    ("full-hps", BatchSplit(), torch.float64),
+    ("ta-lora", "equal", BatchSplit(images=1, apart=True), torch.float32),
+    ("ta-lora", "equal", BatchSplit(), torch.float64),
+    ("full-hps", "equal", BatchSplit(), torch.float64),
+    ("ta-lora", "by-loss", BatchSplit(), torch.float64),
+    ("full-hps", "by-loss", BatchSplit(images=1), torch.float64),
+    ("ta-lora", "projecting", BatchSplit(images=1), torch.float64),
+    ("full-hps", "projecting", BatchSplit(), torch.float64),
 ]
 
 
@@ -71,14 +78,20 @@ def grads(model: MSam) -> dict[str, torch.Tensor]:
 def step_gradients(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
     """Gradients and loss terms of two steps, by case and step; the second has one image."""
     found = {}
-    for case, (method, passes, dtype) in enumerate(CASES):
-        model, context = unit_of(home, method, group, passes)
+    for case, (method, balancing, passes, dtype) in enumerate(CASES):
+        model, context = unit_of(home, method, group, passes, balancing__name=balancing)
         model.to(dtype)
         randomise(model.image_encoder)
+        randomise(model.no_mask)  # equal channels hardly give the encoder a gradient
+        context.balance = build_balance(model, context)
         model.train()
         for step, batch in enumerate(shares(context, dtype)):
             terms = step_gradient(model, context, batch, step)
             found |= {f"{case} {step} {name}": value for name, value in grads(model).items()}
+            if context.balance is not None:
+                own = context.balance.parameters
+                found |= {f"{case} {step} own {name}": p.grad.clone() for name, p in own.items()}
+                after_step(model, context, batch, step)
             values = torch.tensor([terms[key] for key in sorted(terms)], dtype=torch.float64)
             found[f"{case} {step} terms"] = values
     return found
@@ -114,6 +127,28 @@ def trained(home: Path, group: ProcessGroup, folder: Path) -> dict[str, Any]:
     digest = [float(p.detach().double().sum()) for p in trained_parameters(model).values()]
     bits = [p.detach().view(torch.int32).sum().item() for p in trained_parameters(model).values()]
     return {"state": state.to_json(), "digest": digest, "bits": bits}
+
+
+def reallocated(home: Path, group: ProcessGroup, folder: Path) -> dict[str, Any]:
+    """A method with hooks and a balancer with state, to the end at once and with a stop in between."""
+    found: dict[str, Any] = {}
+    for name, stops in (("whole", [False]), ("parts", [True, False])):
+        for stop in stops:
+            group = ProcessGroup(group.rank, group.size)  # one that has not heard of a stop
+            model, context = unit_of(home, "reallocating", group, balancing__name="by-loss")
+            asked = iter([False, stop, *[False] * 9])
+            context.should_stop = lambda asked=asked: next(asked)  # type: ignore[misc]
+            checkpoints = CheckpointStore(folder / name, writes=group.is_main)
+            with suppress(InterruptedRunError):
+                train_unit(model, context, checkpoints)
+            group.sync()  # the main one has written
+        assert context.balance is not None
+        values = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        values |= {"sizes": model.hooks.sizes, **context.balance.balancer.state_dict()}
+        found[name] = [float(value.detach().double().sum()) for value in values.values()]
+        found["calls"], found["masked"] = model.hooks.calls, [n for n in values if n.endswith(".mask")]
+        found["ranks"] = [int(values[n].sum()) for n in found["masked"]]
+    return found
 
 
 def diverged(home: Path, group: ProcessGroup) -> dict[str, Any]:
@@ -234,6 +269,7 @@ def take_part(rank: int, home: Path) -> None:
         keep("alone", lambda group: {"results": alone_results(home, group)})
         keep("trained", lambda group: trained(home, group, home / "trained"))
         keep("stopped", lambda group: stopped(home, group, home / "stopped"))
+        keep("reallocated", lambda group: reallocated(home, group, home / "reallocated"))
         keep("diverged", partial(diverged, home))
         keep("unread", unread)
         keep("changing", lambda group: changing(home, group, home / "changing"))

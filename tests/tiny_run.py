@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from tabench.catalog import METHODS, TASKS
+from tabench.catalog import BALANCERS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
@@ -15,7 +15,15 @@ from tabench.encoders.sam.geometry import VIT_NANO
 from tabench.engine.context import TrainContext
 from tabench.engine.model import build_unit
 from tabench.engine.unit import Unit, units_of
-from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+from tabench.spec.cell import (
+    BackbonePart,
+    BalancingPart,
+    Cell,
+    DatasetPart,
+    EvaluationPart,
+    MethodPart,
+    TrainPart,
+)
 from tabench.worlds.scenes import SCENES
 
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
@@ -37,10 +45,11 @@ def write_scenes(root: Path) -> Path:
 
 
 def make_cell(method: str, **changes: object) -> Cell:
-    parts: dict[str, dict[str, object]] = {"train": {}, "evaluation": {}, "params": {}}
+    parts: dict[str, dict[str, object]] = {"train": {}, "evaluation": {}, "params": {}, "balancing": {}}
     for key, value in changes.items():
         part, _, name = key.partition("__")
         parts[part][name] = value
+    balancing = str(parts["balancing"].pop("name", "equal"))
     train = {"epochs": 2, "batch_size": 2, "task_weights": {"segmentation": 1, "depth": 1, "normals": 4}}
     return Cell(
         dataset=DatasetPart(
@@ -51,6 +60,7 @@ def make_cell(method: str, **changes: object) -> Cell:
         ),
         backbone=BackbonePart(name="sam_vit_nano", checkpoint="x", pixel_norm="sam"),
         method=MethodPart(name=method, params=METHODS.get(method).params(parts["params"])),  # type: ignore[arg-type]
+        balancing=BalancingPart(name=balancing, params=BALANCERS.get(balancing).params(parts["balancing"])),  # type: ignore[arg-type]
         train=TrainPart.model_validate({**train, **parts["train"]}),
         evaluation=EvaluationPart.model_validate({"pictures": 1, **parts["evaluation"]}),
         seed=0,

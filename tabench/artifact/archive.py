@@ -26,15 +26,10 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Member:
-    """One file of an artifact.
+    """One file of an artifact."""
 
-    Attributes:
-        name: Relative path with "/".
-        source: The file it is copied from, or its content.
-    """
-
-    name: str
-    source: Path | bytes
+    name: str  # relative path with "/"
+    source: Path | bytes  # the file it is copied from, or its content
 
     def open(self) -> IO[bytes]:
         """Its content, to be read from the start."""

@@ -32,16 +32,11 @@ _ASK = "the sums do not tell: ask its authors, or run the cell again"
 
 @dataclass
 class Checked:
-    """What a check found.
+    """What a check found."""
 
-    Attributes:
-        files: Files with a right sum.
-        records: Records that are valid.
-        problems: Everything else, each with its file and what to do; empty means whole and unchanged.
-    """
-
-    files: int = 0
-    records: int = 0
+    files: int = 0  # files with a right sum
+    records: int = 0  # records that are valid
+    # everything else, each with its file and what to do; empty means whole and unchanged
     problems: list[str] = field(default_factory=list)
 
     def wrong(self, name: str, what: str, hint: str) -> None:

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tabench.artifact.archive import Member
-from tabench.artifact.badges import Archive, badge_page, readme
 from tabench.artifact.facts import ExperimentFacts, claimed, experiment_facts
+from tabench.artifact.pages import Archive, badge_page, readme
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
 from tabench.report.pages.summary import FILE as SUMMARY
@@ -23,7 +23,7 @@ from tabench.report.pages.summary import plan_digest, read_summary
 from tabench.report.records.reading import Results
 from tabench.report.tables.claims import FILE
 from tabench.spec.toml import read_toml
-from tabench.store.encoding import dumps
+from tabench.store.encoding import dumps, read_bytes
 from tabench.store.folders import ExperimentFolder
 from tabench.store.index import read_index
 
@@ -38,16 +38,11 @@ _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==")
 
 @dataclass(frozen=True)
 class Contents:
-    """All members of an artifact, and what is known of its experiments.
+    """All members of an artifact, and what is known of its experiments."""
 
-    Attributes:
-        members: The files.
-        experiments: The packed experiments.
-        beside: Names of experiments of which only records are packed, because the claims speak of them.
-    """
-
-    members: list[Member]
-    experiments: tuple[ExperimentFacts, ...]
+    members: list[Member]  # the files
+    experiments: tuple[ExperimentFacts, ...]  # the packed experiments
+    # names of experiments of which only records are packed, because the claims speak of them
     beside: tuple[str, ...]
 
 
@@ -217,10 +212,7 @@ def cut_lock(lock: Path, roots: Iterable[str] = REPORT_PACKAGES) -> str:
     Raises:
         StoreError: The lock cannot be read, lacks one of the packages, or holds an address.
     """
-    try:
-        blocks = _blocks(lock.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(lock)) from error
+    blocks = _blocks(read_bytes(lock).decode())
     wanted = _closure([canonicalize_name(name) for name in roots], set(blocks))
     missing = sorted(canonicalize_name(name) for name in roots if canonicalize_name(name) not in blocks)
     if missing:

@@ -26,80 +26,44 @@ AGREES = ("match", "within interval")
 
 @dataclass(frozen=True)
 class Compared:
-    """How the runs compare with the shipped reference runs of the same cells.
+    """How the runs compare with the shipped reference runs of the same cells."""
 
-    Attributes:
-        cells: Cells compared.
-        numbers: Metric values compared.
-        identical: How many of them are equal.
-        weights: Cells whose trained weights are equal bit by bit.
-    """
-
-    cells: int
-    numbers: int
-    identical: int
-    weights: int
+    cells: int  # cells compared
+    numbers: int  # metric values compared
+    identical: int  # how many of them are equal
+    weights: int  # cells whose trained weights are equal bit by bit
 
 
 @dataclass(frozen=True)
 class ExperimentFacts:
-    """One packed experiment.
+    """One packed experiment."""
 
-    Attributes:
-        name: Its name.
-        title: Its title.
-        profile: Profile that was run.
-        spec: The experiment file, None if there is none.
-        planned: Cells of the experiment.
-        done: Cell id to label of cells with a valid record.
-        failed: Cell id to why, of cells whose last attempt failed.
-        missing: Labels of cells that have neither.
-        under_way: Labels of those that have begun: they are packed as if they had not.
-        synthetic: Whether the data are synthetic.
-        data: Title of the data.
-        fingerprint: Identity of the data.
-        backbone: Name and note of the pretrained weights.
-        seeds: Seeds with records.
-        machines: Distinct "device, CPU, platform" of the runs.
-        outside: What the runs took from other packages, see `outside_code`.
-        environments: Distinct environments of the runs.
-        commits: Commits the runs were made from; a "+" marks uncommitted changes.
-        named: Done cells that the experiment file expands to as it is, without options.
-        example: Id of the cheapest of them (else of the cheapest done cell), to be run again.
-        run: Circumstances of the example's run.
-        compared: Comparison with the reference runs; None without them.
-        published: Rows of published values of this dataset, of any model.
-        judged: The published values of the methods that were run, each against its runs.
-        obstacle: Why no published value can be judged by these runs ("synthetic data"), or "".
-        reported: Whether a rendered report is packed.
-    """
-
-    name: str
-    title: str
-    profile: str
-    spec: Path | None
-    planned: int
-    done: dict[str, str]
-    failed: dict[str, str]
-    missing: list[str]
-    under_way: list[str]
-    synthetic: bool
-    data: str
-    fingerprint: str
-    backbone: str
-    seeds: list[int]
-    machines: list[str]
-    outside: list[str]
-    environments: list[dict[str, Any]]
-    commits: list[str]
-    named: int
-    example: str
-    run: dict[str, Any]
-    compared: Compared | None
-    published: int
-    judged: Sequence[Judgement]
-    obstacle: str
-    reported: bool
+    name: str  # its name
+    title: str  # its title
+    profile: str  # profile that was run
+    spec: Path | None  # the experiment file, None if there is none
+    planned: int  # cells of the experiment
+    done: dict[str, str]  # cell id to label of cells with a valid record
+    failed: dict[str, str]  # cell id to why, of cells whose last attempt failed
+    missing: list[str]  # labels of cells that have neither
+    under_way: list[str]  # labels of those that have begun: they are packed as if they had not
+    synthetic: bool  # whether the data are synthetic
+    data: str  # title of the data
+    fingerprint: str  # identity of the data
+    backbone: str  # name and note of the pretrained weights
+    seeds: list[int]  # seeds with records
+    machines: list[str]  # distinct "device, CPU, platform" of the runs
+    outside: list[str]  # what the runs took from other packages, see `outside_code`
+    environments: list[dict[str, Any]]  # distinct environments of the runs
+    commits: list[str]  # commits the runs were made from; a "+" marks uncommitted changes
+    named: int  # done cells that the experiment file expands to as it is, without options
+    example: str  # id of the cheapest of them (else of the cheapest done cell), to be run again
+    run: dict[str, Any]  # circumstances of the example's run
+    compared: Compared | None  # comparison with the reference runs; None without them
+    published: int  # rows of published values of this dataset, of any model
+    judged: Sequence[Judgement]  # the published values of the methods that were run, each against its runs
+    obstacle: str  # why no published value can be judged by these runs ("synthetic data"), or ""
+    reported: bool  # whether a rendered report is packed
 
     @property
     def exact(self) -> bool:
@@ -229,17 +193,12 @@ def _published(results: Results, spec: Path | None) -> tuple[int, list[Judgement
 
 @dataclass(frozen=True)
 class Claimed:
-    """Claims with their outcomes, as the reports of the packed experiments give them.
+    """Claims with their outcomes, as the reports of the packed experiments give them."""
 
-    Attributes:
-        file: The file of claims; None without one.
-        assessed: Every claim of it about methods of a packed experiment.
-        beside: Runs of experiments that a claim names and that are not packed themselves. Tables of
-            claims come out the same elsewhere only if their records are there too.
-    """
-
-    file: Path | None = None
-    assessed: Sequence[Assessed] = ()
+    file: Path | None = None  # the file of claims; None without one
+    assessed: Sequence[Assessed] = ()  # every claim of it about methods of a packed experiment
+    # runs of experiments that a claim names and that are not packed themselves. Tables of claims come out the
+    # same elsewhere only if their records are there too.
     beside: Sequence[Results] = ()
 
 

@@ -27,8 +27,8 @@ from tabench.cli import (  # noqa: F401 - each adds its commands to the applicat
 from tabench.cli.app import app as app
 from tabench.cli.output import print_error
 from tabench.errors import StoreError, TabenchError
+from tabench.provenance.files import lend_home
 from tabench.report.records.collector import uncollected
-from tabench.store.folders import lend_home
 from tabench.store.streams import ended_by_closed_pipes, lost_output, steady
 
 import_module("tabench.bench.command")  # named by a string: nothing may import that room

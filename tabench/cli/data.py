@@ -26,8 +26,8 @@ def verify(
 ) -> None:
     """Read every file of a dataset and name the wrong ones. Exit code 1 if there are any."""
     from tabench.catalog import DATASETS
+    from tabench.data.packs import check_packs
     from tabench.provenance.code import code_of
-    from tabench.runs.packs import check_packs
 
     dataset = DATASETS.get(name)
     with progress_bar(f"verifying {name}") as progress:

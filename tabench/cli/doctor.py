@@ -81,8 +81,7 @@ def doctor(
 
 
 def _cache() -> list[Finding]:
-    from tabench.provenance.files import folder_findings
-    from tabench.store.folders import cache_root
+    from tabench.provenance.files import cache_root, folder_findings
 
     try:
         return folder_findings(cache_root(), "cache")

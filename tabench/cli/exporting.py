@@ -40,8 +40,7 @@ def artifact(
     from tabench.artifact.archive import check_place, write_artifact
     from tabench.artifact.check import check_artifact
     from tabench.artifact.contents import contents, names_this_machine
-    from tabench.provenance.files import sha256_file
-    from tabench.store.folders import home_folder
+    from tabench.provenance.files import home_folder, sha256_file
 
     check_place(out)
     given = experiments or finished_experiments(results)

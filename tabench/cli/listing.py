@@ -19,6 +19,7 @@ class Kind(enum.StrEnum):
     """What can be listed."""
 
     METHODS = "methods"
+    BALANCERS = "balancers"
     TASKS = "tasks"
     DATASETS = "datasets"
     BACKBONES = "backbones"
@@ -55,6 +56,9 @@ def describe(
     overrides: Annotated[
         list[str] | None, option("A hyper-parameter. Repeatable.", "--set", metavar="KEY=VALUE")
     ] = None,
+    balancing: Annotated[
+        str, option("Say what it needs; see `tabench list balancers`.", metavar="NAME")
+    ] = "equal",
     figures: Annotated[
         Path | None,
         option("Draw figures 2 and 3 of a task-aware method there, as PDF and PNG.", metavar="DIR"),
@@ -62,21 +66,24 @@ def describe(
     as_json: options.JsonOption = False,
 ) -> None:
     """Print a method's hyper-parameters and its parameters by group; needs no weights and no data."""
-    from tabench.catalog import BACKBONES, METHODS
+    from tabench.catalog import BACKBONES, BALANCERS, METHODS
     from tabench.spec.options import parse_set
     from tabench.store.atomic import check_writable
+    from tabench.text import bytes_text
 
     tasks = channels_of(channels)
     geometry = BACKBONES.get(backbone, where="--backbone")
     found = METHODS.get(method)
     given = [parse_set(text) for text in overrides or ()]
     params = found.params({path[-1]: value for path, value in given}, where="--set")
+    balanced = BALANCERS.get(balancing, where="--balancing")
     if figures is not None:
         check_writable(figures)
     from tabench.engine.describe import describe as describe_method  # imports torch: what is wrong was told
 
     described = describe_method(found, geometry, tasks, params)
     facts = described["all"]
+    copies = 4 * len(tasks) * described["shared"] if "gradients" in balanced.asks else 0  # in fp32
     drawn: list[Path] = []
     if figures is not None:
         lora = describe_method(METHODS.get("lora-stl"), geometry, tasks)["architecture"]
@@ -89,6 +96,13 @@ def describe(
             "params": params,
             "backbone": backbone,
             "channels": list(tasks.values()),
+            "balancing": {
+                "name": balanced.name,
+                "title": balanced.title,
+                "params": dict(balanced.defaults),
+                "asks": list(balanced.asks),
+                "gradient_copies_bytes": copies,
+            },
             "parameters": facts,
             "models": described["per_model"],
             "unused_prompt_encoder": described["unused_prompt_encoder"],
@@ -106,6 +120,13 @@ def describe(
         typer.echo(f"\nidle (no gradient ever reaches them): {', '.join(facts['idle_names'])}")
     whole = facts["total"] + described["unused_prompt_encoder"]
     typer.echo(f"total with SAM's prompt encoder, which mSAM does not use: {whole:,}")
+    if balancing != "equal":
+        given_params = ", ".join(f"{key} = {value}" for key, value in balanced.defaults.items())
+        typer.echo(f"\nbalanced by {balanced.title}{f' ({given_params})' if given_params else ''}")
+        typer.echo(f"  asks for {', '.join(balanced.asks) or 'nothing of a step'}")
+        typer.echo(
+            f"  {bytes_text(copies)} of gradients beside those of the step, a copy a task of {len(tasks)}"
+        )
     for file in drawn:
         typer.echo(f"wrote {file}")
 

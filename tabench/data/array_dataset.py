@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
-from tabench.data.augmentation import ZoomFlip
 from tabench.data.base import Array, DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
 from tabench.data.layout import FOLDERS, count_notes, file_of, list_images, read_image, shape_of
 from tabench.data.listing import left_out_notes, leftovers_in, leftovers_note
-from tabench.data.transforms import PAPER
+from tabench.data.resampling import PAPER
 from tabench.data.verify import verify_layout
+from tabench.data.zoom_flip import ZoomFlip
 from tabench.errors import DataError
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from tabench.data.base import Progress
 from tabench.data.listing import unreadable
 from tabench.errors import DataError, StoreError
+from tabench.provenance.files import cache_root
 from tabench.store.atomic import write_bytes
 from tabench.store.encoding import parse_json
 from tabench.store.file_cache import Stamp, is_settled, settled_before, stamp_of
-from tabench.store.folders import cache_root
 
 CACHE_NAME = ".tabench-fingerprint.json"
 Entry = tuple[Stamp, str]  # with the sha256

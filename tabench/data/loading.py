@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import cycle, islice
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from tabench.data.base import Augmentation, Sample, Split
 from tabench.data.draws import shuffled
-from tabench.data.prefetch import prefetched
-from tabench.data.sending import pinned
 from tabench.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch import device as Device
+
+T = TypeVar("T")
+END = object()
 
 
 class Batch(NamedTuple):
@@ -174,7 +177,7 @@ def _batches(
             return _read(split, part, draw, kinds)
         return _read(split, part[rank::processes], draw, kinds)._replace(shared=len(part))
 
-    if device is None or not elsewhere(device):
+    if device is None or not on_device(device):
         return prefetched((read(part, draw) for part in parts), prefetch)
     later = draw if draw is not None and draw.applied is not None else None
     now = draw if later is None else None
@@ -182,7 +185,7 @@ def _batches(
     return _delivered(ready, device, later)
 
 
-def elsewhere(device: Device) -> bool:
+def on_device(device: Device) -> bool:
     """Whether batches travel to another memory than the one they are read into."""
     return device.type != "cpu"
 
@@ -205,6 +208,16 @@ def _load(split: Split, index: int, draw: _Draw | None, kinds: Collection[str] |
 def _pinned(batch: Batch, device: Device) -> Batch:
     targets = {kind: pinned(target, device) for kind, target in batch.targets.items()}
     return batch._replace(image=pinned(batch.image, device), targets=targets)
+
+
+def pinned(tensor: Tensor, to: Device) -> Tensor:
+    """The tensor in memory that a CUDA device copies from by itself; unchanged for other devices."""
+    return tensor.pin_memory() if to.type == "cuda" else tensor
+
+
+def send(tensor: Tensor, to: Device) -> Tensor:
+    """The tensor on a device; on CUDA the copy is queued behind the device's work and not waited for."""
+    return pinned(tensor, to).to(to, non_blocking=True)
 
 
 def _delivered(ready: Iterator[Batch], device: Device, draw: _Draw | None) -> Iterator[Batch]:
@@ -242,3 +255,25 @@ def collate(samples: Sequence[Sample], indices: Sequence[int]) -> Batch:
         from_numpy(np.stack([sample.image for sample in samples])),
         {kind: from_numpy(np.stack([sample.targets[kind] for sample in samples])) for kind in first.targets},
     )
+
+
+def prefetched(items: Iterable[T], ahead: int) -> Iterator[T]:
+    """Yield the same items in the same order, up to `ahead` of them computed early by a background thread.
+
+    An error of the producer is raised at the item it happened at. Closing the iterator ends the thread. With
+    `ahead` 0 nothing runs in the background.
+    """
+    if ahead < 1:
+        yield from items
+        return
+    source = iter(items)
+    with ThreadPoolExecutor(1, "tabench-prefetch") as thread:
+        # one more than `ahead`, since the first of them is what the consumer is waiting for
+        waiting = deque(thread.submit(next, source, END) for _ in range(ahead + 1))
+        try:
+            while (item := waiting.popleft().result()) is not END:
+                waiting.append(thread.submit(next, source, END))
+                yield item  # type: ignore[misc]  # END is no item
+        finally:
+            for later in waiting:
+                later.cancel()

@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import PIL
 
 from tabench.data.base import Array, Progress, Sample, Split
-from tabench.data.codec import Form, Values, forms_of
 from tabench.data.npyfile import map_npy
 from tabench.store.encoding import parse_json
 
 VERSION = 2  # of this layout, and of what is known of a pack's sources when it is built
 READER = 2  # raised whenever reading any dataset gives other values than before
+Values = npt.NDArray[np.generic]
 MANIFEST = "manifest.json"
 SAMPLE = 4  # images of a pack that are compared with their sources when it is opened
 RESIDENT = 2**24  # bytes of a pack that stay mapped in a process
@@ -55,21 +56,61 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Packed:
-    """One kind's file.
+class Form:
+    """One way to store arrays of one type.
 
     Attributes:
-        form: Name of its form.
+        form: "unit8" (k / 255 as k), "int8", "float16", or "same".
         stored: NumPy name of the stored type.
         given: NumPy name of the type it stands for.
-        shape: (N, ...).
-        bytes: Size of the file.
-        sha256: Of the file.
     """
 
     form: str
     stored: str
     given: str
+
+    def encode(self, array: Values) -> Values | None:
+        """The array as stored, C-contiguous; None if this form would change a single bit of it."""
+        if self.form == "same":
+            return np.ascontiguousarray(array)
+        with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is found below
+            if self.form == "unit8":
+                stored: Values = np.rint(cast(Array, array) * np.float32(255)).astype(np.uint8)
+            else:
+                stored = np.ascontiguousarray(array).astype(self.stored)
+        same = self.decode(stored).tobytes() == np.ascontiguousarray(array).tobytes()
+        return stored if same else None
+
+    def decode(self, stored: Values) -> Values:
+        """The array as it was given: `stored` itself in the form "same", else a fresh one."""
+        if self.form == "unit8":
+            unit: Array = stored.astype(np.float32) / np.float32(255)
+            return unit
+        return stored.astype(self.given, copy=False)
+
+
+def forms_of(kind: str, dtype: np.dtype[np.generic]) -> list[Form]:
+    """The forms to try, the narrowest first; the last one takes everything."""
+    narrower = []
+    if kind == "image" and dtype == np.float32:
+        narrower.append(Form("unit8", "uint8", "float32"))
+    if dtype == np.float32:
+        narrower.append(Form("float16", "float16", "float32"))
+    if dtype == np.int64:
+        narrower.append(Form("int8", "int8", "int64"))
+    return [*narrower, Form("same", dtype.name, dtype.name)]
+
+
+@dataclass(frozen=True)
+class Packed(Form):
+    """One kind's file.
+
+    Attributes:
+        shape: (N, ...).
+        bytes: Size of the file.
+        sha256: Of the file.
+    """
+
     shape: tuple[int, ...]
     bytes: int
     sha256: str
@@ -85,22 +126,17 @@ class PackedSplit(Split):
     Args:
         split: The split that was packed.
         arrays: Each kind's mapped file.
-        forms: Each kind's form.
-        size: Bytes of all files.
+        forms: How each kind is stored in it.
     """
 
-    def __init__(
-        self, split: Split, arrays: Mapping[str, Values], forms: Mapping[str, Form], size: int
-    ) -> None:
+    def __init__(self, split: Split, arrays: Mapping[str, Values], forms: Mapping[str, Packed]) -> None:
         self.split = split
         self.augmentation, self.paper_augmentation = split.augmentation, split.paper_augmentation
-        self.size = size
+        self.size = sum(packed.bytes for packed in forms.values())
         self._ids = split.ids
         self._maps = [held for array in arrays.values() if (held := _map_of(array)) is not None]
-        self._each = size // max(len(split), 1)
         self._resident = 0
-        self._arrays = dict(arrays)
-        self._forms = dict(forms)
+        self._arrays, self._forms = dict(arrays), dict(forms)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -139,7 +175,7 @@ class PackedSplit(Split):
 
         They stay in the page cache; an array that still shows them gets them back from there.
         """
-        self._resident += self._each
+        self._resident += self.size // max(len(self), 1)
         if self._resident > RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
             for held in self._maps:
                 held.madvise(mmap.MADV_DONTNEED)
@@ -177,10 +213,10 @@ def open_pack(folder: Path, source: Source, split: Split) -> PackedSplit | None:
     arrays = {kind: _mapped(folder / f"{kind}.npy", packed) for kind, packed in files.items()}
     if "image" not in arrays or any(len(array) != len(split) for array in arrays.values()):
         raise DamagedPackError("its files do not hold the split's images")
-    forms = {kind: Form(packed.form, packed.stored, packed.given) for kind, packed in files.items()}
-    if any(form not in forms_of(kind, np.dtype(form.given)) for kind, form in forms.items()):
-        raise DamagedPackError(f"{MANIFEST}: a form that there is not")
-    return PackedSplit(split, arrays, forms, sum(packed.bytes for packed in files.values()))
+    for kind, packed in files.items():
+        if Form(packed.form, packed.stored, packed.given) not in forms_of(kind, np.dtype(packed.given)):
+            raise DamagedPackError(f"{MANIFEST}: a form that there is not")
+    return PackedSplit(split, arrays, files)
 
 
 def difference(pack: Split, split: Split, most: int = SAMPLE) -> str:

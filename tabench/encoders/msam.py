@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +50,7 @@ class MSam(nn.Module):
         compiled: Encoder blocks through torch.compile, which takes its time at the first pass.
         added: Names of the parameters that a method added to SAM's encoder.
         idle: Names of trained parameters that never get a gradient, by the method's own word.
+        hooks: What the method does in training beside the forward pass (`tabench.methods.hooks.Hooks`).
     """
 
     pixel_mean: Tensor
@@ -69,6 +70,7 @@ class MSam(nn.Module):
         self.recompute = self.compiled = False
         self.added: frozenset[str] = frozenset()
         self.idle: frozenset[str] = frozenset()
+        self.hooks: Any = None
         self.image_encoder: ImageEncoderViT = build_image_encoder(backbone)
         self.pe_layer = build_position_encoding(backbone)
         self.no_mask = nn.ParameterDict(

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tabench.catalog import BACKBONES
+from tabench.catalog import BACKBONES, BALANCERS
 from tabench.encoders.sam.geometry import SMALL_IMAGE
 from tabench.spec.cell import Cell
 
@@ -67,7 +67,7 @@ def choose_batch_split(cell: Cell, wanted: BatchSplit) -> BatchSplit:
         wanted,
         images=min(wanted.images or (batch if small else 1), batch),
         evaluated=batch if small else 1,
-        apart=wanted.apart or not small,
+        apart=wanted.apart or not small or "gradients" in BALANCERS.get(cell.balancing.name).asks,
     )
 
 

@@ -2,9 +2,10 @@
 
 ``<checkpoint>/<unit>/<step or "finished">/`` holds model.safetensors (what building the model again does not
 give: trained parameters, and others that training changed), optimizer.safetensors (Adam's moments),
-best.safetensors (with selection "best-val"), state.json and sums.json (the sha256 of the others; checkpoints
-of older versions have none). A checkpoint is written under a temporary name and appears by one rename; older
-ones are deleted afterwards. A finished unit keeps its weights and drops the moments.
+best.safetensors (with selection "best-val"), extra.safetensors (what a balancer or a method's hooks keep),
+state.json and sums.json (the sha256 of the others; checkpoints of older versions have none). A checkpoint is
+written under a temporary name and appears by one rename; older ones are deleted afterwards. A finished unit
+keeps its weights and drops the moments.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tabench.store.encoding import read_object
 
 Named = Mapping[str, nn.Parameter]
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
+_NO_PARAMETERS: Named = MappingProxyType({})
 FINISHED = "finished"
 AGAIN = "delete the checkpoint's folder: the cell starts from the beginning"
 
@@ -57,15 +59,21 @@ class CheckpointStore:
         return max(complete, key=lambda path: int(path.name), default=None)
 
     def save(
-        self, trained: Named, optimizer: Adam, state: State, moved: Mapping[str, Tensor] = _NONE
+        self,
+        trained: Named,
+        optimizer: Adam,
+        state: State,
+        moved: Mapping[str, Tensor] = _NONE,
+        own: Named = _NO_PARAMETERS,
     ) -> None:
         """Write a checkpoint and delete the ones before it.
 
         Args:
             trained: Trained parameters by name.
             optimizer: Holds their moments.
-            state: Position, curves and best weights.
+            state: Position, curves, best weights and what is kept beside the model.
             moved: Other values that training changed, by name.
+            own: Parameters of the optimiser that are not the model's; their values are in `state`.
 
         Raises:
             StoreError: The folder cannot be written.
@@ -79,8 +87,10 @@ class CheckpointStore:
             save_file(_plain(trained) | _plain(moved, copy=True), writing / "model.safetensors")
             if state.best_weights:
                 save_file(_plain(state.best_weights), writing / "best.safetensors")
+            if extra := {name: value for name, value in state.extra.items() if isinstance(value, Tensor)}:
+                save_file(_plain(extra, copy=True), writing / "extra.safetensors")
             if not state.finished:
-                save_file(_moments(trained, optimizer), writing / "optimizer.safetensors")
+                save_file(_moments({**trained, **own}, optimizer), writing / "optimizer.safetensors")
             (writing / "state.json").write_text(json.dumps(state.to_json()))
             write_folder_sums(writing)
             for path in [*writing.iterdir(), writing]:
@@ -98,13 +108,20 @@ class CheckpointStore:
                 hint="free some space or choose another --results folder; the last checkpoint is kept",
             ) from error
 
-    def load(self, trained: Named, optimizer: Adam, others: Mapping[str, Tensor] = _NONE) -> State | None:
+    def load(
+        self,
+        trained: Named,
+        optimizer: Adam,
+        others: Mapping[str, Tensor] = _NONE,
+        own: Named = _NO_PARAMETERS,
+    ) -> State | None:
         """Restore parameters, moments and position; None if there is no checkpoint.
 
         Args:
             trained: Trained parameters by name, all of which a checkpoint has.
             optimizer: Gets their moments.
             others: The model's other values, of which it has those that training changed.
+            own: As for `save`; they get their moments alone.
 
         Raises:
             CheckpointError: The checkpoint is damaged or of another model.
@@ -119,9 +136,11 @@ class CheckpointStore:
         if best.exists():
             state.best_weights = _tensors(best)
             check(trained, state.best_weights, str(best), others)
+        if (extra := path / "extra.safetensors").exists():
+            state.extra |= _tensors(extra)
         if not state.finished:
             moments = path / "optimizer.safetensors"
-            _restore_moments(trained, optimizer, _tensors(moments), str(moments))
+            _restore_moments({**trained, **own}, optimizer, _tensors(moments), str(moments))
         return state
 
 

@@ -10,7 +10,9 @@ import torch
 
 from tabench.data.base import Split
 from tabench.encoders.msam import MSam
+from tabench.engine.balance import Balance
 from tabench.engine.batch_split import BatchSplit
+from tabench.engine.optim import steps_per_epoch, total_steps
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import Snapshot
 from tabench.engine.unit import Unit
@@ -42,6 +44,7 @@ class TrainContext:
         rebuild: How to build the unit's model again, on the CPU; None where that is known to give the same.
         origin: A model that was just built; None: the one that is to be trained.
         whole: Steps must not be cut: the model changes in each forward pass.
+        balance: How the tasks' losses become one step; None for their weighted sum.
     """
 
     cell: Cell
@@ -59,3 +62,14 @@ class TrainContext:
     rebuild: Callable[[], MSam] | None = None
     origin: Snapshot | None = None
     whole: bool = False
+    balance: Balance | None = None
+
+    @property
+    def epoch_steps(self) -> int:
+        """Optimiser steps of one pass over the training split."""
+        return steps_per_epoch(self.cell.train, len(self.train))
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return total_steps(self.cell.train, len(self.train))

@@ -2,31 +2,41 @@
 
 A step sees `batch_size` images. Each task's loss is taken per image and averaged over the images, as with
 the recipe's 4 processes of batch 1; how the work is cut into passes (`BatchSplit`) changes memory, not the
-meaning, and neither does how many processes share the images (`ProcessGroup`). The regulariser enters once a
-step.
+meaning, and neither does how many processes share the images (`ProcessGroup`). Penalties (the regulariser, a
+method's own term) enter once a step. Where tasks are balanced (`Balance`), what a balancer is told is of the
+whole step, and so is what it decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
+from tabench.engine.balance import seeded
 from tabench.engine.batch_split import BatchSplit, out_of_memory
 from tabench.engine.context import TrainContext
 from tabench.engine.reduction import Gradients
+from tabench.engine.snapshot import trained_parameters
 from tabench.engine.unit import derive_seed
 from tabench.errors import DivergedError
 from tabench.methods.regulariser import regulariser
 from tabench.tasks.base import in_single
 
 Losses = dict[str, Tensor]
+Terms = dict[str, float]
+T = TypeVar("T")
 
 
-def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -> dict[str, float]:
+class _MemoryShortError(Exception):
+    """Memory ran out on a process of the group, and its passes can be made smaller."""
+
+
+def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -> Terms:
     """Set the parameters' gradients to those of one effective batch, in smaller passes where memory runs out.
 
     Where several processes share the batch, all of them take the smaller passes, and all get the gradients
@@ -40,28 +50,13 @@ def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -
         MemoryError: Memory ran out (or torch's own error), and the passes cannot be made smaller.
         ProcessLostError: A process that shares the batch does not answer.
     """
-    group = context.group
     while True:
         model.zero_grad(set_to_none=True)
-        torch.manual_seed(_dropout_seed(context, step))
-        terms: dict[str, float] = {}
-        gradients = None
-        short = False
         try:
-            terms = accumulate(model, context, batch, step)
-            if group.size > 1:
-                gradients = Gradients((n, p) for n, p in model.named_parameters() if p.requires_grad)
-        except (MemoryError, RuntimeError) as error:
-            short = out_of_memory(error)
-            if not short or _smaller(context, batch) is None:
-                raise
-        # outside the handler, whose traceback still holds the step's tensors
-        short = group.sync(short=short, stop=group.size > 1 and context.should_stop())
-        if not short:
-            if gradients is not None:
-                gradients.give_back(group)
-            return group.sum(terms)
-        gradients = None
+            return _attempt(model, context, batch, step)
+        except _MemoryShortError:
+            pass
+        # outside the handler, whose traceback holds what other processes have to give up, too
         smaller = _smaller(context, batch)
         assert smaller is not None  # the process that is short would have raised
         context.passes = smaller
@@ -69,6 +64,52 @@ def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -
         model.zero_grad(set_to_none=True)
         if context.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _attempt(model: MSam, context: TrainContext, batch: Batch, step: int) -> Terms:
+    """One try with the passes as they are now."""
+    group, balance = context.group, context.balance
+    weights = None
+    if balance is not None:
+        seen = _on_all(context, batch, lambda: _measured(model, context, batch, step))
+        weights = balance.weights(group.sum(seen), step)
+
+    def passes() -> tuple[Terms, Gradients | None, Gradients | None]:
+        torch.manual_seed(_dropout_seed(context, step))
+        rows = balance.rows() if balance is not None else None
+        terms = accumulate(model, context, batch, step, weights, rows)
+        whole = Gradients(trained_parameters(model).items()) if group.size > 1 else None
+        if whole is not None:
+            whole.take()
+        return terms, whole, rows
+
+    terms, whole, rows = _on_all(context, batch, passes)
+    if whole is not None:
+        whole.sum(group)
+        whole.give()
+    terms = group.sum(terms)
+    if balance is not None:
+        balance.give(terms, rows, group)
+    return terms
+
+
+def _on_all(context: TrainContext, batch: Batch, work: Callable[[], T]) -> T:
+    """Do a part of a step on every process.
+
+    Raises:
+        _MemoryShortError: Memory ran out on one of them.
+    """
+    group, short = context.group, False
+    try:
+        found = work()
+    except (MemoryError, RuntimeError) as error:
+        short = out_of_memory(error)
+        if not short or _smaller(context, batch) is None:
+            raise
+    # outside the handler, whose traceback still holds the step's tensors
+    if group.sync(short=short, stop=group.size > 1 and context.should_stop()):
+        raise _MemoryShortError
+    return found
 
 
 def _smaller(context: TrainContext, batch: Batch) -> BatchSplit | None:
@@ -84,43 +125,128 @@ def _dropout_seed(context: TrainContext, step: int) -> int:
     return derive_seed(context.unit.seed, "dropout", step, *own)
 
 
-def accumulate(model: MSam, context: TrainContext, batch: Batch, step: int) -> dict[str, float]:
+def _measured(model: MSam, context: TrainContext, batch: Batch, step: int) -> Terms:
+    """What a balancer must know of this share beforehand: labelled images, and losses where it asks."""
+    assert context.balance is not None
+    found = {}
+    for name, task in ((name, context.tasks[name]) for name in context.unit.tasks):
+        labelled = task.labelled(batch.targets[task.needs]).sum() if batch.ids else 0
+        found[f"images of {name}"] = float(labelled)
+    if "losses" in context.balance.asks:
+        found |= losses_now(model, context, batch, step)
+    return found
+
+
+def losses_now(model: MSam, context: TrainContext, batch: Batch, step: int) -> Terms:
+    """The mean loss of each task as the step sees it, with the step's own dropout; of a share, its part."""
+    torch.manual_seed(_dropout_seed(context, step))
+    sums: dict[str, list[Tensor]] = {task: [] for task in context.unit.tasks}
+    with torch.no_grad():
+        for losses, _ in _passes(model, context, batch):
+            for task, loss in losses.items():
+                sums[task].append(loss.sum())
+    return _means(sums, batch.effective)
+
+
+def accumulate(
+    model: MSam,
+    context: TrainContext,
+    batch: Batch,
+    step: int,
+    weights: Mapping[str, float] | None = None,
+    rows: Gradients | None = None,
+) -> Terms:
     """Add the gradient of one effective batch, pass by pass; of a share of it, its part.
 
+    Args:
+        model: In training mode.
+        context: How it is trained.
+        batch: The batch, or this process' share.
+        step: Which step it is.
+        weights: Factor of each task's loss; None takes the static ones.
+        rows: Gets the gradients of what the tasks share, a row a task of the unit.
+
     Returns:
-        The total loss ("loss"), the mean loss of each task, and "regulariser" if the method has one
-        (before its weight). Of a share, what it adds to each; the shares' sums are those of the batch.
+        The total loss ("loss", whose weights are the static ones), the mean loss of each task, "regulariser"
+        if the method has one (before its weight), and "method" if it adds a term of its own. Of a share, what
+        it adds to each; the shares' sums are those of the batch.
 
     Raises:
         DivergedError: A loss is not finite.
     """
-    here, count, weights = len(batch.ids), batch.effective, context.unit.weights
-    size = context.passes.images or count
-    model.recompute, model.compiled = context.passes.recompute, context.passes.compiled
+    count, static = batch.effective, context.unit.weights
+    weights = static if weights is None else weights
     sums: dict[str, list[Tensor]] = {task: [] for task in context.unit.tasks}
-    for first in range(0, here, size):
-        part = slice(first, first + size)
-        targets = {kind: target[part] for kind, target in batch.targets.items()}
-        way = losses_apart if context.passes.apart else losses_together
-        for losses in way(model, context, batch.image[part], targets):
-            total = torch.stack([weights[task] * loss.sum() for task, loss in losses.items()]).sum() / count
-            _check_loss(total, step, batch.ids[part])
-            total.backward()
-            for task, loss in losses.items():
-                sums[task].append(loss.detach().sum())
-    terms = {task: float(torch.stack(found).sum()) / count if found else 0.0 for task, found in sums.items()}
-    terms["loss"] = sum(weights[task] * terms[task] for task in context.unit.tasks)
-    weight = float(context.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
-    if weight and not context.group.is_main:
-        terms["regulariser"] = 0.0  # it is no mean over images: it counts once
-    elif weight:
-        penalty = regulariser(model)
+    for losses, ids in _passes(model, context, batch, by_task=rows is not None):
+        total = torch.stack([weights[task] * loss.sum() for task, loss in losses.items()]).sum() / count
+        _check_loss(total, step, ids)
+        # the tasks of a shared encoder go back through one and the same forward pass
+        total.backward(retain_graph=rows is not None and _reads_one_embedding(model))
+        for task, loss in losses.items():
+            sums[task].append(loss.detach().sum())
+            if rows is not None:
+                rows.take(context.unit.tasks.index(task))
+        losses.clear()
+        del total, loss  # a graph that is retained must not outlive its task
+    terms = _means(sums, count)
+    terms["loss"] = sum(static[task] * terms[task] for task in context.unit.tasks)
+    for name, weight, penalty in _penalties(model, context, step):
         _check_loss(penalty, step, batch.ids)
         if penalty.requires_grad:
             (weight * penalty).backward()
-        terms["regulariser"] = float(penalty.detach())
-        terms["loss"] += weight * terms["regulariser"]
+        terms[name] = float(penalty.detach())
+        terms["loss"] += weight * terms[name]
     return terms
+
+
+def _means(sums: Mapping[str, list[Tensor]], count: int) -> Terms:
+    return {task: float(torch.stack(found).sum()) / count if found else 0.0 for task, found in sums.items()}
+
+
+def _penalties(model: MSam, context: TrainContext, step: int) -> Iterator[tuple[str, float, Tensor]]:
+    """Name, weight and value of what is no mean over images: it counts once, on the first process."""
+    main, nothing = context.group.is_main, torch.zeros(())
+    weight = float(context.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
+    if weight:
+        yield "regulariser", weight, regulariser(model) if main else nothing
+    if model.hooks is not None:
+        with seeded(context, "hooks", step):
+            term = model.hooks.loss(step, context.steps)
+        if term is not None:
+            yield "method", 1.0, term if main else nothing
+
+
+def after_step(model: MSam, context: TrainContext, batch: Batch, step: int) -> None:
+    """Let the method and the balancer act on the optimiser's step, which every process has taken."""
+    if model.hooks is not None:
+        with seeded(context, "hooks after", step):
+            model.hooks.after_step(step, context.steps)
+    balance = context.balance
+    if balance is not None:
+        after = None
+        if "losses-after" in balance.asks:
+            mine = losses_now(model, context, batch, step)
+            context.group.sync()
+            after = context.group.sum(mine)
+        balance.after_step(after)
+
+
+def _passes(
+    model: MSam, context: TrainContext, batch: Batch, *, by_task: bool = False
+) -> Iterator[tuple[Losses, Sequence[str]]]:
+    """The losses of one pass after the other, some tasks' or all of them, and the images they are of."""
+    size = context.passes.images or batch.effective
+    model.recompute, model.compiled = context.passes.recompute, context.passes.compiled
+    for first in range(0, len(batch.ids), size):
+        part = slice(first, first + size)
+        images = batch.image[part]
+        targets = {kind: target[part] for kind, target in batch.targets.items()}
+        if by_task or context.passes.apart:
+            found = losses_apart(model, context, images, targets, whole=by_task)
+        else:
+            found = losses_together(model, context, images, targets)
+        for losses in found:
+            yield losses, batch.ids[part]
 
 
 def image_losses(model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor]) -> Losses:
@@ -140,15 +266,16 @@ def losses_together(
 
 
 def losses_apart(
-    model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor]
+    model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor], *, whole: bool = False
 ) -> Iterator[Losses]:
     """The losses of one task after the other; a task's graph ends with its backward pass.
 
     The caller calls `backward` on each before it asks for the next. Where all tasks read one embedding, their
-    gradients on it are summed and its own backward pass runs once, after the last.
+    gradients on it are summed and its own backward pass runs once, after the last; or, with `whole`, each
+    task's goes through it, and has to retain the graph.
     """
     images, size = _to_device(images, context), _size(images)
-    if model.path == "plain" or model.task_aware:
+    if not _reads_one_embedding(model):
         for name in context.unit.tasks:
             with _autocast(context):
                 outputs = model(images, size, [name])
@@ -157,13 +284,19 @@ def losses_apart(
     with _autocast(context):
         inputs, inner = model.prepare(images)
         embedding = model.encode(inputs, context.unit.tasks)[context.unit.tasks[0]]
-    leaf = embedding.detach().requires_grad_(embedding.requires_grad)
+    leaf = embedding if whole else embedding.detach().requires_grad_(embedding.requires_grad)
     for name in context.unit.tasks:
         with _autocast(context):
             output = model.read(name, leaf, inner, size)
-        yield {name: _loss(name, output, context, targets)}
-    if leaf.grad is not None:
+        losses = {name: _loss(name, output, context, targets)}
+        del output  # else the graph would outlive its pass
+        yield losses
+    if not whole and leaf.grad is not None:
         embedding.backward(leaf.grad)
+
+
+def _reads_one_embedding(model: MSam) -> bool:
+    return not (model.path == "plain" or model.task_aware)
 
 
 def _loss(name: str, output: Tensor, context: TrainContext, targets: Mapping[str, Tensor]) -> Tensor:

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from tabench.data.loading import batches
 from tabench.encoders.msam import MSam
+from tabench.engine.balance import beside, build_balance, restore
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
-from tabench.engine.gradients import image_losses, step_gradient
-from tabench.engine.optim import build_optimizer, lr_factor, set_lr, steps_per_epoch, total_steps
+from tabench.engine.gradients import after_step, image_losses, step_gradient
+from tabench.engine.optim import build_optimizer, lr_factor, set_lr
 from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, check_trained
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
@@ -41,12 +42,16 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
     origin = context.origin = context.origin or Snapshot(model)
     encoder_lr = float(context.cell.method.params.get("encoder_lr", 1.0))  # type: ignore[arg-type]
     optimizer = build_optimizer(trained, recipe, encoder_lr)
-    state = checkpoints.load(trained, optimizer, untrained(model)) or State()
+    balance = context.balance = build_balance(model, context)
+    own = balance.parameters if balance is not None else {}
+    if balance is not None:
+        balance.add_to(optimizer)
+    state = checkpoints.load(trained, optimizer, untrained(model), own) or State()
     _check_alike(group.exchange(state.step), checkpoints)
     if state.step:
+        restore(state.extra, model.hooks, balance, str(checkpoints.folder))
         emit("resume", {"unit": unit.name, "step": state.step})
-    per_epoch = steps_per_epoch(recipe, len(context.train))
-    total = total_steps(recipe, len(context.train))
+    per_epoch, total = context.epoch_steps, context.steps
     exact = recipe.warmup_length == "exact"
     saved = started = time.monotonic()
     resumed_at = state.step
@@ -79,6 +84,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
                 check_trained(model, trained)
                 check_first_step(model, context, batch, before)
             optimizer.step()
+            after_step(model, context, batch, state.step)
             state.step += 1
             state.add(terms)
             if state.step == resumed_at + 1:  # the one that warms up, or compiles
@@ -113,7 +119,8 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
                 if not checked:
                     check_kept(model, context, {**trained, **moved})
                     checked = True
-                checkpoints.save(trained, optimizer, state, moved)
+                state.extra = beside(model.hooks, balance)
+                checkpoints.save(trained, optimizer, state, moved, own)
                 saved = time.monotonic()
                 emit("checkpoint", {"unit": unit.name, "step": state.step})
             if stopping:
@@ -127,8 +134,8 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
         check_trained(model, trained)
         _check_weights(trained, moved, state.step)
         check_kept(model, context, {**trained, **moved})
-        state.finished = True
-        checkpoints.save(trained, optimizer, state, moved)
+        state.finished, state.extra = True, beside(model.hooks, balance)
+        checkpoints.save(trained, optimizer, state, moved, own)
         emit("checkpoint", {"unit": unit.name, "step": state.step, "finished": True})
     return state
 

@@ -17,6 +17,7 @@ from tabench.encoders.sam.as_built import changed_for_all, parameter_names
 from tabench.engine.unit import Unit, derive_seed
 from tabench.errors import SpecError
 from tabench.methods.base import Method, Value
+from tabench.methods.hooks import Hooks
 from tabench.methods.regulariser import regularised
 from tabench.spec.cell import Cell
 
@@ -51,10 +52,11 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
     encoder = model.image_encoder
     before = {id(parameter): parameter for parameter in encoder.parameters()}  # held: ids are used again
     found = parametrisation(method)(encoder, len(model.channels), params)
-    if found is not None and found is not encoder:
+    model.hooks = found if isinstance(found, Hooks) else None
+    if found is not None and found is not encoder and model.hooks is None:
         raise SpecError(
             f"method '{method.name}': '{method.parametrisation}' returns something, which nobody would use",
-            hint="change the encoder in place",
+            hint="change the encoder in place; what acts in training is a tabench.methods.hooks.Hooks",
         )
     if changed := changed_for_all(encoder, *model.decoders.values()):
         raise SpecError(
@@ -109,12 +111,20 @@ def parametrisation(method: Method) -> Callable[..., Any]:
     Raises:
         SpecError: The target does not exist.
     """
-    module, _, attribute = method.parametrisation.partition(":")
+    return load_target(f"method '{method.name}'", method.parametrisation)
+
+
+def load_target(owner: str, target: str) -> Callable[..., Any]:
+    """Import what a registered method or balancer names as "module:attribute".
+
+    Raises:
+        SpecError: The target does not exist.
+    """
+    module, _, attribute = target.partition(":")
     try:
         found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise SpecError(
-            f"method '{method.name}': '{method.parametrisation}' cannot be loaded: {error}",
-            hint="fix the method's registration",
+            f"{owner}: '{target}' cannot be loaded: {error}", hint="fix its registration"
         ) from error
     return found

@@ -110,12 +110,14 @@ class ProcessGroup:
 
     def add(self, tensor: Tensor) -> None:
         """Replace a tensor by its sum over the processes. Only right after a meeting."""
+        if self.size == 1:
+            return
         with self.committed():
             distributed.all_reduce(tensor)
 
     @contextmanager
     def committed(self) -> Iterator[None]:
-        """Inside, the others count on this process: what fails here can be encode_error to none of them.
+        """Inside, the others count on this process: what fails here can be told to none of them.
 
         Raises:
             ProcessLostError: One does not answer.

@@ -122,6 +122,8 @@ def _cut(model: MSam, context: TrainContext, batch: Batch) -> str:
         f"{context.group.size} processes": context.group.size > 1,
         f"{passes.images} images a pass": 0 < passes.images < batch.effective,
         "one task after the other": passes.apart and model.task_aware and len(context.unit.tasks) > 1,
+        "the losses measured by passes of their own": context.balance is not None
+        and bool({"losses", "losses-after"} & set(context.balance.asks)),
         "computed again in the backward pass": passes.recompute,
     }
     return ", ".join(words for words, true in found.items() if true)

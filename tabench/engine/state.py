@@ -32,6 +32,7 @@ class State:
         best_loss: Mean validation loss at `best_epoch`.
         finished: All steps are done.
         best_weights: What is kept of the model at `best_epoch`, in a file of its own.
+        extra: What the balancer and the method's hooks keep: JSON values, and tensors in a file of their own.
     """
 
     step: int = 0
@@ -43,6 +44,7 @@ class State:
     best_loss: float = 0.0
     finished: bool = False
     best_weights: Mapping[str, Tensor] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
     __pydantic_config__: ClassVar = ConfigDict(
         arbitrary_types_allowed=True, extra="forbid", allow_inf_nan=False
     )
@@ -69,8 +71,9 @@ class State:
         return entry
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the weights, as JSON values."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "best_weights"}
+        """Everything but tensors, as JSON values."""
+        written = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "best_weights"}
+        return written | {"extra": {k: v for k, v in self.extra.items() if not isinstance(v, Tensor)}}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> State:

@@ -66,16 +66,30 @@ class Method:
         Raises:
             SpecError: An unknown hyper-parameter, or a value of another type.
         """
-        full: dict[str, Value] = dict(self.defaults)
-        for key, value in given.items():
-            if key not in full:
-                raise SpecError(
-                    f"method '{self.name}' has no hyper-parameter '{key}'",
-                    where=where,
-                    hint=suggestion(key, full, "it has"),
-                )
-            full[key] = _coerce(value, full[key], f"{where}.{key}")
-        return full
+        return filled(f"method '{self.name}'", self.defaults, given, where)
+
+
+def filled(
+    owner: str, defaults: Mapping[str, Value], given: Mapping[str, Value], where: str
+) -> dict[str, Value]:
+    """Hyper-parameters with their defaults filled in.
+
+    Args:
+        owner: What has them, for messages ("method 'x'").
+        defaults: Every hyper-parameter with its default value.
+        given: Those that differ.
+        where: The table they stand in, for messages.
+
+    Raises:
+        SpecError: A name that is unknown, or a value of another type.
+    """
+    full = dict(defaults)
+    for key, value in given.items():
+        if key not in full:
+            hint = suggestion(key, full, "it has")
+            raise SpecError(f"{owner} has no hyper-parameter '{key}'", where=where, hint=hint)
+        full[key] = _coerce(value, full[key], f"{where}.{key}")
+    return full
 
 
 def _coerce(value: Value | list[int], like: Value, where: str) -> Value:

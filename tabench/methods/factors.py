@@ -24,9 +24,11 @@ class Factors(nn.Module, ABC):
     Attributes:
         linear: True if `forward` gives x dW[:, :, t] row by row, so that `dense` is all there is to it. A
             class says so for itself: a subclass, which may compute something else, has to say it again.
+        task_rows: Names of parameters whose t-th row is the t-th task's alone; the tasks share all others.
     """
 
     linear: ClassVar[bool] = False
+    task_rows: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def reset(self) -> None:
@@ -118,6 +120,7 @@ class TuckerFactors(Factors):
     """
 
     linear = True
+    task_rows = ("U3",)
 
     def __init__(
         self,
@@ -194,6 +197,7 @@ class CPFactors(Factors):
     """
 
     linear = True
+    task_rows = ("C",)
 
     def __init__(self, d: int, k: int, tasks: int, rank: int) -> None:
         super().__init__()

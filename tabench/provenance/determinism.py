@@ -6,6 +6,7 @@ import os
 import random
 from pathlib import Path
 
+from tabench.provenance.environment import usable_cores
 from tabench.provenance.machine import Finding
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
@@ -41,36 +42,30 @@ def findings() -> list[Finding]:
     """What could make two runs differ on this machine, for ``tabench doctor``."""
     import torch
 
-    from tabench.provenance.environment import usable_cores
-
-    found: list[Finding] = []
     cores, threads = usable_cores(), torch.get_num_threads()
-    found.append(
-        Finding("ok", f"{threads} torch threads on {cores} usable cores")
-        if threads <= cores
-        else Finding("problem", f"{threads} torch threads on {cores} cores", f"set OMP_NUM_THREADS={cores}")
-    )
-    found.append(
-        Finding("note", "equal numbers need an equal thread count: it is kept in run.json as `threads`")
-    )
-    found += [_blas(), _cuda()]
-    workspace = os.environ.get(_WORKSPACE)
-    if workspace is None or workspace in _WORKSPACES:
-        found.append(Finding("ok", f"{_WORKSPACE} is {workspace or f'free: runs set {_WORKSPACES[0]}'}"))
-    else:
-        found.append(
-            Finding(
-                "problem",
-                f"{_WORKSPACE}={workspace} makes cuBLAS differ from run to run",
-                f"unset it or use {_WORKSPACES[0]}",
-            )
+    workspace, override = os.environ.get(_WORKSPACE), os.environ.get("NVIDIA_TF32_OVERRIDE")
+    free = f"free: runs set {_WORKSPACES[0]}"
+    odd = workspace is not None and workspace not in _WORKSPACES
+    found = [
+        Finding.unless(
+            threads > cores,
+            f"{threads} torch threads on {cores} usable cores",
+            f"set OMP_NUM_THREADS={cores}",
+        ),
+        Finding("note", "equal numbers need an equal thread count: it is kept in run.json as `threads`"),
+        _blas(),
+        _cuda(),
+        Finding(
+            "problem",
+            f"{_WORKSPACE}={workspace} makes cuBLAS differ from run to run",
+            f"unset it or use {_WORKSPACES[0]}",
         )
-    if os.environ.get("NVIDIA_TF32_OVERRIDE") == "1":
-        found.append(
-            Finding(
-                "problem", "NVIDIA_TF32_OVERRIDE=1 forces TF32 into fp32 runs", "unset NVIDIA_TF32_OVERRIDE"
-            )
-        )
+        if odd
+        else Finding("ok", f"{_WORKSPACE} is {workspace or free}"),
+    ]
+    if override == "1":
+        message = "NVIDIA_TF32_OVERRIDE=1 forces TF32 into fp32 runs"
+        found.append(Finding("problem", message, "unset NVIDIA_TF32_OVERRIDE"))
     return found
 
 
@@ -137,15 +132,12 @@ def _cuda() -> Finding:
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
         cudnn: object = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-        return Finding(
-            "ok", f"CUDA {torch.version.cuda}, cuDNN {cudnn}, driver {kernel or 'unknown'}: {names}"
-        )
-    if kernel and torch.version.cuda is None:
-        hint = "install a CUDA build of torch and torchvision"
-        return Finding("problem", f"driver {kernel} is there, but torch is built for the CPU", hint)
+        versions = f"CUDA {torch.version.cuda}, cuDNN {cudnn}, driver {kernel or 'unknown'}"
+        return Finding("ok", f"{versions}: {names}")
     if kernel:
+        why = f"CUDA {torch.version.cuda} finds no device"
         hint = "update the driver, check nvidia-smi, or unset CUDA_VISIBLE_DEVICES"
-        return Finding(
-            "problem", f"driver {kernel} is there, but CUDA {torch.version.cuda} finds no device", hint
-        )
+        if torch.version.cuda is None:
+            why, hint = "torch is built for the CPU", "install a CUDA build of torch and torchvision"
+        return Finding("problem", f"driver {kernel} is there, but {why}", hint)
     return Finding("note", "no CUDA device: everything runs on the CPU")

@@ -1,4 +1,4 @@
-"""Files: their sha256, the room for them, and what their file system does, found out by trying."""
+"""Files: the cache, their sha256, the room for them, and what their file system does, found by trying."""
 
 from __future__ import annotations
 
@@ -18,9 +18,40 @@ from tabench.text import bytes_text
 
 Progress = Callable[[int, int, str], None]  # done, total, what
 BLOCK = 1 << 22
+CACHE = "TABENCH_CACHE"  # the variable that names the cache
 FEW_BYTES = 2e9
 CLOCK_SECONDS = 60.0  # other hosts' claims are judged by the times of files
 SLOW_FSYNC = 1.0  # seconds
+
+
+def cache_root() -> Path:
+    """$TABENCH_CACHE, else tabench inside $XDG_CACHE_HOME or ~/.cache: for what can be made again.
+
+    Raises:
+        StoreError: Neither variable is set and this user has no home folder, as in many containers.
+    """
+    if given := os.environ.get(CACHE):
+        return Path(given)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "tabench"
+    if (home := home_folder()) is not None:
+        return home / ".cache" / "tabench"
+    hint = "set it to a folder that can be written"
+    raise StoreError("this user has no home folder to keep a cache in", where=f"${CACHE}", hint=hint)
+
+
+def home_folder() -> Path | None:
+    """The user's home folder; None for a user whom neither $HOME nor the user table gives one."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def lend_home() -> None:
+    """Let libraries that keep something at home keep it in $TABENCH_CACHE, where the user has no home."""
+    if (given := os.environ.get(CACHE)) and home_folder() is None:
+        os.environ["HOME"] = str(Path(given).absolute())
 
 
 def sha256_file(path: str | Path, progress: Progress | None = None) -> str:
@@ -171,7 +202,5 @@ def _clock(place: Path) -> Iterator[Finding]:
 
 def _space(there: Path, what: str) -> Finding:
     free = free_bytes(there)
-    text = f"{bytes_text(free)} free for the {what}"
-    if free < FEW_BYTES:
-        return Finding("problem", text, "free some: full fine-tuning of SAM needs tens of gigabytes")
-    return Finding("ok", text)
+    hint = "free some: full fine-tuning of SAM needs tens of gigabytes"
+    return Finding.unless(free < FEW_BYTES, f"{bytes_text(free)} free for the {what}", hint)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import locale
-import os
 import platform
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from tabench.provenance.environment import capture
 from tabench.text import bytes_text
@@ -25,46 +25,41 @@ LATEX = ("pdflatex", "lualatex", "xelatex", "tectonic")
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of ``tabench doctor``.
+    """One line of ``tabench doctor``."""
 
-    Attributes:
-        level: "ok", "note" (runs work, but know it) or "problem".
-        message: What was found.
-        hint: What to do; empty if nothing is.
-    """
+    level: Literal["ok", "note", "problem"]  # "ok", "note" (runs work, but know it) or "problem"
+    message: str  # what was found
+    hint: str = ""  # what to do; empty if nothing is
 
-    level: Literal["ok", "note", "problem"]
-    message: str
-    hint: str = ""
+    @classmethod
+    def unless(cls, wrong: bool, message: str, hint: str) -> Self:
+        """A problem with its hint, or that all is well."""
+        return cls("problem", message, hint) if wrong else cls("ok", message)
 
 
 def machine_findings() -> list[Finding]:
     """Python, torchvision's build, memory, encodings, source and helpful programs."""
-    return [_python(), *_torchvision(), _memory(), _encoding(), _source(), *_programs()]
+    return [_python(), _torchvision(), _memory(), _encoding(), _source(), *_programs()]
 
 
 def _python() -> Finding:
+    hint = f"use Python {'.'.join(map(str, OLDEST_PYTHON))} or newer"
     text = f"Python {platform.python_version()} on {platform.platform()}"
-    if sys.version_info[:2] < OLDEST_PYTHON:
-        return Finding("problem", text, f"use Python {'.'.join(map(str, OLDEST_PYTHON))} or newer")
-    return Finding("ok", text)
+    return Finding.unless(sys.version_info[:2] < OLDEST_PYTHON, text, hint)
 
 
-def _torchvision() -> list[Finding]:
+def _torchvision() -> Finding:
     """Compare the builds of torch and torchvision by their version files: importing takes seconds."""
     try:
         builds = {name: (version(name), _build(name)) for name in ("torch", "torchvision")}
     except PackageNotFoundError as error:
         hint = "install the locked versions: pip install --require-hashes -r requirements.lock"
-        return [Finding("problem", f"{error.name} is not installed", hint)]
-    text = ", ".join(
-        f"{name} {number} ({build or 'build not told'})" for name, (number, build) in builds.items()
-    )
-    found = {build for _, build in builds.values() if build}
-    if len(found) > 1:
+        return Finding("problem", f"{error.name} is not installed", hint)
+    text = ", ".join(f"{name} {v} ({build or 'build not told'})" for name, (v, build) in builds.items())
+    if len({build for _, build in builds.values() if build}) > 1:
         hint = "take both from the same index in one install: torchvision's operators fail otherwise"
-        return [Finding("problem", f"{text}: they are of different builds", hint)]
-    return [Finding("ok", text)]
+        return Finding("problem", f"{text}: they are of different builds", hint)
+    return Finding("ok", text)
 
 
 def _build(name: str) -> str:
@@ -81,9 +76,7 @@ def _memory() -> Finding:
     if free is None:
         return Finding("note", "the memory of this system is not told")
     text = f"{bytes_text(free)} of memory free{f' of {bytes_text(total)}' if total else ''}"
-    if free < LITTLE_MEMORY:
-        return Finding("problem", text, "close other programs, or give --micro-batch 1")
-    return Finding("ok", text)
+    return Finding.unless(free < LITTLE_MEMORY, text, "close other programs, or give --micro-batch 1")
 
 
 def memory() -> tuple[float | None, float | None]:
@@ -116,9 +109,8 @@ def _encoding() -> Finding:
         "output": getattr(sys.stdout, "encoding", None) or "none",
     }
     text = f"encodings: {', '.join(f'{what} {name}' for what, name in used.items())}"
-    if any(name.lower().replace("-", "") not in ("utf8", "none") for name in used.values()):
-        return Finding("problem", text, "set PYTHONUTF8=1, or a UTF-8 locale: export LC_ALL=C.UTF-8")
-    return Finding("ok", text)
+    wrong = any(name.lower().replace("-", "") not in ("utf8", "none") for name in used.values())
+    return Finding.unless(wrong, text, "set PYTHONUTF8=1, or a UTF-8 locale: export LC_ALL=C.UTF-8")
 
 
 def _source() -> Finding:
@@ -132,15 +124,12 @@ def _source() -> Finding:
     return Finding("ok", f"commit {git['commit'][:12]}, nothing uncommitted")
 
 
-def _programs() -> list[Finding]:
-    found = []
-    for what, names, use in (
-        ("LaTeX", LATEX, "to typeset tables/*.tex"),
-        ("browser", BROWSERS, "to open reports"),
-    ):
-        path = next((path for name in names if (path := shutil.which(name))), None)
-        if path is None:
-            found.append(Finding("note", f"no {what} found", f"only needed {use}"))
-        else:
-            found.append(Finding("ok", f"{what}: {os.path.basename(path)}"))  # noqa: PTH119 - a name, no file
-    return found
+def _programs() -> Iterator[Finding]:
+    uses = (("LaTeX", LATEX, "to typeset tables/*.tex"), ("browser", BROWSERS, "to open reports"))
+    for what, names, use in uses:
+        found = next((name for name in names if shutil.which(name)), None)
+        yield (
+            Finding("ok", f"{what}: {found}")
+            if found
+            else Finding("note", f"no {what} found", f"only needed {use}")
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
+from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
 from tabench.errors import TabenchError
 from tabench.provenance.code import Code, check_code, code_of
 from tabench.provenance.environment import capture
@@ -44,6 +44,7 @@ def _named(cell: Cell) -> list[_Named]:
         *tasks,
         (BACKBONES, cell.backbone.name, cell.backbone.code),
         (METHODS, cell.method.name, cell.method.code),
+        (BALANCERS, cell.balancing.name, cell.balancing.code),
     ]
 
 

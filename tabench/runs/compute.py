@@ -14,6 +14,7 @@ import torch
 
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
+from tabench.data.packs import Opener
 from tabench.data.spot_check import spot_check
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.checkpoint import load_checkpoint
@@ -38,7 +39,6 @@ from tabench.runs.analysis_files import AnalysisFiles
 from tabench.runs.code import check_cell
 from tabench.runs.executor import Job, Options
 from tabench.runs.memory import peak_memory
-from tabench.runs.packs import Opener
 from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file
 from tabench.store.folders import CellFolder, ExperimentFolder

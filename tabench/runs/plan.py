@@ -24,7 +24,12 @@ from tabench.store.index import Index, Known, read_index
 from tabench.text import few
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
-_CODE: Any = {"dataset": {"code", "task_code"}, "backbone": {"code"}, "method": {"code"}}
+_CODE: Any = {
+    "dataset": {"code", "task_code"},
+    "backbone": {"code"},
+    "method": {"code"},
+    "balancing": {"code"},
+}
 PICTURE_BYTES = 40_000  # an input or a prediction with its error map, per image and task
 
 
@@ -250,6 +255,7 @@ def _changed(old: Cell, new: Cell) -> str:
 def _names(cell: Cell) -> set[str]:
     """Everything that it names, as the keys of `Cell.codes`."""
     named = {f"method {cell.method.name}", f"dataset {cell.dataset.name}", f"backbone {cell.backbone.name}"}
+    named.add(f"balancing {cell.balancing.name}")
     return named | {f"task {name}" for name in cell.dataset.tasks}
 
 

@@ -11,11 +11,11 @@ from tabench.catalog import BACKBONES, DATASETS, TASKS
 from tabench.data.base import DatasetDef
 from tabench.data.listing import is_file, is_folder
 from tabench.errors import CheckpointError, DataError, SpecError
+from tabench.provenance.files import cache_root
 from tabench.runs.weights import find_weights
 from tabench.spec.expand import Resolved
 from tabench.spec.experiment import Experiment, Generate, Profile
 from tabench.spec.options import override
-from tabench.store.folders import cache_root
 from tabench.text import joined, suggestion
 
 

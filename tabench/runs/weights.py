@@ -14,10 +14,10 @@ from tabench.data.listing import unreadable
 from tabench.encoders.sam.geometry import Backbone
 from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.errors import StoreError
+from tabench.provenance.files import cache_root
 from tabench.store.atomic import write_json
 from tabench.store.encoding import parse_json
 from tabench.store.file_cache import Stamp, is_settled, settled_before, stamp_of
-from tabench.store.folders import cache_root
 
 
 @dataclass(frozen=True)

@@ -74,28 +74,18 @@ class Frozen(BaseModel):
 
 
 class DatasetPart(Frozen):
-    """Which images and targets.
-
-    Attributes:
-        name: Registry name.
-        fingerprint: Identity of the content (see `DatasetDef.fingerprint`).
-        tasks: Task names in the order they are folded.
-        channels: Decoder channels of each task, same order.
-        train_split: Split trained on.
-        eval_split: Split reported on.
-        code: Whose code reads them, as for a method.
-        task_code: Task name to whose code it is, where that is not the first version of this package's.
-    """
+    """Which images and targets."""
 
     LATER: ClassVar[tuple[str, ...]] = ("code", "task_code")
 
-    name: str
-    fingerprint: str
-    tasks: Names
-    channels: tuple[Positive, ...]
-    train_split: str = "train"
-    eval_split: str = "val"
-    code: str = ""
+    name: str  # registry name
+    fingerprint: str  # identity of the content (see `DatasetDef.fingerprint`)
+    tasks: Names  # task names in the order they are folded
+    channels: tuple[Positive, ...]  # decoder channels of each task, same order
+    train_split: str = "train"  # split trained on
+    eval_split: str = "val"  # split reported on
+    code: str = ""  # whose code reads them, as for a method
+    # task name to whose code it is, where that is not the first version of this package's
     task_code: dict[str, str] = {}
 
     @property
@@ -114,36 +104,41 @@ class DatasetPart(Frozen):
 
 
 class BackbonePart(Frozen):
-    """Which pretrained SAM.
+    """Which pretrained SAM."""
+
+    LATER: ClassVar[tuple[str, ...]] = ("code",)
+
+    name: str  # registry name
+    checkpoint: str  # sha256 of the weights file
+    # "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean and std
+    pixel_norm: Literal["none", "sam"] = "none"
+    code: str = ""  # whose code it is, as for a method
+
+
+class MethodPart(Frozen):
+    """Which method, with every hyper-parameter written out."""
+
+    LATER: ClassVar[tuple[str, ...]] = ("code",)
+
+    name: str  # registry name
+    params: Params = {}  # its hyper-parameters
+    # whose code it is, with its version and a hash of its source (`Code.text`); "" for the first version of
+    # this package's
+    code: str = ""
+
+
+class BalancingPart(Frozen):
+    """How the tasks' losses become one step.
 
     Attributes:
-        name: Registry name.
-        checkpoint: sha256 of the weights file.
-        pixel_norm: "none" feeds images in 0..1 (the authors' code); "sam" applies SAM's mean and std.
+        name: Registry name; "equal" is their sum by the recipe's `task_weights`.
+        params: Its hyper-parameters.
         code: Whose code it is, as for a method.
     """
 
     LATER: ClassVar[tuple[str, ...]] = ("code",)
 
-    name: str
-    checkpoint: str
-    pixel_norm: Literal["none", "sam"] = "none"
-    code: str = ""
-
-
-class MethodPart(Frozen):
-    """Which method, with every hyper-parameter written out.
-
-    Attributes:
-        name: Registry name.
-        params: Its hyper-parameters.
-        code: Whose code it is, with its version and a hash of its source (`Code.text`); "" for the first
-            version of this package's.
-    """
-
-    LATER: ClassVar[tuple[str, ...]] = ("code",)
-
-    name: str
+    name: str = "equal"
     params: Params = {}
     code: str = ""
 
@@ -152,7 +147,7 @@ class TrainPart(Frozen):
     """The recipe.
 
     Attributes:
-        epochs: BatchSplit over the training split.
+        epochs: Passes over the training split.
         batch_size: Images per optimiser step (how they are split into micro-batches is not part of a cell).
         lr: Peak learning rate of Adam.
         embedding_lr: Rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and
@@ -216,13 +211,9 @@ class EvaluationRule(Frozen):
 
 
 class EvaluationPart(EvaluationRule):
-    """How results are computed.
+    """How results are computed."""
 
-    Attributes:
-        protocols: Task name to the version of its metrics' definition.
-    """
-
-    protocols: dict[str, int] = {}
+    protocols: dict[str, int] = {}  # task name to the version of its metrics' definition
 
 
 class Cell(Frozen):
@@ -232,10 +223,13 @@ class Cell(Frozen):
     rise.
     """
 
+    LATER: ClassVar[tuple[str, ...]] = ("balancing",)
+
     schema_version: Literal[1] = SCHEMA_VERSION
     dataset: DatasetPart
     backbone: BackbonePart
     method: MethodPart
+    balancing: BalancingPart = BalancingPart()
     train: TrainPart
     evaluation: EvaluationPart
     seed: Count
@@ -266,6 +260,7 @@ class Cell(Frozen):
         d = self.dataset
         found = {
             f"method {self.method.name}": self.method.code,
+            f"balancing {self.balancing.name}": self.balancing.code,
             f"dataset {d.name}": d.code,
             f"backbone {self.backbone.name}": self.backbone.code,
             **{f"task {name}": text for name, text in d.task_code.items()},
@@ -280,5 +275,6 @@ class Cell(Frozen):
 
     @property
     def label(self) -> str:
-        """Short human name, for example "ta-lora s0"."""
-        return f"{self.method.name} s{self.seed}"
+        """Short human name, for example "ta-lora s0" or "ta-lora (balancing=x) s0"."""
+        balanced = self.balancing != BalancingPart()
+        return f"{self.method.name}{f' (balancing={self.balancing.name})' if balanced else ''} s{self.seed}"

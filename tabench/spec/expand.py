@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
+from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
 from tabench.provenance.code import code_of
 from tabench.spec.cell import (
     SCHEMA_VERSION,
     BackbonePart,
+    BalancingPart,
     Cell,
     DatasetPart,
     EvaluationPart,
@@ -28,21 +29,13 @@ MOST_CELLS = 100_000
 
 @dataclass(frozen=True)
 class Resolved:
-    """What an experiment file names but does not hold.
+    """What an experiment file names but does not hold."""
 
-    Attributes:
-        dataset_name: Registry name of the dataset that was looked at.
-        fingerprint: Identity of its content.
-        channels: Decoder channels N_t of every task the dataset has.
-        checkpoint_sha256: Identity of the backbone's weights.
-        protocols: Task name to the version of its metrics' definition.
-    """
-
-    dataset_name: str
-    fingerprint: str
-    channels: Mapping[str, int]
-    checkpoint_sha256: str
-    protocols: Mapping[str, int]
+    dataset_name: str  # registry name of the dataset that was looked at
+    fingerprint: str  # identity of its content
+    channels: Mapping[str, int]  # decoder channels N_t of every task the dataset has
+    checkpoint_sha256: str  # identity of the backbone's weights
+    protocols: Mapping[str, int]  # task name to the version of its metrics' definition
 
 
 def expand(
@@ -95,11 +88,12 @@ def expand(
     rows = [_method(name, {}, settings, f"{where}.methods.{name}") for name in experiment.axes.methods]
     for number, row in enumerate(settings.variants):
         rows.append(_method(row.method, row.params, settings, f"{where}.variants.{number}"))
-    count = len(rows) * len(experiment.axes.seeds)
+    balancings = [_balancing(name, settings, where) for name in experiment.axes.balancing]
+    count = len(rows) * len(balancings) * len(experiment.axes.seeds)
     if count > MOST_CELLS:
         raise SpecError(
-            f"{len(rows)} methods and variants with {len(experiment.axes.seeds)} seeds are {count:,} cells, "
-            f"at most {MOST_CELLS:,} are planned",
+            f"{len(rows) * len(balancings)} methods and variants with {len(experiment.axes.seeds)} seeds "
+            f"are {count:,} cells, at most {MOST_CELLS:,} are planned",
             where=f"{experiment.source}: axes",
             hint="divide the experiment into several files",
         )
@@ -109,11 +103,13 @@ def expand(
             dataset=dataset,
             backbone=backbone,
             method=method,
+            balancing=BalancingPart() if METHODS.get(method.name).sharing == "per-task" else balancing,
             train=train,
             evaluation=evaluation,
             seed=seed,
         )
         for method in rows
+        for balancing in balancings
         for seed in experiment.axes.seeds
     ]
     cells = list({cell.id: cell for cell in every}.values())  # a variant may be what another row is already
@@ -157,19 +153,31 @@ def _method(name: str, changes: Params, settings: Profile, where: str) -> Method
     return MethodPart(name=name, params=params, code=code_of(METHODS, name).text)
 
 
+def _balancing(name: str, settings: Profile, where: str) -> BalancingPart:
+    given = settings.balancing.get(name, {})
+    params = BALANCERS.get(name).params(given, where=f"{where}.balancing.{name}")
+    return BalancingPart(name=name, params=params, code=code_of(BALANCERS, name).text)
+
+
+def _told(cell: Cell) -> dict[str, Value]:
+    """What may tell a cell from others of its method, by the name that a label has for it."""
+    return {**cell.method.params, **{f"balancing.{key}": v for key, v in cell.balancing.params.items()}}
+
+
 def labels(cells: Iterable[Cell]) -> dict[str, str]:
     """Cell id to a short name; rows of one method are told apart by the hyper-parameters that differ."""
     cells = list(cells)
     params: dict[str, dict[str, set[object]]] = {}  # method to key to the values it has
     for cell in cells:
         kin = params.setdefault(cell.method.name, {})
-        for key, value in cell.method.params.items():
+        for key, value in _told(cell).items():
             kin.setdefault(key, set()).add(value)
     named = {}
     for cell in cells:
-        mine = cell.method.params
-        differing = [key for key in mine if len(params[cell.method.name][key]) > 1]
-        shown = ", ".join(f"{key}={_shown(mine[key])}" for key in differing)
+        differing = {k: v for k, v in _told(cell).items() if len(params[cell.method.name][k]) > 1}
+        if cell.balancing != BalancingPart():
+            differing = {"balancing": cell.balancing.name, **differing}
+        shown = ", ".join(f"{key}={_shown(value)}" for key, value in differing.items())
         variant = f" ({shown})" if shown else ""
         named[cell.id] = f"{cell.method.name}{variant} s{cell.seed}"
     return named

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
+from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
 from tabench.registry import Registry
 from tabench.spec.cell import Count, EvaluationRule, Frozen, Names, Params, Positive, Seeds, TrainPart
@@ -19,21 +19,13 @@ MOST_VALUES = 2**20  # bytes of a file of published values
 
 
 class Generate(Frozen):
-    """The recipe of a synthetic dataset; its content enters a cell by the fingerprint alone.
+    """The recipe of a synthetic dataset; its content enters a cell by the fingerprint alone."""
 
-    Attributes:
-        seed: Seed of all scenes.
-        train: Images of the training split.
-        val: Images of the reported split.
-        height: Pixels.
-        width: Pixels.
-    """
-
-    seed: Count = 0
-    train: Positive
-    val: Positive
-    height: Positive
-    width: Positive
+    seed: Count = 0  # seed of all scenes
+    train: Positive  # images of the training split
+    val: Positive  # images of the reported split
+    height: Positive  # pixels
+    width: Positive  # pixels
 
 
 class DatasetSpec(Frozen):
@@ -67,6 +59,7 @@ class Profile(Frozen):
     Attributes:
         note: Printed with every table of it.
         methods: Hyper-parameters that differ from a method's defaults.
+        balancing: Hyper-parameters that differ from the defaults of a way of balancing.
         variants: Rows beside those of `axes.methods`; each starts from `methods` and changes what it names.
     """
 
@@ -76,28 +69,24 @@ class Profile(Frozen):
     train: TrainPart = TrainPart()
     evaluation: EvaluationRule = EvaluationRule()
     methods: dict[str, Params] = Field(default_factory=dict)
+    balancing: dict[str, Params] = Field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
 
 
 class Axes(Frozen):
-    """What the matrix runs over."""
+    """What the matrix runs over; a method that trains every task alone has nothing to balance."""
 
     methods: Names
+    balancing: Names = ("equal",)
     seeds: Seeds = (0,)
 
 
 class Report(Frozen):
-    """How the results are shown.
+    """How the results are shown."""
 
-    Attributes:
-        baselines: Methods that Delta_b is taken against.
-        grid: Methods in the qualitative figure, the boxed one last.
-        published: CSV of published values, relative to the experiment file.
-    """
-
-    baselines: tuple[str, ...] = ()
-    grid: tuple[str, ...] = ()
-    published: str | None = None
+    baselines: tuple[str, ...] = ()  # methods that Delta_b is taken against
+    grid: tuple[str, ...] = ()  # methods in the qualitative figure, the boxed one last
+    published: str | None = None  # CSV of published values, relative to the experiment file
 
 
 class Experiment(Frozen):
@@ -220,8 +209,9 @@ def check_names(experiment: Experiment, where: str) -> None:
         (METHODS, "axes.methods", experiment.axes.methods),
         (METHODS, "report.baselines", experiment.report.baselines),
         (METHODS, "report.grid", experiment.report.grid),
+        (BALANCERS, "axes.balancing", experiment.axes.balancing),
     ]
-    given: list[tuple[str, str, Params]] = []
+    given: list[tuple[Registry[Any], str, str, Params]] = []
     for name, profile in experiment.profiles.items():
         inside = f"profiles.{name}"
         named += [
@@ -230,10 +220,13 @@ def check_names(experiment: Experiment, where: str) -> None:
             (TASKS, f"{inside}.dataset.tasks", profile.dataset.tasks),
             (TASKS, f"{inside}.train.task_weights", profile.train.task_weights),
         ]
-        given += [(f"{inside}.methods.{method}", method, p) for method, p in profile.methods.items()]
-        given += [(f"{inside}.variants.{n}", r.method, r.params) for n, r in enumerate(profile.variants)]
+        given += [(METHODS, f"{inside}.methods.{m}", m, p) for m, p in profile.methods.items()]
+        given += [
+            (METHODS, f"{inside}.variants.{n}", r.method, r.params) for n, r in enumerate(profile.variants)
+        ]
+        given += [(BALANCERS, f"{inside}.balancing.{b}", b, p) for b, p in profile.balancing.items()]
     for registry, key, names in named:
         for one in names:
             registry.entry(one, where=f"{where}: {key}")
-    for key, method, params in given:
-        METHODS.get(method, where=f"{where}: {key}").params(params, where=f"{where}: {key}")
+    for registry, key, name, params in given:
+        registry.get(name, where=f"{where}: {key}").params(params, where=f"{where}: {key}")

@@ -14,7 +14,7 @@ from tabench.spec.experiment import Axes, Experiment, Profile, check_names
 from tabench.spec.toml import LONGEST, known_keys, parse_toml, validated
 from tabench.text import nearest, suggestion
 
-SELECT_KEYS = ("method", "seed", "id")
+SELECT_KEYS = ("method", "balancing", "seed", "id")
 
 
 def parse_set(text: str) -> tuple[tuple[str, ...], Any]:
@@ -127,7 +127,7 @@ def _put_everywhere(
 def select_cells(cells: Sequence[Cell], select: Iterable[str]) -> list[Cell]:
     """Keep the cells that every `--select KEY=a,b` names.
 
-    Keys are method, seed and id (a prefix will do); an option given twice adds its values.
+    Keys are method, balancing, seed and id (a prefix will do); an option given twice adds its values.
 
     Raises:
         SpecError: An unknown key, a value that no cell has, or nothing is left.
@@ -164,7 +164,8 @@ def parse_select(select: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _fact(cell: Cell, key: str) -> str:
-    return {"method": cell.method.name, "seed": str(cell.seed), "id": cell.id}[key]
+    named = {"method": cell.method.name, "balancing": cell.balancing.name}
+    return {**named, "seed": str(cell.seed), "id": cell.id}[key]
 
 
 def _matches(cell: Cell, key: str, value: str) -> bool:

@@ -22,23 +22,14 @@ Directions = Mapping[tuple[str, str], str]  # (task, metric) -> "higher" or "low
 
 @dataclass(frozen=True)
 class Variant:
-    """One definition of Delta_b.
+    """One definition of Delta_b."""
 
-    Attributes:
-        name: Name in reports and options.
-        version: Rises when the definition changes.
-        formula: The definition, one line.
-        source: Where it is used.
-        one_metric: Takes the first metric of each task instead of the mean over its metrics.
-        better: "higher" or "lower": the direction in which a method is better.
-    """
-
-    name: str
-    version: int
-    formula: str
-    source: str
-    one_metric: bool
-    better: str = "higher"
+    name: str  # name in reports and options
+    version: int  # rises when the definition changes
+    formula: str  # the definition, one line
+    source: str  # where it is used
+    one_metric: bool  # takes the first metric of each task instead of the mean over its metrics
+    better: str = "higher"  # "higher" or "lower": the direction in which a method is better
 
 
 VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(

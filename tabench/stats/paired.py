@@ -16,25 +16,16 @@ _CHUNK = 1 << 22  # resampled values held at once
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method against a baseline over images.
+    """A method against a baseline over images."""
 
-    Attributes:
-        n: Images that both have a value for.
-        difference: Mean of method - baseline, in the metric's unit.
-        low: Lower end of the bootstrap interval of the difference.
-        high: Upper end.
-        p_value: Two-sided Wilcoxon signed-rank p-value, not corrected for other tests.
-        p_bootstrap: Two-sided p-value of the bootstrap that gives the interval, not corrected either.
-        effect: Matched-pairs rank-biserial correlation in -1..1: the rank sum of the images where the
-            method is larger minus that of the others, as a share of both (Kerby, 2014).
-    """
-
-    n: int
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    p_bootstrap: float
+    n: int  # images that both have a value for
+    difference: float  # mean of method - baseline, in the metric's unit
+    low: float  # lower end of the bootstrap interval of the difference
+    high: float  # upper end
+    p_value: float  # two-sided Wilcoxon signed-rank p-value, not corrected for other tests
+    p_bootstrap: float  # two-sided p-value of the bootstrap that gives the interval, not corrected either
+    # matched-pairs rank-biserial correlation in -1..1: the rank sum of the images where the method is larger
+    # minus that of the others, as a share of both (Kerby, 2014)
     effect: float
 
 
@@ -96,13 +87,6 @@ def rank_biserial(differences: Floats) -> float:
 
     ranks = rankdata(np.abs(differences))
     return float((ranks * np.sign(differences)).sum() / ranks.sum())
-
-
-def bootstrap_mean(
-    values: Floats, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean; the same seed gives the same interval."""
-    return _percentiles(_resampled_means(values, resamples, seed), confidence)
 
 
 def _percentiles(means: Floats, confidence: float) -> tuple[float, float]:

@@ -28,17 +28,11 @@ DEFAULT_RULE: Final = (
 
 
 class Interval(NamedTuple):
-    """A mean and how far it may be off; in the values' unit.
+    """A mean and how far it may be off; in the values' unit."""
 
-    Attributes:
-        mean: Arithmetic mean.
-        sd: Sample standard deviation (n - 1); NaN with one value.
-        half_width: Half the width of the two-sided t-interval; NaN with one value.
-    """
-
-    mean: float
-    sd: float
-    half_width: float
+    mean: float  # arithmetic mean
+    sd: float  # sample standard deviation (n - 1); NaN with one value
+    half_width: float  # half the width of the two-sided t-interval; NaN with one value
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
@@ -68,27 +62,19 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
 
 @dataclass(frozen=True)
 class Decision:
-    """Outcome of one comparison.
+    """Outcome of one comparison."""
 
-    Attributes:
-        word: "supported" if the 95 % t-interval lies wholly on the claimed side of the threshold, "not
-            supported" if it lies wholly on the other side, else "undecided".
-        n: Runs.
-        mean: Mean over runs, NaN without any.
-        low: Lower end of the interval; NaN with fewer than two runs.
-        high: Upper end.
-        p_value: Two-sided t-test of "the mean equals the threshold"; NaN with fewer than two runs, and for
-            the direction "within", which is decided by its interval.
-        reason: Why nothing could be decided, "" if it could.
-    """
-
+    # "supported" if the 95 % t-interval lies wholly on the claimed side of the threshold, "not supported" if
+    # it lies wholly on the other side, else "undecided"
     word: Decided
-    n: int
-    mean: float
-    low: float
-    high: float
+    n: int  # runs
+    mean: float  # mean over runs, NaN without any
+    low: float  # lower end of the interval; NaN with fewer than two runs
+    high: float  # upper end
+    # two-sided t-test of "the mean equals the threshold"; NaN with fewer than two runs, and for the direction
+    # "within", which is decided by its interval
     p_value: float
-    reason: str
+    reason: str  # why nothing could be decided, "" if it could
 
 
 def decide(values: Sequence[float], threshold: float, direction: Direction = "above") -> Decision:
@@ -152,26 +138,17 @@ def _p_value(distance: float, sd: float, n: int) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A published value against the runs of its method.
+    """A published value against the runs of its method."""
 
-    Attributes:
-        word: "match" (the mean is within the tolerance), "within interval" (the published value lies in
-            the 95 % t-interval of the runs), "off by", "not run", or "not known" (no published value).
-        n: Runs.
-        mean: Mean over runs; None without runs.
-        low: Lower end of the t-interval; None with fewer than two runs.
-        high: Upper end.
-        difference: Mean minus published value, in the metric's unit; None if either is missing.
-        tolerance: Largest difference that is a match; None where nothing is published.
-    """
-
+    # "match" (the mean is within the tolerance), "within interval" (the published value lies in the 95 %
+    # t-interval of the runs), "off by", "not run", or "not known" (no published value)
     word: Agreement
-    n: int
-    mean: float | None
-    low: float | None
-    high: float | None
-    difference: float | None
-    tolerance: float | None
+    n: int  # runs
+    mean: float | None  # mean over runs; None without runs
+    low: float | None  # lower end of the t-interval; None with fewer than two runs
+    high: float | None  # upper end
+    difference: float | None  # mean minus published value, in the metric's unit; None if either is missing
+    tolerance: float | None  # largest difference that is a match; None where nothing is published
 
 
 def default_tolerance(printed: str) -> float:

@@ -75,20 +75,14 @@ def _copy(source: CellFolder, target: CellFolder, record: Record, files: Iterabl
 
 @dataclass(frozen=True)
 class MergedCell:
-    """What became of one record of the other folder.
+    """What became of one record of the other folder."""
 
-    Attributes:
-        experiment: Its experiment.
-        cell_id: Its cell.
-        state: "taken", "same" (here already, byte for byte), "conflict" (another record is here), "damaged"
-            (left out) or "busy" (a process runs the cell here).
-        message: What differs or is wrong, and what to do.
-    """
-
-    experiment: str
-    cell_id: str
+    experiment: str  # its experiment
+    cell_id: str  # its cell
+    # "taken", "same" (here already, byte for byte), "conflict" (another record is here), "damaged" (left out)
+    # or "busy" (a process runs the cell here)
     state: State
-    message: str = ""
+    message: str = ""  # what differs or is wrong, and what to do
 
 
 @dataclass

@@ -26,29 +26,13 @@ _HINTS = {
 
 
 def write_bytes(path: str | Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file whole: a temporary file beside it, fsync, rename, fsync of the folder.
-
-    Missing folders are made. Whoever reads the path sees the old content or the new one.
-
-    Args:
-        path: Where it goes.
-        data: The content.
-        durable: Wait for the disk. Files that can be made again go without: thousands of them take
-            minutes to sync.
-
-    Raises:
-        StoreError: The path cannot be written; the message says why. Nothing is left behind.
-    """
+    """Write a file whole; arguments and errors as for `replacing`."""
     with replacing(Path(path), durable=durable) as file:
         file.write(data)
 
 
 def copy_file(source: str | Path, path: str | Path) -> None:
-    """Copy a file whole, as `write_bytes` writes one; its content never lies in memory at once.
-
-    Raises:
-        StoreError: The source cannot be read or the path cannot be written. Nothing is left behind.
-    """
+    """Copy a file whole; its content never lies in memory at once. Raises as `replacing`, for both."""
     with replacing(Path(path)) as file, Path(source).open("rb") as held:
         shutil.copyfileobj(held, file)
 
@@ -57,7 +41,7 @@ def check_writable(folder: str | Path) -> None:
     """Find out whether files can be written to a folder, by writing one and removing it; makes the folder.
 
     Raises:
-        StoreError: They cannot; the message says why (a full disk, a read-only file system, no permission).
+        StoreError: They cannot; the message says why.
     """
     folder = Path(folder)
     probe = draft_of(folder / "probe")
@@ -72,12 +56,14 @@ def check_writable(folder: str | Path) -> None:
 def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """A file that takes the path's place when the block ends well, and is removed otherwise.
 
+    Whoever reads the path sees the old content or the new one: it is written beside it, flushed and renamed.
+
     Args:
         path: Where it goes; missing folders are made.
-        durable: As for `write_bytes`.
+        durable: Wait for the disk. Files that can be made again go without: thousands of them take minutes.
 
     Raises:
-        StoreError: The path cannot be written; the message says why.
+        StoreError: The path cannot be written; the message says why. Nothing is left behind.
     """
     with explained(path):
         _make_folder(path.parent)
@@ -102,12 +88,7 @@ def draft_of(path: Path) -> Path:
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write a value as JSON, whole or not at all; equal values give equal bytes.
-
-    Raises:
-        StoreError: The path cannot be written.
-        ValueError: A float is NaN or infinite, which JSON does not have.
-    """
+    """Write a value as JSON, whole or not at all; equal values give equal bytes. Raises as `dumps` too."""
     write_bytes(path, dumps(value).encode())
 
 
@@ -151,8 +132,6 @@ def explained(path: Path) -> Iterator[None]:
 
 def _make_folder(folder: Path) -> None:
     """Make a folder and those above it; a new one is synced into the one that holds it."""
-    if folder.is_dir():
-        return
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for place in missing:

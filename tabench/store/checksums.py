@@ -38,14 +38,14 @@ def write_sums(folder: CellFolder, record: bytes) -> None:
     write_json(folder.checksums, dict(sorted(sums.items())))
 
 
-def read_sums(folder: CellFolder) -> dict[str, str] | None:
-    """Relative path to sha256; None for a cell that was run before there were any.
+def read_sums(folder: CellFolder) -> dict[str, str]:
+    """Relative path to sha256; empty for a cell that was run before there were any.
 
     Raises:
         StoreError: The file is torn, or names something outside the cell's folder.
     """
     if not folder.checksums.is_file():
-        return None
+        return {}
     content = read_object(folder.checksums, hint="restore it; without it, only the record is checked")
     if not all(isinstance(value, str) for value in content.values()):
         raise StoreError("is not a list of files and their sha256", where=str(folder.checksums))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 from tabench.errors import StoreError
+
+AGAIN = "restore it, or remove it and run the cell again"
 
 
 def dumps(value: object) -> str:
@@ -38,16 +41,6 @@ def significant(value: float, digits: int = 8) -> float:
     return float(f"{value:.{digits}g}")
 
 
-def read_text(path: Path) -> str:
-    """A text from elsewhere in UTF-8; the byte-order mark that some editors put in front is no part of it.
-
-    Raises:
-        OSError: It cannot be read.
-        UnicodeDecodeError: It is not UTF-8.
-    """
-    return path.read_text(encoding="utf-8-sig")
-
-
 def parse_json(data: bytes | str) -> Any:
     """Parse JSON from elsewhere.
 
@@ -60,24 +53,31 @@ def parse_json(data: bytes | str) -> Any:
         raise ValueError("lists or objects inside one another without end") from None
 
 
-def read_json(path: str | Path, hint: str = "restore it, or remove it and run the cell again") -> Any:
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        StoreError: It is missing or unreadable; the message names it.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+
+
+def read_json(path: str | Path, hint: str = AGAIN) -> Any:
     """Read a JSON file.
 
     Raises:
         StoreError: It is missing, unreadable, cut off or not JSON; the message names it and `hint`.
     """
-    path = Path(path)
     try:
-        return parse_json(path.read_bytes())
-    except OSError as error:
-        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+        return parse_json(read_bytes(Path(path)))
     except ValueError as error:
         raise StoreError(f"not whole JSON: {error}", where=str(path), hint=hint) from error
 
 
-def read_object(
-    path: str | Path, hint: str = "restore it, or remove it and run the cell again"
-) -> dict[str, Any]:
+def read_object(path: str | Path, hint: str = AGAIN) -> dict[str, Any]:
     """Read a JSON file that holds an object.
 
     Raises:
@@ -95,19 +95,16 @@ def read_lines(path: str | Path) -> list[dict[str, Any]]:
     Raises:
         StoreError: The file is there but cannot be read.
     """
-    path = Path(path)
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
     events: list[dict[str, Any]] = []
-    for line in lines:
-        try:
+    try:
+        content = read_bytes(Path(path))
+    except StoreError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return events
+        raise
+    for line in content.splitlines():
+        with contextlib.suppress(ValueError):
             event = parse_json(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            events.append(event)
+            if isinstance(event, dict):
+                events.append(event)
     return events

@@ -27,19 +27,13 @@ SUFFIXES = (".parquet", ".csv")
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table.
+    """One column of a table."""
 
-    Attributes:
-        name: What it is called.
-        kind: Type of its values; every one of them may be missing, too.
-        unit: Unit, "" where there is none.
-        meaning: What it says.
-    """
-
-    name: str
+    name: str  # what it is called
+    # type of its values; every one of them may be missing, too
     kind: Literal["text", "integer", "number", "truth"]
-    unit: str
-    meaning: str
+    unit: str  # unit, "" where there is none
+    meaning: str  # what it says
 
 
 CELL = (
@@ -94,15 +88,10 @@ _METRIC_KEYS = {"metric": "key", "protocol_version": "version"}  # columns that 
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring rows.
+    """Neighbouring rows."""
 
-    Attributes:
-        same: Column to the value that all of them have.
-        each: Column to one value a row.
-    """
-
-    same: Mapping[str, Any]
-    each: Mapping[str, Sequence[Any]]
+    same: Mapping[str, Any]  # column to the value that all of them have
+    each: Mapping[str, Sequence[Any]]  # column to one value a row
 
     def __len__(self) -> int:
         return len(next(iter(self.each.values())))

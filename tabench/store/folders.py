@@ -1,9 +1,8 @@
-"""Where everything lies: an experiment's and a cell's files in a results folder, and the user's cache."""
+"""Where everything lies: an experiment's and a cell's files in a results folder."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 import traceback
@@ -18,7 +17,6 @@ from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_lines
 from tabench.store.sidecars import ExperimentSidecar, FailureSidecar, read_sidecar
 
-CACHE = "TABENCH_CACHE"  # the variable that names the cache
 CellState = Literal["done", "failed", "partial", "running", "pending"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -53,16 +51,12 @@ class _Inside:
 class ExperimentFolder:
     """results/<experiment>/.
 
-    Args:
-        root: The results folder.
-        experiment: Experiment name.
-
     Raises:
         StoreError: The name could lead out of the results folder.
     """
 
-    root: Path
-    experiment: str
+    root: Path  # the results folder
+    experiment: str  # experiment name
 
     # the resolved experiment: name, title, profile, note, report, cells {id: label}
     experiment_json = _Inside("experiment.json")
@@ -115,18 +109,13 @@ class ExperimentFolder:
 class CellFolder:
     """results/<experiment>/<cell id>/.
 
-    Args:
-        root: The results folder.
-        experiment: Experiment name.
-        cell_id: `Cell.id`.
-
     Raises:
         StoreError: A name could lead out of the results folder.
     """
 
-    root: Path
-    experiment: str
-    cell_id: str
+    root: Path  # the results folder
+    experiment: str  # experiment name
+    cell_id: str  # `Cell.id`
 
     record = _Inside("record.json")  # the outcome, the same for every undisturbed or resumed run
     run = _Inside("run.json")  # the circumstances: machine, versions, times
@@ -210,33 +199,3 @@ class CellFolder:
     def clear_failure(self) -> None:
         """Remove failure.json."""
         self.failure.unlink(missing_ok=True)
-
-
-def cache_root() -> Path:
-    """$TABENCH_CACHE, else tabench inside $XDG_CACHE_HOME or ~/.cache: for what can be made again.
-
-    Raises:
-        StoreError: Neither variable is set and this user has no home folder, as in many containers.
-    """
-    if given := os.environ.get(CACHE):
-        return Path(given)
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "tabench"
-    if (home := home_folder()) is not None:
-        return home / ".cache" / "tabench"
-    hint = "set it to a folder that can be written"
-    raise StoreError("this user has no home folder to keep a cache in", where=f"${CACHE}", hint=hint)
-
-
-def home_folder() -> Path | None:
-    """The user's home folder; None for a user whom neither $HOME nor the user table gives one."""
-    try:
-        return Path.home()
-    except RuntimeError:
-        return None
-
-
-def lend_home() -> None:
-    """Let libraries that keep something at home keep it in $TABENCH_CACHE, where the user has no home."""
-    if (given := os.environ.get(CACHE)) and home_folder() is None:
-        os.environ["HOME"] = str(Path(given).absolute())

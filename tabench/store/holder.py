@@ -21,23 +21,16 @@ LEAST_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Holder:
-    """A process, as it names itself in its claim.
+    """A process, as it names itself in its claim."""
 
-    Attributes:
-        host: Host name.
-        boot: Id of the machine's boot, which two machines of one name do not share; "" where it has none.
-        space: PID namespace: two containers of one machine may give two processes one number; "" off Linux.
-        pid: Process number.
-        started: Start in clock ticks since boot (a date on macOS), so that a reused number is noticed; ""
-            where it is not told.
-        silence: Seconds without a heartbeat after which it wishes to be taken for dead by other machines.
-    """
-
-    host: str
-    boot: str
-    space: str
-    pid: int
+    host: str  # host name
+    boot: str  # id of the machine's boot, which two machines of one name do not share; "" where it has none
+    space: str  # PID namespace: two containers of one machine may give two processes one number; "" off Linux
+    pid: int  # process number
+    # start in clock ticks since boot (a date on macOS), so that a reused number is noticed; "" where it is
+    # not told
     started: str
+    # seconds without a heartbeat after which it wishes to be taken for dead by other machines
     silence: float = SILENT_SECONDS
 
     @classmethod

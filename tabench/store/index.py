@@ -24,31 +24,18 @@ INDEX_FILE = ".index.json"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What planning needs to know of a cell that has files.
+    """What planning needs to know of a cell that has files."""
 
-    Attributes:
-        cell_id: Name of its folder.
-        state: What its files say.
-        settings: The cell's JSON without the seed, keys sorted; "" unless a record can be read.
-        method: Method name; "" unless a record can be read.
-        seed: Seed; -1 unless a record can be read.
-        wall_s: Seconds of its run; None where not known.
-        finished: End of its run, ISO 8601; "" where not known.
-        kind: Why it failed, as in failure.json; "" unless failed.
-        message: The failure's message; "" unless failed.
-        problem: What is wrong with a file of it; "" if nothing is.
-    """
-
-    cell_id: str
-    state: CellState
-    settings: str = ""
-    method: str = ""
-    seed: int = -1
-    wall_s: float | None = None
-    finished: str = ""
-    kind: str = ""
-    message: str = ""
-    problem: str = ""
+    cell_id: str  # name of its folder
+    state: CellState  # what its files say
+    settings: str = ""  # the cell's JSON without the seed, keys sorted; "" unless a record can be read
+    method: str = ""  # method name; "" unless a record can be read
+    seed: int = -1  # seed; -1 unless a record can be read
+    wall_s: float | None = None  # seconds of its run; None where not known
+    finished: str = ""  # end of its run, ISO 8601; "" where not known
+    kind: str = ""  # why it failed, as in failure.json; "" unless failed
+    message: str = ""  # the failure's message; "" unless failed
+    problem: str = ""  # what is wrong with a file of it; "" if nothing is
 
     def cell(self) -> Cell:
         """The cell of the record; only if `settings` is not empty."""

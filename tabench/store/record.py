@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
-from tabench.store.atomic import write_bytes
-from tabench.store.encoding import dumps, parse_json, significant
+from tabench.store.encoding import dumps, read_bytes, read_json, significant
 from tabench.text import nearest
 
 RECORD_VERSION = 1
@@ -173,28 +172,12 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def save_record(path: str | Path, content: Mapping[str, Any]) -> Record:
-    """Round, check and write a record.
-
-    Args:
-        path: Where record.json goes.
-        content: The record's keys; the cell is kept as it is, all other floats are rounded.
-
-    Raises:
-        StoreError: The content is not a valid record, or the path cannot be written.
-    """
-    path = Path(path)
-    data = record_bytes(path, content)
-    write_bytes(path, data)
-    return Record.model_validate_json(data)
-
-
 def record_bytes(path: Path, content: Mapping[str, Any]) -> bytes:
     """The bytes of record.json: rounded and checked, the same for equal content.
 
     Args:
         path: Where it will go, for messages.
-        content: As for `save_record`.
+        content: The record's keys; the cell is kept as it is, all other floats are rounded.
 
     Raises:
         StoreError: The content is not a valid record.
@@ -215,28 +198,16 @@ def load_record(path: str | Path) -> Record:
     """
     path = Path(path)
     try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-    try:
-        return Record.model_validate_json(text)
+        return Record.model_validate_json(read_bytes(path))
     except ValidationError as error:
-        try:
-            content = parse_json(text)
-        except ValueError as torn:
-            hint = "restore it, or remove it and run the cell again"
-            raise StoreError(f"not whole JSON: {torn}", where=str(path), hint=hint) from torn
-        raise _explain(error, path, content) from error
+        raise _explain(error, path, read_json(path)) from error
 
 
 def _explain(error: ValidationError, path: Path, content: object) -> StoreError:
     version = content.get("record_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > RECORD_VERSION:
-        return StoreError(
-            f"record version {version} is newer than this tabench reads ({RECORD_VERSION})",
-            where=str(path),
-            hint="upgrade tabench",
-        )
+        message = f"record version {version} is newer than this tabench reads ({RECORD_VERSION})"
+        return StoreError(message, where=str(path), hint="upgrade tabench")
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     hint = "restore the file, or remove it and run the cell again"

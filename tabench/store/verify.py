@@ -21,36 +21,22 @@ WeightsCheck = Callable[[CellFolder, Record], None]  # raises a TabenchError tha
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it should be.
+    """Something that is not as it should be."""
 
-    Attributes:
-        level: "problem", or "note" for what is in order but good to know.
-        where: The file or folder.
-        message: What is wrong with it.
-        hint: What to do about it.
-    """
-
-    level: Literal["problem", "note"]
-    where: str
-    message: str
-    hint: str = ""
+    level: Literal["problem", "note"]  # "problem", or "note" for what is in order but good to know
+    where: str  # the file or folder
+    message: str  # what is wrong with it
+    hint: str = ""  # what to do about it
 
 
 @dataclass
 class Verified:
-    """What was read of an experiment.
+    """What was read of an experiment."""
 
-    Attributes:
-        experiment: Its name.
-        records: Records that were read.
-        summed: Of those, with a checksums.json.
-        found: Problems and notes.
-    """
-
-    experiment: str
-    records: int = 0
-    summed: int = 0
-    found: list[Problem] = field(default_factory=list)
+    experiment: str  # its name
+    records: int = 0  # records that were read
+    summed: int = 0  # of those, with a checksums.json
+    found: list[Problem] = field(default_factory=list)  # problems and notes
 
     @property
     def problems(self) -> list[Problem]:
@@ -110,12 +96,11 @@ def record_problems(folder: CellFolder, check_weights: WeightsCheck) -> list[Pro
     if record.cell_id != folder.cell_id:
         message = f"holds cell {record.cell_id}, but lies in the folder of {folder.cell_id}"
         found.append(Problem("problem", str(folder.record), message, "move it back, or remove it"))
-    found += list(_differences(folder, sums or {}))
-    named = {
-        name for picture in record.pictures for f in picture.files.values() for name in (f.pred, f.error)
-    }
+    found += list(_differences(folder, sums))
+    files = [file for picture in record.pictures for file in picture.files.values()]
+    named = {name for file in files for name in (file.pred, file.error)}
     for name in sorted(named):
-        if f"pictures/{name}" not in (sums or {}) and not (folder.pictures / name).is_file():
+        if f"pictures/{name}" not in sums and not (folder.pictures / name).is_file():
             found.append(Problem("problem", str(folder.pictures / name), "is missing", AGAIN))
     found += _pictures(sorted(folder.pictures.glob("[!.]*.png")), AGAIN)
     if any(folder.path.glob("weights-*.safetensors")):

@@ -163,6 +163,14 @@ class Task(ABC):
         In float32, or in float64 where the channels are: see `in_single`.
         """
 
+    def labelled(self, target: Tensor) -> Tensor:
+        """Which images (B,) of a target have a valid pixel: a number other than 0, or a class other than -1.
+
+        Where tasks are balanced, a task is left out of a step in which no image has one.
+        """
+        valid = target != 0 if target.is_floating_point() else target != -1
+        return valid.flatten(1).any(dim=1)
+
     @abstractmethod
     def evaluation(self, protocol: str) -> Evaluation:
         """A fresh accumulator for a protocol."""

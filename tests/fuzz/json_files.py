@@ -199,8 +199,8 @@ def _fingerprint(path: Path) -> object:
 def _weights(path: Path) -> object:
     import hashlib
 
+    from tabench.provenance.files import cache_root
     from tabench.runs.weights import Weights
-    from tabench.store.folders import cache_root
 
     weights = path.parent / "w.safetensors"
     weights.write_bytes(b"1")

@@ -7,9 +7,10 @@ import torch
 from batch_samples import assert_equal, samples_of, stacked
 from tiny_run import write_scenes
 
-from tabench.data.augmentation import FlipTurn, ZoomFlip
+from tabench.data.flip_turn import FlipTurn
 from tabench.data.loading import batches, evaluation_batches
-from tabench.data.transforms import PAPER
+from tabench.data.resampling import PAPER
+from tabench.data.zoom_flip import ZoomFlip
 from tabench.worlds.scenes import SCENES
 
 pytestmark = [

@@ -10,13 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import balancers  # noqa: F401  (they register themselves)
 import pytest
 from commands import call, call_json, options, start, wait_for
 from patience import output_of
 from tiny_run import write_weights
 
 from tabench.cli import main
-from tabench.runs.packs import Opener
+from tabench.data.packs import Opener
 from tabench.store.holder import Holder
 from tabench.worlds.scenes import SCENES
 
@@ -256,7 +257,21 @@ def test_describe_counts_without_weights(capsys: pytest.CaptureFixture[str]) -> 
     assert smaller["parameters"]["groups"]["adapters"] % 3 == 0
 
 
-@pytest.mark.parametrize("kind", ["methods", "tasks", "datasets", "backbones", "executors"])
+def test_describe_tells_what_a_balancer_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("describe", "ta-lora", "--backbone=sam_vit_nano", "--channels=13,1,3", "--set=ranks=[4,4,2]")
+    _, plain = call_json(capsys, *options)
+    assert plain["balancing"] == {
+        "name": "equal", "title": "Weighted sum", "params": {}, "asks": [], "gradient_copies_bytes": 0,
+    }  # fmt: skip
+    _, found = call_json(capsys, *options, "--balancing=projecting")
+    width, depth = 128, 4
+    adapters = depth * (width * 4 + 3 * width * 4 + 4 * 4 * 2)  # without U3, whose rows are the tasks' own
+    norms = depth * 2 * 2 * width
+    assert found["balancing"]["gradient_copies_bytes"] == 3 * 4 * (adapters + norms)
+    assert found["balancing"]["asks"] == ["gradients"]
+
+
+@pytest.mark.parametrize("kind", ["methods", "balancers", "tasks", "datasets", "backbones", "executors"])
 def test_every_registry_is_listed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, entries = call_json(capsys, "list", kind)
     assert code == 0

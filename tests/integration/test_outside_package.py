@@ -23,6 +23,7 @@ title = "All of my package"
 
 [axes]
 methods = ["bias-only", "frozen"]
+balancing = ["random-weights"]
 seeds = [0]
 
 [profiles.mine.dataset]
@@ -38,6 +39,7 @@ batch_size = 2
 """
 ENTRIES = {
     "methods": "bias-only",
+    "balancers": "random-weights",
     "tasks": "log-depth",
     "datasets": "kitchens",
     "backbones": "micro",
@@ -78,8 +80,8 @@ def test_all_of_an_installed_package_is_run_together(tmp_path: Path, site: Path)
     words = ["run", "mine.toml", "--data-root=kitchens", "--executor=shortest", "--threads=1", "--json"]
     ran = printed(tabench(tmp_path, *words, site=site))
     assert {outcome["label"]: outcome["state"] for outcome in ran["outcomes"]} == {
-        "bias-only s0": "done",
-        "frozen s0": "done",
+        "bias-only (balancing=random-weights) s0": "done",
+        "frozen (balancing=random-weights) s0": "done",
     }
     records = [json.loads(path.read_text()) for path in tmp_path.glob("results/mine/*/record.json")]
     by_name = {record["cell"]["method"]["name"]: record for record in records}
@@ -90,6 +92,8 @@ def test_all_of_an_installed_package_is_run_together(tmp_path: Path, site: Path)
     assert trained["bias-only"] - trained["frozen"] == biases > 0
     assert by_name["bias-only"]["weights_sha256"] != by_name["frozen"]["weights_sha256"]
     for record in records:
+        assert record["cell"]["balancing"]["params"] == {"spread": 1.0}
+        assert record["cell"]["balancing"]["code"].startswith("my-package 0.1 sha256:")
         assert record["data"]["classes"] == ["counter", "stove", "anything else"]
         assert {row["task"] for row in record["metrics"]} == {"segmentation", "log-depth", "normals"}
         errors = [row["value"] for row in record["metrics"] if row["key"] == "log_err"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tiny_run import make_cell, write_scenes, write_weights
 
+from tabench.data.packs import packs_root
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import Event, Job, Options
-from tabench.runs.packs import packs_root
 from tabench.store.folders import CellFolder
 
 BEST = {"evaluation__every": 1, "evaluation__selection": "best-val", "evaluation__val_split": "train-159"}

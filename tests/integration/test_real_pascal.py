@@ -16,10 +16,10 @@ from real_frames import best, needs, noise, one_hot
 from tiny_run import write_weights
 
 from tabench.catalog import METHODS, TASKS
+from tabench.data.flip_turn import Warp, warp
 from tabench.data.loading import batches
 from tabench.data.pascal import PascalContextDataset
 from tabench.data.pascal.classes import NORMAL_CLASSES, PARTS_7
-from tabench.data.warp import Warp, warp
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.loop import train_unit

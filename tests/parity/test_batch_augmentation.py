@@ -11,12 +11,10 @@ from batch_samples import assert_equal, samples_of, stacked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabench.data.augmentation import FlipTurn, ZoomFlip
 from tabench.data.base import Augmentation
-from tabench.data.batch_warp import warp_batch
-from tabench.data.batch_zoom import zoom_flip_batch
-from tabench.data.transforms import CLEAN, FACTORS, PAPER, Transform, augment, window
-from tabench.data.warp import Warp, warp
+from tabench.data.flip_turn import FlipTurn, Warp, warp, warp_batch
+from tabench.data.resampling import CLEAN, PAPER
+from tabench.data.zoom_flip import FACTORS, Transform, ZoomFlip, window, zoom_flip, zoom_flip_batch
 
 SEEDS = st.integers(0, 2**32)
 SIZES = st.tuples(st.integers(4, 40), st.integers(4, 40))
@@ -41,7 +39,7 @@ def test_zoom_and_flip(way, data, seed, size, count):
     samples = samples_of(seed, count, *size)
     drawn = [data.draw(transforms(*size)) for _ in samples]
     found = zoom_flip_batch(*stacked(samples), drawn, way)
-    assert_equal(found, [augment(s, t, way) for s, t in zip(samples, drawn, strict=True)])
+    assert_equal(found, [zoom_flip(s, t, way) for s, t in zip(samples, drawn, strict=True)])
 
 
 WARPS = st.builds(Warp, st.booleans(), st.floats(-20, 20), st.floats(0.75, 1.25))
@@ -88,4 +86,4 @@ def test_full_size_images():
     samples = samples_of(1, 2, 288, 384)
     drawn = [Transform(1.2, 40, 60, flip=True), Transform(1.5, 96, 0)]
     found = zoom_flip_batch(*stacked(samples), drawn)
-    assert_equal(found, [augment(s, t) for s, t in zip(samples, drawn, strict=True)])
+    assert_equal(found, [zoom_flip(s, t) for s, t in zip(samples, drawn, strict=True)])

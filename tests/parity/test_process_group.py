@@ -117,6 +117,14 @@ def test_weights_are_equal_to_the_last_bit_on_all_processes_and_one_writes(home:
     assert [path.name for path in (home / "trained").iterdir()] == ["finished"]
 
 
+def test_hooks_and_balancers_act_alike_and_resume_equal_to_the_bit(home: Path) -> None:
+    first, other = told(home, "reallocated", 2)
+    assert first == other
+    assert first["whole"] == first["parts"]
+    assert first["calls"] == [[step, 4] for step in range(4)]
+    assert len(set(first["ranks"])) > 1
+
+
 def test_a_stop_that_one_hears_stops_all_at_the_same_step(home: Path) -> None:
     messages = {found["message"] for found in told(home, "stopped", 2)}
     assert messages == {"stopped at step 2 of 4 of 'all', checkpoint written"}

@@ -23,7 +23,7 @@ from tabench.catalog import DATASETS, TASKS
 from tabench.data.base import Sample, Split
 from tabench.data.loading import collate, evaluation_batches
 from tabench.data.pack import Source, open_pack
-from tabench.data.packing import build_pack
+from tabench.data.packs import build_pack
 from tabench.engine.evaluate import _leaders
 from tabench.tasks.base import Task
 

@@ -9,6 +9,8 @@ from typing import Any
 from tabench.spec.cell import Cell
 from tabench.spec.expand import Resolved, expand
 from tabench.spec.experiment import Experiment, load_experiment
+from tabench.store.atomic import write_bytes
+from tabench.store.record import Record, load_record, record_bytes
 
 TEXT = """
 schema = 1
@@ -65,8 +67,14 @@ def cells(folder: Path, *overrides: str) -> list[Cell]:
     return expand(small(folder), "demo", RESOLVED, overrides)
 
 
+def save_record(path: Path, content: dict[str, Any]) -> Record:
+    """Write a record as a run does."""
+    write_bytes(path, record_bytes(path, content))
+    return load_record(path)
+
+
 def record(cell: Cell, images: int = 2) -> dict[str, Any]:
-    """What the engine hands to `save_record` for a depth-only cell, with floats of full length."""
+    """What the engine hands to `record_bytes` for a depth-only cell, with floats of full length."""
     third = 1 / 3
     return copy.deepcopy(
         {

@@ -8,14 +8,13 @@ import spec_samples as samples
 from tabench.store.adopt import adopt, finished_elsewhere
 from tabench.store.atomic import write_json
 from tabench.store.folders import CellFolder, ExperimentFolder
-from tabench.store.record import save_record
 
 
 def finish(root: Path, experiment: str) -> tuple[CellFolder, CellFolder]:
     """A finished cell in one experiment, and the place of the same cell in another."""
     content = samples.record(samples.cells(root)[0])
     done = CellFolder(root, experiment, content["cell_id"])
-    save_record(done.record, content)
+    samples.save_record(done.record, content)
     write_json(done.run, {"wall_s": 3.0})
     done.journal("start", attempt=1)
     for path in (done.pictures / "val_0.depth.pred.png", done.path / "factors.json"):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import balancers
 import pytest
 import spec_samples as samples
 from hypothesis import given
@@ -29,6 +31,28 @@ def test_the_matrix_is_methods_times_seeds(tmp_path: Path) -> None:
         "frozen s1",
     ]
     assert len({cell.id for cell in cells}) == 6
+
+
+def test_balancing_is_an_axis_for_methods_that_train_tasks_together(tmp_path: Path) -> None:
+    both = 'axes.balancing=["equal", "by-loss"]'
+    plain, cells = samples.cells(tmp_path), samples.cells(tmp_path, both, "balancing.by-loss.start=0.5")
+    assert {cell.id for cell in plain} < {cell.id for cell in cells}
+    assert [cell.label for cell in cells if cell not in plain] == [
+        f"{method} (balancing=by-loss) s{seed}" for method in ("ta-lora", "frozen") for seed in (0, 1)
+    ]
+    (part,) = {cell.balancing.model_dump_json() for cell in cells if cell not in plain}
+    assert json.loads(part)["params"] == {**balancers.BY_LOSS.defaults, "start": 0.5}
+    assert "balancing" not in plain[0].canonical()
+    assert [cell.label for cell in select_cells(cells, ["balancing=by-loss", "seed=1", "method=frozen"])] == [
+        "frozen (balancing=by-loss) s1"
+    ]
+    told = labels([*cells, *samples.cells(tmp_path, 'axes.balancing=["by-loss"]')])
+    assert "frozen (balancing=by-loss, balancing.start=0.5) s0" in told.values()
+    for option, words in (('axes.balancing=["by-los"]', "did you mean 'by-loss'"),
+                          ("balancing.by-loss.begin=1", "has no hyper-parameter 'begin'")):  # fmt: skip
+        with pytest.raises(SpecError) as caught:
+            samples.cells(tmp_path, option)
+        assert words in str(caught.value)
 
 
 def test_every_hyper_parameter_is_written_out(tmp_path: Path) -> None:

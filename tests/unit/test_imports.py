@@ -21,7 +21,7 @@ LAYERS = [
     {"catalog"},
     {"spec", "store", "stats", "provenance"},
     {"encoders", "data", "tasks"},
-    {"methods"},  # which ask encoders for their layers
+    {"methods", "balancing"},  # which ask encoders for their layers
     {"engine"},
     {"worlds"},
     {"runs", "report"},

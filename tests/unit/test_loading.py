@@ -1,14 +1,19 @@
+import threading
+import time
+from itertools import count, islice
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nyu_folder import image_arrays, save, write_folder
+from patience import until
 from torch.utils.data import DistributedSampler
 
 from tabench.data import loading
 from tabench.data.base import Split
-from tabench.data.loading import batch_count, batches, evaluation_batches
+from tabench.data.loading import batch_count, batches, evaluation_batches, prefetched
 from tabench.data.nyuv2 import NYUV2
 from tabench.errors import DataError, SpecError
 
@@ -197,7 +202,7 @@ def test_a_device_gets_the_same_batches_as_the_cpu(split, seed, epoch, size, aug
     options = {"seed": seed, "epoch": epoch, "batch_size": size, "augment": augment, "filled": True}
     expected = list(batches(split, **options))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "elsewhere", lambda device: True)
+        patch.setattr(loading, "on_device", lambda device: True)
         for start in (0, 1):
             device = torch.device("cpu")
             found = list(batches(split, **options, start=start, prefetch=ahead, device=device))
@@ -206,10 +211,10 @@ def test_a_device_gets_the_same_batches_as_the_cpu(split, seed, epoch, size, aug
                 assert_same(one, other, tolerance=1e-6)
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("kinds", [{"label"}, {"normal", "depth"}, {"label", "other"}])
-def test_unwanted_targets_are_left_out_and_change_nothing_else(split, monkeypatch, elsewhere, kinds):
-    monkeypatch.setattr(loading, "elsewhere", lambda device: elsewhere)
+def test_unwanted_targets_are_left_out_and_change_nothing_else(split, monkeypatch, moved, kinds):
+    monkeypatch.setattr(loading, "on_device", lambda device: moved)
     options = {"seed": 1, "epoch": 4, "batch_size": 2, "augment": "clean", "device": torch.device("cpu")}
     for one, other in zip(batches(split, **options, kinds=kinds), batches(split, **options), strict=True):
         wanted = {kind: target for kind, target in other.targets.items() if kind in kinds}
@@ -230,9 +235,59 @@ def test_a_split_that_augments_by_itself_does_so_for_a_device_too(split, monkeyp
         def load(self, index, *, draw=None):
             return split.load(index, draw=draw)
 
-    monkeypatch.setattr(loading, "elsewhere", lambda device: True)
+    monkeypatch.setattr(loading, "on_device", lambda device: True)
     options = {"seed": 1, "epoch": 2, "batch_size": 3, "augment": "clean", "device": torch.device("cpu")}
     only = next(batches(Own(), **options, kinds={"depth"}))
     assert_same(only, next(batches(split, **options, kinds={"depth"})), tolerance=1e-6)
     for one, other in zip(batches(Own(), **options), batches(split, **options), strict=True):
         assert_same(one, other, tolerance=1e-6)
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("tabench-prefetch")]
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3, 100])
+def test_items_come_unchanged_in_order(ahead):
+    assert list(prefetched(iter(range(20)), ahead)) == list(range(20))
+    assert list(prefetched([], ahead)) == []
+    assert list(prefetched([None, 1, None], ahead)) == [None, 1, None]
+    assert threads() == []
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_an_error_is_raised_where_it_happened(ahead):
+    def failing():
+        yield 1
+        yield 2
+        raise OSError("disk gone")
+
+    iterator = prefetched(failing(), ahead)
+    assert [next(iterator), next(iterator)] == [1, 2]
+    with pytest.raises(OSError, match="disk gone"):
+        next(iterator)
+    assert threads() == []
+
+
+def test_closing_early_ends_the_thread_even_of_an_endless_source():
+    iterator = prefetched(count(), 2)
+    assert list(islice(iterator, 5)) == [0, 1, 2, 3, 4]
+    assert len(threads()) == 1
+    iterator.close()
+    assert threads() == []
+
+
+def test_at_most_the_asked_number_is_computed_ahead():
+    made = []
+
+    def source():
+        for i in range(50):
+            made.append(i)
+            yield i
+
+    iterator = prefetched(source(), 3)
+    next(iterator)
+    until(lambda: len(made) >= 5, "the reading ahead")
+    time.sleep(0.1)  # for more, if it took more than it may
+    assert len(made) == 5  # the one taken, three waiting, one that waits for room
+    iterator.close()

@@ -15,10 +15,9 @@ from nyu_folder import image_arrays, save, write_folder
 
 from tabench.data import pack
 from tabench.data.base import Split
-from tabench.data.codec import forms_of
 from tabench.data.nyuv2 import NYUV2
-from tabench.data.pack import MANIFEST, DamagedPackError, PackedSplit, Source, check_pack, open_pack
-from tabench.data.packing import UnpackableError, build_pack, room_for
+from tabench.data.pack import MANIFEST, DamagedPackError, PackedSplit, Source, check_pack, forms_of, open_pack
+from tabench.data.packs import UnpackableError, build_pack, room_for
 from tabench.errors import DataError, StoreError
 
 SOURCE = Source("nyuv2", "abc", "train")

@@ -16,12 +16,12 @@ from nyu_folder import save, write_folder
 from test_pack import assert_same_bits
 from tiny_run import write_scenes
 
+from tabench.data import packs
 from tabench.data.base import DatasetDef, Split
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pack import PackedSplit
+from tabench.data.packs import Opener, check_packs, packs_root
 from tabench.errors import DataError, InterruptedRunError
-from tabench.runs import packs
-from tabench.runs.packs import Opener, check_packs, packs_root
 from tabench.store.claim import Claim
 from tabench.worlds.scenes import SCENES
 
@@ -238,7 +238,7 @@ def test_processes_that_start_together_leave_one_sound_pack(bench, tmp_path):
 import sys
 from pathlib import Path
 from tabench.data.nyuv2 import NYUV2
-from tabench.runs.packs import Opener
+from tabench.data.packs import Opener
 split = Opener(NYUV2, Path(sys.argv[1]), sys.argv[2], None, lambda *_: None, lambda: False).open("train")
 print([split.load(index).id for index in range(len(split))])
 """

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
 from tabench.store.encoding import dumps
-from tabench.store.record import load_record, rounded, save_record
+from tabench.store.record import load_record, rounded
 
 KEPT = Path(__file__).parent / "samples" / "record_v1.json"
 
@@ -25,7 +25,7 @@ def cell(tmp_path: Path) -> Cell:
 
 def test_a_record_comes_back_as_it_was_saved(tmp_path: Path, cell: Cell) -> None:
     path = tmp_path / "x" / "record.json"
-    saved = save_record(path, samples.record(cell))
+    saved = samples.save_record(path, samples.record(cell))
     assert load_record(path) == saved
     assert saved.cell == cell
     assert saved.cell.train.lr == 0.12345678901, "rounding the cell would change its id"
@@ -34,8 +34,8 @@ def test_a_record_comes_back_as_it_was_saved(tmp_path: Path, cell: Cell) -> None
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path, cell: Cell) -> None:
-    save_record(tmp_path / "a.json", samples.record(cell))
-    save_record(tmp_path / "b.json", json.loads((tmp_path / "a.json").read_bytes()))
+    samples.save_record(tmp_path / "a.json", samples.record(cell))
+    samples.save_record(tmp_path / "b.json", json.loads((tmp_path / "a.json").read_bytes()))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
@@ -43,7 +43,7 @@ def test_undefined_values_are_null(tmp_path: Path, cell: Cell) -> None:
     content = samples.record(cell)
     content["metrics"][0]["value"] = math.nan
     content["per_image"]["values"]["depth"]["abs_err"] = [math.nan, 1.0]
-    record = save_record(tmp_path / "r.json", content)
+    record = samples.save_record(tmp_path / "r.json", content)
     assert record.metrics[0].value is None
     assert record.per_image.values["depth"]["abs_err"] == [None, 1.0]
     assert b"NaN" not in (tmp_path / "r.json").read_bytes()
@@ -89,7 +89,7 @@ def test_a_wrong_record_is_neither_saved_nor_loaded(
     content = samples.record(cell)
     spoil(content, key, value)
     with pytest.raises(StoreError) as caught:
-        save_record(path, content)
+        samples.save_record(path, content)
     assert message in str(caught.value)
     assert not path.exists()
     path.write_text(dumps(rounded(content)))
@@ -104,13 +104,13 @@ def test_a_missing_key_is_named(tmp_path: Path, cell: Cell) -> None:
     content = samples.record(cell)
     del content["curves"]
     with pytest.raises(StoreError, match="curves: Field required"):
-        save_record(tmp_path / "r.json", content)
+        samples.save_record(tmp_path / "r.json", content)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, -3])
 def test_a_torn_record_is_named_with_what_to_do(tmp_path: Path, cell: Cell, keep: int) -> None:
     path = tmp_path / "record.json"
-    save_record(path, samples.record(cell))
+    samples.save_record(path, samples.record(cell))
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(StoreError, match="not whole JSON") as caught:
         load_record(path)

@@ -25,7 +25,9 @@ def write(root: Path, rows: list[tuple[str, dict[str, Any]]], baselines: list[st
     for number, (method, params) in enumerate(rows):
         for seed in (0, 1):
             cell = made.cell(method, seed)
-            cell["method"]["params"] = params
+            cell["method"]["params"] = {key: value for key, value in params.items() if key != "balancing"}
+            if "balancing" in params:
+                cell["balancing"] = {"name": params["balancing"]}
             name = made.Cell.model_validate(cell).id
             record = made.record(method, seed, cell=cell, cell_id=name, pictures=[])
             record["parameters"]["trained"] += 1000 * number
@@ -107,6 +109,19 @@ def test_rows_of_one_method_are_named_by_what_differs_alone(tmp_path: Path) -> N
     sentence = headline(results, [table])
     assert "the best of 6 rows by task: segmentation mIoU" in sentence
     assert definitions_table(results, ["paper"]) is None
+
+
+def test_rows_are_told_apart_by_their_balancing(tmp_path: Path) -> None:
+    results = write(tmp_path, [("lora-hps", {"rank": 8}), ("lora-hps", {"rank": 8, "balancing": "by-x"})], [])
+    assert [results.title(method) for method in results.methods] == ["equal", "by-x"]
+    assert "Tasks balanced by “by-x” (lora-hps s0 and lora-hps s1)." in results_table(results, "paper").notes
+    setting = variants.from_label("lora-hps (balancing=by-x, rank=2, balancing.lr=0.5)")
+    assert setting == {
+        "method.name": "lora-hps", "balancing.name": "by-x",
+        "method.params.rank": 2, "balancing.params.lr": 0.5,
+    }  # fmt: skip
+    assert variants.name(setting, ["balancing.name", "balancing.params.lr"]) == "by-x, lr=0.5"
+    assert variants.name({}, ["balancing.name", "balancing.params.lr"]) == "equal"
 
 
 def test_other_settings_keep_their_names() -> None:

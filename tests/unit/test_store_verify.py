@@ -187,7 +187,7 @@ def rewrite(folder: CellFolder, content: dict[str, Any]) -> None:
 
 
 def test_sums_of_a_folder_without_a_file_are_none(tmp_path: Path) -> None:
-    assert read_sums(CellFolder(tmp_path, "x", "y")) is None
+    assert read_sums(CellFolder(tmp_path, "x", "y")) == {}
 
 
 def test_sums_must_be_words(folder: CellFolder) -> None:

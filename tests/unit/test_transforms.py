@@ -8,17 +8,9 @@ from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
 from tabench.data.base import Sample
-from tabench.data.transforms import (
-    FACTORS,
-    PAPER,
-    Transform,
-    augment,
-    draw_transform,
-    resize_bilinear,
-    resize_nearest,
-    resize_normals,
-    window,
-)
+from tabench.data.resampling import PAPER, resize_bilinear, resize_nearest, resize_normals
+from tabench.data.zoom_flip import FACTORS, Transform, draw_transform, window
+from tabench.data.zoom_flip import zoom_flip as augment
 
 SEEDS = st.integers(0, 2**32)
 SIZES = st.tuples(st.integers(4, 24), st.integers(4, 24))
@@ -207,12 +199,6 @@ def test_opposite_normals_leave_no_direction():
     normal[2, 0] = [-1, 1]
     result = resize_normals(normal, 1, 3)
     np.testing.assert_array_equal(result[2, 0], [-1, 0, 1])
-
-
-def test_zoomed_plane_keeps_metric_consistency():
-    """A wall at distance z seen 1.5 times larger is a wall at z / 1.5."""
-    sample = Sample("x", np.zeros((3, 9, 9), np.float32), {"depth": np.full((1, 9, 9), 3.0, np.float32)})
-    np.testing.assert_allclose(augment(sample, Transform(1.5, 1, 2)).targets["depth"], 2.0)
 
 
 def test_disparity_is_zoomed_and_divided_as_depth_is():

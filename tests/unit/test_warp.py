@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import affine_transform
 
 from tabench.data.base import Sample
-from tabench.data.warp import Warp, draw_warp, warp
+from tabench.data.flip_turn import Warp, draw_warp, warp
 
 HEIGHT, WIDTH = 21, 31
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from tabench.data.augmentation import FlipTurn
 from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
+from tabench.data.flip_turn import FlipTurn
 from tabench.data.listing import is_file
 from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PARTS_7, PERSON
 from tabench.data.pascal.images import shape_of

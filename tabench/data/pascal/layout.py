@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tabench.data.listing import is_file, is_folder, names_in, unreadable
 from tabench.errors import DataError
-from tabench.store.encoding import parse_json, read_text
+from tabench.store.encoding import parse_json
 from tabench.text import few
 
 FOLDERS = ("train", "val")
@@ -62,7 +62,7 @@ def read_list(root: Path, folder: str, *, hint: str) -> list[str]:
     """
     path = list_file(root, folder)
     try:
-        lines = read_text(path).splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise DataError("file not found", where=str(path), hint=hint) from None
     except OSError as error:

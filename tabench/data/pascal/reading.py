@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.augmentation import unless_empty
 from tabench.data.base import Array
 from tabench.data.checks import UNIT_TOLERANCE
+from tabench.data.flip_turn import unless_empty
 from tabench.data.pascal.classes import NORMAL_CLASSES, VOC_COLOURS
 from tabench.data.pascal.images import read_png, read_rgb
 from tabench.data.pascal.layout import VERIFY, files_of
 from tabench.data.pascal.matlab import read_label_map, read_parts
-from tabench.data.transforms import resize_nearest, resize_normals
+from tabench.data.resampling import resize_nearest, resize_normals
 from tabench.errors import DataError
 from tabench.text import few
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 Setting = Mapping[str, object]  # "method.params.rank" -> value
 
+_BALANCING = "balancing.name"  # a cell that says nothing of it has the weighted sum
 _RANKS, _FACTORS, _LAMBDA = "method.params.ranks", "method.params.regularise", "method.params.orthogonality"
 
 
@@ -39,14 +40,22 @@ def from_label(stem: str) -> dict[str, object]:
     """Settings that a label names, for example of "ta-lora (ranks=[8, 8, 2], orthogonality=0.1)"."""
     method, _, inside = stem.partition(" (")
     setting: dict[str, object] = {"method.name": method}
-    for part in re.split(r", (?=\w+=)", inside.removesuffix(")")):
+    for part in re.split(r", (?=[\w.]+=)", inside.removesuffix(")")):
         key, _, text = part.partition("=")
         try:
             value = json.loads(text)
         except ValueError:
             value = text
-        setting[f"method.params.{key}"] = tuple(value) if isinstance(value, list) else value
+        setting[_key(key)] = tuple(value) if isinstance(value, list) else value
     return setting
+
+
+def _key(told: str) -> str:
+    """The dotted key in a cell of what a label names."""
+    if told == "balancing":
+        return _BALANCING
+    part, _, key = told.rpartition(".")
+    return f"{part or 'method'}.params.{key}"
 
 
 def name(setting: Setting, keys: Iterable[str]) -> str:
@@ -54,7 +63,7 @@ def name(setting: Setting, keys: Iterable[str]) -> str:
     method = str(setting.get("method.name", ""))
     texts = {key: _text(method, key, setting.get(key)) for key in keys}
     factors = texts.pop(_FACTORS, None)
-    return "; ".join(part for part in (factors, ", ".join(texts.values())) if part)
+    return "; ".join(part for part in (factors, ", ".join(filter(None, texts.values()))) if part)
 
 
 def order(setting: Setting, keys: Iterable[str]) -> tuple[tuple[bool, float, str], ...]:
@@ -80,8 +89,10 @@ def _place(key: str) -> int:
 
 
 def _text(method: str, key: str, value: object) -> str:
+    if key == _BALANCING:
+        return str(value or "equal")
     if value is None:
-        return f"no {_plain(key)}"
+        return "" if key.startswith("balancing.") else f"no {_plain(key)}"
     if key == _RANKS and isinstance(value, tuple) and len(value) == 3:
         p, q, v = value
         return f"p=q={p}, v={v}" if p == q else f"p={p}, q={q}, v={v}"

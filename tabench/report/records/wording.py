@@ -116,6 +116,15 @@ def metric_notes(results: Results, protocol: str) -> list[str]:
     return [_of_runs(note, list(runs), total) for note, runs in heard.items()]
 
 
+def balancing_notes(results: Results) -> list[str]:
+    """How tasks were balanced where it was not by the weighted sum, with the runs it holds for."""
+    heard: dict[str, list[str]] = {}
+    for cell in results.done:
+        if part := cell.record["cell"].get("balancing"):
+            heard.setdefault(f"Tasks balanced by “{part['name']}”", []).append(cell.label)
+    return [f"{_of_runs(line, runs, len(results.done))}." for line, runs in heard.items()]
+
+
 def data_warnings(results: Results) -> list[str]:
     """What runs found suspicious in their data, with the runs where these are not all."""
     heard: dict[str, list[str]] = {}
@@ -152,7 +161,7 @@ def footnotes(results: Results, protocol: str) -> list[str]:
     ]
     if len(results.done) < len(results.cells):
         lines.append(f"Not complete: {states(results)}. A method with fewer seeds than planned is marked †.")
-    return lines + metric_notes(results, protocol)
+    return lines + balancing_notes(results) + metric_notes(results, protocol)
 
 
 def caption(results: Results, protocol: str) -> str:

@@ -1,4 +1,4 @@
-"""Which splits are read from a pack (see `data.pack`), and where packs lie.
+"""Which splits are read from a pack (see `data.pack`), where packs lie, and how one is built.
 
 A pack saves decoding, checking and converting an image each time it is read. These, not the disk, are what
 reading costs: small generated datasets, which lie in the page cache anyway, are packed for the same reason.
@@ -6,22 +6,39 @@ reading costs: small generated datasets, which lie in the page cache anyway, are
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tabench.data.base import DatasetDef, Progress, Split
-from tabench.data.pack import DamagedPackError, PackedSplit, Source, check_pack, difference, open_pack
-from tabench.data.packing import UnpackableError, build_pack, room_for
-from tabench.errors import DataError, InterruptedRunError, SpecError, StoreError
-from tabench.provenance.files import free_bytes
+import numpy as np
+
+from tabench.data.base import DatasetDef, Progress, Sample, Split
+from tabench.data.pack import (
+    MANIFEST,
+    DamagedPackError,
+    Form,
+    Packed,
+    PackedSplit,
+    Source,
+    Values,
+    check_pack,
+    difference,
+    forms_of,
+    manifest_of,
+    open_pack,
+)
+from tabench.errors import DataError, InterruptedRunError, SpecError, StoreError, TabenchError
+from tabench.provenance.files import cache_root, free_bytes
+from tabench.store.atomic import draft_of, explained, write_json
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.file_cache import stamp_of
-from tabench.store.folders import cache_root
 from tabench.text import bytes_text
 
 MANY = 32  # images of a pack that `tabench data verify` compares with their sources
@@ -62,6 +79,7 @@ class Opener:
             DataError: It holds something else.
         """
         given = self.dataset.fingerprint
+        # a reader that knows no `fresh` is never asked with it where no pack is in doubt
         found = given(self.root, fresh=True) if fresh else given(self.root)
         if found != self.fingerprint:
             raise DataError(
@@ -108,15 +126,20 @@ class Opener:
             found, fault = self._usable(folder, source, split)  # another process may have been quicker
             if found is None:
                 self._build(folder, source, split, size, fault)
-        return _open(folder, source, split)[0] or split
+        with contextlib.suppress(DamagedPackError):
+            return open_pack(folder, source, split) or split
+        return split
 
     def _usable(self, folder: Path, source: Source, split: Split) -> tuple[PackedSplit | None, str]:
         """The pack, if a sample of it is what the source holds, or why the one there cannot be used."""
-        found, fault = _open(folder, source, split)
+        try:
+            found = open_pack(folder, source, split)
+        except DamagedPackError as error:
+            return None, str(error)
         if found is not None and (fault := difference(found, split)):
             self.check(fresh=True)  # else it is the source that is another one, and the pack may be right
-            found = None
-        return found, fault
+            return None, fault
+        return found, ""
 
     def _build(self, folder: Path, source: Source, split: Split, size: int, fault: str) -> None:
         for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # of processes that were killed
@@ -139,14 +162,8 @@ class Opener:
             )
 
     def _tell(self, name: str, state: str, message: str = "", size: int = 0, seconds: float = 0.0) -> None:
-        facts = {
-            "split": name,
-            "state": state,
-            "bytes": size,
-            "seconds": round(seconds, 3),
-            "message": message,
-        }
-        self.emit("pack", facts)
+        facts = {"split": name, "state": state, "bytes": size, "message": message}
+        self.emit("pack", {**facts, "seconds": round(seconds, 3)})
 
     def source(self, name: str, split: Split) -> Source:
         """What a split's pack stands for."""
@@ -206,9 +223,133 @@ def check_packs(
     return sound, removed
 
 
-def _open(folder: Path, source: Source, split: Split) -> tuple[PackedSplit | None, str]:
-    """The pack, or why the one there cannot be used."""
+class UnpackableError(TabenchError):
+    """A split whose images have no common shape or no common targets."""
+
+
+class _NarrowError(Exception):
+    """A form that does not hold an image of its kind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+def room_for(split: Split) -> int:
+    """Bytes that a split's pack will take, by its first image."""
+    arrays = _arrays(split.load(0))
+    forms = {kind: forms_of(kind, array.dtype) for kind, array in arrays.items()}
+    encoded = {kind: [form.encode(array) for form in forms[kind]] for kind, array in arrays.items()}
+    return len(split) * sum(next(e.nbytes for e in tried if e is not None) for tried in encoded.values())
+
+
+def build_pack(folder: Path, source: Source, split: Split, progress: Progress | None = None) -> None:
+    """Read every image and write the pack in a folder beside its own, then put it in place of what is there.
+
+    A process that has the old files mapped keeps them; of two that build at once, one pack stays.
+
+    Args:
+        folder: Where the pack goes.
+        source: What it is of.
+        split: What is read; at least one image.
+        progress: Told (images done, images in all, image).
+
+    Raises:
+        DataError: An image cannot be read.
+        StoreError: The disk is full or cannot be written; nothing is left behind.
+        UnpackableError: The images differ in shape.
+    """
+    forms: dict[str, list[Form]] = {}
+    draft = draft_of(folder)
+    with explained(draft):
+        draft.mkdir(parents=True)
     try:
-        return open_pack(folder, source, split), ""
-    except DamagedPackError as error:
-        return None, str(error)
+        while True:
+            try:
+                packed = _write(draft, split, forms, progress)
+                break
+            except _NarrowError as error:  # seldom beyond the first image: a kind is of one origin
+                forms[error.kind] = forms[error.kind][1:]
+        write_json(draft / MANIFEST, manifest_of(source, split.ids, packed))
+        _put(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put(draft: Path, folder: Path) -> None:
+    old = draft_of(folder)
+    with explained(folder):
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(old)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was quicker
+                raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(
+    folder: Path, split: Split, forms: dict[str, list[Form]], progress: Progress | None
+) -> dict[str, Packed]:
+    with contextlib.ExitStack() as stack:
+        files: dict[str, _File] = {}
+        for index in range(len(split)):
+            sample = split.load(index)
+            arrays = _arrays(sample)
+            if not files:
+                for kind, array in arrays.items():
+                    forms.setdefault(kind, forms_of(kind, array.dtype))
+                    file = _File(folder / f"{kind}.npy", forms[kind][0], (len(split), *array.shape))
+                    files[kind] = stack.enter_context(file)
+            found = {kind: (array.shape, array.dtype.name) for kind, array in arrays.items()}
+            if found != {kind: (file.shape[1:], file.form.given) for kind, file in files.items()}:
+                raise UnpackableError("images differ in size or targets", where=sample.id)
+            for kind, array in arrays.items():
+                files[kind].add(kind, array)
+            if progress is not None:
+                progress(index + 1, len(split), f"pack {sample.id}")
+        return {kind: file.finish() for kind, file in files.items()}
+
+
+def _arrays(sample: Sample) -> dict[str, Values]:
+    return {"image": sample.image, **sample.targets}
+
+
+class _File(contextlib.AbstractContextManager["_File"]):
+    """A .npy file written image by image: a full disk is an error here, and a crash under a memory map."""
+
+    def __init__(self, path: Path, form: Form, shape: tuple[int, ...]) -> None:
+        self.path = path
+        self.form = form
+        self.shape = shape
+        self._digest = hashlib.sha256()
+        with explained(path):
+            self._handle = path.open("wb")
+        header = io.BytesIO()
+        description = np.lib.format.dtype_to_descr(np.dtype(form.stored))
+        content = {"descr": description, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(header, content)
+        self._append(header.getvalue())
+
+    def add(self, kind: str, array: Values) -> None:
+        stored = self.form.encode(array)
+        if stored is None:
+            raise _NarrowError(kind)
+        self._append(stored.tobytes())
+
+    def finish(self) -> Packed:
+        with explained(self.path):
+            self._handle.flush()
+            os.fsync(self._handle.fileno())
+            size = self._handle.tell()
+        return Packed(**asdict(self.form), shape=self.shape, bytes=size, sha256=self._digest.hexdigest())
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # what could not be flushed has been said
+            self._handle.close()
+
+    def _append(self, data: bytes) -> None:
+        self._digest.update(data)
+        with explained(self.path):
+            self._handle.write(data)

@@ -1,0 +1,1 @@
+"""How the tasks' losses and gradients become one step."""

@@ -1,0 +1,274 @@
+"""A unit's balancer at work: what it is told of a step, and what becomes of what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from tabench.balancing.balancer import Balancer, Step
+from tabench.balancing.base import Asks, Balancing
+from tabench.catalog import BALANCERS
+from tabench.encoders.msam import MSam
+from tabench.engine.checkpoint import AGAIN
+from tabench.engine.model import load_target
+from tabench.engine.process_group import ProcessGroup
+from tabench.engine.reduction import Gradients
+from tabench.engine.snapshot import trained_parameters
+from tabench.engine.unit import derive_seed
+from tabench.errors import CheckpointError, DivergedError, SpecError
+from tabench.methods.hooks import Hooks
+
+if TYPE_CHECKING:
+    from tabench.engine.context import TrainContext
+
+PREFIX, HOOKS = "balancer.", "hooks."  # before the names of what a checkpoint keeps of them
+ROWS = "rows"  # the owner of a parameter whose t-th row is the t-th task's
+_ROUNDING = 1e-6  # of a factor
+
+
+@contextmanager
+def seeded(context: TrainContext, what: str, step: int) -> Iterator[None]:
+    """Draws inside are those of (seed, step) on every process; those outside go on as if there were none."""
+    devices = [context.device] if context.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(derive_seed(context.unit.seed, what, step))
+        yield
+
+
+def owners(model: MSam) -> dict[str, str]:
+    """Whose the trained parameters are that not all tasks share: a task's name, or `ROWS`.
+
+    A decoder and a no-mask embedding are their task's. Of an encoder everything is shared but what modules of
+    it declare: `task_rows`, names of own parameters whose t-th row is the t-th task's alone, and
+    `task_index`, where a module with all that is in it is the t-th task's.
+    """
+    tasks = list(model.channels)
+    found = {}
+    for name, _ in model.named_parameters():
+        place, _, rest = name.partition(".")
+        if place in ("decoders", "no_mask"):
+            found[name] = rest.partition(".")[0]
+    for place, module in model.named_modules():
+        start = f"{place}." if place else ""
+        found |= {f"{start}{name}": ROWS for name in getattr(module, "task_rows", ())}
+        if (index := getattr(module, "task_index", None)) is not None:
+            found |= {f"{start}{name}": tasks[index] for name, _ in module.named_parameters()}
+    return {name: owner for name, owner in found.items() if model.get_parameter(name).requires_grad}
+
+
+@dataclass(frozen=True)
+class _Now:
+    """A step that is under way.
+
+    Attributes:
+        step: As the balancer is told it.
+        names: The tasks that are in it.
+        factors: What their losses are multiplied with, beside the static weights.
+    """
+
+    step: Step
+    names: tuple[str, ...]
+    factors: Tensor
+
+
+class Balance:
+    """What stands between the loop and a balancer, for one unit.
+
+    Args:
+        balancing: What the balancer says of itself.
+        balancer: It, on the model's device and in its type.
+        model: The unit's model.
+        context: How it is trained.
+    """
+
+    def __init__(self, balancing: Balancing, balancer: Balancer, model: MSam, context: TrainContext) -> None:
+        self.balancing, self.balancer = balancing, balancer
+        self._context = context
+        self._like = next(model.parameters())
+        owned = owners(model)
+        self._shared = {n: p for n, p in trained_parameters(model).items() if n not in owned}
+        self._now: _Now | None = None  # none where no task has a labelled image
+        self._losses = torch.empty(0)
+
+    @property
+    def asks(self) -> tuple[Asks, ...]:
+        """See `Balancing.asks`."""
+        return self.balancing.asks
+
+    @property
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The balancer's own trained parameters by name."""
+        return {f"{PREFIX}{n}": p for n, p in self.balancer.named_parameters() if p.requires_grad}
+
+    def add_to(self, optimizer: Optimizer) -> None:
+        """Make them a group of the optimiser, with their own rate ("scale", of the recipe's) and decay."""
+        if self.parameters:
+            given, says = self._context.cell.balancing.params, self.balancing
+            scale, decay = given.get(says.rate, 1.0), given.get(says.decay, 0.0)
+            group = {"params": list(self.parameters.values()), "scale": float(scale)}  # type: ignore[arg-type]
+            optimizer.add_param_group({**group, "weight_decay": float(decay)})  # type: ignore[arg-type]
+
+    def weights(self, seen: Mapping[str, float], number: int) -> dict[str, float]:
+        """What each task's loss is multiplied with in a step; 0 for a task that is left out.
+
+        Args:
+            seen: Labelled images of each task ("images of x") and, where it asks, losses; of all processes.
+            number: The step, from 0.
+
+        Raises:
+            SpecError: The balancer's scalar is none.
+            DivergedError: A factor is not finite.
+        """
+        context, unit = self._context, self._context.unit
+        present = [at for at, name in enumerate(unit.tasks) if seen[f"images of {name}"]]
+        names = tuple(unit.tasks[at] for at in present)
+        images = tuple(int(seen[f"images of {name}"]) for name in names)
+        step = Step(number, context.steps, number // context.epoch_steps, tuple(present), images)
+        factors = torch.ones(len(names))
+        if names and "gradients" not in self.asks:
+            known = seen if "losses" in self.asks else dict.fromkeys(names, 1.0)
+            factors = self._derived(self._vector(known, names), step)[0]
+        self._now = _Now(step, names, factors) if names else None
+        found = dict(zip(names, factors.tolist(), strict=True))
+        return {name: unit.weights[name] * found.get(name, 0.0) for name in unit.tasks}
+
+    def rows(self) -> Gradients | None:
+        """Room for each task's gradient of what the tasks share, where the balancer asks for them."""
+        if "gradients" not in self.asks:
+            return None
+        return Gradients(self._shared.items(), rows=len(self._context.unit.tasks))
+
+    def give(self, terms: Mapping[str, float], rows: Gradients | None, group: ProcessGroup) -> None:
+        """Set the gradients that the balancer decides: of what the tasks share, and of its own parameters.
+
+        Args:
+            terms: Mean loss of each task, of the whole step.
+            rows: Of `rows`, with this process' gradients.
+            group: The processes, right after a meeting.
+
+        Raises:
+            SpecError: What it gives has another shape, or its factors depend on what it does not ask for.
+            DivergedError: What it gives is not finite.
+        """
+        now = self._now
+        if rows is not None:
+            rows.sum(group)
+            rows.give(self._combined(rows, terms))
+        if now is None:
+            return
+        self._losses = self._vector(terms, now.names)
+        factors, own = self._derived(self._losses, now.step)
+        blind = not {"losses", "gradients"} & set(self.asks)
+        if blind and not torch.allclose(factors, now.factors, rtol=_ROUNDING):
+            raise SpecError(
+                f"balancing '{self.balancing.name}': its factors depend on losses, which it does not ask for",
+                hint='let its `asks` name "losses"',
+            )
+        for parameter, gradient in zip(self.parameters.values(), own, strict=True):
+            parameter.grad = gradient
+
+    def after_step(self, after: Mapping[str, float] | None) -> None:
+        """Tell the balancer that the step was taken, and what the tasks' losses are now, where it asks."""
+        if self._now is not None:
+            step, names = self._now.step, self._now.names
+            now = None if after is None else self._vector(after, names)
+            with seeded(self._context, "after balancing", step.number), torch.no_grad():
+                self.balancer.after_step(self._losses, now, step)
+
+    def _vector(self, values: Mapping[str, float], names: Iterable[str]) -> Tensor:
+        weighted = [self._context.unit.weights[name] * values[name] for name in names]
+        return torch.tensor(weighted, dtype=self._like.dtype, device=self._like.device)
+
+    def _derived(self, losses: Tensor, step: Step) -> tuple[Tensor, list[Tensor | None]]:
+        """Derivatives of the balancer's scalar by the losses and by its own parameters."""
+        losses = losses.detach().requires_grad_()
+        own = list(self.parameters.values())
+        with seeded(self._context, "balancing", step.number), torch.enable_grad():
+            total = self.balancer.total(losses, step)
+            if not isinstance(total, Tensor) or total.shape != () or not total.requires_grad:
+                raise SpecError(
+                    f"balancing '{self.balancing.name}': `total` gives no differentiable scalar of the losses"
+                )
+            factors, *found = torch.autograd.grad(total, [losses, *own], allow_unused=True)
+        factors = torch.zeros_like(losses) if factors is None else factors
+        self._check_finite(factors, step)
+        return factors, list(found)
+
+    def _combined(self, rows: Gradients, terms: Mapping[str, float]) -> Tensor:
+        now = self._now
+        matrix = rows.matrix(now.step.tasks if now is not None else ())
+        if now is None:
+            return matrix.sum(dim=0)
+        with seeded(self._context, "combining", now.step.number):
+            found = self.balancer.combine(matrix, self._vector(terms, now.names), now.step)
+        if found.shape != matrix.shape[1:]:
+            shapes = f"{tuple(found.shape)}, expected {tuple(matrix.shape[1:])}"
+            raise SpecError(
+                f"balancing '{self.balancing.name}': `combine` gives a gradient of shape {shapes}"
+            )
+        self._check_finite(found, now.step)
+        return found.detach()
+
+    def _check_finite(self, values: Tensor, step: Step) -> None:
+        if not torch.isfinite(values).all():
+            raise DivergedError(
+                f"balancing '{self.balancing.name}' gives values that are not finite at step {step.number}",
+                step=step.number,
+                hint="lower train.lr, or change the balancer's hyper-parameters",
+            )
+
+
+def build_balance(model: MSam, context: TrainContext) -> Balance | None:
+    """What balances a unit's tasks; None for the weighted sum, and where there is one task.
+
+    Raises:
+        SpecError: The balancer cannot be loaded, or is none.
+    """
+    part, unit = context.cell.balancing, context.unit
+    balancing = BALANCERS.get(part.name)
+    if not balancing.balancer or len(unit.tasks) == 1:
+        return None
+    make = load_target(f"balancing '{part.name}'", balancing.balancer)
+    with seeded(context, "balancer", 0):
+        balancer = make(len(unit.tasks), part.params)
+    if not isinstance(balancer, Balancer):
+        raise SpecError(f"balancing '{part.name}': '{balancing.balancer}' makes no `Balancer`")
+    like = next(model.parameters())
+    return Balance(balancing, balancer.to(like.device, like.dtype), model, context)
+
+
+def beside(hooks: Hooks | None, balance: Balance | None) -> dict[str, Any]:
+    """What a checkpoint keeps beside the model: tensors and JSON values by name."""
+    found = {f"{HOOKS}{name}": value for name, value in hooks.state_dict().items()} if hooks else {}
+    if balance is not None:
+        found |= {f"{PREFIX}{name}": value for name, value in balance.balancer.state_dict().items()}
+    return found
+
+
+def restore(kept: Mapping[str, Any], hooks: Hooks | None, balance: Balance | None, where: str) -> None:
+    """Take back what `beside` gave.
+
+    Raises:
+        CheckpointError: It does not fit, or there is nothing here that it belongs to.
+    """
+    parts = {HOOKS: hooks, PREFIX: balance.balancer if balance is not None else None}
+    mine: dict[str, dict[str, Any]] = {prefix: {} for prefix, part in parts.items() if part is not None}
+    try:
+        for name, value in kept.items():
+            prefix, dot, rest = name.partition(".")
+            mine[prefix + dot][rest] = value
+        for prefix, values in mine.items():
+            part = parts[prefix]
+            assert part is not None
+            part.load_state_dict(values)
+    except Exception as error:  # a method's own code may raise anything at values that are not its
+        first = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"what is kept beside the model does not fit: {first}", where=where, hint=AGAIN
+        ) from error
