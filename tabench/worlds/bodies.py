@@ -20,6 +20,9 @@ from tabench.worlds.things import Point, unit
 SIDES = (-1.0, 1.0)  # x of the left and the right: a person faces +y
 _BONE = {"thigh": 0.24, "shank": 0.24, "upper": 0.175, "fore": 0.145}
 _TRUNK = 0.266  # hip joints to shoulder joints
+_STANDING = 0.522  # height of the hip joints with straight legs
+SHOULDERS, HIPS = 0.099, 0.053  # half the distance of the joints
+ANKLE = 0.042  # height of the ankle above the sole
 Pair = Sequence[Floats]  # left and right
 
 
@@ -30,26 +33,6 @@ class Body:
     stature: float  # height when standing
     girth: float  # thickness of trunk and limbs, 1 is average
     head: float  # half height of the head without hair
-
-    @property
-    def shoulders(self) -> float:
-        """Half the distance of the shoulder joints."""
-        return 0.099 * self.stature
-
-    @property
-    def hips(self) -> float:
-        """Half the distance of the hip joints."""
-        return 0.053 * self.stature
-
-    @property
-    def ankle(self) -> float:
-        """Height of the ankle above the sole."""
-        return 0.042 * self.stature
-
-    @property
-    def standing(self) -> float:
-        """Height of the hip joints with straight legs."""
-        return 0.522 * self.stature
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +90,7 @@ def joints(body: Body, pose: Pose) -> Joints:
     for k, side in enumerate(SIDES):
         root = shoulder(body, pose.hips, pose.lean, side)
         arms.append(two_bones(root, pose.hands[k], bone["upper"], bone["fore"], pose.elbows[k]))
-        hip = pose.hips + side * body.hips * _v(1, 0, 0)
+        hip = pose.hips + side * HIPS * h * _v(1, 0, 0)
         legs.append(two_bones(hip, pose.feet[k], bone["thigh"], bone["shank"], pose.knees[k]))
     neck = pose.hips + (_TRUNK + 0.036) * h * spine
     return Joints(spine, neck, arms, legs)
@@ -115,7 +98,9 @@ def joints(body: Body, pose: Pose) -> Joints:
 
 def shoulder(body: Body, hips: Floats, lean: float, side: float) -> Floats:
     """A shoulder joint, for placing hands before a pose is complete."""
-    return np.asarray(hips + _TRUNK * body.stature * _spine(lean) + side * body.shoulders * _v(1, 0, 0))
+    return np.asarray(
+        hips + _TRUNK * body.stature * _spine(lean) + side * SHOULDERS * body.stature * _v(1, 0, 0)
+    )
 
 
 def _spine(lean: float) -> Floats:
@@ -160,9 +145,9 @@ def sample_body(dice: Dice) -> Body:
 def stand(dice: Dice, body: Body) -> Pose:
     """Upright, the weight on both legs or on one."""
     h, lean = body.stature, dice.uniform(-0.03, 0.06)
-    hips = _v(dice.uniform(-0.02, 0.02), 0.0, body.standing * dice.uniform(0.985, 0.998))
+    hips = _v(dice.uniform(-0.02, 0.02), 0.0, _STANDING * body.stature * dice.uniform(0.985, 0.998))
     spread = dice.uniform(0.0, 0.05) * h
-    left, right = (_v(s * (body.hips + spread), dice.uniform(-0.03, 0.05) * h, body.ankle) for s in SIDES)
+    left, right = (_v(s * (HIPS * h + spread), dice.uniform(-0.03, 0.05) * h, ANKLE * h) for s in SIDES)
     (one, elbow), (other, bend) = (_gesture(dice, body, hips, lean, side) for side in SIDES)
     turn, nod = dice.uniform(-0.6, 0.6), dice.uniform(-0.1, 0.3)
     return Pose(hips, lean, (one, other), (left, right), (elbow, bend), _pair(0.15, 1.0, 0.0), turn, nod)
@@ -172,12 +157,12 @@ def walk(dice: Dice, body: Body) -> Pose:
     """One leg ahead, the other pushing off, arms swinging against them."""
     h, swing, lean = body.stature, dice.uniform(0.1, 0.2), dice.uniform(0.0, 0.12)
     ahead = dice.pick(SIDES)
-    hips = _v(0.0, 0.0, body.standing * (0.985 - 0.35 * swing**2))
+    hips = _v(0.0, 0.0, _STANDING * body.stature * (0.985 - 0.35 * swing**2))
     feet, hands, toes = [], [], []
     for side in SIDES:
         step = side * ahead * swing
         pitch = 0.0 if step > 0 else 3.2 * swing  # behind: the heel up, the toes down
-        feet.append(_v(side * body.hips * 0.8, step * h, body.ankle + 0.1 * h * np.sin(pitch)))
+        feet.append(h * _v(0.8 * side * HIPS, step, ANKLE + 0.1 * np.sin(pitch)))
         toes.append(pitch)
         reach, angle = 0.94 * 0.32 * h, -1.5 * step
         bend = 0.1 * h if angle > 0 else 0.0
@@ -196,7 +181,7 @@ def sit(dice: Dice, body: Body, level: float, table: float | None = None) -> Pos
     feet, hands = [], []
     for side in SIDES:
         ahead = (_BONE["thigh"] + dice.uniform(-0.06, 0.07)) * h
-        feet.append(_v(side * (body.hips + dice.uniform(0.0, 0.06) * h), ahead, body.ankle))
+        feet.append(_v(side * (HIPS + dice.uniform(0.0, 0.06)) * h, ahead, ANKLE * h))
         if table is not None:
             hands.append(_v(side * 0.1 * h, dice.uniform(0.2, 0.26) * h, table + 0.03))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,7 @@ class Occluders:
         """Which points (n, 3) do not see a target (3,)."""
         hidden = np.zeros(len(points), dtype=bool)
         way = target - points
-        bundle = _Segments.between(points, way)
+        bundle = _Segments(points, way, dot(way, way), dot(points, points), dot(points, way))
         for ball, shapes in self._groups:
             near = bundle.close_to(*ball)
             near = near[~hidden[near]]
@@ -69,8 +69,7 @@ def _ball(corners: Floats) -> tuple[Floats, float]:
     return centre, float(((corners - centre) ** 2).sum(-1).max())
 
 
-@dataclass(frozen=True, eq=False)
-class _Segments:
+class _Segments(NamedTuple):
     """Segments points -> points + way with the products that distances need."""
 
     points: Floats
@@ -79,13 +78,8 @@ class _Segments:
     start: Floats
     lean: Floats
 
-    @staticmethod
-    def between(points: Floats, way: Floats) -> _Segments:
-        return _Segments(points, way, dot(way, way), dot(points, points), dot(points, way))
-
     def part(self, rows: npt.NDArray[np.intp]) -> _Segments:
-        fields = (self.points, self.way, self.square, self.start, self.lean)
-        return _Segments(*(field[rows] for field in fields))
+        return _Segments(*(field[rows] for field in self))
 
     def close_to(self, centre: Floats, radius2: float) -> npt.NDArray[np.intp]:
         """Rows of the segments that come within a radius of a centre."""
@@ -100,17 +94,9 @@ class _Segments:
 def direct(
     scene: Scene, points: Floats, normals: Floats, view: Floats, gloss: Floats
 ) -> tuple[Floats, Floats]:
-    """Light that arrives straight from lamps and windows.
+    """Diffuse irradiance and highlight (n, 3) straight from lamps and windows.
 
-    Args:
-        scene: The room.
-        points: (n, 3) surface points.
-        normals: (n, 3) facing the camera.
-        view: (n, 3) unit directions to the camera.
-        gloss: (n,) weight of the highlight.
-
-    Returns:
-        Diffuse irradiance and highlight, both (n, 3).
+    On points (n, 3) with normals (n, 3) facing the camera, unit directions to the camera, and gloss (n,).
     """
     occluders = Occluders(scene)
     lifted = points + 2e-3 * normals
@@ -122,11 +108,16 @@ def direct(
             lit = lit[~occluders.blocked(lifted[lit], source)]
             share = strength[lit] / len(light.points)
             diffuse[lit] += share[:, None] * light.power
-            half = to_light[lit] + view[lit]
-            half /= np.maximum(np.sqrt(dot(half, half))[:, None], 1e-9)
-            shine = gloss[lit] * share * np.maximum(dot(half, normals[lit]), 0.0) ** 40
+            shine = gloss[lit] * share * _shine(to_light[lit], view[lit], normals[lit], 40)
             highlight[lit] += shine[:, None] * light.power
     return diffuse, highlight
+
+
+def _shine(to_light: Floats, view: Floats, normals: Floats, power: int) -> Floats:
+    """Highlight (n,) of surfaces lit from and seen in unit directions (n, 3)."""
+    half = to_light + view
+    half /= np.maximum(np.sqrt(dot(half, half))[:, None], 1e-9)
+    return np.asarray(np.maximum(dot(half, normals), 0.0) ** power)
 
 
 def _arriving(light: Light, source: Floats, points: Floats, normals: Floats) -> tuple[Floats, Floats]:
@@ -160,9 +151,7 @@ def _outdoors(scene: Scene, weather: Weather, hits: Hits, seen: Surface) -> Floa
     sunny = sunny[~occluders.blocked(lifted[sunny], lifted.mean(0) + _FAR * weather.sun)]
     direct, shine = np.zeros((2, len(facing)))
     direct[sunny] = facing[sunny]
-    half = weather.sun + seen.view[sunny]
-    half /= np.maximum(np.sqrt(dot(half, half))[:, None], 1e-9)
-    shine[sunny] = np.maximum(dot(half, hits.normals[sunny]), 0.0) ** 60 * seen.gloss[sunny]
+    shine[sunny] = _shine(weather.sun, seen.view[sunny], hits.normals[sunny], 60) * seen.gloss[sunny]
     up = hits.normals[:, 2]
     open_sky = 0.5 + 0.5 * up
     # level surfaces below a car or a crown see little of the sky; near the ground walls see the road

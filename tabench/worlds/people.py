@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tabench.worlds.bodies import SIDES, Body, Joints, Limb, Pose, joints
+from tabench.worlds.bodies import ANKLE, SHOULDERS, SIDES, Body, Joints, Limb, Pose, joints
 from tabench.worlds.dice import Dice, Floats
 from tabench.worlds.surfaces import Material, material
 from tabench.worlds.things import Thing, frame, unit
 
+Feature = tuple[str, tuple[float, float, float], tuple[float, float, float], str]
 # Shares of stature along the spine, widths there, depth as a share of the width, and cloth.
 _TRUNK = (
     (0.0, 0.105, 0.085, 0.079, 0.68, "trousers"),
@@ -18,7 +19,7 @@ _TRUNK = (
     (0.268, 0.306, 0.08, 0.042, 0.62, "shirt"),
 )
 # Ellipsoids in units of the head's half height (x right, y ahead, z up); capitals are on both sides.
-_HEAD = (
+_FACE = (
     ("head", (0, -0.06, 0.14), (0.74, 0.9, 0.86), "skin"),
     ("head", (0, 0.12, -0.25), (0.62, 0.72, 0.74), "skin"),
     ("nose", (0, 0.86, -0.12), (0.11, 0.17, 0.17), "skin"),
@@ -53,12 +54,13 @@ def person(dice: Dice, body: Body, pose: Pose, *, fine: bool = True) -> Thing:
     looks["sleeve"] = looks["skin" if wears == 0 else "shirt"]
     looks["cuff"] = looks["shirt" if wears >= 3 else "skin"]
     looks["calf"] = looks["skin" if dice.chance(0.3) else "trousers"]
-    head = (*_HEAD, *dice.pick(_STYLES))
-    thing, bones = Thing("person", 2.6 * body.shoulders + 0.1, 0.42, body.stature), joints(body, pose)
+    head: tuple[Feature, ...] = (*_FACE, *dice.pick(_STYLES))
+    thing, bones = (
+        Thing("person", 2.6 * SHOULDERS * body.stature + 0.1, 0.42, body.stature),
+        joints(body, pose),
+    )
     _trunk(thing, body, looks, pose, bones)
-    for part in head:
-        if fine or part[0] not in _SMALL:
-            _face(thing, body, looks, pose, bones, part)
+    _head(thing, body, looks, pose, bones, [part for part in head if fine or part[0] not in _SMALL])
     for k, (mark, side) in enumerate(zip("lr", SIDES, strict=True)):
         _arm(thing, body, looks, bones.arms[k], mark)
         _leg(thing, body, looks, bones.legs[k], mark, side, pose.toes[k])
@@ -83,23 +85,18 @@ def _trunk(thing: Thing, body: Body, looks: dict[str, Material], pose: Pose, bon
     thing.rod(bones.neck, along(0.352, 0.008), (0.036 * h, 0.031 * h), looks["skin"], label="person/neck")
 
 
-def _face(
-    thing: Thing,
-    body: Body,
-    looks: dict[str, Material],
-    pose: Pose,
-    bones: Joints,
-    part: tuple[str, tuple[float, float, float], tuple[float, float, float], str],
+def _head(
+    thing: Thing, body: Body, looks: dict[str, Material], pose: Pose, bones: Joints, parts: list[Feature]
 ) -> None:
-    name, at, half, skin = part
     r, lean = body.head, 0.35 * pose.lean + pose.nod
     up = np.array([0.0, np.sin(lean), np.cos(lean)])
     axes = frame(up, (np.cos(pose.turn), -np.sin(pose.turn), 0.0))
     centre = bones.neck + 0.036 * body.stature * bones.spine + 0.95 * r * up + 0.12 * r * axes[:, 1]
-    for mark, side in zip("lr", SIDES, strict=True) if name.isupper() else (("", 1.0),):
-        place = centre + r * axes @ (np.array(at) * [side, 1.0, 1.0])
-        label, casts = f"person/{mark}{name.lower()}", name not in _SMALL
-        thing.ball(place, r * np.array(half), looks[skin], axes, label=label, casts=casts)
+    for name, at, half, skin in parts:
+        for mark, side in zip("lr", SIDES, strict=True) if name.isupper() else (("", 1.0),):
+            place = centre + r * axes @ (np.array(at) * [side, 1.0, 1.0])
+            label, casts = f"person/{mark}{name.lower()}", name not in _SMALL
+            thing.ball(place, r * np.array(half), looks[skin], axes, label=label, casts=casts)
 
 
 def _arm(thing: Thing, body: Body, looks: dict[str, Material], limb: Limb, mark: str) -> None:
@@ -131,7 +128,7 @@ def _leg(
     thing.rod(calf, limb.end, (0.034 * g, thin), looks["calf"], knob=True, label=lower)
     toe = np.array([side * 0.22, np.cos(pitch), -np.sin(pitch)])
     axes = frame(np.array([0.0, np.sin(pitch), np.cos(pitch)]), np.cross(unit(toe), [0.0, 0.0, 1.0]))
-    ahead = limb.end + 0.045 * h * unit(toe) - 0.6 * body.ankle * axes[:, 2]
-    heel = limb.end - 0.3 * body.ankle * axes[:, 2]
+    ahead = limb.end + 0.045 * h * unit(toe) - 0.6 * ANKLE * h * axes[:, 2]
+    heel = limb.end - 0.3 * ANKLE * h * axes[:, 2]
     for centre, long, high in ((ahead, 0.076, 0.43), (heel, 0.034, 0.7)):
-        thing.ball(centre, (0.027 * h, long * h, high * body.ankle), looks["shoe"], axes, label=foot)
+        thing.ball(centre, (0.027 * h, long * h, high * ANKLE * h), looks["shoe"], axes, label=foot)

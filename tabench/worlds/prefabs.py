@@ -189,9 +189,8 @@ class _Builder:
         while x < last - 0.04:
             wide = min(self.dice.uniform(0.12, 0.35), last - x)
             size = (wide - 0.004, self.dice.uniform(0.8, 1.0) * depth, self.dice.uniform(0.68, 0.98) * height)
-            self.thing.box(
-                at + np.array([x + wide / 2, 0.0, 0.0]), size, material(self.dice, "spines"), **marks
-            )
+            foot = at + np.array([x + wide / 2, 0.0, 0.0])
+            self.thing.box(foot, size, material(self.dice, "spines"), **marks)
             x += wide
 
 
@@ -202,7 +201,6 @@ def build(
     width: float | None = None,
     depth: float | None = None,
     height: float | None = None,
-    label: str | None = None,
 ) -> Thing:
     """A thing of a prefab; sizes in metres that are not given vary by the prefab's stretch."""
     prefab = PREFABS[name]
@@ -211,7 +209,7 @@ def build(
     scale = np.array(
         [s if g is None else g / own for s, g, own in zip(drawn, given, prefab.size, strict=True)]
     )
-    thing = Thing(label or prefab.label, *(np.array(prefab.size) * scale).tolist())
+    thing = Thing(prefab.label, *(np.array(prefab.size) * scale).tolist())
     builder = _Builder(dice, prefab, thing, scale)
     for part in prefab.parts:
         if not builder.wanted(part.option):

@@ -165,21 +165,20 @@ class PromptTrainer:
         First a click or a noisy box (evenly) answered by three masks, of which the best is trained; then
         a correction click answered by the single mask, with the first answer as mask prompt or without.
         """
-        valid = torch.ones(masks.shape[-2:], dtype=torch.bool)
         boxed, keep = (torch.rand(2, generator=generator) < 0.5).tolist()
         prompt = Prompt.box(masks, generator) if boxed else Prompt.click(masks, generator)
         logits, low, quality = self.decode(embedding, prompt, None, multimask=True)
-        losses = mask_loss(logits, masks, valid)
+        losses = mask_loss(logits, masks)
         best = losses.detach().argmin(1)
         rows = torch.arange(len(masks))
-        iou = mask_iou(logits.detach(), masks, valid)
+        iou = mask_iou(logits.detach(), masks)
         first = losses[rows, best].mean() + F.mse_loss(quality, iou)
 
         prompt = prompt.corrected(logits.detach()[rows, best] > 0, masks, generator)
         mask = low.detach()[rows, best][:, None] if keep else None
         logits, _, quality = self.decode(embedding, prompt, mask, multimask=False)
-        second = mask_loss(logits, masks, valid)[:, 0].mean()
-        second = second + F.mse_loss(quality, mask_iou(logits.detach(), masks, valid))
+        second = mask_loss(logits, masks)[:, 0].mean()
+        second = second + F.mse_loss(quality, mask_iou(logits.detach(), masks))
         return first + second, iou[rows, best].mean()
 
     def epoch(self, number: int) -> dict[str, float]:
@@ -224,8 +223,7 @@ class PromptTrainer:
             prompt = Prompt.click(masks, generator)
             embedding = self.embed([index], [False], [1.0])[0]
             logits, _, _ = self.decode(embedding, prompt, None, multimask=True)
-            valid = torch.ones(masks.shape[-2:], dtype=torch.bool)
-            values.append(mask_iou(logits, masks, valid).max(1).values.mean())
+            values.append(mask_iou(logits, masks).max(1).values.mean())
         return float(torch.stack(values).mean())
 
 

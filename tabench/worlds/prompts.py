@@ -70,32 +70,20 @@ class Prompt:
         return Prompt((points, labels), self.boxes)
 
 
-def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
-    """Focal (gamma 2, no class weight) and dice loss, 20:1, per mask.
-
-    Args:
-        logits: (K, M, H, W).
-        masks: (K, H, W) bool.
-        valid: (H, W) bool, False on padding.
-
-    Returns:
-        (K, M), lower is better.
-    """
+def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Focal (gamma 2, no class weight) and dice loss, 20:1, of (K, M, H, W) for masks (K, H, W): (K, M)."""
     target = masks[:, None].float().expand_as(logits)
-    weight = valid.float()
     probability = logits.sigmoid()
     cross = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     agreement = probability * target + (1 - probability) * (1 - target)
-    focal = ((1 - agreement) ** 2 * cross * weight).sum((-2, -1)) / weight.sum()
-    inside = probability * weight
-    overlap = (inside * target).sum((-2, -1))
-    dice = 1 - (2 * overlap + 1) / (inside.sum((-2, -1)) + (target * weight).sum((-2, -1)) + 1)
+    focal = ((1 - agreement) ** 2 * cross).mean((-2, -1))
+    overlap = (probability * target).sum((-2, -1))
+    dice = 1 - (2 * overlap + 1) / (probability.sum((-2, -1)) + target.sum((-2, -1)) + 1)
     return 20 * focal + dice
 
 
-def mask_iou(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
+def mask_iou(logits: Tensor, masks: Tensor) -> Tensor:
     """Intersection over union of thresholded masks, (K, M), higher is better."""
-    predicted = (logits > 0) & valid
-    truth = masks[:, None] & valid
+    predicted, truth = logits > 0, masks[:, None]
     union = (predicted | truth).sum((-2, -1)).clamp_min(1)
     return (predicted & truth).sum((-2, -1)) / union

@@ -145,19 +145,13 @@ def _cone(o: Floats, d: Floats, middle: float, growth: float) -> tuple[Floats, F
     return np.maximum(near, caps_near), np.minimum(far, caps_far)
 
 
-def local_normals(kinds: Floats, points: Floats, halves: Floats, tapers: Floats | None = None) -> Floats:
-    """Outward unit normals in the shapes' frames.
+def local_normals(kinds: Floats, points: Floats, halves: Floats, tapers: Floats) -> Floats:
+    """Outward unit normals (n, 3) in the shapes' frames.
 
-    Args:
-        kinds: (n,) kind of the shape each point lies on.
-        points: (n, 3) in unit coordinates of that shape.
-        halves: (n, 3) its half extents.
-        tapers: (n,) its taper; None where nothing tapers.
-
-    Returns:
-        (n, 3) unit vectors.
+    Of the shapes that points lie on: kinds (n,), the points (n, 3) in unit coordinates of that shape, half
+    extents (n, 3) and tapers (n,).
     """
-    middle, growth = _slope(np.ones(len(points)) if tapers is None else tapers)
+    middle, growth = _slope(tapers)
     lean = np.zeros_like(points)
     lean[:, 2] = -growth
     width = np.maximum(middle + growth * points[:, 2], _TINY)
