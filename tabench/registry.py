@@ -7,7 +7,6 @@ of the group named by the registry (for example ``tabench.methods``).
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,12 +17,6 @@ from tabench.errors import SpecError
 from tabench.text import suggestion
 
 T = TypeVar("T")
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name closest to a mistyped one, or None."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return found[0] if found else None
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from tabench.data.base import DatasetDef, Split
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.geometry import VIT_NANO
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, Unit, units_of
 from tabench.engine.model import build_unit
-from tabench.engine.unit import Unit, units_of
 from tabench.spec.cell import (
     BackbonePart,
     BalancingPart,

@@ -1,1 +1,1 @@
-"""Packing results with all that a stranger needs to check them. No torch."""
+"""Packing results with all that a stranger needs to check them. No torch. Errors as in the store."""

@@ -45,11 +45,7 @@ class Checked:
 
 
 def check_artifact(path: Path) -> Checked:
-    """Check names, sums and records of a zip or an unpacked folder.
-
-    Raises:
-        StoreError: It cannot be read, is no zip, or has no list of sums.
-    """
+    """Check names, sums and records of a zip or an unpacked folder."""
     found = Checked()
     try:
         if path.is_dir():

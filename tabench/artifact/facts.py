@@ -72,17 +72,7 @@ class ExperimentFacts:
 
 
 def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: bool) -> ExperimentFacts:
-    """Read an experiment's results and sum up what is there.
-
-    Args:
-        results_dir: The results folder.
-        name: The experiment.
-        spec: Its file, if it is at hand.
-        reported: Whether a rendered report is packed.
-
-    Raises:
-        StoreError: A record is not valid, or no cell has finished.
-    """
+    """Sum up an experiment's results; `spec` is its file, `reported` says whether a report is packed."""
     results = read_results(results_dir, name)
     published, judged = _published(results, spec)
     first = results.first

@@ -100,7 +100,7 @@ def bench(
 
     from tabench.bench.jobs import Place
     from tabench.bench.runner import Runner
-    from tabench.engine.device import choose_device
+    from tabench.engine.process_group import choose_device
     from tabench.provenance.environment import capture, usable_cores
 
     where = choose_device(device)

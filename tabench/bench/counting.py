@@ -13,6 +13,7 @@ from tabench.bench.subject import Subject
 from tabench.bench.timing import Work, within_memory
 from tabench.encoders.msam import Path as Way
 from tabench.engine.measure import ATTENTION
+from tabench.store.encoding import significant
 
 _FLOOR = 1e-3  # a gradient counts as this share of the model's largest at least: some are 0 but for rounding
 
@@ -63,10 +64,10 @@ def agreement(subject: Subject) -> dict[str, Any]:
     apart = {name: _apart(found["fast"][name], value, floor) for name, value in found["plain"].items()}
     worst = max(apart, key=lambda name: apart[name])
     return {
-        "outputs": _short(outputs),
-        "gradients": _short(apart[worst]),
+        "outputs": significant(outputs, 3),
+        "gradients": significant(apart[worst], 3),
         "worst": worst,
-        "loss": _short(abs(losses["fast"] - losses["plain"]) / abs(losses["plain"])),
+        "loss": significant(abs(losses["fast"] - losses["plain"]) / abs(losses["plain"]), 3),
     }
 
 
@@ -90,13 +91,9 @@ def rates(flops: Mapping[str, int], seconds: Mapping[str, Any], chip: float) -> 
     """Each way's own FLOPs a second, and as a share of the chip's measured rate."""
     return {
         way: {
-            "tflop_per_s": float(f"{count / seconds[way]['median_s'] / 1e12:.4g}"),
-            "share_of_chip": float(f"{count / seconds[way]['median_s'] / chip:.4g}"),
+            "tflop_per_s": significant(count / seconds[way]["median_s"] / 1e12, 4),
+            "share_of_chip": significant(count / seconds[way]["median_s"] / chip, 4),
         }
         for way, count in flops.items()
         if "median_s" in seconds[way]
     }
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.3g}")

@@ -18,6 +18,7 @@ from tabench.bench.timing import Work, measured
 from tabench.data.loading import evaluation_batches
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.loop import train_unit
+from tabench.store.encoding import significant
 
 
 def time_harness(job: Job, place: Place) -> dict[str, Any]:
@@ -52,6 +53,6 @@ def time_harness(job: Job, place: Place) -> dict[str, Any]:
     return {
         "steps": len(ready),
         **figures,
-        "overhead": float(f"{more / figures['bare']['median_s']:.3g}"),
-        "overhead_s": float(f"{more / len(ready):.3g}"),
+        "overhead": significant(more / figures["bare"]["median_s"], 3),
+        "overhead_s": significant(more / len(ready), 3),
     }

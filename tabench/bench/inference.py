@@ -15,7 +15,8 @@ from tabench.bench.memory import kept_peak
 from tabench.bench.rate import chip_rate
 from tabench.bench.subject import Subject
 from tabench.bench.timing import Work, measured
-from tabench.engine.merged import MergedMSam
+from tabench.engine.model import MergedMSam
+from tabench.store.encoding import significant
 
 FORMS = ("plain", "factored", "merged")
 
@@ -64,13 +65,13 @@ def time_inference(job: Job, place: Place) -> dict[str, Any]:
     factored, merged = inference.run("factored", names), inference.run("merged", names)
     apart = max(float((merged[n] - value).abs().max() / value.abs().max()) for n, value in factored.items())
     chip = chip_rate(device, job.precision)
-    found: dict[str, Any] = {"chip_flops": float(f"{chip:.4g}"), "apart": float(f"{apart:.3g}")}
+    found: dict[str, Any] = {"chip_flops": significant(chip, 4), "apart": significant(apart, 3)}
     for scope, wanted in (("one", names[:1]), ("all", names)):
         ways: dict[str, Work] = {form: partial(inference.run, form, wanted) for form in FORMS}
         flops = counted(ways)
         figures = measured(ways, flops, job, device)
         pace = {
-            form: float(f"{job.batch / timed['median_s']:.4g}")
+            form: significant(job.batch / timed["median_s"], 4)
             for form, timed in figures.items()
             if "median_s" in timed
         }

@@ -12,6 +12,7 @@ from tabench.bench.rate import chip_rate
 from tabench.bench.subject import Subject
 from tabench.bench.timing import Work, measured, ratio, within_memory
 from tabench.encoders.msam import Path as Way
+from tabench.store.encoding import significant
 
 WAYS: tuple[Way, ...] = ("plain", "fast")
 _BY_PEAK = ("evaluate", "train")  # each peak is above the one before, so memory kept by malloc does not show
@@ -27,7 +28,7 @@ def time_paths(job: Job, place: Place) -> dict[str, Any]:
     subject = Subject(job, place)
     device = subject.device
     chip = chip_rate(device, job.precision)
-    found: dict[str, Any] = {"models": len(subject.parts), "chip_flops": float(f"{chip:.4g}")}
+    found: dict[str, Any] = {"models": len(subject.parts), "chip_flops": significant(chip, 4)}
     for work in job.works:
         ways: dict[str, Work] = {way: partial(subject.work, work, way) for way in WAYS}
         flops = counted(ways)

@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 from tabench.bench.jobs import Job, Place
 from tabench.bench.subject import Subject
 from tabench.encoders.msam import Path as Way
+from tabench.store.encoding import significant
 
 _KINDS = {  # the first kind that an operator's name holds a word of
     "matrix products": ("mm", "bmm", "convolution", "linear", "scaled_dot_product", "flash", "gemm"),
@@ -55,10 +56,12 @@ def _profiled(subject: Subject, way: Way) -> dict[str, Any]:
         kinds[kind_of(name)] = kinds.get(kind_of(name), 0.0) + time
     first = sorted(operators.items(), key=lambda item: -item[1][0])[:_LISTED]
     return {
-        "total_s": _short(sum(time for time, _ in operators.values())),
-        "kinds": {kind: _short(time) for kind, time in sorted(kinds.items(), key=lambda item: -item[1])},
+        "total_s": significant(sum(time for time, _ in operators.values()), 4),
+        "kinds": {
+            kind: significant(time, 4) for kind, time in sorted(kinds.items(), key=lambda item: -item[1])
+        },
         "operators": [
-            {"name": name, "seconds": _short(time), "calls": calls} for name, (time, calls) in first
+            {"name": name, "seconds": significant(time, 4), "calls": calls} for name, (time, calls) in first
         ],
     }
 
@@ -80,7 +83,3 @@ def kind_of(operator: str) -> str:
     """The kind of work of an operator or kernel, by its name."""
     name = operator.lower()
     return next((kind for kind, words in _KINDS.items() if any(word in name for word in words)), _OTHER)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")

@@ -22,13 +22,12 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.msam import Path as Way
 from tabench.encoders.sam.geometry import SMALL_IMAGE
 from tabench.engine.batch_split import BatchSplit
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, Unit, derive_seed
 from tabench.engine.evaluate import evaluate
 from tabench.engine.gradients import accumulate
 from tabench.engine.model import adapt
 from tabench.engine.optim import build_optimizer
 from tabench.engine.snapshot import trained_parameters
-from tabench.engine.unit import Unit, derive_seed
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.regulariser import regulariser
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
@@ -154,8 +153,7 @@ class Subject:
         """The harness's evaluation of the batch: forward, activation, metrics of all protocols."""
         self.take(way)
         for part in self.parts:
-            s = part.context
-            evaluate(part.model, s.unit, s.tasks, s.evaluated, s.device, batch_size=s.passes.evaluated)
+            evaluate(part.model, part.context)
 
     def outputs(self, way: Way) -> dict[str, Tensor]:
         """Raw channels of all tasks, without gradients."""

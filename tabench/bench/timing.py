@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from tabench.bench.jobs import Job
+from tabench.store.encoding import significant
 
 Work = Callable[[], object]
 OUT_OF_MEMORY = "out of memory"
@@ -83,12 +84,12 @@ def summary(wall: list[float], cpu: list[float]) -> dict[str, Any]:
     """Median and quartiles of wall seconds, median of processor seconds, and every value."""
     first, median, third = quartiles(wall)
     return {
-        "median_s": _rounded(median),
-        "q1_s": _rounded(first),
-        "q3_s": _rounded(third),
-        "cpu_median_s": _rounded(statistics.median(cpu)),
-        "wall_s": [_rounded(value) for value in wall],
-        "cpu_s": [_rounded(value) for value in cpu],
+        "median_s": significant(median, 5),
+        "q1_s": significant(first, 5),
+        "q3_s": significant(third, 5),
+        "cpu_median_s": significant(statistics.median(cpu), 5),
+        "wall_s": [significant(value, 5) for value in wall],
+        "cpu_s": [significant(value, 5) for value in cpu],
     }
 
 
@@ -106,10 +107,10 @@ def ratio(figures: Mapping[str, Mapping[str, Any]], above: str, below: str) -> d
         return None
     rounds = [a / b for a, b in zip(figures[above]["wall_s"], figures[below]["wall_s"], strict=True)]
     return {
-        "of_medians": _rounded(figures[above]["median_s"] / figures[below]["median_s"]),
-        "lowest": _rounded(min(rounds)),
-        "highest": _rounded(max(rounds)),
-        "of_cpu": _rounded(figures[above]["cpu_median_s"] / figures[below]["cpu_median_s"]),
+        "of_medians": significant(figures[above]["median_s"] / figures[below]["median_s"], 5),
+        "lowest": significant(min(rounds), 5),
+        "highest": significant(max(rounds), 5),
+        "of_cpu": significant(figures[above]["cpu_median_s"] / figures[below]["cpu_median_s"], 5),
     }
 
 
@@ -117,7 +118,3 @@ def synchronise(device: torch.device) -> None:
     """Wait for what a CUDA device still computes."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.5g}")

@@ -52,7 +52,7 @@ def doctor(
 
     Files are written to the results folder and the cache for a moment. Exit code 1 if there is a problem.
     """
-    from tabench.engine.device import choose_device
+    from tabench.engine.process_group import choose_device
 
     choose_device(device)  # findings about another one would be no answer
     from tabench.provenance.determinism import findings, forced_findings
@@ -117,7 +117,7 @@ def _repeats(device: str) -> list[Finding]:
 
     Each time is a process of its own; nothing is kept.
     """
-    from tabench.engine.device import choose_device
+    from tabench.engine.process_group import choose_device
     from tabench.provenance.environment import usable_cores
     from tabench.runs.repeating import differences, try_cell
 

@@ -13,6 +13,7 @@ from tabench.cli.options import option
 from tabench.cli.output import print_json, progress_bar, tell
 from tabench.cli.reporting import REPORTS, finished_experiments
 from tabench.errors import SpecError, StoreError
+from tabench.store.atomic import check_writable
 
 export = group("export", "Pack results for others, and check what others packed.")
 
@@ -25,7 +26,7 @@ export = group("export", "Pack results for others, and check what others packed.
 )
 def artifact(
     experiments: options.FinishedArgument = None,
-    out: Annotated[Path, option("What is written.", metavar="FILE.zip|DIR")] = Path("artifact.zip"),
+    out: Annotated[Path, option("What is written.", metavar="FILE.zip")] = Path("artifact.zip"),
     results: options.ResultsOption = options.RESULTS,
     reports: Annotated[
         Path, option("Rendered reports; packed where they are there.", metavar="DIR")
@@ -37,12 +38,14 @@ def artifact(
     A stranger can check it, render every table again without torch, and run a cell again: its README.md
     says how. BADGES.md lists the evidence for ACM's artifact badges.
     """
-    from tabench.artifact.archive import check_place, write_artifact
+    from tabench.artifact.archive import write_artifact
     from tabench.artifact.check import check_artifact
     from tabench.artifact.contents import contents, names_this_machine
     from tabench.provenance.files import home_folder, sha256_file
 
-    check_place(out)
+    if out.suffix != ".zip":
+        raise SpecError("is not the name of a .zip file", where=f"--out {out}")
+    check_writable(out.parent)
     given = experiments or finished_experiments(results)
     specs = {options.experiment_name(text): _spec(text) for text in given}
     packed = contents(results, specs, reports)
@@ -54,7 +57,7 @@ def artifact(
         raise StoreError("; ".join(checked.problems[:3]), where=str(out), hint=hint)
     stale = [e.name for e in packed.experiments if e.reported and _stale(results / e.name, reports / e.name)]
     telling = names_this_machine(packed.members, [*filter(None, [home_folder()]), Path.cwd()])
-    sha256 = sha256_file(out) if out.is_file() else None
+    sha256 = sha256_file(out)
     if as_json:
         facts = {
             "out": str(out),
@@ -80,8 +83,7 @@ def artifact(
     if telling:
         tell("note", f"{len(telling)} file(s) name folders of this machine, for example {telling[0]}")
     typer.echo(f"{out}: {checked.files + 1} files, {checked.records} records, checked")
-    if sha256:
-        typer.echo(f"sha256 {sha256}")
+    typer.echo(f"sha256 {sha256}")
 
 
 @export.command(epilog=examples("export check artifact.zip", "export check ."))

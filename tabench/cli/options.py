@@ -44,11 +44,7 @@ BackboneOption = Annotated[str, option("See `tabench list backbones`.", metavar=
 
 
 def find_experiment(text: str) -> Path:
-    """The file that an EXPERIMENT argument means.
-
-    Raises:
-        SpecError: There is none; names the nearest.
-    """
+    """The file that an EXPERIMENT argument means. Raises SpecError: there is none; names the nearest."""
     path = Path(text)
     if path.suffix == ".toml" or path.is_file():
         return path
@@ -57,7 +53,7 @@ def find_experiment(text: str) -> Path:
     known = {file.stem: file for file in found}
     if text in known:
         return known[text]
-    raise SpecError(f"no experiment '{text}'", hint=f"{suggestion(text, known)}; or give a .toml file")
+    raise SpecError(f"no experiment '{text}'", hint=f"{suggestion(text, known)} (or give a .toml file)")
 
 
 def experiment_name(text: str) -> str:
@@ -122,7 +118,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class How:
-    """The options of how cells run; none of them is part of a cell."""
+    """The options of how cells run, named as in `runs.executor.Options`; none of them is part of a cell."""
 
     executor: Annotated[
         str,
@@ -161,7 +157,9 @@ class How:
     compiled: Annotated[
         bool, how("Encoder blocks through torch.compile; the first step is slow.", "--compile")
     ] = False
-    checkpoint_every: Annotated[float, how("Seconds between checkpoints.", min=0)] = 60.0
+    checkpoint_seconds: Annotated[float, how("Seconds between checkpoints.", "--checkpoint-every", min=0)] = (
+        60.0
+    )
     keep_weights: Annotated[bool, how("Keep trained parameters.", "--keep-weights")] = False
     pack: Annotated[
         bool | None,

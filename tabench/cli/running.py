@@ -105,22 +105,8 @@ def run(
         if planned.state == "done":
             settle(CellFolder(results, name, planned.cell.id))
     sweep_shared(ExperimentFolder(results, name))
-    place = Options(
-        results=results,
-        device=how.device,
-        threads=how.threads,
-        micro_batch=how.micro_batch,
-        tasks_apart=how.tasks_apart,
-        recompute=how.recompute,
-        compiled=how.compiled,
-        checkpoint_seconds=how.checkpoint_every,
-        keep_weights=how.keep_weights,
-        workers=how.workers,
-        pack=how.pack,
-        on_error=on_error.value,
-        slurm=settings,
-        processes=how.processes,
-    )
+    given = {key: value for key, value in vars(how).items() if key != "executor"}
+    place = Options(results=results, on_error=on_error.value, slurm=settings, **given)
     outcomes = _run(plan, _wanted(plan.jobs(), results, retry), how.executor, place)
     failed = [o for o in outcomes if o.state == "failed"]
     interrupted = any(o.state == "interrupted" for o in outcomes)
@@ -209,7 +195,7 @@ def _executor(name: str, jobs: list[Job], place: Options) -> Executor:
 def check_inputs(plan: Plan, jobs: list[Job], device: str) -> None:
     """Find out now what would make every cell fail."""
     from tabench.catalog import BACKBONES
-    from tabench.engine.device import choose_device
+    from tabench.engine.process_group import choose_device
 
     choose_device(device)
     from tabench.encoders.sam.checkpoint import load_checkpoint  # which takes seconds to import

@@ -1,4 +1,4 @@
-"""What arrays of each kind cannot hold, and what they can but hardly do: one set of checks for all who ask.
+"""What arrays of each kind cannot hold, what they can but hardly do, and what they hold: one set of checks.
 
 `tabench data verify` and `prepare` look at every image, a run at a few of each split. Impossible is an error
 that names the image; possible but suspicious is a warning. Both say what is likely wrong.
@@ -6,8 +6,11 @@ that names the image; possible but suspicious is a warning. Both say what is lik
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from hashlib import sha256
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +20,14 @@ from tabench.text import few
 
 Values = npt.NDArray[np.generic]
 
+FARTHEST = float(np.finfo(np.float32).max)
 LONGEST = 1.5  # of a normal or its components: more is another unit or scale, not a long vector
 UNIT_TOLERANCE = 0.05  # resampled normals are a little shorter than 1
 UNIT_SHARE = 0.99  # below this share of unit normals the report warns
 GREYS = 1e-3  # share of normals that may be greys of a picture
 GREY_LENGTH = 0.02  # of (128, 128, 128) decoded, and a little more
 FAR = 100.0  # metres; no median depth of a picture that a person took indoors or in a street is farther
-SLACK = 1.1  # times the largest published depth
+SLACK = {"depth": 1.1, "disparity": 1 + 2e-4}  # times the largest published one, which has four digits
 DARK = 2 / 255  # the largest value of images that were divided by 255 twice
 MANY = 8  # images from which on it is told that something never occurs
 ALL = 100  # images from which on every class may be expected
@@ -31,31 +35,59 @@ THINNED = 4  # of the rows and columns, one that tells a picture from others
 MOSTLY = 0.8  # share of salient pixels from which on they may be the background
 
 
+def out_of_range(kind: str, low: float, high: float) -> str | None:
+    """What is impossible in values from `low` to `high`, in one sentence; None if nothing is."""
+    unit = " m" if kind == "depth" else ""
+    if kind == "image" and not (low >= -1e-3 and high <= 1 + 1e-3):  # NaN is neither
+        scaled = "; divide by 255" if low >= 0 and 1 < high <= 255 else ""
+        return f"values in {low:.4g}..{high:.4g}, expected 0..1{scaled}"
+    if kind in SLACK and low < 0:
+        return f"negative {kind} {low:.4g}{unit} (0 marks invalid pixels)"
+    if kind in SLACK and not high <= FARTHEST:
+        return f"{kind} {high:.4g}{unit}, which float32 cannot hold"
+    if kind == "normal" and not max(-low, high) <= LONGEST:
+        return f"components in {low:.4g}..{high:.4g}, expected unit vectors in -1..1"
+    return None
+
+
 class Check:
     """Looks at one kind of array, image by image; the subclasses know what it cannot hold.
 
-    Attributes:
+    Args:
         kind: "image", "label", "depth", ...; what messages call it.
-        images: Looked at.
-        without: Images without a valid pixel.
+        class_names: Names of the classes, where it has some.
+        largest: The largest published value; 0 where it is not known.
+
+    Attributes:
+        counts: Images looked at ("images"), those without a valid pixel ("without"), valid pixels ("valid"),
+            and what subclasses count.
+        low: The smallest valid value, or one a channel.
+        high: The largest.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.images = 0
-        self.without = 0
-        self.span = (np.inf, -np.inf)
+    def __init__(self, kind: str, class_names: Sequence[str] = (), largest: float = 0.0) -> None:
+        self.kind, self.class_names, self.largest = kind, class_names, largest
+        self.counts: Counter[str | int] = Counter()
+        self.low, self.high = np.full(1, np.inf), np.full(1, -np.inf)
 
     def look(self, array: Values) -> str | None:
         """Add an array as a `Sample` has it; returns what is impossible in it, in one sentence."""
-        self.images += 1
+        self.counts["images"] += 1
         valid = self._valid(array)
         if valid.size == 0:
-            self.without += 1
+            self.counts["without"] += 1
             return None
-        low, high = float(valid.min()), float(valid.max())
-        self.span = (min(low, self.span[0]), max(high, self.span[1]))
-        return self._fault(valid, low, high)
+        self.counts["valid"] += valid.shape[-1]
+        low, high = valid.min(axis=-1, keepdims=True), valid.max(axis=-1, keepdims=True)
+        self.low, self.high = np.minimum(self.low, low.ravel()), np.maximum(self.high, high.ravel())
+        return self._fault(valid, float(low.min()), float(high.max()))
+
+    def __add__(self, other: Self) -> Self:
+        """A check that has looked at the images of both."""
+        total = copy(self)
+        total.counts = self.counts + other.counts
+        total.low, total.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return total
 
     def problems(self) -> list[str]:
         """What is impossible in all images together."""
@@ -63,176 +95,157 @@ class Check:
 
     def warnings(self) -> list[str]:
         """What is suspicious in all images together."""
-        if self.images and self.without == self.images:
+        images = self.counts["images"]
+        if images and self.counts["without"] == images:
             return [f"no image has a valid pixel of '{self.kind}'"]
-        if self.images > 1 and self.span[0] == self.span[1]:
-            return [f"every valid pixel of '{self.kind}' is {self.span[0]:.4g}, in all {self.images} images"]
+        if images > 1 and (self.low == self.high).all():
+            return [f"every valid pixel of '{self.kind}' is {self.low[0]:.4g}, in all {images} images"]
         return []
 
+    def facts(self) -> dict[str, object]:
+        """Numbers worth printing, by their names."""
+        return {}
+
     def _valid(self, array: Values) -> Values:
-        """Its valid values, in any shape."""
-        return array
+        """Its valid values, in one row, or in one a channel."""
+        return array.ravel()
 
     def _fault(self, valid: Values, low: float, high: float) -> str | None:
-        return None
+        return out_of_range(self.kind, low, high)
 
 
 class ImageCheck(Check):
     """Images (3, H, W) in 0..1."""
 
-    def __init__(self) -> None:
-        super().__init__("image")
-
-    def _fault(self, valid: Values, low: float, high: float) -> str | None:
-        if not (low >= -1e-3 and high <= 1 + 1e-3):  # NaN is neither
-            scaled = "; divide by 255" if low >= 0 and 1 < high <= 255 else ""
-            return f"values in {low:.4g}..{high:.4g}, expected 0..1{scaled}"
-        return None
-
     def problems(self) -> list[str]:
         """Everything black."""
-        if self.images and self.span[1] <= DARK:
-            return [f"no image has a value above {self.span[1]:.4g} of 1: divided by 255 twice?"]
+        if self.counts["images"] and self.high[0] <= DARK:
+            return [f"no image has a value above {self.high[0]:.4g} of 1: divided by 255 twice?"]
         return []
 
 
 class LabelCheck(Check):
-    """Classes (H, W), -1 = ignore.
-
-    Args:
-        kind: As the sample calls them.
-        classes: Number of classes; 0 where it is not known.
-    """
-
-    def __init__(self, kind: str, classes: int) -> None:
-        super().__init__(kind)
-        self.classes = classes
-        self.seen = np.zeros(classes, bool)
+    """Classes (H, W), -1 = ignore; `class_names` is empty where they are not known."""
 
     def _valid(self, array: Values) -> Values:
+        self.counts["ignored"] += int(np.count_nonzero(array == -1))
         return np.asarray(array[array != -1])
 
     def _fault(self, valid: Values, low: float, high: float) -> str | None:
-        if low < 0 or (self.classes and high >= self.classes):
-            return f"labels {low:g}..{high:g} outside -1..{self.classes - 1}"
-        if self.classes:
-            self.seen |= np.bincount(valid.astype(np.int64), minlength=self.classes) > 0
+        classes = len(self.class_names)
+        if low < 0 or (classes and high >= classes):
+            return f"labels {low:g}..{high:g} outside -1..{classes - 1}"
+        if classes:
+            self.counts.update(dict(enumerate(np.bincount(valid.astype(np.int64)).tolist())))
         return None
 
     def warnings(self) -> list[str]:
         """Only the last class is nowhere: labels may be one too low."""
-        found = super().warnings()
-        if self.classes and self.images >= ALL and self.seen[:-1].all() and not self.seen[-1:].any():
-            found.append(
-                f"of all {self.classes} classes only the last is nowhere: is each label one too low?"
-            )
+        found, classes = super().warnings(), len(self.class_names)
+        seen = [self.counts[number] > 0 for number in range(classes)]
+        if classes and self.counts["images"] >= ALL and all(seen[:-1]) and not seen[-1]:
+            found.append(f"of all {classes} classes only the last is nowhere: is each label one too low?")
         return found
+
+    def pixels(self) -> dict[str, int]:
+        """Pixels of each class."""
+        return {name: self.counts[number] for number, name in enumerate(self.class_names)}
+
+    def facts(self) -> dict[str, object]:
+        """Class histogram."""
+        labelled = max(sum(self.pixels().values()), 1)
+        return {
+            "class pixels": self.pixels(),
+            "class share": {name: count / labelled for name, count in self.pixels().items()},
+            "ignored label pixels": self.counts["ignored"],
+        }
 
 
 class SaliencyCheck(LabelCheck):
     """Salient pixels (H, W): 1, 0, or -1 = ignore."""
 
-    def __init__(self) -> None:
-        super().__init__("saliency", 2)
-        self.empty = 0
-        self.salient = self.pixels = 0
-
     def look(self, array: Values) -> str | None:
         """See `Check.look`."""
-        salient = int(np.count_nonzero(array == 1))
-        self.empty += salient == 0
-        self.salient += salient
-        self.pixels += array.size
+        self.counts["empty"] += not (array == 1).any()
         return super().look(array)
 
     def problems(self) -> list[str]:
         """Nothing is salient: a prediction of nothing would be perfect."""
-        if self.images and self.empty == self.images:
+        images = self.counts["images"]
+        if images and self.counts["empty"] == images:
             return [
-                f"no pixel is salient in any of {self.images} images, so predicting nothing would score "
+                f"no pixel is salient in any of {images} images, so predicting nothing would score "
                 "100: salient is what is stored brighter than 127 of 255"
             ]
         return []
 
     def warnings(self) -> list[str]:
         """Few salient images, or hardly anything else."""
-        found = (
-            [f"{self.empty} of {self.images} images have no salient pixel"]
-            if 2 * self.empty > self.images
-            else []
-        )
-        if self.salient > MOSTLY * self.pixels:
-            found.append(f"{100 * self.salient / self.pixels:.0f} % of all pixels are salient: inverted?")
+        empty, images = self.counts["empty"], self.counts["images"]
+        found = [f"{empty} of {images} images have no salient pixel"] if 2 * empty > images else []
+        if self.share() > MOSTLY:
+            found.append(f"{100 * self.share():.0f} % of all pixels are salient: inverted?")
         return found
+
+    def share(self) -> float:
+        """Salient pixels among all."""
+        return self.counts[1] / max(self.counts["valid"] + self.counts["ignored"], 1)
+
+    def facts(self) -> dict[str, object]:
+        """Share of salient pixels."""
+        return {"salient share": self.share(), "images without a salient pixel": self.counts["empty"]}
 
 
 class RangeCheck(Check):
-    """Depth in metres or disparity without a unit, (1, H, W), 0 = invalid.
-
-    Args:
-        kind: "depth" or "disparity".
-        largest: The largest published value; 0 where it is not known.
-    """
-
-    def __init__(self, kind: str, largest: float) -> None:
-        super().__init__(kind)
-        self.largest = largest
+    """Depth in metres or disparity without a unit, (1, H, W), 0 = invalid."""
 
     def _valid(self, array: Values) -> Values:
         return np.asarray(array[array != 0])
 
     def _fault(self, valid: Values, low: float, high: float) -> str | None:
-        if not (low > 0 and np.isfinite(high)):
-            return f"{self.kind} {low:.4g}..{high:.4g}, expected finite numbers above 0, or 0 where invalid"
-        if self.kind == "disparity":
-            if self.largest and high > 2 * self.largest:
-                return f"disparity up to {high:.4g}, published is {self.largest:g}: metres, or pixels?"
-            return None
-        middle = float(np.median(valid.astype(np.float64))) if high > FAR else 0.0
-        if middle > FAR:
-            unit, scale = ("millimetres", 1000) if middle > 10 * FAR else ("centimetres", 100)
-            return f"median depth {middle:.4g} m: {unit}? divide by {scale}"
-        return None
+        problem = super()._fault(valid, low, high)
+        if problem is None and self.kind == "disparity" and 0 < 2 * self.largest < high:
+            return f"disparity up to {high:.4g}, published is {self.largest:g}: metres, or pixels?"
+        if problem is None and self.kind == "depth" and high > FAR:
+            middle = float(np.median(valid.astype(np.float64)))
+            if middle > FAR:
+                unit, scale = ("millimetres", 1000) if middle > 10 * FAR else ("centimetres", 100)
+                return f"median depth {middle:.4g} m: {unit}? divide by {scale}"
+        return problem
 
     def warnings(self) -> list[str]:
         """Values beyond what is published, or all below 1 m."""
-        found, high = super().warnings(), self.span[1]
-        slack = SLACK if self.kind == "depth" else 1 + 2e-4  # the published disparity has four digits
-        if self.largest and high > slack * self.largest:
+        found, high = super().warnings(), self.high[0]
+        if self.largest and high > SLACK[self.kind] * self.largest:
             found.append(f"{self.kind} up to {high:.4g}, published is {self.largest:g}: another scale?")
         if self.kind == "depth" and 0 < high <= 1:
             found.append(f"depth up to {high:.4g} m: scaled to 0..1?")
         return found
 
+    def facts(self) -> dict[str, object]:
+        """Range and valid pixels."""
+        unit, valid = " (m)" if self.kind == "depth" else "", self.counts["valid"]
+        return {
+            f"{self.kind} range{unit}": [float(self.low[0]), float(self.high[0])] if valid else None,
+            f"valid {self.kind} pixels": valid,
+        }
+
 
 class NormalCheck(Check):
     """Unit vectors (3, H, W), (0, 0, 0) = invalid."""
 
-    def __init__(self) -> None:
-        super().__init__("normal")
-        self.valid = self.unit = 0
-        self.low = np.full(3, np.inf)
-        self.high = np.full(3, -np.inf)
+    def _valid(self, array: Values) -> Values:
+        vectors = array[:, np.any(array != 0, axis=0)]  # (3, pixels)
+        self.counts["zero sum"] += int(np.count_nonzero(vectors.astype(np.float32).sum(axis=0) == 0))
+        return vectors.astype(np.float64)
 
-    def look(self, array: Values) -> str | None:
-        """See `Check.look`."""
-        self.images += 1
-        vectors = array.astype(np.float64)[:, np.any(array != 0, axis=0)]  # (3, pixels)
-        count = vectors.shape[1]
-        if count == 0:
-            self.without += 1
-            return None
+    def _fault(self, valid: Values, low: float, high: float) -> str | None:
+        vectors, count = np.asarray(valid, np.float64), valid.shape[1]
         length = np.linalg.norm(vectors, axis=0)
         unit = np.abs(length - 1) <= UNIT_TOLERANCE
-        self.valid += count
-        self.unit += int(unit.sum())
-        self.low, self.high = (
-            np.minimum(self.low, vectors.min(axis=1)),
-            np.maximum(self.high, vectors.max(axis=1)),
-        )
-        self.span = (float(self.low.min()), float(self.high.max()))
+        self.counts["unit"] += int(unit.sum())
         if not length.max() <= LONGEST or 2 * unit.sum() < count:
-            coded = "; coded as 0..1? take 2 n - 1" if vectors.min() >= 0 and vectors.max() <= 1 else ""
+            coded = "; coded as 0..1? take 2 n - 1" if low >= 0 and high <= 1 else ""
             return (
                 f"normals of length {length.min():.3g}..{length.max():.3g}, {unit.sum()} of {count} "
                 f"within {UNIT_TOLERANCE} of 1; expected unit vectors in -1..1 or (0, 0, 0){coded}"
@@ -248,49 +261,71 @@ class NormalCheck(Check):
 
     def problems(self) -> list[str]:
         """No component below 0."""
-        if self.valid and self.low.min() >= 0 and self.high.min() > 0.05:
-            return [
-                f"no normal in {self.images} images has a negative component: coded as 0..1? take 2 n - 1"
-            ]
+        if self.counts["valid"] and self.low.min() >= 0 and self.high.min() > 0.05:
+            images = self.counts["images"]
+            return [f"no normal in {images} images has a negative component: coded as 0..1? take 2 n - 1"]
         return []
 
     def warnings(self) -> list[str]:
         """Normals that are too short, all alike, or of one side."""
-        if not self.valid:
+        valid, unit, images = (self.counts[key] for key in ("valid", "unit", "images"))
+        if not valid:
             return super().warnings()
         found = []
-        if self.unit < UNIT_SHARE * self.valid:
-            share = 100 * self.unit / self.valid
+        if unit < UNIT_SHARE * valid:
+            share = 100 * unit / valid
             found.append(f"only {share:.2f}% of the normals are within {UNIT_TOLERANCE} of length 1")
-        if self.images > 1 and (self.low == self.high).all():
-            found.append(f"every normal is the same, in all {self.images} images")
-        elif self.images >= MANY:
+        if images > 1 and (self.low == self.high).all():
+            found.append(f"every normal is the same, in all {images} images")
+        elif images >= MANY:
             sides = {"negative": self.low[0] >= 0, "positive": self.high[0] <= 0}
             found += [f"no normal has a {side} x" for side, never in sides.items() if never]
         return found
+
+    def facts(self) -> dict[str, object]:
+        """How many are valid, of length 1, and cancelled out."""
+        return {
+            "valid normal pixels": self.counts["valid"],
+            "unit normal pixels": self.counts["unit"],
+            "normals whose channels sum to 0 (counted invalid)": self.counts["zero sum"],
+        }
+
+
+CHECKS: Mapping[str, type[Check]] = {
+    "image": ImageCheck,
+    "normal": NormalCheck,
+    "saliency": SaliencyCheck,
+    "depth": RangeCheck,
+    "disparity": RangeCheck,
+}  # the others are labels
 
 
 class Checks:
     """The checks of all kinds of a split.
 
     Args:
-        class_names: Names of the classes of "label".
+        classes: Names of the classes of "label", and of other kinds where they are known.
         largest: Kind to the largest published value.
     """
 
-    def __init__(self, class_names: Sequence[str], largest: Mapping[str, float]) -> None:
-        self.classes = len(class_names)
+    def __init__(self, classes: Mapping[str, Sequence[str]], largest: Mapping[str, float]) -> None:
+        self.classes = {"saliency": ("not salient", "salient"), **classes}
         self.largest = largest
         self.kinds: dict[str, Check] = {}
         self.pictures: dict[bytes, str] = {}
+
+    def of(self, kind: str) -> Check:
+        """The check of a kind."""
+        if kind not in self.kinds:
+            make = CHECKS.get(kind, LabelCheck)
+            self.kinds[kind] = make(kind, self.classes.get(kind, ()), self.largest.get(kind, 0.0))
+        return self.kinds[kind]
 
     def look(self, name: str, kind: str, array: Values) -> str | None:
         """Add an array of an image as a `Sample` has it; returns what is impossible in it."""
         if kind == "image":
             self.pictures[sha256(array[:, ::THINNED, ::THINNED].tobytes()).digest()] = name
-        if kind not in self.kinds:
-            self.kinds[kind] = self._made(kind)
-        return self.kinds[kind].look(array)
+        return self.of(kind).look(array)
 
     def problems(self) -> list[str]:
         """What is impossible in all images together."""
@@ -299,17 +334,6 @@ class Checks:
     def warnings(self) -> list[str]:
         """What is suspicious in all images together."""
         return [line for check in self.kinds.values() for line in check.warnings()]
-
-    def _made(self, kind: str) -> Check:
-        if kind == "image":
-            return ImageCheck()
-        if kind == "normal":
-            return NormalCheck()
-        if kind == "saliency":
-            return SaliencyCheck()
-        if kind in ("depth", "disparity"):
-            return RangeCheck(kind, self.largest.get(kind, 0.0))
-        return LabelCheck(kind, self.classes if kind == "label" else 0)
 
 
 def refuse_impossible(
@@ -320,7 +344,7 @@ def refuse_impossible(
     Raises:
         DataError: One holds what it cannot hold.
     """
-    checks = Checks(class_names, largest)
+    checks = Checks({"label": class_names}, largest)
     for kind, array in arrays.items():
         problem = checks.look(where, kind, array)
         if problem:

@@ -12,32 +12,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from tabench.data.array_dataset import ArrayDataset
-from tabench.data.layout import FOLDERS
+from tabench.data.array_folders import FOLDERS
 from tabench.data.listing import is_folder
 from tabench.data.prepare.guide import GUIDES
 
 CLASSES_7 = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
 CLASSES_19 = (
-    "road",
-    "sidewalk",
-    "building",
-    "wall",
-    "fence",
-    "pole",
-    "traffic light",
-    "traffic sign",
-    "vegetation",
-    "terrain",
-    "sky",
-    "person",
-    "rider",
-    "car",
-    "truck",
-    "bus",
-    "train",
-    "motorcycle",
-    "bicycle",
-)
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+    "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+)  # fmt: skip
 MOST_DISPARITY = 0.4922
 FROM_ARCHIVES = f"or build it from the dataset's own archives: `{GUIDES['cityscapes'].command}`"
 

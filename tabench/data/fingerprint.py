@@ -1,6 +1,6 @@
 """Identity of a dataset's contents: one sha256 over every file's name and sha256.
 
-Hashing gigabytes takes minutes, so each file's digest is cached by path and stamp (see `store.stamps`),
+Hashing gigabytes takes minutes, so each file's digest is cached by path and stamp (see `store.file_cache`),
 beside the data or, where that folder is read-only, in the user's cache.
 """
 

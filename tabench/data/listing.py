@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tabench.errors import DataError
@@ -93,6 +93,15 @@ def unreadable(error: OSError, path: Path | str) -> DataError:
     """The error for a file or folder that is there and cannot be read."""
     hint = ALLOW if isinstance(error, PermissionError) else "see whether its disk or network is in order"
     return DataError(f"cannot be read: {error.strerror or error}", where=str(path), hint=hint)
+
+
+def count_notes(counts: Mapping[str, int], published: Mapping[str, int]) -> list[str]:
+    """A line for each split that has another number of images than the complete dataset."""
+    return [
+        f"{split}: {count} images, published are {published[split]}"
+        for split, count in counts.items()
+        if count != published.get(split, count)
+    ]
 
 
 def leftovers_in(folders: Iterable[Path]) -> list[str]:

@@ -13,10 +13,15 @@ import struct
 import zlib
 from collections.abc import Collection, Iterator
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from tabench.data.file_kinds import OTHER, V5, kind_of, phrase
+from tabench.data.listing import is_file, unreadable
+from tabench.errors import DataError
 
 LARGEST = 64 << 20  # bytes, packed and unpacked; the datasets' largest have one
 MOST_VALUES = 1 << 24  # of one variable, and entries of structs and cells
@@ -27,6 +32,38 @@ WIDTHS = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # bytes
 TEXTS = {UINT8: 1, UINT16: 2, UTF8: 1}
 CELL, STRUCT, CHAR, NUMBERS = 1, 2, 4, range(6, 16)
 COMPLEX = 0x800
+
+
+def read_mat_file(
+    path: Path, names: Collection[str], hint: str, most: int = LARGEST
+) -> dict[str, npt.NDArray[Any]]:
+    """Variables of a v5 file; those that it lacks are left out.
+
+    Args:
+        path: The file.
+        names: Variables wanted.
+        hint: Where the file comes from, for messages.
+        most: Bytes accepted.
+
+    Raises:
+        DataError: Missing, larger, or not a whole v5 file; says what it is instead.
+    """
+    if not is_file(path):
+        raise DataError("file not found", where=str(path), hint=hint)
+    try:
+        if path.stat().st_size > most:
+            raise DataError(f"larger than {most} bytes", where=str(path), hint=hint)
+        return read_mat(path.read_bytes(), names)
+    except NotImplementedError as error:
+        raise DataError("a MATLAB v7.3 file, expected v5", where=str(path), hint=hint) from error
+    except OSError as error:
+        raise unreadable(error, path) from error
+    except ValueError as error:
+        kind = kind_of(path)
+        problem = f"not a readable MATLAB v5 file: {error}"
+        if kind not in (V5, OTHER):
+            problem = f"this is {phrase(kind)}, expected a MATLAB v5 file"
+        raise DataError(problem, where=str(path), hint=hint) from error
 
 
 def read_mat(content: bytes, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:

@@ -6,24 +6,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from tabench.data.array_dataset import ArrayDataset
-from tabench.data.layout import KINDS
 from tabench.data.prepare.guide import GUIDES
 
 CLASSES_13 = (
-    "bed",
-    "books",
-    "ceiling",
-    "chair",
-    "floor",
-    "furniture",
-    "objects",
-    "picture",
-    "sofa",
-    "table",
-    "tv",
-    "wall",
-    "window",
-)
+    "bed", "books", "ceiling", "chair", "floor", "furniture", "objects", "picture", "sofa", "table", "tv",
+    "wall", "window",
+)  # fmt: skip
 
 
 class NyuLayoutDataset(ArrayDataset):
@@ -34,7 +22,7 @@ class NyuLayoutDataset(ArrayDataset):
     not hold 795 images).
     """
 
-    kinds: ClassVar[tuple[str, ...]] = KINDS
+    kinds: ClassVar[tuple[str, ...]] = ("image", "label", "depth", "normal")
     class_names: ClassVar[tuple[str, ...]] = CLASSES_13
     task_channels: ClassVar[Mapping[str, int]] = {"segmentation": 13, "depth": 1, "normals": 3}
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "train-636", "train-159")

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 
+from tabench.data.array_folders import map_npy
 from tabench.data.base import Array, Progress, Sample, Split
-from tabench.data.npyfile import map_npy
 from tabench.store.encoding import parse_json
 
 VERSION = 2  # of this layout, and of what is known of a pack's sources when it is built

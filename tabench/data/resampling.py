@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from tabench.data.base import Array
 
@@ -130,3 +131,18 @@ def mirrored(image: Array, targets: Mapping[str, npt.NDArray[np.generic]]) -> tu
 def negate_x(normal: Tensor, flipped: Tensor) -> None:
     """Negate, in place, the x of the normals (B, 3, H, W) of flipped (B,) images, as `mirrored` does."""
     normal[:, 0] = (0 - normal[:, 0]).where(flipped[:, None, None], normal[:, 0])
+
+
+def nearest_pixels(length: int, wanted: int) -> npt.NDArray[np.int64]:
+    """Which of `length` pixels the centres of `wanted` pixels fall into, along one axis, in whole numbers."""
+    return ((2 * np.arange(wanted) + 1) * length) // (2 * wanted)
+
+
+def shrink(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """An 8-bit (H, W, 3) image at `size` (height, width) in 0..1.
+
+    Bilinear over the area that a new pixel covers (Pillow's filter, so antialiased), in multiples of 1/255.
+    """
+    height, width = size
+    small = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(small, dtype=np.float32) / np.float32(255)

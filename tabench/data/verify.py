@@ -1,127 +1,123 @@
-"""Reads every file of a folder of arrays and says what is wrong with which."""
+"""Looking at images for `Checks`: at every one (`tabench data verify`), or at a few before a run."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tabench.data.base import Progress, VerifyReport
-from tabench.data.checks import Checks, twins
-from tabench.data.facts import Facts, facts_of
-from tabench.data.layout import (
-    FOLDERS,
-    count_notes,
-    fault,
-    file_of,
-    list_images,
-    open_array,
-    planes,
-    size_fault,
-)
+from tabench.data.base import DatasetDef, Progress, Split, VerifyReport
+from tabench.data.checks import Checks, Values, twins
 from tabench.errors import DataError
 
-Sizes = Counter[tuple[int, int]]
+T = TypeVar("T")
+LOOKS = 16  # images of a split
+HINT = "`tabench data verify NAME --root ROOT` looks at every image"
+Sound = Callable[[Callable[[], T]], T | None]  # calls a reader; what it refuses is a problem, and None
+Arrays = Iterator[tuple[str, Path, Values]]
 
 
-def verify_layout(
-    root: Path,
+def verify_images(
+    report: VerifyReport,
+    images: Mapping[str, Sequence[Any]],
+    read: Callable[[str, Any, Sound[Any]], Arrays],
     *,
-    folders: Mapping[str, str],
-    class_names: Sequence[str],
-    published_counts: Mapping[str, int],
-    published_size: tuple[int, int],
+    classes: Mapping[str, Sequence[str]],
     largest: Mapping[str, float],
-    hint: str,
+    lists: Mapping[str, Path],
     progress: Progress | None = None,
-) -> VerifyReport:
-    """Check every file: readable, shapes, dtypes, ranges, equal sizes inside an image, and `Checks`.
+) -> Checks:
+    """Read every image of a folder; content never makes this raise.
 
     Args:
-        root: Folder with train/ and val/.
-        folders: Folder name of each kind of array.
-        class_names: Labels must be -1 (ignore) or an index of these.
-        published_counts: Images per folder expected; another number is a warning.
-        published_size: (H, W) expected; another size is a warning.
-        largest: The largest published depth or disparity.
-        hint: Where the data comes from, for messages.
+        report: Gets the problems and the warnings.
+        images: What tells the images of "train" and of "val" apart: their numbers or names.
+        read: Given "train" or "val", an image, and `Sound`, gives (kind, file, array as a `Sample` has it)
+            for each kind that can be read.
+        classes: Kind to the names of its classes.
+        largest: Kind to the largest published value.
+        lists: The files or folders that problems of all images together are told of.
         progress: Called with (images done, images in all, image).
 
     Returns:
-        The findings without a fingerprint. Content never makes this raise.
+        The checks of both splits together.
     """
-    report = VerifyReport(root)
-    numbers: dict[str, list[int]] = {}
-    for folder in FOLDERS:
+
+    def sound(reader: Callable[[], Any]) -> Any:
         try:
-            numbers[folder] = list_images(root, folder, hint=hint, folders=folders)
+            return reader()
         except DataError as error:
             report.problems.append(f"{error.where}: {error.message}")
-    report.counts = {folder: len(found) for folder, found in numbers.items()}
-    sizes: Sizes = Counter()
-    facts = {kind: facts_of(kind, class_names) for kind in folders}
-    checks = {folder: Checks(class_names, largest) for folder in FOLDERS}
-    images = [(folder, number) for folder, found in numbers.items() for number in found]
-    for done, (folder, number) in enumerate(images, start=1):
-        paths = {kind: file_of(root, folder, name, number) for kind, name in folders.items()}
-        found_sizes = _check_image(f"{folder}/{number}", paths, report, facts, checks[folder])
-        if len(set(found_sizes.values())) > 1:
-            report.problems.append(f"{root / folder}, image {number}: {size_fault(found_sizes)}")
-        if "image" in found_sizes:
-            sizes[found_sizes["image"]] += 1
+            return None
+
+    checks = {folder: Checks(classes, largest) for folder in lists}
+    jobs = [(folder, image) for folder, found in images.items() for image in found]
+    for done, (folder, image) in enumerate(jobs, start=1):
+        name = f"{folder}/{image}"
+        for kind, path, array in read(folder, image, sound):
+            problem = checks[folder].look(name, kind, array)
+            if problem is not None:
+                report.problems.append(f"{path}: {problem}")
         if progress is not None:
-            progress(done, len(images), f"read {folder}/{number}")
-    _warn(report, numbers, sizes, published_counts, published_size)
-    report.facts = {
-        "sizes": {f"{h}x{w}": count for (h, w), count in sorted(sizes.items())},
-        "dtypes": {kind: sorted(found.dtypes) for kind, found in facts.items()},
-    }
-    for found in facts.values():
-        report.facts |= found.facts()
-    report.problems += [
-        f"{root / folder}: {line}" for folder in FOLDERS for line in checks[folder].problems()
-    ]
-    report.warnings += [f"{folder}: {line}" for folder in FOLDERS for line in checks[folder].warnings()]
-    report.warnings += twins(*checks.values())
-    report.facts["images without a valid pixel"] = {
-        kind: found.without for kind, found in facts.items() if kind != "image"
-    }
-    return report
+            progress(done, len(jobs), f"read {name}")
+    one, other = checks.values()
+    for folder, found in checks.items():
+        report.problems += [f"{lists[folder]}: {line}" for line in found.problems()]
+        report.warnings += [f"{folder}: {line}" for line in found.warnings()]
+    report.warnings += twins(one, other)
+    total = Checks(classes, largest)
+    total.kinds = {kind: one.of(kind) + other.of(kind) for kind in (*one.kinds, *other.kinds)}
+    return total
 
 
-def _check_image(
-    name: str, paths: Mapping[str, Path], report: VerifyReport, facts: Mapping[str, Facts], checks: Checks
-) -> dict[str, tuple[int, int]]:
-    """Add one image's faults to the report and its sound arrays to the facts; returns their (H, W)."""
-    sizes: dict[str, tuple[int, int]] = {}
-    for kind, path in paths.items():
-        try:
-            array = open_array(path)
-        except DataError as error:
-            report.problems.append(f"{path}: {error.message}")
-            continue
-        facts[kind].dtypes.add(str(array.dtype))
-        problem = fault(kind, array, checks.classes)
-        if problem is None:
-            sizes[kind] = (array.shape[0], array.shape[1])
-            facts[kind].collect(np.asarray(array))
-            problem = checks.look(name, kind, planes(np.asarray(array)))
-        if problem is not None:
-            report.problems.append(f"{path}: {problem}")
-    return sizes
+def spot_check(
+    splits: Mapping[str, Split],
+    class_names: Sequence[str],
+    largest: Mapping[str, float],
+    kinds: Collection[str] | None = None,
+) -> list[str]:
+    """Read up to `LOOKS` images of each split, evenly spread and always the same, and check them.
+
+    Args:
+        splits: By name; the first one is trained on.
+        class_names: Names of the classes of "label".
+        largest: Kind to the largest published value.
+        kinds: What is looked at, "image" and targets; None is all.
+
+    Returns:
+        What is suspicious, a line each.
+
+    Raises:
+        DataError: Values that these kinds cannot have; names the image's file, or the split.
+    """
+    warnings: list[str] = []
+    seen: list[Checks] = []
+    for name, split in splits.items():
+        checks = Checks({"label": class_names}, largest)
+        evenly = np.linspace(0, len(split) - 1, LOOKS if len(split) else 0)
+        places = np.unique(evenly.round().astype(int)).tolist()
+        where = name if len(places) == len(split) else f"{name}, {len(places)} of {len(split)} images"
+        for index in places:
+            sample = split.load(index)
+            for kind, array in {"image": sample.image, **sample.targets}.items():
+                problem = checks.look(sample.id, kind, array) if kinds is None or kind in kinds else None
+                if problem:
+                    file = split.files(index).get(kind)
+                    raise DataError(problem, where=str(file or f"{sample.id}, {kind}"), hint=HINT)
+        if problems := checks.problems():
+            raise DataError(problems[0], where=where, hint=HINT)
+        warnings += [f"{where}: {line}" for line in checks.warnings()]
+        seen.append(checks)
+    return [*warnings, *(line for other in seen[1:] for line in twins(seen[0], other))]
 
 
-def _warn(
-    report: VerifyReport,
-    numbers: Mapping[str, list[int]],
-    sizes: Sizes,
-    published_counts: Mapping[str, int],
-    published_size: tuple[int, int],
-) -> None:
-    report.warnings += count_notes(numbers, published_counts)
-    for size, count in sorted(sizes.items()):
-        if size != published_size:
-            expected_size = "x".join(map(str, published_size))
-            report.warnings.append(f"{count} images of {size[0]}x{size[1]}, expected is {expected_size}")
+def check_folder(dataset: DatasetDef, root: Path) -> list[str]:
+    """Look at the two splits of a folder; see `spot_check`.
+
+    Raises:
+        DataError: Files are missing or hold what they cannot hold.
+    """
+    splits = {name: dataset.split(root, name) for name in ("train", "val")}
+    return spot_check(splits, dataset.class_names, dataset.largest)

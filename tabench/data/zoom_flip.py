@@ -195,8 +195,9 @@ def _sources(
             step = -1 if axis and drawn.flip else 1
             low, high, share = way.bilinear(size, part[axis])
             nearest[axis].append((start + way.nearest(size, part[axis]))[::step])
-            for place, tap in enumerate((start + low, start + high, share)):
+            found: tuple[Host, Host, Host] = (start + low, start + high, share)
+            for place, tap in enumerate(found):
                 taps[3 * axis + place].append(tap[::step])
-    rows, columns, lower, upper, down, left, right, along = (np.stack(found) for found in nearest + taps)
+    rows, columns, lower, upper, down, left, right, along = (np.stack(held) for held in nearest + taps)
     down, along = down[:, None, :, None], along[:, None, None, :]
     return rows, columns, [lower, upper, down, left, right, along]

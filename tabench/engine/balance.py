@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,11 +15,11 @@ from tabench.balancing.base import Asks, Balancing
 from tabench.catalog import BALANCERS
 from tabench.encoders.msam import MSam
 from tabench.engine.checkpoint import AGAIN
+from tabench.engine.context import derive_seed
 from tabench.engine.model import load_target
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
-from tabench.engine.unit import derive_seed
 from tabench.errors import CheckpointError, DivergedError, SpecError
 from tabench.methods.hooks import Hooks
 
@@ -62,21 +61,6 @@ def owners(model: MSam) -> dict[str, str]:
     return {name: owner for name, owner in found.items() if model.get_parameter(name).requires_grad}
 
 
-@dataclass(frozen=True)
-class _Now:
-    """A step that is under way.
-
-    Attributes:
-        step: As the balancer is told it.
-        names: The tasks that are in it.
-        factors: What their losses are multiplied with, beside the static weights.
-    """
-
-    step: Step
-    names: tuple[str, ...]
-    factors: Tensor
-
-
 class Balance:
     """What stands between the loop and a balancer, for one unit.
 
@@ -88,13 +72,12 @@ class Balance:
     """
 
     def __init__(self, balancing: Balancing, balancer: Balancer, model: MSam, context: TrainContext) -> None:
-        self.balancing, self.balancer = balancing, balancer
-        self._context = context
+        self.balancing, self.balancer, self._context = balancing, balancer, context
         self._like = next(model.parameters())
         owned = owners(model)
         self._shared = {n: p for n, p in trained_parameters(model).items() if n not in owned}
-        self._now: _Now | None = None  # none where no task has a labelled image
-        self._losses = torch.empty(0)
+        self._step = Step(0, 0, 0, (), ())  # the one under way
+        self._factors = self._losses = torch.empty(0)
 
     @property
     def asks(self) -> tuple[Asks, ...]:
@@ -108,11 +91,11 @@ class Balance:
 
     def add_to(self, optimizer: Optimizer) -> None:
         """Make them a group of the optimiser, with their own rate ("scale", of the recipe's) and decay."""
-        if self.parameters:
-            given, says = self._context.cell.balancing.params, self.balancing
-            scale, decay = given.get(says.rate, 1.0), given.get(says.decay, 0.0)
-            group = {"params": list(self.parameters.values()), "scale": float(scale)}  # type: ignore[arg-type]
-            optimizer.add_param_group({**group, "weight_decay": float(decay)})  # type: ignore[arg-type]
+        given, says = self._context.cell.balancing.params, self.balancing
+        scale = float(given.get(says.rate, 1.0))  # type: ignore[arg-type]
+        decay = float(given.get(says.decay, 0.0))  # type: ignore[arg-type]
+        if own := list(self.parameters.values()):
+            optimizer.add_param_group({"params": own, "scale": scale, "weight_decay": decay})
 
     def weights(self, seen: Mapping[str, float], number: int) -> dict[str, float]:
         """What each task's loss is multiplied with in a step; 0 for a task that is left out.
@@ -126,23 +109,21 @@ class Balance:
             DivergedError: A factor is not finite.
         """
         context, unit = self._context, self._context.unit
-        present = [at for at, name in enumerate(unit.tasks) if seen[f"images of {name}"]]
-        names = tuple(unit.tasks[at] for at in present)
-        images = tuple(int(seen[f"images of {name}"]) for name in names)
-        step = Step(number, context.steps, number // context.epoch_steps, tuple(present), images)
-        factors = torch.ones(len(names))
-        if names and "gradients" not in self.asks:
-            known = seen if "losses" in self.asks else dict.fromkeys(names, 1.0)
-            factors = self._derived(self._vector(known, names), step)[0]
-        self._now = _Now(step, names, factors) if names else None
-        found = dict(zip(names, factors.tolist(), strict=True))
-        return {name: unit.weights[name] * found.get(name, 0.0) for name in unit.tasks}
+        counts = [int(seen[f"images of {name}"]) for name in unit.tasks]
+        present = tuple(at for at, count in enumerate(counts) if count)
+        images = tuple(counts[at] for at in present)
+        self._step = Step(number, context.steps, number // context.epoch_steps, present, images)
+        self._factors = torch.ones(len(present))
+        if present and "gradients" not in self.asks:
+            known = seen if "losses" in self.asks else dict.fromkeys(unit.tasks, 1.0)
+            self._factors = self._derived(self._vector(known))[0]
+        factors = dict(zip(present, self._factors.tolist(), strict=True))
+        return {name: unit.weights[name] * factors.get(at, 0.0) for at, name in enumerate(unit.tasks)}
 
     def rows(self) -> Gradients | None:
         """Room for each task's gradient of what the tasks share, where the balancer asks for them."""
-        if "gradients" not in self.asks:
-            return None
-        return Gradients(self._shared.items(), rows=len(self._context.unit.tasks))
+        wanted = "gradients" in self.asks
+        return Gradients(self._shared.items(), rows=len(self._context.unit.tasks)) if wanted else None
 
     def give(self, terms: Mapping[str, float], rows: Gradients | None, group: ProcessGroup) -> None:
         """Set the gradients that the balancer decides: of what the tasks share, and of its own parameters.
@@ -156,72 +137,66 @@ class Balance:
             SpecError: What it gives has another shape, or its factors depend on what it does not ask for.
             DivergedError: What it gives is not finite.
         """
-        now = self._now
+        self._losses = self._vector(terms)
         if rows is not None:
             rows.sum(group)
-            rows.give(self._combined(rows, terms))
-        if now is None:
+            rows.give(self._combined(rows.matrix(self._step.tasks)))
+        if not self._step.tasks:
             return
-        self._losses = self._vector(terms, now.names)
-        factors, own = self._derived(self._losses, now.step)
+        factors, own = self._derived(self._losses)
         blind = not {"losses", "gradients"} & set(self.asks)
-        if blind and not torch.allclose(factors, now.factors, rtol=_ROUNDING):
-            raise SpecError(
-                f"balancing '{self.balancing.name}': its factors depend on losses, which it does not ask for",
-                hint='let its `asks` name "losses"',
+        if blind and not torch.allclose(factors, self._factors, rtol=_ROUNDING):
+            raise self._wrong(
+                "its factors depend on losses, which it does not ask for", 'let its `asks` name "losses"'
             )
         for parameter, gradient in zip(self.parameters.values(), own, strict=True):
             parameter.grad = gradient
 
     def after_step(self, after: Mapping[str, float] | None) -> None:
         """Tell the balancer that the step was taken, and what the tasks' losses are now, where it asks."""
-        if self._now is not None:
-            step, names = self._now.step, self._now.names
-            now = None if after is None else self._vector(after, names)
-            with seeded(self._context, "after balancing", step.number), torch.no_grad():
-                self.balancer.after_step(self._losses, now, step)
+        if self._step.tasks:
+            now = None if after is None else self._vector(after)
+            with seeded(self._context, "after balancing", self._step.number), torch.no_grad():
+                self.balancer.after_step(self._losses, now, self._step)
 
-    def _vector(self, values: Mapping[str, float], names: Iterable[str]) -> Tensor:
-        weighted = [self._context.unit.weights[name] * values[name] for name in names]
+    def _vector(self, means: Mapping[str, float]) -> Tensor:
+        """Losses (P,) as a balancer sees them."""
+        unit = self._context.unit
+        names = [unit.tasks[at] for at in self._step.tasks]
+        weighted = [unit.weights[name] * means[name] for name in names]
         return torch.tensor(weighted, dtype=self._like.dtype, device=self._like.device)
 
-    def _derived(self, losses: Tensor, step: Step) -> tuple[Tensor, list[Tensor | None]]:
+    def _derived(self, losses: Tensor) -> tuple[Tensor, list[Tensor | None]]:
         """Derivatives of the balancer's scalar by the losses and by its own parameters."""
         losses = losses.detach().requires_grad_()
-        own = list(self.parameters.values())
-        with seeded(self._context, "balancing", step.number), torch.enable_grad():
-            total = self.balancer.total(losses, step)
+        with seeded(self._context, "balancing", self._step.number), torch.enable_grad():
+            total = self.balancer.total(losses, self._step)
             if not isinstance(total, Tensor) or total.shape != () or not total.requires_grad:
-                raise SpecError(
-                    f"balancing '{self.balancing.name}': `total` gives no differentiable scalar of the losses"
-                )
-            factors, *found = torch.autograd.grad(total, [losses, *own], allow_unused=True)
-        factors = torch.zeros_like(losses) if factors is None else factors
-        self._check_finite(factors, step)
-        return factors, list(found)
+                raise self._wrong("`total` gives no differentiable scalar of the losses")
+            inputs = [losses, *self.parameters.values()]
+            factors, *own = torch.autograd.grad(total, inputs, allow_unused=True)
+        return self._finite(torch.zeros_like(losses) if factors is None else factors), list(own)
 
-    def _combined(self, rows: Gradients, terms: Mapping[str, float]) -> Tensor:
-        now = self._now
-        matrix = rows.matrix(now.step.tasks if now is not None else ())
-        if now is None:
-            return matrix.sum(dim=0)
-        with seeded(self._context, "combining", now.step.number):
-            found = self.balancer.combine(matrix, self._vector(terms, now.names), now.step)
+    def _combined(self, matrix: Tensor) -> Tensor:
+        if not self._step.tasks:
+            return matrix.sum(dim=0)  # of no row: zeros
+        with seeded(self._context, "combining", self._step.number):
+            found = self.balancer.combine(matrix, self._losses, self._step)
         if found.shape != matrix.shape[1:]:
-            shapes = f"{tuple(found.shape)}, expected {tuple(matrix.shape[1:])}"
-            raise SpecError(
-                f"balancing '{self.balancing.name}': `combine` gives a gradient of shape {shapes}"
-            )
-        self._check_finite(found, now.step)
-        return found.detach()
+            raise self._wrong(f"`combine` gives {tuple(found.shape)}, expected {tuple(matrix.shape[1:])}")
+        return self._finite(found.detach())
 
-    def _check_finite(self, values: Tensor, step: Step) -> None:
+    def _finite(self, values: Tensor) -> Tensor:
         if not torch.isfinite(values).all():
             raise DivergedError(
-                f"balancing '{self.balancing.name}' gives values that are not finite at step {step.number}",
-                step=step.number,
+                f"balancing '{self.balancing.name}': values are not finite at step {self._step.number}",
+                step=self._step.number,
                 hint="lower train.lr, or change the balancer's hyper-parameters",
             )
+        return values
+
+    def _wrong(self, what: str, hint: str | None = None) -> SpecError:
+        return SpecError(f"balancing '{self.balancing.name}': {what}", hint=hint)
 
 
 def build_balance(model: MSam, context: TrainContext) -> Balance | None:

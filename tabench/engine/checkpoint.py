@@ -14,7 +14,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -129,11 +130,12 @@ class CheckpointStore:
         path = self.latest()
         if path is None:
             return None
-        _check_sums(path)
-        state = _read_state(path / "state.json")
+        with _reading(path):
+            check_folder_sums(path)
+        with _reading(path / "state.json", "is no state of a checkpoint"):
+            state = State.from_json(read_object(path / "state.json"))
         fill(trained, _tensors(path / "model.safetensors"), str(path / "model.safetensors"), others)
-        best = path / "best.safetensors"
-        if best.exists():
+        if (best := path / "best.safetensors").exists():
             state.best_weights = _tensors(best)
             check(trained, state.best_weights, str(best), others)
         if (extra := path / "extra.safetensors").exists():
@@ -144,29 +146,21 @@ class CheckpointStore:
         return state
 
 
-def _check_sums(path: Path) -> None:
+@contextmanager
+def _reading(path: Path, problem: str = "cannot be read") -> Iterator[None]:
+    """Whatever is wrong with a file of a checkpoint becomes one error that says what to do."""
     try:
-        check_folder_sums(path)
-    except (StoreError, OSError) as error:
-        message, where = (error.message, error.where) if isinstance(error, StoreError) else (str(error), None)
-        raise CheckpointError(message, where=where or str(path), hint=AGAIN) from error
-
-
-def _read_state(path: Path) -> State:
-    try:
-        return State.from_json(read_object(path))
+        yield
     except StoreError as error:
-        raise CheckpointError(error.message, where=error.where, hint=AGAIN) from error
-    except (TypeError, ValueError) as error:
+        raise CheckpointError(error.message, where=error.where or str(path), hint=AGAIN) from error
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
         first = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"is no state of a checkpoint: {first}", where=str(path), hint=AGAIN) from error
+        raise CheckpointError(f"{problem}: {first}", where=str(path), hint=AGAIN) from error
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    try:
+    with _reading(path):
         return load_file(path)
-    except (OSError, SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
-        raise CheckpointError(f"cannot be read: {error}", where=str(path), hint=AGAIN) from error
 
 
 def fill(

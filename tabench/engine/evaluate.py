@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,12 @@ from torch import Tensor
 from tabench.data.base import Split
 from tabench.data.loading import Batch, evaluation_batches
 from tabench.encoders.msam import MSam
-from tabench.engine.merging import merge, share_of
+from tabench.engine.context import TrainContext
 from tabench.engine.process_group import ProcessGroup
-from tabench.engine.unit import Unit
 from tabench.errors import InterruptedRunError
 from tabench.store.encoding import significant
-from tabench.tasks.base import Evaluation, Task
+from tabench.tasks.accumulator import from_bytes, to_bytes
+from tabench.tasks.base import Evaluation
 
 PREFETCH = 2  # batches read ahead of a GPU
 
@@ -44,31 +44,21 @@ class Result:
 
 def evaluate(
     model: MSam,
-    unit: Unit,
-    tasks: Mapping[str, Task],
-    split: Split,
-    device: torch.device,
+    context: TrainContext,
     *,
-    batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    group: ProcessGroup | None = None,
 ) -> list[Result]:
-    """Evaluate a unit's tasks in all of their protocols in one pass, in fp32.
+    """Evaluate a unit's tasks on the reported split, in all of their protocols in one pass, in fp32.
 
     Protocols of a task share what they measure. On a CUDA device nothing is waited for until the end.
     Several processes share the batches; the result is that of one process, and the main process's alone.
 
     Args:
         model: The unit's model; left in evaluation mode.
-        unit: Which tasks it has.
-        tasks: Task objects by name.
-        split: Images, in order, not augmented.
-        device: Where the model is.
-        batch_size: Images per forward pass.
+        context: What it is trained with.
         progress: Told (images done, images in all) after every batch.
         should_stop: Asked after every batch.
-        group: The processes that share the split; alone by default.
 
     Returns:
         A result for each task and protocol; nothing but on the main process.
@@ -77,28 +67,28 @@ def evaluate(
         DivergedError: A prediction is not finite.
         InterruptedRunError: `should_stop` said so.
     """
-    meters = {(t, p): tasks[t].evaluation(p) for t in unit.tasks for p in tasks[t].protocols}
-    kinds = {tasks[t].needs for t in unit.tasks}
-    updated = {t: _leaders([meters[t, p] for p in tasks[t].protocols]) for t in unit.tasks}
-    group = group or ProcessGroup()
-    leaders = [meter for t in unit.tasks for meter in updated[t]]
-    share = share_of(group, leaders)
+    tasks = {name: context.tasks[name] for name in context.unit.tasks}
+    split, group = context.evaluated, context.group
+    meters = {(t, p): task.evaluation(p) for t, task in tasks.items() for p in task.protocols}
+    updated = {t: _leaders([meters[t, p] for p in task.protocols]) for t, task in tasks.items()}
+    leaders = [meter for found in updated.values() for meter in found]
+    share = _share_of(group, leaders)
     model.eval()
     done = 0
     with torch.inference_mode():
-        mine = _evaluated(split, batch_size, device, share, kinds) if share is not None else ()
+        mine = _evaluated(context, split, context.passes.evaluated, share) if share is not None else ()
         for ids, _, images, targets, _ in mine:
             outputs = model(images, tuple(images.shape[-2:]))
-            for name in unit.tasks:
-                prediction = tasks[name].activate(outputs[name])
+            for name, task in tasks.items():
+                prediction = task.activate(outputs[name])
                 for meter in updated[name]:
-                    meter.update(prediction, targets[tasks[name].needs], ids)
+                    meter.update(prediction, targets[task.needs], ids)
             done += len(ids)
             if progress is not None:
                 progress(min(done * (share[1] if share else 1), len(split)), len(split))
             if should_stop():
                 raise InterruptedRunError("stopped during an evaluation", hint="run it again to resume")
-    merge(group, leaders, split.ids)
+    _merge(group, leaders, split.ids)
     if not group.is_main:
         return []
     return [
@@ -113,6 +103,37 @@ def evaluate(
     ]
 
 
+def _share_of(group: ProcessGroup, meters: Sequence[Evaluation]) -> tuple[int, int] | None:
+    """(first, stride) of the batches that this process evaluates; None if the main one has to do them all.
+
+    Whole batches are dealt out in turn, none twice and none padded: every forward pass is one that a single
+    process makes, on the same images, so that its numbers are the same to the bit.
+    """
+    if all(meter.mergeable for meter in meters):
+        return group.rank, group.size
+    return (0, 1) if group.is_main else None
+
+
+def _merge(group: ProcessGroup, meters: Sequence[Evaluation], order: Sequence[str]) -> None:
+    """Give the main process's accumulators what the others measured; those of the others stay as they are.
+
+    Args:
+        group: The processes.
+        meters: Those that were updated, in the same order on every process.
+        order: Ids of the split's images.
+
+    Raises:
+        DivergedError: A prediction was not finite, here or elsewhere.
+        ProcessLostError: A process does not answer.
+    """
+    if group.size == 1 or not all(meter.mergeable for meter in meters):
+        group.sync()
+        return
+    for meter in meters:  # one after the other: the values of a median fill much memory
+        for content in group.collect(to_bytes(meter.parts()))[1:]:  # the first is the main process's own
+            meter.absorb(from_bytes(content), order)
+
+
 def _leaders(meters: list[Evaluation]) -> list[Evaluation]:
     """The accumulators that are to be updated; the others read what these measure."""
     leaders: list[Evaluation] = []
@@ -123,17 +144,17 @@ def _leaders(meters: list[Evaluation]) -> list[Evaluation]:
 
 
 def _evaluated(
-    split: Split,
-    batch_size: int,
-    device: torch.device,
-    share: tuple[int, int],
-    kinds: Collection[str] | None = None,
+    context: TrainContext, split: Split, batch_size: int, share: tuple[int, int]
 ) -> Iterator[Batch]:
     """Every n-th batch from the r-th on, on the device, read ahead where another processor computes."""
-    first, stride = share
-    ahead = PREFETCH if device.type != "cpu" else 0
     return evaluation_batches(
-        split, batch_size, start=first, stride=stride, prefetch=ahead, device=device, kinds=kinds
+        split,
+        batch_size,
+        start=share[0],
+        stride=share[1],
+        prefetch=PREFETCH if context.device.type != "cpu" else 0,
+        device=context.device,
+        kinds={context.tasks[name].needs for name in context.unit.tasks},
     )
 
 
@@ -150,40 +171,31 @@ def curve_entries(results: list[Result], epoch: int) -> list[dict[str, Any]]:
     ]
 
 
-Losses = Callable[[Tensor, Mapping[str, Tensor]], dict[str, Tensor]]
-
-
 def validation_loss(
     model: MSam,
-    unit: Unit,
+    context: TrainContext,
     split: Split,
-    losses: Losses,
-    device: torch.device,
-    batch_size: int = 1,
-    group: ProcessGroup | None = None,
+    losses: Callable[[Tensor, Mapping[str, Tensor]], dict[str, Tensor]],
 ) -> float:
-    """Mean over images of the weighted loss, without the regulariser; lower is better.
+    """Mean over images of the loss by the static weights, without penalties; lower is better.
 
     Args:
         model: The unit's model; left in evaluation mode.
-        unit: Its tasks and their weights.
+        context: What it is trained with. Each of its processes gets the loss that one process gets.
         split: Images, in order, not augmented.
         losses: Maps images (B, 3, H, W) and targets to each task's losses (B,).
-        device: Where the model is.
-        batch_size: Images per forward pass.
-        group: The processes that share the batches; each of them gets the loss that one process gets.
     """
-    group = group or ProcessGroup()
+    unit, group = context.unit, context.group
     model.eval()
     sums: list[Tensor] = []
     with torch.no_grad():
-        for _, _, images, targets, _ in _evaluated(split, batch_size, device, (group.rank, group.size)):
+        for _, _, images, targets, _ in _evaluated(context, split, 1, (group.rank, group.size)):
             found = losses(images, targets)
             sums.append(torch.stack([found[task].double().sum() for task in unit.tasks]))
     values = torch.stack(sums).tolist() if sums else []  # one wait for the device
     everyone = group.exchange(values)
     total = 0.0
-    for batch in range(-(-len(split) // batch_size)):  # in the split's order: sums are rounded
-        for task, value in zip(unit.tasks, everyone[batch % group.size][batch // group.size], strict=True):
+    for image in range(len(split)):  # in the split's order: sums are rounded
+        for task, value in zip(unit.tasks, everyone[image % group.size][image // group.size], strict=True):
             total += unit.weights[task] * value
     return significant(total / len(split))

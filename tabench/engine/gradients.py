@@ -19,10 +19,9 @@ from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
 from tabench.engine.balance import seeded
 from tabench.engine.batch_split import BatchSplit, out_of_memory
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, derive_seed
 from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
-from tabench.engine.unit import derive_seed
 from tabench.errors import DivergedError
 from tabench.methods.regulariser import regulariser
 from tabench.tasks.base import in_single
@@ -239,30 +238,30 @@ def _passes(
     model.recompute, model.compiled = context.passes.recompute, context.passes.compiled
     for first in range(0, len(batch.ids), size):
         part = slice(first, first + size)
-        images = batch.image[part]
-        targets = {kind: target[part] for kind, target in batch.targets.items()}
+        given = batch.image[part], {kind: target[part] for kind, target in batch.targets.items()}
         if by_task or context.passes.apart:
-            found = losses_apart(model, context, images, targets, whole=by_task)
+            found = losses_apart(model, context, *given, whole=by_task)
         else:
-            found = losses_together(model, context, images, targets)
+            found = iter([image_losses(model, context, *given)])
         for losses in found:
             yield losses, batch.ids[part]
 
 
-def image_losses(model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor]) -> Losses:
-    """Loss of every task on every image, (B,) each, in fp32 or the model's fp64, whatever the autocast."""
-    (losses,) = losses_together(model, context, images, targets)
-    return losses
+def image_losses(
+    model: MSam,
+    context: TrainContext,
+    images: Tensor,
+    targets: Mapping[str, Tensor],
+    tasks: Sequence[str] | None = None,
+) -> Losses:
+    """Loss of each task on every image, (B,) each, from one forward pass.
 
-
-def losses_together(
-    model: MSam, context: TrainContext, images: Tensor, targets: Mapping[str, Tensor]
-) -> Iterator[Losses]:
-    """The losses of all tasks from one forward pass; see `image_losses`."""
-    images, size = _to_device(images, context), _size(images)
+    In fp32 or the model's fp64, whatever the autocast. Images are (B, 3, H, W); None takes the unit's tasks.
+    """
     with _autocast(context):
-        outputs = model(images, size)
-    yield {name: _loss(name, outputs[name], context, targets) for name in context.unit.tasks}
+        images = images.to(context.device, non_blocking=True)
+        outputs = model(images, _size(images), tasks or context.unit.tasks)
+    return {name: _loss(name, output, context, targets) for name, output in outputs.items()}
 
 
 def losses_apart(
@@ -274,12 +273,10 @@ def losses_apart(
     gradients on it are summed and its own backward pass runs once, after the last; or, with `whole`, each
     task's goes through it, and has to retain the graph.
     """
-    images, size = _to_device(images, context), _size(images)
+    images = images.to(context.device, non_blocking=True)
     if not _reads_one_embedding(model):
         for name in context.unit.tasks:
-            with _autocast(context):
-                outputs = model(images, size, [name])
-            yield {name: _loss(name, outputs.pop(name), context, targets)}
+            yield image_losses(model, context, images, targets, [name])
         return
     with _autocast(context):
         inputs, inner = model.prepare(images)
@@ -287,7 +284,7 @@ def losses_apart(
     leaf = embedding if whole else embedding.detach().requires_grad_(embedding.requires_grad)
     for name in context.unit.tasks:
         with _autocast(context):
-            output = model.read(name, leaf, inner, size)
+            output = model.read(name, leaf, inner, _size(images))
         losses = {name: _loss(name, output, context, targets)}
         del output  # else the graph would outlive its pass
         yield losses
@@ -304,10 +301,6 @@ def _loss(name: str, output: Tensor, context: TrainContext, targets: Mapping[str
     target = targets[task.needs].to(context.device, non_blocking=True)
     one_by_one = zip(raw.split(1), target.split(1), strict=True)
     return torch.stack([task.loss(r, t) for r, t in one_by_one])
-
-
-def _to_device(images: Tensor, context: TrainContext) -> Tensor:
-    return images.to(context.device, non_blocking=True)
 
 
 def _size(images: Tensor) -> tuple[int, int]:

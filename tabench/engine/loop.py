@@ -147,30 +147,14 @@ def _end_of_epoch(model: MSam, context: TrainContext, state: State, epoch: int, 
     best_val = context.validation is not None
     if due and not (last and not best_val):  # the last epoch's values come from the final evaluation
         started = time.monotonic()
-        found = evaluate(
-            model,
-            context.unit,
-            context.tasks,
-            context.evaluated,
-            context.device,
-            batch_size=context.passes.evaluated,
-            group=context.group,
-        )
-        entries = curve_entries(found, epoch)
+        entries = curve_entries(evaluate(model, context), epoch)
         state.eval_curve.extend(entries)
         seconds = time.monotonic() - started
         context.emit(
             "eval", {"unit": context.unit.name, "epoch": epoch, "seconds": seconds, "values": entries}
         )
     if context.validation is not None and (due or last or not part.every):
-        loss = validation_loss(
-            model,
-            context.unit,
-            context.validation,
-            partial(image_losses, model, context),
-            context.device,
-            group=context.group,
-        )
+        loss = validation_loss(model, context, context.validation, partial(image_losses, model, context))
         context.emit("validation", {"unit": context.unit.name, "epoch": epoch, "loss": loss})
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor
 
-from tabench.data.base import Sample, Split
-from tabench.data.layout import CHANNELS
+from tabench.data.array_folders import CHANNELS
+from tabench.data.base import Split
 from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, units_of
 from tabench.engine.gradients import accumulate
-from tabench.engine.unit import units_of
 from tabench.errors import SpecError
 from tabench.methods.regulariser import regularised
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
@@ -72,10 +71,9 @@ def own_gradients(
         shape = (len(images), CHANNELS.get(task.needs), *images.shape[2:])
         if task.needs in CHANNELS and found.shape != shape:  # losses would spread it to another shape
             raise SpecError(f"targets of kind '{task.needs}' have shape {shape}, not {tuple(found.shape)}")
+    channels = tuple(model.channels[name] for name in tasks)
     cell = Cell(
-        dataset=DatasetPart(
-            name="own", fingerprint="", tasks=tuple(tasks), channels=tuple(model.channels[n] for n in tasks)
-        ),
+        dataset=DatasetPart(name="own", fingerprint="", tasks=tuple(tasks), channels=channels),
         backbone=BackbonePart(name=model.backbone.name, checkpoint=""),
         method=MethodPart(name="own", params={"orthogonality": orthogonality}),
         train=TrainPart(batch_size=len(images), precision=precision, task_weights=dict(weights or {})),
@@ -83,31 +81,12 @@ def own_gradients(
         seed=0,
     )
     (unit,) = units_of(cell, "shared")
+    none, cut = cast(Split, ()), passes or BatchSplit()
     device = next(model.parameters()).device
     context = TrainContext(
-        cell=cell,
-        unit=unit,
-        tasks=tasks,
-        train=_NoImages(),
-        evaluated=_NoImages(),
-        device=device,
-        passes=passes or BatchSplit(),
+        cell=cell, unit=unit, tasks=tasks, train=none, evaluated=none, device=device, passes=cut
     )
     numbers = tuple(range(len(images)))
     batch = Batch(tuple(f"image {number}" for number in numbers), numbers, images, dict(targets))
     model.zero_grad(set_to_none=True)
     return accumulate(model, context, batch, 0)
-
-
-class _NoImages(Split):
-    """In the place of a dataset."""
-
-    def __len__(self) -> int:
-        return 0
-
-    @property
-    def ids(self) -> list[str]:
-        return []
-
-    def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
-        raise IndexError(index)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,10 +23,22 @@ from typing import Any, Final
 import torch
 from torch import Tensor, distributed
 
-from tabench.engine.error_codec import decode_error, encode_error
-from tabench.errors import InterruptedRunError, TabenchError
+from tabench.errors import (
+    DataError,
+    DivergedError,
+    EvaluationFailedError,
+    InterruptedRunError,
+    MemoryExhaustedError,
+    SpecError,
+    StoreError,
+    TabenchError,
+    failure_kind,
+)
+from tabench.provenance.environment import check_device
 
 PATIENCE: Final = timedelta(hours=1)  # one process may pack a dataset or draw pictures while the others wait
+_CLASSES = (SpecError, DataError, DivergedError, MemoryExhaustedError, InterruptedRunError, StoreError)
+_KINDS: Final[dict[str, type[TabenchError]]] = {found.kind: found for found in _CLASSES}
 
 
 class ProcessLostError(TabenchError):
@@ -194,3 +207,44 @@ def join(device: torch.device) -> ProcessGroup:
 
 def _bytes(content: bytes) -> Tensor:
     return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.zeros(0).byte()
+
+
+def encode_error(error: Exception) -> dict[str, Any]:
+    """An error as JSON values: its kind, its words, its images and where it was raised."""
+    if isinstance(error, EvaluationFailedError):
+        error = error.cause  # whoever hears of it adds by itself that training is done
+    own = error if isinstance(error, TabenchError) else None
+    return {
+        "kind": failure_kind(error),
+        "message": own.message if own else str(error) or type(error).__name__,
+        "trace": "" if own else "".join(traceback.format_exception(error)),
+        **{key: getattr(own, key, None) for key in ("where", "hint", "step", "ids")},
+    }
+
+
+def decode_error(facts: Mapping[str, Any], origin: str) -> Exception:
+    """An error of the same kind with the same words; `origin`, who met it, is a note in tracebacks."""
+    kind, rest = _KINDS.get(facts["kind"]), {"where": facts["where"], "hint": facts["hint"]}
+    if kind is DivergedError:
+        rest |= {"step": facts["step"], "ids": facts["ids"] or ()}
+    message = str(facts["message"])
+    error = kind(message, **rest) if kind else RuntimeError(message)  # unexpected, as it was there
+    error.add_note("\n".join(filter(None, [f"met by {origin}", facts["trace"]])))
+    return error
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn "auto", "cpu", "cuda" or "cuda:N" into a device.
+
+    Raises:
+        SpecError: The device does not exist here, or is none that cells run on.
+    """
+    if check_device(name) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise SpecError(
+            f"'{name}' asked for, {count} CUDA device(s) found", where="--device", hint="--device auto"
+        )
+    return torch.device(name)

@@ -15,8 +15,8 @@ from importlib.machinery import SourceFileLoader
 from typing import Any
 
 from tabench.errors import SpecError
-from tabench.provenance.environment import PACKAGES
-from tabench.provenance.source import OWN, Source, owners_of, read_source, version
+from tabench.provenance.environment import PACKAGES, version
+from tabench.provenance.source import OWN, Source, owners_of, read_source
 from tabench.registry import Entry, Registry
 
 

@@ -7,7 +7,7 @@ import platform
 import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,17 +43,14 @@ VARIABLES: Final = (  # those that change numbers or speed
 def capture() -> dict[str, Any]:
     """The environment as JSON values, without host name, user or paths.
 
-    Returns:
-        python, platform, cpu, cores (usable by this process), packages {name: version}, variables
-        {name: value}, git {commit, dirty} or None outside a checkout, and torch (None unless
-        it is imported already).
+    `cores` are those usable by this process; `git` is None outside a checkout, `torch` unless it is imported.
     """
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
         "cores": usable_cores(),
-        "packages": _packages(),
+        "packages": {name: held for name in PACKAGES if (held := version(name)) is not None},
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "git": _git(),
         "torch": _torch(),
@@ -81,21 +78,19 @@ def _cpu() -> str:
     return names[0] if names else platform.machine()
 
 
+def version(distribution: str) -> str | None:
+    """Version of an installed distribution; None where there is none of this name."""
+    try:
+        return metadata.version(distribution)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+
+
 def usable_cores() -> int:
     """CPU cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _packages() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _git() -> dict[str, Any] | None:

@@ -55,14 +55,7 @@ def lend_home() -> None:
 
 
 def sha256_file(path: str | Path, progress: Progress | None = None) -> str:
-    """Hash a file block by block.
-
-    Args:
-        path: The file.
-        progress: Called with bytes done, bytes in all, and the path.
-
-    Returns:
-        64 hex digits.
+    """64 hex digits of a file, read block by block; `progress` hears of bytes.
 
     Raises:
         StoreError: The file cannot be read.
@@ -85,11 +78,8 @@ def sha256_file(path: str | Path, progress: Progress | None = None) -> str:
 def folder_findings(folder: Path, what: str) -> list[Finding]:
     """Try writing, renaming, flushing, locking and the clock in a folder, and look at its free space.
 
-    The folder need not exist: its nearest existing parent is tried. Everything made there is removed.
-
-    Args:
-        folder: Where files will be written.
-        what: Its name in the messages, for example "results folder".
+    The folder need not exist: its nearest existing parent is tried. Everything made there is removed. `what`
+    is its name in the messages, for example "results folder".
     """
     there = existing(folder)
     name = f"{what} {folder} ({file_system(there)})"

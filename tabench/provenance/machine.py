@@ -5,9 +5,7 @@ from __future__ import annotations
 import locale
 import platform
 import re
-import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -19,8 +17,6 @@ from tabench.text import bytes_text
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_MEMORY = 2e9  # bytes
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
-LATEX = ("pdflatex", "lualatex", "xelatex", "tectonic")
 
 
 @dataclass(frozen=True)
@@ -38,8 +34,8 @@ class Finding:
 
 
 def machine_findings() -> list[Finding]:
-    """Python, torchvision's build, memory, encodings, source and helpful programs."""
-    return [_python(), _torchvision(), _memory(), _encoding(), _source(), *_programs()]
+    """Python, torchvision's build, memory, encodings and source."""
+    return [_python(), _torchvision(), _memory(), _encoding(), _source()]
 
 
 def _python() -> Finding:
@@ -122,14 +118,3 @@ def _source() -> Finding:
         hint = "commit before runs that will be published: run.json says that they were dirty"
         return Finding("note", f"commit {git['commit'][:12]} with uncommitted changes", hint)
     return Finding("ok", f"commit {git['commit'][:12]}, nothing uncommitted")
-
-
-def _programs() -> Iterator[Finding]:
-    uses = (("LaTeX", LATEX, "to typeset tables/*.tex"), ("browser", BROWSERS, "to open reports"))
-    for what, names, use in uses:
-        found = next((name for name in names if shutil.which(name)), None)
-        yield (
-            Finding("ok", f"{what}: {found}")
-            if found
-            else Finding("note", f"no {what} found", f"only needed {use}")
-        )

@@ -18,6 +18,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from tabench.errors import SpecError
+from tabench.provenance.environment import version
 from tabench.provenance.files import sha256_file
 
 # Python, compiled extensions and what extensions are compiled from while a program runs
@@ -80,14 +81,6 @@ def read_source(modules: Iterable[str], distribution: str) -> Source:
     lines = sorted(f"{name}\0{sha256_file(path)}\n" for files in roots.values() for name, path in files)
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
     return Source(tuple(sorted(roots)), digest, {name: version(name) or "" for name in sorted(libraries)})
-
-
-def version(distribution: str) -> str | None:
-    """Version of an installed distribution; None where there is none of this name."""
-    try:
-        return importlib.metadata.version(distribution)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return None
 
 
 def owners_of(module: str) -> frozenset[str]:

@@ -11,8 +11,7 @@ from functools import partial
 from typing import Any
 
 from tabench.engine.batch_split import out_of_memory
-from tabench.engine.device import choose_device
-from tabench.engine.process_group import ProcessGroup
+from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError, failure_kind
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores

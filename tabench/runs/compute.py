@@ -15,24 +15,21 @@ import torch
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
 from tabench.data.packs import Opener
-from tabench.data.spot_check import spot_check
+from tabench.data.verify import spot_check
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import FINISHED, CheckpointStore, fill
-from tabench.engine.context import TrainContext
-from tabench.engine.device import choose_device
+from tabench.engine.context import TrainContext, Unit, units_of
 from tabench.engine.evaluate import Result, curve_entries, evaluate
-from tabench.engine.extremes import save_extremes
 from tabench.engine.loop import train_unit
 from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
 from tabench.engine.optim import steps_per_epoch, total_steps
-from tabench.engine.pictures import merge_pictures, save_pictures, save_truth
-from tabench.engine.process_group import ProcessGroup
+from tabench.engine.pictures import merge_pictures, save_extremes, save_pictures, save_truth
+from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
-from tabench.engine.unit import Unit, units_of
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.analysis_files import AnalysisFiles
@@ -199,7 +196,7 @@ def _run_unit(
     digest: Any,
     companions: AnalysisFiles,
 ) -> _Done:
-    cell, unit, split, is_main = context.cell, context.unit, context.evaluated, context.group.is_main
+    cell, unit, is_main = context.cell, context.unit, context.group.is_main
 
     def build() -> MSam:
         return build_unit(cell, unit, weights)
@@ -222,17 +219,7 @@ def _run_unit(
         context.emit("evaluating", {"unit": unit.name, "images": count, "of": total})
 
     with _evaluating(unit.name):
-        results = evaluate(
-            model,
-            unit,
-            context.tasks,
-            split,
-            context.device,
-            batch_size=context.passes.evaluated,
-            progress=progress,
-            should_stop=context.should_stop,
-            group=context.group,
-        )
+        results = evaluate(model, context, progress=progress, should_stop=context.should_stop)
     if not is_main:
         return _Done(unit, state, results, count(model), [], epoch)
     context.emit(
@@ -240,12 +227,9 @@ def _run_unit(
         {"unit": unit.name, "seconds": time.monotonic() - started, "values": curve_entries(results, epoch)},
     )
     with _evaluating(unit.name):
-        pictures = save_pictures(
-            model, unit, context.tasks, split, cell.evaluation.pictures, context.device, folder.pictures
-        )
+        pictures = save_pictures(model, context, folder.pictures)
         if cell.evaluation.pictures:
-            places = (folder.pictures, truth)
-            save_extremes(model, unit, context.tasks, split, results, context.device, *places)
+            save_extremes(model, context, results, folder.pictures, truth)
         companions.visit(unit.name, model)
     with _evaluating(unit.name):
         context.emit("cost", measure_unit(model, context))

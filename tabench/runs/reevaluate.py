@@ -101,7 +101,7 @@ def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
 
     from tabench.catalog import METHODS
     from tabench.engine.checkpoint import CheckpointStore
-    from tabench.engine.unit import units_of
+    from tabench.engine.context import units_of
 
     loaded = load_kept(source.folder, source.record)
     units = units_of(cell, METHODS.get(cell.method.name).sharing)

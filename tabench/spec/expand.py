@@ -159,7 +159,7 @@ def _balancing(name: str, settings: Profile, where: str) -> BalancingPart:
     return BalancingPart(name=name, params=params, code=code_of(BALANCERS, name).text)
 
 
-def _told(cell: Cell) -> dict[str, Value]:
+def _told(cell: Cell) -> Params:
     """What may tell a cell from others of its method, by the name that a label has for it."""
     return {**cell.method.params, **{f"balancing.{key}": v for key, v in cell.balancing.params.items()}}
 

@@ -117,11 +117,7 @@ class Experiment(Frozen):
         return "" if self.published is None else read_values(self.published)
 
     def profile(self, name: str) -> Profile:
-        """A profile by name.
-
-        Raises:
-            SpecError: There is no such profile.
-        """
+        """A profile by name. Raises SpecError: there is no such profile."""
         if name not in self.profiles:
             hint = suggestion(name, self.profiles, "it has")
             raise SpecError(f"unknown profile '{name}'", where=f"{self.source}: profiles", hint=hint)

@@ -148,11 +148,7 @@ def select_cells(cells: Sequence[Cell], select: Iterable[str]) -> list[Cell]:
 
 
 def parse_select(select: Iterable[str]) -> dict[str, list[str]]:
-    """Key to the values that are asked for.
-
-    Raises:
-        SpecError: An option is not KEY=a,b of a known key.
-    """
+    """Key to the values that are asked for. Raises SpecError: an option is not KEY=a,b of a known key."""
     wanted: dict[str, list[str]] = {}
     for text in select:
         key, equals, values = (part.strip() for part in text.partition("="))
@@ -174,11 +170,7 @@ def _matches(cell: Cell, key: str, value: str) -> bool:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Read "2/4" as the second of four shards.
-
-    Raises:
-        SpecError: It is not I/N with 1 <= I <= N.
-    """
+    """Read "2/4" as the second of four shards. Raises SpecError: it is not I/N with 1 <= I <= N."""
     match = re.fullmatch(r"(\d+)/(\d+)", text.strip(), re.ASCII)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         hint = "for example --shard 1/4"

@@ -42,9 +42,6 @@ def adopt(folder: CellFolder) -> bool:
 
     Returns:
         Whether there was one. A record that cannot be read is not taken.
-
-    Raises:
-        StoreError: The folder cannot be written.
     """
     source = finished_elsewhere(folder)
     if source is None:

@@ -38,11 +38,7 @@ def copy_file(source: str | Path, path: str | Path) -> None:
 
 
 def check_writable(folder: str | Path) -> None:
-    """Find out whether files can be written to a folder, by writing one and removing it; makes the folder.
-
-    Raises:
-        StoreError: They cannot; the message says why.
-    """
+    """Find out whether files can be written to a folder, by writing one and removing it; makes the folder."""
     folder = Path(folder)
     probe = draft_of(folder / "probe")
     try:

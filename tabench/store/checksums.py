@@ -28,22 +28,14 @@ def outcome_files(folder: CellFolder) -> Iterator[Path]:
 
 
 def write_sums(folder: CellFolder, record: bytes) -> None:
-    """Write checksums.json; it comes before the record, whose content is therefore given.
-
-    Raises:
-        StoreError: A file cannot be read, or checksums.json cannot be written.
-    """
+    """Write checksums.json; it comes before the record, whose content is therefore given."""
     sums = {path.relative_to(folder.path).as_posix(): sha256_file(path) for path in outcome_files(folder)}
     sums[folder.record.name] = hashlib.sha256(record).hexdigest()
     write_json(folder.checksums, dict(sorted(sums.items())))
 
 
 def read_sums(folder: CellFolder) -> dict[str, str]:
-    """Relative path to sha256; empty for a cell that was run before there were any.
-
-    Raises:
-        StoreError: The file is torn, or names something outside the cell's folder.
-    """
+    """Relative path to sha256; empty for a cell that was run before there were any."""
     if not folder.checksums.is_file():
         return {}
     content = read_object(folder.checksums, hint="restore it; without it, only the record is checked")
@@ -67,11 +59,7 @@ def write_folder_sums(folder: Path) -> None:
 
 
 def check_folder_sums(folder: Path) -> None:
-    """Compare a folder's files with its sums.json; one without passes: older versions wrote none.
-
-    Raises:
-        StoreError: A file is missing, is one too many or has changed; names it.
-    """
+    """Compare a folder's files with its sums.json; one without passes: older versions wrote none."""
     path = folder / FOLDER_SUMS
     if not path.is_file():
         return

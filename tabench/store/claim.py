@@ -49,8 +49,7 @@ class Claim:
         path: The claim file.
 
     Raises:
-        ClaimedError: On entering, if a live process holds it.
-        StoreError: On entering, if the file cannot be written.
+        ClaimedError: On entering, if a live process holds it; a StoreError if the file cannot be written.
         SpecError: See `Holder.this`.
     """
 
@@ -115,11 +114,7 @@ class Claim:
             mine.unlink(missing_ok=True)
 
     def _clear(self, now: float) -> None:
-        """Move a dead holder's claim out of the way.
-
-        Args:
-            now: By the file system's clock.
-        """
+        """Move a dead holder's claim out of the way; `now` is by the file system's clock."""
         try:
             found = _Found.at(self.path)
         except FileNotFoundError:
@@ -157,16 +152,11 @@ class Claim:
 
 
 class _Found:
-    """A claim file as it was found.
-
-    Attributes:
-        holder: Whom it names; None if nobody.
-        beat: Its heartbeat, in seconds since 1970.
-    """
+    """A claim file as it was found."""
 
     def __init__(self, content: bytes, stat: os.stat_result) -> None:
-        self.holder = Holder.from_json(content)
-        self.beat = stat.st_mtime
+        self.holder = Holder.from_json(content)  # whom it names; None if nobody
+        self.beat = stat.st_mtime  # its heartbeat, in seconds since 1970
         self._stamp = (content, stat.st_ino, stat.st_mtime_ns)
 
     def __eq__(self, other: object) -> bool:
@@ -193,9 +183,7 @@ class _Found:
 def is_live(path: Path, now: float | None = None) -> bool:
     """Whether a running process holds a claim file.
 
-    Args:
-        path: The file.
-        now: By the file system's clock; None for a reader, who has no other clock than his own.
+    `now` is by the file system's clock; a reader has no other clock than his own.
     """
     try:
         return _Found.at(path).live(time.time() if now is None else now)

@@ -54,11 +54,7 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file.
-
-    Raises:
-        StoreError: It is missing or unreadable; the message names it.
-    """
+    """The content of a file. Raises StoreError: it is missing or unreadable; the message names it."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -66,11 +62,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_json(path: str | Path, hint: str = AGAIN) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        StoreError: It is missing, unreadable, cut off or not JSON; the message names it and `hint`.
-    """
+    """Read a JSON file."""
     try:
         return parse_json(read_bytes(Path(path)))
     except ValueError as error:
@@ -78,11 +70,7 @@ def read_json(path: str | Path, hint: str = AGAIN) -> Any:
 
 
 def read_object(path: str | Path, hint: str = AGAIN) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
-
-    Raises:
-        StoreError: As `read_json`, or it holds something else.
-    """
+    """Read a JSON file that holds an object."""
     content = read_json(path, hint)
     if not isinstance(content, dict):
         raise StoreError("is not a JSON object", where=str(path), hint=hint)
@@ -90,11 +78,7 @@ def read_object(path: str | Path, hint: str = AGAIN) -> dict[str, Any]:
 
 
 def read_lines(path: str | Path) -> list[dict[str, Any]]:
-    """Read a journal, one JSON object a line; a missing file is empty, torn lines are left out.
-
-    Raises:
-        StoreError: The file is there but cannot be read.
-    """
+    """Read a journal, one JSON object a line; a missing file is empty, torn lines are left out."""
     events: list[dict[str, Any]] = []
     try:
         content = read_bytes(Path(path))

@@ -95,9 +95,6 @@ class FileCache:
         Args:
             name: Path relative to the cache's folder, with "/".
             extract: Content to texts, numbers and None; must not raise on damaged content.
-
-        Raises:
-            StoreError: The file is there but cannot be read.
         """
         path = f"{self._folder}/{name}"
         try:

@@ -98,11 +98,7 @@ class Block:
 
 
 def recorded_cells(folder: ExperimentFolder) -> list[CellFolder]:
-    """Cells with a record that the experiment names, in its order; without names all, by id.
-
-    Raises:
-        StoreError: There is no such experiment, or its file is torn.
-    """
+    """Cells with a record that the experiment names, in its order; without names all, by id."""
     named = list(dict(folder.read_experiment().get("cells") or {}))
     found = (path.parent.name for path in sorted(folder.path.glob("*/record.json")))
     cells = (folder.cell(name) for name in (named or filter(is_name, found)))
@@ -115,9 +111,6 @@ def metric_blocks(folder: CellFolder, label: str | None) -> Iterator[Block]:
     Args:
         folder: A cell with a record.
         label: What the experiment calls it; None takes the record's own label.
-
-    Raises:
-        StoreError: A file of the cell is not valid; the message names it.
     """
     record = load_record(folder.record)
     names = [*(column.name for column in METRIC), "protocol", "protocol_version", "value"]
@@ -174,11 +167,7 @@ def _run(record: Record, run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_target(path: Path) -> None:
-    """Find out before anything is read whether a table can be written there.
-
-    Raises:
-        StoreError: The name has neither suffix, or pyarrow is missing.
-    """
+    """Find out before anything is read whether a table can be written there."""
     if path.suffix not in SUFFIXES:
         raise StoreError("is neither .parquet nor .csv", where=str(path), hint="choose --out FILE.parquet")
     if path.suffix == ".parquet":
@@ -190,19 +179,7 @@ def check_target(path: Path) -> None:
 
 
 def write_table(path: Path, columns: Sequence[Column], blocks: Iterable[Block]) -> int:
-    """Write a table whole or not at all; the same blocks give the same bytes.
-
-    Args:
-        path: A .parquet or .csv file.
-        columns: Its columns, from left to right.
-        blocks: Its rows.
-
-    Returns:
-        The number of rows.
-
-    Raises:
-        StoreError: The path cannot be written, or what `blocks` raises.
-    """
+    """Write a .parquet or .csv file whole, equal blocks in equal bytes; the number of its rows."""
     check_target(path)
     return (_write_csv if path.suffix == ".csv" else _write_parquet)(path, columns, blocks)
 

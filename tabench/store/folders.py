@@ -75,11 +75,7 @@ class ExperimentFolder:
             write_json(self.experiment_json, dict(content))
 
     def read_experiment(self) -> dict[str, Any]:
-        """Read experiment.json.
-
-        Raises:
-            StoreError: The experiment has no results here, or the file is torn.
-        """
+        """Read experiment.json."""
         if not self.experiment_json.is_file():
             hint = "run it first: tabench run <file.toml>"
             raise StoreError("no results of this experiment", where=str(self.path), hint=hint)
@@ -159,11 +155,7 @@ class CellFolder:
         return "pending"
 
     def journal(self, event: str, **facts: object) -> None:
-        """Append an event; "t" is the time in seconds since 1970.
-
-        Raises:
-            StoreError: The journal cannot be written.
-        """
+        """Append an event; "t" is the time in seconds since 1970."""
         line = {"t": round(time.time(), 3), "event": event, **facts}
         append_line(self.journal_file, json.dumps(line))
 
@@ -174,14 +166,7 @@ class CellFolder:
     def write_failure(
         self, error: BaseException, *, attempt: int, step: int | None = None, ids: Sequence[str] = ()
     ) -> None:
-        """Keep why an attempt failed, for `status` and the report.
-
-        Args:
-            error: What was raised.
-            attempt: 1-based number of the attempt.
-            step: Optimiser step it happened at.
-            ids: Images of that step.
-        """
+        """Keep why an attempt (1 is the first) failed, at which optimiser step and with which images."""
         content: dict[str, object] = {
             "kind": failure_kind(error),
             "message": str(error) or type(error).__name__,

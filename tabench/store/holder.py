@@ -35,11 +35,7 @@ class Holder:
 
     @classmethod
     def this(cls) -> Self:
-        """This process.
-
-        Raises:
-            SpecError: The variable TABENCH_SILENCE is no number of seconds.
-        """
+        """This process. Raises SpecError: the variable TABENCH_SILENCE is no number of seconds."""
         pid = os.getpid()
         return cls(socket.gethostname(), _boot(), _space(), pid, _started(pid), silence())
 

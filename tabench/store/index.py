@@ -44,11 +44,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Index:
-    """The cells of an experiment's folder.
-
-    Attributes:
-        cells: Cell id to what is known, by id; pending cells are left out.
-    """
+    """The cells of an experiment's folder, by id; pending ones are left out."""
 
     cells: dict[str, Known] = field(default_factory=dict)
 
@@ -78,9 +74,6 @@ def read_index(results_dir: str | Path, experiment: str) -> Index:
 
     What was read is remembered in `INDEX_FILE` (see `FileCache`), so thousands of cells cost a look at their
     folders. Records are read for their cell only; `load_record` checks the rest.
-
-    Raises:
-        StoreError: A file is there but cannot be read.
     """
     root = Path(results_dir)
     folder = ExperimentFolder(root, experiment).path
@@ -92,20 +85,19 @@ def read_index(results_dir: str | Path, experiment: str) -> Index:
     except OSError as error:
         raise StoreError(f"cannot be read: {error.strerror or error}", where=str(folder)) from error
     cache = FileCache(folder / INDEX_FILE)
-    found = (_known(cache, root, experiment, name) for name in names)
-    index = Index({known.cell_id: known for known in found if known.state != "pending"})
+    index = _index(cache, root, experiment, names)
     cache.save()
     return index
 
 
 def read_cells(results_dir: str | Path, experiment: str, names: Iterable[str]) -> Index:
-    """What is known of some cells, read from their files now: for a look at the few that are not done.
-
-    Raises:
-        StoreError: A file is there but cannot be read.
-    """
+    """What is known of some cells, read from their files now: for a look at the few that are not done."""
     root = Path(results_dir)
     cache = FileCache(ExperimentFolder(root, experiment).path / INDEX_FILE, load=False)  # and is not saved
+    return _index(cache, root, experiment, names)
+
+
+def _index(cache: FileCache, root: Path, experiment: str, names: Iterable[str]) -> Index:
     found = (_known(cache, root, experiment, name) for name in names)
     return Index({known.cell_id: known for known in found if known.state != "pending"})
 

@@ -178,9 +178,6 @@ def record_bytes(path: Path, content: Mapping[str, Any]) -> bytes:
     Args:
         path: Where it will go, for messages.
         content: The record's keys; the cell is kept as it is, all other floats are rounded.
-
-    Raises:
-        StoreError: The content is not a valid record.
     """
     exact = {key: item if key == "cell" else rounded(item) for key, item in content.items()}
     try:
@@ -191,11 +188,7 @@ def record_bytes(path: Path, content: Mapping[str, Any]) -> bytes:
 
 
 def load_record(path: str | Path) -> Record:
-    """Read and check a record.
-
-    Raises:
-        StoreError: It is missing, cut off, of a newer version, or not a valid record.
-    """
+    """Read and check a record."""
     path = Path(path)
     try:
         return Record.model_validate_json(read_bytes(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from tabench.errors import StoreError
 from tabench.store.encoding import read_object
@@ -13,89 +13,50 @@ from tabench.store.encoding import read_object
 HINT = "restore it, or remove it: the record does not need it"
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e18, le=1e18)]
 Count = Annotated[int, Field(strict=True, ge=0, lt=2**53)]
+TEXTS = dict.fromkeys(("title", "profile", "note", "table", "figure"), (str, ""))
 
 
-class _Part(BaseModel):
-    """Base of the schemas: keys that nothing reads may hold anything."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-
-class _Cost(_Part):
-    stored: Number | None = None
-    weights_bytes: Number | None = None
-    train_flops: Number | None = None
-    inference_flops: Number | None = None
-    latency_s: Number | None = None
-    latency_spread_s: Number | None = None
-    train_images_per_s: Number | None = None
-    eval_images_per_s: Number | None = None
-    energy_j: Number | None = None
+def _schema(title: str, /, **kinds: Any) -> type[BaseModel]:
+    """A model of some keys, each of which may be missing or null; all other keys may hold anything."""
+    config = ConfigDict(extra="allow", strict=True)
+    fields: dict[str, Any] = {
+        key: kind if isinstance(kind, tuple) else (kind | None, None) for key, kind in kinds.items()
+    }
+    return create_model(title, __config__=config, **fields)
 
 
-class _Git(_Part):
-    commit: str | None = None
-    dirty: bool | None = None
+_COST = ("stored", "weights_bytes", "train_flops", "inference_flops", "latency_s", "latency_spread_s",
+         "train_images_per_s", "eval_images_per_s", "energy_j")  # fmt: skip
+_TIMES = ("wall_s", "train_s", "eval_s", "peak_rss_mb", "peak_gpu_mb")
 
-
-class _Environment(_Part):
-    packages: dict[str, str | None] | None = None
-    git: _Git | None = None
-
-
-class RunSidecar(_Part):
-    """run.json."""
-
-    started: str | None = None
-    finished: str | None = None
-    wall_s: Number | None = None
-    train_s: Number | None = None
-    eval_s: Number | None = None
-    peak_rss_mb: Number | None = None
-    peak_gpu_mb: Number | None = None
-    device: str | None = None
-    warnings: list[str] | None = None
-    environment: _Environment | None = None
-    cost: _Cost | None = None
-
-
-class FailureSidecar(_Part):
-    """failure.json."""
-
-    kind: str | None = None
-    message: str | None = None
-    traceback: str | None = None
-    attempt: Count | None = None
-    step: Count | None = None
-    ids: list[str] | None = None
-
-
-class _Report(_Part):
-    baselines: list[str] | None = None
-    grid: list[str] | None = None
-    published: str | None = None
-
-
-class ExperimentSidecar(_Part):
-    """experiment.json."""
-
-    name: str | None = None
-    title: str = ""
-    profile: str = ""
-    note: str = ""
-    table: str = ""
-    figure: str = ""
-    report: _Report | None = None
-    published: str | None = None
-    cells: dict[str, str] | None = None
+RunSidecar = _schema(
+    "run.json",
+    **dict.fromkeys(("started", "finished", "device"), str),
+    **dict.fromkeys(_TIMES, Number),
+    warnings=list[str],
+    environment=_schema(
+        "environment", packages=dict[str, str | None], git=_schema("git", commit=str, dirty=bool)
+    ),
+    cost=_schema("cost", **dict.fromkeys(_COST, Number)),
+)
+FailureSidecar = _schema(
+    "failure.json",
+    **dict.fromkeys(("kind", "message", "traceback"), str),
+    **dict.fromkeys(("attempt", "step"), Count),
+    ids=list[str],
+)
+ExperimentSidecar = _schema(
+    "experiment.json",
+    name=str,
+    **TEXTS,
+    report=_schema("report", baselines=list[str], grid=list[str], published=str),
+    published=str,
+    cells=dict[str, str],
+)
 
 
 def read_sidecar(path: Path, schema: type[BaseModel], hint: str = HINT) -> dict[str, Any]:
-    """Read a file and check it; the content is given as it stands.
-
-    Raises:
-        StoreError: It is not whole, or a value is of another type; names the file and the key.
-    """
+    """Read a file and check it, naming the first wrong key; the content is given as it stands."""
     content = read_object(path, hint)
     try:
         schema.model_validate(content)

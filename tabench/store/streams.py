@@ -20,17 +20,11 @@ class Outlet(io.FileIO):
     """A descriptor for output; that it cannot be written any more is remembered and never raised.
 
     After the first failure everything goes nowhere, also what other code of this process writes there.
-
-    Args:
-        descriptor: 1 or 2; not closed with this object.
-
-    Attributes:
-        failure: The first error of a write; None as long as all is well.
     """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "wb", closefd=False)
-        self.failure: OSError | None = None
+        self.failure: OSError | None = None  # the first error of a write
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Write; the number of bytes that are taken care of."""

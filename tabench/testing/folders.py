@@ -14,8 +14,8 @@ import pytest
 
 from tabench.catalog import DATASETS
 from tabench.data.array_dataset import ArrayDataset
+from tabench.data.array_folders import FOLDERS
 from tabench.data.base import DatasetDef
-from tabench.data.layout import FOLDERS
 from tabench.errors import TabenchError
 
 TRAIN, VAL, HEIGHT, WIDTH = 5, 2, 24, 32

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.layout import IGNORE
+from tabench.data.array_folders import IGNORE
 from tabench.worlds.camera import intrinsics
 from tabench.worlds.dice import Dice, Floats
 from tabench.worlds.lighting import light_of

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.array_dataset import ArrayDataset, ArraySplit
+from tabench.data.array_folders import file_of, open_array, write_array
 from tabench.data.base import DatasetDef, Progress, VerifyReport
-from tabench.data.layout import file_of, open_array, write_array
 from tabench.data.listing import is_empty, unreadable
-from tabench.data.verify import verify_layout
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
 from tabench.store.encoding import parse_json
@@ -237,17 +236,8 @@ class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
         return super().split(root, name)
 
     def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
-        """Check every file; see `verify_layout`."""
-        return verify_layout(
-            root,
-            folders=self.folders(root),
-            class_names=self.class_names,
-            published_counts={},
-            published_size=(recipe.height, recipe.width),
-            largest=self.largest,
-            hint=self.download,
-            progress=progress,
-        )
+        """Check every file; see `ArrayDataset.verify_files`."""
+        return self.verify_files(root, {}, (recipe.height, recipe.width), progress)
 
     def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
         """One line for each stored array that is not what the renderer makes."""

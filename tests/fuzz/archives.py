@@ -21,9 +21,8 @@ from hypothesis.strategies import DrawFn
 from fuzz.mutation import damaged
 from fuzz.target import Target
 from tabench.artifact.check import check_artifact
-from tabench.data.prepare.members import Budget
+from tabench.data.prepare.archives import Budget, ZipTree
 from tabench.data.prepare.tarball import members
-from tabench.data.prepare.tree import ZipTree
 
 NAMES = (
     "a",

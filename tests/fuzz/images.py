@@ -15,9 +15,8 @@ from PIL import Image, PngImagePlugin
 
 from fuzz.mutation import damaged
 from fuzz.target import Target
+from tabench.data.images import open_png, read_png, read_rgb
 from tabench.data.pascal.classes import VOC_COLOURS
-from tabench.data.pascal.images import read_png, read_rgb
-from tabench.data.prepare.png import decode
 
 MODES = ("1", "L", "LA", "I;16", "RGB", "RGBA", "P")
 SIDES = (0, 1, 6, 8, 65_535, 20_000, 2**31 - 1, 2**32 - 1)
@@ -113,7 +112,7 @@ def _reading(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path
 
 
 def _decoded(path: Path) -> object:
-    return decode(path.read_bytes(), str(path)).labels()
+    return open_png(io.BytesIO(path.read_bytes()), str(path), most=64 << 20).labels()
 
 
 def _png(name: str, read: Callable[[Path], object]) -> Callable[[], Target]:

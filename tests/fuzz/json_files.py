@@ -18,7 +18,7 @@ from fuzz.target import Target
 from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
-from tabench.data.pascal.layout import read_index as read_pascal_index
+from tabench.data.pascal.files import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
 from tabench.runs.slurm.submission import Submission
 from tabench.store.checksums import read_sums

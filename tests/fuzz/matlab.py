@@ -18,9 +18,9 @@ from scipy.io import savemat
 
 from fuzz.mutation import damaged
 from fuzz.target import Target
-from tabench.data.pascal.matlab import read_categories, read_label_map, read_parts
+from tabench.data.pascal.annotations import read_categories, read_label_map, read_parts
 from tabench.data.prepare.nyu_file import NyuFile
-from tabench.data.prepare.nyu_split import read_split
+from tabench.data.prepare.nyu_labels import read_split
 
 SIZE = (6, 8)
 

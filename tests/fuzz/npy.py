@@ -12,7 +12,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from fuzz.mutation import damaged
 from fuzz.target import Target
-from tabench.data.layout import read_array
+from tabench.data.array_folders import read_array
 
 SHAPES = {"image": (4, 5, 3), "label": (4, 5), "depth": (4, 5, 1), "normal": (4, 5, 3)}
 DTYPES = (

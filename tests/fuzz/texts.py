@@ -11,7 +11,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from fuzz.mutation import damaged
 from fuzz.target import Target
-from tabench.data.pascal.layout import read_list
+from tabench.data.pascal.files import read_list
 from tabench.errors import SpecError
 from tabench.report.records.published import read_rows
 from tabench.runs.slurm.settings import read_settings

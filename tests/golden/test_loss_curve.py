@@ -30,9 +30,9 @@ from tabench.data.base import Sample, Split
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.geometry import Backbone
 from tabench.engine.checkpoint import CheckpointStore
+from tabench.engine.context import units_of
 from tabench.engine.loop import train_unit
 from tabench.engine.model import parametrisation
-from tabench.engine.unit import units_of
 from tabench.worlds.scenes import SCENES
 
 PINNED = ("ta-lora", "lora-hps")

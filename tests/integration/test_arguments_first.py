@@ -36,7 +36,7 @@ PLANS = "tabench.runs.plan"
         (("run", "nyuv2", "--retry=nope"), PLANS, "no kind of failure 'nope'"),
         (("plan", "nyuv2", "--shard=5/4"), "", "expected I/N"),
         (("plan", "nyuv2", "--select=methods=frozen"), "", "did you mean 'method'?"),
-        (("export", "artifact", f"--results={REFERENCE}", "--out=full"), "", "is there already"),
+        (("export", "artifact", f"--results={REFERENCE}", "--out=full"), "", "not the name of a .zip file"),
     ],
 )
 def test_words_are_checked_first(

@@ -16,7 +16,6 @@ from commands import call, call_json, options, start, wait_for
 from patience import output_of
 from tiny_run import write_weights
 
-from tabench.cli import main
 from tabench.data.packs import Opener
 from tabench.store.holder import Holder
 from tabench.worlds.scenes import SCENES
@@ -186,25 +185,6 @@ def test_a_wrong_command_gives_one_message(
         assert part in printed
 
 
-def test_debug_shows_the_error_itself() -> None:
-    with pytest.raises(Exception, match="no experiment 'nyuv3'"):
-        main(["plan", "nyuv3", "--debug"])
-
-
-def test_missing_inputs_of_the_paper_profile_are_listed_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("plan", "nyuv2", "--profile=paper") == 2
-    printed = capsys.readouterr().err
-    for part in (
-        "the dataset 'nyuv2'",
-        "mtan",
-        "--data-root",
-        "vit_l",
-        "sam_vit_l_0b3195.pth",
-        "--checkpoint",
-    ):
-        assert part in printed
-
-
 def test_a_folder_of_photographs_turns_the_demo_into_nyuv2(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,16 +225,6 @@ def test_describe_draws_without_weights(capsys: pytest.CaptureFixture[str], tmp_
         "figure2.pdf", "figure2.png", "figure3.pdf", "figure3.png",
     ]  # fmt: skip
     assert all(Path(path).stat().st_size > 10_000 for path in found["figures"])
-
-
-def test_describe_counts_without_weights(capsys: pytest.CaptureFixture[str]) -> None:
-    code, found = call_json(capsys, "describe", "ta-lora", "--backbone=vit_b", "--channels=13,1,3")
-    assert code == 0
-    assert found["parameters"]["groups"]["adapters"] == 1_228_944
-    code, smaller = call_json(capsys, "describe", "lora-stl", "--backbone=sam_vit_nano", "--set=rank=1")
-    assert smaller["params"]["rank"] == 1
-    # three models, one rank-1 LoRA of (width + 3 width) in each of their blocks
-    assert smaller["parameters"]["groups"]["adapters"] % 3 == 0
 
 
 def test_describe_tells_what_a_balancer_needs(capsys: pytest.CaptureFixture[str]) -> None:

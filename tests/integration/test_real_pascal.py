@@ -21,10 +21,9 @@ from tabench.data.loading import batches
 from tabench.data.pascal import PascalContextDataset
 from tabench.data.pascal.classes import NORMAL_CLASSES, PARTS_7
 from tabench.engine.checkpoint import CheckpointStore
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, units_of
 from tabench.engine.loop import train_unit
 from tabench.engine.model import build_unit
-from tabench.engine.unit import units_of
 from tabench.runs.compute import make_tasks
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 

@@ -18,13 +18,13 @@ from tabench.data.loading import batches
 from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.encoders.sam.geometry import VIT_NANO
 from tabench.encoders.sam.locate import find_checkpoint
+from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, units_of
 from tabench.engine.evaluate import evaluate
 from tabench.engine.loop import train_unit
 from tabench.engine.model import build_unit
 from tabench.engine.pictures import save_pictures
-from tabench.engine.unit import units_of
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 
 TASK_NAMES = tuple(CITYSCAPES.task_channels)
@@ -104,6 +104,7 @@ def test_two_steps_of_training_an_evaluation_and_pictures(root, tasks, tmp_path)
         tasks=tasks,
         train=CITYSCAPES.split(root, "train"),
         evaluated=CITYSCAPES.split(root, "val"),
+        passes=BatchSplit(evaluated=4),
         emit=lambda event, facts: losses.append(facts["loss"]) if event == "step" else None,
     )
     state = train_unit(model, context, CheckpointStore(tmp_path / "checkpoints"))
@@ -111,9 +112,7 @@ def test_two_steps_of_training_an_evaluation_and_pictures(root, tasks, tmp_path)
     assert all(math.isfinite(loss) for loss in losses)
     assert all(torch.isfinite(p).all() for p in model.parameters())
 
-    for result in evaluate(
-        model, unit, tasks, CITYSCAPES.split(root, "val"), torch.device("cpu"), batch_size=4
-    ):
+    for result in evaluate(model, context):
         if result.task == "disparity":
             assert set(result.values.values()) == {None}
             assert result.per_image == {"abs_err": {}, "rel_err": {}}
@@ -121,9 +120,7 @@ def test_two_steps_of_training_an_evaluation_and_pictures(root, tasks, tmp_path)
             assert all(value is None or 0 < value < 100 for value in result.values.values())
             assert all(len(images) == 12 for images in result.per_image.values())
 
-    entries = save_pictures(
-        model, unit, tasks, CITYSCAPES.split(root, "val"), 2, torch.device("cpu"), tmp_path / "pictures"
-    )
+    entries = save_pictures(model, context, tmp_path / "pictures")
     assert len(entries) == 2
     for entry in entries:
         for name in TASK_NAMES:

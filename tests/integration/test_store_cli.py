@@ -44,11 +44,6 @@ def test_a_run_stops_at_a_failure_and_the_same_command_goes_on(
     assert len(call_json(capsys, "run", *asked)[1]["outcomes"]) == 2, "all failed cells by themselves"
 
 
-def test_an_unknown_kind_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("run", *words("results", "frozen", "--retry=oom")) == 2
-    assert "out-of-memory" in capsys.readouterr().err
-
-
 def test_results_of_two_folders_come_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("run", *words("one", "frozen", "--keep-weights")) == 0
     assert call("run", *words("two", "lora-hps", "--keep-weights")) == 0

@@ -96,27 +96,6 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return message
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "parts"),
-    [
-        ("epochs = 200", "epoch = 200", ["profiles.paper.train.epoch: unknown key", "'epochs'"]),
-        ('"lora-stl", "lora-hps"', '"lora-slt"', ["axes.methods: unknown method 'lora-slt'", "'lora-stl'"]),
-        ('name = "vit_l"', 'name = "vit_ll"', ["profiles.paper.backbone.name: unknown backbone", "'vit_l'"]),
-        ("ranks = [16, 16, 3]", "rank = 16", ["profiles.demo.methods.ta-lora", "'rank'", "'ranks'"]),
-        ("seeds = [0, 1, 2]", "seeds = [0, 1", ["not valid TOML", "line"]),
-    ],
-)
-def test_a_typing_error_in_an_experiment_file(
-    home: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, parts: list[str]
-) -> None:
-    text = EXPERIMENT.read_text(encoding="utf-8")
-    assert old in text
-    (home / "mine.toml").write_text(text.replace(old, new), encoding="utf-8")
-    message = refused(capsys, "run", "mine.toml")
-    for part in ["mine.toml", *parts]:
-        assert part in message
-
-
 def test_a_protocol_that_no_task_has(capsys: pytest.CaptureFixture[str]) -> None:
     words = [*FROZEN, RECIPE, "--checkpoint=nano.safetensors", '--set=evaluation.more_protocols=["libmlt"]']
     message = refused(capsys, "plan", str(EXPERIMENT), *words)
@@ -126,12 +105,6 @@ def test_a_protocol_that_no_task_has(capsys: pytest.CaptureFixture[str]) -> None
         capsys, "plan", str(EXPERIMENT), *words[:-1], '--set=evaluation.more_protocols=["pixel"]'
     )
     assert "evaluation.more_protocols: scenes has the protocol 'pixel' anyway" in message
-
-
-def test_an_unknown_profile(capsys: pytest.CaptureFixture[str]) -> None:
-    message = refused(capsys, "run", str(EXPERIMENT), "--profile=papr")
-    assert "unknown profile 'papr'" in message
-    assert "did you mean 'paper'?" in message
 
 
 @pytest.mark.parametrize(
@@ -267,16 +240,6 @@ def test_a_folder_that_is_not_there_is_met_with_where_to_get_it(capsys: pytest.C
     assert "nowhere/train/image: folder not found" in out
     assert "lorenmt/mtan" in out
     assert "class pixels" not in out
-
-
-@pytest.mark.parametrize(
-    "option", ["--suite=tpu", "--only=no-such-job", "--device=tpu0", "--method=x", "--backbone=x"]
-)
-def test_bench_checks_its_options_before_it_starts(capsys: pytest.CaptureFixture[str], option: str) -> None:
-    code, _, message = call(capsys, "bench", option)
-    assert code == 2
-    assert option.partition("=")[2] in message
-    assert "measuring" not in message
 
 
 def test_a_journal_that_cannot_be_written_ends_no_run(

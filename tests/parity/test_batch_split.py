@@ -9,7 +9,7 @@ import balancers  # noqa: F401  (they register themselves)
 import pytest
 import torch
 from plain_msam import randomise
-from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
+from tiny_run import make_cell, make_context, make_unit
 
 from tabench.data.loading import Batch, evaluation_batches
 from tabench.encoders.msam import MSam
@@ -27,16 +27,6 @@ BALANCED = [
     ("full-hps", "projecting"),
     ("ta-lora", "projecting"),
 ]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("scenes"))
 
 
 def prepared(

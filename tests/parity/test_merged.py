@@ -7,7 +7,7 @@ import torch
 from test_paths import ADAPTED, OUT, deviation, images_of, make
 
 from tabench.catalog import METHODS
-from tabench.engine.merged import MergedMSam
+from tabench.engine.model import MergedMSam
 from tabench.errors import SpecError
 from tabench.methods.injection import AdaptedLinear
 

@@ -22,10 +22,9 @@ from tabench.data.base import Sample, Split
 from tabench.data.draws import shuffled
 from tabench.encoders.msam import MSam
 from tabench.engine.checkpoint import CheckpointStore
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, units_of
 from tabench.engine.loop import train_unit, trained_parameters
 from tabench.engine.own_batch import own_gradients
-from tabench.engine.unit import units_of
 from tabench.errors import SpecError
 from tabench.methods import ta_lora
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart

@@ -24,12 +24,11 @@ from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.encoders.sam.locate import find_checkpoint
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
-from tabench.engine.context import TrainContext
+from tabench.engine.context import TrainContext, units_of
 from tabench.engine.gradients import step_gradient
 from tabench.engine.model import build_unit
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr
 from tabench.engine.snapshot import trained_parameters
-from tabench.engine.unit import units_of
 from tabench.provenance.environment import capture
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 from tabench.worlds.scenes import SCENES

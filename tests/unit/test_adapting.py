@@ -15,8 +15,7 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.sam.geometry import Backbone
 from tabench.engine.architecture import describe_model
 from tabench.engine.describe import describe
-from tabench.engine.merged import MergedMSam
-from tabench.engine.model import adapt
+from tabench.engine.model import MergedMSam, adapt
 from tabench.errors import SpecError
 from tabench.methods.analysis import layers_of
 from tabench.methods.base import Method, Sharing, Value

@@ -45,10 +45,3 @@ def test_nothing_is_taken_where_nothing_is(tmp_path: Path) -> None:
     assert finished_elsewhere(done) is None
     assert not adopt(done)
     assert not adopt(CellFolder(tmp_path, "other", "0" * 16))
-
-
-def test_a_torn_record_is_not_taken(tmp_path: Path) -> None:
-    done, mine = finish(tmp_path, "first")
-    done.record.write_bytes(done.record.read_bytes()[:100])
-    assert not adopt(mine)
-    assert mine.state() == "pending"

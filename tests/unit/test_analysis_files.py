@@ -12,24 +12,19 @@ import pytest
 import torch
 from PIL import Image
 from segment_anything import SamPredictor
-from tiny_run import CHANNELS, make_cell, make_unit, write_scenes, write_weights
+from tiny_run import CHANNELS, make_cell, make_unit, write_scenes
 
 from tabench.data.base import Split
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint
 from tabench.encoders.sam.geometry import VIT_NANO
-from tabench.engine.channels import GREYS, sam_masks, save_channels
+from tabench.engine.pictures import GREYS, sam_masks, save_channels
 from tabench.runs import analysis_files as companions
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.store.folders import CellFolder
 from tabench.worlds.scenes import SCENES
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import stat
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,6 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
-
-
-def test_bytes_are_there_and_nothing_else_is(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "folder" / "x.bin"
-    write_bytes(path, b"one")
-    write_bytes(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_new_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
@@ -99,17 +90,6 @@ def test_content_and_folder_are_synced_around_the_rename(
     assert events == ["file", "rename", "folder"]
 
 
-def test_readers_never_see_a_torn_file(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    contents = [b"a" * 200_000, b"b" * 200_000]
-    write_bytes(path, contents[0])
-    writer = threading.Thread(target=lambda: [write_bytes(path, contents[i % 2]) for i in range(20)])
-    writer.start()
-    while writer.is_alive():
-        assert path.read_bytes() in contents
-    writer.join()
-
-
 @given(VALUES)
 def test_any_json_value_comes_back(value: Any) -> None:
     assert json.loads(dumps(value)) == value
@@ -137,11 +117,6 @@ def test_a_torn_file_is_named_with_what_to_do(tmp_path: Path, torn: bytes) -> No
         read_json(path, hint="do this")
     assert str(path) in str(caught.value)
     assert "do this" in str(caught.value)
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"x\.json: cannot be read"):
-        read_json(tmp_path / "x.json")
 
 
 def test_lines_are_appended_after_a_torn_one(tmp_path: Path) -> None:

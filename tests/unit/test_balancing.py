@@ -11,7 +11,7 @@ import balancers
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
+from tiny_run import make_cell, make_context, make_unit
 
 from tabench.catalog import DATASETS, METHODS
 from tabench.data.loading import Batch, evaluation_batches
@@ -29,21 +29,6 @@ from tabench.errors import CheckpointError, DivergedError, InterruptedRunError, 
 SCENES = DATASETS.get("scenes")
 DRY = {"params__dropout": 0.0, "params__orthogonality": 0.5}
 Weights = dict[str, torch.Tensor]
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def prepared(
@@ -154,10 +139,10 @@ def test_what_a_balancer_must_not_do_is_named(weights: Weights, root: Path) -> N
     assert context.balance is not None
     own: Any = context.balance.balancer
     own.combine = lambda gradients, losses, step: gradients[0, :-1]
-    with pytest.raises(SpecError, match=r"`combine` gives a gradient of shape"):
+    with pytest.raises(SpecError, match=r"`combine` gives"):
         step_gradient(model, context, batch, 0)
     own.combine = lambda gradients, losses, step: gradients[0] * torch.nan
-    with pytest.raises(DivergedError, match="not finite at step 3"):
+    with pytest.raises(DivergedError, match="values are not finite at step 3"):
         step_gradient(model, context, batch, 3)
 
 

@@ -144,7 +144,7 @@ def test_the_fingerprint_covers_the_labels_that_are_read(tmp_path):
 
 def test_2975_images_split_into_2380_and_595(tmp_path, monkeypatch):
     listed = "tabench.data.array_dataset.list_images"
-    monkeypatch.setattr(listed, lambda root, folder, **options: list(range(2975)))
+    monkeypatch.setattr(listed, lambda *_, **__: list(range(2975)))
     kept, held = (CITYSCAPES.split(tmp_path, part).ids for part in ("train-fit", "train-select"))
     assert (len(kept), len(held)) == (2380, 595)
     assert set(kept) | set(held) == set(CITYSCAPES.split(tmp_path, "train").ids)

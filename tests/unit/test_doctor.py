@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tabench.provenance import files, machine
-from tabench.provenance.files import file_system, folder_findings
+from tabench.provenance.files import folder_findings
 from tabench.provenance.machine import Finding
 
 RUN = "import sys; from tabench.cli import main; main(sys.argv[1:])"
@@ -79,11 +79,6 @@ def test_a_wrong_clock_and_little_space_are_told(tmp_path: Path, monkeypatch: py
     clock, space = folder_findings(tmp_path, "results folder")
     assert (clock.level, space.level) == ("problem", "problem")
     assert "-1000 s off" in clock.message
-
-
-def test_the_file_system_has_a_name(tmp_path: Path) -> None:
-    assert file_system(Path("/proc")) == "proc"
-    assert file_system(tmp_path) != "proc"
 
 
 def build(folder: Path, name: str, text: str) -> None:

@@ -7,7 +7,7 @@ import traceback
 import pytest
 import torch
 
-from tabench.engine.error_codec import decode_error, encode_error
+from tabench.engine.process_group import decode_error, encode_error
 from tabench.errors import (
     CheckpointError,
     DataError,

@@ -55,13 +55,6 @@ def test_balancing_is_an_axis_for_methods_that_train_tasks_together(tmp_path: Pa
         assert words in str(caught.value)
 
 
-def test_every_hyper_parameter_is_written_out(tmp_path: Path) -> None:
-    cells = {cell.method.name: cell for cell in samples.cells(tmp_path)}
-    for name, cell in cells.items():
-        assert set(cell.method.params) == set(METHODS.get(name).defaults)
-    assert cells["ta-lora"].method.params["ranks"] == (8, 8, 3)
-
-
 def test_augmentations_are_set_by_name_or_as_before(tmp_path: Path) -> None:
     (cell, *_), (same, *_), (none, *_), (paper, *_) = (
         samples.cells(tmp_path, f"train.augment={value}") for value in ("true", "clean", "false", "paper")
@@ -100,12 +93,6 @@ def test_a_subset_of_tasks_keeps_only_what_concerns_it(tmp_path: Path) -> None:
     assert cell.evaluation.protocols == {"normals": 1, "depth": 1}
 
 
-def test_no_weights_are_equal_weights(tmp_path: Path) -> None:
-    options = ("train.task_weights={}", "train.task_weights={segmentation=1, depth=1, normals=1}")
-    unset, equal = (samples.cells(tmp_path, option) for option in options)
-    assert unset == equal
-
-
 @given(
     st.integers(1, 999),
     st.floats(1e-9, 1e3),
@@ -142,12 +129,6 @@ def test_the_parts_to_train_and_select_on_are_the_datasets_own(name: str) -> Non
     )
 
 
-def test_a_task_the_dataset_lacks_is_refused(tmp_path: Path) -> None:
-    poorer = replace(samples.RESOLVED, channels={"segmentation": 13, "depth": 1})
-    with pytest.raises(SpecError, match="dataset 'scenes' has no task 'normals'"):
-        expand(samples.small(tmp_path), "demo", poorer)
-
-
 def test_selection_narrows_by_method_seed_and_id(tmp_path: Path) -> None:
     cells = samples.cells(tmp_path)
 
@@ -174,12 +155,6 @@ def test_selection_narrows_by_method_seed_and_id(tmp_path: Path) -> None:
 def test_a_selection_of_nothing_is_refused(tmp_path: Path, select: list[str], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         select_cells(samples.cells(tmp_path), select)
-
-
-def test_selections_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
-    cells = samples.cells(tmp_path)
-    with pytest.raises(SpecError, match="no cell is left"):
-        select_cells(cells, [f"id={cells[0].id}", "method=frozen"])
 
 
 @given(st.integers(1, 9))

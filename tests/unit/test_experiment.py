@@ -27,18 +27,6 @@ def test_every_experiment_file_of_the_project_is_valid(path: Path) -> None:
     assert experiment.published is None or experiment.published.is_file()
 
 
-def test_what_the_file_says_is_what_is_read(tmp_path: Path) -> None:
-    experiment = samples.small(tmp_path)
-    profile = experiment.profile("demo")
-    assert experiment.axes.methods == ("ta-lora", "lora-stl", "frozen")
-    assert experiment.source == tmp_path / "small.toml"
-    assert experiment.published == tmp_path / "published" / "small.csv"
-    assert profile.dataset.generate is not None
-    assert profile.dataset.generate.height == 48
-    assert profile.methods == {"ta-lora": {"ranks": (8, 8, 3)}}
-    assert profile.train.task_weights == {"segmentation": 1.0, "depth": 1.0, "normals": 4.0}
-
-
 @pytest.mark.parametrize(
     ("old", "new", "key", "hint"),
     [
@@ -99,12 +87,9 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert "train.lr: Input should be a valid number, got 'fast'" in message
 
 
-def test_an_unknown_profile_is_met_with_the_nearest(tmp_path: Path) -> None:
+def test_a_missing_file_is_met_with_its_neighbours(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="did you mean 'demo'"):
         samples.small(tmp_path).profile("dmo")
-
-
-def test_a_missing_file_is_met_with_its_neighbours(tmp_path: Path) -> None:
     beside = samples.write(tmp_path)
     with pytest.raises(SpecError, match="no such experiment file") as caught:
         load_experiment(tmp_path / "smal.toml")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import reallocating
 import torch
-from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
+from tiny_run import make_cell, make_context, make_unit
 
 from tabench.catalog import DATASETS, METHODS
 from tabench.encoders.msam import MSam
@@ -23,21 +23,6 @@ from tabench.errors import CheckpointError, InterruptedRunError, SpecError
 
 SCENES = DATASETS.get("scenes")
 Weights = dict[str, torch.Tensor]
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def train(weights: Weights, root: Path, folder: Path, **options: Any) -> tuple[MSam, State]:

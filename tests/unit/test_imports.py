@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     {"errors", "registry", "text"},
     {"catalog"},
-    {"spec", "store", "stats", "provenance"},
+    {"provenance"},
+    {"spec"},
+    {"store", "stats"},
     {"encoders", "data", "tasks"},
     {"methods", "balancing"},  # which ask encoders for their layers
     {"engine"},

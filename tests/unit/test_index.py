@@ -182,21 +182,6 @@ def test_a_new_record_costs_one_read(folder: Folder, monkeypatch: pytest.MonkeyP
     assert names == [f"{IDS[3]}/record.json", f"{IDS[3]}/run.json"]
 
 
-def test_a_record_that_changed_or_went_is_noticed_and_costs_no_other_read(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read_index(folder.root, "nyuv2")
-    names = opened(monkeypatch)
-    folder.act("torn record", 1)
-    folder.act("delete record", 2)
-    folder.act("delete cell", 4)
-    found = read_index(folder.root, "nyuv2")
-    assert told(found) == oracle(folder.root)
-    assert names == [f"{IDS[1]}/record.json"]
-    assert found.cells[IDS[1]].problem == "record.json is damaged"
-    assert (found.state(IDS[2]), found.state(IDS[4])) == ("pending", "pending")
-
-
 def test_an_equal_size_and_time_do_not_hide_a_change(folder: Folder) -> None:
     """The time of the inode's last change cannot be set back."""
     read_index(folder.root, "nyuv2")
@@ -206,21 +191,6 @@ def test_an_equal_size_and_time_do_not_hide_a_change(folder: Folder) -> None:
     os.utime(run, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert (run.stat().st_size, run.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
     assert read_index(folder.root, "nyuv2").cells[IDS[0]].wall_s == 987.0
-
-
-def test_the_index_of_another_folder_is_not_trusted(folder: Folder, tmp_path: Path) -> None:
-    """Another folder's cells may have the same ids, sizes and times; the content differs."""
-    read_index(folder.root, "nyuv2")
-    other = Folder(tmp_path / "other")
-    for path in sorted((folder.root / "nyuv2").glob("*/*.json")):
-        text = path.read_text().replace('"wall_s": 120.0', '"wall_s": 654.0')
-        other.write(other.root / path.relative_to(folder.root), text)
-        times = path.stat()
-        os.utime(other.root / path.relative_to(folder.root), ns=(times.st_atime_ns, times.st_mtime_ns))
-    shutil.copy2(folder.root / "nyuv2" / INDEX_FILE, other.root / "nyuv2" / INDEX_FILE)
-    found = read_index(other.root, "nyuv2")
-    assert told(found) == oracle(other.root)
-    assert found.cells[IDS[0]].wall_s == 654.0
 
 
 def test_the_index_of_an_older_or_newer_version_is_made_again(
@@ -304,11 +274,6 @@ def test_a_damaged_index_counts_as_none(content: str, folder: Folder) -> None:
     index = folder.root / "nyuv2" / INDEX_FILE
     index.write_text(content.replace("VERSION", json.loads(index.read_text())["version"]))
     assert told(read_index(folder.root, "nyuv2")) == oracle(folder.root)
-
-
-def test_nothing_is_made_where_there_are_no_results(tmp_path: Path) -> None:
-    assert read_index(tmp_path / "none", "nyuv2") == Index()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_folders_and_the_index_are_no_cells(folder: Folder) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
+from tiny_run import make_cell, make_context, make_unit
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -13,16 +13,6 @@ from tabench.encoders.sam.geometry import VIT_NANO
 from tabench.engine import measure
 from tabench.engine.measure import ATTENTION, FEWEST, REPEATS, count_flops, measure_unit
 from tabench.worlds.scenes import SCENES
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tabench.data.layout import read_array
+from tabench.data.array_folders import read_array
 from tabench.errors import DataError
 
 

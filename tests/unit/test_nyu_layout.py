@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from nyu_folder import image_arrays, save, write_folder
 
-from tabench.data.layout import list_images
+from tabench.data.array_folders import list_images
 from tabench.data.nyuv2 import NYUV2
 from tabench.errors import DataError
 
@@ -28,7 +28,7 @@ def test_numbers_are_sorted_as_numbers_and_other_files_ignored(tmp_path):
     root = write_folder(tmp_path, train=12)
     (root / "train" / "image" / "._3.npy").write_bytes(b"x")
     (root / "train" / "label" / "4.npy.part").write_bytes(b"x")
-    assert list_images(root, "train", hint="") == list(range(12))
+    assert list_images(root, "train", NYUV2.folders(root), hint="") == list(range(12))
     assert NYUV2.split(root, "train").ids[9:] == ["train/9", "train/10", "train/11"]
 
 

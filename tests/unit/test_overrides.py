@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import spec_samples as samples
-from hypothesis import given
 from hypothesis import strategies as st
 
 from tabench.errors import SpecError
@@ -33,12 +31,6 @@ def test_key_and_value_are_read_as_toml(text: str, path: tuple[str, ...], value:
     assert parse_set(text) == (path, value)
 
 
-@given(st.lists(BARE, min_size=1, max_size=4), st.integers(-(2**40), 2**40) | st.booleans())
-def test_any_bare_key_and_scalar_come_back(path: list[str], value: Any) -> None:
-    written = str(value).lower() if isinstance(value, bool) else str(value)
-    assert parse_set(f"{'.'.join(path)}={written}") == (tuple(path), value)
-
-
 @pytest.mark.parametrize(
     "text", ["train.epochs", "=2", "train.epochs=", "a..b=1", "a=1\nb=2", "a=[1", 'a="x']
 )
@@ -62,11 +54,6 @@ def test_only_the_named_profile_and_the_axes_change(tmp_path: Path) -> None:
     assert experiment.profile("demo").train.epochs == 2, "the experiment itself was changed"
 
 
-def test_the_last_of_two_options_holds(tmp_path: Path) -> None:
-    changed = override(samples.small(tmp_path), "demo", ["train.epochs=3", "train.epochs=4"])
-    assert changed.profile("demo").train.epochs == 4
-
-
 def test_options_that_belong_together_may_come_in_any_order(tmp_path: Path) -> None:
     experiment = samples.small(tmp_path)
     rule, split, wrong = "evaluation.selection=best-val", "evaluation.val_split=train-159", "train.epochs=-1"
@@ -77,11 +64,6 @@ def test_options_that_belong_together_may_come_in_any_order(tmp_path: Path) -> N
         with pytest.raises(SpecError) as caught:
             override(experiment, "demo", options)
         assert str(caught.value).startswith(f"--set {named}")
-
-
-def test_nothing_set_is_nothing_changed(tmp_path: Path) -> None:
-    experiment = samples.small(tmp_path)
-    assert override(experiment, "demo") == experiment
 
 
 def test_a_common_hyper_parameter_reaches_the_methods_that_have_it(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 from png_files import reindexed
 
+from tabench.data.images import read_rgb
 from tabench.data.pascal import PASCAL_CONTEXT
+from tabench.data.pascal.annotations import read_categories, read_label_map, read_parts
 from tabench.data.pascal.classes import NORMAL_CLASSES, PART_INDEX, PARTS_7
-from tabench.data.pascal.images import read_rgb
-from tabench.data.pascal.matlab import read_categories, read_label_map, read_parts
 from tabench.data.pascal.reading import (
     boundaries,
     read_label,

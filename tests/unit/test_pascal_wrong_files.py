@@ -11,7 +11,7 @@ from mat_files import save_mat
 from PIL import Image
 
 from tabench.data.pascal import PASCAL_CONTEXT
-from tabench.data.prepare.pascal_files import read_list
+from tabench.data.pascal.files import names_of
 from tabench.errors import DataError
 
 NAME = made.name_of("train", 0)
@@ -152,7 +152,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(root):
         path = root / "ImageSets" / folder / "train.txt"
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert PASCAL_CONTEXT.split(root, "train").ids == ids
-    assert read_list(b"\xef\xbb\xbf2008_000002\r\n2008_000003\r\n", "") == ["2008_000002", "2008_000003"]
+    assert names_of("2008_000002\r\n2008_000003\r\n", "", "") == ["2008_000002", "2008_000003"]
 
 
 def test_an_index_that_is_none(root):

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from png_files import GREY, GREY_ALPHA, PALETTE, RGB, RGB_ALPHA, png, reindexed
 
+from tabench.data.images import Png, open_png
 from tabench.data.pascal.classes import VOC_COLOURS, voc_palette
-from tabench.data.png import Png, open_png
-from tabench.data.prepare.cityscapes_labels import map_labels
+from tabench.data.prepare.cityscapes import map_labels
 from tabench.errors import DataError
 
 VOC = voc_palette()

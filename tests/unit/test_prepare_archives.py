@@ -13,7 +13,7 @@ import pytest
 from prepare_sources import city_files, pascal_files, write_city_zips, write_tar, write_zip
 
 from tabench.data.prepare import Request, prepare
-from tabench.data.prepare.members import Budget
+from tabench.data.prepare.archives import Budget
 from tabench.data.prepare.tarball import members
 from tabench.errors import DataError
 

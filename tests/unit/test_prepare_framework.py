@@ -15,11 +15,9 @@ from patience import PATIENCE
 from prepare_sources import write_city_zips, write_tree, write_zip
 
 from tabench.data.prepare import GUIDES, Request, prepare
-from tabench.data.prepare.disk import SPARE, require_space
-from tabench.data.prepare.members import safe_name
-from tabench.data.prepare.pool import MOST_WRONG, run_all
-from tabench.data.prepare.sources import describe
-from tabench.data.prepare.tree import FolderTree, ZipTree
+from tabench.data.prepare.archives import FolderTree, ZipTree, safe_name
+from tabench.data.prepare.manifest import describe
+from tabench.data.prepare.outputs import MOST_WRONG, SPARE, require_space, run_all
 from tabench.errors import DataError, SpecError, StoreError
 
 

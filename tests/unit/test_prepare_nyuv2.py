@@ -22,7 +22,7 @@ from prepare_sources import (
 
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.prepare import Request, prepare
-from tabench.data.prepare.nyu_split import public_split
+from tabench.data.prepare.nyu_labels import public_split
 from tabench.errors import DataError, SpecError
 
 ROWS = (np.arange(288) * 5 + 2) // 3  # pixel under the centre of each new one, 480/288 = 5/3
@@ -177,7 +177,7 @@ def test_sources_that_are_cut_off_or_none(tmp_path, raw):
         prepare("nyuv2", Request((tmp_path,), tmp_path / "out"))
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone" / "nyu_depth_v2_labeled.mat").write_bytes(whole)
-    with pytest.raises(DataError, match=r"classMapping40\.mat: no such file"):
+    with pytest.raises(DataError, match=r"classMapping40\.mat: file not found"):
         prepare("nyuv2", Request((tmp_path / "alone",), tmp_path / "out"))
     with pytest.raises(SpecError, match="one source"):
         prepare("nyuv2", Request((raw, raw), tmp_path / "out"))

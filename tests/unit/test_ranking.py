@@ -1,3 +1,5 @@
+"""Best and second best of a column; places over many comparisons."""
+
 from __future__ import annotations
 
 import math
@@ -6,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabench.stats.ranking import rank
+from tabench.stats.ranking import mean_places, places, rank
 
 COLUMN = st.lists(st.none() | st.just(math.nan) | st.integers(0, 5).map(float), max_size=8)
 
@@ -28,12 +30,31 @@ def test_by_hand(values: list[float | None], better: str, marks: list[int]) -> N
     assert rank(values, better) == marks
 
 
+COLUMN = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=8)
+
+
 @given(COLUMN)
-def test_higher_is_lower_of_the_negatives(values: list[float | None]) -> None:
-    negatives = [None if value is None else -value for value in values]
-    assert rank(values, "higher") == rank(negatives, "lower")
+def test_places_sum_to_those_without_ties_and_follow_the_values(values: list[float]) -> None:
+    taken = places(values, "lower")
+    assert sum(taken) == pytest.approx(len(values) * (len(values) + 1) / 2)
+    assert taken == places([-value for value in values], "higher")
+    for a, place_a in zip(values, taken, strict=True):
+        below = sum(value < a for value in values)
+        equal = values.count(a)
+        assert place_a == below + (equal + 1) / 2
 
 
-def test_another_direction_is_refused() -> None:
-    with pytest.raises(ValueError, match="'up'"):
-        rank([1.0], "up")
+def test_places_over_comparisons() -> None:
+    assert places([2.0, 1.0, 2.0, 2.0], "lower") == [3, 1, 3, 3]
+    assert mean_places([{"a": 1, "b": 2}, {"b": 1.5, "a": 1.5}]) == {"a": 1.25, "b": 1.75}
+    assert mean_places([]) == {}
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    for refused in (lambda: rank([1.0], "up"), lambda: places([1.0], "up")):
+        with pytest.raises(ValueError, match="'up'"):
+            refused()
+    with pytest.raises(ValueError, match="NaN"):
+        places([1.0, math.nan], "lower")
+    with pytest.raises(ValueError, match="same competitors"):
+        mean_places([{"a": 1}, {"b": 1}])

@@ -33,12 +33,6 @@ def test_a_record_comes_back_as_it_was_saved(tmp_path: Path, cell: Cell) -> None
     assert saved.per_image.values["depth"]["abs_err"] == [0.0, 0.33333333]
 
 
-def test_saving_twice_gives_the_same_bytes(tmp_path: Path, cell: Cell) -> None:
-    samples.save_record(tmp_path / "a.json", samples.record(cell))
-    samples.save_record(tmp_path / "b.json", json.loads((tmp_path / "a.json").read_bytes()))
-    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-
-
 def test_undefined_values_are_null(tmp_path: Path, cell: Cell) -> None:
     content = samples.record(cell)
     content["metrics"][0]["value"] = math.nan
@@ -47,6 +41,9 @@ def test_undefined_values_are_null(tmp_path: Path, cell: Cell) -> None:
     assert record.metrics[0].value is None
     assert record.per_image.values["depth"]["abs_err"] == [None, 1.0]
     assert b"NaN" not in (tmp_path / "r.json").read_bytes()
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=r"metrics\.0\.value"):
+        load_record(tmp_path / "r.json")
 
 
 @given(st.floats())
@@ -77,6 +74,7 @@ WRONG = [
     ("cell.train.epochs", 0, "cell.train.epochs: Input should be greater"),
     ("pictures.0.files.depth.pred", "../../key.png", "pictures.0.files.depth.pred: String should match"),
     ("pictures.0.files.depth.error", "..", "pictures.0.files.depth.error: String should match"),
+    ("curves", None, "curves: Field required"),
     ("record_version", 2, "record version 2 is newer than this tabench reads (1)"),
 ]
 
@@ -87,7 +85,10 @@ def test_a_wrong_record_is_neither_saved_nor_loaded(
 ) -> None:
     path = tmp_path / "record.json"
     content = samples.record(cell)
-    spoil(content, key, value)
+    if value is None:
+        del content[key]
+    else:
+        spoil(content, key, value)
     with pytest.raises(StoreError) as caught:
         samples.save_record(path, content)
     assert message in str(caught.value)
@@ -100,13 +101,6 @@ def test_a_wrong_record_is_neither_saved_nor_loaded(
     assert caught.value.hint is not None
 
 
-def test_a_missing_key_is_named(tmp_path: Path, cell: Cell) -> None:
-    content = samples.record(cell)
-    del content["curves"]
-    with pytest.raises(StoreError, match="curves: Field required"):
-        samples.save_record(tmp_path / "r.json", content)
-
-
 @pytest.mark.parametrize("keep", [0, 1, 100, -3])
 def test_a_torn_record_is_named_with_what_to_do(tmp_path: Path, cell: Cell, keep: int) -> None:
     path = tmp_path / "record.json"
@@ -116,20 +110,6 @@ def test_a_torn_record_is_named_with_what_to_do(tmp_path: Path, cell: Cell, keep
         load_record(path)
     assert str(path) in str(caught.value)
     assert "run the cell again" in str(caught.value)
-
-
-def test_nan_in_a_file_is_refused(tmp_path: Path, cell: Cell) -> None:
-    path = tmp_path / "record.json"
-    content = samples.record(cell)
-    content["metrics"][0]["value"] = math.nan
-    path.write_text(json.dumps(content))
-    with pytest.raises(StoreError, match=r"metrics\.0\.value"):
-        load_record(path)
-
-
-def test_a_missing_record_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"none\.json: cannot be read"):
-        load_record(tmp_path / "none.json")
 
 
 def test_a_record_of_version_1_stays_readable() -> None:

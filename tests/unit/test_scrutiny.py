@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_run import make_cell, make_context, make_unit, write_scenes, write_weights
+from tiny_run import make_cell, make_context, make_unit
 from torch import Tensor, nn
 
 from tabench.encoders.msam import MSam
@@ -24,21 +24,6 @@ from tabench.errors import CheckpointError, InterruptedRunError, SpecError
 from tabench.worlds.scenes import SCENES
 
 Weights = dict[str, Tensor]
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
-    return write_weights(tmp_path_factory.mktemp("weights") / "nano.safetensors")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 class Running(nn.Module):

@@ -13,7 +13,7 @@ from finished_cells import finish, no_weights
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
-from tabench.errors import CheckpointError, SpecError, StoreError
+from tabench.errors import CheckpointError, SpecError
 from tabench.runs.compute import add_digest
 from tabench.runs.saved_weights import check_kept
 from tabench.spec.cell import MethodPart
@@ -40,12 +40,6 @@ def test_a_whole_cell_has_nothing_to_tell(folder: CellFolder) -> None:
     assert sums is not None
     pictures = {f"pictures/{path.name}" for path in folder.pictures.iterdir()}
     assert set(sums) == {"record.json", "factors.json", *pictures}
-
-
-def test_what_a_mac_leaves_beside_pictures_is_none(folder: CellFolder) -> None:
-    for path in [*folder.pictures.iterdir(), *folder.path.parent.glob("truth/*/*.png")]:
-        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
-    assert verified(folder).found == []
 
 
 def change_a_digit(folder: CellFolder) -> None:
@@ -184,13 +178,3 @@ def rewrite(folder: CellFolder, content: dict[str, Any]) -> None:
     data = record_bytes(folder.record, content)
     write_sums(folder, data)
     folder.record.write_bytes(data)
-
-
-def test_sums_of_a_folder_without_a_file_are_none(tmp_path: Path) -> None:
-    assert read_sums(CellFolder(tmp_path, "x", "y")) == {}
-
-
-def test_sums_must_be_words(folder: CellFolder) -> None:
-    folder.checksums.write_text('{"record.json": 1}')
-    with pytest.raises(StoreError, match="not a list of files"):
-        read_sums(folder)

@@ -16,8 +16,7 @@ import report_fixtures as made
 from tabench.cli import main
 from tabench.errors import StoreError
 from tabench.store import flat_table
-from tabench.store.flat_table import IMAGE_TABLE, METRIC_TABLE, Block, Column, recorded_cells, write_table
-from tabench.store.folders import ExperimentFolder
+from tabench.store.flat_table import IMAGE_TABLE, METRIC_TABLE, Block, Column, write_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "table.md"
 METHODS, SEEDS = ("ta-lora", "lora-stl", "frozen"), (0, 1)
@@ -117,12 +116,6 @@ def test_equal_records_give_equal_bytes(results: Path, tmp_path: Path) -> None:
         assert export(results, tmp_path / "one" / name) == 0
         assert export(results, tmp_path / "two" / name) == 0
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-
-
-def test_cells_that_the_experiment_does_not_name_are_left_out(results: Path) -> None:
-    folder = ExperimentFolder(results, "nyuv2")
-    made.write(folder.path / made.cell_id("full-hps", 5) / "record.json", made.record("full-hps", 5))
-    assert [c.cell_id for c in recorded_cells(folder)] == [made.cell_id(m, s) for m in METHODS for s in SEEDS]
 
 
 def test_columns_carry_their_units_and_are_documented(results: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tabench.errors import StoreError
 from tabench.store.claim import Claim
 from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.holder import Holder
-from tabench.store.tidy import OLD_SECONDS, close, journalled_seconds, settle, sweep, sweep_shared
+from tabench.store.tidy import OLD_SECONDS, journalled_seconds, settle, sweep, sweep_shared
 
 DEAD = replace(Holder.this(), started="1")
 
@@ -52,25 +52,11 @@ def test_a_cell_whose_process_was_killed_after_the_record_is_closed(folder: Cell
     assert [event["event"] for event in folder.read_journal()] == ["start", "done"]
 
 
-def test_done_is_said_once(folder: CellFolder) -> None:
-    folder.journal("done", wall_s=1.0)
-    with Claim(folder.claim):
-        close(folder)
-    assert [event["event"] for event in folder.read_journal()] == ["start", "done"]
-
-
 def test_a_cell_that_is_being_finished_is_left_to_its_process(folder: CellFolder) -> None:
     claim(folder.claim, replace(DEAD, host="elsewhere.invalid"))
     before = names(folder)
     settle(folder)
     assert names(folder) == before
-
-
-def test_a_cell_without_a_record_is_not_closed(folder: CellFolder) -> None:
-    folder.record.unlink()
-    settle(folder)
-    assert folder.failure.exists()
-    assert (folder.checkpoint / "all" / "finished").is_dir()
 
 
 def test_a_sweep_takes_torn_files_and_leaves_a_question_for_the_claim(folder: CellFolder) -> None:

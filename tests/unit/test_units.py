@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tiny_run import make_cell
 
-from tabench.engine.unit import derive_seed, units_of
+from tabench.engine.context import derive_seed, units_of
 from tabench.errors import SpecError
 
 

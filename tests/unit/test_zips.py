@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tabench.artifact.check import check_artifact
-from tabench.data.prepare import tree
-from tabench.data.prepare.tree import ZipTree
+from tabench.data.prepare import archives as tree
+from tabench.data.prepare.archives import ZipTree
 from tabench.errors import DataError, StoreError
 from tabench.store import zips
 

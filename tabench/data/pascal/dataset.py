@@ -9,13 +9,14 @@ from typing import ClassVar
 from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.fingerprint import fingerprint_files
 from tabench.data.flip_turn import FlipTurn
+from tabench.data.images import shape_of
 from tabench.data.listing import is_file
-from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PARTS_7, PERSON
-from tabench.data.pascal.images import shape_of
-from tabench.data.pascal.layout import (
+from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PERSON
+from tabench.data.pascal.files import (
     FOLDERS,
     check_complete,
     files_of,
+    held_files,
     index_file,
     list_file,
     list_notes,
@@ -24,14 +25,8 @@ from tabench.data.pascal.layout import (
     read_list,
 )
 from tabench.data.pascal.reading import check_same_shape, read_sample
-from tabench.data.pascal.verify import verify_pascal
+from tabench.data.pascal.verify import CLASSES_OF, verify_pascal
 from tabench.data.prepare.guide import GUIDES
-
-CLASSES_OF = {
-    "human_parts": PARTS_7,
-    "saliency": ("not salient", "salient"),
-    "edges": ("no boundary", "boundary"),
-}
 
 
 class PascalSplit(Split):
@@ -162,7 +157,7 @@ class PascalContextDataset(DatasetDef):
         """
         folder = self.folder_of(name)
         names = read_apart(root, folder, hint=self.download)
-        check_complete(root, folder, names, hint=self.download)
+        check_complete({folder: names}, held_files(root), str(root), self.download)
         names, classes = self.part(name, names), len(self.class_names)
         return PascalSplit(root, folder, names, classes, self.target_size(root), self.normal_classes)
 
@@ -196,9 +191,10 @@ class PascalContextDataset(DatasetDef):
             DataError: The folder is incomplete or not in this layout.
         """
         files: list[Path] = []
+        held = held_files(root)
         for folder in FOLDERS:
             names = read_list(root, folder, hint=self.download)
-            check_complete(root, folder, names, hint=self.download)
+            check_complete({folder: names}, held, str(root), self.download)
             files += [list_file(root, folder)]
             files += [index_file(root, folder)] if is_file(index_file(root, folder)) else []
             files += [path for name in names for path in files_of(root, name).values()]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from tabench.data.base import Array
 from tabench.data.checks import UNIT_TOLERANCE
 from tabench.data.flip_turn import unless_empty
+from tabench.data.images import read_png, read_rgb
+from tabench.data.pascal.annotations import read_label_map, read_parts
 from tabench.data.pascal.classes import NORMAL_CLASSES, VOC_COLOURS
-from tabench.data.pascal.images import read_png, read_rgb
-from tabench.data.pascal.layout import VERIFY, files_of
-from tabench.data.pascal.matlab import read_label_map, read_parts
+from tabench.data.pascal.files import VERIFY, files_of
 from tabench.data.resampling import resize_nearest, resize_normals
 from tabench.errors import DataError
 from tabench.text import few
@@ -152,8 +152,8 @@ def boundaries(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return edge
 
 
-def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, int]) -> None:
-    """Check that an image's labels have its (H, W).
+def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, ...]) -> tuple[int, ...]:
+    """Check that an image's labels have its (H, W), and give it back.
 
     Raises:
         DataError: They have another one.
@@ -164,3 +164,4 @@ def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, int]
             where=str(path),
             hint=VERIFY,
         )
+    return image

@@ -1,16 +1,65 @@
-"""Datasets from the archives that their owners give out: ``tabench data prepare``."""
+"""Datasets from the archives that their owners give out: ``tabench data prepare``.
+
+Importing this is light: the command line reads the guides when it starts.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import cast
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from tabench.data.prepare.guide import GUIDES
-from tabench.data.prepare.request import Outcome, Request
 from tabench.errors import SpecError
 from tabench.text import suggestion
 
+if TYPE_CHECKING:
+    from tabench.data.base import Progress
+
 __all__ = ["GUIDES", "Outcome", "Request", "prepare"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of ``tabench data prepare``.
+
+    Attributes:
+        sources: Archives or folders as the dataset's owner gives them out.
+        root: Folder that is written.
+        workers: Threads.
+        class_map: NYUv2's classMapping40.mat, if it is not beside the source.
+        splits: NYUv2's splits.mat, if another split than the public one is wanted.
+        allow_missing: CityScapes: leave out images that lack a file, instead of refusing.
+        progress: Called with (done, total, what).
+    """
+
+    sources: tuple[Path, ...]
+    root: Path
+    workers: int = 1
+    class_map: Path | None = None
+    splits: Path | None = None
+    allow_missing: bool = False
+    progress: Progress | None = None
+
+
+@dataclass
+class Outcome:
+    """What ``tabench data prepare`` did.
+
+    Attributes:
+        counts: Images per split.
+        written: Files written by this call.
+        kept: Files that were complete already.
+        bytes: Size of all output files.
+        notes: Findings worth a look (other counts than published).
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    written: int = 0
+    kept: int = 0
+    bytes: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 def prepare(name: str, request: Request) -> Outcome:
@@ -27,9 +76,9 @@ def prepare(name: str, request: Request) -> Outcome:
     if guide is None:
         hint = suggestion(name, GUIDES, "these can be prepared")
         raise SpecError(f"no dataset '{name}' that can be prepared", hint=hint)
-    from tabench.catalog import DATASETS
-    from tabench.data.spot_check import check_folder
+    from tabench.data.verify import check_folder
 
-    outcome = cast(Outcome, import_module(guide.module).prepare(request))
-    outcome.notes += check_folder(DATASETS.get(name), request.root)
+    module = import_module(guide.module)
+    outcome = cast(Outcome, module.prepare(request))
+    outcome.notes += check_folder(module.DATASET, request.root)
     return outcome

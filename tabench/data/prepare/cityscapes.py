@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
+import io
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.array_folders import IGNORE
 from tabench.data.checks import refuse_impossible
-from tabench.data.cityscapes import Cityscapes
-from tabench.data.layout import file_of
+from tabench.data.cityscapes import CITYSCAPES as DATASET
+from tabench.data.cityscapes import CLASSES_7
+from tabench.data.images import Png, open_png
 from tabench.data.listing import leftovers_note
-from tabench.data.png import Png
-from tabench.data.prepare.cityscapes_files import Place, Shot, find_shots, open_trees
-from tabench.data.prepare.cityscapes_labels import CATEGORIES, map_labels
-from tabench.data.prepare.disk import require_space
+from tabench.data.prepare import Outcome, Request
+from tabench.data.prepare.archives import FileTree, FolderTree
+from tabench.data.prepare.cityscapes_files import Shot, TreeFile, find_shots, open_trees
 from tabench.data.prepare.guide import CITYSCAPES
-from tabench.data.prepare.manifest import Manifest, claim, finish, notes
-from tabench.data.prepare.outputs import Output, bytes_missing, write_arrays
-from tabench.data.prepare.png import decode
-from tabench.data.prepare.pool import run_all
-from tabench.data.prepare.request import Outcome, Request, count_notes, outcome_of
-from tabench.data.prepare.resize import resize_image, resize_nearest
-from tabench.data.prepare.sources import describe
-from tabench.data.prepare.tree import FileTree, FolderTree
+from tabench.data.prepare.manifest import Manifest, describe
+from tabench.data.prepare.outputs import Job, write_images
+from tabench.data.resampling import nearest_pixels, shrink
 from tabench.errors import DataError, SpecError
 
 RECIPE = 1
-SIZE = (128, 256)
+SIZE = DATASET.size
 CHANNELS = {"image": 3, "label": 1, "label_7": 1, "label_19": 1, "depth": 1}
-PUBLISHED = {"train": 2975, "val": 500}
+MOST_PIXELS = 64 << 20
+AGAIN = "the file is damaged: take it from the archive again, or download the archive again"
 FULL_SCALE = 65535  # 16 bit; the largest published raw value, 32257, becomes 0.4922
 READ: Mapping[str, Callable[[Png], npt.NDArray[np.generic]]] = {
     "image": Png.colours,
     "label": Png.labels,
     "depth": Png.sixteen_bits,
 }
+HIGHEST = 33
+# Label ids of each category, in the order of the 19 training classes: the labels table of
+# github.com/mcordts/cityscapesScripts. Labels that the official evaluation ignores (parking, rail track,
+# guard rail, bridge, tunnel, pole group, caravan, trailer, and all of void) are ignored in both.
+SCORED = {
+    "flat": (7, 8),  # road sidewalk
+    "construction": (11, 12, 13),  # building wall fence
+    "object": (17, 19, 20),  # pole, traffic light, traffic sign
+    "nature": (21, 22),  # vegetation terrain
+    "sky": (23,),
+    "human": (24, 25),  # person rider
+    "vehicle": (26, 27, 28, 31, 32, 33),  # car truck bus train motorcycle bicycle
+}
+TO_7, TO_19 = (np.full(HIGHEST + 1, IGNORE, dtype=np.float32) for _ in range(2))
+for _category, _ids in SCORED.items():
+    TO_7[[*_ids]] = CLASSES_7.index(_category)
+TO_19[[number for ids in SCORED.values() for number in ids]] = np.arange(19)
 
 
 def prepare(request: Request) -> Outcome:
@@ -51,46 +67,36 @@ def prepare(request: Request) -> Outcome:
         raise SpecError("cityscapes needs a source", hint=CITYSCAPES)
     trees = open_trees(request.sources)
     try:
-        return _prepare(request, trees)
+        shots, left_out = find_shots(trees, allow_missing=request.allow_missing)
+        numbers: Counter[str] = Counter()
+        jobs: list[Job[Shot]] = []
+        for shot in shots:
+            jobs.append(Job(shot.split, numbers[shot.split], f"{shot.split} {shot.stem}", shot))
+            numbers[shot.split] += 1
+
+        def manifest() -> Manifest:
+            return Manifest(
+                "cityscapes",
+                RECIPE,
+                _parameters(),
+                describe(_used(trees, shots), request.progress),
+                [job.name for job in jobs],
+                left_out,
+            )
+
+        return write_images(
+            request,
+            manifest,
+            jobs,
+            arrays,
+            size=SIZE,
+            channels=CHANNELS,
+            published=DATASET.published_counts,
+            told=leftovers_note([name for tree in trees for name in tree.leftovers]),
+        )
     finally:
         for tree in trees:
             tree.close()
-
-
-def _prepare(request: Request, trees: list[FileTree]) -> Outcome:
-    shots, left_out = find_shots(trees, allow_missing=request.allow_missing)
-    numbers: dict[str, int] = {}
-    jobs: list[tuple[Shot, dict[str, Path]]] = []
-    for shot in shots:
-        number = numbers.setdefault(shot.split, 0)
-        jobs.append((shot, {kind: file_of(request.root, shot.split, kind, number) for kind in CHANNELS}))
-        numbers[shot.split] += 1
-    require_space(request.root, bytes_missing((paths for _, paths in jobs), SIZE[0] * SIZE[1], CHANNELS))
-    manifest = Manifest(
-        "cityscapes",
-        RECIPE,
-        _parameters(),
-        describe(_used(trees, shots), request.progress),
-        [f"{shot.split} {shot.stem}" for shot in shots],
-        left_out,
-    )
-    manifest = claim(request.root, manifest)
-
-    def write(job: tuple[Shot, dict[str, Path]]) -> list[Output]:
-        return write_arrays(request.root, job[1], lambda: arrays(job[0]))
-
-    written = run_all(
-        write,
-        jobs,
-        workers=request.workers,
-        name=lambda job: f"{job[0].split}/{job[0].stem}",
-        progress=request.progress,
-    )
-    outputs = [output for files in written for output in files]
-    finish(request.root, manifest, numbers, outputs)
-    leftovers = [name for tree in trees for name in tree.leftovers]
-    found = [*notes(manifest), *leftovers_note(leftovers), *count_notes(numbers, PUBLISHED)]
-    return outcome_of(numbers, outputs, found)
 
 
 def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
@@ -99,23 +105,24 @@ def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
     Raises:
         DataError: A file cannot be read, is of another kind or size, or holds an unknown label id.
     """
-    image = _decode(shot.places["image"], "image")
+    image = _decode(shot.files["image"], "image")
     height, width = image.shape[:2]
+    rows, cols = nearest_pixels(height, SIZE[0]), nearest_pixels(width, SIZE[1])
     targets = {}
     for kind in ("label", "depth"):
-        array = _decode(shot.places[kind], kind)
+        array = _decode(shot.files[kind], kind)
         if array.shape != (height, width):
             raise DataError(
                 f"{array.shape[0]}x{array.shape[1]} pixels, its image has {height}x{width}",
-                where=str(shot.places[kind]),
+                where=str(shot.files[kind]),
                 hint=CITYSCAPES,
             )
-        targets[kind] = resize_nearest(array, SIZE)
-    label_7, label_19 = map_labels(targets["label"], str(shot.places["label"]))
+        targets[kind] = array[np.ix_(rows, cols)]
+    label_7, label_19 = map_labels(targets["label"], str(shot.files["label"]))
     disparity = targets["depth"].astype(np.float32) / np.float32(FULL_SCALE)
-    refuse_impossible({"disparity": disparity[None]}, (), Cityscapes.largest, str(shot.places["depth"]))
+    refuse_impossible({"disparity": disparity[None]}, (), DATASET.largest, str(shot.files["depth"]))
     return {
-        "image": resize_image(image.astype(np.uint8), SIZE),
+        "image": shrink(image.astype(np.uint8), SIZE),
         "label": label_7,
         "label_7": label_7,
         "label_19": label_19,
@@ -123,16 +130,34 @@ def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
     }
 
 
-def _decode(place: Place, kind: str) -> npt.NDArray[np.generic]:
-    return READ[kind](decode(place.read(), str(place)))
+def map_labels(
+    ids: npt.NDArray[np.generic], where: str
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Label ids as (the 7 categories, the 19 training classes), -1 = ignore.
+
+    Raises:
+        DataError: An id that CityScapes does not have.
+    """
+    numbers = ids.astype(np.int64)
+    if int(numbers.max()) > HIGHEST:
+        raise DataError(
+            f"label id {int(numbers.max())} is outside CityScapes' 0..{HIGHEST}",
+            where=where,
+            hint="take the *_gtFine_labelIds.png files of gtFine_trainvaltest.zip",
+        )
+    return TO_7[numbers], TO_19[numbers]
+
+
+def _decode(file: TreeFile, kind: str) -> npt.NDArray[np.generic]:
+    return READ[kind](open_png(io.BytesIO(file.read()), str(file), most=MOST_PIXELS, again=AGAIN))
 
 
 def _used(trees: list[FileTree], shots: list[Shot]) -> list[tuple[Path, list[Path]]]:
     """Each source with the files that are read from it; an archive counts as a whole."""
-    places = [place for shot in shots for place in shot.places.values()]
+    files = [file for shot in shots for file in shot.files.values()]
     used: list[tuple[Path, list[Path]]] = []
     for tree in trees:
-        names = sorted(place.name for place in places if place.tree is tree)
+        names = sorted(file.name for file in files if file.tree is tree)
         if names:
             used.append((tree.path, [tree.path / n for n in names] if isinstance(tree, FolderTree) else []))
     return used
@@ -144,7 +169,7 @@ def _parameters() -> dict[str, object]:
         "image": "Pillow bilinear over the covered area, 8 bit, divided by 255",
         "label, label_7, label_19, depth": "nearest pixel",
         "label": "label_7",
-        "label_7": f"categories {', '.join(CATEGORIES)} of the scored label ids; -1 = ignore",
+        "label_7": f"categories {', '.join(CLASSES_7)} of the scored label ids; -1 = ignore",
         "label_19": "training ids of cityscapesScripts; -1 = ignore",
         "depth": f"disparity: the png's 16-bit value / {FULL_SCALE}; 0 = invalid",
         "order": "file name, ascending",

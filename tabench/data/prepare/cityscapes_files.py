@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabench.data.listing import is_file, is_folder, names_in
+from tabench.data.prepare.archives import FileTree, open_tree
 from tabench.data.prepare.guide import CITYSCAPES
-from tabench.data.prepare.tree import FileTree, open_tree
 from tabench.errors import DataError
 from tabench.text import few
 
@@ -29,7 +29,7 @@ ENDINGS = {"image": "leftImg8bit", "label": "gtFine_labelIds", "depth": "dispari
 
 
 @dataclass(frozen=True)
-class Place:
+class TreeFile:
     """A file of a tree."""
 
     tree: FileTree
@@ -50,12 +50,12 @@ class Shot:
     Attributes:
         split: "train" or "val".
         stem: City and numbers, for example "aachen_000000_000019".
-        places: Where "image", "label" and "depth" are.
+        files: Where "image", "label" and "depth" are.
     """
 
     split: str
     stem: str
-    places: dict[str, Place]
+    files: dict[str, TreeFile]
 
 
 def open_trees(sources: Sequence[Path]) -> list[FileTree]:
@@ -95,7 +95,7 @@ def find_shots(trees: Sequence[FileTree], *, allow_missing: bool = False) -> tup
         DataError: There is no image; or, unless that is allowed, some lack their photo, label or disparity,
             or files are not in the tree (names them).
     """
-    found: dict[tuple[str, str], dict[str, Place]] = {}
+    found: dict[tuple[str, str], dict[str, TreeFile]] = {}
     astray: dict[str, str] = {}
     for tree in trees:
         for name in tree.sizes:
@@ -104,7 +104,7 @@ def find_shots(trees: Sequence[FileTree], *, allow_missing: bool = False) -> tup
                 continue
             match = re.fullmatch(rf"(?:.*/)?([^/]+)/[^/]+/([^/]+)_{ENDINGS[kind]}\.png", name)
             if match and match[1] in ("train", "val"):
-                found.setdefault((match[1], match[2]), {}).setdefault(kind, Place(tree, name))
+                found.setdefault((match[1], match[2]), {}).setdefault(kind, TreeFile(tree, name))
             elif not match or match[1] not in UNUSED:
                 astray[tree.place(name)] = name
     given = ", ".join(str(tree.path) for tree in trees)
@@ -114,19 +114,19 @@ def find_shots(trees: Sequence[FileTree], *, allow_missing: bool = False) -> tup
             where=given,
             hint=f"{TREE}; give the folder above it, or do without these files: --allow-missing",
         )
-    shots = sorted((Shot(*key, places) for key, places in found.items()), key=lambda s: (s.split, s.stem))
-    whole = [shot for shot in shots if len(shot.places) == len(ENDINGS)]
-    if not any("image" in shot.places for shot in shots) or (allow_missing and not whole):
+    shots = sorted((Shot(*key, files) for key, files in found.items()), key=lambda s: (s.split, s.stem))
+    whole = [shot for shot in shots if len(shot.files) == len(ENDINGS)]
+    if not any("image" in shot.files for shot in shots) or (allow_missing and not whole):
         raise DataError("no leftImg8bit image of train or val", where=given, hint=f"{TREE}. {CITYSCAPES}")
     if not allow_missing:
         _check_whole(shots, given)
-    left_out = [f"{shot.split}/{shot.stem}" for shot in shots if len(shot.places) < len(ENDINGS)]
+    left_out = [f"{shot.split}/{shot.stem}" for shot in shots if len(shot.files) < len(ENDINGS)]
     return whole, [*left_out, *astray.values()]
 
 
 def _check_whole(shots: Sequence[Shot], given: str) -> None:
     for kind, ending in ENDINGS.items():
-        lacking = [f"{shot.split}/{shot.stem}" for shot in shots if kind not in shot.places]
+        lacking = [f"{shot.split}/{shot.stem}" for shot in shots if kind not in shot.files]
         if lacking:
             raise DataError(
                 f"{len(lacking)} of {len(shots)} images have no *_{ending}.png: {few(lacking)}",

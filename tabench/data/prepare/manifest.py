@@ -19,9 +19,10 @@ import numpy as np
 import PIL
 
 from tabench import __version__
+from tabench.data.base import Progress
 from tabench.data.listing import LEFT_OUT, PREPARED, is_empty, left_out_note
-from tabench.data.prepare.outputs import Output
 from tabench.errors import DataError, StoreError
+from tabench.provenance.files import sha256_file
 from tabench.store.atomic import write_bytes, write_json
 from tabench.store.encoding import dumps, read_json
 from tabench.text import few
@@ -29,8 +30,24 @@ from tabench.text import few
 FILE = PREPARED
 SUMS = "SHA256SUMS"
 FORMAT = 1
-SHOWN = 8
 COMPARED = ("format", "dataset", "recipe", "parameters", "images")
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file of the prepared dataset.
+
+    Attributes:
+        name: Path below the root, with slashes.
+        size: Bytes.
+        sha256: 64 hex digits.
+        written: By this call; False if it was complete already.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    written: bool
 
 
 @dataclass(frozen=True)
@@ -41,7 +58,7 @@ class Manifest:
         dataset: Name in the registry.
         recipe: Version of the steps; another number means other output from the same sources.
         parameters: Sizes, filters, maps and methods.
-        sources: As `sources.describe` gives them.
+        sources: As `describe` gives them.
         images: Names of the images in the order of their numbers.
         left_out: Names of images that lack files and were left out on demand.
         earlier: Sources that an unfinished call read before these.
@@ -190,3 +207,52 @@ def _read(path: Path) -> dict[str, Any]:
 def _brief(value: object, longest: int = 200) -> str:
     text = str(value)
     return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def describe(
+    sources: Sequence[tuple[Path, Sequence[Path]]], progress: Progress | None = None
+) -> list[dict[str, object]]:
+    """Name, size and sha256 of each source, as prepare.json keeps them.
+
+    Args:
+        sources: A file with no further files, or a folder with the files of it that are used.
+        progress: Called with (bytes done, bytes in all, file).
+
+    Returns:
+        One entry a source; a folder's sha256 is over its files' sorted
+        "relative path NUL sha256" lines. Nothing of where it lies on this machine.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    try:
+        sizes = {path: path.stat().st_size for source, files in sources for path in (files or [source])}
+        total, done = sum(sizes.values()), 0
+        digests: dict[Path, str] = {}
+        for path, size in sizes.items():
+
+            def report(part: int, whole: int, what: str, before: int = done) -> None:
+                if progress is not None:
+                    progress(before + part, total, f"hash {what}")
+
+            digests[path] = sha256_file(path, report)
+            done += size
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
+    except StoreError as error:
+        raise DataError(error.message, where=error.where) from error
+    return [_entry(source, files, sizes, digests) for source, files in sources]
+
+
+def _entry(
+    source: Path, files: Sequence[Path], sizes: dict[Path, int], digests: dict[Path, str]
+) -> dict[str, object]:
+    if not files:
+        return {"name": source.name, "bytes": sizes[source], "sha256": digests[source]}
+    lines = sorted(f"{path.relative_to(source).as_posix()}\0{digests[path]}\n" for path in files)
+    return {
+        "name": f"{source.resolve().name}/",
+        "files": len(files),
+        "bytes": sum(sizes[path] for path in files),
+        "sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
+    }

@@ -1,64 +1,117 @@
-"""Output files: written whole, skipped when complete, counted by their sha256."""
+"""Output files: written whole, skipped when complete, counted by their sha256; images in parallel."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tabench.provenance.files import sha256_file
+from tabench.data.array_folders import file_of, npy_bytes
+from tabench.data.base import Progress
+from tabench.data.listing import count_notes
+from tabench.data.prepare import Outcome, Request
+from tabench.data.prepare.manifest import Manifest, Output, claim, finish, notes
+from tabench.errors import DataError, StoreError
+from tabench.provenance.files import free_bytes, sha256_file
 from tabench.store.atomic import write_bytes
+from tabench.text import bytes_text, few
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 HEADER = 128  # bytes before the values of a .npy file of this size
+SPARE = 64 << 20  # left free for everybody else
+MOST_WRONG = 20  # then the source as a whole is wrong, and reading on is a waste
 
 
 @dataclass(frozen=True)
-class Output:
-    """One file of the prepared dataset.
+class Job(Generic[Item]):
+    """One image to write: number `number` of `folder`, called `name` in the record, from `source`."""
 
-    Attributes:
-        name: Path below the root, with slashes.
-        size: Bytes.
-        sha256: 64 hex digits.
-        written: By this call; False if it was complete already.
-    """
-
+    folder: str
+    number: int
     name: str
-    size: int
-    sha256: str
-    written: bool
+    source: Item
 
 
-def write_arrays(root: Path, paths: Mapping[str, Path], make: Callable[[], Arrays]) -> list[Output]:
-    """Write the arrays of one image that are not there yet.
+def write_images(
+    request: Request,
+    manifest: Callable[[], Manifest],
+    jobs: Sequence[Job[Item]],
+    make: Callable[[Item], Arrays],
+    *,
+    size: tuple[int, int],
+    channels: Mapping[str, int],
+    published: Mapping[str, int],
+    told: Sequence[str] = (),
+) -> Outcome:
+    """Write the arrays of all images that are not there yet, ROOT/FOLDER/KIND/NUMBER.npy.
 
     A file that exists is complete, for each appears whole or not at all.
 
     Args:
-        root: The dataset's folder.
-        paths: Kind to file.
-        make: Computes all kinds; not called if nothing is missing.
+        request: Where and how.
+        manifest: Says what is done; it reads all sources, and is called when there is room for the output.
+        jobs: The images.
+        make: Computes all kinds of one image as float32; not called if nothing is missing.
+        size: (H, W) of all arrays.
+        channels: Kind to channels.
+        published: Images of each folder in the complete dataset.
+        told: Notes on the sources.
 
     Raises:
-        StoreError: A file cannot be written or read.
+        DataError: Images cannot be made, or the folder holds something else.
+        StoreError: The folder cannot be written, or the disk is too small.
     """
-    missing = {kind for kind, path in paths.items() if not path.exists()}
-    arrays = make() if missing else {}
-    outputs = []
-    for kind, path in paths.items():
-        if kind in missing:
-            buffer = io.BytesIO()
-            np.save(buffer, arrays[kind], allow_pickle=False)
-            outputs.append(write_file(root, path, buffer.getvalue()))
-        else:
-            outputs.append(existing_file(root, path))
-    return outputs
+    root = request.root
+    work = [(job, {kind: file_of(root, job.folder, kind, job.number) for kind in channels}) for job in jobs]
+    missing = (kind for _, paths in work for kind, path in paths.items() if not path.exists())
+    require_space(root, sum(4 * prod(size) * channels[kind] + HEADER for kind in missing))
+    claimed = claim(root, manifest())
+
+    def write(item: tuple[Job[Item], dict[str, Path]]) -> list[Output]:
+        job, paths = item
+        absent = {kind for kind, path in paths.items() if not path.exists()}
+        arrays = make(job.source) if absent else {}
+        return [
+            write_file(root, path, npy_bytes(arrays[kind])) if kind in absent else existing_file(root, path)
+            for kind, path in paths.items()
+        ]
+
+    written = run_all(
+        write,
+        work,
+        workers=request.workers,
+        name=lambda item: f"{item[0].folder}/{item[0].number}",
+        progress=request.progress,
+    )
+    counts = Counter(job.folder for job in jobs)
+    outputs = [output for files in written for output in files]
+    return finished(root, claimed, counts, published, outputs, told)
+
+
+def finished(
+    root: Path,
+    manifest: Manifest,
+    counts: Mapping[str, int],
+    published: Mapping[str, int],
+    outputs: Sequence[Output],
+    told: Sequence[str],
+) -> Outcome:
+    """Complete the folder's record and sum up; see `finish`."""
+    finish(root, manifest, counts, outputs)
+    written, size = sum(output.written for output in outputs), sum(output.size for output in outputs)
+    all_counts = {**dict.fromkeys(published, 0), **counts}
+    found = [*notes(manifest), *told, *count_notes(all_counts, published)]
+    return Outcome(dict(counts), written, len(outputs) - written, size, found)
 
 
 def write_file(root: Path, path: Path, data: bytes) -> Output:
@@ -68,7 +121,8 @@ def write_file(root: Path, path: Path, data: bytes) -> Output:
         StoreError: It cannot be written.
     """
     write_bytes(path, data)
-    return Output(_name(root, path), len(data), hashlib.sha256(data).hexdigest(), written=True)
+    digest = hashlib.sha256(data).hexdigest()
+    return Output(path.relative_to(root).as_posix(), len(data), digest, written=True)
 
 
 def existing_file(root: Path, path: Path) -> Output:
@@ -77,18 +131,78 @@ def existing_file(root: Path, path: Path) -> Output:
     Raises:
         StoreError: It cannot be read.
     """
-    return Output(_name(root, path), path.stat().st_size, sha256_file(path), written=False)
+    name, size = path.relative_to(root).as_posix(), path.stat().st_size
+    return Output(name, size, sha256_file(path), written=False)
 
 
-def bytes_missing(paths: Iterable[Mapping[str, Path]], pixels: int, channels: Mapping[str, int]) -> int:
-    """Bytes of the float32 arrays that are still to be written."""
-    return sum(
-        4 * pixels * channels[kind] + HEADER
-        for image in paths
-        for kind, path in image.items()
-        if not path.exists()
-    )
+def require_space(root: Path, needed: int) -> None:
+    """Check the free space of the file system that `root` is or will be on.
+
+    Args:
+        root: Folder that will be written; need not exist.
+        needed: Bytes that are still to be written.
+
+    Raises:
+        StoreError: There is less free; says how much is missing.
+    """
+    free = free_bytes(root)
+    if needed + SPARE > free:
+        raise StoreError(
+            f"{bytes_text(needed)} are still to be written, {bytes_text(free)} are free",
+            where=str(root),
+            hint="free some space or choose a folder on another disk; what is written already is kept",
+        )
 
 
-def _name(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
+def run_all(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int,
+    name: Callable[[Item], str],
+    progress: Progress | None = None,
+) -> list[Result]:
+    """Apply `work` to every item on `workers` threads (decoding and arithmetic release the lock).
+
+    Returns:
+        The results in the order of the items.
+
+    Raises:
+        DataError: Items are wrong: one error names some of them. The others were done first, so a second call
+            has only these left.
+        StoreError: Writing failed; nothing new is started.
+    """
+    results: dict[int, Result] = {}
+    wrong: dict[int, DataError] = {}
+    waiting: dict[Future[Result], int] = {}
+    position = 0
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            while True:
+                # few wait at a time, or all images' results would be held before the first error is seen
+                while position < len(items) and len(waiting) < 2 * workers and len(wrong) < MOST_WRONG:
+                    waiting[pool.submit(work, items[position])] = position
+                    position += 1
+                if not waiting:
+                    break
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    number = waiting.pop(future)
+                    try:
+                        results[number] = future.result()
+                    except DataError as error:
+                        wrong[number] = error
+                    if progress is not None:
+                        progress(len(results) + len(wrong), len(items), name(items[number]))
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+    errors = [wrong[number] for number in sorted(wrong)]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        lines = few((f"{error.where}: {error.message}" for error in errors), apart="\n  ")
+        message = f"{len(errors)} of the first {position} cannot be used:\n  {lines}"
+        raise DataError(message, hint=errors[0].hint)
+    return [results[number] for number in range(len(items))]

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tabench.data.file_kinds import ARCHIVES, kind_of
 from tabench.data.fingerprint import CACHE_NAME
 from tabench.data.listing import is_file, is_folder, is_leftover, leftovers_note, names_in
-from tabench.data.prepare.disk import require_space
+from tabench.data.pascal.dataset import PASCAL_CONTEXT as DATASET
+from tabench.data.pascal.files import APART, FOLDERS, check_complete, in_both, names_of
+from tabench.data.prepare import Outcome, Request
+from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree
 from tabench.data.prepare.guide import PASCAL
-from tabench.data.prepare.kinds import ARCHIVES, kind_of
-from tabench.data.prepare.manifest import FILE, SUMS, Manifest, claim, finish, notes
-from tabench.data.prepare.members import HOSTILE, Budget
-from tabench.data.prepare.outputs import Output, existing_file, write_file
-from tabench.data.prepare.pascal_files import LISTS, check_complete, read_list
-from tabench.data.prepare.pool import run_all
-from tabench.data.prepare.request import Outcome, Request, count_notes, outcome_of
-from tabench.data.prepare.sources import describe
+from tabench.data.prepare.manifest import FILE, SUMS, Manifest, Output, claim, describe
+from tabench.data.prepare.outputs import existing_file, finished, require_space, run_all, write_file
 from tabench.data.prepare.tarball import members
-from tabench.data.prepare.tree import FolderTree
 from tabench.errors import DataError, SpecError
 
 RECIPE = 1
 ARCHIVE = "PASCAL_MT.tgz"
-PUBLISHED = {"train": 4998, "val": 5105}
+LISTS = {folder: f"ImageSets/Context/{folder}.txt" for folder in FOLDERS}
 LARGEST = 256 << 20  # one member, unpacked; the largest real ones are images
 
 
@@ -80,7 +77,7 @@ def _archive(folder: Path) -> Path | None:
 
 def _from_archive(request: Request, source: Path) -> Outcome:
     contents = _scan(source, request)
-    check_complete(contents.ids, {*contents.sizes, *contents.links}, str(source))
+    _check(contents, {*contents.sizes, *contents.links}, str(source))
     root = request.root
     manifest = _manifest(contents, describe([(source, ())], request.progress))
     require_space(root, sum(size for name, size in contents.sizes.items() if not _there(root, name, size)))
@@ -135,7 +132,7 @@ def _scan(source: Path, request: Request) -> Contents:
         leftovers=leftovers,
     )
     for split, name in LISTS.items():
-        contents.ids[split] = read_list(lists.get(top + name, b""), f"{source}/{top}{name}")
+        contents.ids[split] = _listed(lists.get(top + name, b""), f"{source}/{top}{name}")
     return contents
 
 
@@ -150,8 +147,8 @@ def _from_folder(request: Request, source: Path) -> Outcome:
     }
     contents = Contents(top, sizes, leftovers=tree.leftovers)
     for split, name in LISTS.items():
-        contents.ids[split] = read_list(tree.read(top + name), tree.place(top + name))
-    check_complete(contents.ids, sizes, str(source))
+        contents.ids[split] = _listed(tree.read(top + name), tree.place(top + name))
+    _check(contents, sizes, str(source))
     root, here = request.root, source / top
     in_place = root.resolve() == here.resolve()
     manifest = _manifest(contents, describe([(here, [here / name for name in sizes])], request.progress))
@@ -173,9 +170,28 @@ def _from_folder(request: Request, source: Path) -> Outcome:
 
 def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: list[Output]) -> Outcome:
     counts = {split: len(ids) for split, ids in contents.ids.items()}
-    finish(request.root, manifest, counts, outputs)
-    found = [*notes(manifest), *leftovers_note(contents.leftovers), *count_notes(counts, PUBLISHED)]
-    return outcome_of(counts, outputs, found)
+    told = leftovers_note(contents.leftovers)
+    return finished(request.root, manifest, counts, DATASET.published_counts, outputs, told)
+
+
+def _listed(content: bytes, where: str) -> list[str]:
+    """Names of the images in a split list; see `names_of`."""
+    try:
+        return names_of(content.decode("utf-8-sig"), where, PASCAL)
+    except UnicodeDecodeError as error:
+        raise DataError(f"not a readable list: {error}", where=where, hint=PASCAL) from error
+
+
+def _check(contents: Contents, held: Container[str], where: str) -> None:
+    """Check that every listed image is in one list and has its files.
+
+    Raises:
+        DataError: Images are in both lists, or files are missing; names them.
+    """
+    shared = in_both(contents.ids.values())
+    if shared:
+        raise DataError(shared, where=where, hint=APART)
+    check_complete(contents.ids, held, where, PASCAL)
 
 
 def _manifest(contents: Contents, sources: list[dict[str, object]]) -> Manifest:

@@ -7,7 +7,9 @@ name that was checked and bytes that were counted.
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import lzma
 import posixpath
 import tarfile
@@ -19,18 +21,17 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from tabench.data.file_kinds import ARCHIVES, BZIP2, GIVE, GZIP, OTHER, XZ, ZIP, kind_of, phrase
 from tabench.data.listing import unreadable
-from tabench.data.prepare.kinds import ARCHIVES, BZIP2, GIVE, GZIP, OTHER, XZ, ZIP, kind_of, phrase
-from tabench.data.prepare.members import HOSTILE, Budget, safe_name
-from tabench.data.prepare.tree import ZipTree
-from tabench.data.prepare.unpacking import unpacked
+from tabench.data.prepare.archives import AGAIN, HOSTILE, Budget, ZipTree, safe_name
 from tabench.errors import DataError
 
-AGAIN = "the archive is cut off or damaged: download it again and compare its size with the dataset's site"
 # what damaged headers, numbers in them and packed bytes are met with
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
 PIECE = 1 << 20
 LARGEST_READ = 64 << 20  # asked for at once; only a forged header is larger
+MEMORY = 128 << 20  # bytes that an xz stream may need; `xz -9` makes some that need 65 million
+BUFFER = 1 << 20  # tar steps back a little; further back all is unpacked again
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def members(
     with _opened(path, kind, budget) as (file, archive):
         total = path.stat().st_size
         for info in archive:
-            name = safe_name(info.name, str(path)).as_posix()
+            name = safe_name(info.name, str(path))
             budget.add(info.name, info.size)
             if progress is not None:
                 progress(file.tell(), total, name)
@@ -162,11 +163,7 @@ def _opened(path: Path, kind: str, budget: Budget) -> Iterator[tuple[BinaryIO, t
     most = 2 * budget.limits[1] + (1 << 20)  # headers and padding beside the content
     try:
         with path.open("rb") as file:
-            stream: BinaryIO = file
-            if kind == GZIP:
-                stream = cast(BinaryIO, gzip.GzipFile(fileobj=file))
-            elif kind in (BZIP2, XZ):
-                stream = unpacked(file, kind)
+            stream = _unpacked(file, kind)
             guard = cast(BinaryIO, _Guard(stream, str(path), most))
             with tarfile.open(fileobj=guard, mode="r:") as archive:
                 yield file, archive
@@ -178,3 +175,74 @@ def _opened(path: Path, kind: str, budget: Budget) -> Iterator[tuple[BinaryIO, t
         raise unreadable(error, path) from error
     except _BROKEN as error:
         raise DataError(f"not a whole tar archive: {error}", where=str(path), hint=AGAIN) from error
+
+
+def _unpacked(file: BinaryIO, kind: str) -> BinaryIO:
+    if kind == GZIP:
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    if kind == BZIP2:
+        return cast(BinaryIO, bz2.BZ2File(file))
+    return io.BufferedReader(_XzStream(file), BUFFER) if kind == XZ else file
+
+
+class _XzStream(io.RawIOBase):
+    """The unpacked content of an xz file that may hold several streams, one after the other.
+
+    Python's own file object for xz has no limit on the memory that a stream's header may ask for.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self._begin()
+
+    def _begin(self) -> None:
+        self.file.seek(0)
+        self.unpacking, self.at, self.ahead = lzma.LZMADecompressor(memlimit=MEMORY), 0, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.at
+
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("only from the beginning")
+        if position < self.at:
+            self._begin()
+        while self.at < position and self._unpack(min(PIECE, position - self.at)):
+            pass
+        return self.at
+
+    def readinto(self, target: object) -> int:
+        view = memoryview(target)  # type: ignore[arg-type]  # what BufferedReader gives
+        data = self._unpack(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def _unpack(self, most: int) -> bytes:
+        """At most so many bytes; none at the end."""
+        data = b""
+        while not data and (not self.unpacking.eof or self._next()):
+            if self.unpacking.needs_input and not self.ahead:
+                self.ahead = self.file.read(PIECE)
+                if not self.ahead:
+                    raise EOFError("it ends inside a stream")
+            data = self.unpacking.decompress(self.ahead, most)
+            self.ahead = b""
+        self.at += len(data)
+        return data
+
+    def _next(self) -> bool:
+        """Begin the stream behind this one and the zeros that xz pads with; False if there is none."""
+        ahead = self.unpacking.unused_data.lstrip(b"\0")
+        while not ahead:
+            piece = self.file.read(PIECE)
+            if not piece:
+                return False
+            ahead = piece.lstrip(b"\0")
+        self.unpacking, self.ahead = lzma.LZMADecompressor(memlimit=MEMORY), ahead
+        return True

@@ -20,8 +20,7 @@ from typing import Any
 
 import torch
 
-from tabench.engine.device import choose_device
-from tabench.engine.process_group import ProcessGroup, join
+from tabench.engine.process_group import ProcessGroup, choose_device, join
 from tabench.provenance.determinism import set_determinism
 from tabench.runs.cell_run import run_cell
 from tabench.runs.compute import compute

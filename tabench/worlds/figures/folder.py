@@ -15,7 +15,7 @@ from scipy.io import savemat
 
 from tabench.data.matfile import read_mat
 from tabench.data.pascal.classes import voc_palette
-from tabench.data.pascal.layout import LABEL_FOLDERS, PLACES, file_of, index_file, list_file
+from tabench.data.pascal.files import LABEL_FOLDERS, PLACES, file_of, index_file, list_file
 from tabench.store.atomic import write_bytes
 from tabench.worlds.figures.render import Figure, FigureObject
 

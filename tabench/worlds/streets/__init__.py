@@ -12,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.array_folders import IGNORE
 from tabench.data.cityscapes import CLASSES_7, CityscapesLayoutDataset
-from tabench.data.layout import IGNORE
 from tabench.worlds.dice import Dice, scene_key
 from tabench.worlds.picture import take, unlabelled
 from tabench.worlds.streets.stereo import disparity_of, speckles, unmatched

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tabench.data.listing import is_file, is_folder, names_in, unreadable
+from tabench.data.listing import count_notes, is_file, is_folder, names_in, unreadable
 from tabench.errors import DataError
 from tabench.store.encoding import parse_json
 from tabench.text import few
@@ -24,6 +24,7 @@ PLACES = {
     "saliency": ("sal_distill", "png"),
     "context": ("pascal-context/trainval", "mat"),
 }
+APART = "take each out of one of the lists"
 LABEL_FOLDERS = ("semseg/VOC12", "semseg/pascal-context")  # VOC's own labels win where both exist
 
 
@@ -33,15 +34,11 @@ def file_of(root: Path, kind: str, name: str) -> Path:
     return root / folder / f"{name}.{suffix}"
 
 
-def label_file(root: Path, name: str) -> Path:
-    """Path of an image's 21-class labels; where there are none, the path they would have."""
-    paths = [root / folder / f"{name}.png" for folder in LABEL_FOLDERS]
-    return next((path for path in paths if is_file(path)), paths[-1])
-
-
 def files_of(root: Path, name: str) -> dict[str, Path]:
-    """All six files of an image, by kind ("label" and the kinds of `PLACES`)."""
-    return {"label": label_file(root, name), **{kind: file_of(root, kind, name) for kind in PLACES}}
+    """All six files of an image, by kind; labels that are nowhere have the path they would have."""
+    labels = [root / folder / f"{name}.png" for folder in LABEL_FOLDERS]
+    label = next((path for path in labels if is_file(path)), labels[-1])
+    return {"label": label, **{kind: file_of(root, kind, name) for kind in PLACES}}
 
 
 def list_file(root: Path, folder: str) -> Path:
@@ -62,22 +59,29 @@ def read_list(root: Path, folder: str, *, hint: str) -> list[str]:
     """
     path = list_file(root, folder)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError("file not found", where=str(path), hint=hint) from None
     except OSError as error:
         raise unreadable(error, path) from error
     except UnicodeDecodeError as error:
         raise DataError(f"not a readable list: {error}", where=str(path), hint=hint) from error
-    names = [line.strip() for line in lines if line.strip()]
-    if not names:
-        raise DataError("the list names no image", where=str(path), hint=hint)
-    for name in names:
-        if not NAME.fullmatch(name):
-            raise DataError(f"'{name[:40]}' is not an image's name", where=str(path), hint=hint)
-    if len(set(names)) != len(names):
-        twice = next(name for at, name in enumerate(names) if name in names[:at])
-        raise DataError(f"'{twice}' is listed twice", where=str(path), hint=hint)
+    return names_of(text, str(path), hint)
+
+
+def names_of(text: str, where: str, hint: str) -> list[str]:
+    """Names of the images in a list's text, one a line.
+
+    Raises:
+        DataError: The list is empty, names an image twice or holds an impossible name.
+    """
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    wrong = [name for name in names if not NAME.fullmatch(name)]
+    if wrong or twice or not names:
+        problem = f"'{twice[0]}' is listed twice" if twice else "the list names no image"
+        problem = f"'{wrong[0][:40]}' is not an image's name" if wrong else problem
+        raise DataError(problem, where=where, hint=hint)
     return names
 
 
@@ -85,9 +89,7 @@ def in_both(lists: Iterable[Iterable[str]]) -> str | None:
     """What is wrong with lists that share images; None if they do not."""
     counts = Counter(name for names in lists for name in set(names))
     shared = sorted(name for name, count in counts.items() if count > 1)
-    if not shared:
-        return None
-    return f"{len(shared)} images are in both lists: {few(shared)}"
+    return f"{len(shared)} images are in both lists: {few(shared)}" if shared else None
 
 
 def read_apart(root: Path, folder: str, *, hint: str) -> list[str]:
@@ -100,31 +102,57 @@ def read_apart(root: Path, folder: str, *, hint: str) -> list[str]:
     other = next(other for other in FOLDERS if other != folder)
     shared = in_both([names, read_list(root, other, hint=hint)]) if is_file(list_file(root, other)) else None
     if shared:
-        raise DataError(shared, where=str(list_file(root, folder)), hint="take each out of one of the lists")
+        raise DataError(shared, where=str(list_file(root, folder)), hint=APART)
     return names
 
 
-def check_complete(root: Path, folder: str, names: Sequence[str], *, hint: str) -> None:
+def check_complete(lists: Mapping[str, Sequence[str]], held: Container[str], where: str, hint: str) -> None:
     """Check that every image has its six files.
+
+    Args:
+        lists: Names of the images of each list.
+        held: Files that are there, relative to the dataset's folder, as `held_files` gives them.
+        where: The archive or folder, for messages.
+        hint: Where they come from.
 
     Raises:
         DataError: Files are missing; the message says which image lacks what.
     """
-    lacking = missing(root, names)
-    if lacking:
-        broken = [f"{folder}/{name} lacks {', '.join(kinds)}" for name, kinds in lacking.items()]
+    broken = [
+        f"{folder}/{name} lacks {', '.join(kinds)}"
+        for folder, names in lists.items()
+        for name, kinds in missing(names, held).items()
+    ]
+    if broken:
+        images = sum(map(len, lists.values()))
         raise DataError(
-            f"{len(broken)} of {len(names)} images are incomplete: {few(broken, apart='; ')}",
-            where=str(root),
+            f"{len(broken)} of {images} images are incomplete: {few(broken, apart='; ')}",
+            where=where,
             hint=f"these files are missing, the rest can stay: {hint}",
         )
 
 
-def missing(root: Path, names: Sequence[str]) -> dict[str, list[str]]:
+def missing(names: Iterable[str], held: Container[str]) -> dict[str, list[str]]:
     """Images that lack files, with the kinds they lack."""
-    held = _held(root)
-    lacking = {name: [kind for kind in held if name not in held[kind]] for name in names}
-    return {name: kinds for name, kinds in lacking.items() if kinds}
+    lacking = {}
+    for name in names:
+        kinds = [kind for kind, (folder, suffix) in PLACES.items() if f"{folder}/{name}.{suffix}" not in held]
+        if not any(f"{folder}/{name}.png" in held for folder in LABEL_FOLDERS):
+            kinds.append("label")
+        if kinds:
+            lacking[name] = kinds
+    return lacking
+
+
+def held_files(root: Path) -> set[str]:
+    """Files in the folders of all kinds, relative to the dataset's folder.
+
+    Raises:
+        DataError: A folder cannot be read.
+    """
+    folders = [*LABEL_FOLDERS, *(folder for folder, _ in PLACES.values())]
+    there = [folder for folder in folders if is_folder(root / folder)]
+    return {f"{folder}/{name}" for folder in there for name in names_in(root / folder, hint="")}
 
 
 def list_notes(root: Path, names: Mapping[str, Sequence[str]], published: Mapping[str, int]) -> list[str]:
@@ -135,30 +163,15 @@ def list_notes(root: Path, names: Mapping[str, Sequence[str]], published: Mappin
         names: The images of each list.
         published: Images of each list in the complete dataset.
     """
-    notes = [
-        f"{folder}: {len(found)} images, published are {published[folder]}"
-        for folder, found in names.items()
-        if len(found) != published.get(folder, len(found))
-    ]
-    alone = sorted(set.intersection(*_held(root).values()).difference(*names.values()))
+    held, (folder, suffix) = held_files(root), PLACES["image"]
+    photos = {name.removeprefix(f"{folder}/") for name in held if name.startswith(f"{folder}/")}
+    found = {name.removesuffix(f".{suffix}") for name in photos if name.endswith(f".{suffix}")}
+    unused = found.difference(*names.values())
+    alone = sorted(unused.difference(missing(unused, held)))
+    notes = count_notes({list_: len(images) for list_, images in names.items()}, published)
     if alone:
         notes.append(f"{len(alone)} images are complete and in no list, so not used: {few(alone)}")
     return notes
-
-
-def _held(root: Path) -> dict[str, set[str]]:
-    """Names of the files of each kind."""
-    held = {kind: _stems(root / folder, suffix) for kind, (folder, suffix) in PLACES.items()}
-    held["label"] = set().union(*(_stems(root / folder, "png") for folder in LABEL_FOLDERS))
-    return held
-
-
-def _stems(folder: Path, suffix: str) -> set[str]:
-    if not is_folder(folder):
-        return set()
-    return {
-        name.removesuffix(f".{suffix}") for name in names_in(folder, hint="") if name.endswith(f".{suffix}")
-    }
 
 
 def read_index(root: Path, folder: str) -> dict[str, list[int]]:

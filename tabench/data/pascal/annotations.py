@@ -1,6 +1,6 @@
 """Reads the two kinds of MATLAB v5 files of PASCAL_MT: PASCAL-Context's LabelMap and PASCAL-Part's anno.
 
-`read_mat` decodes them without running anything. Structure, names and sizes are checked before use.
+`read_mat_file` decodes them without running anything. Structure, names and sizes are checked before use.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.listing import is_file, unreadable
-from tabench.data.matfile import LARGEST, read_mat
+from tabench.data.matfile import read_mat_file
 from tabench.data.pascal.classes import CONTEXT_CLASSES, PART_INDEX, PERSON
 from tabench.errors import DataError
 
@@ -121,18 +120,7 @@ def _text(path: Path, struct: Any, name: str) -> str:
 
 
 def _variable(path: Path, name: str) -> npt.NDArray[Any]:
-    if not is_file(path):
-        raise DataError("file not found", where=str(path), hint=UNPACK)
-    try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"larger than {LARGEST} bytes")
-        held = read_mat(path.read_bytes(), [name])
-    except NotImplementedError as error:
-        raise DataError("a MATLAB v7.3 file, expected v5", where=str(path), hint=UNPACK) from error
-    except OSError as error:
-        raise unreadable(error, path) from error
-    except ValueError as error:
-        raise DataError(f"not a readable MATLAB v5 file: {error}", where=str(path), hint=UNPACK) from error
+    held = read_mat_file(path, [name], UNPACK)
     if name not in held:
         raise DataError(f"no variable '{name}' in it", where=str(path), hint=UNPACK)
     return held[name]

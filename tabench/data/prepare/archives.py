@@ -1,23 +1,84 @@
-"""Files of a source, read alike from a folder or straight out of a zip archive."""
+"""Files of a source, read alike from a folder or straight out of a zip archive; nothing in it is trusted."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from tabench.data.file_kinds import GIVE, OTHER, ZIP, kind_of, phrase
 from tabench.data.listing import is_folder, is_leftover, unreadable
-from tabench.data.prepare.kinds import GIVE, OTHER, ZIP, kind_of, phrase
-from tabench.data.prepare.members import HOSTILE, Budget, safe_name
 from tabench.errors import DataError
 from tabench.store.zips import METHODS, Zip, content
 
+MOST_MEMBERS = 500_000
+MOST_BYTES = 256 << 30  # unpacked, of all members
+LARGEST = 4 << 30  # unpacked, of one member
 RATIO = 200  # unpacked over packed, for members above a megabyte
 LARGEST_READ = 256 << 20  # bytes of a file that is held in memory; the datasets' pictures have a few million
-AGAIN = "the archive is damaged: download it again and compare its size with the dataset's site"
+AGAIN = "the archive is cut off or damaged: download it again and compare its size with the dataset's site"
+HOSTILE = "this is not the official archive, or it was tampered with: nothing was unpacked from it"
+
+
+def safe_name(name: str, archive: str) -> str:
+    """The member's path with slashes, if it stays inside the folder that it is unpacked into.
+
+    Raises:
+        DataError: Absolute, with a drive or a backslash, with '..', or empty.
+    """
+    path = PurePosixPath(name)
+    if "\0" in name or "\\" in name or re.match(r"[A-Za-z]:", name):
+        problem = "has a character that no path of the dataset has"
+    elif not name:
+        problem = "has no name"
+    elif path.is_absolute():
+        problem = "is an absolute path"
+    elif ".." in path.parts:
+        problem = "points out of the folder it is unpacked into"
+    else:
+        return path.as_posix()
+    raise DataError(f"member {name!r} {problem}", where=archive, hint=HOSTILE)
+
+
+class Budget:
+    """Counts members and unpacked bytes, and stops an archive that is a bomb.
+
+    Args:
+        archive: Path, for messages.
+        members: Most members.
+        total: Most unpacked bytes of all members.
+        largest: Most unpacked bytes of one member.
+    """
+
+    def __init__(
+        self, archive: str, *, members: int = MOST_MEMBERS, total: int = MOST_BYTES, largest: int = LARGEST
+    ) -> None:
+        self.archive = archive
+        self.limits = (members, total, largest)
+        self.members = self.bytes = 0
+
+    def add(self, name: str, size: int) -> None:
+        """Count a member.
+
+        Raises:
+            DataError: A limit is passed; names the member and the limit.
+        """
+        members, total, largest = self.limits
+        self.members += 1
+        self.bytes += size
+        problem = None
+        if self.members > members:
+            problem = f"is number {self.members}, more than {members} are not unpacked"
+        elif size < 0 or size > largest:
+            problem = f"unpacks to {size} bytes, at most {largest} are accepted"
+        elif self.bytes > total:
+            problem = f"brings the unpacked size to {self.bytes} bytes, at most {total} are accepted"
+        if problem:
+            raise DataError(f"member {name!r} {problem}", where=self.archive, hint=HOSTILE)
 
 
 class FileTree(ABC):
@@ -158,7 +219,7 @@ def _members(archive: Zip, path: Path, whole: int) -> dict[str, zipfile.ZipInfo]
     budget = Budget(str(path))
     found: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
-        name = safe_name(info.filename, str(path)).as_posix()
+        name = safe_name(info.filename, str(path))
         budget.add(info.filename, info.file_size)
         if info.is_dir():
             continue

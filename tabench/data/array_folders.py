@@ -12,45 +12,47 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import count, islice
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.checks import LONGEST
+from tabench.data.checks import out_of_range
 from tabench.data.listing import SHOWN, names_in, unreadable
-from tabench.data.npyfile import map_npy
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
 from tabench.text import few
 
 FOLDERS = ("train", "val")
-KINDS = ("image", "label", "depth", "normal")
-NYU_FOLDERS = {kind: kind for kind in KINDS}
 CHANNELS = {"image": 3, "depth": 1, "disparity": 1, "normal": 3}  # last axis; a label has none
 NUMBER = re.compile(r"0|[1-9][0-9]*")
-FARTHEST = float(np.finfo(np.float32).max)
 IGNORE = -1
 VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 MAX_PIXELS = 8192 * 8192  # the largest benchmark has 1024x2048; more is a wrong or a hostile file
+LONGEST_HEADER = 10_000  # bytes; one of plain values has 100
+# what NumPy's header parser and memory map meet damaged and forged headers with
+_BROKEN = (ValueError, TypeError, EOFError, SyntaxError, TokenError, OverflowError, FloatingPointError,
+           RecursionError, UnicodeError, KeyError, IndexError, AttributeError)  # fmt: skip
 
 
-def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str] = NYU_FOLDERS) -> list[int]:
+def list_images(root: Path, folder: str, folders: Mapping[str, str], *, hint: str) -> list[int]:
     """Numbers of the images of "train" or "val", ascending; each has a file in every folder.
 
     Args:
         root: Folder that holds train/ and val/.
         folder: "train" or "val".
-        hint: Where the data comes from, for messages.
         folders: Each kind's folder name.
+        hint: Where the data comes from, for messages.
 
     Raises:
         DataError: The folder is missing, unreadable or empty, arrays have other names than numbers, or
             images lack files; the message names which image lacks what.
     """
+    tree = f"ROOT/{{{','.join(FOLDERS)}}}/{{{','.join(folders.values())}}}/N.npy"
     found: dict[str, set[int]] = {}
     other: list[str] = []
     for name in folders.values():
-        files = names_in(root / folder / name, hint=f"the tree is {tree_of(folders)}: {hint}")
+        files = names_in(root / folder / name, hint=f"the tree is {tree}: {hint}")
         stems = {file: file[:-4] for file in files if file.lower().endswith(".npy")}
         other += [f"{name}/{f}" for f, s in stems.items() if not (NUMBER.fullmatch(s) and f.endswith(".npy"))]
         found[name] = {int(stem) for stem in stems.values() if NUMBER.fullmatch(stem)}
@@ -76,30 +78,14 @@ def list_images(root: Path, folder: str, *, hint: str, folders: Mapping[str, str
     return everything
 
 
-def tree_of(folders: Mapping[str, str]) -> str:
-    """The tree that is expected, for messages."""
-    return f"ROOT/{{{','.join(FOLDERS)}}}/{{{','.join(folders.values())}}}/N.npy"
-
-
-def count_notes(numbers: Mapping[str, Sequence[int]], published: Mapping[str, int]) -> list[str]:
-    """Lines about folders with another number of images than published, or with numbers left out.
-
-    Args:
-        numbers: Ascending file numbers of each folder.
-        published: Images of each folder in the complete dataset.
-    """
-    notes = []
-    for folder, found in numbers.items():
-        expected = published.get(folder)
-        if expected is not None and len(found) != expected:
-            notes.append(f"{folder}: {len(found)} images, published are {expected}")
-        gaps = found[-1] + 1 - len(found)
-        if gaps:
-            held = set(found)
-            first = list(islice((number for number in count() if number not in held), min(gaps, SHOWN)))
-            left = few(first, total=gaps)
-            notes.append(f"{folder}: file numbers up to {found[-1]} with {gaps} left out: {left}")
-    return notes
+def gap_notes(folder: str, numbers: Sequence[int]) -> list[str]:
+    """A line about the numbers that a folder leaves out, of its ascending ones; none if there are none."""
+    gaps, held = numbers[-1] + 1 - len(numbers), set(numbers)
+    if not gaps:
+        return []
+    first = list(islice((number for number in count() if number not in held), min(gaps, SHOWN)))
+    left = few(first, total=gaps)
+    return [f"{folder}: file numbers up to {numbers[-1]} with {gaps} left out: {left}"]
 
 
 def file_of(root: Path, folder: str, name: str, number: int) -> Path:
@@ -113,9 +99,14 @@ def write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
     Raises:
         StoreError: It cannot be written.
     """
+    write_bytes(path, npy_bytes(array))
+
+
+def npy_bytes(array: npt.NDArray[np.generic]) -> bytes:
+    """The content of a .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def open_array(path: Path) -> npt.NDArray[np.generic]:
@@ -134,6 +125,29 @@ def open_array(path: Path) -> npt.NDArray[np.generic]:
         raise DataError(
             f"not a readable .npy array: {error}", where=str(path), hint="download this file again"
         ) from error
+
+
+def map_npy(path: Path) -> npt.NDArray[np.generic]:
+    """Map a .npy file; its values are read when they are used.
+
+    A shape is believed only as far as the file has bytes for it; objects and pickles are refused.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: It is not a whole .npy file of plain values; says why.
+    """
+    with path.open("rb") as file:
+        begin = file.read(12)
+    if begin[:6] != b"\x93NUMPY":
+        raise ValueError("no header of a .npy file")
+    length = int.from_bytes(begin[8:10] if begin[6:7] == b"\1" else begin[8:12], "little")
+    if length > LONGEST_HEADER:  # NumPy would make room for it first
+        raise ValueError(f"a header of {length} bytes")
+    try:
+        with np.errstate(all="raise"):  # a product of sizes that wraps around
+            return np.lib.format.open_memmap(path, mode="r")
+    except _BROKEN as error:
+        raise ValueError(" ".join(str(error).split())[:300] or type(error).__name__) from error
 
 
 def fault(kind: str, array: npt.NDArray[np.generic], classes: int) -> str | None:
@@ -155,17 +169,7 @@ def fault(kind: str, array: npt.NDArray[np.generic], classes: int) -> str | None
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         return f"{bad} values are NaN or infinite"
-    low, high = float(values.min()), float(values.max())
-    if kind == "image" and (low < -1e-3 or high > 1 + 1e-3):
-        return f"values in {low:.4g}..{high:.4g}, expected 0..1"
-    unit = " m" if kind == "depth" else ""
-    if kind in ("depth", "disparity") and low < 0:
-        return f"negative {kind} {low:.4g}{unit} (0 marks invalid pixels)"
-    if kind in ("depth", "disparity") and high > FARTHEST:
-        return f"{kind} {high:.4g}{unit}, which float32 cannot hold"
-    if kind == "normal" and max(-low, high) > LONGEST:
-        return f"components in {low:.4g}..{high:.4g}, expected unit vectors in -1..1"
-    return None
+    return out_of_range(kind, float(values.min()), float(values.max()))
 
 
 def _label_fault(values: npt.NDArray[np.generic], classes: int) -> str | None:
@@ -182,12 +186,8 @@ def _label_fault(values: npt.NDArray[np.generic], classes: int) -> str | None:
     return None
 
 
-def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
-    """Read, check and convert one array.
-
-    Returns:
-        "image" and "normal" (3, H, W) float32, "depth" and "disparity" (1, H, W) float32, "label" (H, W)
-        int64.
+def open_checked(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
+    """Map one array and check it.
 
     Raises:
         DataError: Unreadable, or of the wrong shape, dtype or range; names the file.
@@ -196,6 +196,20 @@ def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
     problem = fault(kind, stored, classes)
     if problem:
         raise DataError(problem, where=str(path), hint=VERIFY)
+    return stored
+
+
+def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
+    """Read, check and convert one array.
+
+    Returns:
+        "image" and "normal" (3, H, W) float32, "depth" and "disparity" (1, H, W) float32, "label" (H, W)
+        int64.
+
+    Raises:
+        DataError: As `open_checked`.
+    """
+    stored = open_checked(path, kind, classes)
     if kind == "label":
         return np.array(stored, dtype=np.int64)
     return np.ascontiguousarray(planes(stored), dtype=np.float32)
@@ -206,36 +220,12 @@ def planes(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     return array if array.ndim == 2 else np.moveaxis(array, 2, 0)
 
 
-def read_image(
-    root: Path, folder: str, number: int, classes: int, folders: Mapping[str, str] = NYU_FOLDERS
-) -> dict[str, npt.NDArray[np.generic]]:
-    """Read the arrays of one image, by kind.
+def check_same_size(sizes: Mapping[str, Sequence[int]], where: str) -> None:
+    """Check that the arrays of an image, by kind, have one height and width.
 
     Raises:
-        DataError: As `read_array`, or the arrays differ in height and width.
+        DataError: They have not.
     """
-    arrays = {
-        kind: read_array(file_of(root, folder, name, number), kind, classes) for kind, name in folders.items()
-    }
-    sizes = {kind: array.shape[-2:] for kind, array in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        raise DataError(size_fault(sizes), where=f"{root / folder}, image {number}")
-    return arrays
-
-
-def shape_of(root: Path, folder: str, number: int, folders: Mapping[str, str]) -> tuple[int, int]:
-    """(H, W) of one image's arrays, from their headers.
-
-    Raises:
-        DataError: A file is not a readable array, or they differ.
-    """
-    shapes = {k: open_array(file_of(root, folder, name, number)).shape[:2] for k, name in folders.items()}
-    if len(set(shapes.values())) > 1 or len(shapes["image"]) < 2:
-        raise DataError(size_fault(shapes), where=f"{root / folder}, image {number}", hint=VERIFY)
-    height, width = shapes["image"]
-    return height, width
-
-
-def size_fault(sizes: Mapping[str, Sequence[int]]) -> str:
-    """Sentence for targets that differ in size from their image."""
-    return "sizes differ: " + ", ".join(f"{kind} {'x'.join(map(str, size))}" for kind, size in sizes.items())
+    if len(set(sizes.values())) > 1 or any(len(size) < 2 for size in sizes.values()):
+        told = ", ".join(f"{kind} {'x'.join(map(str, size))}" for kind, size in sizes.items())
+        raise DataError(f"sizes differ: {told}", where=where, hint=VERIFY)

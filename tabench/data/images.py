@@ -1,4 +1,4 @@
-"""PNG files of a dataset, read by what a pixel shows and never by its place in a palette.
+"""JPEG and PNG files that nobody vouches for; PNGs are read by what a pixel shows, not by its palette index.
 
 A lossless optimiser stores the same picture as grey or palette, with other indices, in fewer bits. So a
 number is what its colour says, and what could mean two things is refused:
@@ -14,18 +14,23 @@ number is what its colour says, and what could mean two things is refused:
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tabench.data.listing import unreadable
 from tabench.errors import DataError
 
+MAX_PIXELS = 4096 * 4096  # VOC's images have at most 500x500; more is a wrong or a hostile file
+AGAIN = "unpack this file again"
 RESAVE = "save it again as 8-bit grey whose value is the class"
 STRANGE = "this is not the file that the dataset has under this name"
 FOREIGN = "this is not a file of the dataset"
@@ -164,8 +169,8 @@ class Png:
         raise DataError(problem, where=self.where, hint=hint)
 
 
-def open_png(file: BinaryIO, where: str, *, most: int, again: str) -> Png:
-    """Decode a PNG picture that nobody vouches for.
+def open_png(file: BinaryIO, where: str, *, most: int = MAX_PIXELS, again: str = AGAIN) -> Png:
+    """Decode a PNG picture; what its pixels mean is asked of the result.
 
     Args:
         file: The content, seekable.
@@ -181,19 +186,79 @@ def open_png(file: BinaryIO, where: str, *, most: int, again: str) -> Png:
     file.seek(0)
     if header[:8] != b"\x89PNG\r\n\x1a\n":
         raise DataError("not a PNG image", where=where, hint=again)
+    with _opened(file, "PNG", where, most, again) as image:
+        if getattr(image, "is_animated", False):
+            raise DataError("an animated PNG, expected one picture", where=where, hint=again)
+        return Png(image.copy(), header[-1], where)
+
+
+def read_png(path: Path) -> Png:
+    """Decode a PNG file; see `open_png`.
+
+    Raises:
+        DataError: Missing, or as `open_png`.
+    """
+    with _file(path) as file:
+        return open_png(file, str(path))
+
+
+def read_rgb(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
+    """Decode a JPEG photo.
+
+    Args:
+        path: The file.
+        size: (H, W) to resize to, bicubic and without keeping the aspect ratio; None keeps its size.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        DataError: Missing, truncated, corrupt, too large or not a JPEG file.
+    """
+    with _file(path) as file, _opened(file, "JPEG", str(path)) as photo:
+        picture = photo.convert("RGB")
+    if size is not None and picture.size != (size[1], size[0]):
+        picture = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    return np.array(picture, dtype=np.uint8)
+
+
+def shape_of(path: Path, form: str) -> tuple[int, int]:
+    """(H, W) of a "JPEG" or "PNG" file, from its header.
+
+    Raises:
+        DataError: Missing, too large, or not a file of this kind.
+    """
+    with _file(path) as file, _opened(file, form, str(path)) as picture:
+        return picture.height, picture.width
+
+
+@contextlib.contextmanager
+def _file(path: Path) -> Iterator[BinaryIO]:
     try:
-        with Image.open(file, formats=["PNG"]) as image:
-            if not 0 < image.width * image.height <= most:
-                size = f"{image.width}x{image.height} pixels, 1 to {most} are accepted"
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise DataError("file not found", where=str(path)) from None
+    except OSError as error:
+        raise unreadable(error, path) from error
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def _opened(
+    file: BinaryIO, form: str, where: str, most: int = MAX_PIXELS, again: str = AGAIN
+) -> Iterator[Image.Image]:
+    """A picture of a form whose size is accepted; what Pillow raises inside the block is one error."""
+    try:
+        with Image.open(file, formats=[form]) as picture:
+            if not 0 < picture.width * picture.height <= most:
+                size = f"{picture.width}x{picture.height} pixels, 1 to {most} are accepted"
                 raise DataError(size, where=where, hint=FOREIGN)
-            if getattr(image, "is_animated", False):
-                raise DataError("an animated PNG, expected one picture", where=where, hint=again)
-            image.load()
-            return Png(image.copy(), header[-1], where)
+            yield picture
     except _BOMB as error:
         raise DataError(f"too large an image: {error}", where=where, hint=FOREIGN) from error
     except _BROKEN as error:
-        raise DataError(f"damaged PNG image: {error}", where=where, hint=again) from error
+        raise DataError(f"not a readable {form} file: {error}", where=where, hint=again) from error
 
 
 def _used(codes: npt.NDArray[np.integer]) -> Numbers:

@@ -1,0 +1,177 @@
+"""What a few seeds say: intervals, decisions, verdicts against published values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from tabench.stats.seeds import Decision, decide, default_tolerance, t_interval, together, verdict
+
+FINITE = st.floats(-1e6, 1e6).map(lambda x: round(x, 6))
+
+
+@given(st.lists(FINITE, min_size=2, max_size=8), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
+def test_agrees_with_scipy(values: list[float], confidence: float) -> None:
+    mean, sd, half = t_interval(values, confidence)
+    scale = max(1.0, max(map(abs, values)))
+    assert mean == pytest.approx(np.mean(values), abs=1e-12 * scale)
+    assert sd == pytest.approx(np.std(values, ddof=1), abs=1e-9 * scale)
+    expected = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
+    assert half == pytest.approx(expected, rel=1e-9, abs=1e-9 * scale)
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
+    draws = np.random.default_rng(0).normal(size=(2000, 3))
+    hits = sum(abs(interval.mean) <= interval.half_width for interval in map(t_interval, draws.tolist()))
+    assert 0.935 < hits / 2000 < 0.965
+
+
+def test_an_interval_clear_of_the_threshold_decides() -> None:
+    assert decide([3.0, 3.5, 4.0], 0.0).word == "supported"
+    assert decide([-3.0, -3.5, -4.0], 0.0).word == "not supported"
+    found = decide([-3.0, 1.0, 4.0], 0.0)
+    assert (found.word, found.reason) == ("undecided", "the interval reaches over the threshold")
+
+
+def test_numbers_agree_with_scipy() -> None:
+    values = [1.2, 2.9, 2.1, 3.3]
+    found = decide(values, 0.5)
+    assert found.p_value == pytest.approx(stats.ttest_1samp(values, 0.5).pvalue)
+    assert (found.low, found.high) == pytest.approx(
+        stats.t.interval(0.95, 3, loc=found.mean, scale=stats.sem(values))
+    )
+
+
+def test_runs_without_any_spread() -> None:
+    assert decide([1.0, 1.0, 1.0], 0.0).p_value == 0.0
+    assert decide([0.0, 0.0, 0.0], 0.0).word == "not supported"  # no better than the baseline
+    assert decide([0.0, 0.0, 0.0], 0.0).p_value == 1.0
+
+
+def test_within_is_about_both_sides() -> None:
+    assert decide([0.1, 0.0, -0.1], 1.0, "within").word == "supported"
+    assert decide([-5.0, -5.1, -4.9], 1.0, "within").word == "not supported"
+    assert decide([5.0, 5.1, 4.9], 1.0, "within").word == "not supported"
+    assert decide([0.5, 1.5, 1.0], 1.0, "within").word == "undecided"
+    assert math.isnan(decide([0.1, 0.0, -0.1], 1.0, "within").p_value)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=3, max_size=6), st.floats(-5, 5))
+def test_a_decision_and_its_p_value_agree(values: list[float], threshold: float) -> None:
+    found = decide(values, threshold)
+    if abs(found.p_value - 0.05) > 1e-6:  # the edge itself is a matter of rounding
+        assert (found.p_value < 0.05) == (found.word != "undecided") or found.p_value == 1.0
+
+
+def made(word: str, p: float) -> Decision:
+    return Decision(word, 3, 1.0, 0.5, 1.5, p, "")  # type: ignore[arg-type]
+
+
+def test_several_comparisons_share_their_error() -> None:
+    assert together([made("supported", 0.01), made("supported", 0.02)]) == "supported"
+    assert together([made("supported", 0.03), made("supported", 0.04)]) == "undecided"  # Holm: 0.06
+    assert together([made("supported", 0.001), made("not supported", 0.01)]) == "not supported"
+    assert together([made("supported", 0.001), made("undecided", 0.5)]) == "undecided"
+    assert together([made("supported", 0.001), made("undecided", math.nan)]) == "undecided"
+    assert together([]) == "undecided"
+
+
+def test_a_published_value_inside_the_interval_of_the_runs() -> None:
+    runs = [50.0, 51.0, 54.0]
+    found = verdict(runs, 53.0, 0.5)
+    interval = stats.t.interval(0.95, 2, loc=sum(runs) / 3, scale=stats.sem(runs))
+    assert found.word == "within interval"
+    assert (found.low, found.high) == pytest.approx(interval)
+    assert verdict(runs, float(interval[1]) - 1e-6, 0.5).word == "within interval"
+    assert verdict(runs, float(interval[1]) + 1e-6, 0.5).word == "off by"
+
+
+@pytest.mark.parametrize("tolerance", [None, -0.1, math.nan, math.inf])
+def test_a_published_value_needs_a_tolerance(tolerance: float | None) -> None:
+    with pytest.raises(ValueError, match="tolerance"):
+        verdict([1.0], 1.0, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("printed", "tolerance"),
+    [
+        ("52.1", 0.521),
+        ("0.282", 0.00282),
+        ("0", 0.5),
+        ("0.00", 0.005),
+        ("3", 0.5),
+        ("-0.62", 0.0062),
+        ("1e2", 50),
+    ],
+)
+def test_the_default_is_one_percent_but_half_a_printed_digit_at_least(printed: str, tolerance: float) -> None:
+    assert default_tolerance(printed) == pytest.approx(tolerance)
+
+
+@pytest.mark.parametrize("printed", ["", "about 5", "nan", "inf"])
+def test_a_default_needs_a_number(printed: str) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        default_tolerance(printed)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5), st.floats(-1e3, 1e3), st.floats(0, 10))
+def test_exactly_one_verdict_holds(values: list[float], published: float, tolerance: float) -> None:
+    found = verdict(values, published, tolerance)
+    assert found.difference is not None
+    if found.word == "match":
+        assert abs(found.difference) <= tolerance * (1 + 1e-8)
+    else:
+        assert abs(found.difference) > tolerance
+        inside = found.low is not None and found.high is not None and found.low <= published <= found.high
+        assert (found.word == "within interval") == inside
+
+
+def test_where_there_is_no_interval() -> None:
+    mean, *rest = t_interval([4.0])
+    assert mean == 4.0
+    assert all(map(math.isnan, [*rest, *t_interval([1.0, math.nan, 3.0])]))
+    for values, confidence, words in (([], 0.95, "at least one value"), ([1.0, 2.0], 95, "between 0 and 1")):
+        with pytest.raises(ValueError, match=words):
+            t_interval(values, confidence)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"), [([5.0], "needs 3 seeds, has 1"), ([5.0, 5.1], "needs 3 seeds, has 2"),
+                           ([math.nan], "not run")]
+)  # fmt: skip
+def test_too_few_seeds_decide_nothing(values: list[float], reason: str) -> None:
+    found = decide(values, 0.0)
+    assert (found.word, found.reason) == ("undecided", reason)
+
+
+@pytest.mark.parametrize(("threshold", "direction"), [(0.0, "below"), (0.0, "within")])
+def test_what_cannot_be_meant_is_refused(threshold: float, direction: str) -> None:
+    with pytest.raises(ValueError, match=r"direction|above 0"):
+        decide([1.0], threshold, direction)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "published", "tolerance", "word"),
+    [
+        ([0.285], 0.282, 0.003, "match"),  # 0.0030000000000000027 in binary
+        ([52.6], 52.1, 0.5, "match"),
+        ([52.61], 52.1, 0.5, "off by"),
+        ([52.1], 52.1, 0.0, "match"),
+        ([50.0], 50.6, 0.5, "off by"),
+        ([50.0], None, None, "not known"),
+        ([], None, None, "not known"),
+        ([], 52.1, 0.5, "not run"),
+        ([math.nan], 52.1, 0.5, "not run"),
+    ],
+)
+def test_verdicts(values: list[float], published: float | None, tolerance: float | None, word: str) -> None:
+    found = verdict(values, published, tolerance)
+    assert found.word == word
+    assert (found.low, found.high) == (None, None)
+    if word == "off by":
+        assert found.difference == values[0] - published  # type: ignore[operator]
