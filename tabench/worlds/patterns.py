@@ -19,7 +19,7 @@ STOREY = 3.1  # metres
 GLASS = np.array([0.035, 0.045, 0.055])
 _LINE = 0.13  # half width of a road marking in metres
 _PRIMES = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D], dtype=np.uint32)
-_SALT = np.uint32(0x27D4EB2F)
+_SALT = 0x27D4EB2F
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,24 +39,27 @@ Pattern = Callable[[Material, Spots], Floats]
 def lattice_hash(cells: npt.NDArray[np.int64], seed: int) -> Floats:
     """A number in [0, 1) for each row of whole coordinates (n, 3)."""
     c = cells.astype(np.uint32) * _PRIMES
-    salt = np.full(len(c), seed & 0xFFFFFFFF, dtype=np.uint32) * _SALT
-    h = c[:, 0] ^ c[:, 1] ^ c[:, 2] ^ salt
-    h = (h ^ (h >> np.uint32(15))) * np.uint32(0x2C1B3C6D)
-    h = (h ^ (h >> np.uint32(12))) * np.uint32(0x297A2D39)
-    h = h ^ (h >> np.uint32(15))
-    return np.asarray(h.astype(np.float64) * (1.0 / 4294967296.0))
+    return _mixed(c[:, 0] ^ c[:, 1] ^ c[:, 2], seed)
 
 
 def value_noise(points: Floats, seed: int) -> Floats:
     """Smooth noise in [0, 1) with a period of about one unit, (n, 3) -> (n,)."""
-    base = np.floor(points).astype(np.int64)
+    base = np.floor(points)
     f = points - base
     f = f * f * (3.0 - 2.0 * f)
-    total = np.zeros(len(points))
-    for corner in product((0, 1), repeat=3):
-        weight = np.where(corner, f, 1.0 - f)
-        total += weight[:, 0] * weight[:, 1] * weight[:, 2] * lattice_hash(base + corner, seed)
+    low = base.astype(np.int64).astype(np.uint32) * _PRIMES
+    cells, weights, total = (low, low + _PRIMES), (1.0 - f, f), np.zeros(len(points))
+    for i, j, k in product((0, 1), repeat=3):
+        weight = weights[i][:, 0] * weights[j][:, 1] * weights[k][:, 2]
+        total += weight * _mixed(cells[i][:, 0] ^ cells[j][:, 1] ^ cells[k][:, 2], seed)
     return total
+
+
+def _mixed(h: npt.NDArray[np.uint32], seed: int) -> Floats:
+    h = h ^ np.uint32(seed * _SALT & 0xFFFFFFFF)
+    h = (h ^ (h >> np.uint32(15))) * np.uint32(0x2C1B3C6D)
+    h = (h ^ (h >> np.uint32(12))) * np.uint32(0x297A2D39)
+    return np.asarray((h ^ (h >> np.uint32(15))) * (1.0 / 4294967296.0))
 
 
 def blend(m: Material, weight: Floats) -> Floats:

@@ -17,7 +17,7 @@ Mirrored: ``.`` not, ``x`` left and right, ``y`` front and back, ``xy`` all four
 A finish with a digit (``wood2``) is another draw of the same one. Marks: ``=label``; ``#group``, every copy
 an instance of its own; ``?name.5`` only in this share of the things, decided once a name, and ``!name`` where
 that was decided against; ``*3z.2`` so many copies along an axis at this distance; ``/20`` leaning back by
-degrees; ``o`` a rod with a round end; ``-`` without a shadow; ``%`` glass.
+degrees; ``o`` a rod with a round end; ``-`` without a shadow; ``%`` glass; ``~`` left out from far off.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Part:
     knob: bool = False
     casts: bool = True
     glass: bool = False
+    fine: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,9 @@ def _part(words: list[str]) -> Part:
         elif first == "/":
             told["lean"] = float(rest)
         else:
-            told |= {"o": {"knob": True}, "-": {"casts": False}, "%": {"glass": True}}[mark]
+            told |= {"o": {"knob": True}, "-": {"casts": False}, "%": {"glass": True}, "~": {"fine": True}}[
+                mark
+            ]
     return Part(words[0], words[1], tuple(numbers), finish, **told)  # type: ignore[arg-type]
 
 
@@ -201,8 +204,12 @@ def build(
     width: float | None = None,
     depth: float | None = None,
     height: float | None = None,
+    fine: bool = True,
 ) -> Thing:
-    """A thing of a prefab; sizes in metres that are not given vary by the prefab's stretch."""
+    """A thing of a prefab; sizes in metres that are not given vary by the prefab's stretch.
+
+    Without `fine` it lacks the parts that are not seen from far off.
+    """
     prefab = PREFABS[name]
     drawn = [dice.uniform(1 - prefab.stretch, 1 + prefab.stretch) for _ in range(3)]
     given = (width, depth, height)
@@ -212,7 +219,7 @@ def build(
     thing = Thing(prefab.label, *(np.array(prefab.size) * scale).tolist())
     builder = _Builder(dice, prefab, thing, scale)
     for part in prefab.parts:
-        if not builder.wanted(part.option):
+        if not builder.wanted(part.option) or (part.fine and not fine):
             continue
         number = 0
         for k in range(part.copies):

@@ -8,6 +8,7 @@ are moved into that frame, where the ray parameter stays what it was.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from tabench.worlds.dice import Floats
 BOX, BALL, CYLINDER = 0, 1, 2
 Tapers = TypeVar("Tapers", float, Floats)
 _TINY = 1e-12
+_CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,7 @@ class Shape:
 
     def corners(self) -> Floats:
         """(8, 3) corners of the bounding box."""
-        signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
-        return self.centre + (signs * self.half) @ self.axes.T
+        return self.centre + (_CORNERS * self.half) @ self.axes.T
 
     def moved(self, turn: Floats, shift: Floats) -> Shape:
         """The shape after p -> turn @ p + shift."""

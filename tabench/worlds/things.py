@@ -142,8 +142,10 @@ def frame(up: Point, across: Point = (1.0, 0.0, 0.0)) -> Floats:
     x = x - (x @ z) * z
     if float(np.linalg.norm(x)) < 1e-6:
         x = np.array([0.0, 1.0, 0.0]) - z[1] * z
-    x = unit(x)
-    return np.stack([x, np.cross(z, x), z], axis=1)
+    a, b, c = unit(x)
+    d, e, f = z
+    # the columns x, z cross x, z; written out, as np.cross takes longer than all of the rest
+    return np.array([[a, e * c - f * b, d], [b, f * a - d * c, e], [c, d * b - e * a, f]])
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from tabench.worlds.streets.plan import KERB, SEEN, Plan, Side
 from tabench.worlds.things import Scene, Thing
 
 _CLEAR = 6.5  # nothing stands in the camera's own lane nearer than this
-_FINE = 15.0  # nearer than this, people have faces
+_FINE, _NEAR = 15.0, 30.0  # nearer than these, people have faces, and vehicles their small parts
 
 
 def park(dice: Dice, scene: Scene, plan: Plan, side: Side) -> None:
@@ -22,7 +22,7 @@ def park(dice: Dice, scene: Scene, plan: Plan, side: Side) -> None:
     x = plan.middle + side.sign * (side.kerb - 1.02)
     y, chance = dice.uniform(2.0, 6.0), plan.kind.parked * dice.uniform(0.5, 1.2)
     while y < SEEN:
-        thing = build(dice, "van" if dice.chance(0.1) else "car")
+        thing = build(dice, "van" if dice.chance(0.1) else "car", fine=y < _NEAR)
         y += thing.depth / 2
         if dice.chance(chance) and plan.free(y, thing.depth / 2 + 2.5):
             turned = side.sign < 0 and dice.chance(0.8)
@@ -40,7 +40,8 @@ def drive(dice: Dice, scene: Scene, plan: Plan) -> None:
             y = dice.uniform(_CLEAR, 40.0) if own else dice.uniform(-2.0, 35.0)
             while y < last:
                 kind = dice.pick(("car",) * 9 + ("van", "lorry", "bus", "bicycle", "bicycle", "bicycle"))
-                thing = cyclist(dice, fine=y < _FINE) if kind == "bicycle" else build(dice, kind)
+                near = y < _NEAR
+                thing = cyclist(dice, fine=near) if kind == "bicycle" else build(dice, kind, fine=near)
                 y += thing.depth / 2
                 if y + thing.depth / 2 < last and dice.chance(0.75):
                     scene.put(thing, x + dice.uniform(-0.25, 0.25), y, 0.0, 0.0 if sign > 0 else np.pi)
