@@ -16,7 +16,7 @@ import reallocating  # noqa: F401
 import torch
 from plain_msam import randomise
 from safetensors.torch import load_file, save_file
-from tiny_run import make_cell, make_context, make_unit
+from tiny_run import gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.data.loading import Batch, batches
 from tabench.encoders.msam import MSam
@@ -67,12 +67,7 @@ def unit_of(
 def shares(context: TrainContext, dtype: torch.dtype) -> Iterator[Batch]:
     share = (context.group.rank, context.group.size)
     for batch in batches(context.train, seed=0, epoch=0, batch_size=BATCH, augment="clean", share=share):
-        targets = {k: t.to(dtype) if t.is_floating_point() else t for k, t in batch.targets.items()}
-        yield batch._replace(image=batch.image.to(dtype), targets=targets)
-
-
-def grads(model: MSam) -> dict[str, torch.Tensor]:
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        yield in_double(batch) if dtype == torch.float64 else batch
 
 
 def step_gradients(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
@@ -87,7 +82,7 @@ def step_gradients(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
         model.train()
         for step, batch in enumerate(shares(context, dtype)):
             terms = step_gradient(model, context, batch, step)
-            found |= {f"{case} {step} {name}": value for name, value in grads(model).items()}
+            found |= {f"{case} {step} {name}": value for name, value in gradients_of(model).items()}
             if context.balance is not None:
                 own = context.balance.parameters
                 found |= {f"{case} {step} own {name}": p.grad.clone() for name, p in own.items()}
@@ -178,7 +173,7 @@ def one_step(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
     """Gradients of a step in double precision."""
     model.double().train()
     step_gradient(model, context, next(shares(context, torch.float64)), 0)
-    return grads(model)
+    return gradients_of(model)
 
 
 def short(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:

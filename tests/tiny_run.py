@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from tabench.catalog import BALANCERS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
+from tabench.data.loading import Batch
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.geometry import VIT_NANO
@@ -77,3 +78,24 @@ def make_context(cell: Cell, unit: Unit, dataset: DatasetDef, root: Path, **opti
     return TrainContext(
         cell=cell, unit=unit, tasks=tasks, train=train, evaluated=dataset.split(root, "val"), **options
     )  # type: ignore[arg-type]
+
+
+def in_double(batch: Batch) -> Batch:
+    """The same batch for a model in double precision."""
+    targets = {k: t.double() if t.is_floating_point() else t for k, t in batch.targets.items()}
+    return batch._replace(image=batch.image.double(), targets=targets)
+
+
+def gradients_of(model: MSam) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+class Stop:
+    """Asks for a stop after a number of steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left <= 0

@@ -6,7 +6,7 @@ import hashlib
 import re
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -49,10 +49,11 @@ def check_artifact(path: Path) -> Checked:
     found = Checked()
     try:
         if path.is_dir():
-            _check(_Folder(path), str(path), found)
+            _check(_in_folder(path), lambda name: (path / name).open("rb"), _STRAY, str(path), found)
         else:
             with Zip(path) as archive:
-                _check(_Zip(archive), str(path), found)
+                # zipfile never gives more of a member than the size that it declares
+                _check(_in_zip(archive), archive.open, _REFUSE, str(path), found)
     except (OSError, *BROKEN) as error:
         why = getattr(error, "strerror", None) or error
         raise StoreError(
@@ -61,52 +62,33 @@ def check_artifact(path: Path) -> Checked:
     return found
 
 
-class _Folder:
-    """Members of an unpacked artifact."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def names(self) -> Iterator[tuple[str, str]]:
-        """Names, each with what forbids to read it."""
-        for entry in sorted(self.path.rglob("*")):
-            name = entry.relative_to(self.path).as_posix()
-            if entry.is_symlink():
-                yield name, "is a link"
-            elif not entry.is_dir() and entry.name != INDEX_FILE:  # which `plan` and `status` derive
-                yield name, "" if entry.is_file() else "is no plain file"
-
-    def open(self, name: str) -> IO[bytes]:
-        """Content of a member."""
-        return (self.path / name).open("rb")
+Listed = Iterable[tuple[str, str]]  # names of members, each with what forbids to read it
+Opener = Callable[[str], IO[bytes]]
 
 
-class _Zip:
-    """Members of a packed artifact."""
-
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.archive = archive
-
-    def names(self) -> Iterator[tuple[str, str]]:
-        """Names, each with what forbids to read it."""
-        for info in self.archive.infolist():
-            mode = info.external_attr >> 16
-            plain = stat.S_ISREG(mode) or not stat.S_IFMT(mode)
-            known = "" if info.compress_type in METHODS else "is packed by a method that artifacts do not use"
-            if not info.orig_filename.endswith("/"):
-                yield info.orig_filename, known if plain else "is no plain file"
-
-    def open(self, name: str) -> IO[bytes]:
-        """Content of a member; zipfile never gives more than the size it declares."""
-        return self.archive.open(name)
+def _in_folder(path: Path) -> Listed:
+    for entry in sorted(path.rglob("*")):
+        name = entry.relative_to(path).as_posix()
+        if entry.is_symlink():
+            yield name, "is a link"
+        elif not entry.is_dir() and entry.name != INDEX_FILE:  # which `plan` and `status` derive
+            yield name, "" if entry.is_file() else "is no plain file"
 
 
-def _check(source: _Folder | _Zip, where: str, found: Checked) -> None:
+def _in_zip(archive: zipfile.ZipFile) -> Listed:
+    for info in archive.infolist():
+        mode = info.external_attr >> 16
+        plain = stat.S_ISREG(mode) or not stat.S_IFMT(mode)
+        known = "" if info.compress_type in METHODS else "is packed by a method that artifacts do not use"
+        if not info.orig_filename.endswith("/"):
+            yield info.orig_filename, known if plain else "is no plain file"
+
+
+def _check(listed: Listed, opener: Opener, unsafe: str, where: str, found: Checked) -> None:
     readable: dict[str, None] = {}
-    for name, obstacle in source.names():
+    for name, obstacle in listed:
         if not is_safe(name):
-            hint = _REFUSE if isinstance(source, _Zip) else _STRAY
-            found.wrong(name, "its name leads out of the folder or is not portable", hint)
+            found.wrong(name, "its name leads out of the folder or is not portable", unsafe)
         elif obstacle:
             found.wrong(name, obstacle, "remove it; if it is missing then, take the file itself again")
         elif name in readable:
@@ -115,7 +97,7 @@ def _check(source: _Folder | _Zip, where: str, found: Checked) -> None:
             readable[name] = None
     if SUMS not in readable:
         raise StoreError(f"has no {SUMS}", where=where, hint=f"{_AGAIN}; without it nothing can be checked")
-    sums = _sums(source, found)
+    sums = _sums(opener, found)
     for name in sums:
         if name not in readable and is_safe(name):
             found.wrong(name, "is listed but missing", _AGAIN)
@@ -125,15 +107,15 @@ def _check(source: _Folder | _Zip, where: str, found: Checked) -> None:
         if name not in sums:
             found.wrong(name, f"is not listed in {SUMS}", _STRAY)
             continue
-        content = _hashed(source, name, sums[name], found)
+        content = _hashed(opener, name, sums[name], found)
         match = _RECORD.fullmatch(name)
         if content is not None and match is not None:
             _check_record(name, match[1], content, found)
 
 
-def _sums(source: _Folder | _Zip, found: Checked) -> dict[str, str]:
+def _sums(opener: Opener, found: Checked) -> dict[str, str]:
     sums = {}
-    with source.open(SUMS) as file:
+    with opener(SUMS) as file:
         while raw := file.readline(LONGEST_LINE):
             line = raw.decode("utf-8", "replace").rstrip("\n")
             match = _LINE.fullmatch(line)
@@ -150,12 +132,12 @@ def _sums(source: _Folder | _Zip, found: Checked) -> dict[str, str]:
     return sums
 
 
-def _hashed(source: _Folder | _Zip, name: str, expected: str, found: Checked) -> bytes | None:
+def _hashed(opener: Opener, name: str, expected: str, found: Checked) -> bytes | None:
     """Compare a member's sum; gives the content of records back."""
     digest, kept, size = hashlib.sha256(), [], 0
     wanted = _RECORD.fullmatch(name) is not None
     try:
-        with source.open(name) as file:
+        with opener(name) as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
                 size += len(block)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -33,7 +32,6 @@ LEFT_OUT = ("checkpoint", "__pycache__")  # folders
 # what rendering a report imports, without torch
 REPORT_PACKAGES = ("fonttools", "jinja2", "markupsafe", "matplotlib", "numpy", "packaging", "pandas",
                    "pillow", "pydantic", "pydantic-core", "rich", "scipy", "seaborn", "typer")  # fmt: skip
-_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==")
 
 
 @dataclass(frozen=True)
@@ -46,16 +44,13 @@ class Contents:
     beside: tuple[str, ...]
 
 
-def contents(
-    results: Path, specs: Mapping[str, Path | None], reports: Path, *, root: Path = ROOT
-) -> Contents:
+def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> Contents:
     """Gather the members of an artifact.
 
     Args:
         results: The results folder.
         specs: Experiment name to its file, or None where there is none.
         reports: Folder of rendered reports, one folder an experiment.
-        root: The checkout that LICENSE, lock and sources are taken from.
 
     Raises:
         StoreError: An experiment has no finished cell, a record is not valid, a report is of other cells, or
@@ -63,7 +58,7 @@ def contents(
         SpecError: A file of claims or of published values cannot be used.
     """
     claims = claimed(results, specs)
-    members = {m.name: m for m in _of_root(root)}
+    members = {m.name: m for m in _of_checkout()}
     for name, spec in specs.items():
         folder = Path(results) / name
         members |= {m.name: m for m in _of_results(folder, f"results/{name}", results)}
@@ -78,24 +73,25 @@ def contents(
     if claims.file is not None:
         name = f"experiments/{FILE.as_posix()}"
         members[name] = Member(name, claims.file)
-    for runs in claims.beside:
-        members |= {m.name: m for m in _of_neighbour(runs)}
+    for neighbour in claims.beside:
+        members |= {m.name: m for m in _of_neighbour(neighbour)}
     facts = tuple(
         experiment_facts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
         for name, spec in specs.items()
     )
     environment = capture()
-    lock = cut_lock(root / "requirements.lock")
-    made: dict[str, str] = {
+    lock = cut_lock(ROOT / "requirements.lock")
+    runs = {e.name: {"commits": e.commits, "environments": e.environments} for e in facts}
+    made = {
         "requirements-report.txt": lock,
-        "ENVIRONMENT.json": dumps(_environments(environment, facts)),
+        "ENVIRONMENT.json": dumps({"written_on": environment, "runs": runs}),
     }
     names = frozenset({*members, *made, "README.md", "BADGES.md"})
-    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     git = environment["git"] or {"commit": "", "dirty": False}
     commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
     pinned = sum(not line.startswith(" ") for line in lock.splitlines())
-    beside = tuple(runs.name for runs in claims.beside)
+    beside = tuple(neighbour.name for neighbour in claims.beside)
     archive = Archive(names, citation, pinned, commit, facts, beside, claims.assessed)
     made |= {"README.md": readme(archive), "BADGES.md": badge_page(archive)}
     members |= {name: Member(name, text.encode()) for name, text in made.items()}
@@ -112,13 +108,6 @@ def names_this_machine(members: Sequence[Member], folders: Sequence[Path]) -> li
                 if any(needle in line for line in file for needle in needles):
                     found.append(member.name)
     return found
-
-
-def _environments(here: dict[str, Any], facts: Sequence[ExperimentFacts]) -> dict[str, Any]:
-    return {
-        "written_on": here,
-        "runs": {e.name: {"commits": e.commits, "environments": e.environments} for e in facts},
-    }
 
 
 def _check_report(results: Path, name: str, report: Path) -> None:
@@ -139,14 +128,14 @@ def _check_report(results: Path, name: str, report: Path) -> None:
         )
 
 
-def _of_root(root: Path) -> Iterator[Member]:
+def _of_checkout() -> Iterator[Member]:
     for name in FROM_ROOT:
-        if not (root / name).is_file():
+        if not (ROOT / name).is_file():
             hint = "run the command from a checkout of tabench (pip install -e .), which has all of them"
-            raise StoreError(f"lacks {name}", where=str(root), hint=hint)
-        yield Member(name, root / name)
-    yield from _of_folder(root / "tabench", "tabench")
-    yield from (m for m in _of_folder(root / "docs", "docs") if m.name.endswith(".md"))
+            raise StoreError(f"lacks {name}", where=str(ROOT), hint=hint)
+        yield Member(name, ROOT / name)
+    yield from _of_folder(ROOT / "tabench", "tabench")
+    yield from (m for m in _of_folder(ROOT / "docs", "docs") if m.name.endswith(".md"))
 
 
 def _of_results(folder: Path, prefix: str, results: Path) -> Iterator[Member]:
@@ -227,14 +216,8 @@ def cut_lock(lock: Path, roots: Iterable[str] = REPORT_PACKAGES) -> str:
 def _blocks(text: str) -> dict[str, list[str]]:
     """Package to its pins with their hashes: several where versions depend on Python's."""
     blocks: dict[str, list[str]] = {}
-    name = ""
-    for line in text.splitlines(keepends=True):
-        match = _PIN.match(line)
-        if match is not None:
-            name = canonicalize_name(match[1])
-            blocks.setdefault(name, []).append(line)
-        elif name and line.startswith(" "):
-            blocks[name][-1] += line
+    for block, name in re.findall(r"^(([\w.-]+)==.*\n?(?: .*\n?)*)", text, re.MULTILINE | re.ASCII):
+        blocks.setdefault(canonicalize_name(name), []).append(block)
     return blocks
 
 

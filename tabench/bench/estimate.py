@@ -20,7 +20,7 @@ def seconds(job: Job, place: Place) -> float:
     passes = 1 if method.sharing == "shared" else len(job.tasks)
     channels = sum(count for _, count in job.tasks)
     forward = job.batch * (passes * encoder_flops(job.where) + channels * decoder_flops(job.where)) / rate
-    step = forward * (3.0 if job.method.startswith("full") else 2.3)
+    step = forward * (3.0 if method.trains_encoder else 2.3)
     if job.kind == "harness":
         return _START + 2 * 3 * STEPS * step * _FAST
     if job.kind == "profile":

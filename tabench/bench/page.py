@@ -13,13 +13,14 @@ from jinja2 import FileSystemLoader, Template
 from tabench import __version__
 from tabench.bench import figures as bench_figures
 from tabench.bench.reading import Json, Machine, Measurement, read_machines, title_of
-from tabench.bench.tables import BenchTable, tables
+from tabench.bench.tables import tables
 from tabench.errors import StoreError
 from tabench.report.figures import style
-from tabench.report.pages.sections import Picture
+from tabench.report.pages.content import Picture
 from tabench.report.pages.templating import TEMPLATES, environment
 from tabench.report.records import wording
-from tabench.report.tables import sheet
+from tabench.report.tables import text
+from tabench.report.tables.table import Table
 from tabench.store.atomic import write_bytes
 from tabench.text import counted
 
@@ -34,7 +35,7 @@ class Section:
     machine: Machine
     facts: dict[str, str]
     headline: str
-    tables: list[BenchTable]
+    tables: list[Table]
     pictures: dict[str, Picture]
     holes: list[str]
 
@@ -70,8 +71,8 @@ def _section(machine: Machine, folder: Path) -> Section:
     shown = tables(machine)
     for table in shown:
         stem = folder / "tables" / f"{machine.folder}-{table.name}"
-        write_bytes(stem.with_name(f"{stem.name}.csv"), sheet.csv(table.sheet()).encode(), durable=False)
-        write_bytes(stem.with_name(f"{stem.name}.md"), sheet.markdown(table.sheet()).encode(), durable=False)
+        write_bytes(stem.with_name(f"{stem.name}.csv"), text.csv(table).encode(), durable=False)
+        write_bytes(stem.with_name(f"{stem.name}.md"), text.markdown(table).encode(), durable=False)
     figures = {}
     if bench_figures.gains(machine):
         figures["gain"] = (bench_figures.GAIN, partial(bench_figures.draw_gain, machine))

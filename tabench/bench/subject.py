@@ -28,7 +28,7 @@ from tabench.engine.gradients import accumulate
 from tabench.engine.model import adapt
 from tabench.engine.optim import build_optimizer
 from tabench.engine.snapshot import trained_parameters
-from tabench.methods.injection import AdaptedLinear
+from tabench.methods.adapted import adapted_layers, said
 from tabench.methods.regulariser import regulariser
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 from tabench.tasks.base import Task
@@ -210,21 +210,20 @@ def plain_loss(model: MSam, context: TrainContext, batch: Batch) -> tuple[Tensor
         pairs = zip(outputs[name].float().split(1), target.split(1), strict=True)
         means[name] = torch.stack([task.loss(raw, truth) for raw, truth in pairs]).mean()
     total = torch.stack([unit.weights[name] * mean for name, mean in means.items()]).sum()
-    weight = float(context.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
-    if weight:
-        total = total + weight * regulariser(model)
+    if model.penalty:
+        total = total + model.penalty * regulariser(model)
     return total, means
 
 
 @torch.no_grad()
 def fill_zeros(model: MSam) -> None:
     """Draw every parameter that starts at zero, factors so that s * dW is as large as a weight."""
-    for layer in model.modules():
-        if isinstance(layer, AdaptedLinear):
-            for parameter in layer.factors.parameters():
-                if not parameter.any():
-                    nn.init.normal_(parameter)
-                    parameter.mul_(_SPREAD / (layer.scale * layer.factors.dense().std()))
+    for adapted in adapted_layers(model.image_encoder):
+        facts = said(adapted.layer, "facts")
+        for parameter in facts["factors"].values() if facts else ():
+            if not parameter.any():
+                nn.init.normal_(parameter)
+                parameter.mul_(_SPREAD / said(adapted.layer, "dense", range(len(model.channels))).std())
     for parameter in model.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=_SPREAD)

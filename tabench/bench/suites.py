@@ -162,7 +162,7 @@ def _ranks(rank: int) -> dict[str, Value]:
 
 def _adapted() -> list[str]:
     """Methods whose updates can be merged into the encoder's weights."""
-    return [name for name in METHODS.names() if "targets" in METHODS.get(name).defaults]
+    return [name for name in METHODS.names() if METHODS.get(name).merges]
 
 
 def _both(jobs: Iterable[Job]) -> list[Job]:

@@ -124,8 +124,8 @@ def write_reports(
 
     with uncollected():  # loads all that draws and tests
         from tabench.report.pages.overview import render_overview
-        from tabench.report.pages.several import Page, write_all
-        from tabench.report.records.listed import RUN_PAGES
+        from tabench.report.pages.site import Page, write_all
+        from tabench.report.records.reading import RUN_PAGES
 
     pages = []
     for name, out in places.items():

@@ -32,15 +32,7 @@ from tabench.errors import DataError
 
 
 class ArraySplit(Split):
-    """Images of one folder, read from disk on demand.
-
-    Args:
-        root: Folder that holds train/ and val/.
-        folder: "train" or "val".
-        numbers: File numbers, in order.
-        classes: Number of classes; labels outside -1..classes-1 are an error.
-        folders: Folder name of each kind of array.
-    """
+    """Images of one folder ("train" or "val") by their file numbers, read from disk on demand."""
 
     augmentation = ZoomFlip()
     paper_augmentation = ZoomFlip(PAPER)
@@ -63,22 +55,14 @@ class ArraySplit(Split):
         return [f"{self.folder}/{number}" for number in self.numbers]
 
     def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
-        """Read one image; see `Split.load`.
-
-        Raises:
-            DataError: A file is missing or holds wrong values.
-        """
+        """Read one image; see `Split.load`."""
         arrays = {k: read_array(path, k, self.classes) for k, path in self.files(index).items()}
         check_same_size({kind: array.shape[-2:] for kind, array in arrays.items()}, self._where(index))
         sample = Sample(self.ids[index], cast(Array, arrays.pop("image")), arrays)
         return sample if draw is None else self.augmentation.one(sample, *draw, index)
 
     def shape(self, index: int) -> tuple[int, int]:
-        """(H, W) of an image and of all its arrays.
-
-        Raises:
-            DataError: A file is not a readable array, or they differ in height and width.
-        """
+        """(H, W) of an image and of all its arrays; see `Split.shape`."""
         sizes = {kind: open_array(path).shape[:2] for kind, path in self.files(index).items()}
         check_same_size(sizes, self._where(index))
         height, width = sizes["image"]
@@ -116,12 +100,7 @@ class ArrayDataset(DatasetDef):
         return {kind: kind for kind in self.kinds}
 
     def split(self, root: Path, name: str) -> ArraySplit:
-        """Open a split.
-
-        Raises:
-            DataError: Files are missing; the message names them.
-            SpecError: The dataset has no split of this name.
-        """
+        """Open a split; see `DatasetDef.split`."""
         folder, folders = self.folder_of(name), self.folders(root)
         numbers = list_images(root, folder, folders, hint=self.download)
         return ArraySplit(root, folder, self.part(name, numbers), len(self.class_names), folders)
@@ -145,11 +124,7 @@ class ArrayDataset(DatasetDef):
     ) -> VerifyReport:
         """Check every file: readable, shapes, dtypes, ranges, equal sizes inside an image, and `Checks`.
 
-        Args:
-            root: Folder with train/ and val/.
-            published: Images per folder expected; another number is a warning.
-            size: (H, W) expected; another size is a warning.
-            progress: Called with (images done, images in all, image).
+        Another number of images than `published`, and another (H, W) than `size`, are warnings.
 
         Returns:
             The findings without a fingerprint. Content never makes this raise.
@@ -206,11 +181,7 @@ class ArrayDataset(DatasetDef):
         return report
 
     def notes(self, root: Path) -> list[str]:
-        """Other counts than published, numbers left out, and what `prepare` left out; see `DatasetDef.notes`.
-
-        Raises:
-            DataError: The folder is incomplete or not in this layout.
-        """
+        """Other counts than published, numbers or images left out; see `DatasetDef.notes`."""
         folders, notes = self.folders(root), []
         for folder in FOLDERS:
             numbers = list_images(root, folder, folders, hint=self.download)
@@ -218,11 +189,7 @@ class ArrayDataset(DatasetDef):
         return [*notes, *left_out_notes(root)]
 
     def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
-        """sha256 over all files' names and contents, from the cache where it is still valid.
-
-        Raises:
-            DataError: The folder is incomplete or not in this layout.
-        """
+        """sha256 over all files' names and contents; see `DatasetDef.fingerprint`."""
         folders = self.folders(root)
         files = [
             file_of(root, folder, name, number)

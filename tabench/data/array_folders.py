@@ -36,17 +36,11 @@ _BROKEN = (ValueError, TypeError, EOFError, SyntaxError, TokenError, OverflowErr
 
 
 def list_images(root: Path, folder: str, folders: Mapping[str, str], *, hint: str) -> list[int]:
-    """Numbers of the images of "train" or "val", ascending; each has a file in every folder.
-
-    Args:
-        root: Folder that holds train/ and val/.
-        folder: "train" or "val".
-        folders: Each kind's folder name.
-        hint: Where the data comes from, for messages.
+    """Numbers of the images of "train" or "val", ascending; each has a file in the folder of every kind.
 
     Raises:
-        DataError: The folder is missing, unreadable or empty, arrays have other names than numbers, or
-            images lack files; the message names which image lacks what.
+        DataError: The folder is missing, unreadable or empty (`hint` says where data come from), arrays have
+            other names than numbers, or images lack files; the message names which image lacks what.
     """
     tree = f"ROOT/{{{','.join(FOLDERS)}}}/{{{','.join(folders.values())}}}/N.npy"
     found: dict[str, set[int]] = {}
@@ -94,11 +88,7 @@ def file_of(root: Path, folder: str, name: str, number: int) -> Path:
 
 
 def write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
-    """Write a .npy file, whole or not at all.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
+    """Write a .npy file, whole or not at all; raises StoreError where it cannot be written."""
     write_bytes(path, npy_bytes(array))
 
 
@@ -200,14 +190,10 @@ def open_checked(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]
 
 
 def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
-    """Read, check and convert one array.
+    """Read, check and convert one array; raises as `open_checked`.
 
-    Returns:
-        "image" and "normal" (3, H, W) float32, "depth" and "disparity" (1, H, W) float32, "label" (H, W)
-        int64.
-
-    Raises:
-        DataError: As `open_checked`.
+    Gives "image" and "normal" (3, H, W) float32, "depth" and "disparity" (1, H, W) float32, "label" (H, W)
+    int64.
     """
     stored = open_checked(path, kind, classes)
     if kind == "label":

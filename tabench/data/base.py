@@ -25,41 +25,30 @@ Progress = Callable[[int, int, str], None]  # done, total, what
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its targets.
+    """One image with its targets."""
 
-    Attributes:
-        id: Stable name of the image, unique inside its split ("val/17").
-        image: (3, H, W) float32 in 0..1.
-        targets: "label" (H, W) int64 with -1 = ignore; "depth" (1, H, W) float32 metres,
-            0 = invalid; "disparity" (1, H, W) float32 without a unit, 0 = invalid; "normal"
-            (3, H, W) float32 unit vectors (shorter where `augment = "paper"` has mixed them), (0, 0, 0) =
-            invalid; "parts", "saliency" and "edge" (H, W) int64 with -1 = ignore.
-    """
-
-    id: str
-    image: Array
+    id: str  # stable name of the image, unique inside its split ("val/17")
+    image: Array  # (3, H, W) float32 in 0..1
+    # "label" (H, W) int64 with -1 = ignore; "depth" (1, H, W) float32 metres, 0 = invalid; "disparity" (1, H,
+    # W) float32 without a unit, 0 = invalid; "normal" (3, H, W) float32 unit vectors (shorter where `augment
+    # = "paper"` has mixed them), (0, 0, 0) = invalid; "parts", "saliency" and "edge" (H, W) int64 with -1 =
+    # ignore
     targets: Mapping[str, npt.NDArray[np.generic]]
 
 
 @dataclass
 class VerifyReport:
-    """What ``tabench data verify`` found.
+    """What ``tabench data verify`` found."""
 
-    Attributes:
-        root: The folder that was read.
-        counts: Images per split.
-        problems: One line a wrong file, with the file's path and what is wrong.
-        warnings: Findings that do not make the data unusable (other counts than published).
-        facts: Numbers worth printing (class histogram, depth range, dtypes).
-        fingerprint: sha256 of the contents; empty if there are problems.
-    """
-
-    root: Path
-    counts: dict[str, int] = field(default_factory=dict)
+    root: Path  # the folder that was read
+    counts: dict[str, int] = field(default_factory=dict)  # images per split
+    # one line a wrong file, with the file's path and what is wrong
     problems: list[str] = field(default_factory=list)
+    # findings that do not make the data unusable (other counts than published)
     warnings: list[str] = field(default_factory=list)
+    # numbers worth printing (class histogram, depth range, dtypes)
     facts: dict[str, object] = field(default_factory=dict)
-    fingerprint: str = ""
+    fingerprint: str = ""  # sha256 of the contents; empty if there are problems
 
 
 class Augmentation(ABC):
@@ -101,13 +90,7 @@ class Split(ABC):
 
     @abstractmethod
     def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
-        """Read one image.
-
-        Args:
-            index: Position in the split.
-            draw: (seed, epoch) to augment with draws keyed by (seed, epoch, index);
-                None reads the image as it is.
-        """
+        """Read one image, augmented by draws keyed by (seed, epoch, index) if `draw` is (seed, epoch)."""
 
     def shape(self, index: int) -> tuple[int, int] | None:
         """(H, W) of an image as `load` gives it, from its files' headers; None where only reading tells.
@@ -150,9 +133,7 @@ class DatasetDef(ABC):
         return f"{self.name}.json"
 
     def make(self, root: Path, *, progress: Progress | None = None, **sizes: int) -> None:
-        """Generate the dataset, or what is missing of it: a stopped call is finished by another.
-
-        Only where `synthetic`.
+        """Generate a `synthetic` dataset, or what is missing of it: a stopped call is finished by another.
 
         Args:
             root: A new or empty folder, or one of the same sizes.
@@ -214,22 +195,16 @@ class DatasetDef(ABC):
 
     @abstractmethod
     def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
-        """The content's fingerprint, from the cache beside the data if it is still valid.
-
-        Args:
-            root: The dataset's folder.
-            progress: Called with (files done, files in all, file).
-            fresh: Read every file again, whatever a cache says.
+        """The content's fingerprint, from the cache beside the data where it is still valid and not `fresh`.
 
         Raises:
-            DataError: The folder is not this dataset.
+            DataError: The folder is incomplete or not this dataset.
         """
 
     def notes(self, root: Path) -> list[str]:
         """What a reader of its results must know of a folder: images left out, other counts than published.
 
-        Told by names alone, within a second; `verify` says it too. A line each, shown by `plan` and `run` and
-        on the report's page.
+        Told by names alone, within a second, a line each: for `plan`, `run` and the report.
 
         Raises:
             DataError: The folder is incomplete or not this dataset.

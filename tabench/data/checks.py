@@ -301,12 +301,7 @@ CHECKS: Mapping[str, type[Check]] = {
 
 
 class Checks:
-    """The checks of all kinds of a split.
-
-    Args:
-        classes: Names of the classes of "label", and of other kinds where they are known.
-        largest: Kind to the largest published value.
-    """
+    """The checks of all kinds of a split, by each kind's class names and largest published value."""
 
     def __init__(self, classes: Mapping[str, Sequence[str]], largest: Mapping[str, float]) -> None:
         self.classes = {"saliency": ("not salient", "salient"), **classes}

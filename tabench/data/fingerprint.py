@@ -29,15 +29,9 @@ Entry = tuple[Stamp, str]  # with the sha256
 def fingerprint_files(
     root: Path, files: Sequence[Path], progress: Progress | None = None, *, fresh: bool = False
 ) -> str:
-    """sha256 of the sorted "relative path, sha256" lines of the files.
+    """sha256 of the sorted "relative path, sha256" lines of the files; `fresh` hashes every file anew.
 
     Independent of where the folder is, of times and of the order given.
-
-    Args:
-        root: Folder of all files.
-        files: Which.
-        progress: Called with (files done, files in all, file).
-        fresh: Hash every file anew; the cache is renewed.
 
     Raises:
         DataError: A file cannot be read, or changes while it is.

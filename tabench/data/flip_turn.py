@@ -38,17 +38,11 @@ FLIP_PROBABILITY = 0.5
 
 @dataclass(frozen=True)
 class Warp:
-    """A drawn augmentation.
+    """A drawn augmentation."""
 
-    Attributes:
-        flip: Mirror left and right first.
-        degrees: Rotation about the centre, counter-clockwise as seen.
-        scale: Enlargement about the centre.
-    """
-
-    flip: bool = False
-    degrees: float = 0.0
-    scale: float = 1.0
+    flip: bool = False  # mirror left and right first
+    degrees: float = 0.0  # rotation about the centre, counter-clockwise as seen
+    scale: float = 1.0  # enlargement about the centre
 
     @property
     def moves(self) -> bool:
@@ -122,12 +116,7 @@ def warp(sample: Sample, drawn: Warp) -> Sample:
 def _sources(y: Any, x: Any, scale: Any, cos: Any, sin: Any) -> tuple[Any, Any]:
     """Row and column in the source of every target pixel, (..., H, W) each, by NumPy or by torch.
 
-    Args:
-        y: Rows (H,).
-        x: Columns (W,).
-        scale: Enlargement; this, `cos` and `sin` are numbers, or tensors (B, 1, 1).
-        cos: Of the angle.
-        sin: Of the angle.
+    Of rows y (H,) and columns x (W,); scale, cosine and sine are numbers, or tensors (B, 1, 1).
     """
     middle_y, middle_x = (len(y) - 1) / 2, (len(x) - 1) / 2
     y, x = (y - middle_y)[:, None] / scale, (x - middle_x)[None, :] / scale
@@ -171,17 +160,10 @@ def _normals(normal: Array, rows: Coordinates, columns: Coordinates, drawn: Warp
 def warp_batch(
     image: Tensor, targets: Mapping[str, Tensor], warps: Sequence[Warp]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """What `warp` does, to each image of a batch by a warp of its own, on the batch's device.
+    """What `warp` does, to each image (B, 3, H, W) of a batch by a warp of its own, on the batch's device.
 
-    Nothing waits for the device.
-
-    Args:
-        image: (B, 3, H, W) float32, finite.
-        targets: By kind, on the image's device: labels (B, H, W) with -1 = ignore, and "normal" (B, 3, H, W).
-        warps: One an image.
-
-    Returns:
-        New tensors of the same shapes, types and device.
+    Labels are (B, H, W) with -1 = ignore, "normal" is (B, 3, H, W). Gives new tensors of the same shapes,
+    types and device, and waits for nothing.
     """
     import torch
 

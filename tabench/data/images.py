@@ -44,17 +44,11 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Png:
-    """A decoded picture.
+    """A decoded picture."""
 
-    Attributes:
-        image: As Pillow gives it.
-        bits: Of a grey value, a palette index or a channel in the file.
-        where: The file's name, for messages.
-    """
-
-    image: Image.Image
-    bits: int
-    where: str
+    image: Image.Image  # as Pillow gives it
+    bits: int  # of a grey value, a palette index or a channel in the file
+    where: str  # the file's name, for messages
 
     @property
     def kind(self) -> str:
@@ -62,10 +56,7 @@ class Png:
         return f"{self.bits}-bit PNG of mode {self.image.mode}"
 
     def labels(self, own: Mapping[int, int] | None = None) -> Numbers:
-        """The class of every pixel, (H, W).
-
-        Args:
-            own: The dataset's own colour map, 0xRRGGBB to class, if it has one.
+        """The class of every pixel, (H, W), by the dataset's colour map (0xRRGGBB to class) if it has one.
 
         Raises:
             DataError: Neither all colours are of the map nor all grey, or what they mean is not known.
@@ -113,11 +104,7 @@ class Png:
         return found
 
     def sixteen_bits(self) -> npt.NDArray[np.uint16]:
-        """The value of every pixel of a 16-bit grey picture, (H, W).
-
-        Raises:
-            DataError: It is not one.
-        """
+        """The value of every pixel of a 16-bit grey picture, (H, W); raises DataError for others."""
         if self.image.mode != "I;16":
             self._refuse(f"{self.kind}, expected I;16", STRANGE)
         values = np.array(self.image, dtype=np.uint16)
@@ -172,14 +159,8 @@ class Png:
 def open_png(file: BinaryIO, where: str, *, most: int = MAX_PIXELS, again: str = AGAIN) -> Png:
     """Decode a PNG picture; what its pixels mean is asked of the result.
 
-    Args:
-        file: The content, seekable.
-        where: Its name, for messages.
-        most: Pixels accepted.
-        again: What to do about a damaged file.
-
     Raises:
-        DataError: Not a PNG file, damaged, animated or too large.
+        DataError: Not a PNG file, damaged (the hint is `again`), animated, or of more pixels than `most`.
         OSError: The file itself cannot be read.
     """
     header = file.read(HEADER)
@@ -193,24 +174,13 @@ def open_png(file: BinaryIO, where: str, *, most: int = MAX_PIXELS, again: str =
 
 
 def read_png(path: Path) -> Png:
-    """Decode a PNG file; see `open_png`.
-
-    Raises:
-        DataError: Missing, or as `open_png`.
-    """
+    """Decode a PNG file; raises DataError where it is missing, or as `open_png`."""
     with _file(path) as file:
         return open_png(file, str(path))
 
 
 def read_rgb(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
-    """Decode a JPEG photo.
-
-    Args:
-        path: The file.
-        size: (H, W) to resize to, bicubic and without keeping the aspect ratio; None keeps its size.
-
-    Returns:
-        (H, W, 3) uint8.
+    """Decode a JPEG photo as (H, W, 3) uint8, resized to `size` (H, W), bicubic, if one is given.
 
     Raises:
         DataError: Missing, truncated, corrupt, too large or not a JPEG file.

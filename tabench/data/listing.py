@@ -29,23 +29,15 @@ ALLOW = "give your user the right to read it (chmod -R u+rX FOLDER), or ask its 
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file, or a folder that it is in, was left by a desktop.
-
-    Args:
-        name: A name or a relative path with slashes.
-    """
+    """Whether a file of this name or relative path, or a folder that it is in, was left by a desktop."""
     return any(part.startswith("._") or part.lower() in LEFTOVERS for part in name.split("/"))
 
 
 def names_in(folder: Path, *, hint: str) -> list[str]:
     """Names of the files and folders in a folder, sorted, without leftovers.
 
-    Args:
-        folder: Which.
-        hint: Where its content comes from, for the message if it is not there.
-
     Raises:
-        DataError: It is not there, or cannot be read.
+        DataError: It is not there (then `hint` says where its content comes from), or cannot be read.
     """
     try:
         return sorted(path.name for path in folder.iterdir() if not is_leftover(path.name))
@@ -66,11 +58,7 @@ def is_folder(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether this is a file; it need not be there.
-
-    Raises:
-        DataError: Whether it is there cannot be seen.
-    """
+    """Whether this is a file; it need not be there; raises DataError where that cannot be seen."""
     found = _mode(path)
     return found is not None and stat.S_ISREG(found)
 

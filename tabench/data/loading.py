@@ -24,23 +24,17 @@ END = object()
 
 
 class Batch(NamedTuple):
-    """Images with their targets, on one device.
+    """Images with their targets, on one device."""
 
-    Attributes:
-        ids: Image ids.
-        indices: Positions in the split, which augmentations are keyed by; plus the split's length where an
-            image is seen again, to fill the last batch.
-        image: (B, 3, H, W) float32 in 0..1.
-        targets: "label" (B, H, W) int64, "depth" or "disparity" (B, 1, H, W) and "normal" (B, 3, H, W)
-            float32.
-        shared: Images of the whole batch where these are one process' share of it, which may be none at all
-            (no `targets` then); None where they are the whole batch.
-    """
-
-    ids: tuple[str, ...]
+    ids: tuple[str, ...]  # image ids
+    # positions in the split, which augmentations are keyed by; plus the split's length where an image is seen
+    # again, to fill the last batch
     indices: tuple[int, ...]
-    image: Tensor
+    image: Tensor  # (B, 3, H, W) float32 in 0..1
+    # "label" (B, H, W) int64, "depth" or "disparity" (B, 1, H, W) and "normal" (B, 3, H, W) float32
     targets: dict[str, Tensor]
+    # images of the whole batch where these are one process' share of it, which may be none at all (no
+    # `targets` then); None where they are the whole batch
     shared: int | None = None
 
     @property
@@ -55,17 +49,11 @@ def batch_count(images: int, batch_size: int) -> int:
 
 
 class _Draw(NamedTuple):
-    """Which random draws are applied.
+    """Which random draws are applied."""
 
-    Attributes:
-        seed: The run's seed.
-        epoch: Number of the pass.
-        applied: What they are applied by; None where only the split's `load` knows.
-    """
-
-    seed: int
-    epoch: int
-    applied: Augmentation | None
+    seed: int  # the run's seed
+    epoch: int  # number of the pass
+    applied: Augmentation | None  # what they are applied by; None where only the split's `load` knows
 
 
 def batches(

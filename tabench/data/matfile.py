@@ -37,16 +37,10 @@ COMPLEX = 0x800
 def read_mat_file(
     path: Path, names: Collection[str], hint: str, most: int = LARGEST
 ) -> dict[str, npt.NDArray[Any]]:
-    """Variables of a v5 file; those that it lacks are left out.
-
-    Args:
-        path: The file.
-        names: Variables wanted.
-        hint: Where the file comes from, for messages.
-        most: Bytes accepted.
+    """Variables of a v5 file of at most `most` bytes; those that it lacks are left out.
 
     Raises:
-        DataError: Missing, larger, or not a whole v5 file; says what it is instead.
+        DataError: Missing, larger, or not a whole v5 file; says what it is instead, and `hint`.
     """
     if not is_file(path):
         raise DataError("file not found", where=str(path), hint=hint)

@@ -32,20 +32,13 @@ RESIDENT = 2**24  # bytes of a pack that stay mapped in a process
 
 @dataclass(frozen=True)
 class Source:
-    """What a pack stands for.
+    """What a pack stands for."""
 
-    Attributes:
-        dataset: Registry name.
-        fingerprint: Of the dataset's contents.
-        split: Name of the split.
-        state: What besides the fingerprint tells one source from another; may be empty.
-        code: Whose code reads it (`DatasetPart.code`): another reader builds the pack again, in its place.
-    """
-
-    dataset: str
-    fingerprint: str
-    split: str
-    state: str = ""
+    dataset: str  # registry name
+    fingerprint: str  # of the dataset's contents
+    split: str  # name of the split
+    state: str = ""  # what besides the fingerprint tells one source from another; may be empty
+    # whose code reads it (`DatasetPart.code`): another reader builds the pack again, in its place
     code: str = ""
 
     @property
@@ -57,17 +50,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Form:
-    """One way to store arrays of one type.
+    """One way to store arrays of one type."""
 
-    Attributes:
-        form: "unit8" (k / 255 as k), "int8", "float16", or "same".
-        stored: NumPy name of the stored type.
-        given: NumPy name of the type it stands for.
-    """
-
-    form: str
-    stored: str
-    given: str
+    form: str  # "unit8" (k / 255 as k), "int8", "float16", or "same"
+    stored: str  # NumPy name of the stored type
+    given: str  # NumPy name of the type it stands for
 
     def encode(self, array: Values) -> Values | None:
         """The array as stored, C-contiguous; None if this form would change a single bit of it."""
@@ -103,17 +90,11 @@ def forms_of(kind: str, dtype: np.dtype[np.generic]) -> list[Form]:
 
 @dataclass(frozen=True)
 class Packed(Form):
-    """One kind's file.
+    """One kind's file."""
 
-    Attributes:
-        shape: (N, ...).
-        bytes: Size of the file.
-        sha256: Of the file.
-    """
-
-    shape: tuple[int, ...]
-    bytes: int
-    sha256: str
+    shape: tuple[int, ...]  # (N, ...)
+    bytes: int  # size of the file
+    sha256: str  # of the file
 
 
 class DamagedPackError(Exception):
@@ -121,13 +102,7 @@ class DamagedPackError(Exception):
 
 
 class PackedSplit(Split):
-    """A split read from its pack.
-
-    Args:
-        split: The split that was packed.
-        arrays: Each kind's mapped file.
-        forms: How each kind is stored in it.
-    """
+    """A split read from its pack: the mapped file of each kind, and how it is stored there."""
 
     def __init__(self, split: Split, arrays: Mapping[str, Values], forms: Mapping[str, Packed]) -> None:
         self.split = split

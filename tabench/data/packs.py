@@ -48,32 +48,21 @@ Emit = Callable[[str, Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Opener:
-    """Opens the splits of one dataset.
+    """Opens the splits of one dataset."""
 
-    Attributes:
-        dataset: Which.
-        root: Its folder.
-        fingerprint: Of its contents.
-        wanted: True packs whatever it takes, False never; None packs what takes at most `SHARE` of the disk.
-        emit: Told "pack" with "split", "state" ("building", "built", "left out"), "bytes", "seconds" that it
-            took, and "message".
-        should_stop: Asked after every image.
-        code: Whose code reads it (`DatasetPart.code`).
-    """
-
-    dataset: DatasetDef
-    root: Path
-    fingerprint: str
+    dataset: DatasetDef  # which
+    root: Path  # its folder
+    fingerprint: str  # of its contents
+    # True packs whatever it takes, False never; None packs what takes at most `SHARE` of the disk
     wanted: bool | None
+    # told "pack" with "split", "state" ("building", "built", "left out"), "bytes", "seconds" that it took,
+    # and "message"
     emit: Emit
-    should_stop: Callable[[], bool]
-    code: str = ""
+    should_stop: Callable[[], bool]  # asked after every image
+    code: str = ""  # whose code reads it (`DatasetPart.code`)
 
     def check(self, *, fresh: bool = False) -> None:
-        """Check that the folder still holds what it held when the run was planned.
-
-        Args:
-            fresh: Read every file again, instead of only those that may have changed.
+        """Check that the folder still holds what the run was planned with; `fresh` reads every file again.
 
         Raises:
             DataError: It holds something else.
@@ -189,17 +178,8 @@ def check_packs(
 ) -> tuple[list[str], list[str]]:
     """Read every pack of a dataset; remove those that are damaged or of other images than the folder holds.
 
-    The next run builds them again.
-
-    Args:
-        dataset: Which.
-        root: Its folder.
-        fingerprint: Of its contents.
-        progress: Called with (files done, files in all, file).
-        code: Whose code reads it (`DatasetPart.code`).
-
     Returns:
-        A line for each sound pack, and a line for each removed one.
+        A line for each sound pack, and a line for each removed one, which the next run builds again.
     """
     sound, removed = [], []
     opener = Opener(dataset, root, fingerprint, None, lambda *_: None, lambda: False, code)
@@ -247,12 +227,6 @@ def build_pack(folder: Path, source: Source, split: Split, progress: Progress | 
     """Read every image and write the pack in a folder beside its own, then put it in place of what is there.
 
     A process that has the old files mapped keeps them; of two that build at once, one pack stays.
-
-    Args:
-        folder: Where the pack goes.
-        source: What it is of.
-        split: What is read; at least one image.
-        progress: Told (images done, images in all, image).
 
     Raises:
         DataError: An image cannot be read.

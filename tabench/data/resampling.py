@@ -60,17 +60,14 @@ def corner_taps(size: int, source: int) -> tuple[Places, Places, Shares]:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How a window is brought back to the image's size.
+    """How a window is brought back to the image's size."""
 
-    Attributes:
-        nearest: Where pixels of labels, depth and disparity come from, along an axis.
-        bilinear: Where those of the image and of normals do.
-        unit_normals: Whether mixed normals are scaled to length 1 and valid where their nearest source pixel
-            is; else they stay as they are mixed.
-    """
-
+    # where pixels of labels, depth and disparity come from, along an axis
     nearest: Callable[[int, int], Places]
+    # where those of the image and of normals do
     bilinear: Callable[[int, int], tuple[Places, Places, Shares]]
+    # whether mixed normals are scaled to length 1 and valid where their nearest source pixel is; else they
+    # stay as they are mixed
     unit_normals: bool
 
 

@@ -80,11 +80,7 @@ def spot_check(
 ) -> list[str]:
     """Read up to `LOOKS` images of each split, evenly spread and always the same, and check them.
 
-    Args:
-        splits: By name; the first one is trained on.
-        class_names: Names of the classes of "label".
-        largest: Kind to the largest published value.
-        kinds: What is looked at, "image" and targets; None is all.
+    The first split is trained on. Looked at are the `kinds`, "image" and targets; None is all.
 
     Returns:
         What is suspicious, a line each.

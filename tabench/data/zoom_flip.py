@@ -44,27 +44,16 @@ FLIP_PROBABILITY = 0.5
 
 @dataclass(frozen=True)
 class Transform:
-    """A drawn augmentation.
+    """A drawn augmentation."""
 
-    Attributes:
-        factor: Zoom; the window is 1/factor of the image in height and width.
-        top: First row of the window.
-        left: First column of the window.
-        flip: Mirror left and right afterwards.
-    """
-
-    factor: float = 1.0
-    top: int = 0
-    left: int = 0
-    flip: bool = False
+    factor: float = 1.0  # zoom; the window is 1/factor of the image in height and width
+    top: int = 0  # first row of the window
+    left: int = 0  # first column of the window
+    flip: bool = False  # mirror left and right afterwards
 
 
 class ZoomFlip(Augmentation):
-    """Zoom-crop and flip: NYUv2 and CityScapes.
-
-    Args:
-        way: How a zoomed window is brought back to the image's size; the draws are the same.
-    """
+    """Zoom-crop and flip: NYUv2 and CityScapes; `way` is how a window is brought back to the image's size."""
 
     def __init__(self, way: Resampling = CLEAN) -> None:
         self.way = way
@@ -126,18 +115,10 @@ def _zoom(image: Array, targets: Targets, drawn: Transform, way: Resampling) -> 
 def zoom_flip_batch(
     image: Tensor, targets: Mapping[str, Tensor], transforms: Sequence[Transform], way: Resampling = CLEAN
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """What `zoom_flip` does, to each image of a batch by a transform of its own, on the batch's device.
+    """What `zoom_flip` does, to each image (B, 3, H, W) by a transform of its own, on the batch's device.
 
-    Nothing waits for the device.
-
-    Args:
-        image: (B, 3, H, W) float32, finite.
-        targets: By kind, (B, H, W) or (B, C, H, W) each, on the image's device.
-        transforms: One an image.
-        way: How windows are brought back to the image's size.
-
-    Returns:
-        New tensors of the same shapes, types and device.
+    Targets are (B, H, W) or (B, C, H, W). Gives new tensors of the same shapes, types and device, and waits
+    for nothing.
     """
     from torch import from_numpy
 
@@ -181,11 +162,10 @@ def _take(array: Tensor, places: Tensor, axis: int) -> Tensor:
 def _sources(
     height: int, width: int, transforms: Sequence[Transform], way: Resampling
 ) -> tuple[Host, Host, list[Host]]:
-    """Where target pixels come from.
+    """Nearest rows (B, H) and columns (B, W) of target pixels, and their bilinear taps.
 
-    Returns:
-        Nearest rows (B, H) and columns (B, W), and the bilinear taps: lower and upper rows (B, H), the upper
-        ones' share (B, 1, H, 1), left and right columns (B, W), the right ones' share (B, 1, 1, W).
+    The taps are lower and upper rows (B, H), the upper ones' share (B, 1, H, 1), left and right columns
+    (B, W), the right ones' share (B, 1, 1, W).
     """
     nearest: list[list[Host]] = [[], []]
     taps: list[list[Host]] = [[] for _ in range(6)]

@@ -79,6 +79,24 @@ def norms(encoder: nn.Module) -> list[str]:
     return family_of(encoder).norms(encoder)
 
 
+def declares(module: nn.Module, what: str) -> bool:
+    """Whether a module's own class has something, and no hooks change what the module does.
+
+    What a subclass has from its base is not enough: it may compute something else, and has to say it again.
+    """
+    return what in vars(type(module)) and not any(map(_touched, module.modules()))
+
+
+def _touched(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in vars(module)
+    )
+
+
 class TaskFold:
     """Which tasks the folded batch holds, shared by all that a method put into one encoder.
 

@@ -48,7 +48,11 @@ class MSam(nn.Module):
         path: "fast", or "plain" for the reference formulation (`tabench.encoders.plain`).
         recompute: Activation checkpointing in the encoder's blocks (`encode`).
         compiled: Encoder blocks through torch.compile, which takes its time at the first pass.
-        added: Names of the parameters that a method added to SAM's encoder.
+        added: Names of the parameters and buffers that a method added to SAM's.
+        made: Names of those, and of others that it replaced or gave other values, which are not trained.
+        unread: Names of the decoders' parts that never get a gradient.
+        penalty: Weight of the method's regulariser; 0 without one.
+        encoder_rate: Learning rate of the encoder as a multiple of the recipe's.
         idle: Names of trained parameters that never get a gradient, by the method's own word.
         hooks: What the method does in training beside the forward pass (`tabench.methods.hooks.Hooks`).
     """
@@ -70,6 +74,8 @@ class MSam(nn.Module):
         self.recompute = self.compiled = False
         self.added: frozenset[str] = frozenset()
         self.idle: frozenset[str] = frozenset()
+        self.made: frozenset[str] = frozenset()
+        self.penalty, self.encoder_rate = 0.0, 1.0
         self.hooks: Any = None
         self.image_encoder: ImageEncoderViT = build_image_encoder(backbone)
         self.pe_layer = build_position_encoding(backbone)
@@ -80,9 +86,10 @@ class MSam(nn.Module):
             }
         )
         self.decoders = nn.ModuleDict({task: build_mask_decoder(backbone) for task in channels})
-        for decoder in self.decoders.values():
-            # they get no gradient, but as trainable ones they would seem to learn
-            freeze_idle(decoder)
+        # they get no gradient, but as trainable ones they would seem to learn
+        self.unread = frozenset(
+            f"decoders.{task}.{part}" for task, one in self.decoders.items() for part in freeze_idle(one)
+        )
         scale = 255.0 if pixel_norm == "sam" else 1.0
         mean = PIXEL_MEAN if pixel_norm == "sam" else (0.0, 0.0, 0.0)
         std = PIXEL_STD if pixel_norm == "sam" else (1.0, 1.0, 1.0)

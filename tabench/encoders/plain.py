@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder
 from torch import Tensor, nn
 
+from tabench.encoders.base import declares
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.as_built import is_row_wise
 
 
 class _TaskFold(Protocol):
@@ -28,14 +28,18 @@ class _TaskFold(Protocol):
         ...
 
 
+@runtime_checkable
 class _Adapted(Protocol):
-    """What an adapted layer shows: W0 x + b + update(dropout(x)), its update as a dense tensor."""
+    """What an adapted layer declares that is its base and a dense update."""
 
     base: nn.Linear
-    dropout: nn.Dropout
 
-    def dense(self) -> Tensor:
-        """The scaled update (d, k, T)."""
+    def applied(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
+        """What it makes of the rows of some tasks."""
+        ...
+
+    def dense(self, tasks: Sequence[int]) -> Tensor | None:
+        """The update (d, k, T) of some tasks; None where there is none such."""
         ...
 
 
@@ -44,20 +48,21 @@ class DenseLinear(nn.Module):
 
     Args:
         layer: The adapted layer.
+        update: Its update (d, k, T).
 
     Attributes:
         task: Index of the slice dW_t in use; updates of one slice serve every task.
     """
 
-    def __init__(self, layer: _Adapted) -> None:
+    def __init__(self, layer: _Adapted, update: Tensor) -> None:
         super().__init__()
-        self.base, self.dropout, self.task = layer.base, layer.dropout, 0
-        self.update = layer.dense()  # s * dW (d, k, T)
+        self.base, self.task, self.update = layer.base, 0, update
+        self.dropout: nn.Dropout | None = getattr(layer, "dropout", None)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (W0 + s dW_t^T) x + b; with dropout W0 x + b + s dW_t^T dropout(x)."""
         update = self.update[:, :, min(self.task, self.update.shape[2] - 1)]
-        if self.dropout.training and self.dropout.p > 0:
+        if self.dropout is not None and self.dropout.training and self.dropout.p > 0:
             return self.base(x) + self.dropout(x) @ update
         return F.linear(x, self.base.weight + update.T, self.base.bias)
 
@@ -105,14 +110,18 @@ def dense_updates(encoder: ImageEncoderViT) -> Iterator[list[DenseLinear]]:
 
     Layers whose class does not say itself that it is its base and a dense update run as they are.
     """
+    fold = getattr(encoder, "task_fold", None)
+    tasks = (0,) if fold is None else fold.tasks  # all of them: nothing is announced here
     made: dict[nn.Module, DenseLinear] = {}
     replaced: list[tuple[nn.Module, str, nn.Module]] = []
     for parent in list(encoder.modules()):
         for name, layer in parent._modules.items():
-            if layer is not None and "dense" in vars(type(layer)) and is_row_wise(layer):
-                if layer not in made:
-                    made[layer] = DenseLinear(cast(_Adapted, layer))
-                replaced.append((parent, name, layer))
+            if isinstance(layer, nn.Module) and isinstance(layer, _Adapted) and declares(layer, "dense"):
+                update = None if layer in made else layer.dense(tasks)
+                if update is not None:
+                    made[layer] = DenseLinear(layer, update)
+                if layer in made:
+                    replaced.append((parent, name, layer))
     try:
         for parent, name, layer in replaced:
             parent.register_module(name, made[layer])

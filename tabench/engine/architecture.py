@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.geometry import Backbone
+from tabench.methods.adapted import Adapted, adapted_layers, said
 from tabench.methods.base import Method
-from tabench.methods.injection import AdaptedLinear
-from tabench.methods.parameters import count, names_of
+from tabench.methods.parameters import count, groups_of
 
 ARCHITECTURE_VERSION = 1
 
@@ -24,14 +24,15 @@ def describe_model(model: MSam) -> dict[str, Any]:
     Returns:
         "tasks" (channels of each), "embeddings" (shapes), "parts" (parameters of each box of the drawing, by
         what happens to them: "trained", "frozen", or "idle", in a trained part but never reached by a
-        gradient), "groups" (parameters as in the record) and "adapted" (one of the adapted layers).
+        gradient), "groups" (parameters as in the record), "adapted" (one of the adapted qkv layers)
+        and, where there are any, "others" (one layer of each other role).
     """
     return {
         "tasks": dict(model.channels),
         "embeddings": {task: list(rows.shape) for task, rows in model.no_mask.items()},
         "parts": _parts(model),
         "groups": dict(count(model)["groups"]),
-        "adapted": _adapted(model),
+        **_adapted(model),
     }
 
 
@@ -40,10 +41,7 @@ def architecture(
 ) -> dict[str, Any]:
     """The content of architecture.json: a cell's models beside the SAM they come from.
 
-    Args:
-        method: How the models are adapted and shared.
-        backbone: SAM variant.
-        models: Name of each unit ("all", or a task) to what `describe_model` returned.
+    `models` has what `describe_model` returned, by the name of the unit ("all", or a task).
     """
     return {
         "architecture_version": ARCHITECTURE_VERSION,
@@ -65,49 +63,56 @@ def architecture(
 
 
 def _parts(model: MSam) -> dict[str, dict[str, int]]:
-    idle, added = tuple(f"{name}." for name in count(model)["idle_names"]), names_of(model, "added")
+    idle, groups = tuple(f"{name}." for name in count(model)["idle_names"]), groups_of(model)
     parts: dict[str, dict[str, int]] = {}
     for name, parameter in model.named_parameters():
-        place = "adapters" if name in added else _part(name)
-        part = parts.setdefault(place, {"trained": 0, "frozen": 0, "idle": 0})
+        part = parts.setdefault(_part(name, groups[name]), {"trained": 0, "frozen": 0, "idle": 0})
         state = "idle" if f"{name}.".startswith(idle) else "trained" if parameter.requires_grad else "frozen"
         part[state] += parameter.numel()
     return parts
 
 
-def _part(name: str) -> str:
+def _part(name: str, group: str) -> str:
     """The box of the drawing that a parameter stands in."""
     words = name.split(".")
-    if words[0] == "image_encoder":
-        if "factors" in words:
-            return "adapters"
-        if words[1] == "blocks":
-            return "block_norms" if words[3] in ("norm1", "norm2") else "blocks"
-        return "neck" if words[1] == "neck" else "patch_embed"
-    return f"{words[0]}.{words[1]}" if words[0] in ("decoders", "no_mask") else words[0]
+    if group in ("decoders", "embeddings"):
+        return f"{words[0]}.{words[1]}"
+    if group == "encoder":
+        return "blocks" if words[1] == "blocks" else "patch_embed"
+    return {"norms": "block_norms", "neck": "neck"}.get(group, "adapters")
 
 
-def _adapted(model: MSam) -> dict[str, Any] | None:
-    """One of the adapted layers, with how many there are; None where they are not all there is, and alike."""
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, AdaptedLinear)}
-    others = set(names_of(model, "added"))
-    for name, layer in layers.items():
-        if type(layer) is not AdaptedLinear or not layer.row_wise or not name.endswith(".attn.qkv"):
-            return None
-        others -= {f"{name}.factors.{key}" for key, _ in layer.factors.named_parameters()}
-    facts = [_layer(layer) for layer in layers.values()]
-    if others or not facts or any(one != facts[0] for one in facts):
-        return None
-    return {"layers": len(facts), **facts[0]}
+def _adapted(model: MSam) -> dict[str, Any]:
+    """Of each role one of its adapted layers, with how many there are.
+
+    Returns:
+        "adapted", that of q, k and v, and "others", those of other roles, if there are any. Nothing where the
+        adapted layers are not all that was added, are not alike, or do not say what they are.
+    """
+    nothing: dict[str, Any] = {"adapted": None}
+    groups = groups_of(model)
+    if any(groups[name] != "adapted" for name in model.added):
+        return nothing
+    roles: dict[str, list[dict[str, Any]]] = {}
+    for found in adapted_layers(model.image_encoder):
+        facts = said(found.layer, "facts")
+        if facts is None or not found.role:
+            return nothing
+        roles.setdefault(found.role, []).append(_layer(found, facts))
+    if any(layer != layers[0] for layers in roles.values() for layer in layers):
+        return nothing
+    facts = {role: {"layers": len(layers), **layers[0]} for role, layers in roles.items()}
+    others = [{"role": role, **layer} for role, layer in facts.items() if role != "qkv"]
+    return {"adapted": facts.get("qkv"), **({"others": others} if others else {})}
 
 
-def _layer(layer: AdaptedLinear) -> dict[str, Any]:
-    factors = dict(layer.factors.named_parameters())
+def _layer(found: Adapted, facts: Mapping[str, Any]) -> dict[str, Any]:
+    factors: Mapping[str, Tensor] = facts["factors"]
     return {
-        "inputs": layer.base.in_features,
-        "outputs": layer.base.out_features,
-        "updated": "".join("qkv"[index] for index in layer.chosen),
-        "scale": layer.scale,
+        "inputs": found.layer.base.in_features,
+        "outputs": found.layer.base.out_features,
+        "updated": "".join(found.chosen) if found.role == "qkv" else found.role,
+        "scale": facts["scale"],
         "factors": {name: list(values.shape) for name, values in factors.items()},
         "parameters": sum(values.numel() for values in factors.values()),
     }

@@ -54,8 +54,10 @@ def evaluate(
     Protocols of a task share what they measure. On a CUDA device nothing is waited for until the end.
     Several processes share the batches; the result is that of one process, and the main process's alone.
 
+    The model is left in evaluation mode.
+
     Args:
-        model: The unit's model; left in evaluation mode.
+        model: The unit's model.
         context: What it is trained with.
         progress: Told (images done, images in all) after every batch.
         should_stop: Asked after every batch.
@@ -117,10 +119,7 @@ def _share_of(group: ProcessGroup, meters: Sequence[Evaluation]) -> tuple[int, i
 def _merge(group: ProcessGroup, meters: Sequence[Evaluation], order: Sequence[str]) -> None:
     """Give the main process's accumulators what the others measured; those of the others stay as they are.
 
-    Args:
-        group: The processes.
-        meters: Those that were updated, in the same order on every process.
-        order: Ids of the split's images.
+    The accumulators come in the same order on every process; `order` has the ids of the split's images.
 
     Raises:
         DivergedError: A prediction was not finite, here or elsewhere.

@@ -161,7 +161,7 @@ def accumulate(
         model: In training mode.
         context: How it is trained.
         batch: The batch, or this process' share.
-        step: Which step it is.
+        step: The step, from 0.
         weights: Factor of each task's loss; None takes the static ones.
         rows: Gets the gradients of what the tasks share, a row a task of the unit.
 
@@ -205,9 +205,8 @@ def _means(sums: Mapping[str, list[Tensor]], count: int) -> Terms:
 def _penalties(model: MSam, context: TrainContext, step: int) -> Iterator[tuple[str, float, Tensor]]:
     """Name, weight and value of what is no mean over images: it counts once, on the first process."""
     main, nothing = context.group.is_main, torch.zeros(())
-    weight = float(context.cell.method.params.get("orthogonality", 0.0))  # type: ignore[arg-type]
-    if weight:
-        yield "regulariser", weight, regulariser(model) if main else nothing
+    if model.penalty:
+        yield "regulariser", model.penalty, regulariser(model) if main else nothing
     if model.hooks is not None:
         with seeded(context, "hooks", step):
             term = model.hooks.loss(step, context.steps)

@@ -19,7 +19,7 @@ from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
 from tabench.engine.gradients import after_step, image_losses, step_gradient
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr
 from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, check_trained
-from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
+from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 
@@ -40,8 +40,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
     recipe, unit, emit, group = context.cell.train, context.unit, context.emit, context.group
     trained = trained_parameters(model)
     origin = context.origin = context.origin or Snapshot(model)
-    encoder_lr = float(context.cell.method.params.get("encoder_lr", 1.0))  # type: ignore[arg-type]
-    optimizer = build_optimizer(trained, recipe, encoder_lr)
+    optimizer = build_optimizer(trained, recipe, model.encoder_rate)
     balance = context.balance = build_balance(model, context)
     own = balance.parameters if balance is not None else {}
     if balance is not None:
@@ -114,7 +113,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
             if state.step % per_epoch == 0:  # a cheaper place to resume from
                 wait = min(wait, EPOCH_SECONDS)
             if stopping or time.monotonic() - saved >= wait:
-                moved = origin.moved(model)
+                moved = kept_untrained(model, origin)
                 check_trained(model, trained)
                 if not checked:
                     check_kept(model, context, {**trained, **moved})
@@ -130,7 +129,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
                 )
 
     if not state.finished:
-        moved = origin.moved(model)
+        moved = kept_untrained(model, origin)
         check_trained(model, trained)
         _check_weights(trained, moved, state.step)
         check_kept(model, context, {**trained, **moved})
@@ -159,7 +158,7 @@ def _end_of_epoch(model: MSam, context: TrainContext, state: State, epoch: int, 
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss
             assert context.origin is not None
-            values = {**trained_parameters(model), **context.origin.moved(model)}
+            values = {**trained_parameters(model), **kept_untrained(model, context.origin)}
             state.best_weights = {name: value.detach().clone() for name, value in values.items()}
 
 

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from tabench.data.loading import evaluation_batches
 from tabench.encoders.msam import MSam
 from tabench.engine.context import TrainContext
-from tabench.engine.snapshot import trained_parameters
+from tabench.engine.snapshot import kept_untrained, trained_parameters
 from tabench.methods.regulariser import regulariser
 
 REPEATS: Final = 5  # timed forward passes, after one that warms up
@@ -45,9 +45,7 @@ def measure_unit(model: MSam, context: TrainContext) -> dict[str, Any]:
 
     Nothing here may cost a finished run: what cannot be measured is None, and "problems" says why.
 
-    Args:
-        model: The unit's model; left in evaluation mode.
-        context: What it was trained with.
+    The model is left in evaluation mode.
 
     Returns:
         "unit", "train_flops" and "inference_flops" (see `count_flops`), "latency_s" (seconds of
@@ -55,8 +53,8 @@ def measure_unit(model: MSam, context: TrainContext) -> dict[str, Any]:
         (what measuring took) and "problems".
     """
     started = time.perf_counter()
-    moved = context.origin.moved(model) if context.origin else {}
-    stored = [*trained_parameters(model).values(), *moved.values()]
+    beside = kept_untrained(model, context.origin) if context.origin else {}
+    stored = [*trained_parameters(model).values(), *beside.values()]
     problems: list[str] = []
 
     def attempt(what: str, measure: Callable[[], Any]) -> Any:
@@ -89,9 +87,7 @@ def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
     A multiplication with its addition is 2 FLOPs; element-wise work (activations, norms, losses, the
     optimiser) is not counted. Attention counts as its matrix products, whichever kernel computes it.
 
-    Args:
-        model: The unit's model; left in evaluation mode and without gradients.
-        context: Names the image, the method's regulariser and the device.
+    The model is left in evaluation mode and without gradients.
 
     Returns:
         Forward, backward and the regulariser's part of a step; the forward pass alone.
@@ -103,7 +99,7 @@ def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as training:
             outputs = model(image, size)
             loss = torch.stack([output.sum() for output in outputs.values()]).sum()
-            if context.cell.method.params.get("orthogonality"):
+            if model.penalty:
                 loss = loss + regulariser(model)
             loss.backward()
     model.zero_grad(set_to_none=True)

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from tabench.catalog import BACKBONES, METHODS
+from tabench.encoders.base import linears
 from tabench.encoders.msam import MSam, known_tasks
-from tabench.encoders.sam.as_built import changed_for_all, parameter_names
+from tabench.encoders.sam.as_built import changed_for_all
 from tabench.engine.context import Unit, derive_seed
 from tabench.errors import SpecError
 from tabench.methods.base import Method, Value
 from tabench.methods.hooks import Hooks
 from tabench.methods.merging import merged_encoder
+from tabench.methods.parameters import tensors_of
 from tabench.methods.regulariser import regularised
 from tabench.spec.cell import Cell
 
@@ -26,10 +28,7 @@ from tabench.spec.cell import Cell
 def build_unit(cell: Cell, unit: Unit, weights: Mapping[str, Tensor] | None) -> MSam:
     """Build a unit's model on the CPU: SAM's weights, then the method's adapters.
 
-    Args:
-        cell: Names backbone and method.
-        unit: Its tasks and the seed of everything that is drawn.
-        weights: SAM's state dict; None leaves a random start, which only counting has a use for.
+    `weights` is SAM's state dict; None leaves a random start, which only counting has a use for.
 
     Raises:
         SpecError: The method cannot be loaded or its hyper-parameters cannot be used.
@@ -44,17 +43,21 @@ def build_unit(cell: Cell, unit: Unit, weights: Mapping[str, Tensor] | None) -> 
 
 
 def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
-    """Let a method change a model's encoder, and note what it added and which parameters it calls idle.
+    """Let a method change a model, and note what it added and changed and which parameters it calls idle.
 
     Raises:
         SpecError: The method cannot be loaded, its hyper-parameters cannot be used, or what it made of the
             encoder is not what it says of itself.
     """
-    encoder = model.image_encoder
-    before = {id(parameter): parameter for parameter in encoder.parameters()}  # held: ids are used again
-    found = parametrisation(method)(encoder, len(model.channels), params)
+    encoder, target = model.image_encoder, parametrisation(method)
+    before = tensors_of(model)  # held: ids are used again
+    values = {name: value.detach().clone() for name, value in before.items() if not value.is_meta}
+    if method.whole_model:
+        found = target(model, linears(encoder), params)
+    else:
+        found = target(encoder, len(model.channels), params)
     model.hooks = found if isinstance(found, Hooks) else None
-    if found is not None and found is not encoder and model.hooks is None:
+    if model.image_encoder is not encoder or (found is not None and found is not encoder and not model.hooks):
         raise SpecError(
             f"method '{method.name}': '{method.parametrisation}' returns something, which nobody would use",
             hint="change the encoder in place; what acts in training is a tabench.methods.hooks.Hooks",
@@ -67,29 +70,43 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
             "not classes and functions that all methods share",
         )
     _check_fold(encoder, method)
-    held = (*encoder.named_parameters(), *encoder.named_buffers())
-    if lazy := [name for name, value in held if is_lazy(value)]:
+    now = tensors_of(model)
+    if lazy := [name for name, value in now.items() if is_lazy(value)]:
         raise SpecError(
             f"method '{method.name}': '{lazy[0]}' has no shape before the first forward pass",
             hint="give lazy modules their sizes, or call them once when the method changes the encoder",
         )
-    if float(params.get("orthogonality", 0.0)) and not regularised(model):  # type: ignore[arg-type]
+    model.penalty = float(params.get(method.penalty_weight, 0.0))  # type: ignore[arg-type]
+    model.encoder_rate = float(params.get(method.encoder_rate, 1.0))  # type: ignore[arg-type]
+    if model.penalty and not regularised(model):
         raise SpecError(
             f"method '{method.name}' weighs the orthogonality regulariser, but nothing is regularised",
-            where="method.params.orthogonality",
+            where=f"method.params.{method.penalty_weight}",
             hint="set it to 0, or let the encoder's `Factors` name their `columns`",
         )
-    sams = parameter_names(encoder)
-    model.added = frozenset(
-        f"image_encoder.{name}"
-        for name, parameter in encoder.named_parameters()
-        if id(parameter) not in before and name not in sams
-    )
+    names = {id(value): name for name, value in before.items()}
+    new = {name for name, value in now.items() if id(value) not in names}
+    altered = {
+        name
+        for name, value in now.items()
+        if name not in new and not value.is_meta and not _equal(value, values[names[id(value)]])
+    }
+    model.added = frozenset(new - set(before))
+    model.made = frozenset(name for name in new | altered if not now[name].requires_grad)
     model.idle = frozenset(
-        f"image_encoder.{name}"
-        for name, parameter in encoder.named_parameters()
-        if parameter.requires_grad and any(fnmatchcase(name, pattern) for pattern in method.idle)
+        name
+        for name, value in now.items()
+        if value.requires_grad and any(_matches(name, pattern) for pattern in method.idle)
     )
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a pattern means a tensor: by its name in the model, or in the encoder."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix("image_encoder."), pattern)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other.to(one.device))
 
 
 def _check_fold(encoder: nn.Module, method: Method) -> None:
@@ -107,7 +124,7 @@ def _check_fold(encoder: nn.Module, method: Method) -> None:
 
 
 def parametrisation(method: Method) -> Callable[..., Any]:
-    """Import a method's ``adapt(encoder, num_tasks, params)``.
+    """Import a method's ``adapt(encoder, num_tasks, params)``, or its ``build(model, layers, params)``.
 
     Raises:
         SpecError: The target does not exist.
@@ -135,8 +152,9 @@ class MergedMSam(nn.Module):
     """The outputs of an adapted model in evaluation mode, without its adapters.
 
     A task-aware model becomes a plain encoder a task, W0 + s * dW[:, :, t]^T in its attention; where all
-    tasks share one encoder it stays one. One task then costs what SAM's encoder costs. Decoders, embeddings
-    and every weight that no update changes are the model's own tensors.
+    tasks share one encoder it stays one. One task then costs what SAM's encoder costs. What cannot be folded
+    into weights stays, where it is known what it does for a task (`tabench.methods.merging`). Decoders,
+    embeddings and every weight that no update changes are the model's own tensors.
 
     Args:
         model: The adapted model; it is not changed. Its later changes are not followed.
@@ -179,7 +197,7 @@ def _part(model: MSam, index: int, tasks: Sequence[str]) -> MSam:
     """An mSAM of some of the tasks with the merged encoder of task `index`."""
     with torch.device("meta"):
         part = MSam(model.backbone, {task: model.channels[task] for task in tasks})
-    part.image_encoder = merged_encoder(model, index, share=True)
+    part.image_encoder = merged_encoder(model, index, share=True, keep=True)
     part.pe_layer = model.pe_layer
     part.no_mask = nn.ParameterDict({task: model.no_mask[task] for task in tasks})
     part.decoders = nn.ModuleDict({task: model.decoders[task] for task in tasks})

@@ -75,7 +75,7 @@ def own_gradients(
     cell = Cell(
         dataset=DatasetPart(name="own", fingerprint="", tasks=tuple(tasks), channels=channels),
         backbone=BackbonePart(name=model.backbone.name, checkpoint=""),
-        method=MethodPart(name="own", params={"orthogonality": orthogonality}),
+        method=MethodPart(name="own"),
         train=TrainPart(batch_size=len(images), precision=precision, task_weights=dict(weights or {})),
         evaluation=EvaluationPart(),
         seed=0,
@@ -89,4 +89,8 @@ def own_gradients(
     numbers = tuple(range(len(images)))
     batch = Batch(tuple(f"image {number}" for number in numbers), numbers, images, dict(targets))
     model.zero_grad(set_to_none=True)
-    return accumulate(model, context, batch, 0)
+    own, model.penalty = model.penalty, orthogonality
+    try:
+        return accumulate(model, context, batch, 0)
+    finally:
+        model.penalty = own

@@ -40,11 +40,6 @@ def positions(count: int, wanted: int) -> list[int]:
 def save_pictures(model: MSam, context: TrainContext, folder: Path) -> list[dict[str, Any]]:
     """Write the coloured predictions and error maps (255 = error 1; no label: 0) of evenly spaced images.
 
-    Args:
-        model: The unit's model.
-        context: Names the images and how many are wanted.
-        folder: The cell's pictures.
-
     Returns:
         The record's entries: {"id", "files": {task: {"pred": name, "error": name}}}.
 
@@ -152,17 +147,8 @@ def save_sam_masks(
 ) -> None:
     """Write SAM's three masks of the first kept picture for one point at its centre, unless they are there.
 
-    The files are ``<image>.sam_masks.<sha256, 12 digits>.<level>.png``, 255 inside the mask, in the order of
-    SAM's mask tokens.
-
-    Args:
-        backbone: SAM variant.
-        weights: Its state dict.
-        sha256: Of the weights file.
-        split: Where the pictures come from.
-        wanted: Number of pictures the cell keeps; 0 writes nothing.
-        device: Where to compute.
-        folder: Where the split's own pictures are.
+    The files are ``<image>.sam_masks.<sha256 of the weights, 12 digits>.<level>.png``, 255 inside the mask,
+    in the order of SAM's mask tokens, beside the split's own pictures. With `wanted` 0 nothing is written.
 
     Raises:
         StoreError: The folder cannot be written.

@@ -33,13 +33,7 @@ def check_alike(before: Snapshot, context: TrainContext) -> None:
 
 
 def check_first_step(model: MSam, context: TrainContext, batch: Batch, before: Snapshot) -> None:
-    """Look at the gradient of a process' first step, and at what the step changed by itself.
-
-    Args:
-        model: The model, with the gradients of all passes and processes.
-        context: How it is trained.
-        batch: What the step saw.
-        before: The model just before.
+    """Look at the gradients of a process' first step, and at what it changed by itself since `before`.
 
     Raises:
         SpecError: A trained parameter has no gradient and the method does not call it idle, or the other way

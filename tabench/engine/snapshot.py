@@ -1,8 +1,9 @@
 """What of a model has changed since it was built: what decides its output, and building again does not give.
 
-Trained parameters are kept anyway. A frozen parameter that a method moves by itself (an average of weights)
-and a buffer that a forward pass moves (BatchNorm's running statistics, persistent or not) decide the output
-as much: they are kept beside them, once they differ from those of a model that was just built.
+Trained parameters are kept anyway, and so is what a method made or changed when it adapted the model: that is
+safer than to trust that it is made alike another time. A frozen parameter that a method moves by itself (an
+average of weights) and a buffer that a forward pass moves (BatchNorm's running statistics, persistent or not)
+decide the output as much: they are kept, too, once they differ from those of a model that was just built.
 """
 
 from __future__ import annotations
@@ -27,6 +28,24 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 def untrained(model: nn.Module) -> dict[str, Tensor]:
     """Frozen parameters and buffers by name."""
     return {name: value for name, value in _tensors(model) if not value.requires_grad}
+
+
+def kept_untrained(model: nn.Module, origin: Snapshot) -> dict[str, Tensor]:
+    """What is kept of a model beside its trained parameters.
+
+    Args:
+        model: The model.
+        origin: It, or one built like it, as it was when it was just built.
+
+    Returns:
+        Frozen parameters and buffers, integers included, that its method made or changed, or training moved.
+
+    Raises:
+        SpecError: As `Snapshot.moved`.
+    """
+    moved = origin.moved(model)
+    made: frozenset[str] = vars(model).get("made", frozenset())
+    return {name: value for name, value in untrained(model).items() if name in moved or name in made}
 
 
 class Snapshot:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from tabench.methods.factors import CPFactors, Factors, LoRAFactors, TuckerFactors
-from tabench.methods.injection import AdaptedLinear
-from tabench.methods.parameters import names_of
+from tabench.methods.adapted import adapted_layers, said
+from tabench.methods.parameters import groups_of, names_of
 from tabench.methods.stacked import MODES, Array, Stacked, cosines, effective_rank
 from tabench.store.encoding import significant
 
@@ -22,32 +21,32 @@ _DIGITS = 7
 Layers = dict[str, tuple[str, float, dict[str, Array]]]
 
 
-def layers_of(model: nn.Module) -> Layers:
+def layers_of(model: nn.Module) -> Layers | str:
     """Copy a model's factors in float64.
 
     Returns:
         Name of each adapted layer ("blocks.0.attn.qkv") to its kind ("tucker", "cp" or "lora"), scale s and
-        factors by name; empty for models without any of the three, and for those whose method adds anything
-        else, since these layers would then not be its whole update.
+        factors by name; empty of a model that nothing was added to. In words, why the added cannot be
+        analysed, where these layers would not be the whole of it.
     """
-    kinds: dict[type[Factors], str] = {TuckerFactors: "tucker", CPFactors: "cp", LoRAFactors: "lora"}
+    groups = groups_of(model)
+    if others := sorted(name for name in names_of(model, "added") if groups[name] != "adapted"):
+        return f"'{others[0].removeprefix('image_encoder.')}' is part of no adapted layer"
     found: Layers = {}
-    others = set(names_of(model, "added"))
-    for name, module in model.named_modules():
-        if isinstance(module, AdaptedLinear):
-            if type(module) is not AdaptedLinear or type(module.factors) not in kinds:
-                return {}
-            others -= {f"{name}.factors.{key}" for key, _ in module.factors.named_parameters()}
-            values = {
-                key: np.asarray(value.detach().cpu().double().numpy())
-                for key, value in module.factors.named_parameters()
-            }
-            kind = kinds[type(module.factors)]
-            found[name.removeprefix("image_encoder.")] = (kind, float(module.scale), values)
-    return {} if others else found
+    for adapted in adapted_layers(model.get_submodule("image_encoder")):
+        facts = said(adapted.layer, "facts")
+        if facts is None:
+            return f"'{adapted.name}' does not say what its factors are"
+        values = {
+            key: np.asarray(value.detach().cpu().double().numpy()) for key, value in facts["factors"].items()
+        }
+        found[adapted.name] = (facts["kind"], float(facts["scale"]), values)
+    if len(kinds := {kind for kind, _, _ in found.values()}) > 1:
+        return f"its layers' factors are of several kinds ({', '.join(sorted(kinds))})"
+    return found
 
 
-def analyse(models: Mapping[str, Layers], tasks: Sequence[str]) -> dict[str, Any] | None:
+def analyse(models: Mapping[str, Layers | str], tasks: Sequence[str]) -> dict[str, Any] | None:
     """Analyse the stacked updates of a cell.
 
     Args:
@@ -56,19 +55,25 @@ def analyse(models: Mapping[str, Layers], tasks: Sequence[str]) -> dict[str, Any
         tasks: The cell's tasks in order.
 
     Returns:
-        The content of factors.json (see docs/methods.md); None if there is no update of several tasks.
+        The content of factors.json (see docs/methods.md); of a method whose updates cannot be analysed, with
+        the kind "none" and the reason ("why"). None if there is no update of several tasks.
     """
-    first = next(iter(models.values()), {})
-    kinds = {kind for layers in models.values() for kind, _, _ in layers.values()}
+    why = next((found for found in models.values() if isinstance(found, str)), "")
+    if why and len(tasks) > 1:
+        head = {"analysis_version": ANALYSIS_VERSION, "kind": "none", "why": why}
+        return {**head, "tasks": list(tasks), "layers": [], "mean": {"rows": None, "updates": None}}
+    known = {name: found for name, found in models.items() if not isinstance(found, str)}
+    first = next(iter(known.values()), {})
+    kinds = {kind for layers in known.values() for kind, _, _ in layers.values()}
     if not first or len(kinds) != 1 or len(tasks) < 2:
         return None
     kind = kinds.pop()
-    if kind == "lora" and set(models) != set(tasks):  # one LoRA for all tasks is no stack
+    if kind == "lora" and set(known) != set(tasks):  # one LoRA for all tasks is no stack
         return None
     layers = []
     for name, (_, scale, values) in first.items():
         if kind == "lora":
-            parts = [models[task][name][2] for task in tasks]
+            parts = [known[task][name][2] for task in tasks]
             stacked = Stacked.loras([(part["A"], part["B"]) for part in parts])
         else:
             stacked = Stacked.tucker(**values) if kind == "tucker" else Stacked.cp(**values)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 from tabench.errors import SpecError
 from tabench.spec.cell import Value as Value
 from tabench.text import suggestion
 
 Sharing = Literal["per-task", "shared", "task-aware"]
+# Roles of an encoder's linear layers. q, k and v also name the parts of a layer that makes all three.
+ROLES: Final = ("qkv", "q", "k", "v", "proj", "mlp.lin1", "mlp.lin2")
+_NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,8 @@ class Method:
         name: Registry name.
         title: Name in tables.
         parametrisation: "module:attribute" of a callable
-            ``adapt(encoder, num_tasks, params) -> None`` that changes the image encoder in
-            place and marks what is trained by ``requires_grad``.
+            ``adapt(encoder, num_tasks, params)`` that changes the image encoder in place and marks what is
+            trained by ``requires_grad``; it returns nothing, or `Hooks`.
         sharing: "per-task" trains one model a task (STL); "shared" one encoder whose image
             embedding serves all tasks (HPS); "task-aware" one encoder that gives each task
             its own embedding.
@@ -36,6 +40,14 @@ class Method:
         parameter_formula: Parameters that it adds to a layer of d inputs and k outputs, in LaTeX, for the
             definitions of a report ("r(d + k)"); empty where it has none.
         trains_encoder: Whether it trains all the encoder, so that its weights are as large as the encoder's.
+        whole_model: Whether `parametrisation` is a ``build(model, layers, params)``, which gets the whole
+            model (decoders and embeddings too) and its encoder's linear layers (`LayerSpec`).
+        roles: Roles of layers that its hyper-parameter "targets" chooses from; none of a method without one.
+        lengths: Hyper-parameters that are lists of a certain length; others may have any.
+        merges: Whether its updates can be folded into the encoder's weights exactly.
+        penalty_weight: Its hyper-parameter, if it has it, that weighs the orthogonality regulariser.
+        encoder_rate: Its hyper-parameter, if it has it, that is the encoder's learning rate as a multiple of
+            the recipe's.
     """
 
     name: str
@@ -49,6 +61,12 @@ class Method:
     rank_letter: str = "r"
     parameter_formula: str = ""
     trains_encoder: bool = False
+    whole_model: bool = False
+    roles: tuple[str, ...] = ()
+    lengths: Mapping[str, int] = field(default_factory=lambda: _NONE)
+    merges: bool = False
+    penalty_weight: str = "orthogonality"
+    encoder_rate: str = "encoder_lr"
 
     @property
     def outside(self) -> bool:
@@ -64,9 +82,64 @@ class Method:
         """Fill in defaults and refuse names this method does not have.
 
         Raises:
-            SpecError: An unknown hyper-parameter, or a value of another type.
+            SpecError: An unknown hyper-parameter, a value of another type, a list of another length, or
+                targets that are no roles of this method's.
         """
-        return filled(f"method '{self.name}'", self.defaults, given, where)
+        targets = {"targets": given["targets"]} if self.roles and "targets" in given else {}
+        others = {key: value for key, value in given.items() if key not in targets}
+        full = filled(f"method '{self.name}'", self.defaults, others, where)
+        for key, length in self.lengths.items():
+            value = full[key]
+            if isinstance(value, tuple) and len(value) != length:
+                raise SpecError(f"expected {length} numbers, got {len(value)}", where=f"{where}.{key}")
+        for key, value in targets.items():
+            full[key] = canonical_targets(value, self.roles, f"{where}.{key}")
+        return full
+
+
+def canonical_targets(
+    targets: Value | list[str], roles: Iterable[str], where: str = "method.params.targets"
+) -> Value:
+    """The one way to write which layers are adapted.
+
+    Args:
+        targets: Letters of "qkv" ("qv"), one role, or a list of roles.
+        roles: Those that there are.
+        where: For messages.
+
+    Returns:
+        Letters as they are given, and for a list of q, k and v alone; else the roles in the order of `ROLES`.
+
+    Raises:
+        SpecError: Something is no role, or named twice.
+    """
+    roles = tuple(roles)
+    letters = isinstance(targets, str) and targets not in roles
+    if isinstance(targets, str) and not letters:
+        names = [targets]
+    else:
+        names = [str(name) for name in targets] if isinstance(targets, str | list | tuple) else []
+    if letters and not set(names) <= set("qkv") & set(roles):
+        names = []
+    whole = "qkv" in names and not {"q", "k", "v"}.isdisjoint(names)
+    if not names or whole or len(set(names)) != len(names) or not set(names) <= set(roles):
+        raise SpecError(
+            f"{targets!r} is not a choice of {'q, k and v' if letters else 'roles of layers'}",
+            where=where,
+            hint=f'write letters once each ("qv"), or a list of {", ".join(roles)}',
+        )
+    if letters or targets == "qkv":
+        return targets  # type: ignore[return-value]  # as given: ids of old cells know it so
+    if {"q", "k", "v"} <= set(names):
+        names = ["qkv", *(name for name in names if name not in {"q", "k", "v"})]
+    ordered = tuple(role for role in ROLES if role in names)
+    return "".join(ordered) if set(ordered) <= {"qkv", "q", "k", "v"} else ordered
+
+
+def named_roles(targets: Value) -> tuple[str, ...]:
+    """The roles that canonical targets name, "qkv" as its three parts."""
+    names = targets if isinstance(targets, tuple) else tuple(str(targets))
+    return tuple(str(part) for name in names for part in ("qkv" if name == "qkv" else (name,)))
 
 
 def filled(
@@ -101,9 +174,9 @@ def _coerce(value: Value | list[int], like: Value, where: str) -> Value:
         raise SpecError(
             f"expected {type(like).__name__}, got {type(value).__name__} ({value!r})", where=where
         )
-    if isinstance(like, tuple) and isinstance(value, tuple):
-        if len(like) != len(value):
-            raise SpecError(f"expected {len(like)} numbers, got {len(value)}", where=where)
-        for item, one in zip(value, like, strict=True):
-            _coerce(item, one, where)
+    if isinstance(like, tuple) and isinstance(value, tuple) and like:
+        # further items are of the kind of the default's last one
+        kinds = (*like, *like[-1:] * (len(value) - len(like)))
+        items = (_coerce(item, kind, where) for item, kind in zip(value, kinds, strict=False))
+        return tuple(items)  # type: ignore[arg-type]
     return value

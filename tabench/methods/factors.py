@@ -71,6 +71,10 @@ class Factors(nn.Module, ABC):
         """The matrices (..., rows, columns) whose columns the regulariser makes orthonormal."""
         return []
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The factors by name, those included that layers share."""
+        return dict(self.named_parameters())
+
 
 class LoRAFactors(Factors):
     """dW = (B A)^T, one slice for whatever it is fed (LoRA, arXiv 2106.09685).
@@ -80,6 +84,7 @@ class LoRAFactors(Factors):
     """
 
     linear = True
+    kind = "lora"
 
     def __init__(self, d: int, k: int, rank: int) -> None:
         super().__init__()
@@ -120,6 +125,7 @@ class TuckerFactors(Factors):
     """
 
     linear = True
+    kind = "tucker"
     task_rows = ("U3",)
 
     def __init__(
@@ -197,6 +203,7 @@ class CPFactors(Factors):
     """
 
     linear = True
+    kind = "cp"
     task_rows = ("C",)
 
     def __init__(self, d: int, k: int, tasks: int, rank: int) -> None:

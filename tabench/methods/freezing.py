@@ -1,13 +1,27 @@
-"""Which of the encoder's own parameters are trained."""
+"""Which of the encoder's own parameters are trained: all of them, none, or its blocks' norms."""
 
 from __future__ import annotations
 
-from segment_anything.modeling import ImageEncoderViT
+from collections.abc import Mapping
+
+from torch import nn
+
+from tabench.encoders.base import norms
+from tabench.methods.base import Value
 
 
-def train_norms_only(encoder: ImageEncoderViT) -> None:
-    """Freeze an image encoder except `norm1` and `norm2` of every block (neck included)."""
+def train_all(encoder: nn.Module, num_tasks: int, params: Mapping[str, Value]) -> None:
+    """Full fine-tuning: every parameter of the image encoder, neck and positions included."""
+    encoder.requires_grad_(True)
+
+
+def train_nothing(encoder: nn.Module, num_tasks: int, params: Mapping[str, Value]) -> None:
+    """Train decoders and embeddings only, so that autograd records nothing of the encoder either."""
     encoder.requires_grad_(False)
-    for block in encoder.blocks:
-        block.norm1.requires_grad_(True)
-        block.norm2.requires_grad_(True)
+
+
+def train_norms_only(encoder: nn.Module) -> None:
+    """Freeze an image encoder except the norms of its blocks (neck included)."""
+    encoder.requires_grad_(False)
+    for name in norms(encoder):
+        encoder.get_submodule(name).requires_grad_(True)

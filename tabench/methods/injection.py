@@ -1,20 +1,20 @@
-"""Putting factored updates onto the attention of every encoder block."""
+"""Putting factored updates onto linear layers of an encoder, by their roles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
-from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tabench.encoders.base import TaskFold
+from tabench.encoders.base import LayerSpec, TaskFold, linears
 from tabench.errors import SpecError
-from tabench.methods.base import Value
+from tabench.methods.base import ROLES, Value, canonical_targets, named_roles
 from tabench.methods.factors import Factors
 
-__all__ = ["AdaptedLinear", "TaskFold", "inject", "positive"]
+__all__ = ["AdaptedLinear", "TaskFold", "inject", "positive", "targeted"]
 
 
 class AdaptedLinear(nn.Module):
@@ -54,9 +54,12 @@ class AdaptedLinear(nn.Module):
         self.parts = parts
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return W0 x + b + s * update(x), (T*M..., k) from (T*M..., d)."""
-        tasks = len(self.fold.tasks)
-        return self._add(self.base(x), self._update(x.reshape(tasks, -1, x.shape[-1])))
+        """Return W0 x + b + s * update(x), (T*M..., k) from (T*M..., d), for the tasks of the fold."""
+        return self.applied(x, self.fold.tasks)
+
+    def applied(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
+        """Return W0 x + b + s * update(x), (T*M..., k) from (T*M..., d), for some tasks."""
+        return self._add(self.base(x), self._update(x.reshape(len(tasks), -1, x.shape[-1]), tasks))
 
     def spread(self, x: Tensor) -> Tensor:
         """Return the same, (T*B, ..., k), of an input (B, ..., d) that all tasks share: W0 x is made once."""
@@ -65,7 +68,7 @@ class AdaptedLinear(nn.Module):
         if self.training and self.dropout.p:
             rows = rows.expand(tasks, -1, -1)  # every task draws its own mask
         whole = self.base(x)[None].expand(tasks, *[-1] * x.dim())
-        return self._add(whole, self._update(rows)).flatten(0, 1)
+        return self._add(whole, self._update(rows, self.fold.tasks)).flatten(0, 1)
 
     @property
     def row_wise(self) -> bool:
@@ -80,23 +83,27 @@ class AdaptedLinear(nn.Module):
         """What it makes of an input of 0, whatever the task: the bias, since the update is linear."""
         return self.base.bias
 
-    def _update(self, rows: Tensor) -> Tensor:
+    def _update(self, rows: Tensor, tasks: Sequence[int]) -> Tensor:
         """The scaled update (T, M, k) of rows (T or 1, M, d), in fp32 whatever the autocast."""
         dtype = self.factors.outputs().dtype
         with torch.autocast(rows.device.type, enabled=False):
-            inner = self.factors.narrow(self.dropout(rows).to(dtype), self.fold.tasks, self.scale)
+            inner = self.factors.narrow(self.dropout(rows).to(dtype), tasks, self.scale)
             return F.linear(inner, self.factors.outputs())
 
-    def dense(self) -> Tensor:
-        """The scaled update of all outputs, (d, k, T), 0 in blocks that are not updated."""
-        chosen = self.factors.dense().chunk(len(self.chosen), dim=1)
+    def dense(self, tasks: Sequence[int]) -> Tensor | None:
+        """The scaled update of all outputs, (d, k, T) of some tasks, 0 in blocks that are not updated."""
+        if not self.row_wise:
+            return None
+        chosen = self._slices(tasks).chunk(len(self.chosen), dim=1)
         blocks = [torch.zeros_like(chosen[0])] * self.parts
         for index, block in zip(self.chosen, chosen, strict=True):
             blocks[index] = block
         return self.scale * torch.cat(blocks, dim=1)
 
-    def merged(self, task: int) -> nn.Linear:
+    def merged(self, task: int) -> nn.Linear | None:
         """The plain layer of one task, W0 + s * dW[:, :, t]^T."""
+        if not self.row_wise:
+            return None
         linear = nn.Linear(
             self.base.in_features,
             self.base.out_features,
@@ -105,11 +112,26 @@ class AdaptedLinear(nn.Module):
             dtype=self.base.weight.dtype,
         )
         with torch.no_grad():
-            slice_ = self.scale * self.factors.dense()[:, :, task]
+            slice_ = self.scale * self._slices((task,))[:, :, 0]
             linear.weight.copy_(self._add(self.base.weight.T, slice_).T)
             if self.base.bias is not None:
                 linear.bias.copy_(self.base.bias)
         return linear
+
+    def facts(self) -> Mapping[str, Any] | None:
+        """The kind of its factors, their tensors by name, and the scale."""
+        kind = vars(type(self.factors)).get("kind", "")
+        if not kind or not self.row_wise:
+            return None
+        return {"kind": kind, "scale": self.scale, "factors": self.factors.tensors()}
+
+    def _slices(self, tasks: Sequence[int]) -> Tensor:
+        """Slices dW of some tasks, (d, k of the chosen blocks, T); some factors do not tell them apart."""
+        whole = self.factors.dense()
+        count = whole.shape[2]
+        if count == 1:
+            return whole.expand(-1, -1, len(tasks))
+        return whole if tuple(tasks) == tuple(range(count)) else whole[:, :, list(tasks)]
 
     def _add(self, whole: Tensor, update: Tensor) -> Tensor:
         """Add the update to the chosen blocks of the last axis."""
@@ -123,47 +145,68 @@ class AdaptedLinear(nn.Module):
 
 
 def inject(
-    encoder: ImageEncoderViT,
+    encoder: nn.Module,
     fold: TaskFold,
     params: Mapping[str, Value],
     make: Callable[[int, int], Factors],
+    layers: Sequence[LayerSpec] | None = None,
 ) -> None:
-    """Wrap `attn.qkv` of every block of an image encoder, in place.
+    """Put updates onto an encoder's linear layers, in place.
 
     Args:
-        encoder: A segment_anything `ImageEncoderViT`.
+        encoder: The encoder.
         fold: Which tasks the batch holds.
-        params: "targets" (letters of "qkv"), "scale" and "dropout".
-        make: Builds the factors for (inputs d, outputs k).
+        params: "targets" (roles, or letters of "qkv"), "scale" and "dropout".
+        make: Builds the factors for (inputs d, outputs k); called for each adapted layer, in order.
+        layers: The encoder's linear layers; None for `tabench.encoders.base.linears`.
 
     Raises:
-        SpecError: A hyper-parameter out of range.
+        SpecError: A hyper-parameter out of range, or a role that the encoder does not have.
     """
-    chosen = _targets(str(params["targets"]))
     dropout = float(params["dropout"])  # type: ignore[arg-type]
     if not 0 <= dropout < 1:
         raise SpecError(f"dropout must be in [0, 1), got {dropout}", where="method.params.dropout")
-    for block in encoder.blocks:
-        qkv: nn.Linear = block.attn.qkv
-        factors = make(qkv.in_features, qkv.out_features // 3 * len(chosen))
-        block.attn.qkv = AdaptedLinear(
-            qkv,
-            factors.to(qkv.weight.device, qkv.weight.dtype),
+    found = linears(encoder) if layers is None else layers
+    for spec, chosen in targeted(found, params["targets"]):
+        parent, _, key = spec.name.rpartition(".")
+        base = encoder.get_submodule(spec.name)
+        assert isinstance(base, nn.Linear)
+        factors = make(spec.inputs, spec.outputs // len(spec.parts) * len(chosen))
+        layer = AdaptedLinear(
+            base,
+            factors.to(base.weight.device, base.weight.dtype),
             fold,
             chosen=chosen,
             scale=float(params["scale"]),  # type: ignore[arg-type]
             dropout=dropout,
+            parts=len(spec.parts),
         )
+        encoder.get_submodule(parent).register_module(key, layer)
 
 
-def _targets(letters: str) -> tuple[int, ...]:
-    if not letters or len(set(letters)) != len(letters) or not set(letters) <= set("qkv"):
+def targeted(layers: Iterable[LayerSpec], targets: Value) -> list[tuple[LayerSpec, tuple[int, ...]]]:
+    """The layers that some targets name, each with the indices of its parts that they name.
+
+    "q", "k" and "v" name a layer, or a part of one that makes all three; "qkv" names all three of either.
+
+    Raises:
+        SpecError: The targets cannot be used as written, or no layer has one of them.
+    """
+    names = named_roles(canonical_targets(targets, ROLES))
+    found, seen = [], set()
+    for spec in layers:
+        here = {spec.role, *spec.parts}
+        chosen = tuple(i for i, part in enumerate(spec.parts) if part in names or spec.role in names)
+        if chosen:
+            found.append((spec, chosen))
+        seen |= here
+    if missing := [name for name in names if name not in seen]:
         raise SpecError(
-            f"'{letters}' is not a choice of q, k and v",
+            f"no layer of this encoder has the role '{missing[0]}'",
             where="method.params.targets",
-            hint='write the letters once each, for example "qv"',
+            hint=f"it has: {', '.join(sorted(seen))}",
         )
-    return tuple(index for index, letter in enumerate("qkv") if letter in letters)
+    return found
 
 
 def positive(value: Value, key: str) -> int:

@@ -1,28 +1,41 @@
-"""How many parameters a model has, which of them learn, and which only seem to."""
+"""Which group each tensor of a model belongs to, and how many parameters learn, or only seem to."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from typing import TypedDict
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, TypedDict
 
-from torch import nn
+from torch import Tensor, nn
 
-GROUPS = ("adapters", "norms", "embeddings", "decoders", "encoder")
+from tabench.encoders.base import norms
+from tabench.methods.adapted import adapted_layers
 
-# mSAM reads mask token 0 only: these parts of SAM's decoder never receive a gradient
-_IDLE = re.compile(r"(decoders\.[^.]+\.(?:output_hypernetworks_mlps\.[1-9]\d*|iou_prediction_head))\.")
-_ADAPTER = re.compile(r"image_encoder\..*\.factors\.")
-_NORM = re.compile(r"image_encoder\.blocks\.\d+\.norm[12]\.")
+# The groups of a model's tensors, and what a record sums each of them up under. What a method made belongs to
+# one of the first three: to an adapted layer, else to what a module declares as its `group`, else "inserted".
+RECORDED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "adapted": "adapters",
+        "inserted": "adapters",
+        "tokens": "adapters",
+        "norms": "norms",
+        "embeddings": "embeddings",
+        "decoders": "decoders",
+        "neck": "encoder",
+        "encoder": "encoder",
+    }
+)
+GROUPS: Final = tuple(dict.fromkeys(RECORDED.values()))
+_ENCODER: Final = "image_encoder."
+_PLACES: Final = {"no_mask": "embeddings", "decoders": "decoders"}
 
 
 class Counts(TypedDict):
     """Parameter counts of one model, or summed over the models of a cell.
 
-    `groups` partition `total`: adapters (whatever the method added to SAM's encoder, anywhere), norms
-    (`norm1`/`norm2` of the encoder's blocks), embeddings, decoders (idle parts included) and encoder (the
-    rest of it). `trained` leaves out `idle`, the parts named in `idle_names` that never receive a gradient;
-    trained + idle + frozen = total.
+    `groups` partition `total`: adapters (whatever the method added, anywhere), norms (those of the encoder's
+    blocks), embeddings, decoders (idle parts included) and encoder (the rest of it). `trained` leaves out
+    `idle`, the parts named in `idle_names` that never receive a gradient; trained + idle + frozen = total.
     """
 
     groups: dict[str, int]
@@ -33,24 +46,59 @@ class Counts(TypedDict):
     total: int
 
 
+def groups_of(model: nn.Module) -> dict[str, str]:
+    """The group of every parameter and buffer of an mSAM model, by name; each belongs to exactly one."""
+    encoder = model.get_submodule("image_encoder")
+    added = names_of(model, "added")
+    family = "family" in vars(encoder)
+    own_norms = tuple(f"{_ENCODER}{name}." for name in (norms(encoder) if family else ()))
+    layers = tuple(f"{_ENCODER}{found.name}." for found in adapted_layers(encoder))
+    declared = {
+        f"{name}.": str(said)
+        for name, module in model.named_modules()
+        if (said := getattr(module, "group", None)) in RECORDED
+    }
+
+    def belongs(name: str) -> str:
+        if name in added:
+            if name.startswith(layers):
+                return "adapted"
+            return next(
+                (declared[place] for place in reversed(declared) if name.startswith(place)), "inserted"
+            )
+        if name.startswith(own_norms):
+            return "norms"
+        return (
+            "neck" if name.startswith(f"{_ENCODER}neck.") else _PLACES.get(name.partition(".")[0], "encoder")
+        )
+
+    return {name: belongs(name) for name in tensors_of(model)}
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, persistent or not, by name; one that has two names by the first."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
 def count(model: nn.Module) -> Counts:
     """Count the parameters of an mSAM model, by what its method added and calls idle."""
-    added, said = names_of(model, "added"), names_of(model, "idle")
-    groups = dict.fromkeys(GROUPS, 0)
+    groups, said = groups_of(model), names_of(model, "idle")
+    unread = tuple(f"{part}." for part in names_of(model, "unread"))
+    sums = dict.fromkeys(GROUPS, 0)
     idle_names: dict[str, None] = {}
     trained = idle = 0
     for name, parameter in model.named_parameters():
         size = parameter.numel()
-        groups["adapters" if name in added else _group(name)] += size
-        found = _IDLE.match(name)
-        if found or name in said:
+        sums[RECORDED[groups[name]]] += size
+        part = next((part for part in unread if name.startswith(part)), None)
+        if part or name in said:
             idle += size
-            idle_names[found[1] if found else name] = None
+            idle_names[part.removesuffix(".") if part else name] = None
         elif parameter.requires_grad:
             trained += size
-    total = sum(groups.values())
+    total = sum(sums.values())
     return Counts(
-        groups=groups,
+        groups=sums,
         trained=trained,
         idle=idle,
         idle_names=list(idle_names),
@@ -60,7 +108,7 @@ def count(model: nn.Module) -> Counts:
 
 
 def names_of(model: nn.Module, what: str) -> frozenset[str]:
-    """Names of the parameters that a model's method "added" to SAM's, or says are "idle"."""
+    """Names of tensors that a model's method "added" or calls "idle", or of parts that are "unread"."""
     found: frozenset[str] = vars(model).get(what, frozenset())
     return found
 
@@ -76,11 +124,3 @@ def summed(counts: Iterable[Counts]) -> Counts:
         frozen=sum(row["frozen"] for row in rows),
         total=sum(row["total"] for row in rows),
     )
-
-
-def _group(name: str) -> str:
-    if _ADAPTER.match(name):
-        return "adapters"
-    if _NORM.match(name):
-        return "norms"
-    return {"no_mask": "embeddings", "decoders": "decoders"}.get(name.split(".")[0], "encoder")

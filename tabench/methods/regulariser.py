@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 
-from tabench.methods.factors import Factors
+
+@runtime_checkable
+class Regularised(Protocol):
+    """A module with matrices whose columns are to be orthonormal."""
+
+    def columns(self) -> list[Tensor]:
+        """The matrices (..., rows, columns)."""
+        ...
 
 
 def regulariser(model: nn.Module) -> Tensor:
-    """Mean of ||X^T X - I||_F over every regularised matrix X of every adapted layer.
+    """Mean of ||X^T X - I||_F over every regularised matrix X of a model.
 
     The norm is not squared. X runs over U1, U2 and each slice G[:, :, j] (Tucker, as selected by
-    "regularise"; U3 never) or A and B (CP); every matrix of every layer counts once in the mean.
-    At G = 0 the gradient on G is exactly 0. The weight lambda ("orthogonality") is the caller's
-    factor; the term is added once per optimiser step.
+    "regularise"; U3 never) or A and B (CP); every matrix counts once in the mean, however many layers share
+    it. At G = 0 the gradient on G is exactly 0. The weight lambda (the hyper-parameter that a method names as
+    its `penalty_weight`) is the caller's factor; the term is added once per optimiser step.
 
     Returns:
         A scalar; 0 without gradient if nothing is regularised.
@@ -26,10 +35,21 @@ def regulariser(model: nn.Module) -> Tensor:
 
 
 def regularised(model: nn.Module) -> list[Tensor]:
-    """The matrices (..., rows, columns) that the regulariser sees."""
-    return [
-        columns for module in model.modules() if isinstance(module, Factors) for columns in module.columns()
+    """The matrices (..., rows, columns) that the regulariser sees, each once."""
+    every = [
+        columns
+        for module in model.modules()
+        if isinstance(module, Regularised)
+        for columns in module.columns()
     ]
+    # Views of one parameter are objects of their own. They are the same matrix where they lie on the same
+    # numbers alike; all of them are held until then, so that no memory is used a second time.
+    return list({_place(columns): columns for columns in reversed(every)}.values())[::-1]
+
+
+def _place(matrix: Tensor) -> tuple[object, ...]:
+    held = matrix.untyped_storage()._cdata
+    return held, matrix.storage_offset(), tuple(matrix.shape), matrix.stride()
 
 
 def _deviation(columns: Tensor) -> Tensor:

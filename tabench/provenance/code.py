@@ -22,21 +22,15 @@ from tabench.registry import Entry, Registry
 
 @dataclass(frozen=True)
 class Code:
-    """Whose code a name stands for.
+    """Whose code a name stands for."""
 
-    Attributes:
-        distribution: "tabench", or the distribution that added the name; the outermost package of its code
-            where none did.
-        version: Version of the distribution, "" where it is not installed; in this package, of the entry.
-        sha256: Of the source; "" in this package.
-        requires: Distributions that it declares to stand on, with their versions.
-        libraries: Distributions that its source imports, with their versions.
-    """
-
+    # "tabench", or the distribution that added the name; the outermost package of its code where none did
     distribution: str
-    version: str
-    sha256: str = ""
+    version: str  # version of the distribution, "" where it is not installed; in this package, of the entry
+    sha256: str = ""  # of the source; "" in this package
+    # distributions that it declares to stand on, with their versions
     requires: Mapping[str, str] = field(default_factory=dict)
+    # distributions that its source imports, with their versions
     libraries: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -30,16 +30,12 @@ OWN = "tabench"
 
 @dataclass(frozen=True)
 class Source:
-    """The source of some modules.
+    """The source of some modules."""
 
-    Attributes:
-        packages: Dotted names of the packages and modules that were read, each with all that lies below it.
-        sha256: Of the names and contents of their files.
-        libraries: Distributions that they import and that are installed for themselves, with their versions.
-    """
-
+    # dotted names of the packages and modules that were read, each with all that lies below it
     packages: tuple[str, ...]
-    sha256: str
+    sha256: str  # of the names and contents of their files
+    # distributions that they import and that are installed for themselves, with their versions
     libraries: dict[str, str]
 
 

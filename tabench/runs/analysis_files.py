@@ -43,7 +43,7 @@ class AnalysisFiles:
     device: torch.device
     emit: Callable[[str, Mapping[str, Any]], None]
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
-    layers: dict[str, Layers] = field(default_factory=dict)
+    layers: dict[str, Layers | str] = field(default_factory=dict)
 
     def visit(self, name: str, model: MSam) -> None:
         """Look at a trained unit; its channels are kept where one model serves all tasks."""

@@ -28,7 +28,7 @@ from tabench.engine.model import build_unit
 from tabench.engine.optim import steps_per_epoch, total_steps
 from tabench.engine.pictures import merge_pictures, save_extremes, save_pictures, save_truth
 from tabench.engine.process_group import ProcessGroup, choose_device
-from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
+from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
@@ -208,11 +208,13 @@ def _run_unit(
     images = len(context.train)
     epoch = -(-total_steps(cell.train, images) // steps_per_epoch(cell.train, images))
     if state.best_epoch:
-        if not set(_moved(model, context)) <= set(state.best_weights):  # some changed after that epoch only
+        if not set(_kept_untrained(model, context)) <= set(
+            state.best_weights
+        ):  # some changed after that epoch only
             model = build().to(context.device)
         fill(trained_parameters(model), state.best_weights, unit.name, untrained(model))
         epoch = state.best_epoch
-    add_digest({**trained_parameters(model), **_moved(model, context)}, unit.name, digest)
+    add_digest({**trained_parameters(model), **_kept_untrained(model, context)}, unit.name, digest)
     started = time.monotonic()
 
     def progress(count: int, total: int) -> None:
@@ -236,9 +238,9 @@ def _run_unit(
     return _Done(unit, state, results, count(model), pictures, epoch)
 
 
-def _moved(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
-    """What training changed beside the trained parameters."""
-    return context.origin.moved(model) if context.origin is not None else {}
+def _kept_untrained(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
+    """What is kept beside the trained parameters."""
+    return kept_untrained(model, context.origin) if context.origin is not None else {}
 
 
 def _check_alike(digests: list[str]) -> None:

@@ -54,13 +54,10 @@ Seeds = Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_unique
 
 
 class Frozen(BaseModel):
-    """Base of all parts of a cell: immutable, finite, and a key it does not know is an error.
+    """Base of all parts of a cell: immutable, finite, and a key it does not know is an error."""
 
-    Attributes:
-        LATER: Fields younger than the pinned ids. They are written only where they differ from their default,
-            so that a cell that does without them keeps its canonical form and its id.
-    """
-
+    # fields younger than the pinned ids. They are written only where they differ from their default, so that
+    # a cell that does without them keeps its canonical form and its id.
     LATER: ClassVar[tuple[str, ...]] = ()
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -128,77 +125,56 @@ class MethodPart(Frozen):
 
 
 class BalancingPart(Frozen):
-    """How the tasks' losses become one step.
-
-    Attributes:
-        name: Registry name; "equal" is their sum by the recipe's `task_weights`.
-        params: Its hyper-parameters.
-        code: Whose code it is, as for a method.
-    """
+    """How the tasks' losses become one step."""
 
     LATER: ClassVar[tuple[str, ...]] = ("code",)
 
-    name: str = "equal"
-    params: Params = {}
-    code: str = ""
+    name: str = "equal"  # registry name; "equal" is their sum by the recipe's `task_weights`
+    params: Params = {}  # its hyper-parameters
+    code: str = ""  # whose code it is, as for a method
 
 
 class TrainPart(Frozen):
-    """The recipe.
-
-    Attributes:
-        epochs: Passes over the training split.
-        batch_size: Images per optimiser step (how they are split into micro-batches is not part of a cell).
-        lr: Peak learning rate of Adam.
-        embedding_lr: Rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and
-            only these rows tell them apart, so a short run gains from a faster one.
-        weight_decay: L2 penalty added to the gradient (not decoupled).
-        eps: Added to the root of Adam's second moment.
-        warmup: Share of all steps with a linear ramp from 0; then linear to 0.
-        warmup_length: "whole" rounds the ramp's length down to whole steps, "exact" takes it as it is.
-        precision: "fp32" or "bf16" (autocast).
-        augment: "none", "clean" or "paper", the released code's own resampling; docs/methods.md says how they
-            differ. `true` and `false` mean "clean" and "none", and are what is written for them.
-        last_batch: Where an epoch's images do not divide into batches: "short" takes what is left, "filled"
-            repeats the epoch's first images, so that every batch has `batch_size`.
-        task_weights: Loss weight of each task, divided by their sum; a task not named weighs 1.
-        max_steps: Stop after this many optimiser steps; 0 = no limit.
-    """
+    """The recipe."""
 
     LATER: ClassVar[tuple[str, ...]] = ("eps", "warmup_length", "last_batch")
 
-    epochs: Positive = 200
+    epochs: Positive = 200  # passes over the training split
+    # images per optimiser step (how they are split into micro-batches is not part of a cell)
     batch_size: Positive = 4
-    lr: Annotated[float, Field(strict=True, gt=0)] = 1e-3
+    lr: Annotated[float, Field(strict=True, gt=0)] = 1e-3  # peak learning rate of Adam
+    # rate of the no-mask embeddings as a multiple of `lr`. A task's channels start equal and only these rows
+    # tell them apart, so a short run gains from a faster one.
     embedding_lr: Annotated[float, Field(strict=True, gt=0)] = 1.0
+    # L2 penalty added to the gradient (not decoupled)
     weight_decay: Annotated[float, Field(strict=True, ge=0)] = 1e-6
-    eps: Annotated[float, Field(strict=True, gt=0)] = 1e-8
+    eps: Annotated[float, Field(strict=True, gt=0)] = 1e-8  # added to the root of Adam's second moment
+    # share of all steps with a linear ramp from 0; then linear to 0
     warmup: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.05
+    # "whole" rounds the ramp's length down to whole steps, "exact" takes it as it is
     warmup_length: Literal["whole", "exact"] = "whole"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"  # "fp32" or "bf16" (autocast)
+    # "none", "clean" or "paper", the released code's own resampling; docs/methods.md says how they differ.
+    # `true` and `false` mean "clean" and "none", and are what is written for them.
     augment: Augment = "clean"
+    # where an epoch's images do not divide into batches: "short" takes what is left, "filled" repeats the
+    # epoch's first images, so that every batch has `batch_size`
     last_batch: Literal["short", "filled"] = "short"
+    # loss weight of each task, divided by their sum; a task not named weighs 1
     task_weights: dict[str, Annotated[float, Field(strict=True, gt=0)]] = {}
-    max_steps: Count = 0
+    max_steps: Count = 0  # stop after this many optimiser steps; 0 = no limit
 
 
 class EvaluationRule(Frozen):
-    """How results are chosen and shown.
-
-    Attributes:
-        selection: "last", or "best-val" (best on `val_split`, never on the reported split).
-        val_split: Split used by "best-val"; empty with "last".
-        every: Evaluate every so many epochs for the curves; 0 = only at the end.
-        pictures: Images of the reported split whose predictions are kept for the report.
-        more_protocols: Protocols that metrics are taken in beside the dataset's own, behind them: "libmtl",
-            "pascal-rms".
-    """
+    """How results are chosen and shown."""
 
     LATER: ClassVar[tuple[str, ...]] = ("more_protocols",)
+    # "last", or "best-val" (best on `val_split`, never on the reported split)
     selection: Literal["last", "best-val"] = "last"
-    val_split: str = ""
-    every: Count = 0
-    pictures: Count = 3
+    val_split: str = ""  # split used by "best-val"; empty with "last"
+    every: Count = 0  # evaluate every so many epochs for the curves; 0 = only at the end
+    pictures: Count = 3  # images of the reported split whose predictions are kept for the report
+    # protocols that metrics are taken in beside the dataset's own, behind them: "libmtl", "pascal-rms"
     more_protocols: Annotated[tuple[str, ...], AfterValidator(_unique)] = ()
 
     @model_validator(mode="after")

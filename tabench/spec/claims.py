@@ -16,43 +16,31 @@ Source = Literal["P", "T", "readers", "ours"]
 
 
 class Claim(Frozen):
-    """One claim.
+    """One claim."""
 
-    Attributes:
-        id: Short name, unique in the file.
-        text: The claim in own words.
-        source: "P" the paper's abstract, structure or captions; "T" third-party text quoting its
-            successor; "readers" a question that readers of the papers ask; "ours" this project's own.
-        where: What exactly the source supports.
-        experiments: Experiments whose runs decide it; none for "growth", which needs no run.
-        tables: Tables of the paper it belongs to.
-        test: "improvement": Delta_b of `method` over `against`; "floor": Delta_b of every other
-            method over `against`; "variants": Delta_b of the variant `params` of `method` over the
-            variants `against_params`, or of every other variant over the first where the direction is
-            "within"; "growth": growth of the adapter's parameters with one more task, by counting.
-        method: Registry name.
-        against: Registry name of the baseline ("improvement", "floor").
-        params: Hyper-parameters of the variant ("variants"); empty for the first in the experiment.
-        against_params: Alternatives, each a set of hyper-parameters, that make a variant the baseline.
-        direction: "above" or "within" the threshold.
-        threshold: Percent of Delta_b, or of the adapter's parameters for "growth".
-        fewer: Whether the method must also have fewer trained parameters than the baseline.
-    """
-
-    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-    text: Annotated[str, Field(min_length=1)]
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]  # short name, unique in the file
+    text: Annotated[str, Field(min_length=1)]  # the claim in own words
+    # "P" the paper's abstract, structure or captions; "T" third-party text quoting its successor; "readers" a
+    # question that readers of the papers ask; "ours" this project's own
     source: Source
-    where: Annotated[str, Field(min_length=1)]
+    where: Annotated[str, Field(min_length=1)]  # what exactly the source supports
+    # experiments whose runs decide it; none for "growth", which needs no run
     experiments: tuple[str, ...] = ()
-    tables: str = ""
+    tables: str = ""  # tables of the paper it belongs to
+    # "improvement": Delta_b of `method` over `against`; "floor": Delta_b of every other method over
+    # `against`; "variants": Delta_b of the variant `params` of `method` over the variants `against_params`,
+    # or of every other variant over the first where the direction is "within"; "growth": growth of the
+    # adapter's parameters with one more task, by counting
     test: Test
-    method: str = "ta-lora"
-    against: str = ""
+    method: str = "ta-lora"  # registry name
+    against: str = ""  # registry name of the baseline ("improvement", "floor")
+    # hyper-parameters of the variant ("variants"); empty for the first in the experiment
     params: Params = Field(default_factory=dict)
+    # alternatives, each a set of hyper-parameters, that make a variant the baseline
     against_params: tuple[Params, ...] = ()
-    direction: Literal["above", "within"] = "above"
-    threshold: float = 0.0
-    fewer: bool = False
+    direction: Literal["above", "within"] = "above"  # "above" or "within" the threshold
+    threshold: float = 0.0  # percent of Delta_b, or of the adapter's parameters for "growth"
+    fewer: bool = False  # whether the method must also have fewer trained parameters than the baseline
 
     @model_validator(mode="after")
     def _can_be_decided(self) -> Self:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
 from tabench.errors import SpecError
 from tabench.provenance.code import code_of
+from tabench.registry import Registry
 from tabench.spec.cell import (
     SCHEMA_VERSION,
     BackbonePart,
@@ -85,10 +87,18 @@ def expand(
             where=f"{where}.train.augment",
             hint='use "clean" or "none"',
         )
-    rows = [_method(name, {}, settings, f"{where}.methods.{name}") for name in experiment.axes.methods]
-    for number, row in enumerate(settings.variants):
-        rows.append(_method(row.method, row.params, settings, f"{where}.variants.{number}"))
-    balancings = [_balancing(name, settings, where) for name in experiment.axes.balancing]
+    chosen: list[tuple[str, Params, str]] = [(m, {}, f"methods.{m}") for m in experiment.axes.methods]
+    chosen += [(row.method, row.params, f"variants.{n}") for n, row in enumerate(settings.variants)]
+    rows = [
+        MethodPart(**_choice(METHODS, name, settings.methods.get(name, {}) | changes, f"{where}.{key}"))
+        for name, changes, key in chosen
+    ]
+    balancings = [
+        BalancingPart(
+            **_choice(BALANCERS, name, settings.balancing.get(name, {}), f"{where}.balancing.{name}")
+        )
+        for name in experiment.axes.balancing
+    ]
     count = len(rows) * len(balancings) * len(experiment.axes.seeds)
     if count > MOST_CELLS:
         raise SpecError(
@@ -147,16 +157,10 @@ def _dataset(settings: Profile, resolved: Resolved, where: str) -> DatasetPart:
     )
 
 
-def _method(name: str, changes: Params, settings: Profile, where: str) -> MethodPart:
-    given = settings.methods.get(name, {}) | changes
-    params = METHODS.get(name).params(given, where=where)
-    return MethodPart(name=name, params=params, code=code_of(METHODS, name).text)
-
-
-def _balancing(name: str, settings: Profile, where: str) -> BalancingPart:
-    given = settings.balancing.get(name, {})
-    params = BALANCERS.get(name).params(given, where=f"{where}.balancing.{name}")
-    return BalancingPart(name=name, params=params, code=code_of(BALANCERS, name).text)
+def _choice(registry: Registry[Any], name: str, given: Params, where: str) -> dict[str, Any]:
+    """What a cell says of a method or a balancer."""
+    params = registry.get(name).params(given, where=where)
+    return {"name": name, "params": params, "code": code_of(registry, name).text}
 
 
 def _told(cell: Cell) -> Params:

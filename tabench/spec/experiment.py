@@ -54,22 +54,18 @@ class Variant(Frozen):
 
 
 class Profile(Frozen):
-    """One full setting of the experiment ("paper", "demo").
+    """One full setting of the experiment ("paper", "demo")."""
 
-    Attributes:
-        note: Printed with every table of it.
-        methods: Hyper-parameters that differ from a method's defaults.
-        balancing: Hyper-parameters that differ from the defaults of a way of balancing.
-        variants: Rows beside those of `axes.methods`; each starts from `methods` and changes what it names.
-    """
-
-    note: str = ""
+    note: str = ""  # printed with every table of it
     dataset: DatasetSpec
     backbone: BackboneSpec
     train: TrainPart = TrainPart()
     evaluation: EvaluationRule = EvaluationRule()
+    # hyper-parameters that differ from a method's defaults
     methods: dict[str, Params] = Field(default_factory=dict)
+    # hyper-parameters that differ from the defaults of a way of balancing
     balancing: dict[str, Params] = Field(default_factory=dict)
+    # rows beside those of `axes.methods`; each starts from `methods` and changes what it names
     variants: tuple[Variant, ...] = ()
 
 

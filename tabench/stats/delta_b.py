@@ -28,37 +28,34 @@ class Variant:
     version: int  # rises when the definition changes
     formula: str  # the definition, one line
     source: str  # where it is used
-    one_metric: bool  # takes the first metric of each task instead of the mean over its metrics
+    one_metric: bool = False  # takes the first metric of each task instead of the mean over its metrics
     better: str = "higher"  # "higher" or "lower": the direction in which a method is better
 
 
-VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
-    {
-        "libmtl": Variant(
-            "libmtl",
-            1,
-            "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (B_tm - N_tm) / B_tm, w = 1 where higher is better",
-            "LibMTL",
-            one_metric=False,
-        ),
-        "single-metric": Variant(
-            "single-metric",
-            1,
-            "100% * 1/T * sum_t (-1)^w_t * (B_t - N_t) / B_t on the first metric of each task",
-            "Vandenhende et al., MTLoRA",
-            one_metric=True,
-        ),
-        # only the sign is taken over: whether they average inside a task first is not known here
-        "flipped": Variant(
-            "flipped",
-            1,
-            "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (N_tm - B_tm) / B_tm, w = 1 where higher is better",
-            "the sign convention of Nash-MTL and FAMO",
-            one_metric=False,
-            better="lower",
-        ),
-    }
+_VARIANTS = (
+    Variant(
+        "libmtl",
+        1,
+        "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (B_tm - N_tm) / B_tm, w = 1 where higher is better",
+        "LibMTL",
+    ),
+    Variant(
+        "single-metric",
+        1,
+        "100% * 1/T * sum_t (-1)^w_t * (B_t - N_t) / B_t on the first metric of each task",
+        "Vandenhende et al., MTLoRA",
+        one_metric=True,
+    ),
+    # only the sign is taken over: whether they average inside a task first is not known here
+    Variant(
+        "flipped",
+        1,
+        "100% * 1/T * sum_t 1/M_t * sum_m (-1)^w_tm * (N_tm - B_tm) / B_tm, w = 1 where higher is better",
+        "the sign convention of Nash-MTL and FAMO",
+        better="lower",
+    ),
 )
+VARIANTS: Final = MappingProxyType({variant.name: variant for variant in _VARIANTS})
 
 
 def delta_b(method: Values, baseline: Values, directions: Directions, variant: str = "libmtl") -> float:

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+_CONFIDENCE = 0.95
+_RESAMPLES = 10_000
 _CHUNK = 1 << 22  # resampled values held at once
 
 
@@ -20,7 +22,7 @@ class Comparison:
 
     n: int  # images that both have a value for
     difference: float  # mean of method - baseline, in the metric's unit
-    low: float  # lower end of the bootstrap interval of the difference
+    low: float  # lower end of the 95 % bootstrap interval of the difference
     high: float  # upper end
     p_value: float  # two-sided Wilcoxon signed-rank p-value, not corrected for other tests
     p_bootstrap: float  # two-sided p-value of the bootstrap that gives the interval, not corrected either
@@ -29,22 +31,10 @@ class Comparison:
     effect: float
 
 
-def compare(
-    method: Mapping[str, float | None],
-    baseline: Mapping[str, float | None],
-    *,
-    confidence: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> Comparison:
-    """Compare two methods image by image.
+def compare(method: Mapping[str, float | None], baseline: Mapping[str, float | None]) -> Comparison:
+    """Compare two methods image by image: image id to value, None or NaN where the metric is undefined.
 
-    Args:
-        method: Image id to value; None or NaN where the metric is undefined.
-        baseline: The same of the baseline. Images only one of them has are left out.
-        confidence: Coverage of the interval.
-        resamples: Bootstrap samples.
-        seed: Seed of the bootstrap.
+    Images only one of them has are left out. The bootstrap is always the same: 10,000 samples from one seed.
     """
     differences = np.array(
         [
@@ -57,11 +47,14 @@ def compare(
     differences = differences[np.isfinite(differences)]
     if not differences.size:
         return Comparison(0, *[math.nan] * 6)
-    means = _resampled_means(differences, resamples, seed)
+    means = _resampled_means(differences)
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Comparison(
         differences.size,
         float(differences.mean()),
-        *_percentiles(means, confidence),
+        float(low),
+        float(high),
         wilcoxon(differences),
         _p_of_zero(means),
         rank_biserial(differences),
@@ -89,32 +82,27 @@ def rank_biserial(differences: Floats) -> float:
     return float((ranks * np.sign(differences)).sum() / ranks.sum())
 
 
-def _percentiles(means: Floats, confidence: float) -> tuple[float, float]:
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def _p_of_zero(means: Floats) -> float:
     """Two-sided p-value of "the mean is 0": never 0, as the sample itself counts as one resample."""
     beyond = 1 + min(int((means <= 0).sum()), int((means >= 0).sum()))
     return min(1.0, 2 * beyond / (means.size + 1))
 
 
-def _resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
-    drawn = _drawn(values.size, resamples, seed, max(1, _CHUNK // values.size))
-    blocks = [drawn[start : start + 1024] @ values for start in range(0, resamples, 1024)]
+def _resampled_means(values: Floats) -> Floats:
+    drawn = _drawn(values.size, max(1, _CHUNK // values.size))
+    # in blocks, since a product turns the small integers into floats of eight times their size
+    blocks = [drawn[start : start + 1024] @ values for start in range(0, _RESAMPLES, 1024)]
     means: Floats = np.concatenate(blocks) / values.size
     return means
 
 
 @lru_cache(maxsize=2)
-def _drawn(size: int, resamples: int, seed: int, rows: int) -> npt.NDArray[np.uint8]:
+def _drawn(size: int, rows: int) -> npt.NDArray[np.uint8]:
     """How often each of `size` images is drawn in each resample; the same draw serves all metrics."""
-    generator = np.random.Generator(np.random.Philox(seed))
-    counts = np.empty((resamples, size), np.uint8)
-    for start in range(0, resamples, rows):
-        count = min(rows, resamples - start)
+    generator = np.random.Generator(np.random.Philox(0))
+    counts = np.empty((_RESAMPLES, size), np.uint8)
+    for start in range(0, _RESAMPLES, rows):
+        count = min(rows, _RESAMPLES - start)
         indices = generator.integers(size, size=(count, size)) + size * np.arange(count)[:, None]
         counts[start : start + count] = np.bincount(indices.ravel(), minlength=count * size).reshape(
             count, -1

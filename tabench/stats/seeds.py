@@ -18,6 +18,7 @@ Decided = Literal["supported", "not supported", "undecided"]
 Direction = Literal["above", "within"]
 Agreement = Literal["match", "within interval", "off by", "not run", "not known"]
 
+CONFIDENCE: Final = 0.95
 FEWEST: Final = 3  # runs: with fewer a t-interval says next to nothing
 LEVEL: Final = 0.05
 DEFAULT_SHARE: Final = 0.01  # this project's choice: no paper states a tolerance
@@ -35,20 +36,13 @@ class Interval(NamedTuple):
     half_width: float  # half the width of the two-sided t-interval; NaN with one value
 
 
-def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Student's t-interval of a mean: t_{n-1} * sd / sqrt(n).
+def t_interval(values: Sequence[float]) -> Interval:
+    """Student's 95 % t-interval of a mean over runs: t_{n-1} * sd / sqrt(n).
 
-    Args:
-        values: One value a run; a NaN makes all three results NaN.
-        confidence: Coverage, between 0 and 1.
-
-    Raises:
-        ValueError: No values, or a confidence outside (0, 1).
+    A NaN makes all three results NaN. Raises ValueError: there are no values.
     """
     if not values:
         raise ValueError("an interval needs at least one value")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     if not all(math.isfinite(value) for value in values):
         return Interval(math.nan, math.nan, math.nan)
     n, mean = len(values), statistics.fmean(values)
@@ -57,7 +51,7 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     from scipy.special import stdtrit
 
     sd = statistics.stdev(values)
-    return Interval(mean, sd, float(stdtrit(n - 1, (1 + confidence) / 2)) * sd / math.sqrt(n))
+    return Interval(mean, sd, float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd / math.sqrt(n))
 
 
 @dataclass(frozen=True)
@@ -185,11 +179,10 @@ def verdict(values: Sequence[float], published: float | None, tolerance: float |
         ValueError: A published value without a tolerance, or a tolerance that is negative or not finite.
     """
     finite = [value for value in values if math.isfinite(value)]
-    interval = t_interval(finite) if finite else None
-    several = interval is not None and len(finite) > 1
-    mean = interval.mean if interval else None
-    low = interval.mean - interval.half_width if interval and several else None
-    high = interval.mean + interval.half_width if interval and several else None
+    mean = low = high = None
+    if finite:
+        mean, _, half = t_interval(finite)
+        low, high = (mean - half, mean + half) if len(finite) > 1 else (None, None)
     if published is None:
         return Verdict("not known", len(finite), mean, low, high, None, None)
     if tolerance is None or not math.isfinite(tolerance) or tolerance < 0:

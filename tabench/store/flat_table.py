@@ -45,6 +45,7 @@ CELL = (
     Column("backbone", "text", "", "registry name of the SAM variant"),
     Column("method", "text", "", "registry name of the method"),
     Column("params", "text", "", "its hyper-parameters, a JSON object with sorted keys"),
+    Column("balancing", "text", "", "registry name of how the tasks' losses became one step"),
     Column("seed", "integer", "", "seed"),
 )
 METRIC = (
@@ -145,6 +146,7 @@ def _cell(folder: CellFolder, record: Record, label: str | None) -> dict[str, An
         "backbone": record.backbone.name,
         "method": cell.method.name,
         "params": json.dumps(params, sort_keys=True),
+        "balancing": cell.balancing.name,
         "seed": cell.seed,
     }
 

@@ -1,4 +1,4 @@
-"""The contract battery: what every registered method, task, dataset, backbone and executor must do.
+"""The contract battery: what every registered method, balancer, task, dataset, backbone or executor must do.
 
 `pytest --pyargs tabench.testing` runs it over everything that is registered, `-k NAME` over one entry
 (docs/extending.md). It needs an installed tabench and pytest, and no other file.

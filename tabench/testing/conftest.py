@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from tabench.catalog import BACKBONES, DATASETS, EXECUTORS, METHODS, TASKS
+from tabench.catalog import BACKBONES, BALANCERS, DATASETS, EXECUTORS, METHODS, TASKS
 from tabench.registry import Registry
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "method": METHODS,
+    "balancing": BALANCERS,
     "task": TASKS,
     "dataset": DATASETS,
     "backbone": BACKBONES,

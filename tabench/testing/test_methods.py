@@ -10,7 +10,7 @@ import torch
 from tabench.catalog import METHODS
 from tabench.encoders.sam.build import build_image_encoder
 from tabench.engine.checkpoint import fill
-from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
+from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.errors import SpecError, TabenchError
 from tabench.methods.base import Sharing, Value
 from tabench.methods.merging import merged_encoder
@@ -99,9 +99,9 @@ def test_its_state_survives_a_round_trip(method: str) -> None:
 
 
 def test_what_a_run_keeps_gives_the_trained_model_back(method: str) -> None:
-    """Built again from the same seed, with trained parameters and all else that training moved filled in."""
+    """Built again from the same seed, with what is kept of it filled in."""
     again, model = make(method).double(), trained(method)
-    kept = {**trained_parameters(model), **Snapshot(again).moved(model)}
+    kept = {**trained_parameters(model), **kept_untrained(model, Snapshot(again))}
     fill(trained_parameters(again), kept, method, untrained(again))
     for task, value in outputs(again).items():
         assert torch.equal(value, outputs(model)[task]), task

@@ -18,7 +18,7 @@ from scipy.io import savemat
 
 from fuzz.mutation import damaged
 from fuzz.target import Target
-from tabench.data.pascal.annotations import read_categories, read_label_map, read_parts
+from tabench.data.pascal.matlab import read_label_map, read_people
 from tabench.data.prepare.nyu_file import NyuFile
 from tabench.data.prepare.nyu_labels import read_split
 
@@ -190,9 +190,7 @@ def _nyu() -> Target:
 
 TARGETS: dict[str, Callable[[], Target]] = {
     "mat labels": _v5("mat labels", "LabelMap", _labels, read_label_map),
-    "mat parts": _v5(
-        "mat parts", "anno", _annotations, lambda path: (read_parts(path, SIZE), read_categories(path))
-    ),
+    "mat parts": _v5("mat parts", "anno", _annotations, lambda path: read_people(path, SIZE)),
     "mat split": _v5("mat split", "trainNdxs", _splits, lambda path: read_split(path, 4)),
     "hdf5": _nyu,
 }

@@ -32,7 +32,7 @@ from tabench.encoders.sam.geometry import Backbone
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import units_of
 from tabench.engine.loop import train_unit
-from tabench.engine.model import parametrisation
+from tabench.engine.model import adapt
 from tabench.worlds.scenes import SCENES
 
 PINNED = ("ta-lora", "lora-hps")
@@ -91,7 +91,7 @@ def curve(method: str, folder: Path) -> dict[str, list[float]]:
     (unit,) = units_of(cell, METHODS.get(method).sharing)
     torch.manual_seed(unit.seed)
     model = MSam(TINY, unit.channels, "sam")
-    parametrisation(METHODS.get(method))(model.image_encoder, len(unit.tasks), cell.method.params)
+    adapt(model, METHODS.get(method), cell.method.params)
     draw_weights(model.double())
     setting = make_context(cell, unit, SCENES, root, emit=listen)
     setting.train = InDouble(setting.train)

@@ -9,11 +9,11 @@ import pytest
 import report_fixtures as made
 
 from tabench.report.records.reading import read_results
-from tabench.report.tables import latex, plain
-from tabench.report.tables.frames import results_table
+from tabench.report.tables import latex, text
+from tabench.report.tables.results import results_table
 
 GOLDEN = Path(__file__).parent / "report"
-FORMATS = {"tex": latex.latex, "csv": plain.csv, "md": plain.markdown}
+FORMATS = {"tex": latex.latex, "csv": text.csv, "md": text.markdown}
 
 
 @pytest.mark.parametrize("protocol", ["paper", "pixel"])

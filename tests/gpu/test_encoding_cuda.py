@@ -8,7 +8,7 @@ import torch
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.geometry import Backbone
 from tabench.methods.catalog import TA_LORA
-from tabench.methods.ta_lora import adapt_tucker
+from tabench.methods.low_rank import adapt_tucker
 
 pytestmark = [
     pytest.mark.gpu,

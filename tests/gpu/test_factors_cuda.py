@@ -11,9 +11,9 @@ from tabench.encoders.sam.geometry import Backbone
 from tabench.methods.base import Value
 from tabench.methods.catalog import TA_LORA
 from tabench.methods.factors import CPFactors, TuckerFactors
+from tabench.methods.low_rank import adapt_tucker
 from tabench.methods.merging import merged_encoder
 from tabench.methods.regulariser import regulariser
-from tabench.methods.ta_lora import adapt_tucker
 
 pytestmark = [
     pytest.mark.gpu,

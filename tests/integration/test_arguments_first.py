@@ -17,12 +17,12 @@ PLANS = "tabench.runs.plan"
     [
         (
             ("report", f"--results={REFERENCE}", "--out=page"),
-            "tabench.report.pages.several",
+            "tabench.report.pages.site",
             "nyuv2, orthogonality",
         ),
         (
             ("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"),
-            "tabench.report.pages.several",
+            "tabench.report.pages.site",
             "file/x",
         ),
         (("bench", "--suite=nope"), "torch", "no suite 'nope'"),

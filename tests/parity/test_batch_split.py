@@ -9,7 +9,7 @@ import balancers  # noqa: F401  (they register themselves)
 import pytest
 import torch
 from plain_msam import randomise
-from tiny_run import make_cell, make_context, make_unit
+from tiny_run import gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.data.loading import Batch, evaluation_batches
 from tabench.encoders.msam import MSam
@@ -42,14 +42,12 @@ def prepared(
     model.train()
     context = make_context(cell, unit, SCENES, root)
     context.balance = build_balance(model, context)
-    batch = next(iter(evaluation_batches(context.train, 2)))
-    targets = {k: t.double() if t.is_floating_point() else t for k, t in batch.targets.items()}
-    return model, context, batch._replace(image=batch.image.double(), targets=targets)
+    return model, context, in_double(next(iter(evaluation_batches(context.train, 2))))
 
 
 def gradient(model: MSam, context: TrainContext, batch: Batch, passes: BatchSplit) -> dict[str, torch.Tensor]:
     terms = step_gradient(model, replace(context, passes=passes), batch, 0)
-    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    found = gradients_of(model)
     if context.balance is not None:
         found |= {name: p.grad.clone() for name, p in context.balance.parameters.items()}
     return {**found, "loss": torch.tensor(terms["loss"], dtype=torch.float64)}
@@ -93,15 +91,16 @@ def test_recomputed_blocks_draw_the_same_dropout(weights: dict[str, torch.Tensor
         torch.testing.assert_close(found[1][name], expected, rtol=1e-6, atol=1e-8, msg=name)
 
 
+@pytest.mark.parametrize("balancing", ["equal", "by-loss", "projecting"])
 def test_memory_that_runs_out_makes_the_passes_smaller_and_the_step_is_the_same(
-    weights: dict[str, torch.Tensor], root: Path, monkeypatch: pytest.MonkeyPatch
+    balancing: str, weights: dict[str, torch.Tensor], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, context, batch = prepared("ta-lora", weights, root)
+    model, context, batch = prepared("ta-lora", weights, root, balancing__name=balancing)
     events: list[tuple[str, dict[str, object]]] = []
     context.emit = lambda event, facts: events.append((event, dict(facts)))
     context.passes = BatchSplit()
     whole = step_gradient(model, context, batch, 3)
-    expected = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    expected = gradients_of(model)
 
     def only_smallest(*args: object) -> dict[str, float]:
         found = accumulate(*args)  # type: ignore[arg-type]

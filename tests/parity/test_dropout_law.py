@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
 from tabench.encoders.plain import DenseLinear
-from tabench.engine.model import parametrisation
+from tabench.engine.model import adapt
 from tabench.methods.factors import CPFactors, Factors, LoRAFactors, TuckerFactors
 from tabench.methods.injection import AdaptedLinear, TaskFold
 
@@ -42,7 +42,7 @@ def draws_of(layer: AdaptedLinear, x: Tensor, path: str) -> Tensor:
         if path == "fast":
             out = layer(rows.reshape(TASKS * DRAWS, -1)).unflatten(0, (TASKS, DRAWS))
         else:
-            dense = DenseLinear(layer)
+            dense = DenseLinear(layer, layer.dense(range(TASKS)))
             parts = []
             for dense.task in range(TASKS):
                 parts.append(dense(rows[dense.task]))
@@ -81,7 +81,7 @@ def model_of(method: str, path: str) -> MSam:
     model = MSam(geometry(), {"first": 1, "second": 1})
     entry = METHODS.get(method)
     small = {key: value for key, value in {"rank": 3, "ranks": (3, 4, 2)}.items() if key in entry.defaults}
-    parametrisation(entry)(model.image_encoder, 2, entry.params({**small, "dropout": RATE}))
+    adapt(model, entry, entry.params({**small, "dropout": RATE}))
     randomise(model)
     model.decoders["second"].load_state_dict(model.decoders["first"].state_dict())
     with torch.no_grad():

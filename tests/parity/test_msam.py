@@ -12,7 +12,7 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.plain import decode_plain
 from tabench.encoders.sam.build import build_image_encoder, build_sam
 from tabench.encoders.sam.decoding import decode
-from tabench.methods import lora, ta_lora
+from tabench.engine.model import adapt
 from tabench.methods.merging import merged_encoder
 
 CHANNELS = {"first": 3, "second": 1, "third": 2}
@@ -25,8 +25,7 @@ def make(method: str, tasks: int = 3, window: int = 3, **params: object) -> MSam
     model = MSam(geometry(window), dict(list(CHANNELS.items())[:tasks]))
     entry = METHODS.get(method)
     small = {"ta-lora": {"ranks": (3, 4, 2)}, "ta-lora-cp": {"rank": 3}, "lora-hps": {"rank": 3}}[method]
-    adapt = {"ta-lora": ta_lora.adapt_tucker, "ta-lora-cp": ta_lora.adapt_cp, "lora-hps": lora.adapt}[method]
-    adapt(model.image_encoder, tasks, entry.params({**small, "dropout": 0.0, **params}))
+    adapt(model, entry, entry.params({**small, "dropout": 0.0, **params}))
     model.double()
     randomise(model)
     return model

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
 from tabench.encoders.plain import dense_updates
-from tabench.engine.model import parametrisation
+from tabench.engine.model import adapt
 from tabench.errors import SpecError
 from tabench.methods.base import Value
 from tabench.methods.injection import AdaptedLinear
@@ -28,7 +28,7 @@ def make(method: str, tasks: int = 3, dtype: torch.dtype = torch.float64, **para
     entry = METHODS.get(method)
     model = MSam(geometry(), dict(list(CHANNELS.items())[:tasks]))
     small = {key: value for key, value in {**SMALL, **params}.items() if key in entry.defaults}
-    parametrisation(entry)(model.image_encoder, tasks, entry.params(small))
+    adapt(model, entry, entry.params(small))
     model.to(dtype)
     randomise(model)
     return model

@@ -24,9 +24,9 @@ from tabench.encoders.msam import MSam
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext, units_of
 from tabench.engine.loop import train_unit, trained_parameters
+from tabench.engine.model import adapt
 from tabench.engine.own_batch import own_gradients
 from tabench.errors import SpecError
-from tabench.methods import ta_lora
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 from tabench.spec.experiment import load_experiment
 
@@ -65,8 +65,8 @@ class Noise(Split):
 def start() -> MSam:
     torch.manual_seed(0)
     model = MSam(geometry(), CHANNELS)
-    params = METHODS.get("ta-lora").params({"ranks": (3, 4, 2), "dropout": 0.0})
-    ta_lora.adapt_tucker(model.image_encoder, 3, params)
+    method = METHODS.get("ta-lora")
+    adapt(model, method, method.params({"ranks": (3, 4, 2), "dropout": 0.0}))
     randomise(model)
     return model.double()
 

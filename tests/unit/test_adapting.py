@@ -61,7 +61,7 @@ def method(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Method]:
 
     def make(change: Change, sharing: Sharing = "shared", **more: object) -> Method:
         def adapted(encoder: nn.Module, num_tasks: int, params: dict[str, Value]) -> object:
-            from tabench.methods.lora import adapt as lora
+            from tabench.methods.low_rank import adapt_lora as lora
 
             lora(encoder, num_tasks, params)  # type: ignore[arg-type]
             return change(encoder)
@@ -102,7 +102,7 @@ def test_what_is_not_the_whole_update_is_neither_merged_nor_analysed(method: Cal
     model = model_of(method(wrap))
     with pytest.raises(SpecError, match=r"cannot be merged: 'blocks\.0\.mlp'"):
         MergedMSam(model)
-    assert layers_of(model) == {}
+    assert layers_of(model) == "'blocks.0.mlp.down.bias' is part of no adapted layer"
     assert describe_model(model)["adapted"] is None
 
 
@@ -135,7 +135,11 @@ def test_layers_of_the_house_are_merged_and_analysed_wherever_they_are(
         layers_of(model)
     )
     assert count(model)["groups"]["adapters"] == 2 * (3 * (8 + 24) + 2 * (8 + 32))
-    assert describe_model(model)["adapted"] is None  # they are not alike
+    facts = describe_model(model)
+    assert [(one["layers"], one["updated"]) for one in (facts["adapted"], *facts["others"])] == [
+        (2, "qkv"),
+        (2, "mlp.lin1"),
+    ]
 
 
 @pytest.mark.parametrize(

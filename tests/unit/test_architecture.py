@@ -11,7 +11,7 @@ import torch
 from tabench.catalog import BACKBONES, METHODS
 from tabench.encoders.msam import MSam
 from tabench.engine.architecture import architecture, describe_model
-from tabench.engine.model import parametrisation
+from tabench.engine.model import adapt
 from tabench.methods.parameters import count
 
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3}
@@ -21,7 +21,7 @@ def built(method: str, backbone: str, channels: Mapping[str, int] = CHANNELS) ->
     found = METHODS.get(method)
     with torch.device("meta"):
         model = MSam(BACKBONES.get(backbone), channels)
-        parametrisation(found)(model.image_encoder, len(channels), found.params({}))
+        adapt(model, found, found.params({}))
     return model
 
 

@@ -11,7 +11,7 @@ import balancers
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_run import make_cell, make_context, make_unit
+from tiny_run import Stop, gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.catalog import DATASETS, METHODS
 from tabench.data.loading import Batch, evaluation_batches
@@ -43,13 +43,7 @@ def prepared(
     model.double().train()
     context = make_context(cell, unit, SCENES, root)
     context.balance = build_balance(model, context)
-    batch = next(iter(evaluation_batches(context.train, 2)))
-    targets = {k: t.double() if t.is_floating_point() else t for k, t in batch.targets.items()}
-    return model, context, batch._replace(image=batch.image.double(), targets=targets)
-
-
-def gradients(model: MSam) -> dict[str, torch.Tensor]:
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return model, context, in_double(next(iter(evaluation_batches(context.train, 2))))
 
 
 @pytest.mark.parametrize("method", ["ta-lora", "full-hps"])
@@ -58,15 +52,15 @@ def test_a_sum_by_any_way_is_what_is_done_without_a_balancer(
 ) -> None:
     model, context, batch = prepared("equal", weights, root, method)
     assert context.balance is None
-    terms, expected = step_gradient(model, context, batch, 0), gradients(model)
+    terms, expected = step_gradient(model, context, batch, 0), gradients_of(model)
     model, context, batch = prepared("plain", weights, root, method)
     assert step_gradient(model, context, batch, 0) == terms
-    assert all(torch.equal(value, expected[name]) for name, value in gradients(model).items())
+    assert all(torch.equal(value, expected[name]) for name, value in gradients_of(model).items())
     assert context.balance is not None
     context.balance.balancing = replace(balancers.PLAIN, asks=("gradients",))
     told = step_gradient(model, context, batch, 0)
     assert told == pytest.approx(terms, rel=1e-12)
-    found, largest = gradients(model), max(float(value.abs().max()) for value in expected.values())
+    found, largest = gradients_of(model), max(float(value.abs().max()) for value in expected.values())
     assert found.keys() == expected.keys()
     for name, value in found.items():
         torch.testing.assert_close(value, expected[name], rtol=1e-8, atol=1e-11 * largest, msg=name)
@@ -75,7 +69,7 @@ def test_a_sum_by_any_way_is_what_is_done_without_a_balancer(
 def test_a_tasks_own_parameters_have_its_own_gradient(weights: Weights, root: Path) -> None:
     model, context, batch = prepared("equal", weights, root)
     step_gradient(model, context, batch, 0)
-    expected = gradients(model)
+    expected = gradients_of(model)
     model, context, batch = prepared("projecting", weights, root)
     step_gradient(model, context, batch, 0)
     owned = owners(model)
@@ -83,7 +77,7 @@ def test_a_tasks_own_parameters_have_its_own_gradient(weights: Weights, root: Pa
     assert [name for name, owner in owned.items() if owner == ROWS] == [
         name for name in trained_parameters(model) if name.endswith(".U3")
     ]
-    for name, value in gradients(model).items():
+    for name, value in gradients_of(model).items():
         same = torch.allclose(value, expected[name], rtol=1e-8, atol=1e-12)
         assert same or name not in owned, name
         assert not same or name in owned or not expected[name].any() or ".U" in name, name
@@ -108,7 +102,7 @@ def test_a_task_without_a_labelled_image_is_left_out(weights: Weights, root: Pat
     step_gradient(model, context, batch, 2)
     after_step(model, context, batch, 2)
     assert len(own.seen) == 1
-    penalised = {name for name, value in gradients(model).items() if value.any()}
+    penalised = {name for name, value in gradients_of(model).items() if value.any()}
     assert penalised
     assert all(".factors." in name for name in penalised), "only the regulariser is left"
 
@@ -153,17 +147,6 @@ def test_one_task_has_nothing_to_balance_and_gradients_are_made_one_task_at_a_ti
     unit, model = make_unit(cell, weights)
     assert build_balance(model, make_context(cell, unit, SCENES, root)) is None
     assert choose_batch_split(make_cell("ta-lora", balancing__name="projecting"), BatchSplit()).apart
-
-
-class Stop:
-    """Asks for a stop after a number of steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left <= 0
 
 
 def train(weights: Weights, root: Path, folder: Path, **options: Any) -> tuple[State, Weights, TrainContext]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import report_fixtures as made
@@ -15,11 +14,9 @@ from tabench.errors import StoreError
 from tabench.report.records.reading import read_results
 from tabench.runs.slurm.submission import Submission
 from tabench.store.claim import is_live
-from tabench.store.encoding import read_json, read_lines, read_object
 from tabench.store.folders import CellFolder
 from tabench.store.holder import alive
 from tabench.store.index import read_index
-from tabench.store.record import load_record
 from tabench.store.sidecars import RunSidecar, read_sidecar
 
 DEEP = "[" * 100_000
@@ -30,18 +27,6 @@ CELL = made.cell_id("ta-lora", 0)
 def home(tmp_path: Path) -> Path:
     made.write_results(tmp_path, seeds=(0,), methods=("ta-lora", "lora-stl"), pictures=False)
     return tmp_path / "nyuv2" / CELL
-
-
-@pytest.mark.parametrize("read", [read_json, read_object, load_record])
-def test_nesting_without_end_is_an_error_of_that_file(read: Any, tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text(DEEP)
-    with pytest.raises(StoreError, match=r"x\.json"):
-        read(tmp_path / "x.json")
-
-
-def test_journals_leave_such_lines_out(tmp_path: Path) -> None:
-    (tmp_path / "x.jsonl").write_text(f'{{"a": 1}}\n{DEEP}\n{{"a": 2}}\n')
-    assert read_lines(tmp_path / "x.jsonl") == [{"a": 1}, {"a": 2}]
 
 
 def test_caches_count_as_absent(tmp_path: Path) -> None:

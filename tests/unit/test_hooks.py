@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import reallocating
 import torch
-from tiny_run import make_cell, make_context, make_unit
+from tiny_run import Stop, make_cell, make_context, make_unit
 
 from tabench.catalog import DATASETS, METHODS
 from tabench.encoders.msam import MSam
@@ -36,11 +36,6 @@ def masks(model: MSam) -> torch.Tensor:
     return torch.stack([block.attn.proj.mask for block in model.image_encoder.blocks])
 
 
-def stop_after(steps: int) -> Any:
-    left = iter(range(steps - 1, -1, -1))
-    return lambda: next(left) == 0
-
-
 def test_ranks_are_reallocated_and_a_resumed_run_is_equal_bit_for_bit(
     weights: Weights, root: Path, tmp_path: Path
 ) -> None:
@@ -53,7 +48,7 @@ def test_ranks_are_reallocated_and_a_resumed_run_is_equal_bit_for_bit(
     assert first > second > 0, "the last step has no term"
     for stop in (1, 2):
         with pytest.raises(InterruptedRunError):
-            train(weights, root, tmp_path / "parts", should_stop=stop_after(stop))
+            train(weights, root, tmp_path / "parts", should_stop=Stop(stop))
     resumed, again = train(weights, root, tmp_path / "parts")
     assert again.to_json() == state.to_json()
     assert torch.equal(resumed.hooks.sizes, model.hooks.sizes)
@@ -82,7 +77,7 @@ def test_a_step_that_is_tried_again_is_acted_on_once(
 
 def test_state_that_does_not_fit_is_refused(weights: Weights, root: Path, tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):
-        train(weights, root, tmp_path, should_stop=stop_after(1))
+        train(weights, root, tmp_path, should_stop=Stop(1))
     (place,) = tmp_path.iterdir()
     (place / "extra.safetensors").unlink()
     (place / "sums.json").unlink()

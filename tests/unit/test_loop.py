@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_run import make_cell, make_context, make_unit
+from tiny_run import Stop, make_cell, make_context, make_unit
 from torch.optim import Adam
 
 from tabench.data.loading import batches
@@ -25,40 +25,8 @@ from tabench.spec.cell import Cell
 from tabench.worlds.scenes import SCENES
 
 
-class Stop:
-    """Asks for a stop after a number of steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left <= 0
-
-
 def _first_batch(context: TrainContext, size: int) -> Any:
     return next(iter(batches(context.train, seed=0, epoch=0, batch_size=size, augment="clean")))
-
-
-def test_micro_batches_give_the_full_batch_gradient(root: Path, weights: dict[str, torch.Tensor]) -> None:
-    cell = make_cell("ta-lora", params__dropout=0.0, params__ranks=(4, 4, 2), train__batch_size=4)
-    unit, model = make_unit(cell, weights)
-    model.double().train()
-    gradients, losses = [], []
-    for micro in (0, 3):
-        context = make_context(cell, unit, SCENES, root, passes=BatchSplit(images=micro))
-        batch = _first_batch(context, 4)
-        targets = {k: t.double() if t.is_floating_point() else t for k, t in batch.targets.items()}
-        batch = batch._replace(image=batch.image.double(), targets=targets)
-        model.zero_grad(set_to_none=True)
-        losses.append(accumulate(model, context, batch, 0))
-        gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
-    assert gradients[0]
-    for other, loss in zip(gradients[1:], losses[1:], strict=True):
-        assert loss == pytest.approx(losses[0], rel=1e-12)
-        for name, value in gradients[0].items():
-            bound = 1e-9 * value.abs().max() + 1e-12  # some gradients, as of key biases, are exactly 0
-            assert (other[name] - value).abs().max() <= bound, name
 
 
 def test_the_loss_is_the_weighted_mean_over_images_plus_the_regulariser_once(

@@ -15,7 +15,7 @@ from pascal_folder import save_anno, save_label_map
 
 from tabench.data import matfile
 from tabench.data.matfile import read_mat
-from tabench.data.pascal.annotations import read_label_map, read_parts
+from tabench.data.pascal.matlab import read_label_map, read_parts
 from tabench.errors import DataError
 
 HEAD = b"MATLAB 5.0 MAT-file".ljust(124)

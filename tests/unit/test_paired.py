@@ -27,13 +27,6 @@ def test_wilcoxon_agrees_with_scipy_on_the_pairs() -> None:
     assert compare(method, baseline).p_value == pytest.approx(expected, rel=1e-12)
 
 
-def bootstrap(values: np.ndarray, **how: int) -> tuple[float, float]:
-    found = compare(
-        {str(n): v for n, v in enumerate(values)}, {str(n): 0.0 for n in range(len(values))}, **how
-    )
-    return found.low, found.high
-
-
 def test_the_bootstrap_and_its_p_value_agree_with_drawing_images_by_hand() -> None:
     method, baseline = noisy(0.02, n=40)
     result = compare(method, baseline)
@@ -64,12 +57,10 @@ def test_the_effect_size_is_antisymmetric_and_bounded(differences: list[float]) 
     assert rank_biserial(-values) == pytest.approx(-rank_biserial(values))
 
 
-def test_the_bootstrap_follows_its_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = np.random.default_rng(4).normal(size=50)
-    whole = bootstrap(values, seed=1)
-    assert bootstrap(values, seed=2) != whole
-    monkeypatch.setattr("tabench.stats.paired._CHUNK", 500)  # drawn in parts, as of many images
-    assert bootstrap(values, seed=1) == whole
+def test_the_bootstrap_of_many_images_is_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = compare(*noisy(0.02))
+    monkeypatch.setattr("tabench.stats.paired._CHUNK", 500)
+    assert compare(*noisy(0.02)) == whole
 
 
 def test_pairs_are_matched_by_image_and_holes_left_out() -> None:

@@ -8,8 +8,8 @@ from png_files import reindexed
 
 from tabench.data.images import read_rgb
 from tabench.data.pascal import PASCAL_CONTEXT
-from tabench.data.pascal.annotations import read_categories, read_label_map, read_parts
 from tabench.data.pascal.classes import NORMAL_CLASSES, PART_INDEX, PARTS_7
+from tabench.data.pascal.matlab import read_label_map, read_parts, read_people
 from tabench.data.pascal.reading import (
     boundaries,
     read_label,
@@ -110,11 +110,11 @@ def test_later_parts_cover_earlier_ones_and_other_objects_do_not_count(tmp_path)
     person = ("person", 15, whole, [("torso", whole), ("luarm", left)])
     made.save_anno(path, "a", [person, ("dog", 12, whole, [("head", left)])])
     assert np.array_equal(read_parts(path, (4, 6)), np.where(left, 3, 2))
-    assert read_categories(path) == [15, 12]
+    assert read_people(path, (4, 6))[1]
     made.save_anno(path, "a", [("dog", 12, whole, [("head", left)]), ("person", 15, whole, [])])
     assert read_parts(path, (4, 6)) is None
     made.save_anno(path, "a", [person])
-    assert read_categories(path) == [15]
+    assert read_people(path, (4, 6))[1]
 
 
 def test_a_sample_against_its_files(root):

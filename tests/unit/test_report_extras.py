@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 import report_fixtures as made
 
-from tabench.report.pages.extras import Extras
+from tabench.report.pages.content import Content
 from tabench.report.pages.page import page
-from tabench.report.pages.sections import Content, shown
+from tabench.report.records import wording
 from tabench.report.records.published import Published, read_published
 from tabench.report.records.reading import Results, read_results
-from tabench.report.tables import cost, sheet, sheet_latex
-from tabench.report.tables.frames import results_table
-from tabench.report.tables.sheet import Sheet
+from tabench.report.tables import latex, text
+from tabench.report.tables.cost import cost_tables
+from tabench.report.tables.results import results_table
 from tabench.report.tables.sureness import contrasts
+from tabench.report.tables.table import Column, Table, words
 from tabench.report.tables.verdicts import verdicts
+from tabench.text import bytes_text
 
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "published" / "nyuv2.csv"
 HEAD = "paper,table,dataset,setting,method,metric,value,tolerance,evidence,source\n"
@@ -67,7 +69,7 @@ def published(results: Results, tmp_path: Path, *lines: str) -> Published:
 
 def test_every_published_cell_gets_its_verdict(paper: Results, tmp_path: Path) -> None:
     table = results_table(paper, "paper")
-    mean = {m: table.entry(m, "segmentation.miou").mean or 0 for m in made.METHODS}
+    mean = {m: table.entry(m, "segmentation.miou").value or 0 for m in made.METHODS}
     half = table.entry("lora-hps", "segmentation.miou").half or 0
     found = verdicts(
         paper,
@@ -130,8 +132,7 @@ def test_paired_tests_cover_every_metric_with_values_for_images(demo: Results) -
     assert found.reference == "ta-lora"
     assert [metric.id for metric in found.metrics] == [f"{task}.{key}" for task, key, *_ in made.METRICS]
     assert len(found.rows) == len(made.METRICS) * (len(made.METHODS) - 1)
-    frozen = found.row("frozen", found.metrics[0])
-    assert frozen is not None
+    frozen = next(row for row in found.rows if row.method == "frozen")
     assert (frozen.comparison.n, frozen.reading, frozen.comparison.effect) == (16, "worse", -1.0)
     for row in found.rows:
         assert row.p_wilcoxon >= row.comparison.p_value
@@ -150,10 +151,16 @@ def test_a_result_in_a_metric_where_less_is_better_is_read_the_right_way(demo: R
 
 
 def test_costs_are_means_over_runs_and_older_runs_have_holes(demo: Results, paper: Results) -> None:
-    measured, old = cost.costs(demo)[0], cost.costs(paper)[0]
-    assert (measured.train_flops, measured.stored, measured.latency_s) == (2_373_775_872, 553_680, 0.0828)
-    assert measured.energy == "not reported by this machine"
-    assert (old.train_flops, old.energy, old.wall_s) == (None, "not recorded", 121.0)
+    measured, old = (
+        {c.title: e for t in cost_tables(r) for c, e in zip(t.columns, t.rows[0], strict=True)}
+        for r in (demo, paper)
+    )
+    assert measured["Training step"].text == "2.37 GFLOP"
+    assert measured["Stored"].value == 553_680
+    assert measured["Latency"].text == "82.8 ms (range 4.2 ms)"
+    assert measured["Energy"].shown == "not reported by this machine"
+    assert old["Wall time"].value == 121.0
+    assert "Energy" not in old
 
 
 @pytest.mark.parametrize("which", ["demo", "paper"])
@@ -161,49 +168,49 @@ def test_the_page_shows_them_with_and_without_measured_costs(
     which: str, request: pytest.FixtureRequest
 ) -> None:
     results = request.getfixturevalue(which)
-    numbers = read_published(results, PUBLISHED)
-    extras = Extras(results, numbers)
-    content = Content(results, [results_table(results, "paper")], None, {}, numbers, None, extras)
-    html = page(content, *shown(content))
+    html = page(Content(results, read_published(results, PUBLISHED)))
     for name in ("claims", "verdicts", "cost", "sure"):
         assert f'<section id="{name}">' in html
     assert ("2.37 GFLOP" in html) == (which == "demo")
     assert ("older than the measuring" in html) == (which == "paper")
 
 
-def test_every_sheet_prints_the_same_texts_in_every_format(demo: Results) -> None:
-    tables = Extras(demo, read_published(demo, PUBLISHED)).sheets()
-    assert [table.name for table in tables] == ["cost", "verdicts", "claims", "paired_matrix", "paired_tests"]
+def test_every_table_prints_the_same_texts_in_every_format(demo: Results) -> None:
+    tables = [table for table in Content(demo, read_published(demo, PUBLISHED)).sheets if not table.keys]
+    names = ["parameters", "cost", "verdicts", "claims", "paired_matrix", "paired_tests"]
+    assert [table.name for table in tables] == names
     for table in tables:
-        assert "Synthetic scenes, not the paper's numbers." in table.caption
-        lines = [line for line in sheet.csv(table).splitlines(keepends=True) if not line.startswith("# ")]
+        assert table.warning == "Synthetic scenes, not the paper's numbers."
+        lines = [line for line in text.csv(table).splitlines(keepends=True) if not line.startswith("# ")]
         head, *rows = csv.reader(io.StringIO("".join(lines)))
-        assert head == list(table.headings)
-        assert rows == [list(row) for row in table.rows]
-        assert sheet.markdown(table).count("\n| ") == len(table.rows) + 2
-        assert sheet_latex.latex(table).count(r" \\") >= len(table.rows) + 1
+        assert head == [column.whole for column in table.columns]
+        assert rows == [[entry.text for entry in row] for row in table.rows]
+        assert text.markdown(table).count("\n| ") == len(table.rows) + 2
+        assert latex.latex(table).count(r" \\") >= len(table.rows) + 1
 
 
-def test_a_sheet_is_inert_in_latex_and_markdown() -> None:
-    table = Sheet("t", "T", r"50% \input{x}", ["a_b"], [["-1.5 $x$ | <script>"]], ["note #1"], prose={0: 3})
-    tex, text = sheet_latex.latex(table), sheet.markdown(table)
+def test_a_table_is_inert_in_latex_and_markdown() -> None:
+    column, row = Column("a_b", words=True, width=3), [words("-1.5 $x$ | <script>")]
+    table = Table("t", "T", r"50% \input{x}", [column], [row], ["note #1"])
+    tex, marked = latex.latex(table), text.markdown(table)
     assert r"\input{x}" not in tex
     assert r"$-$1.5 \$x\$" in tex
-    assert r"\|" in text
-    assert "<script>" not in text.replace(r"\<", "")
+    assert r"\|" in marked
+    assert "<script>" not in marked.replace(r"\<", "")
 
 
 @pytest.mark.parametrize(
-    ("shown", "text"),
+    ("shown", "expected"),
     [
-        (cost.flops_text(2_373_775_872), "2.37 GFLOP"),
-        (cost.flops_text(12), "12 FLOP"),
-        (cost.milliseconds(0.0828), "82.8 ms"),
-        (cost.milliseconds(3.2145), "3.21 s"),
-        (cost.energy_text(840), "840 J"),
-        (cost.energy_text(12_300), "12.3 kJ"),
-        (cost.energy_text(4_320_000), "1.2 kWh"),
+        (wording.flops(2_373_775_872), "2.37 GFLOP"),
+        (wording.flops(12), "12 FLOP"),
+        (wording.milliseconds(0.0828), "82.8 ms"),
+        (wording.milliseconds(3.2145), "3.21 s"),
+        (bytes_text(2_214_720), "2.2 MB"),
+        (wording.energy(840), "840 J"),
+        (wording.energy(12_300), "12.3 kJ"),
+        (wording.energy(4_320_000), "1.2 kWh"),
     ],
 )
-def test_quantities_as_shown(shown: str, text: str) -> None:
-    assert shown == text
+def test_quantities_as_shown(shown: str, expected: str) -> None:
+    assert shown == expected

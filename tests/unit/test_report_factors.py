@@ -16,12 +16,11 @@ from tabench.errors import StoreError
 from tabench.report.figures import paper_figures
 from tabench.report.figures import similarity as similarity_figure
 from tabench.report.figures import spectrum as spectrum_figure
-from tabench.report.pages.sections import Content, shown
-from tabench.report.pages.templating import environment
+from tabench.report.pages.content import Content
+from tabench.report.pages.page import page, sections
 from tabench.report.records.factors import MethodFactors, kept, read_factors
 from tabench.report.records.reading import Results, read_results
-from tabench.report.tables.factor_table import factor_rows
-from tabench.report.tables.frames import results_table
+from tabench.report.tables.factors import factor_table
 
 SEEDS = (0, 1)
 
@@ -64,21 +63,23 @@ def test_layers_without_an_update_leave_holes_not_zeros(results: Results) -> Non
     similarity_figure.draw_similarity([panel, similarity_figure.Panel("", part.tasks, [first])])
 
 
-def test_table_speaks_of_every_unfolding(factors: dict[str, MethodFactors]) -> None:
-    rows = {(row.method, row.mode): row for row in factor_rows(list(factors.values()))}
+def test_table_speaks_of_every_unfolding(results: Results, factors: dict[str, MethodFactors]) -> None:
+    table = factor_table(results, list(factors.values()))
+    assert table is not None
+    rows = {(row[0].shown, row[1].shown): row[2:] for row in table.rows}
     assert len(rows) == 9
-    row = rows["lora-stl", "inputs"]
+    runs, effective, possible, separate, share = rows["LoRA-STL", "inputs"]
     ranks = [
         layer["mode1"]["effective_rank"] for s in SEEDS for layer in beside.factors("lora-stl", s)["layers"]
     ]
-    assert row.effective == pytest.approx((np.mean(ranks), min(ranks), max(ranks)))
-    assert (row.runs, row.possible, row.reference) == (2, 9, 4)
-    assert row.share is not None
-    assert row.separate is not None
-    assert row.separate[0] >= row.effective[0] - 1e-9
-    assert rows["ta-lora", "inputs"].share == pytest.approx((1, 1, 1), abs=1e-5)
-    assert rows["lora-stl", "tasks"].separate is None
-    assert rows["ta-lora", "inputs"].separate is None
+    assert effective.value == pytest.approx(np.mean(ranks))
+    assert effective.note == f"{min(ranks):.2f} to {max(ranks):.2f}"
+    assert (runs.value, possible.value) == (2, 9)
+    assert share.note.startswith("first 4; ")
+    assert (separate.value or 0) >= (effective.value or 0) - 1e-9
+    assert rows["TA-LoRA (Tucker)", "inputs"][4].value == pytest.approx(100, abs=1e-3)
+    assert rows["LoRA-STL", "tasks"][3].shown == "n/a"
+    assert rows["TA-LoRA (Tucker)", "inputs"][3].shown == "n/a"
 
 
 def test_energy_beyond_what_was_written_is_not_guessed(factors: dict[str, MethodFactors]) -> None:
@@ -113,22 +114,17 @@ def test_many_variants_show_their_updates_and_say_what_is_left_out(
     assert "2 further rows of the tables not drawn" in similarity_figure.layers_caption(results, most)
 
 
-def sections_of(results: Results) -> tuple[dict[str, str], dict[str, object]]:
-    content = Content(results, [results_table(results, "paper")], None, {}, None, None)
-    found, names = shown(content)
-    return {section.id: section.heading for section in found}, names
-
-
 def test_the_page_has_the_table_where_there_are_factors(results: Results, tmp_path: Path) -> None:
-    sections, names = sections_of(results)
-    assert sections["factors"] == "What the factors learned"
-    assert "method" not in sections  # no picture was drawn
-    html = environment().get_template("factors.html.j2").render(names, results=results, short_warning="")
+    headings = {section.id: section.heading for section in sections(Content(results))}
+    assert headings["factors"] == "What the factors learned"
+    assert "method" not in headings  # no picture was drawn
+    html = page(Content(results))
+    html = html[html.index('<section id="factors">') : html.index('<section id="claims">')]
     assert html.count("Energy within TA-LoRA") == 1
     assert html.count('scope="row"') == 9
     made.write_results(tmp_path, seeds=(0,), methods=("ta-lora", "lora-stl"), pictures=False)
     without = read_results(tmp_path, "nyuv2")
-    assert "factors" not in sections_of(without)[0]
+    assert "factors" not in {section.id for section in sections(Content(without))}
     assert list(paper_figures.drawings(without, "paper")) == ["places"]
 
 

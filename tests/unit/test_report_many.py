@@ -16,15 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabench.report.figures import rank as rank_figure
-from tabench.report.pages import sections
-from tabench.report.pages.extras import Extras
+from tabench.report.pages import content as content_module
+from tabench.report.pages.content import Content
 from tabench.report.pages.page import page
 from tabench.report.pages.site import render
 from tabench.report.records import factors, wording
-from tabench.report.records.listed import listed
-from tabench.report.records.reading import read_results
+from tabench.report.records.reading import listed_of, read_results
 from tabench.report.tables import chosen
-from tabench.report.tables.frames import results_table
+from tabench.report.tables.results import results_table
 from tabench.stats.paired import mean_over_rows, mean_over_seeds
 
 METHODS, SEEDS, LIMIT = ("ta-lora", "lora-stl", "full-stl", "frozen"), tuple(range(6)), 8
@@ -47,7 +46,7 @@ def test_few_runs_are_all_listed(folder: Path) -> None:
 
 
 def test_of_many_the_failed_and_the_lowest_seeds_of_each_row_are_listed(folder: Path) -> None:
-    found = listed(read_results(folder.parent, "nyuv2").cells, LIMIT)
+    found = listed_of(read_results(folder.parent, "nyuv2").cells, LIMIT)
     names = [(cell.method, cell.seed) for cell in found]
     assert len(names) == LIMIT
     assert ("frozen", 5) in names
@@ -58,7 +57,7 @@ def test_of_many_the_failed_and_the_lowest_seeds_of_each_row_are_listed(folder: 
 def test_open_runs_do_not_push_finished_ones_out(folder: Path) -> None:
     cells = read_results(folder.parent, "nyuv2").cells
     waiting = [replace(cell, id=f"w{n}", state="pending", record={}) for n, cell in enumerate(cells)]
-    found = listed([*waiting, *cells], LIMIT)
+    found = listed_of([*waiting, *cells], LIMIT)
     assert len(found) == LIMIT
     assert sum(bool(cell.record) for cell in found) == LIMIT // 2
     assert [cell.state for cell in found].count("failed") == 1, "the failed one comes before the waiting ones"
@@ -86,7 +85,9 @@ def test_pages_are_bounded_and_a_file_names_all_runs(folder: Path, tmp_path: Pat
     assert [row["failure"] for row in rows if row["state"] == "failed"] == ["data"]
 
 
-def test_a_page_and_a_figure_show_the_baselines_and_the_best_rows(folder: Path) -> None:
+def test_a_page_and_a_figure_show_the_baselines_and_the_best_rows(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     results = read_results(folder.parent, "nyuv2")
     table = results_table(results, "paper")
     assert chosen.choose(results, table, 4).sentence == ""
@@ -97,10 +98,8 @@ def test_a_page_and_a_figure_show_the_baselines_and_the_best_rows(folder: Path) 
         " 3 of 4 rows are shown: what the experiment compares with, and the best by Δ_b vs LoRA-STL."
     )
     assert found.results(results).methods == found.rows
-    extras = Extras(results, None)
-    extras.rows = frozenset(found.rows)
-    content = sections.Content(results, [found.table(table)], None, {}, None, None, extras)
-    html = page(content, *sections.shown(content))
+    monkeypatch.setattr(content_module, "PAGE_ROWS", 3)
+    html = page(Content(results))
     assert "3 of 4 rows are shown" in html
     assert "tables/table1.csv has all" in html
     assert html.count('<th scope="row" class="name" data-value="3">Full fine-tuning STL</th>') >= 2

@@ -17,16 +17,17 @@ import report_fixtures as made
 
 from tabench.errors import StoreError
 from tabench.report.figures.pictures import Album
-from tabench.report.pages import sections
+from tabench.report.pages.content import Content
 from tabench.report.pages.page import page
 from tabench.report.pages.run_page import RunPages
-from tabench.report.pages.site import render
+from tabench.report.pages.site import Page as Rendering
+from tabench.report.pages.site import render, write_all
 from tabench.report.records.published import read_published
 from tabench.report.records.reading import read_results
 from tabench.report.tables import findings
-from tabench.report.tables.frames import results_table
 from tabench.report.tables.latex import latex
-from tabench.report.tables.plain import markdown
+from tabench.report.tables.results import results_table
+from tabench.report.tables.text import markdown
 
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "published" / "nyuv2.csv"
 RUN_PAGE = re.compile(r"runs/[0-9a-f]{16}\.html")
@@ -83,9 +84,7 @@ def small(root: Path, **changes: Any) -> Path:
 
 def bare_page(root: Path) -> str:
     """The page without figures, which take most of the time."""
-    results = read_results(root, "nyuv2")
-    content = sections.Content(results, [results_table(results, "paper")], None, {}, None, None)
-    return page(content, *sections.shown(content))
+    return page(Content(read_results(root, "nyuv2")))
 
 
 def run_pages(root: Path) -> dict[str, str]:
@@ -295,6 +294,29 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     second = render(tmp_path / "r", "nyuv2", tmp_path / "b")
     assert [p.relative_to(tmp_path / "a") for p in first] == [p.relative_to(tmp_path / "b") for p in second]
     assert [a.name for a, b in zip(first, second, strict=True) if a.read_bytes() != b.read_bytes()] == []
+
+
+def test_two_processes_write_the_bytes_that_one_does_and_an_error_says_where(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for name in ("first", "second"):
+        home = made.write_results(results, name, seeds=(0,), methods=("lora-stl",), pictures=False)
+        for path in home.glob("*/record.json"):
+            bare = json.loads(path.read_text()) | {"curves": {"train": [], "eval": []}, "pictures": []}
+            made.write(path, bare)
+
+    def pages(out: str, *names: str) -> list[Rendering]:
+        return [Rendering(results, name, tmp_path / out / name, None, overview=False) for name in names]
+
+    alone = list(write_all(pages("one", "first", "second"), workers=1))
+    beside: list[list[Path]] = []
+    with pytest.raises(StoreError) as caught:
+        beside.extend(write_all(pages("two", "first", "second", "absent"), workers=2))
+    assert caught.value.where == str(results / "absent")
+    assert caught.value.hint == "run it first: tabench run <file.toml>"
+    for one, two in zip(alone, beside, strict=True):
+        names = [path.relative_to(tmp_path / "one") for path in one]
+        assert [path.relative_to(tmp_path / "two") for path in two] == names
+        assert [path.read_bytes() for path in two] == [path.read_bytes() for path in one]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

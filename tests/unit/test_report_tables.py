@@ -18,8 +18,9 @@ from tabench.errors import StoreError
 from tabench.report.pages.site import render
 from tabench.report.records.reading import read_results
 from tabench.report.records.scores import deltas
-from tabench.report.tables import latex, plain
-from tabench.report.tables.frames import Table, protocols_of, results_table
+from tabench.report.tables import latex, text
+from tabench.report.tables.results import protocols_of, results_table
+from tabench.report.tables.table import Table
 
 
 @pytest.fixture
@@ -29,6 +30,12 @@ def made_up_results(tmp_path: Path) -> Path:
 
 def table(results: Path, protocol: str = "paper") -> Table:
     return results_table(read_results(results, "nyuv2"), protocol)
+
+
+def row(table: Table, method: str) -> tuple[str, str]:
+    """A method's name as shown, and its seeds."""
+    first, *_, last = table.rows[list(table.keys).index(method)]
+    return first.shown, last.shown
 
 
 def edit(results: Path, method: str, seed: int, change: dict[str, Any]) -> None:
@@ -49,7 +56,7 @@ def values(method: str, key: str, protocol: str = "paper") -> list[float]:
 def test_mean_and_sd_are_those_of_the_records(made_up_results: Path, protocol: str) -> None:
     entry = table(made_up_results, protocol).entry("lora-hps", "normals.mean")
     raw = values("lora-hps", "mean", protocol)
-    assert entry.mean == pytest.approx(statistics.mean(raw))
+    assert entry.value == pytest.approx(statistics.mean(raw))
     assert entry.sd == pytest.approx(statistics.stdev(raw))
     assert entry.text == f"{statistics.mean(raw):.2f} ± {statistics.stdev(raw):.2f}"
     assert [point.cell_id for point in entry.points] == [made.cell_id("lora-hps", s) for s in (0, 1, 2)]
@@ -71,7 +78,7 @@ def test_delta_is_the_mean_over_seeds_of_the_paired_formula(made_up_results: Pat
             )
         expected.append(100 * statistics.mean(statistics.mean(g) for g in gains.values()))
     entry = table(made_up_results).entry("ta-lora", "delta.lora-stl")
-    assert entry.mean == pytest.approx(statistics.mean(expected))
+    assert entry.value == pytest.approx(statistics.mean(expected))
     assert entry.shown.startswith("+")
     itself = table(made_up_results).entry("lora-stl", "delta.lora-stl")
     assert (itself.shown, itself.shown_sd) == ("0.00", "")
@@ -80,13 +87,13 @@ def test_delta_is_the_mean_over_seeds_of_the_paired_formula(made_up_results: Pat
 def test_best_and_second_follow_the_direction(made_up_results: Path) -> None:
     shown = table(made_up_results)
     for column in ("segmentation.miou", "depth.abs_err", "normals.median", "delta.full-stl"):
-        means = {m: shown.entry(m, column).mean or 0.0 for m in shown.methods}
+        means = {m: shown.entry(m, column).value or 0.0 for m in shown.keys}
         order = sorted(
             means, key=lambda m: means[m], reverse=column in ("segmentation.miou", "delta.full-stl")
         )
-        ranks = {shown.entry(m, column).rank: m for m in shown.methods if shown.entry(m, column).rank}
+        ranks = {shown.entry(m, column).rank: m for m in shown.keys if shown.entry(m, column).rank}
         assert ranks == {1: order[0], 2: order[1]}
-    assert all(shown.entry(m, "parameters").rank == 0 for m in shown.methods)
+    assert all(shown.entry(m, "parameters").rank == 0 for m in shown.keys)
 
 
 def test_an_undefined_metric_is_na_with_its_reason_and_takes_delta_with_it(made_up_results: Path) -> None:
@@ -96,13 +103,13 @@ def test_an_undefined_metric_is_na_with_its_reason_and_takes_delta_with_it(made_
         edit(made_up_results, "ta-lora", seed, {"metrics": metrics})
     shown = table(made_up_results)
     entry = shown.entry("ta-lora", "segmentation.miou")
-    assert (entry.text, entry.mean) == ("n/a", None)
+    assert (entry.text, entry.value) == ("n/a", None)
     assert "undefined" in entry.reason
     assert shown.entry("ta-lora", "delta.lora-stl").text == "n/a"
     assert "segmentation.miou" in shown.entry("ta-lora", "delta.lora-stl").reason
     assert any("class 'books' is absent" in note for note in shown.notes)
-    for text in (plain.csv(shown), plain.markdown(shown), latex.latex(shown)):
-        assert re.search(r"\bnan\b", text.lower()) is None
+    for written in (text.csv(shown), text.markdown(shown), latex.latex(shown)):
+        assert re.search(r"\bnan\b", written.lower()) is None
 
 
 def test_every_protocol_of_the_runs_has_a_table(made_up_results: Path) -> None:
@@ -114,7 +121,7 @@ def test_every_protocol_of_the_runs_has_a_table(made_up_results: Path) -> None:
     results = read_results(made_up_results, "nyuv2")
     assert protocols_of(results) == ["paper", "libmtl", "of a package", "pixel"]
     shown = results_table(results, "libmtl")
-    assert (shown.name, shown.number) == ("table1_libmtl", "Table 1 (libmtl protocol)")
+    assert (shown.name, shown.title) == ("table1_libmtl", "Table 1 (libmtl protocol)")
     assert shown.entry("ta-lora", "depth.abs_err").text != "n/a"
     assert any("LibMTL's code" in note for note in shown.notes)
     assert any("defined by the task" in note for note in results_table(results, "of a package").notes)
@@ -127,8 +134,7 @@ def test_missing_seeds_are_marked_and_unpaired_seeds_leave_delta(made_up_results
         home / "failure.json", {"kind": "diverged", "message": "loss is NaN", "traceback": "", "attempt": 1}
     )
     shown = table(made_up_results)
-    assert shown.titles["lora-stl"] == "LoRA-STL †"
-    assert shown.seeds["lora-stl"] == "2 of 3"
+    assert row(shown, "lora-stl") == ("LoRA-STL †", "2 of 3")
     assert len(shown.entry("ta-lora", "delta.lora-stl").points) == 2
     assert "seed 1" in shown.entry("ta-lora", "delta.lora-stl").reason
     assert any("1 failed" in note for note in shown.notes)
@@ -138,9 +144,9 @@ def test_a_method_without_runs_is_a_row_of_na(made_up_results: Path) -> None:
     for seed in (0, 1, 2):
         shutil.rmtree(made_up_results / "nyuv2" / made.cell_id("full-hps", seed))
     shown = table(made_up_results)
-    assert {shown.entry("full-hps", c.id).text for c in shown.columns} == {"n/a"}
+    assert {shown.entry("full-hps", c.id).text for c in shown.valued} == {"n/a"}
     assert shown.entry("full-hps", "depth.abs_err").reason == "no finished run"
-    assert shown.seeds["full-hps"] == "0 of 3"
+    assert row(shown, "full-hps")[1] == "0 of 3"
 
 
 def test_one_seed_has_no_standard_deviation(tmp_path: Path) -> None:
@@ -186,11 +192,11 @@ def test_no_results_and_damaged_records_are_named(made_up_results: Path) -> None
 @pytest.mark.parametrize("protocol", ["paper", "pixel"])
 def test_all_formats_show_the_same_numbers(made_up_results: Path, protocol: str) -> None:
     shown = table(made_up_results, protocol)
-    expected = [shown.entry(m, c.id).text for m in shown.methods for c in shown.columns]
-    frame = pd.read_csv(io.StringIO(plain.csv(shown)), comment="#", dtype=str, keep_default_na=False)
+    expected = [shown.entry(m, c.id).text for m in shown.keys for c in shown.valued]
+    frame = pd.read_csv(io.StringIO(text.csv(shown)), comment="#", dtype=str, keep_default_na=False)
     from_csv = [f"{a} ± {b}" if b else a for a, b in zip(frame["shown"], frame["shown_sd"], strict=True)]
     assert from_csv == expected
-    assert _from_rows(plain.markdown(shown).splitlines()[4:], "|", r"</?u>|\*\*|^\||\|$") == expected
+    assert _from_rows(text.markdown(shown).splitlines()[4:], "|", r"</?u>|\*\*|^\||\|$") == expected
     body = latex.latex(shown).split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
     noise = r"\\\\$|\\textbf|\\underline|\\scriptsize|\\,|\{|\}"
     assert (
@@ -230,7 +236,7 @@ def test_latex_escapes_every_special_letter() -> None:
 
 
 def test_markdown_keeps_a_row_a_row() -> None:
-    escaped = plain.escape_markdown("a|b\nc <i>")
+    escaped = text.escape_markdown("a|b\nc <i>")
     assert escaped == r"a\|b c \<i\>"
 
 
@@ -239,7 +245,7 @@ def test_the_protocol_of_pascal_context_heads_the_table_of_its_dataset(made_up_r
     for path in (made_up_results / "nyuv2").glob("*/record.json"):
         path.write_text(path.read_text().replace('"paper"', '"pascal"'))
     renamed = table(made_up_results, "pascal")
-    assert (renamed.name, renamed.number) == (before.name, before.number)
+    assert (renamed.name, renamed.title) == (before.name, before.title)
     assert "protocol" not in renamed.caption
     assert renamed.entry("ta-lora", "segmentation.miou") == before.entry("ta-lora", "segmentation.miou")
     (line,) = [note for note in renamed.notes if note.startswith("Protocol “pascal”")]

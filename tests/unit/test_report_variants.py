@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 import report_fixtures as made
 
-from tabench.report.figures.variants import draw_sizes, has_sizes
+from tabench.report.figures.sizes import draw_sizes, has_sizes
 from tabench.report.records import variants
 from tabench.report.records.reading import Results, read_results
 from tabench.report.records.scores import deltas
-from tabench.report.tables.definitions import definitions_table
 from tabench.report.tables.findings import headline
-from tabench.report.tables.frames import results_table
+from tabench.report.tables.results import definitions_table, results_table
 from tabench.stats.delta_b import VARIANTS
 
 
@@ -61,7 +60,7 @@ def test_rows_are_named_by_their_ranks_and_ordered(tmp_path: Path) -> None:
     ]  # fmt: skip
     table = results_table(results, "paper")
     assert (table.name, table.label) == ("table4", "ranks-table4")
-    assert set(table.seeds.values()) == {"2"}
+    assert {row[-1].shown for row in table.rows} == {"2"}
 
 
 def test_a_baseline_with_several_rows_is_the_one_listed_first(tmp_path: Path) -> None:
@@ -84,8 +83,8 @@ def test_unfinished_cells_stand_in_the_row_of_their_label(tmp_path: Path) -> Non
     shutil.rmtree(tmp_path / "ranks" / names[3])
     results = read_results(tmp_path, "ranks")
     table = results_table(results, "paper")
-    assert list(table.titles.values()) == ["p=4, q=2, v=1 †", "p=q=8, v=2 †", "p=q=16, v=2"]
-    assert list(table.seeds.values()) == ["0 of 1", "1 of 2", "2"]
+    assert [row[0].shown for row in table.rows] == ["p=4, q=2, v=1 †", "p=q=8, v=2 †", "p=q=16, v=2"]
+    assert [row[-1].shown for row in table.rows] == ["0 of 1", "1 of 2", "2"]
 
 
 def test_a_label_is_read_back() -> None:
@@ -143,7 +142,7 @@ def test_the_figure_joins_the_rows_of_a_method_by_size(tmp_path: Path) -> None:
     lines = {container.get_label(): container.lines[0] for container in axes[0].containers}
     assert set(lines) == {"TA-LoRA (Tucker)", "TA-LoRA (CP)", "LoRA-STL", "Full fine-tuning STL"}
     shown = sorted(
-        (e.mean, table.entry(m, "delta.full-stl").mean)
+        (e.value, table.entry(m, "delta.full-stl").value)
         for m in results.methods if m.startswith("ta-lora ") and (e := table.entry(m, "parameters"))
     )  # fmt: skip
     line = lines["TA-LoRA (Tucker)"]
@@ -162,13 +161,13 @@ def test_every_definition_stands_in_the_table(tmp_path: Path, variant: str) -> N
     results = read_results(tmp_path, "nyuv2")
     table = definitions_table(results, ["paper", "pixel"])
     assert table is not None
-    assert len(table.columns) == 2 * 2 * len(VARIANTS)
+    assert len(table.valued) == 2 * 2 * len(VARIANTS)
     for protocol in ("paper", "pixel"):
         entry = table.entry("ta-lora", f"delta.lora-stl.{protocol}.{variant}")
         points, _ = deltas(results, "ta-lora", "lora-stl", protocol, variant)
-        assert entry.mean == pytest.approx(sum(point.value for point in points) / 2)
+        assert entry.value == pytest.approx(sum(point.value for point in points) / 2)
         assert entry.rank == 1  # the best also where lower is better
-        assert (entry.mean > 0) == (VARIANTS[variant].better == "higher")
+        assert (entry.value > 0) == (VARIANTS[variant].better == "higher")
     assert any(note.startswith(f"{variant} v{VARIANTS[variant].version}") for note in table.notes)
     assert any(
         "Against LoRA-STL, every definition finds the same best method" in note for note in table.notes

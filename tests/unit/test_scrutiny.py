@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_run import make_cell, make_context, make_unit
+from tiny_run import Stop, make_cell, make_context, make_unit
 from torch import Tensor, nn
 
 from tabench.encoders.msam import MSam
@@ -61,23 +61,12 @@ def trained(weights: Weights, root: Path, folder: Path, **options: Any) -> tuple
     return model, train_unit(model, context, CheckpointStore(folder))
 
 
-class Stop:
-    """Asks for a stop after two steps."""
-
-    def __init__(self) -> None:
-        self.left = 2
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left <= 0
-
-
 def test_a_resumed_unit_has_the_statistics_of_one_that_was_not_stopped(
     weights: Weights, root: Path, tmp_path: Path
 ) -> None:
     whole, state = trained(weights, root, tmp_path / "whole")
     with pytest.raises(InterruptedRunError):
-        trained(weights, root, tmp_path / "parts", should_stop=Stop())
+        trained(weights, root, tmp_path / "parts", should_stop=Stop(2))
     resumed, again = trained(weights, root, tmp_path / "parts")
     assert again.to_json() == state.to_json()
     expected = {**dict(whole.named_parameters()), **dict(whole.named_buffers())}
@@ -161,7 +150,7 @@ def test_a_parameter_without_a_gradient_is_refused_and_at_a_resume_too(
         model.idle = frozenset({name})
 
     with pytest.raises(InterruptedRunError):
-        run(called_idle, should_stop=Stop())
+        run(called_idle, should_stop=Stop(2))
     with pytest.raises(SpecError, match=name):
         run(dead)
     with pytest.raises(SpecError, match=r"parameters idle that get a gradient: 'no_mask\.depth'"):

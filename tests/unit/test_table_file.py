@@ -56,7 +56,8 @@ def metric_rows(results: Path) -> list[dict[str, Any]]:
         {
             "cell_id": r["cell_id"], "experiment": "nyuv2", "label": r["label"], "dataset": "scenes",
             "synthetic": True, "backbone": "sam_vit_nano", "method": r["cell"]["method"]["name"],
-            "params": json.dumps(r["cell"]["method"]["params"], sort_keys=True), "seed": r["cell"]["seed"],
+            "params": json.dumps(r["cell"]["method"]["params"], sort_keys=True), "balancing": "equal",
+            "seed": r["cell"]["seed"],
             "task": m["task"], "metric": m["key"], "title": m["title"], "unit": m["unit"],
             "better": m["better"], "protocol": m["protocol"], "protocol_version": 1, "value": m["value"],
             "parameters_trained": r["parameters"]["trained"], "parameters_total": r["parameters"]["total"],

@@ -11,35 +11,15 @@ from tabench.data.fingerprint import fingerprint_files
 from tabench.data.flip_turn import FlipTurn
 from tabench.data.images import shape_of
 from tabench.data.listing import is_file
+from tabench.data.pascal import files
 from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PERSON
-from tabench.data.pascal.files import (
-    FOLDERS,
-    check_complete,
-    files_of,
-    held_files,
-    index_file,
-    list_file,
-    list_notes,
-    read_apart,
-    read_index,
-    read_list,
-)
 from tabench.data.pascal.reading import check_same_shape, read_sample
 from tabench.data.pascal.verify import CLASSES_OF, verify_pascal
 from tabench.data.prepare.guide import GUIDES
 
 
 class PascalSplit(Split):
-    """Images of a list, read from disk on demand.
-
-    Args:
-        root: Folder of the dataset.
-        folder: "train" or "val", for the images' ids.
-        names: Names of the images, in order.
-        classes: Number of segmentation classes.
-        size: (H, W) that images and targets are resized to.
-        normal_classes: LabelMap classes that normals are kept on; None keeps all.
-    """
+    """Images of a list ("train" or "val"), read from disk on demand and resized to `size` (H, W)."""
 
     augmentation = FlipTurn()
 
@@ -58,7 +38,7 @@ class PascalSplit(Split):
         self.classes = classes
         self.size = size
         self.normal_classes = normal_classes
-        self._index = read_index(root, folder)
+        self._index = files.read_index(root, folder)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -69,11 +49,7 @@ class PascalSplit(Split):
         return [f"{self.folder}/{name}" for name in self.names]
 
     def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
-        """Read one image; see `Split.load`.
-
-        Raises:
-            DataError: A file is missing or holds wrong values.
-        """
+        """Read one image; see `Split.load`."""
         name = self.names[index]
         image, targets = read_sample(
             self.root,
@@ -87,23 +63,19 @@ class PascalSplit(Split):
         return sample if draw is None else self.augmentation.one(sample, *draw, index)
 
     def shape(self, index: int) -> tuple[int, int]:
-        """The size that all are resized to.
-
-        Raises:
-            DataError: The photo and its labels differ in height and width, or one has no readable header.
-        """
-        files = files_of(self.root, self.names[index])
-        photo, label = shape_of(files["image"], "JPEG"), shape_of(files["label"], "PNG")
-        check_same_shape(files["label"], label, photo)
+        """The size that all are resized to; see `Split.shape`."""
+        paths = files.files_of(self.root, self.names[index])
+        photo, label = shape_of(paths["image"], "JPEG"), shape_of(paths["label"], "PNG")
+        check_same_shape(paths["label"], label, photo)
         return self.size
 
     def files(self, index: int) -> dict[str, Path]:
         """The image's six files; its edges are drawn from those of "context"."""
-        return files_of(self.root, self.names[index])
+        return files.files_of(self.root, self.names[index])
 
     def sources(self, index: int) -> list[Path]:
         """The image's files, and the index that says who is on it."""
-        listed = index_file(self.root, self.folder)
+        listed = files.index_file(self.root, self.folder)
         return [*self.files(index).values(), *([listed] if is_file(listed) else [])]
 
 
@@ -149,15 +121,10 @@ class PascalContextDataset(DatasetDef):
         return self.size
 
     def split(self, root: Path, name: str) -> PascalSplit:
-        """Open a split.
-
-        Raises:
-            DataError: Files are missing, or images are in both lists; the message names them.
-            SpecError: The dataset has no split of this name.
-        """
+        """Open a split; see `DatasetDef.split`. Images that are in both lists are refused."""
         folder = self.folder_of(name)
-        names = read_apart(root, folder, hint=self.download)
-        check_complete({folder: names}, held_files(root), str(root), self.download)
+        names = files.read_apart(root, folder, hint=self.download)
+        files.check_complete({folder: names}, files.held_files(root), str(root), self.download)
         names, classes = self.part(name, names), len(self.class_names)
         return PascalSplit(root, folder, names, classes, self.target_size(root), self.normal_classes)
 
@@ -176,29 +143,21 @@ class PascalContextDataset(DatasetDef):
         return report
 
     def notes(self, root: Path) -> list[str]:
-        """Other counts than published, and images in no list; see `DatasetDef.notes`.
-
-        Raises:
-            DataError: The folder is incomplete or not in this layout.
-        """
-        names = {folder: read_list(root, folder, hint=self.download) for folder in FOLDERS}
-        return list_notes(root, names, self.published_counts)
+        """Other counts than published, and images in no list; see `DatasetDef.notes`."""
+        names = {folder: files.read_list(root, folder, hint=self.download) for folder in files.FOLDERS}
+        return files.list_notes(root, names, self.published_counts)
 
     def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
-        """sha256 over all files' names and contents, from the cache where it is still valid.
-
-        Raises:
-            DataError: The folder is incomplete or not in this layout.
-        """
-        files: list[Path] = []
-        held = held_files(root)
-        for folder in FOLDERS:
-            names = read_list(root, folder, hint=self.download)
-            check_complete({folder: names}, held, str(root), self.download)
-            files += [list_file(root, folder)]
-            files += [index_file(root, folder)] if is_file(index_file(root, folder)) else []
-            files += [path for name in names for path in files_of(root, name).values()]
-        return fingerprint_files(root, files, progress, fresh=fresh)
+        """sha256 over all files' names and contents; see `DatasetDef.fingerprint`."""
+        paths: list[Path] = []
+        held = files.held_files(root)
+        for folder in files.FOLDERS:
+            names = files.read_list(root, folder, hint=self.download)
+            files.check_complete({folder: names}, held, str(root), self.download)
+            paths += [files.list_file(root, folder)]
+            paths += [files.index_file(root, folder)] if is_file(files.index_file(root, folder)) else []
+            paths += [path for name in names for path in files.files_of(root, name).values()]
+        return fingerprint_files(root, paths, progress, fresh=fresh)
 
 
 PASCAL_CONTEXT = PascalContextDataset()

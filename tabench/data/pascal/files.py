@@ -107,13 +107,7 @@ def read_apart(root: Path, folder: str, *, hint: str) -> list[str]:
 
 
 def check_complete(lists: Mapping[str, Sequence[str]], held: Container[str], where: str, hint: str) -> None:
-    """Check that every image has its six files.
-
-    Args:
-        lists: Names of the images of each list.
-        held: Files that are there, relative to the dataset's folder, as `held_files` gives them.
-        where: The archive or folder, for messages.
-        hint: Where they come from.
+    """Check that every image of the lists has its six files among those that are `held` (see `held_files`).
 
     Raises:
         DataError: Files are missing; the message says which image lacks what.
@@ -156,13 +150,7 @@ def held_files(root: Path) -> set[str]:
 
 
 def list_notes(root: Path, names: Mapping[str, Sequence[str]], published: Mapping[str, int]) -> list[str]:
-    """Lines about lists with another number of images than published, and about images in no list.
-
-    Args:
-        root: Folder of the dataset.
-        names: The images of each list.
-        published: Images of each list in the complete dataset.
-    """
+    """Lines about lists with another number of images than published, and about images in no list."""
     held, (folder, suffix) = held_files(root), PLACES["image"]
     photos = {name.removeprefix(f"{folder}/") for name in held if name.startswith(f"{folder}/")}
     found = {name.removesuffix(f".{suffix}") for name in photos if name.endswith(f".{suffix}")}

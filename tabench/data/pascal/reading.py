@@ -12,9 +12,9 @@ from tabench.data.base import Array
 from tabench.data.checks import UNIT_TOLERANCE
 from tabench.data.flip_turn import unless_empty
 from tabench.data.images import read_png, read_rgb
-from tabench.data.pascal.annotations import read_label_map, read_parts
 from tabench.data.pascal.classes import NORMAL_CLASSES, VOC_COLOURS
 from tabench.data.pascal.files import VERIFY, files_of
+from tabench.data.pascal.matlab import read_label_map, read_parts
 from tabench.data.resampling import resize_nearest, resize_normals
 from tabench.errors import DataError
 from tabench.text import few
@@ -35,7 +35,7 @@ def read_sample(
     person: bool = True,
     normal_classes: Collection[int] | None = frozenset(NORMAL_CLASSES.values()),
 ) -> tuple[Array, Targets]:
-    """Read an image and its targets, resized to one size.
+    """Read an image and its targets, resized to `size` (H, W), whatever their aspect ratio.
 
     Image bicubic, labels nearest, normals bilinear and scaled back to unit length. Edges are drawn after
     resizing, so that no line is broken by it.
@@ -44,7 +44,7 @@ def read_sample(
         root: Folder of the dataset.
         name: The image's name.
         classes: Number of segmentation classes.
-        size: (H, W) to resize to; the aspect ratio is not kept.
+        size: (H, W).
         person: False if the index says that no person is in the image.
         normal_classes: LabelMap classes that normals are kept on; None keeps all valid normals.
 

@@ -22,44 +22,26 @@ __all__ = ["GUIDES", "Outcome", "Request", "prepare"]
 
 @dataclass(frozen=True)
 class Request:
-    """One call of ``tabench data prepare``.
+    """One call of ``tabench data prepare``."""
 
-    Attributes:
-        sources: Archives or folders as the dataset's owner gives them out.
-        root: Folder that is written.
-        workers: Threads.
-        class_map: NYUv2's classMapping40.mat, if it is not beside the source.
-        splits: NYUv2's splits.mat, if another split than the public one is wanted.
-        allow_missing: CityScapes: leave out images that lack a file, instead of refusing.
-        progress: Called with (done, total, what).
-    """
-
-    sources: tuple[Path, ...]
-    root: Path
-    workers: int = 1
-    class_map: Path | None = None
-    splits: Path | None = None
-    allow_missing: bool = False
-    progress: Progress | None = None
+    sources: tuple[Path, ...]  # archives or folders as the dataset's owner gives them out
+    root: Path  # folder that is written
+    workers: int = 1  # threads
+    class_map: Path | None = None  # NYUv2's classMapping40.mat, if it is not beside the source
+    splits: Path | None = None  # NYUv2's splits.mat, if another split than the public one is wanted
+    allow_missing: bool = False  # CityScapes: leave out images that lack a file, instead of refusing
+    progress: Progress | None = None  # called with (done, total, what)
 
 
 @dataclass
 class Outcome:
-    """What ``tabench data prepare`` did.
+    """What ``tabench data prepare`` did."""
 
-    Attributes:
-        counts: Images per split.
-        written: Files written by this call.
-        kept: Files that were complete already.
-        bytes: Size of all output files.
-        notes: Findings worth a look (other counts than published).
-    """
-
-    counts: dict[str, int] = field(default_factory=dict)
-    written: int = 0
-    kept: int = 0
-    bytes: int = 0
-    notes: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)  # images per split
+    written: int = 0  # files written by this call
+    kept: int = 0  # files that were complete already
+    bytes: int = 0  # size of all output files
+    notes: list[str] = field(default_factory=list)  # findings worth a look (other counts than published)
 
 
 def prepare(name: str, request: Request) -> Outcome:

@@ -45,14 +45,7 @@ def safe_name(name: str, archive: str) -> str:
 
 
 class Budget:
-    """Counts members and unpacked bytes, and stops an archive that is a bomb.
-
-    Args:
-        archive: Path, for messages.
-        members: Most members.
-        total: Most unpacked bytes of all members.
-        largest: Most unpacked bytes of one member.
-    """
+    """Counts members and unpacked bytes of all and of each, and stops an archive that is a bomb."""
 
     def __init__(
         self, archive: str, *, members: int = MOST_MEMBERS, total: int = MOST_BYTES, largest: int = LARGEST
@@ -62,11 +55,7 @@ class Budget:
         self.members = self.bytes = 0
 
     def add(self, name: str, size: int) -> None:
-        """Count a member.
-
-        Raises:
-            DataError: A limit is passed; names the member and the limit.
-        """
+        """Count a member; raises DataError, naming it, where a limit is passed."""
         members, total, largest = self.limits
         self.members += 1
         self.bytes += size
@@ -96,11 +85,7 @@ class FileTree(ABC):
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Content of one file.
-
-        Raises:
-            DataError: It cannot be read, or is damaged.
-        """
+        """Content of one file; raises DataError where it cannot be read or is damaged."""
 
     def place(self, name: str) -> str:
         """How messages name a file of this tree."""
@@ -247,11 +232,7 @@ def _zip_problem(info: zipfile.ZipInfo, whole: int) -> str | None:
 
 
 def open_tree(path: Path) -> FileTree:
-    """A folder or a zip archive as a tree.
-
-    Raises:
-        DataError: Neither, or not there.
-    """
+    """A folder or a zip archive as a tree; raises DataError where it is neither, or not there."""
     if is_folder(path):
         return FolderTree(path)
     if not path.exists():

@@ -56,13 +56,7 @@ TO_19[[number for ids in SCORED.values() for number in ids]] = np.arange(19)
 
 
 def prepare(request: Request) -> Outcome:
-    """Write {train,val}/{image,label,label_7,label_19,depth}/{i}.npy; see docs/data.md.
-
-    Raises:
-        DataError: A source is missing, damaged or not what it should be.
-        SpecError: No source.
-        StoreError: The folder cannot be written, or the disk is too small.
-    """
+    """Write {train,val}/{image,label,label_7,label_19,depth}/{i}.npy; see `tabench.data.prepare.prepare`."""
     if not request.sources:
         raise SpecError("cityscapes needs a source", hint=CITYSCAPES)
     trees = open_trees(request.sources)

@@ -45,17 +45,11 @@ class TreeFile:
 
 @dataclass(frozen=True)
 class Shot:
-    """One image with its targets.
+    """One image with its targets."""
 
-    Attributes:
-        split: "train" or "val".
-        stem: City and numbers, for example "aachen_000000_000019".
-        files: Where "image", "label" and "depth" are.
-    """
-
-    split: str
-    stem: str
-    files: dict[str, TreeFile]
+    split: str  # "train" or "val"
+    stem: str  # city and numbers, for example "aachen_000000_000019"
+    files: dict[str, TreeFile]  # where "image", "label" and "depth" are
 
 
 def open_trees(sources: Sequence[Path]) -> list[FileTree]:
@@ -84,12 +78,8 @@ def _archives(folder: Path, name: str) -> list[Path]:
 def find_shots(trees: Sequence[FileTree], *, allow_missing: bool = False) -> tuple[list[Shot], list[str]]:
     """All images of train and val, in the order of their names; where a file is there twice the first counts.
 
-    Args:
-        trees: Where to look.
-        allow_missing: Leave out images that lack a file, and files that are in no city's folder.
-
     Returns:
-        The images, and the names of those that were left out.
+        The images, and the names of those that were left out, as `allow_missing` allows.
 
     Raises:
         DataError: There is no image; or, unless that is allowed, some lack their photo, label or disparity,

@@ -31,23 +31,14 @@ PASCAL = (
 
 @dataclass(frozen=True)
 class Guide:
-    """How to prepare one dataset.
+    """How to prepare one dataset."""
 
-    Attributes:
-        name: Name in the registry.
-        module: Module of this package whose `prepare` does it.
-        given: What --from is given in the simplest call.
-        sources: Where the archives are kept and what to give; one sentence each.
-        disk: Room for the sources and for what is written.
-        writes: The files written.
-    """
-
-    name: str
-    module: str
-    given: str
-    sources: tuple[str, ...]
-    disk: str
-    writes: str
+    name: str  # name in the registry
+    module: str  # module of this package whose `prepare` does it
+    given: str  # what --from is given in the simplest call
+    sources: tuple[str, ...]  # where the archives are kept and what to give; one sentence each
+    disk: str  # room for the sources and for what is written
+    writes: str  # the files written
 
     @property
     def command(self) -> str:

@@ -35,41 +35,25 @@ COMPARED = ("format", "dataset", "recipe", "parameters", "images")
 
 @dataclass(frozen=True)
 class Output:
-    """One file of the prepared dataset.
+    """One file of the prepared dataset."""
 
-    Attributes:
-        name: Path below the root, with slashes.
-        size: Bytes.
-        sha256: 64 hex digits.
-        written: By this call; False if it was complete already.
-    """
-
-    name: str
-    size: int
-    sha256: str
-    written: bool
+    name: str  # path below the root, with slashes
+    size: int  # bytes
+    sha256: str  # 64 hex digits
+    written: bool  # by this call; False if it was complete already
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What decides the content of a prepared folder.
+    """What decides the content of a prepared folder."""
 
-    Attributes:
-        dataset: Name in the registry.
-        recipe: Version of the steps; another number means other output from the same sources.
-        parameters: Sizes, filters, maps and methods.
-        sources: As `describe` gives them.
-        images: Names of the images in the order of their numbers.
-        left_out: Names of images that lack files and were left out on demand.
-        earlier: Sources that an unfinished call read before these.
-    """
-
-    dataset: str
-    recipe: int
-    parameters: Mapping[str, object]
-    sources: Sequence[Mapping[str, object]]
-    images: Sequence[str]
-    left_out: Sequence[str] = ()
+    dataset: str  # name in the registry
+    recipe: int  # version of the steps; another number means other output from the same sources
+    parameters: Mapping[str, object]  # sizes, filters, maps and methods
+    sources: Sequence[Mapping[str, object]]  # as `describe` gives them
+    images: Sequence[str]  # names of the images in the order of their numbers
+    left_out: Sequence[str] = ()  # names of images that lack files and were left out on demand
+    # sources that an unfinished call read before these
     earlier: Sequence[Sequence[Mapping[str, object]]] = ()
 
     def content(self) -> dict[str, Any]:
@@ -96,10 +80,8 @@ class Manifest:
 def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest:
     """Take a folder for this preparation, or continue one that was begun.
 
-    Args:
-        root: The folder; new, empty, or one that holds prepare.json of the same preparation.
-        manifest: What is about to be done.
-        in_place: The folder is the source itself, so it may hold other files.
+    The folder is new, empty, or holds prepare.json of the same preparation; `in_place`, where it is the
+    source itself, it may hold other files.
 
     Returns:
         The manifest to finish with: this one, with the earlier sources of an unfinished folder.
@@ -212,15 +194,10 @@ def _brief(value: object, longest: int = 200) -> str:
 def describe(
     sources: Sequence[tuple[Path, Sequence[Path]]], progress: Progress | None = None
 ) -> list[dict[str, object]]:
-    """Name, size and sha256 of each source, as prepare.json keeps them.
+    """Name, size and sha256 of each source, as prepare.json keeps them: nothing of where it lies.
 
-    Args:
-        sources: A file with no further files, or a folder with the files of it that are used.
-        progress: Called with (bytes done, bytes in all, file).
-
-    Returns:
-        One entry a source; a folder's sha256 is over its files' sorted
-        "relative path NUL sha256" lines. Nothing of where it lies on this machine.
+    A source is a file with no further files, or a folder with the files of it that are used; a folder's
+    sha256 is over its files' sorted "relative path NUL sha256" lines. Progress is in bytes.
 
     Raises:
         DataError: A file cannot be read.

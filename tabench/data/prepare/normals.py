@@ -21,19 +21,12 @@ THRESHOLD = 0.05
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole intrinsics in pixels; (0, 0) is the centre of the first pixel.
+    """Pinhole intrinsics in pixels; (0, 0) is the centre of the first pixel."""
 
-    Attributes:
-        fx: Focal length along the rows.
-        fy: Focal length along the columns.
-        cx: Column of the optical axis.
-        cy: Row of the optical axis.
-    """
-
-    fx: float
-    fy: float
-    cx: float
-    cy: float
+    fx: float  # focal length along the rows
+    fy: float  # focal length along the columns
+    cx: float  # column of the optical axis
+    cy: float  # row of the optical axis
 
 
 NYU_CAMERA = Camera(518.8579, 519.46961, 325.58245, 253.73617)  # colour camera, 640x480

@@ -32,27 +32,18 @@ AGAIN = "the file is cut off or damaged: download it again and compare its size 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image as the file holds it, axes put in the usual order.
+    """One image as the file holds it, axes put in the usual order."""
 
-    Attributes:
-        image: (480, 640, 3) uint8.
-        depth: (480, 640) float64 metres, holes filled by the authors; 0 = invalid.
-        label: (480, 640) int64, 0 = unlabelled, k = k-th of the 894 names.
-    """
-
-    image: npt.NDArray[np.uint8]
-    depth: npt.NDArray[np.float64]
-    label: npt.NDArray[np.int64]
+    image: npt.NDArray[np.uint8]  # (480, 640, 3) uint8
+    depth: npt.NDArray[np.float64]  # (480, 640) float64 metres, holes filled by the authors; 0 = invalid
+    label: npt.NDArray[np.int64]  # (480, 640) int64, 0 = unlabelled, k = k-th of the 894 names
 
 
 class NyuFile:
     """The open file; usable from several threads.
 
-    Args:
-        path: nyu_depth_v2_labeled.mat.
-
     Raises:
-        DataError: Not that file, cut off, or with variables of other shapes.
+        DataError: Not nyu_depth_v2_labeled.mat, cut off, or with variables of other shapes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,10 +75,7 @@ class NyuFile:
         return f"{self.path}, image {index + 1}"
 
     def read(self, index: int) -> Frame:
-        """Read one image.
-
-        Args:
-            index: Position in the file, from 0.
+        """Read the image at a position from 0.
 
         Raises:
             DataError: It cannot be read, or its depth has impossible values.
@@ -154,12 +142,7 @@ def dataset_of(
 ) -> h5py.Dataset:
     """A variable of a v7.3 file, its axes in the order of the file (the reverse of MATLAB's).
 
-    Args:
-        file: The open file.
-        name: Variable.
-        shape: Expected lengths; None accepts any.
-        kinds: How the NumPy type must begin: "f", "u1", "O".
-        path: The file's path, for messages.
+    Expected are lengths (None accepts any), and how the NumPy type begins: "f", "u1", "O".
 
     Raises:
         DataError: Missing, of another shape or type, or kept outside this file.

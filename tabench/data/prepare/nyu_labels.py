@@ -44,21 +44,14 @@ FROM_40 = (
 
 
 def public_split() -> dict[str, Indices]:
-    """The split that everybody reports on.
-
-    Returns:
-        "train" (795) and "val" (the 654 test images), image numbers from 0, ascending.
-    """
+    """The split that everybody reports on: "train" and "val", image numbers from 0, ascending."""
     ranges = [part.split("-") for part in TEST.split()]
     test = np.concatenate([np.arange(int(ends[0]), int(ends[-1]) + 1) for ends in ranges])
     return {"train": np.setdiff1d(np.arange(IMAGES), test), "val": test}
 
 
 def read_split(path: Path, images: int) -> dict[str, Indices]:
-    """The split of a splits.mat: trainNdxs and testNdxs, numbered from 1.
-
-    Returns:
-        "train" and "val", image numbers from 0, ascending.
+    """The split of a splits.mat, whose trainNdxs and testNdxs count from 1; see `public_split`.
 
     Raises:
         DataError: Not such a file; or numbers that the images do not have, or that are there twice.
@@ -82,11 +75,7 @@ def read_split(path: Path, images: int) -> dict[str, Indices]:
 
 
 def read_class_map(path: Path, names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """The map from the file's label numbers to the 13 classes.
-
-    Args:
-        path: classMapping40.mat.
-        names: Class names of the labelled set, in the order of its label numbers from 1.
+    """The map from label numbers, those of `names` from 1, to the 13 classes, out of classMapping40.mat.
 
     Returns:
         (1 + number of names,) int64: entry 0 (unlabelled) is -1, the others are 0..12.
@@ -148,11 +137,7 @@ def _text(cell: object) -> str:
 def _whole_numbers(
     array: npt.NDArray[np.generic] | None, name: str, path: Path, hint: str
 ) -> npt.NDArray[np.int64]:
-    """A variable as a flat list of integers.
-
-    Raises:
-        DataError: It is not there, or holds something else.
-    """
+    """A variable as a flat list of integers; raises DataError where it is none."""
     if array is None:
         raise DataError(f"variable '{name}' is missing", where=str(path), hint=hint)
     if array.dtype.kind not in "uif" or not array.size:

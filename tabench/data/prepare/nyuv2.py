@@ -36,13 +36,7 @@ CHANNELS = {"image": 3, "label": 1, "depth": 1, "normal": 3}
 
 
 def prepare(request: Request) -> Outcome:
-    """Write {train,val}/{image,label,depth,normal}/{i}.npy; see docs/data.md.
-
-    Raises:
-        DataError: A source is missing, damaged or not what it should be.
-        SpecError: More or less than one source.
-        StoreError: The folder cannot be written, or the disk is too small.
-    """
+    """Write {train,val}/{image,label,depth,normal}/{i}.npy; see `tabench.data.prepare.prepare`."""
     path = _labelled_set(request)
     class_map = request.class_map or path.with_name(CLASS_MAP)
     splits = [request.splits] if request.splits else []

@@ -66,10 +66,6 @@ def write_images(
         channels: Kind to channels.
         published: Images of each folder in the complete dataset.
         told: Notes on the sources.
-
-    Raises:
-        DataError: Images cannot be made, or the folder holds something else.
-        StoreError: The folder cannot be written, or the disk is too small.
     """
     root = request.root
     work = [(job, {kind: file_of(root, job.folder, kind, job.number) for kind in channels}) for job in jobs]
@@ -115,35 +111,23 @@ def finished(
 
 
 def write_file(root: Path, path: Path, data: bytes) -> Output:
-    """Write one file whole.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
+    """Write one file whole; raises StoreError where it cannot be written."""
     write_bytes(path, data)
     digest = hashlib.sha256(data).hexdigest()
     return Output(path.relative_to(root).as_posix(), len(data), digest, written=True)
 
 
 def existing_file(root: Path, path: Path) -> Output:
-    """A file that is there already.
-
-    Raises:
-        StoreError: It cannot be read.
-    """
+    """A file that is there already; raises StoreError where it cannot be read."""
     name, size = path.relative_to(root).as_posix(), path.stat().st_size
     return Output(name, size, sha256_file(path), written=False)
 
 
 def require_space(root: Path, needed: int) -> None:
-    """Check the free space of the file system that `root` is or will be on.
-
-    Args:
-        root: Folder that will be written; need not exist.
-        needed: Bytes that are still to be written.
+    """Check the free space of the file system that `root`, which need not exist, is or will be on.
 
     Raises:
-        StoreError: There is less free; says how much is missing.
+        StoreError: There is less than is needed; says how much is missing.
     """
     free = free_bytes(root)
     if needed + SPARE > free:

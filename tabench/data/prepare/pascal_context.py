@@ -28,31 +28,18 @@ LARGEST = 256 << 20  # one member, unpacked; the largest real ones are images
 
 @dataclass
 class Contents:
-    """What the archive or folder holds.
+    """What the archive or folder holds."""
 
-    Attributes:
-        top: Path in front of the dataset's own folders ("PASCAL_MT/" or "").
-        sizes: File below `top` -> bytes.
-        links: File below `top` -> file below `top` that it is a link to.
-        ids: Image ids of each split.
-        leftovers: What desktops left; not among the files.
-    """
-
-    top: str
-    sizes: dict[str, int]
+    top: str  # path in front of the dataset's own folders ("PASCAL_MT/" or "")
+    sizes: dict[str, int]  # file below `top` -> bytes
+    # file below `top` -> file below `top` that it is a link to
     links: dict[str, str] = field(default_factory=dict)
-    ids: dict[str, list[str]] = field(default_factory=dict)
-    leftovers: Sequence[str] = ()
+    ids: dict[str, list[str]] = field(default_factory=dict)  # image ids of each split
+    leftovers: Sequence[str] = ()  # what desktops left; not among the files
 
 
 def prepare(request: Request) -> Outcome:
-    """Write the dataset's own files below the root; see docs/data.md.
-
-    Raises:
-        DataError: The source is missing, damaged, unsafe, or lacks files.
-        SpecError: More or less than one source.
-        StoreError: The folder cannot be written, or the disk is too small.
-    """
+    """Write the dataset's own files below the root; see `tabench.data.prepare.prepare`."""
     if len(request.sources) != 1:
         raise SpecError("pascal_context has one source", hint=PASCAL)
     (source,) = request.sources

@@ -36,19 +36,12 @@ BUFFER = 1 << 20  # tar steps back a little; further back all is unpacked again
 
 @dataclass(frozen=True)
 class Member:
-    """A file of the archive, or a link to one.
+    """A file of the archive, or a link to one."""
 
-    Attributes:
-        name: Relative path with slashes.
-        size: Bytes; 0 for a link.
-        link: What a link points to, as a name of the same archive; None for a file.
-        read: Gives a file's content; valid until the next member is asked for.
-    """
-
-    name: str
-    size: int
-    link: str | None
-    read: Callable[[], bytes]
+    name: str  # relative path with slashes
+    size: int  # bytes; 0 for a link
+    link: str | None  # what a link points to, as a name of the same archive; None for a file
+    read: Callable[[], bytes]  # gives a file's content; valid until the next member is asked for
 
 
 class _Guard:
@@ -79,16 +72,11 @@ class _Guard:
 def members(
     path: Path, budget: Budget, progress: Callable[[int, int, str], None] | None = None
 ) -> Iterator[Member]:
-    """Files and links of an archive, in its order; folders are passed over.
-
-    Args:
-        path: The archive.
-        budget: Limits.
-        progress: Called with (packed bytes read, packed bytes in all, member).
+    """Files and links of an archive, in its order; folders are passed over. Progress is in packed bytes.
 
     Raises:
-        DataError: The archive is damaged, passes a limit, or has a member that is not a file of
-            it: absolute or climbing names, links out of it, devices. Names the member.
+        DataError: The archive is damaged, passes a limit of its budget, or has a member that is not a file
+            of it: absolute or climbing names, links out of it, devices. Names the member.
     """
     kind = kind_of(path)
     if kind == ZIP:

@@ -27,10 +27,13 @@ _Upscaling = tuple[nn.ConvTranspose2d, LayerNorm2d, nn.Module, nn.ConvTranspose2
 READ = 1  # token 0 is the IoU token, mask token 0 follows
 
 
-def freeze_idle(decoder: MaskDecoder) -> None:
-    """Mark the parts that only mask tokens 1-3 and the IoU prediction use as not trained."""
-    decoder.output_hypernetworks_mlps[1:].requires_grad_(False)
-    decoder.iou_prediction_head.requires_grad_(False)
+def freeze_idle(decoder: MaskDecoder) -> list[str]:
+    """Mark the parts that only mask tokens 1-3 and the IoU prediction use as not trained; their names."""
+    others = range(READ, len(decoder.output_hypernetworks_mlps))
+    names = [*(f"output_hypernetworks_mlps.{index}" for index in others), "iou_prediction_head"]
+    for name in names:
+        decoder.get_submodule(name).requires_grad_(False)
+    return names
 
 
 def decode(decoder: MaskDecoder, embedding: Tensor, no_mask: Tensor, dense_pe: Tensor) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.figure import Figure
 
 from tabench.report.figures.diagram import SMALL, Canvas, amount, shape
-from tabench.report.records.architecture import Adapted, Architecture, Model
+from tabench.report.records.architecture import Adapted, Architecture, Model, Other
 
 _WIDTH = 7.2
 _ROW = 0.52  # inches of a task's decoder
@@ -140,6 +142,17 @@ def _block(canvas: Canvas, found: Architecture, model: Model, y: float) -> None:
     canvas.arrow([(6.97, line), (7.15, line)])
     if adapted is not None:
         _update(canvas, adapted, line)
+    if model.others:
+        _others(canvas, model.others, line)
+
+
+def _others(canvas: Canvas, others: Sequence[Other], line: float) -> None:
+    """Updates of other layers: a mark at the box that they change, and what they are in words."""
+    for x, w, roles in ((4.33, 0.5, {"proj"}), (6.2, 0.45, {"mlp.lin1", "mlp.lin2"})):
+        if roles & {other.role for other in others}:
+            canvas.box(x, line + 0.16, w, 0.16, "trained", "+ $\\Delta W_t$")
+    words = [f"{other.role}: {amount(other.parameters)}" for other in others]
+    canvas.text(4.86, line + 0.66, f"$\\Delta W_t$ of {', '.join(words)}", SMALL + 0.5, ha="left")
 
 
 def _update(canvas: Canvas, adapted: Adapted, line: float) -> None:

@@ -21,10 +21,10 @@ def caption(found: Sequence[Architecture]) -> str:
     first = _adapted(found[0])
     names = ", ".join(f"{a.method.title} ({letter})" for a, letter in zip(found, "abc", strict=False))
     return (
-        f"{names} on one adapted layer of {found[0].backbone.name}: d = {first.inputs} inputs, k = "
-        f"{first.outputs} outputs, T = {_tasks(found[0])} tasks, {first.layers} such layers. Shapes and "
-        "parameters are read from the built models; sides are drawn to the square root of their length. The "
-        "frozen W0 is the same in every panel."
+        f"{names} on one adapted layer ({first.updated}) of {found[0].backbone.name}: d = {first.inputs} "
+        f"inputs, k = {first.outputs} outputs, T = {_tasks(found[0])} tasks, {first.layers} such layers. "
+        "Shapes and parameters are read from the built models; sides are drawn to the square root of their "
+        "length. The frozen W0 is the same in every panel."
     )
 
 
@@ -190,7 +190,7 @@ def _words(canvas: Canvas, middle: float, formula: str, owner: str, terms: str, 
 
 
 def _adapted(found: Architecture) -> Adapted:
-    adapted = next(iter(found.models.values())).adapted
+    adapted = next(iter(found.models.values())).drawn
     assert adapted is not None, "only adapted methods are drawn"
     return adapted
 

@@ -60,6 +60,11 @@ def marker(method: str) -> str:
     return _MARKERS.get(method.partition(" ")[0], "v")
 
 
+def formula(text: str) -> str:
+    """A title with "Δ_b" set as a formula."""
+    return text.replace("Δ_b", "$\\Delta_b$")
+
+
 def log_millions(axes: Axes) -> None:
     """A logarithmic axis of trained parameters."""
     axes.set_xscale("log")

@@ -1,48 +1,30 @@
-"""The one call that turns a results folder into a page, tables and figures."""
+"""The one call that turns a results folder into a page, tables and figures; and several side by side."""
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from tabench.report.figures import curves, paper_figures, style
-from tabench.report.figures.grid import draw_grid
 from tabench.report.figures.pictures import Album
-from tabench.report.figures.tradeoff import draw_tradeoff, has_tradeoff
-from tabench.report.figures.variants import CAPTION, draw_sizes, has_sizes
 from tabench.report.pages import summary
-from tabench.report.pages.extras import Extras
+from tabench.report.pages.content import Content
 from tabench.report.pages.page import page
 from tabench.report.pages.run_page import RUNS_FILE, RunPages, runs_csv
-from tabench.report.pages.sections import Content, Picture, shown
 from tabench.report.pages.templating import source
-from tabench.report.records import grid, wording
-from tabench.report.records.collector import set_aside, uncollected
-from tabench.report.records.listed import RUN_PAGES
+from tabench.report.records.collector import uncollected
 from tabench.report.records.published import lacking, read_published
-from tabench.report.records.reading import Results, read_results
-from tabench.report.tables import latex, plain
-from tabench.report.tables.chosen import FIGURE_ROWS, PAGE_ROWS, choose
-from tabench.report.tables.definitions import definitions_table
-from tabench.report.tables.frames import Table, protocols_of, results_table
+from tabench.report.records.reading import RUN_PAGES, Results, read_results
+from tabench.report.tables import latex, text
 from tabench.store.atomic import write_bytes
 from tabench.store.encoding import dumps
+from tabench.store.streams import steady
 
 _CELL_PAGE = re.compile(r"[0-9a-f]{16}\.html")
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure that can be drawn in several looks, and its caption."""
-
-    caption: str
-    draw: Callable[[], Figure]
 
 
 @uncollected()
@@ -74,49 +56,27 @@ def render(
     results = replace(read_results(results_dir, experiment), run_pages=run_pages)
     published = read_published(results, published_file)
     results = replace(results, lacks=lacking(results, published))
-    comparable = published.of_dataset(results.first["data"]["name"]) if published else None
-    beside = comparable if results.profile == "paper" else None
-    apart = published.others() if published and beside else published
-    extras = Extras(results, published)
-    present = protocols_of(results)
-    tables = [results_table(results, protocol, beside) for protocol in present]
-    definitions = definitions_table(results, present)
-    qualitative = grid.read_grid(results)
-    figures = _drawings(results, tables, qualitative, extras)
-    # the grid stands on the page as real images
-    drawn = {}
-    with set_aside():
-        for stem, drawing in figures.items():
-            drawn[stem] = style.drawn(drawing.draw, page=stem != "figure4")
-            gc.collect()  # a figure is full of cycles, and takes 15 MB
-    pictures = {stem: Picture(figures[stem].caption, files.svg) for stem, files in drawn.items() if files.svg}
-    shown_rows = choose(results, tables[0], PAGE_ROWS)
-    extras.rows = frozenset(shown_rows.rows)
-    short = [shown_rows.table(table) for table in tables]
-    shorter = shown_rows.table(definitions) if definitions is not None else None
-    content = Content(results, short, qualitative, pictures, apart, shorter, extras)
-    sections, names = shown(content)
-    written = [*tables, *([definitions] if definitions is not None else [])]
-    stems = [*(table.name for table in written), *(sheet.name for sheet in extras.sheets() if sheet.fits)]
-    inputs = [*stems, *(f"figure_{stem}" for stem in figures)]
+    content = Content(results, published).draw()
+    drawings = content.drawings
+    inputs = [sheet.name for sheet in content.sheets if sheet.fits] + [f"figure_{stem}" for stem in drawings]
     files: dict[str, str | bytes] = {
-        "index.html": page(content, sections, names, overview=overview),
+        "index.html": page(content, overview=overview),
         "tables/preview.tex": latex.preview(inputs),
-        **extras.files(),
-        summary.FILE: dumps(summary.summarise(results, tables, sections, inputs).model_dump(mode="json")),
+        summary.FILE: dumps(summary.summarise(content, inputs).model_dump(mode="json")),
     }
     if len(results.listed) < len(results.cells):
         files[RUNS_FILE] = runs_csv(results)
-    for table in written:
-        files[f"tables/{table.name}.tex"] = latex.latex(table)
-        files[f"tables/{table.name}.csv"] = plain.csv(table)
-        files[f"tables/{table.name}.md"] = plain.markdown(table)
-    for stem, drawing in figures.items():
+    for sheet in content.sheets:
+        files[f"tables/{sheet.name}.csv"] = text.csv(sheet)
+        files[f"tables/{sheet.name}.md"] = text.markdown(sheet)
+        if sheet.fits:
+            files[f"tables/{sheet.name}.tex"] = latex.latex(sheet)
+    for stem, drawing in drawings.items():
         label = f"{results.name}-{stem}"
         files[f"tables/figure_{stem}.tex"] = latex.figure(stem, drawing.caption, label)
-        files[f"figures/{stem}.png"] = drawn[stem].png
-        files[f"figures/{stem}.pdf"] = drawn[stem].pdf
-    whole = [_write(out_dir / name, content) for name, content in files.items()]
+        files[f"figures/{stem}.png"] = content.drawn[stem].png
+        files[f"figures/{stem}.pdf"] = content.drawn[stem].pdf
+    whole = [_write(out_dir / name, data) for name, data in files.items()]
     return whole + _write_runs(results, out_dir / "runs", overview=overview)
 
 
@@ -138,40 +98,52 @@ def _write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def _drawings(
-    results: Results, tables: list[Table], qualitative: grid.Grid | None, extras: Extras
-) -> dict[str, Drawing]:
-    """File stem to figure, only what the records support."""
-    chosen = choose(results, tables[0], FIGURE_ROWS)
-    results, table = chosen.results(results), chosen.table(tables[0])
-    factors = [part for part in extras.factors if part.method in chosen.rows]
-    found = {}
-    if qualitative is not None:
-        found["figure4"] = Drawing(
-            grid.caption(results, qualitative), partial(draw_grid, results, qualitative)
-        )
-    losses, metrics = curves.curve_frames(results, table.protocol)
-    if not metrics.empty:
-        found["curves_metrics"] = Drawing(
-            f"Metrics on the evaluated images during training (protocol “{table.protocol}”). {curves.BAND}",
-            partial(curves.draw_metrics, results, metrics, table.protocol),
-        )
-    if not losses.empty:
-        found["curves_loss"] = Drawing(
-            f"Training loss of each task. {curves.BAND}", partial(curves.draw_losses, results, losses)
-        )
-    if has_sizes(results, table):
-        found["sizes"] = Drawing(CAPTION, partial(draw_sizes, results, table))
-    elif has_tradeoff(table):
-        found["tradeoff"] = Drawing(
-            "Relative improvement Δ_b against trained parameters; small points are runs, large markers means "
-            "over seeds.",
-            partial(draw_tradeoff, results, table),
-        )
-    for stem, (caption, draw) in paper_figures.drawings(results, table.protocol, factors).items():
-        found[stem] = Drawing(caption, draw)
-    warning = wording.short_warning(results)
-    return {
-        stem: replace(d, caption=f"{warning} {d.caption}{chosen.sentence}".strip())
-        for stem, d in found.items()
-    }
+@dataclass(frozen=True)
+class Page:
+    """What `render` is called with, for a process of its own.
+
+    Attributes:
+        results: Folder that holds experiments.
+        experiment: Name of one.
+        out: Where its page goes.
+        published: CSV of published values, or None.
+        overview: Whether it links to an overview one folder up.
+        run_pages: Runs that get a page of their own, at most.
+    """
+
+    results: Path
+    experiment: str
+    out: Path
+    published: Path | None
+    overview: bool
+    run_pages: int = RUN_PAGES
+
+    def write(self) -> list[Path]:
+        """Render it; the files written, the page first."""
+        given = {"published_file": self.published, "overview": self.overview, "run_pages": self.run_pages}
+        return render(self.results, self.experiment, self.out, **given)  # type: ignore[arg-type]
+
+
+def write_all(pages: Sequence[Page], workers: int) -> Iterator[list[Path]]:
+    """Render pages, each independent of the others, and give the files of each in their order.
+
+    Args:
+        pages: What to render.
+        workers: Pages at a time; with one, or for one page, in this process.
+
+    Raises:
+        StoreError: A page cannot be rendered; later ones may be left out.
+    """
+    if min(workers, len(pages)) < 2:
+        yield from (page.write() for page in pages)
+        return
+    with ProcessPoolExecutor(
+        min(workers, len(pages)), mp_context=get_context("spawn"), initializer=_end_quietly
+    ) as pool:
+        yield from pool.map(Page.write, pages)
+
+
+def _end_quietly() -> None:
+    """Let an interrupt end this process without a trace of its own; the first process tells."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    steady()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tabench.errors import StoreError
-from tabench.report.pages.sections import Shown
+from tabench.report.pages.content import Content
+from tabench.report.pages.page import sections
 from tabench.report.records import wording
 from tabench.report.records.reading import Results
 from tabench.report.tables import findings
-from tabench.report.tables.frames import Table
+from tabench.report.tables.table import Table
 from tabench.store.encoding import read_json
 
 FILE = "summary.json"
@@ -60,27 +61,26 @@ class Summary(BaseModel):
     inputs: tuple[str, ...]
 
 
-def summarise(
-    results: Results, tables: Sequence[Table], sections: Iterable[Shown], inputs: Sequence[str]
-) -> Summary:
+def summarise(content: Content, inputs: Sequence[str]) -> Summary:
     """Summarise a page that is about to be written."""
+    results, tables = content.results, content.whole_tables
     data, backbone = results.first["data"], results.first["backbone"]
     best, delta = _best(results, tables)
     return Summary(
         name=results.name,
         title=str(results.experiment.get("title") or results.name),
         profile=results.profile,
-        table=tables[0].number if tables else "",
+        table=tables[0].title,
         plan=plan_digest(results.experiment),
         done=len(results.done),
         states=wording.states(results),
-        headline=findings.headline(results, list(tables)),
+        headline=content.headline,
         best=best,
         best_delta=delta,
         data=f"{data['title']}, {backbone['name']}",
         warning=wording.warning(results),
         short_warning=wording.short_warning(results),
-        sections=tuple((section.id, section.nav) for section in sections),
+        sections=tuple((section.id, section.nav) for section in sections(content)),
         inputs=tuple(inputs),
     )
 
@@ -108,8 +108,9 @@ def plan_digest(experiment: dict[str, Any]) -> str:
 
 def _best(results: Results, tables: Sequence[Table]) -> tuple[str, str]:
     for table in tables:
-        entry = findings.best_entry(table)
-        if entry is not None:
-            baseline = results.title(entry.column.removeprefix("delta."))
-            return results.title(entry.method), f"Δ_b {entry.text} % vs {baseline}"
+        best = findings.best_gain(table)
+        if best is not None:
+            method, column = best
+            text = table.entry(method, column.id).text
+            return results.title(method), f"Δ_b {text} % {column.title}"
     return "", ""

@@ -72,6 +72,12 @@ class Adapted(_Part):
     parameters: int
 
 
+class Other(Adapted):
+    """The same of layers of another role than q, k and v."""
+
+    role: str
+
+
 class Model(_Part):
     """One model: its tasks with their channels, embeddings, parts and adapted layers."""
 
@@ -80,6 +86,12 @@ class Model(_Part):
     parts: dict[str, Amount]
     groups: dict[str, int]
     adapted: Adapted | None
+    others: list[Other] = []
+
+    @property
+    def drawn(self) -> Adapted | None:
+        """The adapted layers whose factors are drawn: those of q, k and v if there are any."""
+        return self.adapted or next(iter(self.others), None)
 
     def part(self, name: str) -> Amount:
         """A part, empty if the model has none of it."""
@@ -98,7 +110,7 @@ class Architecture(_Part):
     @property
     def factors(self) -> str:
         """Word of the factorisation, by the names of its parameters: "tucker", "cp", "lora" or ""."""
-        adapted = next(iter(self.models.values())).adapted
+        adapted = next(iter(self.models.values())).drawn
         names = set(adapted.factors) if adapted else set()
         known = {"tucker": {"G", "U1", "U2", "U3"}, "cp": {"w", "A", "B", "C"}, "lora": {"A", "B"}}
         return next((kind for kind, expected in known.items() if names == expected), "")

@@ -59,10 +59,11 @@ class Means(_Part):
 
 
 class FactorFile(_Part):
-    """The content of factors.json."""
+    """The content of factors.json; with the kind "none", of a method whose updates cannot be analysed."""
 
     analysis_version: Literal[1]
-    kind: Literal["tucker", "cp", "lora-stack"]
+    kind: Literal["tucker", "cp", "lora-stack", "none"]
+    why: str = ""
     tasks: list[str]
     layers: list[Layer]
     mean: Means
@@ -113,7 +114,7 @@ class MethodFactors:
 
 
 def read_factors(results: Results) -> list[MethodFactors]:
-    """Analyses of every method that has any, in table order.
+    """Analyses of every method that has any, in table order; see `not_analysed` for the others.
 
     Of more than `ANALYSED` analyses every method's are read in equal numbers, lowest seeds first.
 
@@ -131,8 +132,24 @@ def read_factors(results: Results) -> list[MethodFactors]:
     found = []
     for method, there in places.items():
         files = [_read(path) for _, path in there[:most]]
+        if any(file.kind == "none" for file in files):
+            continue
         seeds = [seed for seed, _ in there[:most]]
         found.append(MethodFactors(method, seeds, files, len(there) - len(files)))
+    return found
+
+
+def not_analysed(results: Results) -> dict[str, str]:
+    """Why the updates of a method are not analysed, by row key, in the words of its first run that says so.
+
+    Raises:
+        StoreError: A file is damaged or of another version.
+    """
+    found = {}
+    for method in results.methods:
+        path = next((path for c in results.of(method) if (path := c.folder / "factors.json").is_file()), None)
+        if path is not None and (file := _read(path)).kind == "none":
+            found[method] = file.why
     return found
 
 

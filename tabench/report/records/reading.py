@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from pydantic_core import from_json
 from tabench.catalog import METHODS
 from tabench.errors import SpecError, StoreError
 from tabench.report.records import variants
-from tabench.report.records.listed import RUN_PAGES, listed
 from tabench.spec.cell import Cell
 from tabench.store.encoding import read_lines
 from tabench.store.folders import CellFolder, ExperimentFolder, is_name
@@ -28,6 +28,7 @@ from tabench.store.record import load_record
 from tabench.store.sidecars import RunSidecar, read_sidecar
 
 Json = dict[str, Any]
+RUN_PAGES = 1000  # a page is 25 kB and takes 3 ms: 20,000 of them are half a gigabyte and minutes
 APART = {"per_image", "curves"}  # keys of a record that are read again
 # parts of a record, of its cell and of run.json that are equal in many runs
 ALIKE = ("data", "backbone", "parameters", "pictures", "legends", "selection", "environment", "passes")
@@ -115,7 +116,7 @@ class Results:
         experiment: The resolved experiment as written by the plan.
         cells: Cells in the order of the experiment.
         strangers: Folders of cells that the experiment does not name (left out of every table).
-        run_pages: Runs that the page lists and that get a page of their own, at most; see `listed`.
+        run_pages: Runs that the page lists and that get a page of their own, at most; see `listed_of`.
         lacks: What every table says to be missing here, a sentence; "" if nothing is.
     """
 
@@ -135,7 +136,7 @@ class Results:
     @cached_property
     def listed(self) -> list[CellResult]:
         """The cells that have a page of their own."""
-        return listed(self.cells, self.run_pages)
+        return listed_of(self.cells, self.run_pages)
 
     @cached_property
     def paged(self) -> frozenset[str]:
@@ -216,6 +217,25 @@ class Results:
     def family(self, method: str) -> str:
         """The registry name of a row's method, without its variant."""
         return method.partition(" ")[0]
+
+
+def listed_of(cells: Sequence[CellResult], limit: int) -> list[CellResult]:
+    """At most `limit` runs, in their order.
+
+    Those that did not finish come first, up to half of it: somebody has to look at them. The rest goes to the
+    rows of the tables in turn, lowest seeds first, as the cards behind a table's numbers name them.
+    """
+    if len(cells) <= limit:
+        return list(cells)
+    unfinished = [cell for cell in cells if not cell.record]
+    unfinished.sort(key=lambda cell: cell.state == "pending")  # nothing is known of these
+    rows: dict[str, list[CellResult]] = {}
+    for cell in sorted((cell for cell in cells if cell.record), key=lambda cell: (cell.seed or 0, cell.id)):
+        rows.setdefault(cell.method, []).append(cell)
+    finished = [cell for turn in zip_longest(*rows.values()) for cell in turn if cell is not None]
+    chosen = [*unfinished[: limit // 2], *finished][:limit]
+    ids = {cell.id for cell in chosen}
+    return [cell for cell in cells if cell.id in ids]
 
 
 def read_results(results_dir: Path, experiment: str) -> Results:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tabench.report.records.reading import Results
 from tabench.text import counted, few, joined
@@ -59,6 +60,41 @@ def number(value: float, digits: int, *, signed: bool = False) -> str:
     if float(text) == 0:
         text = text.lstrip("+-")
     return text
+
+
+def task_title(task: str) -> str:
+    """A task's name in headings: "human_parts" is "Human parts"."""
+    return task.replace("_", " ").capitalize()
+
+
+def metric_title(metric: Mapping[str, Any]) -> str:
+    """A metric of a record with its unit: "Abs. err. (m)"."""
+    return f"{metric['title']} ({metric['unit']})" if metric["unit"] else str(metric["title"])
+
+
+def flops(count: float) -> str:
+    """FLOPs: "2.37 GFLOP"."""
+    for scale, unit in ((1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP")):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count:.0f} FLOP"
+
+
+def milliseconds(seconds: float) -> str:
+    """A short time: "82.8 ms", "3.21 s"."""
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def energy(joules: float) -> str:
+    """Energy: "840 J", "12.3 kJ", "1.2 kWh"."""
+    if joules >= 3.6e6:
+        return f"{joules / 3.6e6:.1f} kWh"
+    return f"{joules / 1000:.1f} kJ" if joules >= 1000 else f"{joules:.0f} J"
+
+
+def p_value(value: float) -> str:
+    """A p-value: "0.034" or "< 0.001"."""
+    return "< 0.001" if value < 0.001 else number(value, 3)
 
 
 def seed_text(seeds: Sequence[int]) -> str:

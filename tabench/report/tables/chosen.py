@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tabench.report.records.reading import Results
-from tabench.report.tables.frames import Column, Table
+from tabench.report.tables.table import Column, Table
 
 PAGE_ROWS = 60  # of a table on a page; its files have all
 FIGURE_ROWS = 30
@@ -48,7 +48,8 @@ class Chosen:
         if len(self.rows) == self.of:
             return table
         files = f"{self.sentence.strip()} tables/{table.name}.csv has all."
-        return replace(table, methods=self.rows, notes=[*table.notes, files])
+        kept = [row for key, row in zip(table.keys, table.rows, strict=True) if key in self.rows]
+        return replace(table, keys=self.rows, rows=kept, notes=[*table.notes, files])
 
 
 def choose(results: Results, table: Table, most: int) -> Chosen:
@@ -56,13 +57,13 @@ def choose(results: Results, table: Table, most: int) -> Chosen:
 
     Without a Delta_b the first metric decides.
     """
-    every = list(table.methods)
+    every = list(table.keys)
     column = _deciding(table)
     if len(every) <= most or column is None:
         return Chosen(every, len(every), "")
     grid = (results.row(str(name)) for name in results.report.get("grid") or [])
     kept = dict.fromkeys([*results.baselines, *(row for row in grid if row is not None)])
-    means = {m: mean for m in every if (mean := table.entry(m, column.id).mean) is not None}
+    means = {m: mean for m in every if (mean := table.entry(m, column.id).value) is not None}
     best = sorted(means, key=lambda m: means[m], reverse=column.better == "higher")
     for row in [*best, *every]:
         if len(kept) >= most:
@@ -73,7 +74,5 @@ def choose(results: Results, table: Table, most: int) -> Chosen:
 
 
 def _deciding(table: Table) -> Column | None:
-    ranked = [
-        c for c in table.columns if c.better and any(table.entry(m, c.id).points for m in table.methods)
-    ]
+    ranked = [c for c in table.valued if c.better and table.defined(c)]
     return next((c for c in ranked if c.signed), next(iter(ranked), None))

@@ -11,12 +11,12 @@ from tabench.errors import StoreError
 from tabench.report.records import wording
 from tabench.report.records.evidence import Finding, evidence, growth
 from tabench.report.records.reading import Results, read_results
-from tabench.report.tables.sheet import Sheet
+from tabench.report.tables.table import Column, Table, words
 from tabench.spec.claims import Claim, load_claims
 from tabench.text import joined
 
 FILE = Path("published") / "claims.toml"
-SHIPPED = Path(__file__).parents[2] / "experiments"
+SHIPPED = Path(__file__).parents[3] / "experiments"
 SOURCES = {
     "P": "the paper",
     "T": "the successor, quoted by third parties",
@@ -155,21 +155,15 @@ def _settings(params: Mapping[str, object]) -> str:
     return ", ".join(f"{key} = {value!r}" for key, value in params.items())
 
 
-def claim_sheet(results: Results, found: Sequence[Assessed]) -> Sheet:
-    """The claims as a table of texts, one row a claim and experiment at hand."""
+def claim_table(results: Results, found: Sequence[Assessed]) -> Table:
+    """The claims, one row a claim and experiment at hand."""
     rows = []
     for item in found:
         said = [item.claim.text, f"{item.source}: {item.claim.where}", item.test, item.word]
         said.append(item.reason or "–")
         for sentence in [finding.sentence for finding in item.findings] or ["no runs at hand"]:
-            rows.append([*said, sentence])
-    warning = wording.short_warning(results)
-    return Sheet(
-        "claims",
-        "Claims",
-        f"What is claimed and what the runs say. {warning}".strip(),
-        ("Claim", "Source", "Test", "Outcome", "Reason", "Evidence"),
-        rows,
-        [RULE],
-        prose={0: 3.4, 1: 4.6, 2: 3.2, 4: 3.2, 5: 9},
-    )
+            rows.append([words(text) for text in (*said, sentence)])
+    caption, warning = "What is claimed and what the runs say.", wording.short_warning(results)
+    widths = {"Claim": 3.4, "Source": 4.6, "Test": 3.2, "Outcome": 0, "Reason": 3.2, "Evidence": 9}
+    columns = [Column(title, words=True, width=width) for title, width in widths.items()]
+    return Table("claims", "Claims", caption, columns, rows, [RULE], warning, results.name)

@@ -7,7 +7,7 @@ from statistics import fmean
 from tabench.report.records import wording
 from tabench.report.records.reading import Results
 from tabench.report.records.scores import deltas
-from tabench.report.tables.frames import Entry, Table
+from tabench.report.tables.table import Column, Table
 from tabench.stats.seeds import t_interval
 from tabench.text import counted, joined
 
@@ -21,9 +21,9 @@ def headline(results: Results, tables: list[Table]) -> str:
     gets the best row of each task's first metric.
     """
     for table in tables:
-        best = best_entry(table)
+        best = best_gain(table)
         if best is not None:
-            return f"{_winner(results, table, best)} {_floor(results, table)}".strip()
+            return f"{_winner(results, table, *best)} {_floor(results, table)}".strip()
     if not results.baselines and tables:
         return _firsts(results, tables[0])
     return f"No Δ_b can be computed yet: {wording.states(results)}."
@@ -39,28 +39,26 @@ def floor_margins(results: Results, protocol: str) -> dict[str, list[float]]:
     return margins
 
 
-def best_entry(table: Table) -> Entry | None:
-    """The best Delta_b against the first baseline that has any."""
+def best_gain(table: Table) -> tuple[str, Column] | None:
+    """The method with the best Delta_b against the first baseline that has any."""
     for column in table.columns:
-        if column.signed:
-            for method in table.methods:
-                if table.entry(method, column.id).rank == 1:
-                    return table.entry(method, column.id)
+        if column.signed and (best := table.best(column)) is not None:
+            return best, column
     return None
 
 
-def _winner(results: Results, table: Table, best: Entry) -> str:
-    baseline = best.column.removeprefix("delta.")
-    size = table.entry(best.method, "parameters").shown
+def _winner(results: Results, table: Table, method: str, column: Column) -> str:
+    entry, baseline = table.entry(method, column.id), column.id.removeprefix("delta.")
+    size = table.entry(method, "parameters").shown
     data = results.first["data"]["title"]
-    seeds = counted(len(best.points), "seed")
-    if best.method == baseline:
+    seeds = counted(len(entry.points), "seed")
+    if method == baseline:
         return (
             f"On {data}, no method improves on {results.title(baseline)} by Δ_b ({seeds}, {size} M trained)."
         )
     return (
-        f"On {data}, {results.title(best.method)} has the best Δ_b against {results.title(baseline)}: "
-        f"{best.shown} % (mean of {seeds}) with {size} M trained parameters."
+        f"On {data}, {results.title(method)} has the best Δ_b against {results.title(baseline)}: "
+        f"{entry.shown} % (mean of {seeds}) with {size} M trained parameters."
     )
 
 
@@ -69,14 +67,14 @@ def _firsts(results: Results, table: Table) -> str:
     parts = []
     for task, columns in table.groups:
         column = columns[0]
-        best = next((m for m in table.methods if table.entry(m, column.id).rank == 1), None)
+        best = table.best(column) if column.id else None
         if best is not None:
             unit = f" {column.unit}" if column.unit else ""
             value = f"{table.entry(best, column.id).shown}{unit}"
             parts.append(f"{task.lower()} {column.title} {value} ({results.title(best)})")
     data = results.first["data"]["title"]
     found = "; ".join(parts) or "no value is defined yet"
-    return f"On {data}, the best of {counted(len(table.methods), 'row')} by task: {found}."
+    return f"On {data}, the best of {counted(len(table.keys), 'row')} by task: {found}."
 
 
 def _floor(results: Results, table: Table) -> str:

@@ -1,11 +1,19 @@
-"""A results table as LaTeX (booktabs), and a small document to look at tables and figures."""
+"""A table as LaTeX (booktabs), and a small document to look at tables and figures."""
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
-from tabench.report.tables.frames import Entry, Table
+from tabench.report.tables.table import Column, Entry, Table
+
+WIDE = 9  # columns from which those that say the same in every row move below the table
+LINES = 38  # rows on a page, beside caption and notes
+LETTERS = 6.2  # a centimetre of small print
+_SMALL = r"\footnotesize"
+_NEGATIVE = re.compile(r"(?<![\w.-])-(?=\d)")
 
 _ESCAPES: Mapping[str, str] = {
     "\\": r"\textbackslash{}",
@@ -32,6 +40,8 @@ _ESCAPES: Mapping[str, str] = {
     "≥": r"$\geq$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
+    "▲": r"$\bigtriangleup$",
+    "▼": r"$\bigtriangledown$",
     "†": r"\textdagger{}",
     "“": "``",
     "”": "''",
@@ -63,39 +73,41 @@ def escape_latex(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A ``table*`` float; needs the packages booktabs and graphicx."""
-    columns = table.columns
-    lines = [
-        "% Needs \\usepackage{booktabs,graphicx}.",
-        r"\begin{table*}[htbp]",
-        r"\centering",
-        rf"\caption{{{escape_latex(table.caption)}{_warning(table)}}}",
-        rf"\label{{tab:{table.label}}}",
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # shrinks, never enlarges
-        r"\setlength{\tabcolsep}{4pt}%",
-        rf"\begin{{tabular}}{{l{'r' * len(columns)}r}}",
-        r"\toprule",
-        _line(
-            ["", *(rf"\multicolumn{{{len(g)}}}{{c}}{{{escape_latex(name)}}}" for name, g in table.groups), ""]
-        ),
-        _rules(table),
-        _line(["Method", *(heading(column.heading) for column in columns), "Seeds"]),
-        r"\midrule",
-    ]
-    for method in table.methods:
-        cells = [_marked(table.entry(method, column.id)) for column in columns]
-        lines.append(_line([escape_latex(table.titles[method]), *cells, escape_latex(table.seeds[method])]))
-    notes = r"\\ ".join(escape_latex(note) for note in table.notes)
-    return "\n".join(
-        [
-            *lines,
+    r"""``table*`` floats, as many as the rows need pages; they need booktabs, array and graphicx.
+
+    Columns of words with one text in every row of a wide table stand below it. A text that a row shares with
+    the row above, together with all to its left, is printed once. Parts after the first keep its number.
+    """
+    constant = _constant(table)
+    kept = [i for i in range(len(table.columns)) if i not in constant]
+    said = " ".join(f"{table.columns[i].whole}: {table.rows[0][i].text} in every row." for i in constant)
+    notes = [note for note in (said, *table.notes) if note]
+    caption, parts = escape_latex(table.whole_caption), list(_parts(table))
+    lines = [r"% Needs \usepackage{array,booktabs,graphicx}."]
+    for number, rows in enumerate(parts):
+        later = number > 0
+        lines += [
+            r"\begin{table*}[tbp]",
+            *([r"\addtocounter{table}{-1}"] if later else []),
+            r"\centering",
+            rf"\caption[]{{{caption} (Continued.)}}" if later else rf"\caption{{{caption}}}",
+            *([] if later else [rf"\label{{tab:{table.label}}}"]),
+            # small print where texts are long; values keep the size of the text
+            rf"{'' if table.keys else _SMALL}\setlength{{\tabcolsep}}{{4pt}}%",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # shrinks, never enlarges
+            rf"\begin{{tabular}}{{{''.join(_kind(table.columns[i]) for i in kept)}}}",
+            r"\toprule",
+            *_head([table.columns[i] for i in kept]),
+            r"\midrule",
+            *_body(rows, kept, apart=bool(table.columns[0].width)),
             r"\bottomrule",
             r"\end{tabular}}",
-            rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {notes}}}",
-            r"\end{table*}",
-            "",
         ]
-    )
+        if notes and number == len(parts) - 1:
+            printed = r"\\ ".join(escape_latex(note) for note in notes)
+            lines.append(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {printed}}}")
+        lines.append(r"\end{table*}")
+    return "\n".join([*lines, ""])
 
 
 def figure(stem: str, caption: str, label: str) -> str:
@@ -146,30 +158,88 @@ def heading(text: str, side: str = "r") -> str:
     return rf"\shortstack[{side}]{{{inside}}}" if len(lines) > 1 else inside
 
 
-def _warning(table: Table) -> str:
-    return f" {escape_latex(table.warning)}" if table.warning else ""
+def _constant(table: Table) -> list[int]:
+    """Columns of words in a wide table whose texts are all alike."""
+    if len(table.columns) < WIDE or len(table.rows) < 2:
+        return []
+    return [
+        i
+        for i, column in enumerate(table.columns)
+        if i and column.words and not column.width and len({row[i].text for row in table.rows}) == 1
+    ]
 
 
-def _rules(table: Table) -> str:
-    rules, start = [], 2
-    for _, group in table.groups:
-        rules.append(rf"\cmidrule(lr){{{start}-{start + len(group) - 1}}}")
-        start += len(group)
-    return "".join(rules)
+def _kind(column: Column) -> str:
+    if column.width:
+        return rf">{{\raggedright\arraybackslash}}p{{{column.width:g}cm}}"
+    return "l" if column.words else "r"
+
+
+def _head(columns: Sequence[Column]) -> list[str]:
+    """Headings, below those of the groups where there are any."""
+    titles = _row([heading(c.heading, "l" if c.words or c.width else "r") for c in columns])
+    if not any(column.group for column in columns):
+        return [titles]
+    groups, rules, start = [], [], 1
+    for name, members in groupby(columns, lambda column: column.group):
+        count = len(list(members))
+        groups += [rf"\multicolumn{{{count}}}{{c}}{{{escape_latex(name)}}}"] if name else [""] * count
+        rules += [rf"\cmidrule(lr){{{start}-{start + count - 1}}}"] if name else []
+        start += count
+    return [_row(groups), "".join(rules), titles]
+
+
+def _parts(table: Table) -> Iterator[Sequence[Sequence[Entry]]]:
+    """Rows that fit on one page after the other."""
+    widths = {i: column.width for i, column in enumerate(table.columns) if column.width}
+
+    def height(texts: Sequence[str]) -> int:
+        return max([1, *(-(-len(texts[i]) // int(LETTERS * width)) for i, width in widths.items())])
+
+    part: list[Sequence[Entry]] = []
+    filled = 0
+    for row in table.rows:
+        more = height(_fresh(row, part[-1] if part else None))
+        if part and filled + more > LINES:
+            yield part
+            part, filled = [], 0
+            more = height(_fresh(row, None))
+        part.append(row)
+        filled += more
+    yield part
+
+
+def _fresh(row: Sequence[Entry], above: Sequence[Entry] | None) -> list[str]:
+    """A row's texts without those that it shares, from the left on, with the row above."""
+    texts = [entry.text for entry in row]
+    pairs = enumerate(zip(texts, above or (), strict=False))
+    same = next((i for i, (text, other) in pairs if text != other.text), 0)
+    return ["" if i < same else text for i, text in enumerate(texts)]
+
+
+def _body(rows: Sequence[Sequence[Entry]], kept: Sequence[int], *, apart: bool) -> list[str]:
+    """The rows; with `apart`, a gap stands above each that begins something new."""
+    lines: list[str] = []
+    above: Sequence[Entry] | None = None
+    for row in rows:
+        texts = _fresh(row, above)
+        if above is not None and texts[0] and apart:
+            lines.append(r"\addlinespace")
+        lines.append(_row([_marked(row[i]) if texts[i] else "" for i in kept]))
+        above = row
+    return lines
 
 
 def _marked(entry: Entry) -> str:
-    mean = _number(entry.shown)
-    if entry.rank == 1:
-        mean = rf"\textbf{{{mean}}}"
-    elif entry.rank == 2:
-        mean = rf"\underline{{{mean}}}"
-    return rf"{mean}\,{{\scriptsize$\pm$\,{entry.shown_sd}}}" if entry.shown_sd else mean
+    text = _number(f"{entry.shown} ({entry.note})" if entry.note else entry.shown)
+    if entry.rank:
+        text = rf"\{'textbf' if entry.rank == 1 else 'underline'}{{{text}}}"
+    return rf"{text}\,{{\scriptsize$\pm$\,{entry.shown_sd}}}" if entry.shown_sd else text
 
 
 def _number(text: str) -> str:
-    return rf"$-${text[1:]}" if text.startswith("-") else escape_latex(text)
+    return escape_latex(_NEGATIVE.sub("−", text))
 
 
-def _line(cells: Sequence[str]) -> str:
+def _row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from tabench.report.records import wording
 from tabench.report.records.reading import Results
-from tabench.report.tables.sheet import Sheet
+from tabench.report.tables.table import Column, Entry, Table, number, words
 from tabench.stats.paired import Comparison, compare, holm, mean_over_rows, mean_over_seeds
 
-_Column = tuple[tuple[str, ...], npt.NDArray[np.float64]]  # image ids, and one run's value of each
+_Values = tuple[tuple[str, ...], npt.NDArray[np.float64]]  # image ids, and one run's value of each
 LEVEL = 0.05
+MARKS = {"better": "▲", "worse": "▼", "not told apart": ""}
 RULE = (
     "An image's value is averaged over seeds first; the images are the sample. Wilcoxon signed-rank test and "
     "paired bootstrap over images (10,000 resamples, fixed seed), the p-values of each corrected with Holm's "
@@ -26,38 +26,19 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Tested:
-    """A metric that has a value for every image.
-
-    Attributes:
-        id: "task.key".
-        task: Heading of its task ("Depth").
-        title: Its own heading ("Abs err (m)").
-        digits: Decimals shown.
-        better: "higher" or "lower".
-    """
-
-    id: str
-    task: str
-    title: str
-    digits: int
-    better: str
-
-
-@dataclass(frozen=True)
 class Contrast:
     """One method against the reference in one metric.
 
     Attributes:
         method: Row key.
-        metric: The metric.
+        metric: The metric's column.
         comparison: Difference method - reference over images, with interval, effect and raw p-values.
         p_wilcoxon: Wilcoxon p-value after Holm's correction over all contrasts.
         p_bootstrap: Bootstrap p-value after the same correction.
     """
 
     method: str
-    metric: Tested
+    metric: Column
     comparison: Comparison
     p_wilcoxon: float
     p_bootstrap: float
@@ -70,17 +51,6 @@ class Contrast:
         higher = self.comparison.difference > 0
         return "better" if higher == (self.metric.better == "higher") else "worse"
 
-    @property
-    def difference(self) -> str:
-        """The mean difference as shown, with its sign."""
-        return wording.number(self.comparison.difference, self.metric.digits, signed=True)
-
-    @property
-    def interval(self) -> str:
-        """The bootstrap interval as shown."""
-        ends = (self.comparison.low, self.comparison.high)
-        return " to ".join(wording.number(end, self.metric.digits, signed=True) for end in ends)
-
 
 @dataclass(frozen=True)
 class Contrasts:
@@ -88,31 +58,15 @@ class Contrasts:
 
     Attributes:
         reference: Row key of the method that the others are compared with.
-        metrics: Metrics in the order of the tasks.
+        metrics: Metrics that have a value for every image, in the order of the tasks.
         methods: The other methods, in table order.
         rows: Metric by metric, methods in table order.
     """
 
     reference: str
-    metrics: Sequence[Tested]
+    metrics: Sequence[Column]
     methods: Sequence[str]
     rows: Sequence[Contrast]
-
-    @property
-    def tasks(self) -> Mapping[str, list[Contrast]]:
-        """Rows under the heading of their task."""
-        found: dict[str, list[Contrast]] = {}
-        for row in self.rows:
-            found.setdefault(row.metric.task, []).append(row)
-        return found
-
-    def row(self, method: str, metric: Tested) -> Contrast | None:
-        """The contrast of a method in a metric; None if they share no image."""
-        return self._by_pair.get((method, metric))
-
-    @cached_property
-    def _by_pair(self) -> dict[tuple[str, Tested], Contrast]:
-        return {(row.method, row.metric): row for row in self.rows}
 
 
 def reference_method(results: Results) -> str | None:
@@ -147,73 +101,80 @@ def contrasts(results: Results) -> Contrasts | None:
     return Contrasts(reference, list(dict.fromkeys(row.metric for row in rows)), others, rows)
 
 
-def contrast_sheet(results: Results, found: Contrasts) -> Sheet:
-    """Every contrast with all of its numbers."""
-    rows = [
-        [
-            results.title(row.method),
-            f"{row.metric.task}: {row.metric.title} {wording.ARROWS[row.metric.better]}",
-            str(row.comparison.n),
-            row.difference,
-            row.interval,
-            wording.number(row.comparison.effect, 2, signed=True),
-            p_text(row.comparison.p_value),
-            p_text(row.p_wilcoxon),
-            p_text(row.comparison.p_bootstrap),
-            p_text(row.p_bootstrap),
-            row.reading,
-        ]
-        for row in found.rows
-    ]
-    headings = (
-        *("Method", "Metric", "Images", "Difference", "95 % interval", "Effect", "p Wilcoxon"),
-        *("p Wilcoxon, Holm", "p bootstrap", "p bootstrap, Holm", "Reading"),
-    )
-    return Sheet("paired_tests", "Paired tests", _caption(results, found), headings, rows, [RULE], fits=False)
-
-
-def contrast_matrix(results: Results, found: Contrasts) -> Sheet:
-    """The readings at a glance: one row a method, one column a metric."""
-    marks = {"better": "+", "worse": "-", "not told apart": ""}
+def contrast_table(results: Results, found: Contrasts, task: str = "") -> Table:
+    """Every contrast with all of its numbers; with a task's heading, those of that task alone."""
     rows = []
-    for method in found.methods:
-        cells = [found.row(method, metric) for metric in found.metrics]
+    for row in found.rows:
+        c, metric = row.comparison, row.metric
+        if task not in ("", metric.group):
+            continue
+        told = row.reading != "not told apart"
         rows.append(
             [
-                results.title(method),
-                *(f"{cell.difference} {marks[cell.reading]}".strip() if cell else "n/a" for cell in cells),
+                words(results.title(row.method)),
+                words(metric.heading if task else metric.whole),
+                number(c.n, "{}"),
+                Entry(metric.text(c.difference), c.difference),
+                words(f"{metric.text(c.low)} to {metric.text(c.high)}"),
+                Entry(wording.number(c.effect, 2, signed=True), c.effect),
+                Entry(wording.p_value(row.p_wilcoxon), row.p_wilcoxon, wording.p_value(c.p_value)),
+                Entry(wording.p_value(row.p_bootstrap), row.p_bootstrap, wording.p_value(c.p_bootstrap)),
+                words(f"{row.reading} than {results.title(found.reference)}" if told else row.reading),
             ]
         )
-    headings = ["Method", *(f"{metric.task}: {metric.title}" for metric in found.metrics)]
-    note = "A mark behind a difference: + better, - worse than the reference; no mark: not told apart."
-    caption = _caption(results, found)
-    return Sheet("paired_matrix", "Paired tests, overview", caption, headings, rows, [note, RULE])
+    columns = (
+        *(Column("Method", words=True), Column("Metric", words=True)),
+        *map(Column, ("Images", "Mean difference", "95% bootstrap interval", "Effect")),
+        *map(Column, ("p Wilcoxon, Holm (raw)", "p bootstrap, Holm (raw)")),
+        Column("Reading (5% level)", words=True),
+    )
+    title = f"Paired tests: {task}" if task else "Paired tests"
+    caption, warning = _caption(results, found), wording.short_warning(results)
+    notes = [] if task else [RULE]
+    return Table("paired_tests", title, caption, columns, rows, notes, warning, results.name, fits=False)
 
 
-def p_text(p_value: float) -> str:
-    """A p-value as shown: "0.034" or "< 0.001"."""
-    return "< 0.001" if p_value < 0.001 else wording.number(p_value, 3)
+def contrast_matrix(results: Results, found: Contrasts) -> Table:
+    """The readings at a glance: one row a method, one column a metric."""
+    known = {(row.method, row.metric.id): row for row in found.rows}
+    rows = []
+    for method in found.methods:
+        cells = [words(results.title(method))]
+        for metric in found.metrics:
+            row = known.get((method, metric.id))
+            if row is None:
+                cells.append(Entry("n/a"))
+                continue
+            text = f"{metric.text(row.comparison.difference)} {MARKS[row.reading]}".strip()
+            cells.append(Entry(text, row.comparison.difference, look=f"told {row.reading.split()[0]}"))
+        rows.append(cells)
+    caption = f"{_caption(results, found)} ▲ better, ▼ worse where both tests say so at the 5% level after "
+    caption += "correction; no mark: not told apart."
+    columns = [Column("Method", words=True), *found.metrics]
+    return Table(
+        *("paired_matrix", "Paired tests, overview", caption, columns, rows),
+        [f"{RULE} {len(found.rows)} tests of each kind."],
+        *(wording.short_warning(results), results.name),
+    )
 
 
 def _caption(results: Results, found: Contrasts) -> str:
-    warning = wording.short_warning(results)
-    return f"Each method minus {results.title(found.reference)}, image by image. {warning}".strip()
+    return f"Each method minus {results.title(found.reference)}, image by image."
 
 
-def _tested(results: Results) -> list[Tested]:
-    values, metrics = results.done[0].whole()["per_image"]["values"], dict[str, Tested]()
+def _tested(results: Results) -> list[Column]:
+    values, found = results.done[0].whole()["per_image"]["values"], dict[str, Column]()
     for m in results.first["metrics"]:
         name = f"{m['task']}.{m['key']}"
-        if m["key"] in values.get(m["task"], {}) and name not in metrics:
-            unit = f" ({m['unit']})" if m["unit"] else ""
-            task = str(m["task"]).replace("_", " ").capitalize()
-            metrics[name] = Tested(name, task, f"{m['title']}{unit}", int(m["digits"]), str(m["better"]))
-    return list(metrics.values())
+        if m["key"] in values.get(m["task"], {}) and name not in found:
+            group = wording.task_title(m["task"])
+            found[name] = Column(m["title"], name, group, m["unit"], m["better"], m["digits"], signed=True)
+    return list(found.values())
 
 
-def _per_image(results: Results, method: str, tested: Sequence[Tested]) -> dict[str, dict[str, float]]:
+def _per_image(results: Results, method: str, tested: Sequence[Column]) -> dict[str, dict[str, float]]:
     """Metric id to image to the mean over a method's runs."""
-    columns: dict[str, list[_Column]] = {metric.id: [] for metric in tested}
+    columns: dict[str, list[_Values]] = {metric.id: [] for metric in tested}
     same: dict[tuple[str, ...], tuple[str, ...]] = {}  # all runs on the same images share one list of ids
     for cell in results.of(method):
         images = cell.whole()["per_image"]
@@ -227,7 +188,7 @@ def _per_image(results: Results, method: str, tested: Sequence[Tested]) -> dict[
     return {name: _mean(kept) for name, kept in columns.items()}
 
 
-def _mean(columns: Sequence[_Column]) -> dict[str, float]:
+def _mean(columns: Sequence[_Values]) -> dict[str, float]:
     """`mean_over_seeds`, by arrays where all runs have the same images."""
     if len({id(ids) for ids, _ in columns}) == 1:
         return mean_over_rows(columns[0][0], np.stack([values for _, values in columns]))

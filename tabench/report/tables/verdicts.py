@@ -9,9 +9,17 @@ from tabench.report.records import wording
 from tabench.report.records.judgement import Judgement, judge, obstacle
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
-from tabench.report.tables.frames import Column, columns_of
-from tabench.report.tables.sheet import Sheet
+from tabench.report.tables.results import metrics
+from tabench.report.tables.table import Column, Entry, Table, number, words
 from tabench.stats.seeds import DEFAULT_RULE
+
+COLUMNS = (
+    *(Column(title, words=True) for title in ("Method", "Metric")),
+    *map(Column, ("Measured", "Runs", "Published")),
+    *(Column(title, words=True) for title in ("Evidence", "Tolerance", "Verdict")),
+    Column("What it rests on", words=True, width=5.5),
+)
+_SPREAD = "“±” after a measured value is half the width of its 95 % t-interval."
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,6 @@ class Verdicts:
     source: str
     protocol: str
 
-    def column(self, row: Judgement) -> Column:
-        """The metric of a row."""
-        return next(column for column in self.columns if column.id == row.column)
-
     @property
     def known(self) -> int:
         """Rows with a published value."""
@@ -56,7 +60,7 @@ def verdicts(results: Results, published: Published | None, protocol: str = "") 
     if published is None:
         return None
     protocol = protocol or str(results.first["metrics"][0]["protocol"])
-    measured = columns_of(results, protocol)
+    measured = [metric.column for metric in metrics(results, protocol)]
     named = published.columns(measured)
     columns = [column for column in measured if column.id in named]
     if not columns:
@@ -74,40 +78,39 @@ def verdicts(results: Results, published: Published | None, protocol: str = "") 
     return Verdicts(columns, rows, why, rule, published.source, protocol)
 
 
-def verdict_sheet(results: Results, found: Verdicts) -> Sheet:
-    """The verdicts as a table of texts."""
+def verdict_table(results: Results, found: Verdicts) -> Table:
+    """The verdicts with what they rest on."""
+    columns = {column.id: column for column in found.columns}
     rows = []
     for row in found.rows:
-        column = found.column(row)
+        column = columns[row.column]
+        rests = "" if found.obstacle and row.printed else row.why
+        place = f"({row.place})" if rests and row.place else row.place
+        mean, printed = row.found.mean, row.printed
         rows.append(
             [
-                results.title(row.method),
-                f"{column.group}: {column.heading}",
-                measured_text(row, column),
-                str(row.found.n),
-                row.printed or "not known",
-                row.evidence or "–",
-                row.tolerance or "–",
-                row.word,
-                row.why,
+                words(results.title(row.method)),
+                words(column.whole),
+                Entry(_measured(row, column), mean),
+                number(row.found.n, "{}"),
+                Entry(printed, float(printed)) if printed else Entry("not known"),
+                words(row.evidence or "–"),
+                words(row.tolerance or "–"),
+                words(row.word, look=f"word {row.word.split()[0]}"),
+                words(f"{rests} {place}".strip()),
             ]
         )
-    warning = wording.short_warning(results)
-    return Sheet(
-        "verdicts",
-        "Verdicts",
-        f"Runs against published values (protocol “{found.protocol}”). {warning}".strip(),
-        ("Method", "Metric", "Measured", "Runs", "Published", "Evidence", "Tolerance", "Verdict", "Why"),
-        rows,
-        [
-            f"{found.rule} Published values: {found.source}.",
-            *([f"No verdict ({found.obstacle}): not the paper's setting."] if found.obstacle else []),
-        ],
-        prose={8: 5.5},
+    stand = f"Published values, their evidence and tolerances stand in {found.source}."
+    notes = [f"{found.rule} {stand} {_SPREAD}"]
+    if found.obstacle:
+        notes.append(f"No verdict ({found.obstacle}): not the paper's setting.")
+    caption = f"Runs against published values (protocol “{found.protocol}”)."
+    return Table(
+        *("verdicts", "Verdicts", caption, COLUMNS, rows, notes, wording.short_warning(results), results.name)
     )
 
 
-def measured_text(row: Judgement, column: Column) -> str:
+def _measured(row: Judgement, column: Column) -> str:
     """Mean over runs with the half width of its t-interval: "51.80 ± 0.31"; "–" without runs."""
     if row.found.mean is None:
         return "–"

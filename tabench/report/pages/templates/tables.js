@@ -2,13 +2,11 @@
 const sorting = (table) => {
   const body = table.tBodies[0];
   const headings = [...table.tHead.querySelectorAll("th")].filter((th) => th.scope === "col");
-  const place = (heading) => {
-    // in a two-line head the headings that span both lines stand at the ends of the row
-    const lines = [...table.tHead.rows];
-    if (lines.length === 1) return heading.cellIndex;
-    if (heading.parentNode === lines[1]) return heading.cellIndex + 1;
-    return heading.cellIndex === 0 ? 0 : body.rows[0].cells.length - 1;
-  };
+  // in a two-line head some headings span both lines, others stand below their group
+  const [top, below] = table.tHead.rows;
+  const lower = below ? [...below.cells] : [];
+  const order = [...top.cells].flatMap((th) => (below && th.rowSpan === 1 ? lower.splice(0, th.colSpan) : [th]));
+  const place = (heading) => order.indexOf(heading);
   for (const heading of headings) {
     const button = heading.querySelector("button");
     if (!button) continue;

@@ -45,20 +45,13 @@ def read_label_map(path: Path) -> npt.NDArray[np.int64]:
 
 
 def read_parts(path: Path, size: tuple[int, int]) -> npt.NDArray[np.int64] | None:
-    """Person parts (H, W) of an image: 0 background, 1..6 as in `PARTS_7`.
+    """Person parts (H, W) of an image from PASCAL-Part's annotation: 0 background, 1..6 as in `PARTS_7`.
 
     Later objects and parts cover earlier ones, as in the field's loaders. Persons without annotated parts are
-    background.
-
-    Args:
-        path: PASCAL-Part's annotation of all objects in the image.
-        size: (H, W) that every mask must have.
-
-    Returns:
-        The labels, or None if no person with parts is in the image.
+    background; None if no person with parts is in the image.
 
     Raises:
-        DataError: Missing, corrupt, of another structure or size, or with an unknown part's name.
+        DataError: Missing, corrupt, of another structure or size (H, W), or with an unknown part's name.
     """
     target = np.zeros(size, np.int64)
     found = False
@@ -82,13 +75,9 @@ def read_parts(path: Path, size: tuple[int, int]) -> npt.NDArray[np.int64] | Non
     return target if found else None
 
 
-def read_categories(path: Path) -> list[int]:
-    """`class_ind` of every object in an annotation, in order.
-
-    Raises:
-        DataError: Missing, corrupt, or of another structure.
-    """
-    return [kind for kind, _ in _objects(path)]
+def read_people(path: Path, size: tuple[int, int]) -> tuple[npt.NDArray[np.int64] | None, bool]:
+    """The parts as `read_parts` gives them, and whether any object is a person."""
+    return read_parts(path, size), any(kind == PERSON for kind, _ in _objects(path))
 
 
 def _objects(path: Path) -> Iterator[tuple[int, list[Any]]]:

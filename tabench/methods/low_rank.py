@@ -1,22 +1,29 @@
-"""TA-LoRA: one stacked update for all tasks, factored by Tucker or CP (arXiv 2403.10971)."""
+"""LoRA, and TA-LoRA: one stacked update for all tasks, factored by Tucker or CP (arXiv 2403.10971)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from segment_anything.modeling import ImageEncoderViT
+from torch import nn
 
 from tabench.errors import SpecError
 from tabench.methods.base import Value
-from tabench.methods.factors import CPFactors, Factors, TuckerFactors
+from tabench.methods.factors import CPFactors, Factors, LoRAFactors, TuckerFactors
 from tabench.methods.freezing import train_norms_only
 from tabench.methods.injection import TaskFold, inject, positive
 
 _REGULARISABLE = ("U1", "U2", "G")
 
 
-def adapt_tucker(encoder: ImageEncoderViT, num_tasks: int, params: Mapping[str, Value]) -> None:
-    """Give every block a Tucker update for `num_tasks` tasks; train it and the block norms.
+def adapt_lora(encoder: nn.Module, num_tasks: int, params: Mapping[str, Value]) -> None:
+    """Give every chosen layer one LoRA, whatever the number of tasks; train it and the block norms."""
+    rank = positive(params["rank"], "rank")
+    train_norms_only(encoder)
+    inject(encoder, TaskFold(1), params, lambda d, k: LoRAFactors(d, k, rank))
+
+
+def adapt_tucker(encoder: nn.Module, num_tasks: int, params: Mapping[str, Value]) -> None:
+    """Give every chosen layer a Tucker update for `num_tasks` tasks; train it and the block norms.
 
     Args:
         encoder: Image encoder, changed in place; from now on fed (T*B, ...), task-major.
@@ -40,16 +47,16 @@ def adapt_tucker(encoder: ImageEncoderViT, num_tasks: int, params: Mapping[str, 
     _adapt(encoder, num_tasks, params, lambda d, k: TuckerFactors(d, k, num_tasks, (p, q, v), names))
 
 
-def adapt_cp(encoder: ImageEncoderViT, num_tasks: int, params: Mapping[str, Value]) -> None:
+def adapt_cp(encoder: nn.Module, num_tasks: int, params: Mapping[str, Value]) -> None:
     """The same with a CP update of rank "rank"; its A and B are regularised."""
     rank = positive(params["rank"], "rank")
     _adapt(encoder, num_tasks, params, lambda d, k: CPFactors(d, k, num_tasks, rank))
 
 
 def _adapt(
-    encoder: ImageEncoderViT, num_tasks: int, params: Mapping[str, Value], make: Callable[[int, int], Factors]
+    encoder: nn.Module, num_tasks: int, params: Mapping[str, Value], make: Callable[[int, int], Factors]
 ) -> None:
     fold = TaskFold(num_tasks)
     train_norms_only(encoder)
     inject(encoder, fold, params, make)
-    encoder.task_fold = fold  # read by the model that owns the encoder
+    encoder.task_fold = fold  # type: ignore[assignment]  # read by the model that owns the encoder
