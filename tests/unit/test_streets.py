@@ -7,10 +7,9 @@ from tabench.data.cityscapes import CLASSES_7, MOST_DISPARITY
 from tabench.worlds.camera import intrinsics
 from tabench.worlds.dice import Dice, scene_key
 from tabench.worlds.picture import take
-from tabench.worlds.streets import _STREAM, _STREET, make_street
+from tabench.worlds.streets import _STREAM, _STREET, make_street, sample_street
 from tabench.worlds.streets.plan import sample_plan
 from tabench.worlds.streets.stereo import BASELINE, LENS, MOST, disparity_of, speckles, unmatched
-from tabench.worlds.streets.street import sample_street
 
 FLAT, SKY = CLASSES_7.index("flat"), CLASSES_7.index("sky")
 

@@ -16,8 +16,7 @@ from tabench.worlds.figures import sample_scene as sample_figure
 from tabench.worlds.picture import take
 from tabench.worlds.scenes import make_scene
 from tabench.worlds.scenes.rooms import sample_scene
-from tabench.worlds.streets import _STREAM, make_street
-from tabench.worlds.streets.street import sample_street
+from tabench.worlds.streets import _STREAM, make_street, sample_street
 from tabench.worlds.things import Scene
 
 

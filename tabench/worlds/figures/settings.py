@@ -17,8 +17,7 @@ from tabench.worlds.placing import strew
 from tabench.worlds.prefabs import build
 from tabench.worlds.scenes.programmes import pictures
 from tabench.worlds.scenes.rooms import bare_room, ceiling_lamp
-from tabench.worlds.streets.frontage import house
-from tabench.worlds.streets.street import sky
+from tabench.worlds.streets.frontage import house, sky
 from tabench.worlds.streets.traffic import cyclist, pedestrian
 from tabench.worlds.surfaces import material
 from tabench.worlds.things import Scene, Thing

@@ -14,11 +14,17 @@ import numpy.typing as npt
 
 from tabench.data.array_folders import IGNORE
 from tabench.data.cityscapes import CLASSES_7, CityscapesLayoutDataset
+from tabench.worlds.camera import Camera
 from tabench.worlds.dice import Dice, scene_key
 from tabench.worlds.picture import take, unlabelled
-from tabench.worlds.streets.stereo import disparity_of, speckles, unmatched
-from tabench.worlds.streets.street import sample_street
+from tabench.worlds.prefabs import build
+from tabench.worlds.streets import traffic
+from tabench.worlds.streets.frontage import line, pave, sky
+from tabench.worlds.streets.plan import GROUND_END, sample_plan
+from tabench.worlds.streets.stereo import LENS, disparity_of, speckles, unmatched
 from tabench.worlds.synthetic import Recipe, SyntheticArrayDataset
+from tabench.worlds.things import Scene
+from tabench.worlds.weather import sample_weather
 
 GENERATOR = 2  # raised whenever any street changes
 _STREAM = 1000  # below the seed: no room shares a stream with a street
@@ -32,6 +38,35 @@ _CLASSES = {
     **dict.fromkeys(("tree", "bush", "hedge", "grass"), "nature"),
     **dict.fromkeys(("car", "van", "lorry", "bus", "bicycle"), "vehicle"),
 }
+
+
+def sample_street(dice: Dice) -> Scene:
+    """A street as a driver sees it."""
+    plan = sample_plan(dice)
+    camera = _camera(dice)
+    scene = Scene(np.array([800.0, GROUND_END, 60.0]), camera, weather=sample_weather(dice))
+    scene.put(sky(GROUND_END + 20.0))
+    pave(dice, scene, plan)
+    line(dice, scene, plan)
+    for side in plan.sides:
+        traffic.furnish(dice, scene, plan, side)
+        traffic.park(dice, scene, plan, side)
+    traffic.drive(dice, scene, plan)
+    traffic.cross(dice, scene, plan)
+    traffic.stroll(dice, scene, plan)
+    if dice.chance(0.75):  # the bonnet of the car that carries the camera
+        hood = build(dice, "hood", height=0.8)
+        low = float(camera.position[2]) - dice.uniform(0.35, 0.41) - hood.height
+        scene.put(hood, dice.uniform(-0.15, 0.15), 1.7, low)
+    return scene
+
+
+def _camera(dice: Dice) -> Camera:
+    """Behind a windscreen, looking ahead and a little down, as the dataset's calibration has it."""
+    position = np.array([0.0, 0.0, dice.uniform(1.16, 1.32)])
+    turn = 0.16 if dice.chance(0.25) else 0.05
+    yaw, pitch = np.pi / 2 + dice.uniform(-turn, turn), -0.038 + dice.uniform(-0.012, 0.012)
+    return Camera.looking(position, float(yaw), float(pitch), dice.uniform(-0.015, 0.015), LENS)
 
 
 def make_street(
@@ -54,9 +89,9 @@ def make_street(
     scene, dice = sample_street(Dice(seed, _STREAM, *key, _STREET)), Dice(seed, _STREAM, *key, _SENSOR)
     picture = take(scene, dice, height, width)
     label = picture.of_pieces([class_of(piece.label) for piece in scene.pieces])
-    sky = picture.of_pieces([piece.label == "sky" for piece in scene.pieces])
+    above = picture.of_pieces([piece.label == "sky" for piece in scene.pieces])
     disparity = disparity_of(picture.depth)
-    blind = unmatched(disparity) | speckles(dice, height, width) | sky
+    blind = unmatched(disparity) | speckles(dice, height, width) | above
     return {
         "image": picture.image,
         "label": unlabelled(label, picture.instance, dice, borders=0.3, whole=0.02),

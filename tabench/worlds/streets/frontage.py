@@ -1,4 +1,4 @@
-"""The ground of a street, and what lines it: houses, gardens, walls, hedges, woods."""
+"""The ground of a street, its sky, and what lines it: houses, gardens, walls, hedges, woods."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from tabench.worlds.dice import Dice
 from tabench.worlds.patterns import STOREY
 from tabench.worlds.prefabs import build
 from tabench.worlds.streets.plan import BEHIND, GROUND_END, KERB, SEEN, Plan, Side
-from tabench.worlds.surfaces import material
+from tabench.worlds.surfaces import Material, material
 from tabench.worlds.things import Scene, Thing
 
 _WIDE = 420.0  # metres to which the land reaches left and right
 _FAR_ROW = 240.0  # metres to which closed rows of houses go on
 _PLAIN = 0.1  # an asphalt pattern of this scale has no markings
+
+
+def sky(distance: float) -> Thing:
+    """A screen behind everything that shows the weather's sky."""
+    thing, white = Thing("sky", 2000.0, 1.0, 1000.0), Material("plain", (1.0, 1.0, 1.0))
+    thing.box((0, distance, -100.0), (2000.0, 1.0, 1000.0), white, casts=False)
+    return thing
 
 
 def pave(dice: Dice, scene: Scene, plan: Plan) -> None:
