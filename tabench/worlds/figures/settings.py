@@ -15,7 +15,7 @@ from tabench.worlds.floorplan import FloorPlan
 from tabench.worlds.people import person
 from tabench.worlds.placing import strew
 from tabench.worlds.prefabs import build
-from tabench.worlds.scenes.programmes import pictures
+from tabench.worlds.scenes.programmes import media, pictures
 from tabench.worlds.scenes.rooms import bare_room, ceiling_lamp
 from tabench.worlds.streets.frontage import house, sky
 from tabench.worlds.streets.traffic import cyclist, pedestrian
@@ -97,7 +97,7 @@ def indoors(dice: Dice, subject: str) -> Stage:
         fill = dice.uniform(0.75, 1.35)
         thing = pedestrian(dice) if dice.chance(0.6) else seat(dice, dice.pick(("chair", "armchair")), 1)
     elif subject == "media":
-        thing = _media(dice)
+        thing = media(dice)
     else:
         fill, turn = dice.uniform(0.4, 0.8), dice.uniform(-2.5, 2.5)
         thing = build(dice, subject)
@@ -108,7 +108,7 @@ def indoors(dice: Dice, subject: str) -> Stage:
     for make, share in (
         (partial(seat, dice, "chair", 0), 0.4),
         (partial(build, dice, "plant"), 0.5),
-        (partial(_media, dice), 0.35),
+        (partial(media, dice), 0.35),
         (partial(build, dice, "dog"), 0.2),
     ):
         if dice.chance(share):
@@ -131,14 +131,6 @@ def _desk(dice: Dice) -> Thing:
     return thing
 
 
-def _media(dice: Dice) -> Thing:
-    """A television on a low cabinet."""
-    stand, screen = build(dice, "lowboard"), build(dice, "television")
-    stand.include(screen, 0, 0, stand.height, 0.0, "tv")
-    stand.height += screen.height
-    return stand
-
-
 def outdoors(dice: Dice, subject: str, ground: str) -> Stage:
     """A street or a garden before houses, with passers-by, cars, bicycles, dogs and trees."""
     yaw = np.pi / 2 + dice.uniform(-0.15, 0.15)
@@ -147,9 +139,8 @@ def outdoors(dice: Dice, subject: str, ground: str) -> Stage:
     scene = Scene(np.array([_PLAIN, _PLAIN, 60.0]), camera, weather=sample_weather(dice))
     scene.put(sky(_PLAIN + 80.0))
     land, skin = Thing(ground, _PLAIN, _PLAIN, 0.0), "asphalt" if ground == "road" else "lawn"
-    land.box(
-        (_PLAIN / 2, 100.0, -0.5), (8 * _PLAIN, 240.0, 0.5), material(dice, skin, scale=0.1), casts=False
-    )
+    cover = material(dice, skin, scale=0.1)
+    land.box((_PLAIN / 2, 100.0, -0.5), (8 * _PLAIN, 240.0, 0.5), cover, casts=False)
     scene.put(land)
     stage, sideways = Stage(dice, scene, plan), dice.pick((-1.0, 1.0)) * dice.uniform(0.5, 2.5)
     if subject == "person":
@@ -182,8 +173,9 @@ def outdoors(dice: Dice, subject: str, ground: str) -> Stage:
         walk.box((0, 0, 0), (300.0, 5.0, 0.15), material(dice, "pavement"), casts=False)
         scene.put(walk, _PLAIN / 2, _EYE[1] + far - 2.5)
     elif dice.chance(0.6):
-        edge = build(dice, dice.pick(("hedge", "fence", "wall")), depth=80.0 if dice.chance(0.5) else 60.0)
-        scene.put(edge, _PLAIN / 2, _EYE[1] + far - 1.5, 0.0, np.pi / 2)
+        edge = build(dice, dice.pick(("hedge", "fence", "wall")), depth=8.0)
+        for k in range(-6, 7):
+            scene.put(edge, _PLAIN / 2 + 8.0 * k, _EYE[1] + far - 1.5, 0.0, np.pi / 2)
     _houses(dice, scene, _EYE[1] + far)
     return stage
 
@@ -193,9 +185,8 @@ def _houses(dice: Dice, scene: Scene, y: float) -> None:
     x = _PLAIN / 2 - 60.0
     while x < _PLAIN / 2 + 60.0:
         width = dice.uniform(8.0, 16.0)
-        home = (
-            house(dice, width, dice.integer(1, 4)) if dice.chance(0.6) else build(dice, "villa", width=width)
-        )
+        flat, storeys = dice.chance(0.6), dice.integer(1, 4)
+        home = house(dice, width, storeys) if flat else build(dice, "villa", width=width)
         if dice.chance(0.85):
             scene.put(home, x + width / 2, y + home.depth / 2 + dice.uniform(0.0, 1.5), 0.0, np.pi)
         x += width + dice.pick((0.0, 0.5, 3.0))

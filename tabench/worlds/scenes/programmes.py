@@ -7,7 +7,7 @@ import numpy as np
 from tabench.worlds.dice import Dice
 from tabench.worlds.placing import Furnisher, strew
 from tabench.worlds.prefabs import build
-from tabench.worlds.things import Top
+from tabench.worlds.things import Thing, Top
 
 # A word is a prefab that stands along a wall, or one of the groups below, with its probability if not 1.
 PROGRAMMES = (
@@ -71,17 +71,19 @@ def _sofa(f: Furnisher, name: str) -> None:
         f.before(low, place, sofa.depth + 0.8)
 
 
-def _media(f: Furnisher, name: str) -> None:
-    """A low cabinet with a television, or one on the wall."""
-    dice = f.dice
-    width = dice.uniform(0.75, 1.25)
-    if dice.chance(0.3):
-        f.on_wall(build(dice, "walltv", width=width), dice.uniform(1.0, 1.3))
-        return
-    stand, screen = build(dice, "lowboard", width=width + dice.uniform(0.15, 0.5)), build(dice, "television")
-    stand.include(screen, 0, 0.0, stand.height, 0.0, "tv")
+def media(dice: Dice) -> Thing:
+    """A television on a low cabinet."""
+    stand, screen = build(dice, "lowboard"), build(dice, "television", width=dice.uniform(0.75, 1.25))
+    stand.include(screen, 0, 0, stand.height, 0.0, "tv")
     stand.height += screen.height
-    f.along_wall(stand)
+    return stand
+
+
+def _media(f: Furnisher, name: str) -> None:
+    if f.dice.chance(0.3):
+        f.on_wall(build(f.dice, "walltv"), f.dice.uniform(1.0, 1.3))
+    else:
+        f.along_wall(media(f.dice))
 
 
 def _desk(f: Furnisher, name: str) -> None:
