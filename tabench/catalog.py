@@ -159,7 +159,7 @@ BACKBONES: Registry[Backbone] = Registry(
 PRETRAINING: Registry[Callable[..., dict[str, Any]]] = Registry(
     "pretraining",
     "tabench.pretraining",
-    [Entry("sam_vit_nano", "tabench.worlds.pretrain:pretrain_nano", "the small SAM, on procedural rooms")],
+    [Entry("sam_vit_nano", "tabench.worlds.pretrain:pretrain", "the small SAM, on procedural rooms")],
 )
 
 EXECUTORS: Registry[type[Executor]] = Registry(

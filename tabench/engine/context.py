@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
@@ -20,9 +20,6 @@ from tabench.errors import SpecError
 from tabench.methods.base import Sharing
 from tabench.spec.cell import Cell
 from tabench.tasks.base import Task
-
-if TYPE_CHECKING:
-    from tabench.engine.balance import Balance
 
 
 def derive_seed(*parts: object) -> int:
@@ -88,7 +85,7 @@ class TrainContext:
     rebuild: Callable[[], MSam] | None = None
     origin: Snapshot | None = None
     whole: bool = False
-    balance: Balance | None = None
+    balance: Any = None  # an engine.balance.Balance, which knows this file
 
     @property
     def epoch_steps(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +16,7 @@ from tabench.methods.adapted import OneTask, Shared, TaskModule, adapted_layers,
 _SHOWN = 3
 
 
-class Mergeable(Protocol):
-    """A model whose encoder a method adapted."""
-
-    image_encoder: nn.Module
-
-    def strangers(self, encoder: nn.Module) -> Iterable[str]:
-        """Names of what an encoder has that it was not built with, or has otherwise."""
-        ...
-
-
-def merged_encoder(model: Mergeable, task: int, *, share: bool = False, keep: bool = False) -> nn.Module:
+def merged_encoder(model: MSam, task: int, *, share: bool = False, keep: bool = False) -> nn.Module:
     """An image encoder that gives one task's embedding.
 
     Args:

@@ -54,9 +54,9 @@ def groups_of(model: nn.Module) -> dict[str, str]:
     own_norms = tuple(f"{_ENCODER}{name}." for name in (norms(encoder) if family else ()))
     layers = tuple(f"{_ENCODER}{found.name}." for found in adapted_layers(encoder))
     declared = {
-        f"{name}.": str(said)
+        f"{name}.": said
         for name, module in model.named_modules()
-        if (said := getattr(module, "group", None)) in RECORDED
+        if isinstance(said := getattr(module, "group", None), str) and said in RECORDED
     }
 
     def belongs(name: str) -> str:

@@ -11,10 +11,12 @@ from tabench.catalog import METHODS
 from tabench.encoders.plain import plainly
 from tabench.encoders.sam.build import build_image_encoder
 from tabench.engine.checkpoint import fill
+from tabench.engine.describe import describe_model
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.errors import SpecError, TabenchError
 from tabench.methods.base import Sharing, Value
-from tabench.methods.merging import merged_encoder
+from tabench.methods.merging import MergedMSam, merged_encoder
+from tabench.methods.parameters import count, groups_of
 from tabench.testing.models import (
     SIZE,
     TASKS,
@@ -129,6 +131,30 @@ def test_a_merged_encoder_gives_its_output_or_is_refused(method: str) -> None:
     after = model.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(value, before[key]) for key, value in after.items())
+
+
+def test_a_merged_model_gives_its_outputs_or_is_refused(method: str) -> None:
+    """What cannot be folded into weights stays in it where that is right, and is named where it is not."""
+    model = trained(method)
+    try:
+        merged = MergedMSam(model)
+    except SpecError:
+        pytest.skip("it cannot be merged")
+    for task, value in merged(images(), SIZE).items():
+        assert deviation(value, outputs(model)[task]) < rounding(method), task
+
+
+def test_every_tensor_of_it_is_counted_once(method: str) -> None:
+    """Each parameter and buffer has one group; what the method made is counted as adapters, all of it."""
+    model = trained(method)
+    groups, counts = groups_of(model), count(model)
+    assert groups.keys() == {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    assert sum(counts["groups"].values()) == counts["total"] == sum(p.numel() for p in model.parameters())
+    added = [p.numel() for name, p in model.named_parameters() if name in model.added]
+    assert counts["groups"]["adapters"] == sum(added)
+    parts = describe_model(model)["parts"]
+    assert sum(parts.get("adapters", {}).values()) == sum(added)
+    assert sum(part["trained"] for part in parts.values()) == counts["trained"]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -32,43 +32,26 @@ from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
 from tabench.provenance.files import sha256_file
 from tabench.worlds.prompts import Prompt, mask_iou, mask_loss
-from tabench.worlds.scenes import make_scene
-from tabench.worlds.scenes.make import GENERATOR
+from tabench.worlds.scenes import GENERATOR, make_scene
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the small SAM is pretrained; written beside its weights.
+    """How the small SAM is pretrained; written beside its weights."""
 
-    Attributes:
-        scenes: Training scenes (indices 0..scenes-1 of the "pretrain" range).
-        held_out: Scenes after those, for the log's IoU.
-        height: Scene height, pixels.
-        width: Scene width, pixels.
-        scene_seed: Seed of the generator.
-        epochs: BatchSplit over the scenes.
-        batch_size: Images per step.
-        prompts: Masks drawn per image and step.
-        min_area: Smallest mask that is prompted for, pixels.
-        lr: Peak learning rate of AdamW.
-        weight_decay: Decoupled weight decay.
-        warmup: Share of the steps with a linear ramp, then cosine to 0.
-        seed: Seed of initialisation, order and prompts.
-    """
-
-    scenes: int = 1600
-    held_out: int = 64
-    height: int = 72
+    scenes: int = 1600  # to train on: indices 0..scenes-1 of the "pretrain" range
+    held_out: int = 64  # scenes after those, for the log's IoU
+    height: int = 72  # pixels
     width: int = 96
-    scene_seed: int = 0
+    scene_seed: int = 0  # of the generator
     epochs: int = 8
     batch_size: int = 4
-    prompts: int = 6
-    min_area: int = 12
-    lr: float = 1e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.05
-    seed: int = 0
+    prompts: int = 6  # masks drawn per image and step
+    min_area: int = 12  # pixels of the smallest mask that is prompted for
+    lr: float = 1e-3  # the peak of AdamW's
+    weight_decay: float = 0.05  # decoupled
+    warmup: float = 0.05  # share of the steps with a linear ramp, then cosine to 0
+    seed: int = 0  # of initialisation, order and prompts
 
 
 Say = Callable[[str], None]
@@ -82,17 +65,14 @@ def _render(index: int, recipe: Recipe) -> tuple[npt.NDArray[np.uint8], npt.NDAr
 
 def render_scenes(recipe: Recipe, workers: int, say: Say) -> Scenes:
     """Render the pretraining scenes: images (N, H, W, 3) and instance ids (N, H, W)."""
-    total = recipe.scenes + recipe.held_out
+    total, start = recipe.scenes + recipe.held_out, time.monotonic()
     images, instances = [], []
-    start = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
-        for done, (image, instance) in enumerate(
-            pool.map(partial(_render, recipe=recipe), range(total), chunksize=16), 1
-        ):
+        for image, instance in pool.map(partial(_render, recipe=recipe), range(total), chunksize=16):
             images.append(image)
             instances.append(instance)
-            if done % 200 == 0 or done == total:
-                say(f"rendered {done}/{total} scenes in {time.monotonic() - start:.0f} s")
+            if len(images) % 200 == 0 or len(images) == total:
+                say(f"rendered {len(images)}/{total} scenes in {time.monotonic() - start:.0f} s")
     return np.stack(images), np.stack(instances)
 
 
@@ -135,16 +115,12 @@ class PromptTrainer:
         torch.manual_seed(recipe.seed)
         self.model = build_sam(VIT_NANO)
         _initialise(self.model)
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        plain = [p for p in self.model.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": recipe.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            lr=recipe.lr,
-            betas=(0.9, 0.98),
-        )
+        weights = {True: recipe.weight_decay, False: 0.0}  # of matrices, and of biases and norms
+        groups = [
+            {"params": [p for p in self.model.parameters() if (p.ndim > 1) == matrix], "weight_decay": decay}
+            for matrix, decay in weights.items()
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98))
         self.steps = recipe.epochs * (recipe.scenes // recipe.batch_size)
         warm = max(1, int(recipe.warmup * self.steps))
 
@@ -189,21 +165,20 @@ class PromptTrainer:
         First a click or a noisy box (evenly) answered by three masks, of which the best is trained; then
         a correction click answered by the single mask, with the first answer as mask prompt or without.
         """
-        valid = torch.ones(masks.shape[-2:], dtype=torch.bool)
         boxed, keep = (torch.rand(2, generator=generator) < 0.5).tolist()
         prompt = Prompt.box(masks, generator) if boxed else Prompt.click(masks, generator)
         logits, low, quality = self.decode(embedding, prompt, None, multimask=True)
-        losses = mask_loss(logits, masks, valid)
+        losses = mask_loss(logits, masks)
         best = losses.detach().argmin(1)
         rows = torch.arange(len(masks))
-        iou = mask_iou(logits.detach(), masks, valid)
+        iou = mask_iou(logits.detach(), masks)
         first = losses[rows, best].mean() + F.mse_loss(quality, iou)
 
         prompt = prompt.corrected(logits.detach()[rows, best] > 0, masks, generator)
         mask = low.detach()[rows, best][:, None] if keep else None
         logits, _, quality = self.decode(embedding, prompt, mask, multimask=False)
-        second = mask_loss(logits, masks, valid)[:, 0].mean()
-        second = second + F.mse_loss(quality, mask_iou(logits.detach(), masks, valid))
+        second = mask_loss(logits, masks)[:, 0].mean()
+        second = second + F.mse_loss(quality, mask_iou(logits.detach(), masks))
         return first + second, iou[rows, best].mean()
 
     def epoch(self, number: int) -> dict[str, float]:
@@ -248,34 +223,33 @@ class PromptTrainer:
             prompt = Prompt.click(masks, generator)
             embedding = self.embed([index], [False], [1.0])[0]
             logits, _, _ = self.decode(embedding, prompt, None, multimask=True)
-            valid = torch.ones(masks.shape[-2:], dtype=torch.bool)
-            values.append(mask_iou(logits, masks, valid).max(1).values.mean())
+            values.append(mask_iou(logits, masks).max(1).values.mean())
         return float(torch.stack(values).mean())
 
 
-def pretrain(recipe: Recipe, out: Path, *, workers: int, say: Say) -> dict[str, Any]:
+def pretrain(out: Path, *, threads: int | None, say: Say, **changes: int | None) -> dict[str, Any]:
     """Pretrain and write ``sam_vit_nano.safetensors`` with its recipe and log (``.json``).
 
     Args:
-        recipe: What to do.
         out: Folder to write to.
-        workers: Processes that render scenes.
+        threads: Processes that render and threads that train; None takes all cores.
         say: Receives progress lines.
+        **changes: Fields of the `Recipe` to change; None leaves one as it is.
 
     Returns:
         The content of the JSON file.
     """
+    recipe = Recipe(**{key: value for key, value in changes.items() if value is not None})
+    workers = threads or usable_cores()
+    set_determinism(recipe.seed, workers)
     out.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
+    path, start, log = out / "sam_vit_nano.safetensors", time.monotonic(), []
     trainer = PromptTrainer(recipe, render_scenes(recipe, workers, say))
-    log = []
     for number in range(recipe.epochs):
-        entry = trainer.epoch(number) | {"epoch": number + 1}
-        entry["iou_held_out"] = trainer.held_out_iou()
+        entry = trainer.epoch(number) | {"epoch": number + 1, "iou_held_out": trainer.held_out_iou()}
         entry["seconds"] = round(time.monotonic() - start, 1)
         log.append({key: round(value, 5) for key, value in entry.items()})
         say("  ".join(f"{key} {value}" for key, value in log[-1].items()))
-        path = out / "sam_vit_nano.safetensors"
         state = {key: value.contiguous() for key, value in trainer.model.state_dict().items()}
         save_file(state, path, metadata={"format": "pt", "source": "tabench pretrain"})
     card = {
@@ -289,21 +263,3 @@ def pretrain(recipe: Recipe, out: Path, *, workers: int, say: Say) -> dict[str, 
     }
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return card
-
-
-def pretrain_nano(out: Path, *, threads: int | None, say: Say, **changes: int | None) -> dict[str, Any]:
-    """Pretrain by the shipped weights' recipe.
-
-    Args:
-        out: Folder to write to.
-        threads: Processes that render and threads that train; None takes all cores.
-        say: Receives progress lines.
-        **changes: Fields of the `Recipe` to change; None leaves one as it is.
-
-    Returns:
-        The content of the JSON file beside the weights.
-    """
-    recipe = Recipe(**{key: value for key, value in changes.items() if value is not None})
-    workers = threads or usable_cores()
-    set_determinism(recipe.seed, workers)
-    return pretrain(recipe, out, workers=workers, say=say)

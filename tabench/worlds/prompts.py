@@ -1,9 +1,8 @@
 """SAM's promptable objective: points from masks, and the losses on what comes back.
 
-Source: Kirillov et al., "Segment Anything" (2023), appendix A: focal and dice loss in the
-ratio 20:1, the lowest loss of the three ambiguity masks is trained, an IoU head by MSE, and
-prompts are points or noisy boxes, and further points are drawn from the error region of the
-previous mask.
+Source: Kirillov et al., "Segment Anything" (2023), appendix A: focal and dice loss 20:1, the lowest loss of
+three ambiguity masks is trained, an IoU head by MSE; prompts are points or noisy boxes, and further
+points are drawn from the error region of the previous mask.
 """
 
 from __future__ import annotations
@@ -13,33 +12,20 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import masks_to_boxes
 
 
 def draw_point(masks: Tensor, generator: torch.Generator) -> Tensor:
-    """One uniformly drawn pixel inside each mask.
-
-    Args:
-        masks: (K, H, W) bool, each with at least one pixel.
-        generator: Source of randomness.
-
-    Returns:
-        (K, 2) float x, y in pixels.
-    """
+    """One uniformly drawn pixel inside each mask (K, H, W), none of them empty: (K, 2) float x, y."""
     width = masks.shape[-1]
     flat = torch.multinomial(masks.flatten(1).float(), 1, generator=generator)[:, 0]
     return torch.stack([flat % width, flat // width], dim=1).float()
 
 
 def draw_correction(predicted: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A point from the error region, labelled 1 where the mask was missed and 0 where it spilled.
+    """Points (K, 2) from the error regions of `predicted` (K, H, W), labelled (K,) 1 where a mask was missed.
 
-    Args:
-        predicted: (K, H, W) bool.
-        masks: (K, H, W) bool.
-        generator: Source of randomness.
-
-    Returns:
-        Points (K, 2) and labels (K,). A perfect prediction gets another point of the mask.
+    A perfect prediction gets another point of the mask.
     """
     wrong = predicted ^ masks
     region = torch.where(wrong.flatten(1).any(1)[:, None, None], wrong, masks)
@@ -50,11 +36,7 @@ def draw_correction(predicted: Tensor, masks: Tensor, generator: torch.Generator
 
 def draw_box(masks: Tensor, generator: torch.Generator, noise: float = 0.1) -> Tensor:
     """Bounding boxes (K, 4) as x0, y0, x1, y1, each side shifted by noise of a tenth of its length (sd)."""
-    corners = []
-    for mask in masks:
-        y, x = torch.nonzero(mask, as_tuple=True)
-        corners.append(torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1]))
-    boxes = torch.stack(corners).float()
+    boxes: Tensor = masks_to_boxes(masks) + torch.tensor([0.0, 0.0, 1.0, 1.0])
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     height, width = masks.shape[-2:]
     shift = noise * sides * torch.randn(boxes.shape, generator=generator).clamp(-2, 2)
@@ -88,32 +70,20 @@ class Prompt:
         return Prompt((points, labels), self.boxes)
 
 
-def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
-    """Focal (gamma 2, no class weight) and dice loss, 20:1, per mask.
-
-    Args:
-        logits: (K, M, H, W).
-        masks: (K, H, W) bool.
-        valid: (H, W) bool, False on padding.
-
-    Returns:
-        (K, M), lower is better.
-    """
+def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Focal (gamma 2, no class weight) and dice loss, 20:1, of (K, M, H, W) for masks (K, H, W): (K, M)."""
     target = masks[:, None].float().expand_as(logits)
-    weight = valid.float()
     probability = logits.sigmoid()
     cross = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     agreement = probability * target + (1 - probability) * (1 - target)
-    focal = ((1 - agreement) ** 2 * cross * weight).sum((-2, -1)) / weight.sum()
-    inside = probability * weight
-    overlap = (inside * target).sum((-2, -1))
-    dice = 1 - (2 * overlap + 1) / (inside.sum((-2, -1)) + (target * weight).sum((-2, -1)) + 1)
+    focal = ((1 - agreement) ** 2 * cross).mean((-2, -1))
+    overlap = (probability * target).sum((-2, -1))
+    dice = 1 - (2 * overlap + 1) / (probability.sum((-2, -1)) + target.sum((-2, -1)) + 1)
     return 20 * focal + dice
 
 
-def mask_iou(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
+def mask_iou(logits: Tensor, masks: Tensor) -> Tensor:
     """Intersection over union of thresholded masks, (K, M), higher is better."""
-    predicted = (logits > 0) & valid
-    truth = masks[:, None] & valid
+    predicted, truth = logits > 0, masks[:, None]
     union = (predicted | truth).sum((-2, -1)).clamp_min(1)
     return (predicted & truth).sum((-2, -1)) / union

@@ -2,16 +2,85 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
+from tabench.data.array_dataset import ArrayDataset, ArraySplit
+from tabench.data.array_folders import file_of, open_array, write_array
 from tabench.data.base import DatasetDef, Progress, VerifyReport
-from tabench.data.listing import is_empty
+from tabench.data.listing import is_empty, unreadable
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
-from tabench.worlds.recipe import Recipe, read_recipe
+from tabench.store.encoding import parse_json
+
+_LEAST = {"seed": 0, "train": 1, "val": 1, "height": 16, "width": 16, "generator": 1}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a generated folder's contents: seed, images, pixels, the generator's version."""
+
+    seed: int
+    train: int
+    val: int
+    height: int
+    width: int
+    generator: int = 1
+
+    def __post_init__(self) -> None:
+        for key, value in asdict(self).items():
+            least = _LEAST[key]
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**53:
+                raise DataError(
+                    f"'{key}' is {value!r}",
+                    where="recipe of a generated dataset",
+                    hint=f"a whole number from {least} on",
+                )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images of each folder."""
+        return {"train": self.train, "val": self.val}
+
+    def to_json(self) -> str:
+        """Canonical text: sorted keys, no spaces, whole numbers only."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    def fingerprint(self, dataset: str) -> str:
+        """Fingerprint of the content, the same on any machine.
+
+        It covers the recipe and not the files: renderers may differ in an image's last bit
+        between platforms, and results must not be told apart by that.
+        """
+        return f"{dataset}-" + hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read the recipe of a folder from its file.
+
+    Raises:
+        DataError: There is none, or it is damaged.
+    """
+    try:
+        return Recipe(**parse_json(path.read_bytes()))
+    except FileNotFoundError as error:
+        hint = f"generate it with `tabench data make-scenes --dataset {path.stem} --root {path.parent}`"
+        raise DataError(f"no {path.stem} have been generated here", where=str(path), hint=hint) from error
+    except DataError as error:
+        raise DataError(error.message, where=str(path), hint=error.hint) from error
+    except OSError as error:
+        raise unreadable(error, path) from error
+    except (ValueError, TypeError) as error:
+        hint = "delete the folder and generate it again"
+        raise DataError(f"not a recipe of generated images: {error}", where=str(path), hint=hint) from error
 
 
 class SyntheticDataset(DatasetDef):
@@ -57,11 +126,7 @@ class SyntheticDataset(DatasetDef):
         self.write_lists(root, recipe)
 
     def check_counts(self, root: Path, images: Callable[[str], int]) -> None:
-        """Compare the images of each folder, as `images` counts them, with the recipe.
-
-        Raises:
-            DataError: Nothing was generated here, or another number of images than the recipe says.
-        """
+        """Refuse (DataError) another number of images, as `images` counts them, than the recipe says."""
         for folder, expected in self.readable(root).counts.items():
             found = images(folder)
             if found != expected:
@@ -90,11 +155,7 @@ class SyntheticDataset(DatasetDef):
         return report
 
     def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
-        """Fingerprint of the recipe, the same on any machine.
-
-        Raises:
-            DataError: The folder holds no such images, or those of another generator.
-        """
+        """Fingerprint of the recipe, the same on any machine; raises as `readable` does."""
         return self.readable(root).fingerprint(self.name)
 
     def readable(self, root: Path) -> Recipe:
@@ -131,3 +192,57 @@ class SyntheticDataset(DatasetDef):
                 hint="choose an empty or a new folder",
             )
         write_bytes(path, (recipe.to_json() + "\n").encode())
+
+
+def compared(
+    path: Path, stored: npt.NDArray[Any], fresh: npt.NDArray[Any], tolerance: float, most: float = 0.01
+) -> list[str]:
+    """One line if more than a share `most` of the pixels are further than a tolerance from what is rendered.
+
+    Another platform's rounding may move an edge by a pixel or a colour by a step.
+    """
+    if stored.shape != fresh.shape:
+        return [f"{path}: shape {stored.shape}, the recipe renders {fresh.shape}"]
+    apart = np.abs(stored.astype(np.float64) - fresh) > tolerance
+    share = float((apart.any(axis=2) if apart.ndim == 3 else apart).mean())
+    differ = f"{path}: {100 * share:.1f}% of the pixels are not what the recipe renders"
+    return [differ] if share > most else []
+
+
+class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
+    """A generated dataset that is read as arrays; subclasses also derive from the real reader.
+
+    Attributes:
+        tolerance: For each kind, how far a stored value may be from the rendered one.
+    """
+
+    tolerance: ClassVar[Mapping[str, float]]
+
+    @abstractmethod
+    def make_arrays(self, recipe: Recipe, folder: str, index: int) -> Mapping[str, npt.NDArray[np.generic]]:
+        """Render one image of "train" or "val": the stored array of each kind."""
+
+    def write_image(self, root: Path, recipe: Recipe, folder: str, index: int) -> None:
+        """Render an image into its arrays; see `SyntheticDataset.write_image`."""
+        paths = {kind: file_of(root, folder, name, index) for kind, name in self.folders(root).items()}
+        if not all(path.exists() for path in paths.values()):
+            arrays = self.make_arrays(recipe, folder, index)
+            for kind, path in paths.items():
+                write_array(path, arrays[kind])
+
+    def split(self, root: Path, name: str) -> ArraySplit:
+        """Open a split; a DataError tells of fewer images than the recipe says."""
+        self.check_counts(root, lambda folder: len(ArrayDataset.split(self, root, folder)))
+        return super().split(root, name)
+
+    def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
+        """Check every file; see `ArrayDataset.verify_files`."""
+        return self.verify_files(root, {}, (recipe.height, recipe.width), progress)
+
+    def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
+        """One line for each stored array that is not what the renderer makes."""
+        arrays, problems = self.make_arrays(recipe, folder, index), list[str]()
+        for kind, name in self.folders(root).items():
+            path = file_of(root, folder, name, index)
+            problems += compared(path, open_array(path), arrays[kind], self.tolerance[kind])
+        return problems

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tabench.encoders.base import ROLES, LayerSpec, TaskFold
 from tabench.methods.adapted import Shared
 from tabench.methods.base import Method
-from tabench.methods.factors import LoRAFactors, TuckerFactors
+from tabench.methods.factors import Factors, LoRAFactors, TuckerFactors
 from tabench.methods.freezing import train_norms_only
 from tabench.methods.injection import inject
 
@@ -223,22 +223,31 @@ class Common(Shared):
         self.A = nn.Parameter(0.2 * torch.randn(layers, RANK, d))
 
 
-class OfCommon(LoRAFactors):
+class OfCommon(Factors):
     """A LoRA whose input factor is a slice of the common tensor."""
 
     linear = True
     kind = "lora"
 
-    def __init__(self, common: Common, index: int, d: int, k: int) -> None:
-        super().__init__(d, k, RANK)
-        del self.A
-        self.held, self.index = (common,), index
-
-    def __getattr__(self, name: str) -> Any:
-        return self.held[0].A[self.index] if name == "A" else super().__getattr__(name)
+    def __init__(self, common: Common, index: int, k: int) -> None:
+        super().__init__()
+        self.held, self.index = (common,), index  # a tuple: the common parameters are not registered again
+        self.B = nn.Parameter(torch.zeros(k, RANK))
 
     def tensors(self) -> dict[str, Tensor]:
-        return {"A": self.A, "B": self.B}
+        return {"A": self.held[0].A[self.index], "B": self.B}
+
+    def reset(self) -> None:
+        nn.init.zeros_(self.B)
+
+    def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
+        return x @ (scale * self.tensors()["A"]).T
+
+    def outputs(self) -> Tensor:
+        return self.B
+
+    def dense(self) -> Tensor:
+        return (self.B @ self.tensors()["A"]).T[:, :, None]
 
 
 def sharing(model: nn.Module, layers: Sequence[LayerSpec], params: Mapping[str, Any]) -> None:
@@ -249,7 +258,7 @@ def sharing(model: nn.Module, layers: Sequence[LayerSpec], params: Mapping[str, 
     encoder.common = Common(len(chosen), chosen[0].inputs)
     indices = iter(range(len(chosen)))
     settings = {"targets": ("proj",), "scale": 1.0, "dropout": 0.0}
-    inject(encoder, TaskFold(1), settings, lambda d, k: OfCommon(encoder.common, next(indices), d, k), chosen)
+    inject(encoder, TaskFold(1), settings, lambda d, k: OfCommon(encoder.common, next(indices), k), chosen)
 
 
 class Bottleneck(nn.Module):

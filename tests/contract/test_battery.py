@@ -25,15 +25,8 @@ HERE = Path(__file__).parent
 RIGHT = [
     *(method.name for method in outside_methods.RIGHT),
     *("outside-smoothed", "outside-rooms", "outside-archives"),
-    *(
-        "bias-only",
-        "random-weights",
-        "mlp-lora",
-        "log-depth",
-        "kitchens",
-        "micro",
-        "shortest",
-    ),  # the package of docs/extending.md
+    # the package of docs/extending.md
+    *("bias-only", "random-weights", "mlp-lora", "log-depth", "kitchens", "micro", "shortest"),
 ]
 WRONG = [
     *((test, method.name) for test, methods in outside_methods.WRONG.items() for method in methods),

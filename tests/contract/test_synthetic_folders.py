@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tabench.catalog import DATASETS
 from tabench.data.base import DatasetDef
 from tabench.errors import DataError
-from tabench.worlds.recipe import Recipe
+from tabench.worlds.scenes import make_scene
+from tabench.worlds.streets import make_street
+from tabench.worlds.synthetic import Recipe
 
 SIZES = {"seed": 5, "train": 3, "val": 2, "height": 24, "width": 32}
 FILES = {  # a file of the first training image and one of the second
     "scenes": ("train/image/0.npy", "train/depth/1.npy"),
     "streets": ("train/image/0.npy", "train/depth/1.npy"),
     "figures": ("JPEGImages/train_000000.jpg", "human_parts/train_000001.mat"),
+}
+
+
+SWAPPED = {  # files of one kind, the first of an image that `verify` renders again
+    "scenes": ("val/depth/1.npy", "val/depth/0.npy"),
+    "streets": ("val/depth/1.npy", "val/depth/0.npy"),
+    "figures": ("human_parts/train_000000.mat", "human_parts/train_000001.mat"),
 }
 
 
@@ -99,6 +110,46 @@ def test_the_fingerprint_is_the_recipes(name: str, made: Path) -> None:
     assert whole.startswith(f"{name}-")
     every = {of(name).recipe_fingerprint(**(SIZES | {key: 40})) for key in SIZES}
     assert len(every) == len(SIZES)
+
+
+def test_verify_compares_with_the_renderer(name: str, made: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(made, root)
+    path, other = (root / file for file in SWAPPED[name])
+    path.write_bytes(other.read_bytes())
+    report = of(name).verify(root)
+    assert any(str(path) in problem for problem in report.problems)
+    assert report.fingerprint == ""
+
+
+def test_what_is_read_is_what_is_rendered(name: str, made: Path) -> None:
+    if name == "figures":  # pictures are JPEGs there: tests/unit/test_figures.py
+        return
+    split = of(name).split(made, "val")
+    assert split.ids == ["val/0", "val/1"]
+    make_maps = {"scenes": make_scene, "streets": make_street}[name]
+    maps, sample = make_maps(SIZES["seed"], "val", 1, SIZES["height"], SIZES["width"]), split.load(1)
+    np.testing.assert_array_equal(sample.image, maps["image"].transpose(2, 0, 1))
+    for kind, target in sample.targets.items():
+        np.testing.assert_array_equal(
+            target, maps[kind] if target.ndim == 2 else maps[kind].transpose(2, 0, 1)
+        )
+
+
+@pytest.mark.parametrize(
+    "change", [{"train": 0}, {"width": 8}, {"seed": -1}, {"val": True}, {"height": 24.5}], ids=str
+)
+def test_impossible_recipes(tmp_path: Path, change: dict[str, int]) -> None:
+    with pytest.raises(DataError, match=f"'{next(iter(change))}' is"):
+        make("scenes", tmp_path / "x", **change)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", '{"seed": 1}', '"text"'])
+def test_damaged_recipes(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "scenes.json").write_text(broken)
+    with pytest.raises(DataError, match="not a recipe"):
+        of("scenes").fingerprint(tmp_path)
 
 
 def test_missing_and_old_recipes(name: str, tmp_path: Path) -> None:

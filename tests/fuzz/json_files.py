@@ -28,7 +28,7 @@ from tabench.store.index import INDEX_FILE, read_index
 from tabench.store.record import load_record
 from tabench.store.sidecars import RunSidecar, read_sidecar
 from tabench.store.verify import verify_experiment
-from tabench.worlds.recipe import Recipe, read_recipe
+from tabench.worlds.synthetic import Recipe, read_recipe
 
 ROOT = Path(__file__).parents[2]
 FAILURE = {

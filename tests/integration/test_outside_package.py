@@ -22,7 +22,7 @@ name = "mine"
 title = "All of my package"
 
 [axes]
-methods = ["bias-only", "frozen"]
+methods = ["bias-only", "mlp-lora", "frozen"]
 balancing = ["random-weights"]
 seeds = [0]
 
@@ -38,12 +38,12 @@ max_steps = 2
 batch_size = 2
 """
 ENTRIES = {
-    "methods": "bias-only",
-    "balancers": "random-weights",
-    "tasks": "log-depth",
-    "datasets": "kitchens",
-    "backbones": "micro",
-    "executors": "shortest",
+    "methods": ["bias-only", "mlp-lora"],
+    "balancers": ["random-weights"],
+    "tasks": ["log-depth"],
+    "datasets": ["kitchens"],
+    "backbones": ["micro"],
+    "executors": ["shortest"],
 }
 
 
@@ -52,7 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     points = install_page(folder)
     assert {group: list(held) for group, held in points.items()} == {
-        f"tabench.{kind}": [name] for kind, name in ENTRIES.items()
+        f"tabench.{kind}": names for kind, names in ENTRIES.items()
     }
     return folder
 
@@ -68,9 +68,10 @@ def write_kitchens(root: Path) -> None:
 def test_an_installed_method_is_listed_with_its_package(tmp_path: Path, site: Path) -> None:
     entries = printed(tabench(tmp_path, "list", "methods", "--json", site=site))
     sources = {entry["name"]: entry["source"] for entry in entries}
-    assert sources["bias-only"] == "my-package"
-    assert {e["summary"] for e in entries if e["name"] == "bias-only"} == {"What my-package adds"}
-    assert {source for name, source in sources.items() if name != "bias-only"} == {"tabench"}
+    mine = ENTRIES["methods"]
+    assert {sources[name] for name in mine} == {"my-package"}
+    assert {e["summary"] for e in entries if e["name"] in mine} == {"What my-package adds"}
+    assert {source for name, source in sources.items() if name not in mine} == {"tabench"}
 
 
 @pytest.mark.slow
@@ -81,6 +82,7 @@ def test_all_of_an_installed_package_is_run_together(tmp_path: Path, site: Path)
     ran = printed(tabench(tmp_path, *words, site=site))
     assert {outcome["label"]: outcome["state"] for outcome in ran["outcomes"]} == {
         "bias-only (balancing=random-weights) s0": "done",
+        "mlp-lora (balancing=random-weights) s0": "done",
         "frozen (balancing=random-weights) s0": "done",
     }
     records = [json.loads(path.read_text()) for path in tmp_path.glob("results/mine/*/record.json")]
@@ -90,6 +92,8 @@ def test_all_of_an_installed_package_is_run_together(tmp_path: Path, site: Path)
     encoder = build_image_encoder(backbone).named_parameters()
     biases = sum(parameter.numel() for name, parameter in encoder if name.endswith("bias"))
     assert trained["bias-only"] - trained["frozen"] == biases > 0
+    low_rank = 2 * 2 * 8 * (backbone.embed_dim + 4 * backbone.embed_dim)  # two layers of two blocks
+    assert by_name["mlp-lora"]["parameters"]["groups"]["adapters"] == low_rank
     assert by_name["bias-only"]["weights_sha256"] != by_name["frozen"]["weights_sha256"]
     for record in records:
         assert record["cell"]["balancing"]["params"] == {"spread": 1.0}

@@ -20,7 +20,7 @@ from tabench.methods.analysis import layers_of
 from tabench.methods.base import Method, Sharing, Value
 from tabench.methods.factors import LoRAFactors
 from tabench.methods.injection import AdaptedLinear, TaskFold
-from tabench.methods.merging import MergedMSam
+from tabench.methods.merging import MergedMSam, merged_encoder
 from tabench.methods.parameters import count
 
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8)
@@ -119,7 +119,7 @@ def test_what_is_not_the_whole_update_is_neither_merged_nor_analysed(method: Cal
 )
 def test_no_stranger_is_merged(change: Change, method: Callable[..., Method]) -> None:
     with pytest.raises(SpecError, match="cannot be merged"):
-        MergedMSam(model_of(method(lambda encoder: (change(encoder), None)[1])))
+        merged_encoder(model_of(method(lambda encoder: (change(encoder), None)[1])), 0)
 
 
 def test_layers_of_the_house_are_merged_and_analysed_wherever_they_are(
@@ -179,3 +179,41 @@ def test_the_encoders_own_parameters_are_no_adapters(name: str) -> None:
     adapters = {n for n, _ in model.named_parameters() if ".factors." in n}
     assert model.added == adapters
     assert model.ways() == {"encoder": "fast path", "decoders": "fast path"}
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"),
+    [
+        ("qkv", "qkv"),
+        ("vq", "vq"),  # as old cells have it
+        (["v", "q"], "qv"),
+        (("q", "k", "v"), "qkv"),
+        ("proj", ("proj",)),
+        (["mlp.lin1", "v", "q", "k"], ("qkv", "mlp.lin1")),
+        (["mlp.lin2", "v"], ("v", "mlp.lin2")),
+    ],
+)
+def test_targets_are_letters_or_roles_in_one_way_of_writing(given: Value, canonical: Value) -> None:
+    found = METHODS.get("lora-hps").params({"targets": given})["targets"]
+    assert found == canonical
+    assert METHODS.get("lora-hps").params({"targets": found})["targets"] == canonical
+
+
+@pytest.mark.parametrize("wrong", ["", "qq", "qx", [], ["q", "q"], ["qkv", "q"], ["head"], 3, (1, 2)])
+def test_what_names_no_layers_is_refused(wrong: Value) -> None:
+    with pytest.raises(SpecError, match=r"method\.params\.targets.*is not a choice of"):
+        METHODS.get("ta-lora").params({"targets": wrong})
+
+
+def test_lists_have_any_length_where_the_method_does_not_say_it() -> None:
+    defaults: dict[str, Value] = {"sites": ("a", "b"), "shares": (0.5,), "ranks": (1, 2)}
+    mine = Method("mine", "Mine", "x:y", "shared", defaults, lengths={"ranks": 2})
+    assert mine.params({"sites": ["a", "b", "c"], "shares": [1, 2, 3]}) == {
+        "sites": ("a", "b", "c"),
+        "shares": (1.0, 2.0, 3.0),
+        "ranks": (1, 2),
+    }
+    assert mine.params({"sites": []})["sites"] == ()
+    for key, value in {"ranks": [1, 2, 3], "sites": [1], "shares": ["x"]}.items():
+        with pytest.raises(SpecError, match=rf"method\.params\.{key}"):
+            mine.params({key: value})

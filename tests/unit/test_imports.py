@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -191,6 +192,22 @@ def test_what_is_imported_is_declared() -> None:
     tops = {name.split(".")[0] for module in MODULES for name in imported(module, at_import=False)}
     foreign = sorted(tops - sys.stdlib_module_names - {"tabench"})
     assert [name for name in foreign if not {*map(canonicalize_name, owners[name])} & declared] == []
+
+
+def test_no_two_files_need_one_another() -> None:
+    """Not by what they import inside functions, nor by what only types need."""
+    graph = {module: needed(module) - {module} for module in MODULES}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names them
+
+
+def needed(module: str) -> set[str]:
+    """All modules of the package that a file names in an import anywhere, the registries' own types aside."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inner & MODULES.keys()) or ({node.module} & MODULES.keys())
+    return found if module != "tabench.catalog" else imported(module, at_import=False) & MODULES.keys()
 
 
 def test_a_file_stays_below_four_hundred_lines() -> None:

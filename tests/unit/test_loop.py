@@ -22,7 +22,7 @@ from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 from tabench.methods.regulariser import regulariser
 from tabench.spec.cell import Cell
-from tabench.worlds.scenes.dataset import SCENES
+from tabench.worlds.scenes import SCENES
 
 
 def _first_batch(context: TrainContext, size: int) -> Any:

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from tabench.encoders.msam import MSam
-from tabench.encoders.sam.build import PIXEL_MEAN, PIXEL_STD
 from tabench.encoders.sam.family import Backbone
 from tabench.errors import SpecError
 
@@ -29,7 +28,7 @@ def test_the_long_side_fills_the_input(size: tuple[int, int], inner: tuple[int, 
 def test_sam_pixels_are_normalised_before_the_padding() -> None:
     image = torch.rand(1, 3, 24, 32)
     inputs, _ = MSam(TINY, {"a": 1}, "sam").prepare(image)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (PIXEL_MEAN, PIXEL_STD))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (TINY.pixel_mean, TINY.pixel_std))
     torch.testing.assert_close(inputs[..., :24, :], (image * 255 - mean) / std, rtol=1e-5, atol=1e-5)
     assert not inputs[..., 24:, :].any()
 

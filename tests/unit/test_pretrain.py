@@ -10,11 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import tabench
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.family import VIT_NANO
 from tabench.provenance.files import sha256_file
 from tabench.worlds.pretrain import PromptTrainer, Recipe, draw_masks, pretrain, render_scenes
+from tabench.worlds.scenes import GENERATOR
 
+SHIPPED = Path(tabench.__file__).parent / "encoders" / "sam" / "weights"
 TINY = Recipe(scenes=4, held_out=2, height=48, width=64, epochs=1, batch_size=2, prompts=2, min_area=4)
 
 
@@ -25,7 +28,7 @@ def scenes() -> tuple[np.ndarray, np.ndarray]:
 
 def test_weights_have_sams_keys_and_the_card_their_checksum(tmp_path: Path) -> None:
     said: list[str] = []
-    card = pretrain(TINY, tmp_path, workers=1, say=said.append)
+    card = pretrain(tmp_path, threads=1, say=said.append, **vars(TINY))
     path = tmp_path / "sam_vit_nano.safetensors"
     written, expected = load_file(path), build_sam(VIT_NANO).state_dict()
     assert {key: value.shape for key, value in written.items()} == {k: v.shape for k, v in expected.items()}
@@ -54,3 +57,12 @@ def test_drawn_masks_are_whole_instances_of_enough_pixels() -> None:
     masks = draw_masks(instance, 5, min_area=4, rng=np.random.default_rng(0))
     assert masks.shape == (5, 6, 8)
     assert {int(mask.sum()) for mask in masks} <= {24, 16}
+
+
+def test_the_shipped_weights_are_those_of_the_scenes_they_were_made_from() -> None:
+    """Their card names the generator of its day: they are not claimed to come from another one's scenes."""
+    path = SHIPPED / "sam_vit_nano.json"
+    card = json.loads(path.read_text())
+    assert card["sha256"] == sha256_file(path.with_suffix(".safetensors"))
+    assert card["recipe"]["generator"] == 1 < GENERATOR
+    assert card["recipe"].keys() == {*vars(Recipe()), "generator"}

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from tabench.worlds.prompts import draw_correction, draw_point, mask_iou, mask_loss
 
-VALID = torch.ones(6, 8, dtype=torch.bool)
-
 
 def random_masks(seed: int, count: int = 4) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
@@ -45,7 +43,7 @@ def test_a_correction_lies_in_the_error_region_with_the_right_label(seed: int) -
 def test_mask_loss_equals_focal_and_dice_written_out() -> None:
     masks = random_masks(3, 2)
     logits = torch.randn(2, 3, 6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    found = mask_loss(logits, masks, VALID)
+    found = mask_loss(logits, masks)
     for k in range(2):
         for m in range(3):
             p = 1 / (1 + np.exp(-logits[k, m].numpy()))
@@ -56,23 +54,9 @@ def test_mask_loss_equals_focal_and_dice_written_out() -> None:
             assert float(found[k, m]) == pytest.approx(20 * focal + dice, rel=1e-6)
 
 
-def test_padding_changes_neither_loss_nor_iou() -> None:
-    masks = random_masks(5, 2)
-    logits = torch.randn(2, 1, 6, 8, generator=torch.Generator().manual_seed(1))
-    valid = VALID.clone()
-    valid[:, 6:] = False
-    inner = (
-        mask_loss(logits[..., :6], masks[..., :6], valid[:, :6]),
-        mask_iou(logits[..., :6], masks[..., :6], valid[:, :6]),
-    )
-    outer = (mask_loss(logits, masks & valid, valid), mask_iou(logits, masks & valid, valid))
-    torch.testing.assert_close(outer[0], inner[0])
-    torch.testing.assert_close(outer[1], inner[1])
-
-
 def test_iou_of_equal_and_disjoint_masks() -> None:
     masks = torch.zeros(1, 6, 8, dtype=torch.bool)
     masks[0, :3] = True
     logits = torch.where(masks, 1.0, -1.0)[:, None]
-    assert mask_iou(logits, masks, VALID).item() == 1
-    assert mask_iou(-logits, masks, VALID).item() == 0
+    assert mask_iou(logits, masks).item() == 1
+    assert mask_iou(-logits, masks).item() == 0

@@ -53,6 +53,19 @@ def words(draw: Callable[[], Figure]) -> dict[str, Any]:
     return dict(boxes)
 
 
+def test_updates_of_other_layers_are_drawn() -> None:
+    content = json.loads(json.dumps(beside.ARCHITECTURES["ta-lora"]))
+    model = next(iter(content["models"].values()))
+    other = {"role": "mlp.lin1", **model["adapted"], "updated": "mlp.lin1", "parameters": 1234}
+    model["others"] = [other]
+    both = words(partial(draw_architecture, Architecture.model_validate(content)))
+    assert any("mlp.lin1: 1,234" in text or "mlp.lin1: 1.2" in text for text in both), list(both)
+    model["adapted"] = None
+    alone = Architecture.model_validate(content)
+    assert words(partial(draw_architecture, alone))
+    assert words(partial(draw_loras, [alone]))
+
+
 def large(method: str, count: int) -> Architecture:
     """The same method at the size of ViT-H with `count` tasks and the default ranks."""
     content = json.loads(json.dumps(beside.ARCHITECTURES[method]))

@@ -13,6 +13,7 @@ import report_companions as beside
 import report_fixtures as made
 
 from tabench.errors import StoreError
+from tabench.methods.analysis import analyse
 from tabench.report.figures import paper_figures
 from tabench.report.figures import similarity as similarity_figure
 from tabench.report.figures import spectrum as spectrum_figure
@@ -126,6 +127,19 @@ def test_the_page_has_the_table_where_there_are_factors(results: Results, tmp_pa
     without = read_results(tmp_path, "nyuv2")
     assert "factors" not in {section.id for section in sections(Content(without))}
     assert list(paper_figures.drawings(without, "paper")) == ["places"]
+
+
+def test_a_method_whose_updates_cannot_be_analysed_is_named_with_the_reason(tmp_path: Path) -> None:
+    folder = made.write_results(tmp_path, seeds=(0,), methods=("ta-lora",), pictures=False)
+    found = analyse({"all": "'blocks.0.<b>' does not say what its factors are"}, ["a", "b"])
+    (folder / made.cell_id("ta-lora", 0) / "factors.json").write_text(json.dumps(found))
+    results = read_results(tmp_path, "nyuv2")
+    assert read_factors(results) == []
+    html = page(Content(results))
+    html = html[html.index('<section id="factors">') :]
+    assert "Not for TA-LoRA" in html
+    assert "blocks.0.&lt;b&gt;" in html
+    assert "Energy within TA-LoRA" not in html
 
 
 def test_every_figure_is_there_with_all_files(results: Results) -> None:

@@ -22,7 +22,7 @@ from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, InterruptedRunError, SpecError
-from tabench.worlds.scenes.dataset import SCENES
+from tabench.worlds.scenes import SCENES
 
 Weights = dict[str, Tensor]
 

@@ -10,13 +10,13 @@ from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import nn
 
 from tabench.encoders.sam.as_built import note
+from tabench.encoders.sam.geometry import PIXEL_MEAN, PIXEL_STD, Geometry
 
 if TYPE_CHECKING:
     from tabench.encoders.base import Encoder
-    from tabench.encoders.sam.family import Backbone
 
 
-def build_image_encoder(backbone: Backbone) -> ImageEncoderViT:
+def build_image_encoder(backbone: Geometry) -> ImageEncoderViT:
     """The image encoder: (B, 3, S, S) to (B, C, S/patch, S/patch)."""
     encoder = ImageEncoderViT(
         img_size=backbone.image_size,
@@ -35,7 +35,7 @@ def build_image_encoder(backbone: Backbone) -> ImageEncoderViT:
     return encoder
 
 
-def build_mask_decoder(backbone: Encoder) -> MaskDecoder:
+def build_mask_decoder(backbone: Geometry | Encoder) -> MaskDecoder:
     """The mask decoder, with SAM's four mask tokens and its IoU head."""
     decoder = MaskDecoder(
         transformer_dim=backbone.out_chans,
@@ -51,12 +51,12 @@ def build_mask_decoder(backbone: Encoder) -> MaskDecoder:
     return decoder
 
 
-def build_position_encoding(backbone: Encoder) -> PositionEmbeddingRandom:
+def build_position_encoding(backbone: Geometry | Encoder) -> PositionEmbeddingRandom:
     """The random Fourier encoding of the token grid; its frequencies come from the checkpoint."""
     return PositionEmbeddingRandom(backbone.out_chans // 2)
 
 
-def build_sam(backbone: Backbone) -> Sam:
+def build_sam(backbone: Geometry) -> Sam:
     """The whole of SAM, prompt encoder included; its state dict has SAM's own keys."""
     return Sam(
         image_encoder=build_image_encoder(backbone),
@@ -67,6 +67,6 @@ def build_sam(backbone: Backbone) -> Sam:
             mask_in_chans=16,
         ),
         mask_decoder=build_mask_decoder(backbone),
-        pixel_mean=list(backbone.pixel_mean),
-        pixel_std=list(backbone.pixel_std),
+        pixel_mean=list(PIXEL_MEAN),
+        pixel_std=list(PIXEL_STD),
     )

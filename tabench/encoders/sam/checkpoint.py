@@ -19,7 +19,7 @@ from tabench.errors import CheckpointError
 from tabench.text import joined
 
 if TYPE_CHECKING:
-    from tabench.encoders.sam.family import Backbone
+    from tabench.encoders.sam.geometry import Geometry
 
 __all__ = [
     "checkpoint_sha256",
@@ -36,7 +36,7 @@ _ENCODER = "image_encoder."
 
 
 @cache
-def expected_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
+def expected_shapes(backbone: Geometry) -> dict[str, tuple[int, ...]]:
     """Key to shape of a backbone's checkpoint: the manifest of the official ones, else as built."""
     manifest = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))
     if backbone.name in manifest:
@@ -46,7 +46,7 @@ def expected_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
 
 
 def load_checkpoint(
-    backbone: Backbone, path: Path, say: Callable[[str], None] | None = None
+    backbone: Geometry, path: Path, say: Callable[[str], None] | None = None
 ) -> dict[str, Tensor]:
     """Read SAM's state dict and check every key and shape.
 
@@ -72,7 +72,7 @@ def load_checkpoint(
 
 
 def convert(
-    backbone: Backbone, path: Path, *, key: str | None = None, base: Path | None = None, drop: bool = False
+    backbone: Geometry, path: Path, *, key: str | None = None, base: Path | None = None, drop: bool = False
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Read a file that `load_checkpoint` refuses, and decide what it cannot.
 
@@ -117,7 +117,7 @@ def convert(
     return _checked(found.values, backbone, path), found.notes
 
 
-def _read(backbone: Backbone, path: Path, key: str | None = None) -> StateDict:
+def _read(backbone: Geometry, path: Path, key: str | None = None) -> StateDict:
     """SAM's state dict in a file, not checked yet."""
     fix = _fix(backbone)
     content = read_content(path, f"weights of {backbone.name}", fix)
@@ -127,11 +127,11 @@ def _read(backbone: Backbone, path: Path, key: str | None = None) -> StateDict:
         raise CheckpointError(error.message, where=str(path), hint=error.hint or fix) from error
 
 
-def _fix(backbone: Backbone) -> str:
+def _fix(backbone: Geometry) -> str:
     return f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
 
 
-def _checked(values: Mapping[str, object], backbone: Backbone, path: Path) -> dict[str, Tensor]:
+def _checked(values: Mapping[str, object], backbone: Geometry, path: Path) -> dict[str, Tensor]:
     expected = expected_shapes(backbone)
     missing = [key for key in expected if key not in values]
     extra = [key for key in values if key not in expected]
@@ -156,7 +156,7 @@ def _checked(values: Mapping[str, object], backbone: Backbone, path: Path) -> di
     return checked
 
 
-def _way_out(values: Mapping[str, object], backbone: Backbone, path: Path) -> str:
+def _way_out(values: Mapping[str, object], backbone: Geometry, path: Path) -> str:
     """What to do about a state dict of SAM with other keys or shapes than a backbone's."""
     other, expected = _whose(values), expected_shapes(backbone)
     missing = [key for key in expected if key not in values]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tabench.encoders.base import Encoder, LayerSpec, MapSpec, Site
+from tabench.encoders.sam.geometry import PIXEL_MEAN, PIXEL_STD, Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,43 +18,11 @@ MLP_RATIO = 4  # segment_anything's own default, which all its variants have
 
 
 @dataclass(frozen=True)
-class Backbone(Encoder):
-    """A SAM variant; attributes that every encoder has are told there (`Encoder`).
+class Backbone(Geometry, Encoder):
+    """A SAM variant: its sizes are told in `Geometry`, the rest in `Encoder`."""
 
-    Attributes:
-        name: Registry name.
-        image_size: Side of the square input, pixels.
-        patch_size: Side of a patch, pixels.
-        embed_dim: Width of the encoder.
-        depth: Number of encoder blocks.
-        num_heads: Attention heads of the encoder.
-        global_attn_indexes: Blocks that attend globally; the others attend in windows.
-        window_size: Side of a window, tokens.
-        out_chans: Channels of the image embedding (and of the decoder's transformer).
-        decoder_heads: Attention heads of the mask decoder.
-        decoder_mlp_dim: Width of the mask decoder's MLP.
-        shipped: File inside the package that holds its weights, if it is shipped.
-        url: Where the official checkpoint is kept, for messages.
-    """
-
-    name: str
-    image_size: int
-    patch_size: int
-    embed_dim: int
-    depth: int
-    num_heads: int
-    global_attn_indexes: tuple[int, ...]
-    window_size: int
-    out_chans: int = 256
-    decoder_heads: int = 8
-    decoder_mlp_dim: int = 2048
-    iou_hidden_dim: int = 256
-    shipped: str | None = None
-    url: str | None = None
-
-    # SAM's training statistics of RGB images in 0..255 (segment_anything/build_sam.py)
-    pixel_mean: ClassVar[tuple[float, float, float]] = (123.675, 116.28, 103.53)
-    pixel_std: ClassVar[tuple[float, float, float]] = (58.395, 57.12, 57.375)
+    pixel_mean: ClassVar[tuple[float, float, float]] = PIXEL_MEAN
+    pixel_std: ClassVar[tuple[float, float, float]] = PIXEL_STD
     pixel_norms: ClassVar[tuple[Literal["none", "sam", "encoder"], ...]] = ("none", "sam")
 
     @property

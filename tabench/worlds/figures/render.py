@@ -1,4 +1,4 @@
-"""From a scene to its picture and all targets."""
+"""From a scene to its picture and all of PASCAL-Context's targets."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.pascal.classes import CLASSES_21, PERSON
-from tabench.worlds.figures.names import (
-    CONTEXT,
-    IGNORE,
-    context_name,
-    part_name,
-    voc_class,
-)
-from tabench.worlds.figures.surfaces import PATTERNS
-from tabench.worlds.scenes.camera import intrinsics
-from tabench.worlds.scenes.dice import Dice, Floats
-from tabench.worlds.scenes.render import colours, develop, trace
-from tabench.worlds.scenes.scene import Scene
+from tabench.worlds.dice import Dice, Floats
+from tabench.worlds.figures.classes import context_number, part_name, voc_class
+from tabench.worlds.picture import take
+from tabench.worlds.things import Scene
+from tabench.worlds.tracing import trace
 
+IGNORE = 255  # as VOC stores it
 Mask = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 _VIEW = (72, 96)  # rows and columns on which saliency is decided, whatever the picture's size
@@ -29,17 +23,11 @@ _LEAST_AREA, _SHARE, _FURTHER = 0.01, 0.3, 1.6
 
 @dataclass(frozen=True, eq=False)
 class FigureObject:
-    """A visible object of one of VOC's 20 classes.
+    """A visible object of one of VOC's 20 classes."""
 
-    Attributes:
-        number: Its class in VOC's order.
-        mask: (H, W) where it is seen.
-        parts: People only: PASCAL-Part's names and their masks, none empty.
-    """
-
-    number: int
-    mask: Mask
-    parts: dict[str, Mask]
+    number: int  # its class in VOC's order
+    mask: Mask  # (H, W) where it is seen
+    parts: dict[str, Mask]  # people only: PASCAL-Part's names and their masks, none empty
 
     @property
     def name(self) -> str:
@@ -48,7 +36,7 @@ class FigureObject:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class Figure:
     """One picture with exact targets.
 
     Attributes:
@@ -83,30 +71,25 @@ def object_numbers(scene: Scene) -> npt.NDArray[np.int64]:
     return numbers
 
 
-def render(scene: Scene, dice: Dice, height: int, width: int) -> Picture:
+def render(scene: Scene, dice: Dice, height: int, width: int) -> Figure:
     """The picture of a scene at a size, with all its targets."""
-    hits = trace(scene, height, width)
-    rays = scene.camera.rays(height, width).reshape(-1, 3)
-    light = colours(scene, hits, rays, intrinsics(height, width)[0], PATTERNS)
-    image = np.rint(develop(light.reshape(height, width, 3), dice) * 255.0).astype(np.uint8)
-    piece = hits.piece.reshape(height, width)
-    numbers = object_numbers(scene)
-    kinds = np.array([voc_class(item.label) for item in scene.pieces], dtype=np.uint8)
-    context = np.array([CONTEXT[context_name(item.label)] for item in scene.pieces], dtype=np.uint16)
-    objects = _objects(scene, numbers, kinds, piece)
+    picture = take(scene, dice, height, width)
+    labels = [piece.label for piece in scene.pieces]
+    numbers, piece = object_numbers(scene), picture.piece
+    kinds = np.array([voc_class(label) for label in labels], dtype=np.uint8)
     semseg = kinds[piece]
     semseg[outline(numbers[piece])] = IGNORE
-    normal = (hits.normals @ scene.camera.axes).reshape(height, width, 3)
-    normal[context[piece] == CONTEXT["sky"]] = 0.0
+    normal = picture.normal.copy()
+    normal[picture.of_pieces([label == "sky" for label in labels])] = 0.0
     chosen = np.isin(scene.things, salient(scene)) & (numbers > 0)
-    return Picture(
-        image,
+    return Figure(
+        np.rint(picture.image * 255.0).astype(np.uint8),
         semseg,
-        objects,
+        _objects(scene, numbers, kinds, piece),
         chosen[piece],
         normal,
-        hits.depth.reshape(height, width),
-        context[piece],
+        picture.depth,
+        picture.of_pieces([context_number(label) for label in labels]).astype(np.uint16),
     )
 
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tabench.worlds.scenes.camera import Camera
-from tabench.worlds.scenes.dice import Dice
-from tabench.worlds.scenes.floorplan import FloorPlan, Spot
-from tabench.worlds.scenes.layout import Furnisher
-from tabench.worlds.scenes.scene import Scene
-from tabench.worlds.scenes.thing import Thing
+from tabench.worlds.camera import Camera
+from tabench.worlds.dice import Dice
+from tabench.worlds.floorplan import FloorPlan, Spot
+from tabench.worlds.placing import Furnisher
+from tabench.worlds.things import Scene, Thing
 
 _TRIES = 30
 _TALL, _WIDE = 1.08, 0.81  # focal length in picture heights and in picture widths
@@ -40,47 +39,22 @@ class Stage:
         """Places furniture along the walls of the same scene."""
         return Furnisher(self.dice, self.scene, self.plan)
 
-    def facing(self, x: float, y: float, turn: float) -> float:
-        """Yaw of a thing at a place that shows the camera its front, turned by an angle."""
-        dx, dy = self.plan.eye[0] - x, self.plan.eye[1] - y
-        return float(np.arctan2(-dx, dy)) + turn
-
-    def distance(self, thing: Thing, fill: float, turn: float) -> float:
-        """How far off a thing fills a share of the picture's height or width."""
-        across = thing.width * abs(np.cos(turn)) + thing.depth * abs(np.sin(turn))
-        return float(max(_TALL * thing.height, _WIDE * across) / fill)
-
-    def focus(
-        self,
-        thing: Thing,
-        fill: float,
-        turn: float,
-        *,
-        aside: float = 0.25,
-        limit: float = 60.0,
-        z: float = 0.0,
-    ) -> float | None:
+    def focus(self, thing: Thing, fill: float, turn: float) -> None:
         """Place the subject and aim the camera at it; the first thing to be placed.
 
         Args:
-            thing: The subject.
+            thing: The subject; there may be no room for it.
             fill: Share of the picture's height or width that it should take, as its footprint says.
             turn: Its front's angle to the camera, radians.
-            aside: Furthest angle from the middle of the picture, radians.
-            limit: Furthest distance in metres.
-            z: Height of its foot above the ground.
-
-        Returns:
-            Its distance, None if there was no room for it.
         """
-        wanted = self.distance(thing, _CLOSER * fill, turn)
-        near = 0.5 * (thing.depth * abs(np.cos(turn)) + thing.width * abs(np.sin(turn)))
+        c, s = abs(np.cos(turn)), abs(np.sin(turn))
+        across, near = thing.width * c + thing.depth * s, 0.5 * (thing.depth * c + thing.width * s)
+        wanted = max(_TALL * thing.height, _WIDE * across) / (_CLOSER * fill)
         for attempt in range(_TRIES):
-            distance = max(min(wanted, limit), near + 0.6) * (1.0 + 0.04 * attempt)
-            if self._try(thing, distance, self.dice.uniform(-aside, aside), turn, z):
-                self._aim(z, thing.height, distance)
-                return float(distance)
-        return None
+            distance = float(max(wanted, near + 0.6) * (1.0 + 0.04 * attempt))
+            if self._try(thing, distance, self.dice.uniform(-0.25, 0.25), turn):
+                self._aim(thing.height, distance)
+                return
 
     def place(
         self,
@@ -90,34 +64,32 @@ class Stage:
         *,
         turn: float | None = None,
         aside: float = 0.48,
-        z: float = 0.0,
     ) -> bool:
         """Place a thing somewhere in view between two distances; False if there is no room."""
         for _ in range(_TRIES):
             angle = self.dice.uniform(-np.pi, np.pi) if turn is None else turn
-            if self._try(thing, self.dice.uniform(near, far), self.dice.uniform(-aside, aside), angle, z):
+            if self._try(thing, self.dice.uniform(near, far), self.dice.uniform(-aside, aside), angle):
                 return True
         return False
 
-    def _aim(self, foot: float, height: float, distance: float) -> None:
+    def _aim(self, height: float, distance: float) -> None:
         """Bring the camera down to what is low, and pitch it so that the subject is in the picture."""
         camera = self.scene.camera
         position = camera.position.copy()
-        if foot < 1.0:
-            position[2] = min(position[2], foot + max(0.35, height * self.dice.uniform(1.1, 2.2)))
-        middle = foot + height * self.dice.uniform(0.42, 0.58)
+        position[2] = min(position[2], max(0.35, height * self.dice.uniform(1.1, 2.2)))
+        middle = height * self.dice.uniform(0.42, 0.58)
         if _TALL * height / distance > 0.95:  # too large: rather the head than the feet
-            middle = foot + height - 0.42 * distance / _TALL
-        forward = camera.axes[:, 2]
-        yaw = float(np.arctan2(forward[1], forward[0]))
+            middle = height - 0.42 * distance / _TALL
+        yaw = float(np.arctan2(camera.axes[1, 2], camera.axes[0, 2]))
         pitch = float(np.arctan2(middle - position[2], distance)) + self.dice.uniform(-0.05, 0.05)
         self.scene.camera = Camera.looking(position, yaw, pitch, self.dice.uniform(-0.03, 0.03))
 
-    def _try(self, thing: Thing, distance: float, angle: float, turn: float, z: float) -> bool:
+    def _try(self, thing: Thing, distance: float, angle: float, turn: float) -> bool:
         gaze = float(np.arctan2(self.plan.gaze[1], self.plan.gaze[0])) + angle
         x = self.plan.eye[0] + distance * float(np.cos(gaze))
         y = self.plan.eye[1] + distance * float(np.sin(gaze))
-        yaw = self.facing(x, y, turn)
+        # its front turned from the camera by an angle
+        yaw = float(np.arctan2(x - self.plan.eye[0], self.plan.eye[1] - y)) + turn
         half = 0.5 * (thing.width * abs(np.cos(turn)) + thing.depth * abs(np.sin(turn)))
         spread = float(np.arctan2(half, distance))
         low, high = angle - spread, angle + spread
@@ -131,5 +103,5 @@ class Stage:
             return False
         self.plan.spots.append(spot)
         self.seen.append((low, high, distance))
-        self.scene.put(thing, x, y, z, yaw)
+        self.scene.put(thing, x, y, 0.0, yaw)
         return True

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from tabench.worlds.scenes import clutter, fixtures
-from tabench.worlds.scenes.camera import Camera
-from tabench.worlds.scenes.dice import Dice
-from tabench.worlds.scenes.floorplan import FloorPlan
-from tabench.worlds.scenes.layout import Furnisher
-from tabench.worlds.scenes.programmes import PROGRAMMES
-from tabench.worlds.scenes.scene import Light, Scene
-from tabench.worlds.scenes.shell import shell
+from tabench.worlds.camera import Camera
+from tabench.worlds.dice import Dice
+from tabench.worlds.floorplan import FloorPlan
+from tabench.worlds.placing import Furnisher
+from tabench.worlds.prefabs import build
+from tabench.worlds.scenes.programmes import furnish
+from tabench.worlds.surfaces import material
+from tabench.worlds.things import Light, Scene, Thing
 
 _ROOMS_TRIED = 6
 _LEAST_SEEN = 4
+_THICK, _SKIRTING = 0.2, 0.016
 
 
 def sample_scene(dice: Dice) -> Scene:
@@ -30,15 +31,10 @@ def sample_room(dice: Dice) -> tuple[Scene, FloorPlan]:
     """Any furnished room with its floor plan, whatever the camera sees of it."""
     width, depth, height = dice.uniform(3.0, 6.0), dice.uniform(3.0, 6.0), dice.uniform(2.35, 2.9)
     camera, plan = _camera(dice, width, depth)
-    scene = Scene(np.array([width, depth, height]), camera, scatter=dice.uniform(0.12, 0.3))
-    for part in shell(dice, width, depth, height):
-        scene.put(part, 0.0, 0.0, 0.0, 0.0)
-    furnisher = Furnisher(dice, scene, plan)
-    openings(furnisher)
-    dice.pick(PROGRAMMES)(furnisher)
-    _decorate(furnisher)
-    ceiling(furnisher)
-    return scene, plan
+    f = bare_room(dice, camera, plan, height, scatter=dice.uniform(0.12, 0.3))
+    furnish(f)
+    ceiling_lamp(f)
+    return f.scene, plan
 
 
 def _camera(dice: Dice, width: float, depth: float) -> tuple[Camera, FloorPlan]:
@@ -52,55 +48,71 @@ def _camera(dice: Dice, width: float, depth: float) -> tuple[Camera, FloorPlan]:
         if ahead > 0.72 * min(np.hypot(width, depth), 5.0):
             break
     pitch, roll = np.radians(dice.uniform(-25, -4)), np.radians(dice.uniform(-2, 2))
-    position = np.array([x, y, dice.uniform(1.2, 1.8)])
-    camera = Camera.looking(position, yaw, float(pitch), float(roll))
+    camera = Camera.looking(np.array([x, y, dice.uniform(1.2, 1.8)]), yaw, float(pitch), float(roll))
     return camera, FloorPlan(width, depth, (x, y), (float(c), float(s)))
 
 
-def openings(f: Furnisher) -> None:
-    """Windows that light the room, and perhaps a door."""
-    dice = f.dice
+def bare_room(dice: Dice, camera: Camera, plan: FloorPlan, height: float, scatter: float) -> Furnisher:
+    """A room with windows that light it, and perhaps a door, to be furnished."""
+    scene = Scene(np.array([plan.width, plan.depth, height]), camera, scatter=scatter)
+    for part in _shell(dice, plan.width, plan.depth, height):
+        scene.put(part)
+    f = Furnisher(dice, scene, plan)
     for _ in range(dice.pick((1, 1, 2, 2, 0))):
-        pane = fixtures.window(dice, dice.uniform(0.7, 1.9), dice.uniform(0.9, 1.4))
+        pane = build(dice, "window", width=dice.uniform(0.7, 1.9), height=dice.uniform(0.9, 1.4))
         low = dice.uniform(0.75, 1.0)
         found = f.on_wall(pane, low, seen=dice.chance(0.7), slack=0.2)
         if found is None:
             continue
         wall, u = found
-        spread = pane.width / 3
         points = [
-            (*wall.at(u + side * spread, 0.16), low + pane.height / 2 + up)
+            (*wall.at(u + side * pane.width / 3, 0.16), low + pane.height / 2 + up)
             for side, up in ((-1, 0.2), (1, -0.1))
         ]
         sky = np.array([0.92, 0.97, 1.05]) * dice.uniform(2.5, 5.5) * pane.width * pane.height
-        f.scene.lights.append(Light(np.array(points), np.array([*wall.inward, 0.0]), sky))
+        scene.lights.append(Light(np.array(points), np.array([*wall.inward, 0.0]), sky))
     if dice.chance(0.5):
-        f.on_wall(fixtures.door(dice), 0.0, seen=dice.chance(0.6))
+        f.on_wall(build(dice, "door"), 0.0, seen=dice.chance(0.6))
+    return f
 
 
-def ceiling(f: Furnisher) -> None:
-    """The lamp under the ceiling."""
+def _shell(dice: Dice, width: float, depth: float, height: float) -> list[Thing]:
+    """Six slabs around the room, in room coordinates, with skirting boards.
+
+    They throw no shadows: nothing outside them gives light.
+    """
+    t, middle = _THICK, (width / 2, depth / 2)
+    floor, ceiling = Thing("floor", width, depth, 0.0), Thing("ceiling", width, depth, height)
+    over = (width + 2 * t, depth + 2 * t, t)
+    cover = material(dice, dice.pick(("boards", "boards", "pile", "pile", "tiles")))
+    floor.box((*middle, -t), over, cover, casts=False)
+    ceiling.box((*middle, height), over, material(dice, "ceiling"), casts=False)
+    common, trim = material(dice, "wallpaper"), material(dice, "skirting")
+    accent = material(dice, "wallpaper") if dice.chance(0.35) else common
+    chosen = dice.integer(0, 3)
+    out = [floor, ceiling]
+    for k, (x, y) in enumerate(((0, -1), (1, 0), (0, 1), (-1, 0))):
+        wall = Thing("wall", width, depth, height)
+        size = np.array([_SKIRTING if x else width, _SKIRTING if y else depth, 0.09])
+        place = np.array([middle[0] * (1 + x), middle[1] * (1 + y), -t])
+        thick = np.array([t if x else width + 2 * t, t if y else depth + 2 * t, height + 2 * t])
+        shift = np.array([x, y, 0.0])
+        wall.box(place + shift * t / 2, thick, accent if k == chosen else common, casts=False)
+        wall.box(place - shift * _SKIRTING / 2 + [0, 0, t], size, trim, casts=False)
+        out.append(wall)
+    return out
+
+
+def ceiling_lamp(f: Furnisher) -> None:
+    """Hang a lamp, which lights the room."""
     dice, (width, depth, height) = f.dice, f.scene.size
-    lamp = fixtures.ceiling_lamp(dice)
+    lamp = build(dice, dice.pick(("ceilinglamp", "pendant")))
     x, y = width * dice.uniform(0.4, 0.6), depth * dice.uniform(0.4, 0.6)
     low = height - lamp.height
     if np.hypot(x - f.plan.eye[0], y - f.plan.eye[1]) > 0.8:
-        f.scene.put(lamp, x, y, low, 0.0)
+        f.scene.put(lamp, x, y, low)
     warm = np.array([1.05, 0.97, dice.uniform(0.75, 0.95)])
     power = warm * dice.uniform(1.5, 4.5) * (0.25 if f.scene.lights and dice.chance(0.4) else 1.0)
     spread = [(0.15, 0.1), (-0.15, 0.1), (0.0, -0.18)]
     points = np.array([(x + dx, y + dy, low - 0.05) for dx, dy in spread])
     f.scene.lights.append(Light(points, None, power))
-
-
-def _decorate(f: Furnisher) -> None:
-    dice = f.dice
-    for _ in range(dice.integer(0, 4)):
-        wide, tall = dice.uniform(0.3, 0.9), dice.uniform(0.3, 0.7)
-        f.on_wall(fixtures.picture(dice, wide, tall), dice.uniform(1.25, 1.6))
-    if dice.chance(0.3):
-        f.free(clutter.plant(dice, 1.1))
-    if dice.chance(0.5):
-        f.free(clutter.basket(dice))
-    if dice.chance(0.15):
-        f.free(clutter.book_pile(dice))

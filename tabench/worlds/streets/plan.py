@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tabench.worlds.scenes.dice import Dice
+from tabench.worlds.dice import Dice
 
 BEHIND, SEEN = -12.0, 110.0  # metres along y between which things are placed
 GROUND_END = 480.0
@@ -13,27 +13,16 @@ KERB = 0.13  # height of a pavement
 
 @dataclass(frozen=True)
 class Kind:
-    """Likelihoods that make a street what it is.
+    """Likelihoods that make a street what it is."""
 
-    Attributes:
-        houses: "town" (closed rows), "villas" (gardens between) or "none" (fields, walls, trees).
-        lanes: Numbers of lanes in each direction to choose from.
-        pavement: Least and greatest width in metres.
-        setback: Least and greatest distance from pavement to houses in metres.
-        parked: Chance that a parking place is taken.
-        trees: Chance that a place at the kerb has a tree.
-        people: Mean number of walkers in view.
-        traffic: Mean number of moving vehicles in view.
-    """
-
-    houses: str
-    lanes: tuple[int, ...]
-    pavement: tuple[float, float]
-    setback: tuple[float, float]
-    parked: float
-    trees: float
-    people: float
-    traffic: float
+    houses: str  # "town" (closed rows), "villas" (gardens between) or "none" (fields, walls, trees)
+    lanes: tuple[int, ...]  # numbers of lanes in each direction to choose from
+    pavement: tuple[float, float]  # least and greatest width in metres
+    setback: tuple[float, float]  # least and greatest distance from pavement to houses in metres
+    parked: float  # chance that a parking place is taken
+    trees: float  # chance that a place at the kerb has a tree
+    people: float  # mean number of walkers in view
+    traffic: float  # mean number of moving vehicles in view
 
 
 KINDS: dict[str, Kind] = {
@@ -48,19 +37,12 @@ _ORDER = ("old town", "centre", "centre", "avenue", "avenue", "suburb", "suburb"
 
 @dataclass(frozen=True)
 class Side:
-    """One side of the street, as distances outwards from the road's middle (metres).
+    """One side of the street, as distances outwards from the road's middle (metres)."""
 
-    Attributes:
-        sign: -1 left, 1 right.
-        lanes: Outer edge of the lanes.
-        kerb: Edge of the pavement; between `lanes` and `kerb` cars may park.
-        front: Outer edge of the pavement, where gardens or houses begin.
-    """
-
-    sign: int
-    lanes: float
-    kerb: float
-    front: float
+    sign: int  # -1 left, 1 right
+    lanes: float  # outer edge of the lanes
+    kerb: float  # edge of the pavement; between `lanes` and `kerb` cars may park
+    front: float  # outer edge of the pavement, where gardens or houses begin
 
 
 @dataclass(frozen=True)

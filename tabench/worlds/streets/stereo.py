@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tabench.worlds.scenes.camera import Lens
-from tabench.worlds.scenes.dice import Dice, Floats
-from tabench.worlds.scenes.noise import lattice_hash, value_noise
+from tabench.worlds.camera import Lens
+from tabench.worlds.dice import Dice, Floats
+from tabench.worlds.patterns import lattice_hash, value_noise
 
 LENS = Lens(2262.52, 2265.3017905988554, 1096.98, 513.137, 1024, 2048)
 BASELINE = 0.209313
