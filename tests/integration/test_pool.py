@@ -111,7 +111,7 @@ def test_a_cell_whose_process_dies_again_and_again_fails_alone(
     told: list[CellEvent] = []
     killer = threading.Thread(target=kill_it)
     killer.start()
-    outcomes = pool.PoolExecutor().run(jobs, Options(place, device="cpu", workers=1), told.append)
+    outcomes = pool.PoolExecutor().run(jobs, Options(results=place, device="cpu", workers=1), told.append)
     killer.join()
     assert [(outcome.state, outcome.kind) for outcome in outcomes] == [
         ("failed", "infrastructure"),
