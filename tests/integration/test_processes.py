@@ -81,7 +81,7 @@ def test_a_cell_goes_through_one_process_two_that_are_killed_and_one_again() -> 
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     failures = [line for line in lines if line["event"] == "failed"]
     assert [line["kind"] for line in failures] == ["infrastructure"] * 2
-    assert "process 0 of 2 died (SIGKILL)" in failures[1]["message"]
+    assert "process 0 of 2 died (SIGKILL, " in failures[1]["message"]
     resumed = [line["step"] for line in lines if line["event"] == "resume"]
     kept = [line["step"] for line in lines if line["event"] == "checkpoint"]
     assert resumed == sorted(resumed)
