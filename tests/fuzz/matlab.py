@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from pascal_folder import save_anno, save_label_map
 from scipy.io import savemat
 
 from fuzz.mutation import damaged
-from fuzz.target import Target
+from fuzz.target import Target, reading
 from tabench.data.pascal.matlab import read_label_map, read_people
 from tabench.data.prepare.nyu_file import NyuFile
 from tabench.data.prepare.nyu_labels import read_split
@@ -86,38 +88,15 @@ def inside(draw: DrawFn, seeds: tuple[bytes, ...]) -> bytes:
 
 def _v5(
     name: str, variable: str, seeds: Callable[[Path], list[bytes]], read: Callable[[Path], object]
-) -> Callable[[], Target]:
-    def make() -> Target:
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as place:
-            good = seeds(Path(place))
-        laid = tuple(unpacked(content) for content in good)
-        odd = [
-            v5({variable: value})
-            for value in (
-                "text",
-                np.array([["a"]], object),
-                {"a": 1},
-                3.5,
-                np.nan,
-                np.zeros((0, 0)),
-                np.array([1 + 2j]),
-                True,
-            )
-        ]
-        whole = [*good, *odd, *bombs(variable), b"", b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM"]
-
-        def use(content: bytes, folder: Path) -> object:
-            path = folder / "a.mat"
-            path.write_bytes(content)
-            return read(path)
-
-        return Target(
-            name, st.one_of(inside(laid), inside(laid), damaged(good), st.sampled_from(whole)), use, "a.mat"
-        )
-
-    return make
+) -> Target:
+    with tempfile.TemporaryDirectory() as place:
+        good = seeds(Path(place))
+    laid = tuple(unpacked(content) for content in good)
+    values = ("text", np.array([["a"]], object), {"a": 1}, 3.5, np.nan, np.zeros((0, 0)))
+    odd = [v5({variable: value}) for value in (*values, np.array([1 + 2j]), True)]
+    whole = [*good, *odd, *bombs(variable), b"", b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM"]
+    inputs = st.one_of(inside(laid), inside(laid), damaged(good), st.sampled_from(whole))
+    return reading(name, "a.mat", inputs, read)
 
 
 def _normalised(path: Path) -> bytes:
@@ -172,25 +151,20 @@ def _nyu() -> Target:
         file["images"] = h5py.ExternalLink("/etc/passwd", "/x")
         file["depths"] = h5py.SoftLink("/images")
 
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / "nyu.mat"
-        path.write_bytes(content)
+    def read(path: Path) -> object:
         with NyuFile(path) as file:
             return [file.read(index) for index in range(min(len(file), 2))], file.names
 
     seeds = [good, wide, big.getvalue(), soft.getvalue(), b"", b"\x89HDF\r\n\x1a\n"]
-    return Target(
-        "hdf5",
-        st.one_of(damaged([good, wide]), damaged([good, big.getvalue()], head=3000), st.sampled_from(seeds)),
-        use,
-        "nyu.mat",
-        cost=4,
+    inputs = st.one_of(
+        damaged([good, wide]), damaged([good, big.getvalue()], head=3000), st.sampled_from(seeds)
     )
+    return reading("hdf5", "nyu.mat", inputs, read, cost=4)
 
 
-TARGETS: dict[str, Callable[[], Target]] = {
-    "mat labels": _v5("mat labels", "LabelMap", _labels, read_label_map),
-    "mat parts": _v5("mat parts", "anno", _annotations, lambda path: read_people(path, SIZE)),
-    "mat split": _v5("mat split", "trainNdxs", _splits, lambda path: read_split(path, 4)),
-    "hdf5": _nyu,
+READERS = {
+    "mat labels": ("LabelMap", _labels, read_label_map),
+    "mat parts": ("anno", _annotations, lambda path: read_people(path, SIZE)),
+    "mat split": ("trainNdxs", _splits, lambda path: read_split(path, 4)),
 }
+TARGETS = {**{name: partial(_v5, name, *row) for name, row in READERS.items()}, "hdf5": _nyu}

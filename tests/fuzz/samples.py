@@ -7,6 +7,15 @@ from typing import Any
 
 import report_fixtures as made
 
+FAILURE = {
+    "kind": "data",
+    "message": "torn",
+    "traceback": "Traceback ...",
+    "attempt": 2,
+    "step": 3,
+    "ids": ["val/3"],
+}
+
 
 def record() -> dict[str, Any]:
     """A whole record."""
