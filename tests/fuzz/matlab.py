@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
+from mat_files import mat
 from pascal_folder import save_anno, save_label_map
-from scipy.io import savemat
 
 from fuzz.mutation import damaged
 from fuzz.target import Target, reading
@@ -25,13 +25,6 @@ from tabench.data.prepare.nyu_file import NyuFile
 from tabench.data.prepare.nyu_labels import read_split
 
 SIZE = (6, 8)
-
-
-def v5(variables: dict[str, Any], packed: bool = False) -> bytes:
-    """A MATLAB v5 file; its header without the time."""
-    buffer = io.BytesIO()
-    savemat(buffer, variables, do_compression=packed)
-    return b"MATLAB 5.0 MAT-file".ljust(116) + buffer.getvalue()[116:]
 
 
 def unpacked(content: bytes) -> bytes:
@@ -93,28 +86,24 @@ def _v5(
         good = seeds(Path(place))
     laid = tuple(unpacked(content) for content in good)
     values = ("text", np.array([["a"]], object), {"a": 1}, 3.5, np.nan, np.zeros((0, 0)))
-    odd = [v5({variable: value}) for value in (*values, np.array([1 + 2j]), True)]
+    odd = [mat({variable: value}) for value in (*values, np.array([1 + 2j]), True)]
     whole = [*good, *odd, *bombs(variable), b"", b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM"]
     inputs = st.one_of(inside(laid), inside(laid), damaged(good), st.sampled_from(whole))
     return reading(name, "a.mat", inputs, read)
 
 
-def _normalised(path: Path) -> bytes:
-    return b"MATLAB 5.0 MAT-file".ljust(116) + path.read_bytes()[116:]
-
-
 def _labels(place: Path) -> list[bytes]:
-    return [_normalised(save_label_map(place / "a.mat", np.arange(48).reshape(SIZE)))]
+    return [save_label_map(place / "a.mat", np.arange(48).reshape(SIZE)).read_bytes()]
 
 
 def _annotations(place: Path) -> list[bytes]:
     mask = np.ones(SIZE, bool)
     person = ("person", 15, mask, [("head", mask), ("torso", mask)])
-    return [_normalised(save_anno(place / "a.mat", "x", [("dog", 12, mask, []), person]))]
+    return [save_anno(place / "a.mat", "x", [("dog", 12, mask, []), person]).read_bytes()]
 
 
 def _splits(place: Path) -> list[bytes]:
-    return [v5({"trainNdxs": np.array([[1], [3]]), "testNdxs": np.array([[2], [4]])})]
+    return [mat({"trainNdxs": np.array([[1], [3]]), "testNdxs": np.array([[2], [4]])})]
 
 
 def _hdf5(content: dict[str, Any], **options: Any) -> bytes:

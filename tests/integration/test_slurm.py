@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import call, call_json, events, start
+from commands import call, call_json, events, records, start
 from slurm_cluster import (
     EPOCH,
     MARKS,
@@ -19,7 +19,6 @@ from slurm_cluster import (
     kill_node,
     node_state,
     on_slurm,
-    records,
     restarts,
     run_inline,
     running_cell,

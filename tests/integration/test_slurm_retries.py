@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from commands import call, call_json, start
+from commands import call, call_json, records, start
 from slurm_cluster import (
     EPOCH,
     MARKS,
@@ -21,7 +21,6 @@ from slurm_cluster import (
     journal,
     on_slurm,
     processes,
-    records,
     restarts,
     run_inline,
     running_cell,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_paths import ADAPTED, OUT, deviation, images_of, make
+from test_paths import OUT, deviation, images_of, make
 
 from tabench.catalog import METHODS
 from tabench.encoders.plain import plainly
@@ -25,14 +25,6 @@ def test_it_equals_the_adapted_model(method: str, path: str) -> None:
     for task, value in expected.items():
         assert deviation(got[task], value) < 1e-10, task
         assert not got[task].requires_grad
-
-
-@pytest.mark.parametrize("targets", ["q", "qv"])
-@pytest.mark.parametrize("method", ADAPTED)
-def test_updates_of_some_of_q_k_and_v(method: str, targets: str) -> None:
-    model = make(method, 2, targets=targets).eval()
-    for task, value in MergedMSam(model)(images_of(1), OUT).items():
-        assert deviation(value, model(images_of(1), OUT)[task]) < 1e-10, task
 
 
 def test_dropout_of_a_training_model_is_off() -> None:
