@@ -17,7 +17,7 @@ import PIL
 import report_fixtures as made
 
 from fuzz.json_values import mutated
-from fuzz.samples import FAILURE, cell_id, record
+from fuzz.samples import FAILURE, PLAN, cell_id, record
 from fuzz.target import Target, reading
 from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
@@ -196,16 +196,6 @@ def _bench() -> list[Any]:
 CELL = f"r/nyuv2/{cell_id()}"
 RUN = made.run_facts("ta-lora", 0)
 SUMS = {"record.json": "0" * 64, "pictures/a.png": "1" * 64}
-PLAN = {
-    "name": "nyuv2",
-    "title": "T",
-    "profile": "demo",
-    "note": "n",
-    "table": "1",
-    "figure": "1",
-    "report": {"baselines": ["lora-stl"], "grid": ["ta-lora"]},
-    "cells": {cell_id(): "ta-lora s0"},
-}
 NOTE = {"path": "PATH", "size": 1, "mtime_ns": 424242, "sha256": "0" * 64}
 
 JOURNAL = {"t": 1.5, "event": "start"}

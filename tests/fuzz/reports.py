@@ -12,32 +12,17 @@ import report_fixtures as made
 from hypothesis import strategies as st
 
 from fuzz.json_values import mutated
-from fuzz.samples import FAILURE
+from fuzz.samples import FAILURE, METHODS, PLAN
 from fuzz.target import Target
 from tabench.report.figures import style
 from tabench.report.pages.site import render
 
-METHODS = ("ta-lora", "lora-stl")
 LINE = {"t": 1.5, "event": "start", "values": {"loss": 1.0}, "terms": {}}
 
 
 def _seeds() -> dict[str, list[Any]]:
     """File below the experiment's folder to valid contents."""
     home, other = made.cell_id("ta-lora", 0), made.cell_id("lora-stl", 1)
-    plan = {
-        "name": "nyuv2",
-        "title": "NYUv2",
-        "profile": "demo",
-        "note": "Synthetic.",
-        "table": "Table 1",
-        "figure": "Figure 4",
-        "report": {
-            "baselines": ["lora-stl"],
-            "grid": ["lora-stl", "ta-lora"],
-            "published": "published/nyuv2.csv",
-        },
-        "cells": {made.cell_id(m, s): f"{m} s{s}" for m in METHODS for s in (0, 1)},
-    }
     run = made.run_facts("ta-lora", 0) | {
         "resumed_from_step": [3],
         "passes": {"images": 4, "apart": False},
@@ -64,7 +49,7 @@ def _seeds() -> dict[str, list[Any]]:
         f"{home}/journal.jsonl": [LINE],
         f"{home}/factors.json": [companions.factors("ta-lora", 0)],
         f"{home}/architecture.json": [companions.ARCHITECTURES["ta-lora"]],
-        "experiment.json": [plan],
+        "experiment.json": [PLAN],
     }
 
 

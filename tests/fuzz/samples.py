@@ -7,6 +7,7 @@ from typing import Any
 
 import report_fixtures as made
 
+METHODS = ("ta-lora", "lora-stl")
 FAILURE = {
     "kind": "data",
     "message": "torn",
@@ -14,6 +15,20 @@ FAILURE = {
     "attempt": 2,
     "step": 3,
     "ids": ["val/3"],
+}
+PLAN = {
+    "name": "nyuv2",
+    "title": "NYUv2",
+    "profile": "demo",
+    "note": "Synthetic.",
+    "table": "Table 1",
+    "figure": "Figure 4",
+    "report": {
+        "baselines": ["lora-stl"],
+        "grid": ["lora-stl", "ta-lora"],
+        "published": "published/nyuv2.csv",
+    },
+    "cells": {made.cell_id(m, s): f"{m} s{s}" for m in METHODS for s in (0, 1)},
 }
 
 

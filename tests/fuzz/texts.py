@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
+from spec_samples import RESOLVED, TEXT
 
 from fuzz.mutation import damaged
 from fuzz.target import Target, reading
@@ -17,39 +18,18 @@ from tabench.errors import SpecError
 from tabench.report.records.published import read_rows
 from tabench.runs.slurm.settings import read_settings
 from tabench.spec.claims import load_claims
-from tabench.spec.expand import Resolved, expand, labels
+from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import load_experiment
 
 ROOT = Path(__file__).parents[2]
-RESOLVED = Resolved(
-    dataset_name="scenes",
-    fingerprint="f" * 64,
-    channels={"segmentation": 13, "depth": 1, "normals": 3},
-    checkpoint_sha256="a" * 64,
-    protocols={"segmentation": 1, "depth": 1, "normals": 1},
-)
-SMALL = """schema = 1
-name = "small"
-title = "Small"
-[axes]
-methods = ["ta-lora", "lora-stl"]
-seeds = [0, 1]
-[profiles.demo]
-backbone = { name = "sam_vit_nano", pixel_norm = "sam" }
-[profiles.demo.dataset]
-name = "scenes"
-tasks = ["segmentation", "depth", "normals"]
-generate = { seed = 0, train = 4, val = 2, height = 48, width = 64 }
-[profiles.demo.train]
-epochs = 2
-lr = 2e-3
-task_weights = { segmentation = 1, depth = 1, normals = 4 }
-[profiles.demo.methods]
-ta-lora = { ranks = [8, 8, 3] }
+SMALL = (
+    TEXT
+    + """
 [[profiles.demo.variants]]
 method = "lora-stl"
 params = { rank = 4 }
 """
+)
 VALUES = (
     "nan",
     "inf",
