@@ -45,6 +45,19 @@ def call_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any
     return code, json.loads(capsys.readouterr().out)
 
 
+def settle(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder, with a cache of its own and no data or weights from outside."""
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("TABENCH_CACHE", str(home / "cache"))
+    monkeypatch.delenv("TABENCH_DATA", raising=False)
+    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
+
+
+def records(results: Path | str) -> dict[str, bytes]:
+    """Records by cell id."""
+    return {path.parent.name: path.read_bytes() for path in Path(results).glob("nyuv2/*/record.json")}
+
+
 def start(*words: str, first: str = "") -> subprocess.Popen[bytes]:
     """Run a command in a process of its own; `first` is code that comes before it."""
     code = f"{first}\nfrom tabench.cli import main; main()"

@@ -39,6 +39,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_scenes(tmp_path_factory.mktemp("scenes"))
 
 
+@pytest.fixture(scope="module")
+def entries_of_tests() -> Iterator[None]:
+    """The registries hold the methods and balancers of the tests, too."""
+    from registering import registered
+
+    with registered():
+        yield
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Random weights of the smallest backbone, for models that compute on one thread."""

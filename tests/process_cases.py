@@ -1,4 +1,4 @@
-"""What each process of a small group does in `parity/test_world.py`; results go into files of its own."""
+"""What each process of a small group does in `parity/test_process_group.py`; results go into files."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from tabench.data.base import Split
 from tabench.data.loading import evaluation_batches
 from tabench.tasks.base import Task
+from tabench.testing.test_datasets import check_sample
 
 BESIDE = Path(__file__).resolve().parents[1].parent / "shared" / "real"
 FRAMES = Path(os.environ.get("TABENCH_REAL") or BESIDE)
@@ -32,6 +33,14 @@ def as_arrays(name: str, folder: Path, *options: str) -> Path:
     command = [sys.executable, str(FRAMES / "to_npy.py"), str(FRAMES / name), str(folder)]
     subprocess.run([*command, *options], check=True, capture_output=True)
     return folder
+
+
+def check_images(split: Split, size: tuple[int, int], classes: int) -> None:
+    """Each image of a split, augmented, is of the size and keeps to the contract of all datasets."""
+    for index in range(len(split)):
+        sample = split.load(index, draw=(0, 0))
+        assert sample.image.shape[1:] == size
+        check_sample(sample, classes)
 
 
 def noise(task: Task, split: Split, batch_size: int = 3) -> Iterator[tuple[Tensor, Tensor, list[str], float]]:

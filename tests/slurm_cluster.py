@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import options
+from commands import options, records
 from patience import PATIENCE
 from tiny_run import write_weights
 
@@ -56,11 +56,6 @@ def run_inline(folder: Path, *asked: str) -> dict[str, bytes]:
     program = [sys.executable, "-c", code, "run", *asked, "--executor=inline"]
     subprocess.run(program, cwd=folder, env=environment, check=True, timeout=PATIENCE, capture_output=True)
     return records(folder / "inline")
-
-
-def records(results: Path) -> dict[str, bytes]:
-    """Records by cell id."""
-    return {path.parent.name: path.read_bytes() for path in results.glob("nyuv2/*/record.json")}
 
 
 def journal(cell: str) -> list[dict[str, Any]]:

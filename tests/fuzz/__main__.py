@@ -6,11 +6,12 @@ import argparse
 import json
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
+from fuzz import FORMATS
 from fuzz.child import feed
 from fuzz.target import KEPT
-from fuzz.targets import NAMES, TARGETS, module
 
 HEADS = ("format", "tried", "accepted", "refused", "faults", "slowest", "peak")
 LIMIT_S = 120.0  # beside what the inputs may take
@@ -29,11 +30,11 @@ def main(words: list[str]) -> int:
     tallies = []
     say = partial(print, flush=True)
     say("{:<22}{:>8} {:>9} {:<42} {:>6} {:>8} {:>8}".format(*HEADS))
-    for name, make in TARGETS.items():
-        wanted = name in NAMES[asked.only] if asked.only in NAMES else asked.only in name
-        if not wanted or asked.leave in name:
+    formats = [asked.only] if asked.only in FORMATS else FORMATS
+    targets = {name: make for form in formats for name, make in import_module(f"fuzz.{form}").TARGETS.items()}
+    for name, make in targets.items():
+        if asked.leave in name or (asked.only not in FORMATS and asked.only not in name):
             continue
-        module(name)  # forks need not import it again
         tally = feed(make, name, asked.inputs, asked.seed, LIMIT_S + asked.inputs * 0.5, asked.keep)
         tallies.append(tally)
         refused = ", ".join(f"{count} {kind}" for kind, count in tally.refused.most_common())

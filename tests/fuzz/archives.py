@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from fuzz.mutation import damaged
-from fuzz.target import Target
+from fuzz.target import Target, reading
 from tabench.artifact.check import check_artifact
 from tabench.data.prepare.archives import Budget, ZipTree
 from tabench.data.prepare.tarball import members
@@ -140,15 +140,9 @@ def artifact(names: tuple[str, ...], record: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _file(name: str, content: bytes, folder: Path) -> Path:
-    path = folder / name
-    path.write_bytes(content)
-    return path
-
-
 def _zip() -> Target:
-    def use(content: bytes, folder: Path) -> object:
-        tree = ZipTree(_file("a.zip", content, folder))
+    def read(path: Path) -> object:
+        tree = ZipTree(path)
         try:
             return [len(tree.read(name)) for name in tree.sizes]
         finally:
@@ -160,12 +154,11 @@ def _zip() -> Target:
             zipfile.ZipInfo("leftImg8bit/train/a/a_leftImg8bit.png"), b"abc" * 50, zipfile.ZIP_DEFLATED
         )
         archive.writestr(zipfile.ZipInfo("README"), b"x")
-    return Target("zip", st.one_of(zips(), damaged([good.getvalue()])), use, "a.zip")
+    return reading("zip", "a.zip", st.one_of(zips(), damaged([good.getvalue()])), read)
 
 
 def _tar() -> Target:
-    def use(content: bytes, folder: Path) -> object:
-        path = _file("a.tgz", content, folder)
+    def read(path: Path) -> object:
         return [len(m.read()) for m in members(path, Budget(str(path), largest=1 << 28)) if m.link is None]
 
     good = io.BytesIO()
@@ -176,7 +169,7 @@ def _tar() -> Target:
             archive.addfile(info, io.BytesIO(b"12345"))
     plain = good.getvalue()
     seeds = [plain, gzip.compress(plain, mtime=0), bz2.compress(plain), lzma.compress(plain, preset=0)]
-    return Target("tar", st.one_of(tars(), damaged(seeds, head=512), zips()), use, "a.tgz")
+    return reading("tar", "a.tgz", st.one_of(tars(), damaged(seeds, head=512), zips()), read)
 
 
 def _artifact() -> Target:
@@ -185,7 +178,7 @@ def _artifact() -> Target:
     names = (f"results/n/{cell_id()}/record.json", "README.md")
     seeds = [artifact(names, record_bytes()), artifact(("README.md",), b"")]
     inputs = st.one_of(zips(), damaged(seeds))
-    return Target("artifact", inputs, lambda c, f: check_artifact(_file("a.zip", c, f)), "a.zip")
+    return reading("artifact", "a.zip", inputs, check_artifact)
 
 
 TARGETS: dict[str, Callable[[], Target]] = {"zip": _zip, "tar": _tar, "artifact": _artifact}

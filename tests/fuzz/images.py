@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis.strategies import DrawFn
 from PIL import Image, PngImagePlugin
 
 from fuzz.mutation import damaged
-from fuzz.target import Target
+from fuzz.target import Target, reading
 from tabench.data.images import open_png, read_png, read_rgb
 from tabench.data.pascal.classes import VOC_COLOURS
 
@@ -102,37 +103,25 @@ def jpegs() -> list[bytes]:
     ]
 
 
-def _reading(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path], object]:
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / name
-        path.write_bytes(content)
-        return read(path)
-
-    return use
-
-
 def _decoded(path: Path) -> object:
     return open_png(io.BytesIO(path.read_bytes()), str(path), most=64 << 20).labels()
 
 
-def _png(name: str, read: Callable[[Path], object]) -> Callable[[], Target]:
-    def make() -> Target:
-        inputs = st.one_of(st.sampled_from(pngs()), damaged([*pngs(), jpegs()[0], b""]), forged_png())
-        return Target(name, inputs, _reading("a.png", read), "a.png")
-
-    return make
+def _png(name: str, read: Callable[[Path], object]) -> Target:
+    inputs = st.one_of(st.sampled_from(pngs()), damaged([*pngs(), jpegs()[0], b""]), forged_png())
+    return reading(name, "a.png", inputs, read)
 
 
 def _jpeg() -> Target:
     inputs = damaged([*jpegs(), pngs()[0], b""])
-    return Target("jpeg photo", inputs, _reading("a.jpg", lambda path: read_rgb(path, (5, 5))), "a.jpg")
+    return reading("jpeg photo", "a.jpg", inputs, lambda path: read_rgb(path, (5, 5)))
 
 
-TARGETS = {
-    "jpeg photo": _jpeg,
-    "png labels": _png("png labels", lambda path: read_png(path).labels(VOC_COLOURS)),
-    "png normals": _png("png normals", lambda path: read_png(path).colours()),
-    "png greys": _png("png greys", lambda path: read_png(path).greys()),
-    "png disparity": _png("png disparity", lambda path: read_png(path).sixteen_bits()),
-    "png source": _png("png source", _decoded),
+READERS: dict[str, Callable[[Path], object]] = {
+    "png labels": lambda path: read_png(path).labels(VOC_COLOURS),
+    "png normals": lambda path: read_png(path).colours(),
+    "png greys": lambda path: read_png(path).greys(),
+    "png disparity": lambda path: read_png(path).sixteen_bits(),
+    "png source": _decoded,
 }
+TARGETS = {"jpeg photo": _jpeg, **{name: partial(_png, name, read) for name, read in READERS.items()}}

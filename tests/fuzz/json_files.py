@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import PIL
 import report_fixtures as made
 
 from fuzz.json_values import mutated
-from fuzz.samples import cell_id, record
-from fuzz.target import Target
+from fuzz.samples import FAILURE, PLAN, cell_id, record
+from fuzz.target import Target, reading
 from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
 from tabench.data.pascal.files import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
+from tabench.provenance.files import cache_root
 from tabench.runs.slurm.submission import Submission
+from tabench.runs.weights import Weights
 from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
 from tabench.store.folders import CellFolder, ExperimentFolder
@@ -31,29 +37,7 @@ from tabench.store.verify import verify_experiment
 from tabench.worlds.synthetic import Recipe, read_recipe
 
 ROOT = Path(__file__).parents[2]
-FAILURE = {
-    "kind": "data",
-    "message": "torn",
-    "traceback": "Traceback ...",
-    "attempt": 2,
-    "step": 3,
-    "ids": ["val/3"],
-}
 CLAIM = {"host": os.uname().nodename, "pid": os.getpid(), "started": "123"}
-
-
-def target(
-    name: str, path: str, seeds: Sequence[Any], read: Callable[[Path], object], **options: Any
-) -> Target:
-    """Reading one JSON file that lies at `path` below the folder."""
-
-    def use(content: bytes, folder: Path) -> object:
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        return read(file)
-
-    return Target(name, mutated(seeds), use, "" if "refusals" in options else Path(path).name, **options)
 
 
 def _cell(path: Path) -> CellFolder:
@@ -69,6 +53,11 @@ def _index(path: Path) -> object:
     ]
     json.dumps(found, allow_nan=False)
     return [known.cell() for known in index.recorded]
+
+
+def _index_of_recorded(path: Path) -> object:
+    (path.parent / "record.json").write_text(json.dumps(record()))
+    return _index(path)
 
 
 def _memo(path: Path) -> object:
@@ -100,18 +89,6 @@ def _verified(path: Path) -> object:
         ExperimentFolder(path.parents[2], path.parents[1].name), lambda folder, record: None
     )
     return [problem.message for problem in found.found]
-
-
-def _listed(name: str, seeds: Sequence[Any]) -> Target:
-    return target(f"{name.partition('.')[0]} verified", f"r/nyuv2/{cell_id()}/{name}", seeds, _verified)
-
-
-def _submission(path: Path) -> object:
-    return Submission(path.parent).read()
-
-
-def _queued(path: Path) -> object:
-    return Submission(path.parent).elements()
 
 
 def _jobs() -> Any:
@@ -153,11 +130,6 @@ class _TwoImages:
 
 
 def _pack_seed() -> Any:
-    import hashlib
-    import io
-
-    import PIL
-
     arrays = {}
     for kind, array in _TwoImages.arrays.items():
         buffer = io.BytesIO()
@@ -185,8 +157,12 @@ def _pack_seed() -> Any:
     }
 
 
-def _prepared(path: Path) -> object:
-    return claim(path.parent, Manifest("nyuv2", 1, {"a": 1}, [{"name": "x"}], ["0", "1"]))
+def _plan(path: Path) -> object:
+    return ExperimentFolder(path.parents[1], "nyuv2").read_experiment()
+
+
+def _pascal_index(path: Path) -> object:
+    return read_pascal_index(path.parents[2], "train")
 
 
 def _fingerprint(path: Path) -> object:
@@ -197,22 +173,15 @@ def _fingerprint(path: Path) -> object:
 
 
 def _weights(path: Path) -> object:
-    import hashlib
-
-    from tabench.provenance.files import cache_root
-    from tabench.runs.weights import Weights
-
     weights = path.parent / "w.safetensors"
     weights.write_bytes(b"1")
     os.environ["TABENCH_CACHE"] = str(path.parent / "cache")
     stat = weights.stat()
-    note = (
-        cache_root() / "weights" / f"{hashlib.sha256(str(weights.resolve()).encode()).hexdigest()[:16]}.json"
-    )
+    key = hashlib.sha256(str(weights.resolve()).encode()).hexdigest()[:16]
+    note = cache_root() / "weights" / f"{key}.json"
     note.parent.mkdir(parents=True, exist_ok=True)
-    text = path.read_text(encoding="utf-8", errors="replace").replace(
-        '"PATH"', json.dumps(str(weights.resolve()))
-    )
+    text = path.read_text(encoding="utf-8", errors="replace")
+    text = text.replace('"PATH"', json.dumps(str(weights.resolve())))
     note.write_text(text.replace("424242", str(stat.st_mtime_ns)), encoding="utf-8", errors="replace")
     found = Weights(weights).sha256
     assert found == hashlib.sha256(b"1").hexdigest() or len(found) == 64
@@ -220,86 +189,55 @@ def _weights(path: Path) -> object:
 
 
 def _bench() -> list[Any]:
-    return [
-        json.loads(path.read_text())
-        for path in sorted((ROOT / "results" / "bench").glob("*/*nano-n1.json"))[:6:2]
-    ]
-
-
-def _bench_page(path: Path) -> object:
-    from tabench.bench.page import render_bench
-
-    return render_bench(path.parents[1], path.parents[2] / "out")
+    found = sorted((ROOT / "results" / "bench").glob("*/*nano-n1.json"))[:6:2]
+    return [json.loads(path.read_text()) for path in found]
 
 
 CELL = f"r/nyuv2/{cell_id()}"
 RUN = made.run_facts("ta-lora", 0)
 SUMS = {"record.json": "0" * 64, "pictures/a.png": "1" * 64}
-PLAN = {
-    "name": "nyuv2",
-    "title": "T",
-    "profile": "demo",
-    "note": "n",
-    "table": "1",
-    "figure": "1",
-    "report": {"baselines": ["lora-stl"], "grid": ["ta-lora"]},
-    "cells": {cell_id(): "ta-lora s0"},
-}
 NOTE = {"path": "PATH", "size": 1, "mtime_ns": 424242, "sha256": "0" * 64}
 
-TARGETS: dict[str, Callable[[], Target]] = {
-    "record": lambda: target("record", f"{CELL}/record.json", [record()], load_record),
-    "index record": lambda: target("index record", f"{CELL}/record.json", [record()], _index),
-    "index run": lambda: target(
-        "index run",
-        f"{CELL}/run.json",
-        [RUN],
-        lambda p: ((p.parent / "record.json").write_text(json.dumps(record())), _index(p)),
-    ),
-    "index failure": lambda: target("index failure", f"{CELL}/failure.json", [FAILURE], _index),
-    "index memo": lambda: target("index memo", f"r/nyuv2/{INDEX_FILE}", [_memo_seed()], _memo),
-    "runs": lambda: target("runs", f"{CELL}/run.json", [RUN], lambda p: read_sidecar(p, RunSidecar)),
-    "failure": lambda: target(
-        "failure", f"{CELL}/failure.json", [FAILURE], lambda p: _cell(p).read_failure()
-    ),
-    "journal": lambda: target(
-        "journal", f"{CELL}/journal.jsonl", [{"t": 1.5, "event": "start"}], lambda p: _cell(p).read_journal()
-    ),
-    "claim": lambda: target("claim", f"{CELL}/claim.json", [CLAIM], is_live),
-    "checksums": lambda: target("checksums", f"{CELL}/checksums.json", [SUMS], lambda p: read_sums(_cell(p))),
-    "checksums verified": lambda: _listed("checksums.json", [SUMS]),
-    "merged_from verified": lambda: _listed("merged_from.json", [{"from": "/x", "when": "2026"}]),
-    "plan": lambda: target(
-        "plan",
-        "r/nyuv2/experiment.json",
-        [PLAN],
-        lambda p: ExperimentFolder(p.parents[1], "nyuv2").read_experiment(),
-    ),
-    "slurm jobs": lambda: target("slurm jobs", "s/jobs.json", [_jobs()], _submission),
-    "slurm queue": lambda: target(
-        "slurm queue", "s/submitted.json", [{"array": "12", "cells": ["a", "b"]}], _queued
-    ),
-    "recipe": lambda: target(
-        "recipe", "d/scenes.json", [json.loads(Recipe(0, 4, 2, 48, 64).to_json())], read_recipe
-    ),
-    "pascal index": lambda: target(
-        "pascal index",
-        "ImageSets/Parts/train.txt",
-        [{"2008_000002": [12, 15]}],
-        lambda p: read_pascal_index(p.parents[2], "train"),
-    ),
-    "pack manifest": lambda: target(
-        "pack manifest", "p/manifest.json", [_pack_seed()], _pack, refusals=(DamagedPackError,)
-    ),
-    "prepare manifest": lambda: target(
-        "prepare manifest",
-        f"d/{FILE}",
-        [Manifest("nyuv2", 1, {"a": 1}, [{"name": "x"}], ["0", "1"]).content()],
-        _prepared,
-    ),
-    "fingerprint cache": lambda: target(
-        "fingerprint cache", f"d/{CACHE_NAME}", [{"x": [1, 2, "0" * 64]}], _fingerprint
-    ),
-    "weights note": lambda: target("weights note", "w/note.json", [NOTE], _weights),
-    "bench": lambda: target("bench", "b/m/a.json", _bench(), lambda p: read_machines(p.parents[1])),
+JOURNAL = {"t": 1.5, "event": "start"}
+QUEUED = {"array": "12", "cells": ["a", "b"]}
+RECIPE = json.loads(Recipe(0, 4, 2, 48, 64).to_json())
+PREPARED = Manifest("nyuv2", 1, {"a": 1}, [{"name": "x"}], ["0", "1"])
+
+# name: file, valid contents, what reads it and the documented refusals beside a TabenchError
+READERS: dict[str, tuple[Any, ...]] = {
+    "record": (f"{CELL}/record.json", [record()], load_record),
+    "index record": (f"{CELL}/record.json", [record()], _index),
+    "index run": (f"{CELL}/run.json", [RUN], _index_of_recorded),
+    "index failure": (f"{CELL}/failure.json", [FAILURE], _index),
+    "index memo": (f"r/nyuv2/{INDEX_FILE}", [_memo_seed()], _memo),
+    "runs": (f"{CELL}/run.json", [RUN], lambda p: read_sidecar(p, RunSidecar)),
+    "failure": (f"{CELL}/failure.json", [FAILURE], lambda p: _cell(p).read_failure()),
+    "journal": (f"{CELL}/journal.jsonl", [JOURNAL], lambda p: _cell(p).read_journal()),
+    "claim": (f"{CELL}/claim.json", [CLAIM], is_live),
+    "checksums": (f"{CELL}/checksums.json", [SUMS], lambda p: read_sums(_cell(p))),
+    "checksums verified": (f"{CELL}/checksums.json", [SUMS], _verified),
+    "merged_from verified": (f"{CELL}/merged_from.json", [{"from": "/x", "when": "2026"}], _verified),
+    "plan": ("r/nyuv2/experiment.json", [PLAN], _plan),
+    "slurm jobs": ("s/jobs.json", [_jobs()], lambda p: Submission(p.parent).read()),
+    "slurm queue": ("s/submitted.json", [QUEUED], lambda p: Submission(p.parent).elements()),
+    "recipe": ("d/scenes.json", [RECIPE], read_recipe),
+    "pascal index": ("ImageSets/Parts/train.txt", [{"2008_000002": [12, 15]}], _pascal_index),
+    "pack manifest": ("p/manifest.json", [_pack_seed()], _pack, (DamagedPackError,)),
+    "prepare manifest": (f"d/{FILE}", [PREPARED.content()], lambda p: claim(p.parent, PREPARED)),
+    "fingerprint cache": (f"d/{CACHE_NAME}", [{"x": [1, 2, "0" * 64]}], _fingerprint),
+    "weights note": ("w/note.json", [NOTE], _weights),
+    "bench": ("b/m/a.json", _bench(), lambda p: read_machines(p.parents[1])),
 }
+
+
+def _target(
+    name: str,
+    file: str,
+    seeds: Sequence[Any],
+    read: Callable[[Path], object],
+    refusals: tuple[type[Exception], ...] = (),
+) -> Target:
+    return reading(name, file, mutated(seeds), read, refusals=refusals)
+
+
+TARGETS = {name: partial(_target, name, *row) for name, row in READERS.items()}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +15,16 @@ import h5py
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
+from mat_files import mat
 from pascal_folder import save_anno, save_label_map
-from scipy.io import savemat
 
 from fuzz.mutation import damaged
-from fuzz.target import Target
+from fuzz.target import Target, reading
 from tabench.data.pascal.matlab import read_label_map, read_people
 from tabench.data.prepare.nyu_file import NyuFile
 from tabench.data.prepare.nyu_labels import read_split
 
 SIZE = (6, 8)
-
-
-def v5(variables: dict[str, Any], packed: bool = False) -> bytes:
-    """A MATLAB v5 file; its header without the time."""
-    buffer = io.BytesIO()
-    savemat(buffer, variables, do_compression=packed)
-    return b"MATLAB 5.0 MAT-file".ljust(116) + buffer.getvalue()[116:]
 
 
 def unpacked(content: bytes) -> bytes:
@@ -86,56 +81,29 @@ def inside(draw: DrawFn, seeds: tuple[bytes, ...]) -> bytes:
 
 def _v5(
     name: str, variable: str, seeds: Callable[[Path], list[bytes]], read: Callable[[Path], object]
-) -> Callable[[], Target]:
-    def make() -> Target:
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as place:
-            good = seeds(Path(place))
-        laid = tuple(unpacked(content) for content in good)
-        odd = [
-            v5({variable: value})
-            for value in (
-                "text",
-                np.array([["a"]], object),
-                {"a": 1},
-                3.5,
-                np.nan,
-                np.zeros((0, 0)),
-                np.array([1 + 2j]),
-                True,
-            )
-        ]
-        whole = [*good, *odd, *bombs(variable), b"", b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM"]
-
-        def use(content: bytes, folder: Path) -> object:
-            path = folder / "a.mat"
-            path.write_bytes(content)
-            return read(path)
-
-        return Target(
-            name, st.one_of(inside(laid), inside(laid), damaged(good), st.sampled_from(whole)), use, "a.mat"
-        )
-
-    return make
-
-
-def _normalised(path: Path) -> bytes:
-    return b"MATLAB 5.0 MAT-file".ljust(116) + path.read_bytes()[116:]
+) -> Target:
+    with tempfile.TemporaryDirectory() as place:
+        good = seeds(Path(place))
+    laid = tuple(unpacked(content) for content in good)
+    values = ("text", np.array([["a"]], object), {"a": 1}, 3.5, np.nan, np.zeros((0, 0)))
+    odd = [mat({variable: value}) for value in (*values, np.array([1 + 2j]), True)]
+    whole = [*good, *odd, *bombs(variable), b"", b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM"]
+    inputs = st.one_of(inside(laid), inside(laid), damaged(good), st.sampled_from(whole))
+    return reading(name, "a.mat", inputs, read)
 
 
 def _labels(place: Path) -> list[bytes]:
-    return [_normalised(save_label_map(place / "a.mat", np.arange(48).reshape(SIZE)))]
+    return [save_label_map(place / "a.mat", np.arange(48).reshape(SIZE)).read_bytes()]
 
 
 def _annotations(place: Path) -> list[bytes]:
     mask = np.ones(SIZE, bool)
     person = ("person", 15, mask, [("head", mask), ("torso", mask)])
-    return [_normalised(save_anno(place / "a.mat", "x", [("dog", 12, mask, []), person]))]
+    return [save_anno(place / "a.mat", "x", [("dog", 12, mask, []), person]).read_bytes()]
 
 
 def _splits(place: Path) -> list[bytes]:
-    return [v5({"trainNdxs": np.array([[1], [3]]), "testNdxs": np.array([[2], [4]])})]
+    return [mat({"trainNdxs": np.array([[1], [3]]), "testNdxs": np.array([[2], [4]])})]
 
 
 def _hdf5(content: dict[str, Any], **options: Any) -> bytes:
@@ -172,25 +140,20 @@ def _nyu() -> Target:
         file["images"] = h5py.ExternalLink("/etc/passwd", "/x")
         file["depths"] = h5py.SoftLink("/images")
 
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / "nyu.mat"
-        path.write_bytes(content)
+    def read(path: Path) -> object:
         with NyuFile(path) as file:
             return [file.read(index) for index in range(min(len(file), 2))], file.names
 
     seeds = [good, wide, big.getvalue(), soft.getvalue(), b"", b"\x89HDF\r\n\x1a\n"]
-    return Target(
-        "hdf5",
-        st.one_of(damaged([good, wide]), damaged([good, big.getvalue()], head=3000), st.sampled_from(seeds)),
-        use,
-        "nyu.mat",
-        cost=4,
+    inputs = st.one_of(
+        damaged([good, wide]), damaged([good, big.getvalue()], head=3000), st.sampled_from(seeds)
     )
+    return reading("hdf5", "nyu.mat", inputs, read, cost=4)
 
 
-TARGETS: dict[str, Callable[[], Target]] = {
-    "mat labels": _v5("mat labels", "LabelMap", _labels, read_label_map),
-    "mat parts": _v5("mat parts", "anno", _annotations, lambda path: read_people(path, SIZE)),
-    "mat split": _v5("mat split", "trainNdxs", _splits, lambda path: read_split(path, 4)),
-    "hdf5": _nyu,
+READERS = {
+    "mat labels": ("LabelMap", _labels, read_label_map),
+    "mat parts": ("anno", _annotations, lambda path: read_people(path, SIZE)),
+    "mat split": ("trainNdxs", _splits, lambda path: read_split(path, 4)),
 }
+TARGETS = {**{name: partial(_v5, name, *row) for name, row in READERS.items()}, "hdf5": _nyu}

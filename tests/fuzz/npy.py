@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from fuzz.mutation import damaged
-from fuzz.target import Target
+from fuzz.target import Target, reading
 from tabench.data.array_folders import read_array
 
 SHAPES = {"image": (4, 5, 3), "label": (4, 5), "depth": (4, 5, 1), "normal": (4, 5, 3)}
@@ -142,15 +142,13 @@ def target(kind: str) -> Target:
     seeds = [npy(np.zeros(SHAPES[kind], "<f4")), npy(np.zeros(SHAPES[kind], ">f8")), *others()]
     inputs = st.one_of(forged(), sound, damaged(seeds, head=128))
 
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / "0.npy"
-        path.write_bytes(content)
+    def read(path: Path) -> object:
         array = read_array(path, kind, classes=13)
         assert np.isfinite(array).all(), "values that are not finite"
         assert array.dtype == (np.int64 if kind == "label" else np.float32)
         return array
 
-    return Target(f"npy {kind}", inputs, use, "0.npy")
+    return reading(f"npy {kind}", "0.npy", inputs, read)
 
 
-TARGETS: dict[str, Callable[[], Target]] = {f"npy {kind}": lambda kind=kind: target(kind) for kind in SHAPES}  # type: ignore[misc]
+TARGETS = {f"npy {kind}": partial(target, kind) for kind in SHAPES}

@@ -12,39 +12,17 @@ import report_fixtures as made
 from hypothesis import strategies as st
 
 from fuzz.json_values import mutated
+from fuzz.samples import FAILURE, METHODS, PLAN
 from fuzz.target import Target
 from tabench.report.figures import style
 from tabench.report.pages.site import render
 
-METHODS = ("ta-lora", "lora-stl")
-FAILURE = {
-    "kind": "data",
-    "message": "torn",
-    "traceback": "Traceback ...",
-    "attempt": 2,
-    "step": 3,
-    "ids": ["val/3"],
-}
 LINE = {"t": 1.5, "event": "start", "values": {"loss": 1.0}, "terms": {}}
 
 
 def _seeds() -> dict[str, list[Any]]:
     """File below the experiment's folder to valid contents."""
     home, other = made.cell_id("ta-lora", 0), made.cell_id("lora-stl", 1)
-    plan = {
-        "name": "nyuv2",
-        "title": "NYUv2",
-        "profile": "demo",
-        "note": "Synthetic.",
-        "table": "Table 1",
-        "figure": "Figure 4",
-        "report": {
-            "baselines": ["lora-stl"],
-            "grid": ["lora-stl", "ta-lora"],
-            "published": "published/nyuv2.csv",
-        },
-        "cells": {made.cell_id(m, s): f"{m} s{s}" for m in METHODS for s in (0, 1)},
-    }
     run = made.run_facts("ta-lora", 0) | {
         "resumed_from_step": [3],
         "passes": {"images": 4, "apart": False},
@@ -71,7 +49,7 @@ def _seeds() -> dict[str, list[Any]]:
         f"{home}/journal.jsonl": [LINE],
         f"{home}/factors.json": [companions.factors("ta-lora", 0)],
         f"{home}/architecture.json": [companions.ARCHITECTURES["ta-lora"]],
-        "experiment.json": [plan],
+        "experiment.json": [PLAN],
     }
 
 
@@ -89,20 +67,11 @@ def _target(name: str, cost: int, *, drawn: bool) -> Callable[[], Target]:
             if not kept:
                 made.write_results(results, seeds=(0, 1), methods=METHODS, pictures=False)
                 for method in METHODS:
-                    made.write(
-                        results / "nyuv2" / made.cell_id(method, 0) / "factors.json",
-                        companions.factors(method, 0),
-                    )
-                    made.write(
-                        results / "nyuv2" / made.cell_id(method, 0) / "architecture.json",
-                        companions.ARCHITECTURES[method],
-                    )
-                kept.update(
-                    {
-                        file: path.read_bytes() if (path := results / "nyuv2" / file).is_file() else b""
-                        for file in seeds
-                    }
-                )
+                    home = results / "nyuv2" / made.cell_id(method, 0)
+                    made.write(home / "factors.json", companions.factors(method, 0))
+                    made.write(home / "architecture.json", companions.ARCHITECTURES[method])
+                paths = {file: results / "nyuv2" / file for file in seeds}
+                kept.update({file: path.read_bytes() for file, path in paths.items() if path.is_file()})
             which, _, data = content.partition(b"\0")
             file = which.decode()
             path = results / "nyuv2" / file
@@ -116,8 +85,7 @@ def _target(name: str, cost: int, *, drawn: bool) -> Callable[[], Target]:
             finally:
                 path.unlink(missing_ok=True)
                 for name, old in kept.items():
-                    if old:
-                        (results / "nyuv2" / name).write_bytes(old)
+                    (results / "nyuv2" / name).write_bytes(old)
                 shutil.rmtree(folder / "out", ignore_errors=True)
 
         return Target(name, inputs, use, "nyuv2", cost=cost, memory_mb=1536)

@@ -49,6 +49,26 @@ class Target:
     refusals: tuple[type[Exception], ...] = ()
 
 
+def reading(
+    name: str,
+    file: str,
+    inputs: SearchStrategy[bytes],
+    read: Callable[[Path], object],
+    *,
+    refusals: tuple[type[Exception], ...] = (),
+    cost: int = 1,
+) -> Target:
+    """A target that writes each content to `file` below the folder; refusals name it, but for `refusals`."""
+
+    def use(content: bytes, folder: Path) -> object:
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return read(path)
+
+    return Target(name, inputs, use, "" if refusals else Path(file).name, cost=cost, refusals=refusals)
+
+
 @dataclass
 class Tally:
     """What became of a target's inputs.

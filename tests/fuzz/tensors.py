@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,9 @@ from hypothesis.strategies import DrawFn
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from fuzz.json_values import mutated
 from fuzz.mutation import damaged
-from fuzz.target import Target
+from fuzz.target import Target, reading
 from fuzz.trap import Trap
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import load_checkpoint
@@ -143,17 +145,10 @@ def pickles() -> list[bytes]:
     ]
 
 
-def _reading(name: str) -> Callable[[bytes, Path], object]:
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / name
-        path.write_bytes(content)
-        state = load_checkpoint(TINY, path)
-        assert all(torch.isfinite(value).all() and value.is_floating_point() for value in state.values()), (
-            "taken"
-        )
-        return state
-
-    return use
+def _taken(path: Path) -> object:
+    state = load_checkpoint(TINY, path)
+    assert all(torch.isfinite(v).all() and v.is_floating_point() for v in state.values()), "taken"
+    return state
 
 
 def _safetensors() -> Target:
@@ -165,7 +160,7 @@ def _safetensors() -> Target:
         save({**state, key: state[key].to(kind)}) for kind in (torch.int32, torch.float64, torch.bfloat16)
     ]
     inputs = st.one_of(forged_safetensors(good), damaged([good], head=400), st.sampled_from([good, *wrong]))
-    return Target("safetensors", inputs, _reading("sam_tiny.safetensors"), "sam_tiny.safetensors")
+    return reading("safetensors", "sam_tiny.safetensors", inputs, _taken)
 
 
 def _pth() -> Target:
@@ -177,8 +172,6 @@ def _pth() -> Target:
     ]
     odd = [repacked(good), repacked(good, bomb=100 << 20), repacked(good, stored=True), b"<html>", b""]
     tape = io.BytesIO()
-    import tarfile
-
     with tarfile.open(fileobj=tape, mode="w") as archive:
         for name in ("storages", "tensors", "pickle"):
             info = tarfile.TarInfo(name)
@@ -191,7 +184,7 @@ def _pth() -> Target:
         st.sampled_from([good, old, *wrong, *odd, *seeds]),
         _resized(old),
     )
-    return Target("pth", inputs, _reading("sam_tiny_1a2b.pth"), "sam_tiny_1a2b.pth")
+    return reading("pth", "sam_tiny_1a2b.pth", inputs, _taken)
 
 
 @st.composite
@@ -276,25 +269,22 @@ def _run() -> Target:
         save({**both, **steps, "a|step": torch.tensor(float("nan"))}),
         save({}),
     ]
-    from fuzz.json_values import mutated
-
-    parts = [
-        st.tuples(st.just("model.safetensors"), st.one_of(damaged(tensors), st.sampled_from(tensors))),
-        st.tuples(st.just("best.safetensors"), st.one_of(damaged(tensors), st.sampled_from(tensors))),
-        st.tuples(st.just("extra.safetensors"), st.one_of(damaged(tensors), st.sampled_from(tensors))),
-        st.tuples(st.just("optimizer.safetensors"), st.one_of(damaged(moments), st.sampled_from(moments))),
-        st.tuples(
-            st.just("state.json"), st.one_of(mutated([values]), damaged([json.dumps(values).encode()]))
-        ),
-    ]
-    named = st.one_of(*parts).flatmap(
-        lambda pair: st.sampled_from(["", "bare "]).map(
-            lambda bare: (bare + pair[0]).encode() + b"\0" + pair[1]
+    any_tensors = st.one_of(damaged(tensors), st.sampled_from(tensors))
+    any_moments = st.one_of(damaged(moments), st.sampled_from(moments))
+    parts = {
+        **dict.fromkeys(("model.safetensors", "best.safetensors", "extra.safetensors"), any_tensors),
+        "optimizer.safetensors": any_moments,
+        "state.json": st.one_of(mutated([values]), damaged([json.dumps(values).encode()])),
+    }
+    named = st.one_of(
+        *(
+            st.tuples(st.sampled_from(["", "bare "]), contents).map(
+                lambda pair, file=file: (pair[0] + file).encode() + b"\0" + pair[1]  # type: ignore[misc]
+            )
+            for file, contents in parts.items()
         )
     )
-    sums = st.one_of(damaged([b'{"model.safetensors": "' + b"a" * 64 + b'"}'])).map(
-        lambda data: b"sums.json\0" + data
-    )
+    sums = damaged([b'{"model.safetensors": "' + b"a" * 64 + b'"}']).map(lambda data: b"sums.json\0" + data)
     return Target("checkpoint", st.one_of(named, named, named, sums), use, "all/")
 
 

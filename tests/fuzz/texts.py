@@ -4,51 +4,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
+from spec_samples import RESOLVED, TEXT
 
 from fuzz.mutation import damaged
-from fuzz.target import Target
+from fuzz.target import Target, reading
 from tabench.data.pascal.files import read_list
 from tabench.errors import SpecError
 from tabench.report.records.published import read_rows
 from tabench.runs.slurm.settings import read_settings
 from tabench.spec.claims import load_claims
-from tabench.spec.expand import Resolved, expand, labels
+from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import load_experiment
 
 ROOT = Path(__file__).parents[2]
-RESOLVED = Resolved(
-    dataset_name="scenes",
-    fingerprint="f" * 64,
-    channels={"segmentation": 13, "depth": 1, "normals": 3},
-    checkpoint_sha256="a" * 64,
-    protocols={"segmentation": 1, "depth": 1, "normals": 1},
-)
-SMALL = """schema = 1
-name = "small"
-title = "Small"
-[axes]
-methods = ["ta-lora", "lora-stl"]
-seeds = [0, 1]
-[profiles.demo]
-backbone = { name = "sam_vit_nano", pixel_norm = "sam" }
-[profiles.demo.dataset]
-name = "scenes"
-tasks = ["segmentation", "depth", "normals"]
-generate = { seed = 0, train = 4, val = 2, height = 48, width = 64 }
-[profiles.demo.train]
-epochs = 2
-lr = 2e-3
-task_weights = { segmentation = 1, depth = 1, normals = 4 }
-[profiles.demo.methods]
-ta-lora = { ranks = [8, 8, 3] }
+SMALL = (
+    TEXT
+    + """
 [[profiles.demo.variants]]
 method = "lora-stl"
 params = { rank = 4 }
 """
+)
 VALUES = (
     "nan",
     "inf",
@@ -168,14 +149,9 @@ def files_of(good: str) -> SearchStrategy[bytes]:
     )
 
 
-def _experiment() -> Target:
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / "small.toml"
-        path.write_bytes(content)
-        experiment = load_experiment(path)
-        return [labels(expand(experiment, name, RESOLVED)) for name in experiment.profiles]
-
-    return Target("experiment", files_of(SMALL), use, "small.toml")
+def _experiment(path: Path) -> object:
+    experiment = load_experiment(path)
+    return [labels(expand(experiment, name, RESOLVED)) for name in experiment.profiles]
 
 
 def _set() -> Target:
@@ -199,30 +175,15 @@ def _set() -> Target:
     return Target("--set", inputs, use, "set")
 
 
-def _claims() -> Target:
-    good = (ROOT / "experiments" / "published" / "claims.toml").read_text(encoding="utf-8")
-
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / "claims.toml"
-        path.write_bytes(content)
-        return load_claims(path)
-
-    return Target("claims", files_of(good), use, "claims.toml")
+def _slurm(path: Path) -> object:
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    with contextlib.suppress(SpecError):
+        read_settings([lines[-1] if lines else ""])
+    return read_settings([str(path)])
 
 
-def _slurm() -> Target:
-    good = '[slurm]\npartition = "gpu"\ntime = "1:00:00"\ncpus = 4\n'
-
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / "cluster.toml"
-        path.write_bytes(content)
-        text = content.decode("utf-8", "replace")
-        one = text.splitlines()[-1] if text.splitlines() else ""
-        with contextlib.suppress(SpecError):
-            read_settings([one])
-        return read_settings([str(path)])
-
-    return Target("slurm settings", files_of(good), use, "cluster.toml")
+def _toml(name: str, file: str, good: str, read: Callable[[Path], object]) -> Target:
+    return reading(name, file, files_of(good), read)
 
 
 def _published() -> Target:
@@ -244,17 +205,8 @@ def _published() -> Target:
         b'"' + b"x" * 200_000,
     ]
 
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / "values.csv"
-        path.write_bytes(content)
-        return read_rows(path)
-
-    return Target(
-        "published csv",
-        st.one_of(damaged([good]), damaged([good], head=300), st.sampled_from([good, *odd])),
-        use,
-        "values.csv",
-    )
+    inputs = st.one_of(damaged([good]), damaged([good], head=300), st.sampled_from([good, *odd]))
+    return reading("published csv", "values.csv", inputs, read_rows)
 
 
 def _list() -> Target:
@@ -271,25 +223,18 @@ def _list() -> Target:
         b"a b\n",
     ]
 
-    def use(content: bytes, folder: Path) -> object:
-        path = folder / "ImageSets" / "Context" / "train.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        return read_list(folder, "train", hint="-")
-
-    return Target(
-        "split list",
-        st.one_of(damaged([b"2008_000002\n2009_000011\n"]), st.sampled_from(odd)),
-        use,
-        "train.txt",
-    )
+    inputs = st.one_of(damaged([b"2008_000002\n2009_000011\n"]), st.sampled_from(odd))
+    place = "ImageSets/Context/train.txt"
+    return reading("split list", place, inputs, lambda path: read_list(path.parents[2], "train", hint="-"))
 
 
+CLAIMS = (ROOT / "experiments" / "published" / "claims.toml").read_text(encoding="utf-8")
+SLURM = '[slurm]\npartition = "gpu"\ntime = "1:00:00"\ncpus = 4\n'
 TARGETS: dict[str, Callable[[], Target]] = {
-    "experiment": _experiment,
+    "experiment": partial(_toml, "experiment", "small.toml", SMALL, _experiment),
     "--set": _set,
-    "claims": _claims,
-    "slurm settings": _slurm,
+    "claims": partial(_toml, "claims", "claims.toml", CLAIMS, load_claims),
+    "slurm settings": partial(_toml, "slurm settings", "cluster.toml", SLURM, _slurm),
     "published csv": _published,
     "split list": _list,
 }

@@ -13,11 +13,6 @@ from tabench.data.resampling import PAPER
 from tabench.data.zoom_flip import ZoomFlip
 from tabench.worlds.scenes import SCENES
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
-
 
 @pytest.mark.parametrize("kind", [ZoomFlip(), ZoomFlip(PAPER), FlipTurn()], ids=["zoom", "paper", "turn"])
 @pytest.mark.parametrize("epoch", range(8))

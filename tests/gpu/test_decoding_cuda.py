@@ -11,11 +11,6 @@ from tabench.encoders.sam.build import build_mask_decoder
 from tabench.encoders.sam.decoding import decode
 from tabench.encoders.sam.family import VIT_B
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
-
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 5e-2)])
 def test_it_equals_the_stock_decoder(precision: str, tolerance: float) -> None:

@@ -11,10 +11,6 @@ from tabench.encoders.sam.family import Backbone
 from tabench.methods.catalog import TA_LORA
 from tabench.methods.low_rank import adapt_tucker
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
 # a grid of 16 in windows of 7: padded windows; head dimension 32
 SMALL = Backbone("small", 128, 8, 64, 3, 2, (1,), 7, 32, 4, 64, 32)
 CHANNELS = {"first": 5, "second": 1, "third": 3}

@@ -3,12 +3,6 @@ import torch
 
 from tabench.catalog import TASKS
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
-
-
 CHANNELS = {"segmentation": 13, "depth": 1, "normals": 3, "saliency": 1}
 
 

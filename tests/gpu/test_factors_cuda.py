@@ -15,10 +15,6 @@ from tabench.methods.low_rank import adapt_tucker
 from tabench.methods.merging import merged_encoder
 from tabench.methods.regulariser import regulariser
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from tabench.bench.counting import agreement
 from tabench.bench.jobs import Job, Place
@@ -11,10 +10,6 @@ from tabench.bench.measures import measure
 from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
 PLACE = Place("cuda", 4)
 
 

@@ -1,4 +1,4 @@
-"""Two processes on two GPUs (NCCL) against one: see `parity/test_world.py`."""
+"""Two processes on two GPUs (NCCL) against one: see `parity/test_process_group.py`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ from tabench.store.encoding import read_json
 from tabench.store.folders import CellFolder
 from tabench.store.record import Record, load_record
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices"),
-]
+pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
 STEP = """
 import os, sys
 from pathlib import Path

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import call
+from commands import call, settle
 from slurm_cluster import QUEUE, there, until
 from tiny_run import write_weights
 
@@ -15,10 +15,7 @@ from tiny_run import write_weights
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory with tiny weights, a cache of its own and no data folders from outside."""
     write_weights(tmp_path / "nano.safetensors")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TABENCH_DATA", raising=False)
-    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
+    settle(tmp_path, monkeypatch)
     return tmp_path
 
 

@@ -9,25 +9,18 @@ import pytest
 from commands import call
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
-PLANS = "tabench.runs.plan"
+PLANS, SITE = "tabench.runs.plan", "tabench.report.pages.site"
 
 
 @pytest.mark.parametrize(
     ("words", "later", "told"),
     [
-        (
-            ("report", f"--results={REFERENCE}", "--out=page"),
-            "tabench.report.pages.site",
-            "nyuv2, orthogonality",
-        ),
-        (
-            ("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"),
-            "tabench.report.pages.site",
-            "file/x",
-        ),
-        (("bench", "--suite=nope"), "torch", "no suite 'nope'"),
-        (("bench", "--method=nope"), "torch", "unknown method 'nope'"),
-        (("bench", "--backbone=nope"), "torch", "unknown backbone 'nope'"),
+        (("report", f"--results={REFERENCE}", "--out=page"), SITE, "nyuv2, orthogonality"),
+        (("report", "nyuv2", f"--results={REFERENCE}", "--out=file/x"), SITE, "file/x"),
+        (("bench", "--suite=gpuu"), "torch", "no suite 'gpuu'"),
+        (("bench", "--method=ta-lor"), "torch", "did you mean 'ta-lora'?"),
+        (("bench", "--backbone=vit_bb"), "torch", "did you mean 'vit_b'?"),
+        (("bench", "--only=paths-ta-lora-nano-n2"), "", "paths-ta-lora-nano"),
         (("bench", "--out=file/x"), "torch", "file/x"),
         (("describe", "nope"), "tabench.engine.describe", "unknown method 'nope'"),
         (("describe", "ta-lora", "--channels=a"), "tabench.engine.describe", "not a list of numbers"),

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from commands import call
 from report_fixtures import cell_id, write, write_results
 
 from tabench.artifact.contents import contents
-from tabench.cli import main
 from tabench.store.folders import CellFolder
 
 ROOT = Path(__file__).parents[2]
@@ -33,12 +33,6 @@ assert not tabench.__file__.startswith(sys.argv.pop(1)), tabench.__file__
 from tabench.cli import main
 main(sys.argv[1:])
 """
-
-
-def call(*words: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")

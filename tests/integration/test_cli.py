@@ -8,26 +8,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import call, call_json, options, start, wait_for
+from commands import call, call_json, options, settle, start, wait_for
 from patience import output_of
-from registering import registered
 from tiny_run import write_weights
 
 from tabench.data.packs import Opener
 from tabench.store.holder import Holder
 from tabench.worlds.scenes import SCENES
 
+pytestmark = pytest.mark.usefixtures("entries_of_tests")
 TWO_ROOMS = ["--train=1", "--val=1", "--height=48", "--width=64"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _registered() -> Iterator[None]:
-    with registered():
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +32,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _place(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(home)
-    monkeypatch.setenv("TABENCH_CACHE", str(home / "cache"))
+    settle(home, monkeypatch)
     monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.delenv("TABENCH_DATA", raising=False)
-    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
 
 
 def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import call, call_json, options
+from commands import call, call_json, options, records
 
 from tabench.runs import retrying
 from tabench.store import atomic
@@ -51,10 +51,6 @@ def fill(disk: Path, leave: int) -> Path:
     with filler.open("wb") as file:
         file.write(bytes(max(0, state.f_bavail * state.f_frsize - leave)))
     return filler
-
-
-def records(results: Path) -> dict[str, bytes]:
-    return {path.parent.name: path.read_bytes() for path in results.glob("nyuv2/*/record.json")}
 
 
 def test_a_disk_that_fills_up_fails_the_cell_and_it_goes_on_when_there_is_room(

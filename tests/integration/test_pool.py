@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pretending
 import pytest
-from commands import all_gone, call, events, options, start, wait_for
+from commands import all_gone, call, events, options, records, start, wait_for
 from patience import output_of, until
 from tiny_run import make_cell
 
@@ -30,10 +30,6 @@ pytestmark = pytest.mark.usefixtures("place")
 
 def words(results: str) -> list[str]:
     return options(results, METHODS, "--set=train.max_steps=12", "--threads=1", "--checkpoint-every=0")
-
-
-def records(results: str) -> dict[str, bytes]:
-    return {path.parent.name: path.read_bytes() for path in Path(results).glob("nyuv2/*/record.json")}
 
 
 def children(pid: int) -> list[int]:

@@ -8,18 +8,9 @@ from pathlib import Path
 
 import pytest
 import report_fixtures as made
-
-from tabench.cli import main
+from commands import call
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "nyuv2.toml"
-
-
-def call(*words: str) -> int:
-    try:
-        main(words)
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,11 @@ from pathlib import Path
 import pytest
 from commands import call, events, options, start, wait_for
 from patience import output_of, until
+from slurm_cluster import MARKS
 
 from tabench.runs.slurm.queue import command, queued_cells
 
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.slow,
-    pytest.mark.skipif("TABENCH_SLURM_DIR" not in os.environ, reason="no Slurm cluster: nox -s slurm"),
-]
+pytestmark = MARKS
 PLACE = Path("shared/nyuv2")
 
 
@@ -34,15 +30,10 @@ def state() -> str:
 
 
 def test_processes_that_share_a_cell_stop_together_and_are_queued_again() -> None:
-    how = (
-        "--executor=slurm",
-        "--slurm=time=10",
-        "--slurm=notice_seconds=30",
-        "--processes=2",
-        "--device=cpu",
-    )
+    how = ["--executor=slurm", "--slurm=time=10", "--slurm=notice_seconds=30", "--processes=2"]
+    how += ["--device=cpu", "--threads=1", "--checkpoint-every=0"]
     cell = ("--select=method=ta-lora", "--set=train.max_steps=40", "--set=train.epochs=50")
-    process = start("run", *options("shared", *cell, *how, "--threads=1", "--checkpoint-every=0"))
+    process = start("run", *options("shared", *cell, *how))
     for times, send in enumerate((("scancel", "--signal=USR2"), ("scontrol", "requeue")), 1):
         wait_for(process, Path("shared"), "checkpoint", events(Path("shared"), "checkpoint") + 2)
         (queued,) = queued_cells(PLACE).values()

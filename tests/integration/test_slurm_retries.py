@@ -1,4 +1,4 @@
-"""Elements whose processes are killed on a real Slurm (`nox -s slurm`): tried again, counted, and said."""
+"""Elements that are killed or preempted on a real Slurm (`nox -s slurm`): tried again, counted, and said."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from commands import call, call_json, start
+from commands import call, call_json, records, start
 from slurm_cluster import (
+    EPOCH,
     MARKS,
     QUEUE,
     count,
@@ -20,7 +21,7 @@ from slurm_cluster import (
     journal,
     on_slurm,
     processes,
-    records,
+    restarts,
     run_inline,
     running_cell,
     show,
@@ -29,9 +30,11 @@ from slurm_cluster import (
     words,
 )
 
+from tabench.runs.slurm.queue import command
 from tabench.store.encoding import read_json
 
-ASKED = ("frozen", 15)
+STEPS = 15
+ASKED = ("frozen", STEPS)
 pytestmark = [*MARKS, pytest.mark.usefixtures("cluster_place")]
 
 
@@ -130,3 +133,59 @@ def test_an_element_that_left_the_queue_without_a_word_is_told_and_submitted_aga
     assert [retry["kind"] for retry in facts(cell)["retries"]] == ["infrastructure"]
     assert facts(cell)["attempts"] == 3
     assert submitted() == 3
+
+
+@pytest.fixture
+def _preempts() -> None:
+    if "preempt/partition_prio" not in command(["scontrol", "show", "config"]):
+        pytest.skip(
+            "this cluster preempts nothing (PreemptType); tests/slurm/start-cluster.sh makes one that does"
+        )
+
+
+def take_its_node(cell: str) -> str:
+    """A job of the high partition wants the node that a cell runs on; its number."""
+    node = there()[cell].why
+    job = command(["sbatch", "--parsable", "-p", "high", "-w", node, "-o", "/dev/null", "--wrap", "sleep 3"])
+    return job.strip()
+
+
+@pytest.mark.usefixtures("_preempts")
+@pytest.mark.parametrize("partition", ["low", "low-now"])
+def test_a_preempted_cell_is_queued_again_and_goes_on_where_it_was(
+    inline: dict[str, bytes], partition: str
+) -> None:
+    process = start("run", *words("slurm", *ASKED), *on_slurm(f"partition={partition}"))
+    cell = running_cell(process)
+    element = there()[cell].element
+    take_its_node(cell)
+    until(lambda: count(cell, "interrupted") == 1, process)  # it was told, and wrote a checkpoint
+    until(lambda: there().get(cell) is not None and there()[cell].state == "PENDING", process)
+    code, output = end_of(process)
+    assert code == 0, output
+    assert restarts(element) == 1
+    assert records(Path("slurm")) == inline
+    resumed = facts(cell)["resumed_from_step"]
+    assert [0 < step < EPOCH for step in resumed] == [True]
+    assert (facts(cell)["attempts"], count(cell, "retry")) == (2, 0)
+    show(
+        f"{partition}: resumed from step {resumed} of {STEPS}, {EPOCH} an epoch, restarts {restarts(element)}"
+    )
+
+
+@pytest.mark.usefixtures("_preempts")
+def test_a_cell_that_preemption_cancels_is_interrupted_and_the_next_run_takes_it_up(
+    inline: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = start("run", *words("slurm", *ASKED), *on_slurm("partition=doomed"), "--json")
+    cell = running_cell(process)
+    take_its_node(cell)
+    code, output = end_of(process)
+    assert code == 130, output
+    assert "ended by Slurm (PREEMPTED); the same command goes on from its checkpoint" in output
+    row = row_of(cell, capsys)
+    assert row["state"] == "partial"
+    assert "interrupted; Slurm" in row["detail"]
+    assert call("run", *words("slurm", *ASKED), *on_slurm()) == 0
+    assert records(Path("slurm")) == inline
+    assert [0 < step < EPOCH for step in facts(cell)["resumed_from_step"]] == [True]

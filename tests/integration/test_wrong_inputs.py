@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import commands
 import numpy as np
 import pytest
 import torch
 from tiny_run import write_weights
 
-from tabench.cli import main
 from tabench.errors import StoreError
 from tabench.store.folders import CellFolder
 
@@ -45,34 +45,16 @@ class MakesAFolder:
 
 @pytest.fixture(autouse=True)
 def _place(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(home)
-    monkeypatch.setenv("TABENCH_CACHE", str(home / "cache"))
+    commands.settle(home, monkeypatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.delenv("TABENCH_DATA", raising=False)
-    monkeypatch.delenv("TABENCH_CHECKPOINTS", raising=False)
 
 
 @pytest.fixture
 def photos(home: Path) -> Any:
     """A folder in NYUv2's layout, with two images to train on and one to test."""
-    with pytest.raises(SystemExit):
-        main(
-            [
-                "data",
-                "make-scenes",
-                "--root",
-                "photos",
-                "--train",
-                "2",
-                "--val",
-                "1",
-                "--height",
-                "32",
-                "--width",
-                "48",
-            ]
-        )
+    sizes = ("--train=2", "--val=1", "--height=32", "--width=48")
+    assert commands.call("data", "make-scenes", "--root=photos", *sizes) == 0
     (home / "photos" / "scenes.json").unlink()
     yield home / "photos"
     shutil.rmtree(home / "photos")
@@ -81,11 +63,10 @@ def photos(home: Path) -> Any:
 def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a command."""
     capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
+    code = commands.call(*words)
     found = capsys.readouterr()
     assert "Traceback" not in found.out + found.err
-    return int(ended.value.code or 0), found.out, found.err
+    return code, found.out, found.err
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:

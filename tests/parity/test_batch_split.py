@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from plain_msam import randomise
-from registering import registered
 from tiny_run import gradients_of, in_double, make_cell, make_context, make_unit
 
 from tabench.data.loading import Batch, evaluation_batches
@@ -22,6 +20,7 @@ from tabench.engine.events import Event, MemoryShort
 from tabench.engine.gradients import accumulate, step_gradient
 from tabench.worlds.scenes import SCENES
 
+pytestmark = pytest.mark.usefixtures("entries_of_tests")
 METHODS = ["frozen", "full-hps", "lora-hps", "ta-lora", "ta-lora-cp"]
 BALANCED = [
     ("lora-hps", "by-loss"),
@@ -29,12 +28,6 @@ BALANCED = [
     ("full-hps", "projecting"),
     ("ta-lora", "projecting"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _registered() -> Iterator[None]:
-    with registered():
-        yield
 
 
 def prepared(

@@ -14,7 +14,7 @@ import torch
 from plain_msam import randomise
 from segment_anything.modeling import image_encoder, transformer
 from segment_anything.modeling.image_encoder import Attention, Block, ImageEncoderViT
-from test_paths import OUT, both, deviation, images_of, make
+from test_paths import OUT, assert_alike, both, deviation, images_of, make
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -117,12 +117,8 @@ ENCODER: dict[str, tuple[Change, str]] = {
 def compare(model: MSam, foreign: str) -> None:
     """The fast path equals the plain one and says what was foreign; "" where nothing that it reads is."""
     assert model.ways()["encoder"].endswith(f"{foreign})" if foreign else "fast path"), model.ways()
-    (mine, my_gradients), (theirs, their_gradients) = both(model, images_of(2))
+    assert_alike(model, images_of(2))
     plainly(model, False)
-    for task, value in theirs.items():
-        assert deviation(mine[task], value) < 1e-10, task
-    for name, gradient in their_gradients.items():
-        assert deviation(my_gradients[name], gradient) < 1e-10, name
 
 
 @pytest.mark.parametrize("what", ENCODER)
@@ -217,9 +213,8 @@ def test_classes_and_functions_that_were_patched(
     model = make("full-hps", 2)
     before = model(images_of(2), OUT)["first"]
     patched(where, name)
-    (mine, _), (theirs, _) = both(model, images_of(2))
+    mine, _ = assert_alike(model, images_of(2))
     assert deviation(mine["first"], before) > 1e-3
-    assert deviation(mine["first"], theirs["first"]) < 1e-10
     with pytest.raises(SpecError, match="every cell here would have other values"):
         adapt(make("full-hps", 2), METHODS.get("frozen"), {})  # the next cell of the process
 
@@ -261,18 +256,14 @@ def test_a_changed_decoder(what: str) -> None:
     before = model(images_of(2), OUT)
     DECODER[what](model.decoders["first"])
     assert "foreign" in model.ways()["decoders"]
-    (mine, my_gradients), (theirs, their_gradients) = both(model, images_of(2))
+    mine, _ = assert_alike(model, images_of(2))
     assert deviation(mine["first"], before["first"]) > 1e-3
     assert torch.equal(mine["second"], before["second"])
-    assert deviation(mine["first"], theirs["first"]) < 1e-10
-    for name, gradient in their_gradients.items():
-        assert deviation(my_gradients[name], gradient) < 1e-10, name
 
 
 def test_a_decoder_class_that_was_patched(patched: Callable[[object, str], None]) -> None:
     model = make("frozen", 1)
     before = model(images_of(1), OUT)["first"]
     patched(transformer.Attention, "forward")
-    (mine, _), (theirs, _) = both(model, images_of(1))
+    mine, _ = assert_alike(model, images_of(1))
     assert deviation(mine["first"], before) > 1e-3
-    assert deviation(mine["first"], theirs["first"]) < 1e-10

@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_paths import ADAPTED, OUT, deviation, images_of, make
+from test_paths import OUT, deviation, images_of, make
 
-from tabench.catalog import METHODS
-from tabench.encoders.plain import plainly
 from tabench.errors import SpecError
 from tabench.methods.injection import AdaptedLinear
 from tabench.methods.merging import MergedMSam
-
-
-@pytest.mark.parametrize("path", ["fast", "plain"])
-@pytest.mark.parametrize("method", METHODS.names())
-def test_it_equals_the_adapted_model(method: str, path: str) -> None:
-    model = make(method, 4).eval()
-    plainly(model, path == "plain")
-    with torch.no_grad():
-        expected = model(images_of(3), OUT)
-    got = MergedMSam(model)(images_of(3), OUT)
-    assert list(got) == list(expected)
-    for task, value in expected.items():
-        assert deviation(got[task], value) < 1e-10, task
-        assert not got[task].requires_grad
-
-
-@pytest.mark.parametrize("targets", ["q", "qv"])
-@pytest.mark.parametrize("method", ADAPTED)
-def test_updates_of_some_of_q_k_and_v(method: str, targets: str) -> None:
-    model = make(method, 2, targets=targets).eval()
-    for task, value in MergedMSam(model)(images_of(1), OUT).items():
-        assert deviation(value, model(images_of(1), OUT)[task]) < 1e-10, task
 
 
 def test_dropout_of_a_training_model_is_off() -> None:
     model = make("ta-lora", dropout=0.5).train()
     got = MergedMSam(model)(images_of(1), OUT)
     assert model.training
+    assert not got["first"].requires_grad
     with torch.no_grad():
         expected = model.eval()(images_of(1), OUT)
     assert deviation(got["first"], expected["first"]) < 1e-10
@@ -58,20 +35,15 @@ def test_some_tasks_run_their_own_encoders_only(monkeypatch: pytest.MonkeyPatch)
         merged(images_of(1), OUT, ["fifth"])
 
 
-def test_only_the_merged_layers_take_memory() -> None:
+def test_only_the_merged_layers_take_memory_and_the_model_keeps_its_weights() -> None:
     model = make("ta-lora", 4)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
     merged = MergedMSam(model)
+    assert list(model.state_dict()) == list(before)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     own = {id(p) for p in model.parameters()}
     new = {id(p): p for p in merged.parameters() if id(p) not in own}
     width = model.backbone.embed_dim
     assert sum(p.numel() for p in new.values()) == 4 * model.backbone.depth * (3 * width * width + 3 * width)
     assert not any(isinstance(module, AdaptedLinear) for module in merged.modules())
     assert len(MergedMSam(make("lora-hps", 4)).models) == 1
-
-
-def test_the_model_keeps_its_weights() -> None:
-    model = make("ta-lora")
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    MergedMSam(model)
-    assert list(model.state_dict()) == list(before)
-    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())

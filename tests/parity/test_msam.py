@@ -9,9 +9,7 @@ from torch import Tensor
 
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
-from tabench.encoders.plain import decode_plain
 from tabench.encoders.sam.build import build_image_encoder, build_sam
-from tabench.encoders.sam.decoding import decode
 from tabench.engine.model import adapt
 from tabench.methods.merging import merged_encoder
 
@@ -59,18 +57,6 @@ def test_folded_equals_the_plain_loop(method: str, tasks: int, batch: int, windo
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9, msg=lambda text, n=name: f"{n}: {text}")
 
 
-def test_batched_decoding_equals_the_stock_decoder() -> None:
-    model = make("lora-hps")
-    decoder, rows = model.decoders["first"], model.no_mask["first"]
-    embedding = torch.randn(3, 16, 4, 4, dtype=torch.float64, requires_grad=True)
-    trained = [p for p in decoder.parameters() if p.requires_grad]
-    results = []
-    for way in (decode_plain, decode):
-        masks = way(decoder, embedding, rows, model.dense_pe())
-        results.append((masks, torch.autograd.grad(total({"x": masks}), [embedding, rows, *trained])))
-    torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-10)
-
-
 def test_without_an_adapter_it_is_sam_itself() -> None:
     torch.manual_seed(0)
     sam = build_sam(geometry())
@@ -105,17 +91,6 @@ def test_a_loss_on_one_task_leaves_the_others_alone(method: str) -> None:
         assert not rows[[0, 2]].any()
     assert model.no_mask["first"].grad is None
     assert all(p.grad is None for p in model.decoders["third"].parameters())
-
-
-@pytest.mark.parametrize("method", ["ta-lora", "lora-hps"])
-def test_a_subset_of_tasks_gives_the_same_outputs(method: str) -> None:
-    model = make(method)
-    images = torch.rand(2, 3, *SIZE, dtype=torch.float64)
-    everything = model(images, SIZE)
-    some = model(images, SIZE, tasks=["third", "first"])
-    assert list(some) == ["third", "first"]
-    for task, value in some.items():
-        torch.testing.assert_close(value, everything[task], rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("targets", ["q", "qv", "kv", "qkv"])

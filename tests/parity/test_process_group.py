@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,14 @@ import process_cases
 import pytest
 import torch
 from patience import PATIENCE
-from registering import registered
 from safetensors.torch import load_file
 from tiny_run import write_weights
 
 from tabench.engine.process_group import ProcessGroup
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("entries_of_tests")]
 SIZES = (2, 3)
 Found = dict[str, torch.Tensor]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _registered() -> Iterator[None]:
-    with registered():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Disparity metrics against exact fractions and torchmetrics, on masks that are hard on them."""
+"""Depth and disparity metrics against exact fractions and torchmetrics, on masks that are hard on them."""
 
 import math
 from fractions import Fraction
@@ -8,25 +8,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metering import evaluated
 from torchmetrics.regression import MeanAbsoluteError, MeanAbsolutePercentageError
 
+from tabench.errors import DivergedError
 from tabench.tasks.distance import Depth, Disparity
 
 PROTOCOLS = ("paper", "pixel")
 SMALLEST = 2 / 65535  # the layout's least valid value: a 16-bit number other than 0 and 1
 
 
-def evaluated(protocol, prediction, target, batch=1):
-    evaluation = Disparity(1).evaluation(protocol)
-    ids = [f"val/{i}" for i in range(len(target))]
-    for at in range(0, len(target), batch):
-        part = slice(at, at + batch)
-        evaluation.update(prediction[part], target[part], ids[part])
-    return evaluation
+each_task = pytest.mark.parametrize("task", [Depth(1), Disparity(1)], ids=["depth", "disparity"])
 
 
 def exact(protocol, prediction, target):
-    """Both metrics as fractions; None where nothing is valid."""
+    """Both metrics by fractions; NaN where nothing is valid."""
     images = []
     for p_image, d_image in zip(prediction, target, strict=True):
         pairs = [
@@ -37,7 +33,7 @@ def exact(protocol, prediction, target):
         if pairs:
             images.append([(abs(p - d), abs(p - d) / d) for p, d in pairs])
     if not images:
-        return None
+        return [math.nan, math.nan]
     if protocol == "pixel":
         images = [[pair for image in images for pair in image]]
     means = [[sum(pair[at] for pair in image) / len(image) for at in (0, 1)] for image in images]
@@ -60,10 +56,11 @@ def masks():
     }
 
 
+@each_task
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("mask", masks().values(), ids=masks().keys())
 @pytest.mark.parametrize("kind", ["random", "all wrong", "right", "tiny"])
-def test_adversarial_masks_equal_exact_fractions(protocol, mask, kind):
+def test_adversarial_masks_equal_exact_fractions(task, protocol, mask, kind):
     rng = np.random.default_rng(0)
     target = rng.uniform(SMALLEST, 0.4922, mask.shape)
     if kind == "tiny":
@@ -74,51 +71,48 @@ def test_adversarial_masks_equal_exact_fractions(protocol, mask, kind):
         prediction = torch.full_like(target, 1e4)
     elif kind == "right":
         prediction = torch.where(target > 0, target, 7.0)
+    value = evaluated(task, protocol, prediction, target).compute()
     expected = exact(protocol, prediction, target)
-    value = evaluated(protocol, prediction, target).compute()
-    if expected is None:
-        assert all(math.isnan(v) for v in value.values())
-        return
-    assert list(value.values()) == pytest.approx(expected, rel=1e-13)
-    if kind == "right":
+    assert list(value) == ["abs_err", "rel_err"]
+    assert list(value.values()) == pytest.approx(expected, rel=1e-13, nan_ok=True)
+    if kind == "right" and mask.any():
         assert list(value.values()) == [0, 0]
 
 
-@settings(max_examples=60)
+@each_task
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.floats(0, 1), st.integers(1, 4))
-def test_any_mask_and_any_batch_equal_exact_fractions(seed, images, invalid, batch):
+def test_any_mask_and_any_batch_equal_exact_fractions(task, seed, images, invalid, batch):
     rng = np.random.default_rng(seed)
-    target = rng.uniform(SMALLEST, 0.4922, (images, 1, 3, 4)).astype(np.float32)
+    farthest = 10 if type(task) is Depth else 0.4922
+    target = rng.uniform(SMALLEST, farthest, (images, 1, 3, 4)).astype(np.float32)
     target[rng.random(target.shape) < invalid] = 0
     prediction = torch.from_numpy(rng.normal(size=target.shape).astype(np.float32))
     for protocol in PROTOCOLS:
         expected = exact(protocol, prediction, torch.from_numpy(target))
-        value = evaluated(protocol, prediction, torch.from_numpy(target), batch).compute()
-        if expected is None:
-            assert all(math.isnan(v) for v in value.values())
-        else:
-            assert list(value.values()) == pytest.approx(expected, rel=1e-12)
+        value = evaluated(task, protocol, prediction, torch.from_numpy(target), batch).compute()
+        assert list(value.values()) == pytest.approx(expected, rel=1e-13, nan_ok=True)
 
 
 def test_pixel_protocol_equals_torchmetrics_and_the_ratio_is_no_percentage():
     rng = np.random.default_rng(1)
     target = torch.from_numpy(rng.uniform(0.001, 0.4922, (2, 1, 8, 8)).astype(np.float32))
     target[:, :, :2] = SMALLEST
+    target[:, :, 7] = 0
     prediction = target + 0.05
-    value = evaluated("pixel", prediction, target).compute()
-    p, d = prediction.double(), target.double()
+    value = evaluated(Disparity(1), "pixel", prediction, target).compute()
+    valid = target > 0
+    p, d = prediction[valid].double(), target[valid].double()
     assert value["abs_err"] == pytest.approx(float(MeanAbsoluteError()(p, d)), rel=1e-6)
     assert value["rel_err"] == pytest.approx(float(MeanAbsolutePercentageError()(p, d)), rel=1e-6)
     assert value["rel_err"] > 100  # a quarter of the pixels is nearly infinitely far
 
 
-def test_it_measures_as_depth_does_but_says_that_it_is_something_else():
+def test_disparity_measures_as_depth_does_but_says_that_it_is_something_else():
     rng = np.random.default_rng(2)
     target = torch.from_numpy(rng.uniform(0.01, 0.49, (3, 1, 4, 5)).astype(np.float32))
     prediction = torch.from_numpy(rng.uniform(0, 0.5, target.shape).astype(np.float32))
-    ours = evaluated("paper", prediction, target)
-    depth = Depth(1).evaluation("paper")
-    depth.update(prediction, target, [f"val/{i}" for i in range(3)])
+    depth, ours = (evaluated(task, "paper", prediction, target) for task in (Depth(1), Disparity(1)))
     assert ours.compute() == depth.compute()
     assert ours.per_image() == depth.per_image()
     assert depth.notes() == []
@@ -127,3 +121,38 @@ def test_it_measures_as_depth_does_but_says_that_it_is_something_else():
     assert "NYUv2" in note
     assert {metric.unit for metric in Disparity.metrics} == {""}
     assert [metric.title for metric in Disparity.metrics] == ["Abs err", "Rel err (ratio)"]
+
+
+def test_protocols_differ_where_images_have_unequal_numbers_of_valid_pixels():
+    target = torch.zeros(3, 1, 2, 2)
+    target[0] = 2
+    target[1, 0, 0, 0] = 4
+    prediction = torch.full_like(target, 3)
+    paper, pixel = (evaluated(Depth(1), protocol, prediction, target) for protocol in PROTOCOLS)
+    assert paper.compute() == {"abs_err": 1, "rel_err": (0.5 + 0.25) / 2}
+    assert pixel.compute() == {"abs_err": 1, "rel_err": (4 * 0.5 + 0.25) / 5}
+    assert paper.notes() == pixel.notes() == ["images without a valid pixel, left out: 1"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_nothing_seen_is_nan(protocol):
+    evaluation = Depth(1).evaluation(protocol)
+    assert [math.isnan(v) for v in evaluation.compute().values()] == [True, True]
+    assert evaluation.per_image() == {"abs_err": {}, "rel_err": {}}
+
+
+def test_sums_are_kept_in_float64():
+    """In float32 a sum of 1e8 metres would swallow each further millimetre."""
+    target = torch.full((3, 1, 64, 64), 1e-3)
+    prediction = target.clone()
+    prediction[0] += 1e5
+    value = evaluated(Depth(1), "pixel", prediction, target).compute()
+    shifted = float(prediction[0, 0, 0, 0]) - float(target[0, 0, 0, 0])
+    assert value["abs_err"] == pytest.approx(shifted / 3, rel=1e-14)
+
+
+def test_predictions_that_are_not_finite_are_refused():
+    prediction, target = torch.ones(3, 1, 6, 5), torch.ones(3, 1, 6, 5)
+    prediction[2, 0, 0, 0] = math.inf
+    with pytest.raises(DivergedError, match=r"^val/2: "):
+        evaluated(Depth(1), "paper", prediction, target, 3)
