@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import report_companions as companions
+import report_analysis as analysis
 import report_fixtures as made
 
 from tabench.spec.cell import Cell
@@ -36,7 +36,7 @@ def _named(record: dict[str, Any], method: str) -> dict[str, Any]:
 def write_hostile(root: Path) -> Path:
     """An experiment whose methods, dataset, classes, images, notes and failures have such names."""
     folder = made.write_results(root, seeds=(0, 1), methods=("ta-lora", "ta-lora-cp", "lora-stl", "lora-hps"))
-    companions.write_companions(folder)
+    analysis.write_analysis(folder)
     plan = json.loads((folder / "experiment.json").read_text())
     plan |= {"title": NAMES[0], "note": NAMES[1], "table": NAMES[4], "figure": NAMES[2], "profile": NAMES[3]}
     plan["report"] |= {"grid": [NAMES[0], "ta-lora"], "baselines": ["lora-stl", NAMES[4]]}

@@ -18,10 +18,9 @@ from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
 from tabench.runs.code import environment_of
 from tabench.runs.compute import compute, keep_weights
-from tabench.runs.energy import gpu_energy_j
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
-from tabench.runs.memory import peak_memory, reset_peak_memory
 from tabench.runs.meter import Meter
+from tabench.runs.resources import gpu_energy_j, peak_memory, reset_peak_memory
 from tabench.store.adopt import adopt
 from tabench.store.atomic import write_bytes, write_json
 from tabench.store.checksums import write_sums

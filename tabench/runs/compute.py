@@ -44,7 +44,7 @@ from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.runs.code import check_cell
 from tabench.runs.executor import Job, Options
-from tabench.runs.memory import peak_memory
+from tabench.runs.resources import peak_memory
 from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file
 from tabench.store.folders import CellFolder, ExperimentFolder
@@ -138,7 +138,7 @@ def _compute(
     passes = choose_batch_split(cell, wanted)
     emit(SplitChosen(**asdict(passes)))
     digest = hashlib.sha256()
-    companions = AnalysisFiles(cell, folder, reported, device, emit)
+    analysis = AnalysisFiles(cell, folder, reported, device, emit)
     done: list[_Done] = []
     for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
         context = TrainContext(
@@ -155,13 +155,13 @@ def _compute(
             should_stop=should_stop,
             group=group,
         )
-        done.append(_run_unit(context, weights, folder, truth, digest, companions))
+        done.append(_run_unit(context, weights, folder, truth, digest, analysis))
     check_cell(cell)  # what was imported meanwhile, too
     _check_alike(group.exchange(digest.hexdigest()))
     if not group.is_main:
         return {}
     with _evaluating("all"):
-        companions.write(weights, truth)
+        analysis.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
 
 
@@ -207,7 +207,7 @@ def _run_unit(
     folder: CellFolder,
     truth: Path,
     digest: Any,
-    companions: AnalysisFiles,
+    analysis: AnalysisFiles,
 ) -> _Done:
     cell, unit, is_main = context.cell, context.unit, context.group.is_main
 
@@ -243,7 +243,7 @@ def _run_unit(
         pictures = save_pictures(model, context, folder.pictures)
         if cell.evaluation.pictures:
             save_extremes(model, context, results, folder.pictures, truth)
-        companions.visit(unit.name, model)
+        analysis.visit(unit.name, model)
     with _evaluating(unit.name):
         context.emit(measure_unit(model, context))
     return _Done(unit, state, results, count(model), pictures, epoch)

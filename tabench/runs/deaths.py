@@ -44,7 +44,7 @@ def how_it_died(code: int) -> str:
     return f"{name}, often for want of memory" if name == "SIGKILL" else name
 
 
-def bury(results: Path, job: Job, error: Exception) -> Outcome:
+def record_death(results: Path, job: Job, error: Exception) -> Outcome:
     """Keep why a cell failed, unless its process got as far as the record or another one has taken it.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tabench.engine.events import Failed
 from tabench.errors import SpecError
-from tabench.runs.deaths import bury
+from tabench.runs.deaths import record_death
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 
 
@@ -19,7 +19,7 @@ def run_job(job: Job, options: Options, listener: Listener, should_stop: Callabl
     try:
         from tabench.runs.cell_run import run_cell  # imports torch
     except Exception as error:  # a broken installation: no cell can be computed here, and each one says why
-        outcome = bury(options.results, job, error)
+        outcome = record_death(options.results, job, error)
         if outcome.state == "failed":
             listener(CellEvent(job.cell.id, Failed(kind=outcome.kind, message=outcome.message)))
         return outcome

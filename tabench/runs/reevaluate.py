@@ -7,11 +7,12 @@ run then evaluates them and ends in the very record that training again would gi
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabench.runs.saved_weights import load_kept
+from tabench.errors import CheckpointError
 from tabench.spec.cell import Cell
 from tabench.store.atomic import copy_file, write_json
 from tabench.store.claim import Claim
@@ -21,6 +22,8 @@ from tabench.store.index import Index
 from tabench.store.record import Record, load_record
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tabench.engine.state import State
 
 
@@ -103,7 +106,7 @@ def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
     from tabench.engine.checkpoint import CheckpointStore
     from tabench.engine.context import units_of
 
-    loaded = load_kept(source.folder, source.record)
+    loaded = load_saved(source.folder, source.record)
     units = units_of(cell, METHODS.get(cell.method.name).sharing)
     with Claim(folder.claim):
         for unit in units:
@@ -138,3 +141,46 @@ def _state(record: Record, cell: Cell, unit: str, tasks: tuple[str, ...]) -> Sta
         best_epoch=chosen if best_val else 0,
         finished=True,
     )
+
+
+def load_saved(folder: CellFolder, record: Record) -> dict[str, dict[str, nn.Parameter]]:
+    """Unit name to what is kept of its model, by name: trained parameters, and others that training changed.
+
+    Raises:
+        CheckpointError: They are missing, damaged or not those of the record.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    from torch import nn
+
+    from tabench.runs.compute import add_digest
+
+    digest = hashlib.sha256()
+    loaded = {}
+    for unit in _units(folder, record):
+        path = folder.path / f"weights-{unit}.safetensors"
+        try:
+            values = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"kept weights cannot be read: {error}", where=str(path)) from error
+        loaded[unit] = {name: nn.Parameter(v, requires_grad=False) for name, v in values.items()}
+        add_digest(loaded[unit], unit, digest)
+    if digest.hexdigest() != record.weights_sha256:
+        raise CheckpointError(
+            "kept weights are not those of the record",
+            where=str(folder.path),
+            hint="remove the weights-*.safetensors there and train again",
+        )
+    return loaded
+
+
+def _units(folder: CellFolder, record: Record) -> list[str]:
+    """Names of the units in their order, as the files say: the method need not be installed here."""
+    tasks = list(record.cell.dataset.tasks)
+    apart = all((folder.path / f"weights-{task}.safetensors").is_file() for task in tasks)
+    return tasks if apart or not (folder.path / "weights-all.safetensors").is_file() else ["all"]
+
+
+def check_saved(folder: CellFolder, record: Record) -> None:
+    """Compare kept weights with the record's sha256; see `load_saved` for what is raised."""
+    load_saved(folder, record)

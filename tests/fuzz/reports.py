@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import report_companions as companions
+import report_analysis as analysis
 import report_fixtures as made
 from hypothesis import strategies as st
 
@@ -47,8 +47,8 @@ def _seeds() -> dict[str, list[Any]]:
         f"{home}/run.json": [run],
         f"{other}/failure.json": [FAILURE],
         f"{home}/journal.jsonl": [LINE],
-        f"{home}/factors.json": [companions.factors("ta-lora", 0)],
-        f"{home}/architecture.json": [companions.ARCHITECTURES["ta-lora"]],
+        f"{home}/factors.json": [analysis.factors("ta-lora", 0)],
+        f"{home}/architecture.json": [analysis.ARCHITECTURES["ta-lora"]],
         "experiment.json": [PLAN],
     }
 
@@ -68,8 +68,8 @@ def _target(name: str, cost: int, *, drawn: bool) -> Callable[[], Target]:
                 made.write_results(results, seeds=(0, 1), methods=METHODS, pictures=False)
                 for method in METHODS:
                     home = results / "nyuv2" / made.cell_id(method, 0)
-                    made.write(home / "factors.json", companions.factors(method, 0))
-                    made.write(home / "architecture.json", companions.ARCHITECTURES[method])
+                    made.write(home / "factors.json", analysis.factors(method, 0))
+                    made.write(home / "architecture.json", analysis.ARCHITECTURES[method])
                 paths = {file: results / "nyuv2" / file for file in seeds}
                 kept.update({file: path.read_bytes() for file, path in paths.items() if path.is_file()})
             which, _, data = content.partition(b"\0")

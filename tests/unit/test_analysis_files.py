@@ -18,7 +18,7 @@ from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint
 from tabench.encoders.sam.family import VIT_NANO
 from tabench.engine.events import AnalysisFailed, Event
 from tabench.engine.pictures import GREYS, sam_masks, save_channels
-from tabench.runs import analysis_files as companions
+from tabench.runs import analysis_files
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.store.folders import CellFolder
 from tabench.worlds.scenes import SCENES
@@ -71,7 +71,7 @@ def test_a_failing_companion_is_told_and_loses_nothing_else(
         raise RuntimeError("no memory left")
 
     for name in ("save_channels", "layers_of", "save_sam_masks"):
-        monkeypatch.setattr(companions, name, broken)
+        monkeypatch.setattr(analysis_files, name, broken)
     folder, events = visit("ta-lora", weights, split, tmp_path)
     assert len(events) == 3
     assert events[0] == AnalysisFailed(what="factors.json", message="RuntimeError: no memory left")

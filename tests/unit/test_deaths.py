@@ -12,7 +12,7 @@ import pytest
 from patience import PATIENCE
 from tiny_run import make_cell
 
-from tabench.runs.deaths import bury
+from tabench.runs.deaths import record_death
 from tabench.runs.executor import Job, Outcome
 from tabench.runs.retrying import ProcessDiedError
 from tabench.store.folders import CellFolder
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> CellFolder:
 
 def buried(folder: CellFolder) -> Outcome:
     job = Job("nyuv2", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
-    return bury(folder.root, job, DIED)
+    return record_death(folder.root, job, DIED)
 
 
 def test_it_failed(folder: CellFolder) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import matplotlib
 import pytest
-import report_companions as beside
+import report_analysis as beside
 import report_fixtures as made
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -118,7 +118,7 @@ def test_factorisations_fit(count: int) -> None:
 
 
 def test_the_grid_s_last_method_is_drawn_and_others_by_what_they_are(tmp_path: Path) -> None:
-    beside.write_companions(made.write_results(tmp_path, seeds=(0,)))
+    beside.write_analysis(made.write_results(tmp_path, seeds=(0,)))
     results = read_results(tmp_path, "nyuv2")
     found = read_architectures(results)
     assert {method: found[method].factors for method in found} == {
@@ -144,7 +144,7 @@ def test_a_damaged_architecture_is_named(tmp_path: Path) -> None:
 
 def test_output_channels_of_the_grid_s_last_method_that_kept_them(tmp_path: Path) -> None:
     folder = made.write_results(tmp_path, seeds=(0,))
-    beside.write_companions(folder)
+    beside.write_analysis(folder)
     found = channels.read_channels(read_results(tmp_path, "nyuv2"))
     assert found is not None
     assert found.cell.method == "ta-lora"
@@ -159,7 +159,7 @@ def test_output_channels_of_the_grid_s_last_method_that_kept_them(tmp_path: Path
 
 def test_a_missing_channel_or_masks_are_not_made_up(tmp_path: Path) -> None:
     folder = made.write_results(tmp_path, seeds=(0,))
-    beside.write_companions(folder)
+    beside.write_analysis(folder)
     next((folder / made.cell_id("ta-lora", 0) / "pictures").glob("channels.*.normals.2.png")).unlink()
     for mask in (folder / "truth").rglob("*.sam_masks.*"):
         mask.unlink()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import report_companions as beside
+import report_analysis as beside
 import report_fixtures as made
 
 from tabench.errors import StoreError
@@ -29,7 +29,7 @@ SEEDS = (0, 1)
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("results")
-    beside.write_companions(made.write_results(root, seeds=SEEDS), SEEDS)
+    beside.write_analysis(made.write_results(root, seeds=SEEDS), SEEDS)
     return read_results(root, "nyuv2")
 
 

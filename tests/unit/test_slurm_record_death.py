@@ -8,8 +8,8 @@ import pytest
 from tiny_run import make_cell
 
 from tabench.runs.executor import Job, Options
-from tabench.runs.slurm import record_death as aftermath
-from tabench.runs.slurm.record_death import SAID, main, mourn
+from tabench.runs.slurm import record_death as ended
+from tabench.runs.slurm.record_death import SAID, main, record_ending
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission, new_submission
 from tabench.store.folders import CellFolder
@@ -21,7 +21,7 @@ PLACE = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "31", "SLURMD_NODENAME": "n
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     commands: list[list[str]] = []
-    monkeypatch.setattr(aftermath, "command", commands.append)
+    monkeypatch.setattr(ended, "command", commands.append)
     return commands
 
 
@@ -45,13 +45,13 @@ def test_a_killed_task_is_queued_again_until_the_limit(
 ) -> None:
     for times in (1, 2):
         folder.journal("start", attempt=times)
-        assert mourn(one, PLACE, 137) is None
+        assert record_ending(one, PLACE, 137) is None
         last = folder.read_journal()[-1]
         assert (last["event"], last["retry"], last["of"]) == ("retry", times, 2)
         assert last["message"] == "its process on n7 was killed (SIGKILL, often for want of memory)"
     assert given == [["scontrol", "requeue", "31"]] * 2
     folder.journal("start", attempt=3)
-    outcome = mourn(one, PLACE, 139)
+    outcome = record_ending(one, PLACE, 139)
     assert outcome is not None
     assert (outcome.state, outcome.kind) == ("failed", "infrastructure")
     assert outcome.message == "its process on n7 was killed (SIGSEGV); tried 3 times"
@@ -64,7 +64,7 @@ def test_a_killed_task_is_queued_again_until_the_limit(
 def test_a_task_that_never_came_to_its_cell_counts_too(
     one: Submission, folder: CellFolder, given: list[list[str]]
 ) -> None:
-    assert [mourn(one, PLACE, 1) is None for _ in range(3)] == [True, True, False]
+    assert [record_ending(one, PLACE, 1) is None for _ in range(3)] == [True, True, False]
     assert folder.read_failure()["message"] == "its process on n7 ended with exit code 1; tried 3 times"
     assert len(given) == 2
 
@@ -84,7 +84,7 @@ def test_what_has_ended_is_let_be(
             folder.journal("retry", kind="infrastructure", retry=retry, of=2)
         folder.journal("failed", kind="infrastructure", message="the disk is full")
     before = folder.read_journal()
-    assert mourn(one, PLACE, {"zero": 0, "said": SAID}.get(what, 1)) is None
+    assert record_ending(one, PLACE, {"zero": 0, "said": SAID}.get(what, 1)) is None
     assert (folder.read_journal(), given) == (before, [])
 
 

@@ -16,7 +16,7 @@ from tabench.catalog import BACKBONES
 from tabench.engine.events import Failed
 from tabench.errors import failure_kind
 from tabench.provenance.environment import usable_cores
-from tabench.runs.deaths import bury, die_with, how_it_died
+from tabench.runs.deaths import die_with, how_it_died, record_death
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.launch import run_job
 from tabench.runs.retrying import ProcessDiedError, Retries
@@ -153,7 +153,7 @@ class PoolExecutor:
         outcome = Outcome(job, "failed", failure_kind(error), str(error))
         if self._again(outcome):
             return
-        outcome = bury(self._options.results, job, error)
+        outcome = record_death(self._options.results, job, error)
         if outcome.state == "failed":
             self._listener(CellEvent(job.cell.id, Failed(kind=outcome.kind, message=outcome.message)))
         self._keep(outcome)

@@ -25,7 +25,7 @@ from typing import Any, Final
 from tabench.engine.events import Event, Failed, Interrupted, read_event
 from tabench.errors import StoreError
 from tabench.provenance.environment import usable_cores
-from tabench.runs.deaths import bury, how_it_died
+from tabench.runs.deaths import how_it_died, record_death
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.retrying import ProcessDiedError
 from tabench.runs.slurm.submission import Submission
@@ -139,7 +139,7 @@ def _died(job: Job, options: Options, log: str, listener: Listener) -> Outcome:
     """A failure of the kind "infrastructure": the first process ended without an outcome."""
     error = ProcessDiedError(_cause(log, options.processes))
     error.add_note("\n".join(log.splitlines()[-LOG_LINES:]))
-    outcome = bury(options.results, job, error)
+    outcome = record_death(options.results, job, error)
     if outcome.state == "failed":
         _tell(job, options, listener, Failed(kind=outcome.kind, message=outcome.message))
     return outcome

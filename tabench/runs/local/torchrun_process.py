@@ -27,7 +27,7 @@ from tabench.runs.compute import compute
 from tabench.runs.deaths import die_with
 from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local.torchrun import STOP
-from tabench.runs.memory import reset_peak_memory
+from tabench.runs.resources import reset_peak_memory
 from tabench.runs.slurm.submission import Submission
 from tabench.store.streams import steady
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tabench.engine.events import Done, Event, Failed, Interrupted, Retry, Start, read_line
 from tabench.errors import StoreError, failure_kind
-from tabench.runs.deaths import bury
+from tabench.runs.deaths import record_death
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.retrying import RETRIES, ProcessDiedError, Retries
 from tabench.runs.slurm.settings import SlurmSettings
@@ -74,7 +74,7 @@ def after_death(job: Job, options: Options, listener: Listener, since: int, why:
     died = ProcessDiedError(why)
     if retries.pause(Outcome(job, "failed", failure_kind(died), why)) is not None:
         return None
-    outcome = bury(options.results, job, ProcessDiedError(f"{why}; tried {retries.limit + 1} times"))
+    outcome = record_death(options.results, job, ProcessDiedError(f"{why}; tried {retries.limit + 1} times"))
     if outcome.state == "failed":
         failed = Failed(kind=outcome.kind, message=outcome.message)
         with suppress(StoreError):  # the disk may be what failed

@@ -24,7 +24,7 @@ from tabench.store.streams import steady
 SAID = 3  # exit code of a task whose cell failed for good, and that has written it down
 
 
-def mourn(submission: Submission, environment: Mapping[str, str], code: int) -> Outcome | None:
+def record_ending(submission: Submission, environment: Mapping[str, str], code: int) -> Outcome | None:
     """Decide what follows; the cell's failure, or None if it is queued again or has ended otherwise.
 
     Args:
@@ -72,7 +72,7 @@ def main(words: list[str]) -> int:
     """Look after the element that Slurm's variables name."""
     steady()
     try:
-        mourn(Submission(Path(words[0])), os.environ, int(words[1]))
+        record_ending(Submission(Path(words[0])), os.environ, int(words[1]))
     except TabenchError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return 2

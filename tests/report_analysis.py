@@ -78,7 +78,7 @@ ARCHITECTURES = {
 }  # fmt: skip
 
 
-def write_companions(folder: Path, seeds: tuple[int, ...] = (0,)) -> None:
+def write_analysis(folder: Path, seeds: tuple[int, ...] = (0,)) -> None:
     """Add the files to what `report_fixtures.write_results` wrote."""
     for seed in seeds:
         for method in ("ta-lora", "ta-lora-cp", "lora-stl"):
