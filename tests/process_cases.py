@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
@@ -25,6 +25,7 @@ from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import evaluate, validation_loss
+from tabench.engine.events import Event, MemoryShort
 from tabench.engine.gradients import accumulate, after_step, image_losses, step_gradient
 from tabench.engine.loop import train_unit
 from tabench.engine.process_group import ProcessGroup
@@ -178,8 +179,8 @@ def one_step(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
 def short(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
     """Memory runs out on the last process alone, until the passes are as small as they get."""
     model, context = unit_of(home, "ta-lora", group)
-    events: list[Mapping[str, Any]] = []
-    context.emit = lambda event, facts: events.append(dict(facts))
+    events: list[Event] = []
+    context.emit = events.append
 
     def greedy(*given: Any) -> dict[str, float]:
         found = accumulate(*given)
@@ -192,7 +193,7 @@ def short(home: Path, group: ProcessGroup) -> dict[str, torch.Tensor]:
         found = one_step(model, context)
     finally:
         gradients.accumulate = accumulate
-    ladder = [[f["images"], f["apart"], f["recompute"]] for f in events]
+    ladder = [[e.images, e.apart, e.recompute] for e in events if isinstance(e, MemoryShort)]
     return {**found, "ladder": torch.tensor(ladder, dtype=torch.int64)}
 
 

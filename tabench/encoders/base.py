@@ -98,6 +98,8 @@ class Encoder(ABC):
         decoder_heads: Attention heads of the mask decoders that read its embedding.
         decoder_mlp_dim: Width of these decoders' MLPs.
         iou_hidden_dim: Width of their IoU heads, which nothing reads.
+        blocks: Name of the module that holds the blocks.
+        neck: Name of the module behind them that makes the embedding; "" where there is none.
         extra_tokens: Whether tokens beside those of the map may be added (prompts).
         shipped: File that holds its weights, if one comes with the package that registers it.
         url: Where its weights are kept, for messages.
@@ -114,6 +116,8 @@ class Encoder(ABC):
     decoder_heads: int = 8
     decoder_mlp_dim: int = 2048
     iou_hidden_dim: int = 256
+    blocks: ClassVar[str] = "blocks"
+    neck: ClassVar[str] = ""
     extra_tokens: ClassVar[bool] = False
     shipped: str | None = None
     url: str | None = None
@@ -128,11 +132,11 @@ class Encoder(ABC):
         """A new encoder of random weights, (B, 3, S, S) to its embedding; marked by `made_by`."""
 
     @abstractmethod
-    def linears(self, encoder: nn.Module) -> list[LayerSpec]:
+    def linears(self) -> list[LayerSpec]:
         """The linear layers of its blocks, in order; the same before and after they are adapted."""
 
     @abstractmethod
-    def norms(self, encoder: nn.Module) -> list[str]:
+    def norms(self) -> list[str]:
         """Names of its blocks' norms, in order."""
 
     @abstractmethod
@@ -215,7 +219,7 @@ class Encoder(ABC):
         here = {name: type(module) for name, module in encoder.named_modules()}
         return sorted(name for name in with_like | here if with_like.get(name) != here.get(name))
 
-    def sites(self, encoder: nn.Module) -> list[Site]:
+    def sites(self) -> list[Site]:
         """Where modules may be inserted; nowhere, unless a family says so."""
         return []
 
@@ -266,12 +270,12 @@ def family_of(encoder: nn.Module) -> Encoder:
 
 def linears(encoder: nn.Module) -> list[LayerSpec]:
     """The linear layers of an encoder's blocks, in order; the same before and after they are adapted."""
-    return family_of(encoder).linears(encoder)
+    return family_of(encoder).linears()
 
 
 def norms(encoder: nn.Module) -> list[str]:
     """Names, inside an encoder, of its blocks' norms, in order."""
-    return family_of(encoder).norms(encoder)
+    return family_of(encoder).norms()
 
 
 def declares(module: nn.Module, what: str) -> bool:

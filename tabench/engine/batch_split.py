@@ -6,8 +6,7 @@ dropout other masks of the same law are drawn.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -48,10 +47,6 @@ class BatchSplit:
         if not self.recompute:
             return replace(self, recompute=True)
         return None
-
-    def facts(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 def choose_batch_split(cell: Cell, wanted: BatchSplit) -> BatchSplit:

@@ -12,6 +12,7 @@ import torch
 from tabench.data.base import Split
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit
+from tabench.engine.events import Emit, emit_nothing
 from tabench.engine.optim import steps_per_epoch, total_steps
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import Snapshot
@@ -46,10 +47,6 @@ class Unit:
     seed: int
 
 
-def _silent(event: str, facts: Mapping[str, Any]) -> None:
-    """Tell nobody."""
-
-
 @dataclass(kw_only=True)
 class TrainContext:
     """What a unit is trained with.
@@ -64,7 +61,7 @@ class TrainContext:
         device: Where the model is.
         passes: How steps and evaluations are cut; training makes it smaller where memory runs out.
         checkpoint_seconds: Time between two checkpoints inside an epoch.
-        emit: Told of every event (name, facts).
+        emit: Told of every event.
         should_stop: Asked after every step; True ends the run at a checkpoint.
         group: The processes that share the work; alone by default.
         rebuild: How to build the unit's model again, on the CPU; None where that is known to give the same.
@@ -82,7 +79,7 @@ class TrainContext:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     passes: BatchSplit = field(default_factory=BatchSplit)
     checkpoint_seconds: float = 60.0
-    emit: Callable[[str, Mapping[str, Any]], None] = _silent
+    emit: Emit = emit_nothing
     should_stop: Callable[[], bool] = lambda: False
     group: ProcessGroup = field(default_factory=ProcessGroup)
     rebuild: Callable[[], MSam] | None = None

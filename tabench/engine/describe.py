@@ -117,19 +117,20 @@ def _parts(model: MSam) -> dict[str, dict[str, int]]:
     idle, groups = tuple(f"{name}." for name in count(model)["idle_names"]), groups_of(model)
     parts: dict[str, dict[str, int]] = {}
     for name, parameter in model.named_parameters():
-        part = parts.setdefault(_part(name, groups[name]), {"trained": 0, "frozen": 0, "idle": 0})
+        box = _part(name, groups[name], model.backbone.blocks)
+        part = parts.setdefault(box, {"trained": 0, "frozen": 0, "idle": 0})
         state = "idle" if f"{name}.".startswith(idle) else "trained" if parameter.requires_grad else "frozen"
         part[state] += parameter.numel()
     return parts
 
 
-def _part(name: str, group: str) -> str:
+def _part(name: str, group: str, blocks: str) -> str:
     """The box of the drawing that a parameter stands in."""
     words = name.split(".")
     if group in ("decoders", "embeddings"):
         return f"{words[0]}.{words[1]}"
     if group == "encoder":
-        return "blocks" if words[1] == "blocks" else "patch_embed"
+        return "blocks" if words[1] == blocks else "patch_embed"
     return {"norms": "block_norms", "neck": "neck"}.get(group, "adapters")
 
 

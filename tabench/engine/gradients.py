@@ -10,6 +10,7 @@ whole step, and so is what it decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TypeVar
 
 import torch
@@ -20,6 +21,7 @@ from tabench.encoders.msam import MSam
 from tabench.engine.balance import seeded
 from tabench.engine.batch_split import BatchSplit, out_of_memory
 from tabench.engine.context import TrainContext, derive_seed
+from tabench.engine.events import MemoryShort
 from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import DivergedError
@@ -59,7 +61,7 @@ def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -
         smaller = _smaller(context, batch)
         assert smaller is not None  # the process that is short would have raised
         context.passes = smaller
-        context.emit("memory", {"unit": context.unit.name, "step": step, **smaller.facts()})
+        context.emit(MemoryShort(unit=context.unit.name, step=step, **asdict(smaller)))
         model.zero_grad(set_to_none=True)
         if context.device.type == "cuda":
             torch.cuda.empty_cache()

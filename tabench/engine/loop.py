@@ -16,6 +16,16 @@ from tabench.engine.balance import beside, build_balance, restore
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
+from tabench.engine.events import (
+    CheckpointKept,
+    Epoch,
+    Evaluated,
+    FirstStep,
+    PathTaken,
+    Resumed,
+    Step,
+    Validated,
+)
 from tabench.engine.gradients import after_step, image_losses, step_gradient
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr
 from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, check_trained
@@ -50,7 +60,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
     if state.step and not state.finished:  # kept weights that are evaluated again come without
         restore(state.extra, model.hooks, balance, str(checkpoints.folder))
     if state.step:
-        emit("resume", {"unit": unit.name, "step": state.step})
+        emit(Resumed(unit=unit.name, step=state.step))
     per_epoch, total = context.epoch_steps, context.steps
     exact = recipe.warmup_length == "exact"
     saved = started = time.monotonic()
@@ -88,23 +98,22 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
             state.step += 1
             state.add(terms)
             if state.step == resumed_at + 1:  # the one that warms up, or compiles
-                emit("first-step", {"unit": unit.name, "seconds": round(time.monotonic() - started, 3)})
-                emit("path", {"unit": unit.name, **model.ways()})
+                emit(FirstStep(unit=unit.name, seconds=round(time.monotonic() - started, 3)))
+                emit(PathTaken(unit=unit.name, **model.ways()))
             pace = (time.monotonic() - started) / (state.step - resumed_at)
             emit(
-                "step",
-                {
-                    "unit": unit.name,
-                    "epoch": epoch + 1,
-                    "epochs": math.ceil(total / per_epoch),
-                    "step": state.step,
-                    "steps": total,
-                    "loss": terms["loss"],
-                    "seconds_left": pace * (total - state.step),
-                },
+                Step(
+                    unit=unit.name,
+                    epoch=epoch + 1,
+                    epochs=math.ceil(total / per_epoch),
+                    step=state.step,
+                    steps=total,
+                    loss=terms["loss"],
+                    seconds_left=pace * (total - state.step),
+                )
             )
             if state.step == total or state.step % per_epoch == 0:
-                emit("epoch", state.close_epoch(unit.name, epoch + 1, lr))
+                emit(Epoch(**state.close_epoch(unit.name, epoch + 1, lr)))
                 _end_of_epoch(model, context, state, epoch + 1, last=state.step == total)
                 model.train()
             if state.step == total:
@@ -122,7 +131,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
                 state.extra = beside(model.hooks, balance)
                 checkpoints.save(trained, optimizer, state, moved, own)
                 saved = time.monotonic()
-                emit("checkpoint", {"unit": unit.name, "step": state.step})
+                emit(CheckpointKept(unit=unit.name, step=state.step))
             if stopping:
                 raise InterruptedRunError(
                     f"stopped at step {state.step} of {total} of '{unit.name}', checkpoint written",
@@ -136,7 +145,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
         check_kept(model, context, {**trained, **moved})
         state.finished, state.extra = True, beside(model.hooks, balance)
         checkpoints.save(trained, optimizer, state, moved, own)
-        emit("checkpoint", {"unit": unit.name, "step": state.step, "finished": True})
+        emit(CheckpointKept(unit=unit.name, step=state.step, finished=True))
     return state
 
 
@@ -150,12 +159,10 @@ def _end_of_epoch(model: MSam, context: TrainContext, state: State, epoch: int, 
         entries = curve_entries(evaluate(model, context), epoch)
         state.eval_curve.extend(entries)
         seconds = time.monotonic() - started
-        context.emit(
-            "eval", {"unit": context.unit.name, "epoch": epoch, "seconds": seconds, "values": entries}
-        )
+        context.emit(Evaluated(unit=context.unit.name, epoch=epoch, seconds=seconds, values=entries))
     if context.validation is not None and (due or last or not part.every):
         loss = validation_loss(model, context, context.validation, partial(image_losses, model, context))
-        context.emit("validation", {"unit": context.unit.name, "epoch": epoch, "loss": loss})
+        context.emit(Validated(unit=context.unit.name, epoch=epoch, loss=loss))
         if not state.best_epoch or loss < state.best_loss:
             state.best_epoch, state.best_loss = epoch, loss
             assert context.origin is not None

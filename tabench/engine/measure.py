@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from tabench.data.loading import evaluation_batches
 from tabench.encoders.msam import MSam
 from tabench.engine.context import TrainContext
+from tabench.engine.events import UnitCost
 from tabench.engine.snapshot import kept_untrained, trained_parameters
 from tabench.methods.regulariser import regulariser
 
@@ -40,7 +41,7 @@ ATTENTION: Final = {
 }
 
 
-def measure_unit(model: MSam, context: TrainContext) -> dict[str, Any]:
+def measure_unit(model: MSam, context: TrainContext) -> UnitCost:
     """Measure a trained unit on one image of the evaluated split.
 
     Nothing here may cost a finished run: what cannot be measured is None, and "problems" says why.
@@ -48,9 +49,8 @@ def measure_unit(model: MSam, context: TrainContext) -> dict[str, Any]:
     The model is left in evaluation mode.
 
     Returns:
-        "unit", "train_flops" and "inference_flops" (see `count_flops`), "latency_s" (seconds of
-        each repetition), "stored" (values kept), "weights_bytes" (their bytes), "seconds"
-        (what measuring took) and "problems".
+        `train_flops` and `inference_flops` (see `count_flops`), `latency_s` (seconds of each repetition),
+        `stored` (values kept), `weights_bytes` (their bytes), `seconds` (what measuring took) and `problems`.
     """
     started = time.perf_counter()
     beside = kept_untrained(model, context.origin) if context.origin else {}
@@ -69,16 +69,16 @@ def measure_unit(model: MSam, context: TrainContext) -> dict[str, Any]:
         _COUNTED[key] = found
     flops = _COUNTED.get(key, (None, None))
     latency = attempt("latency", lambda: time_inference(model, context))
-    return {
-        "unit": context.unit.name,
-        "train_flops": flops[0],
-        "inference_flops": flops[1],
-        "latency_s": latency,
-        "stored": sum(value.numel() for value in stored),
-        "weights_bytes": sum(value.numel() * value.element_size() for value in stored),
-        "seconds": round(time.perf_counter() - started, 4),
-        "problems": problems,
-    }
+    return UnitCost(
+        unit=context.unit.name,
+        train_flops=flops[0],
+        inference_flops=flops[1],
+        latency_s=latency,
+        stored=sum(value.numel() for value in stored),
+        weights_bytes=sum(value.numel() * value.element_size() for value in stored),
+        seconds=round(time.perf_counter() - started, 4),
+        problems=problems,
+    )
 
 
 def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:

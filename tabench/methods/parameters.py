@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 
 from torch import Tensor, nn
 
-from tabench.encoders.base import norms
+from tabench.encoders.base import Encoder
 from tabench.methods.adapted import adapted_layers
 
 # The groups of a model's tensors, and what a record sums each of them up under. What a method made belongs to
@@ -50,8 +50,9 @@ def groups_of(model: nn.Module) -> dict[str, str]:
     """The group of every parameter and buffer of an mSAM model, by name; each belongs to exactly one."""
     encoder = model.get_submodule("image_encoder")
     added = names_of(model, "added")
-    family = "family" in vars(encoder)
-    own_norms = tuple(f"{_ENCODER}{name}." for name in (norms(encoder) if family else ()))
+    family: Encoder | None = vars(encoder).get("family")
+    own_norms = tuple(f"{_ENCODER}{name}." for name in family.norms()) if family else ()
+    neck = f"{_ENCODER}{family.neck}." if family and family.neck else ""
     layers = tuple(f"{_ENCODER}{found.name}." for found in adapted_layers(encoder))
     declared = {
         f"{name}.": said
@@ -68,9 +69,9 @@ def groups_of(model: nn.Module) -> dict[str, str]:
             )
         if name.startswith(own_norms):
             return "norms"
-        return (
-            "neck" if name.startswith(f"{_ENCODER}neck.") else _PLACES.get(name.partition(".")[0], "encoder")
-        )
+        if neck and name.startswith(neck):
+            return "neck"
+        return _PLACES.get(name.partition(".")[0], "encoder")
 
     return {name: belongs(name) for name in tensors_of(model)}
 

@@ -5,7 +5,7 @@ They are found by name, the record does not know them, and none of them can keep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from tabench.catalog import BACKBONES, METHODS
 from tabench.data.base import Split
 from tabench.encoders.msam import MSam
 from tabench.engine.describe import architecture, describe_model
+from tabench.engine.events import AnalysisFailed, Emit
 from tabench.engine.pictures import save_channels, save_sam_masks
 from tabench.methods.analysis import Layers, analyse, layers_of
 from tabench.spec.cell import Cell
@@ -34,14 +35,14 @@ class AnalysisFiles:
         folder: Its folder.
         split: The evaluated split.
         device: Where models run.
-        emit: Told of a file that could not be made ("companion-failed").
+        emit: Told of a file that could not be made.
     """
 
     cell: Cell
     folder: CellFolder
     split: Split
     device: torch.device
-    emit: Callable[[str, Mapping[str, Any]], None]
+    emit: Emit
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     layers: dict[str, Layers | str] = field(default_factory=dict)
 
@@ -84,4 +85,4 @@ class AnalysisFiles:
         try:
             yield
         except Exception as error:  # whatever it is, the record matters more
-            self.emit("companion-failed", {"what": what, "message": f"{type(error).__name__}: {error}"})
+            self.emit(AnalysisFailed(what=what, message=f"{type(error).__name__}: {error}"))

@@ -6,10 +6,11 @@ import contextlib
 import datetime
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from tabench.engine import events as ev
 from tabench.engine.batch_split import out_of_memory
 from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError, failure_kind
@@ -18,7 +19,7 @@ from tabench.provenance.environment import usable_cores
 from tabench.runs.code import environment_of
 from tabench.runs.compute import compute, keep_weights
 from tabench.runs.energy import gpu_energy_j
-from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.memory import peak_memory, reset_peak_memory
 from tabench.runs.meter import Meter
 from tabench.store.adopt import adopt
@@ -30,7 +31,6 @@ from tabench.store.folders import CellFolder
 from tabench.store.record import record_bytes
 from tabench.store.tidy import close, journalled_seconds, sweep, tidy
 
-SHOWN_ONLY = ("step", "evaluating")  # events that are too many for the journal
 RETRY_FACTS = ("t", "kind", "message", "retry", "of")  # of a "retry" event, in run.json
 
 
@@ -60,14 +60,14 @@ def run_cell(
             sweep(folder)
             diary.claim = claim
             if adopt(folder):
-                diary.tell("done", {"adopted": True, "wall_s": 0.0})
+                diary.emit(ev.Done(wall_s=0.0, adopted=True))
                 return Outcome(job, "done")
             return _attempt(job, options, folder, diary, should_stop, claim, group)
     except ClaimedError as error:
         return Outcome(job, "busy", message=str(error))
     except KeyboardInterrupt:
         diary.claim = None  # given back
-        diary.tell("interrupted", {})
+        diary.emit(ev.Interrupted())
         return Outcome(job, "interrupted", message="interrupted; the last checkpoint is kept")
     except Exception as error:  # not even the folder can be written: the other cells may still run
         return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
@@ -85,7 +85,7 @@ def _attempt(
     diary.start()
     try:
         set_determinism(job.cell.seed, options.threads or usable_cores())
-        content = compute(job, options, diary.tell, should_stop, group)
+        content = compute(job, options, diary.emit, should_stop, group)
         claim.check()
         diary.finish()
         if options.keep_weights:
@@ -101,19 +101,19 @@ def _attempt(
             return _interrupt(job, folder, diary, raised)
         return _fail(job, folder, diary, _explained(raised))
     tidy(folder)
-    diary.tell("done", {"wall_s": diary.wall_s()})
+    diary.emit(ev.Done(wall_s=diary.wall_s()))
     return Outcome(job, "done")
 
 
 def _lose(job: Job, diary: _Diary) -> Outcome:
     message = "this process was silent for too long, and another one may run the cell now"
-    diary.listener(Event(job.cell.id, "interrupted", {"message": message}))
+    diary.listener(CellEvent(job.cell.id, ev.Interrupted(message=message)))
     return Outcome(job, "busy", message=message)
 
 
 def _interrupt(job: Job, folder: CellFolder, diary: _Diary, error: InterruptedRunError) -> Outcome:
     folder.clear_failure()
-    diary.tell("interrupted", {"message": error.message})
+    diary.emit(ev.Interrupted(message=error.message))
     with contextlib.suppress(StoreError):  # a full disk: the checkpoint before is kept
         diary.finish()
     return Outcome(job, "interrupted", message=str(error))
@@ -124,7 +124,7 @@ def _fail(job: Job, folder: CellFolder, diary: _Diary, error: Exception) -> Outc
     step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
     with contextlib.suppress(StoreError):  # a disk that is full or gone must not hide what happened
         folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
-    diary.tell("failed", {"kind": kind, "message": message})
+    diary.emit(ev.Failed(kind=kind, message=message))
     with contextlib.suppress(StoreError):
         diary.finish()
     return Outcome(job, "failed", kind, message)
@@ -165,11 +165,11 @@ class _Diary:
         if self.folder.run.is_file():
             with contextlib.suppress(Exception):
                 self.run = read_object(self.folder.run)
-        events = self.folder.read_journal()
-        earlier = [event for event in events if event.get("event") == "start"]
-        retries = [event for event in events if event.get("event") == "retry"]
+        lines = self.folder.read_journal()
+        earlier = [line for line in lines if line.get("event") == ev.Start.name]
+        retries = [line for line in lines if line.get("event") == ev.Retry.name]
         if retries:
-            self.run["retries"] = [{key: event.get(key) for key in RETRY_FACTS} for event in retries]
+            self.run["retries"] = [{key: line.get(key) for key in RETRY_FACTS} for line in retries]
         self.attempt = len(earlier) + 1
         self._before = {key: float(self.run.get(key) or 0.0) for key in ("wall_s", "train_s", "eval_s")}
         self._before["wall_s"] = journalled_seconds(self.folder)
@@ -183,9 +183,9 @@ class _Diary:
             energy=partial(_energy_j, self.options.device, self.options.processes),
         )
         reset_peak_memory()
-        self.tell("start", {"attempt": self.attempt, "label": self.job.label, "pid": os.getpid()})
+        self.emit(ev.Start(attempt=self.attempt, label=self.job.label, pid=os.getpid()))
 
-    def tell(self, event: str, facts: Mapping[str, Any]) -> None:
+    def emit(self, event: ev.Event) -> None:
         """Journal an event, unless there are too many of it, and tell the listener.
 
         Raises:
@@ -193,31 +193,34 @@ class _Diary:
         """
         if self.claim is not None:
             self.claim.check()
-        if event == "resume":
-            self.run["resumed_from_step"].append(facts["step"])
-        if event == "warning":
-            self.run.setdefault("warnings", []).append(facts["message"])
-        if event == "passes":
-            self.run["passes"] = dict(facts)
-        if event == "first-step":
-            self.run.setdefault("first_step_s", {})[facts["unit"]] = facts["seconds"]
-        if event == "path":
-            self.run.setdefault("path", {})[facts["unit"]] = {k: v for k, v in facts.items() if k != "unit"}
-        if event == "memory":
-            self.run["passes"] |= {key: value for key, value in facts.items() if key in self.run["passes"]}
-            self.run.setdefault("memory", []).append(dict(facts))
-        if event == "processes":
-            self.run["process_peaks"] = facts["peaks"]
-        if event in ("eval", "final"):
-            self._evaluating += float(facts["seconds"])
-        if event == "pack":
-            self._packing += float(facts["seconds"])
+        facts = event.facts()
+        match event:
+            case ev.Resumed():
+                self.run["resumed_from_step"].append(event.step)
+            case ev.Warned():
+                self.run.setdefault("warnings", []).append(event.message)
+            case ev.SplitChosen():
+                self.run["passes"] = facts
+            case ev.FirstStep():
+                self.run.setdefault("first_step_s", {})[event.unit] = event.seconds
+            case ev.PathTaken():
+                ways = {"encoder": event.encoder, "decoders": event.decoders}
+                self.run.setdefault("path", {})[event.unit] = ways
+            case ev.MemoryShort():
+                self.run["passes"] |= {key: facts[key] for key in self.run["passes"]}
+                self.run.setdefault("memory", []).append(facts)
+            case ev.ProcessPeaks():
+                self.run["process_peaks"] = event.peaks
+            case ev.Evaluated() | ev.FinallyEvaluated():
+                self._evaluating += event.seconds
+            case ev.Packed():
+                self._packing += event.seconds
         with contextlib.suppress(Exception):  # no run is lost for want of its costs
-            self.meter.hear(event, facts)
-        if event not in SHOWN_ONLY:
+            self.meter.on_event(event)
+        if event.journalled:
             with contextlib.suppress(StoreError):  # a full disk: the record, not its journal, decides
-                self.folder.journal(event, **facts)
-        self.listener(Event(self.job.cell.id, event, facts))
+                self.folder.journal(event.name, **facts)
+        self.listener(CellEvent(self.job.cell.id, event))
 
     def wall_s(self) -> float:
         """Seconds of all attempts so far."""

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,16 @@ from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import FINISHED, CheckpointStore, fill
 from tabench.engine.context import TrainContext, Unit, units_of
 from tabench.engine.evaluate import Result, curve_entries, evaluate
+from tabench.engine.events import (
+    Emit,
+    Evaluating,
+    FinallyEvaluated,
+    ProcessPeaks,
+    SplitChosen,
+    Warned,
+    WeightsRead,
+    read_event,
+)
 from tabench.engine.loop import train_unit
 from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
@@ -40,8 +50,6 @@ from tabench.store.atomic import copy_file
 from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import RECORD_VERSION
 from tabench.tasks.base import Task
-
-Emit = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass
@@ -81,7 +89,7 @@ def compute(
         content = _compute(job, options, emit, should_stop, group)
         peaks = group.exchange(peak_memory())
     if group.size > 1:
-        emit("processes", {"peaks": peaks})
+        emit(ProcessPeaks(peaks=peaks))
     return content
 
 
@@ -100,14 +108,14 @@ def _compute(
         job.data_root,
         cell.dataset.fingerprint,
         options.pack,
-        emit,
+        lambda name, facts: _pass_on(name, facts, emit),
         should_stop,
         code=cell.dataset.code,
     )
     if group.is_main:
         splits.check()
         for note in dataset.notes(job.data_root):
-            emit("warning", {"message": note})
+            emit(Warned(message=note))
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
     validation = None
     if cell.evaluation.selection == "best-val":
@@ -116,7 +124,7 @@ def _compute(
         _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
         group.sync()
     backbone = BACKBONES.get(cell.backbone.name)
-    weights = backbone.load(job.checkpoint, lambda note: emit("weights", {"note": note}))
+    weights = backbone.load(job.checkpoint, lambda note: emit(WeightsRead(note=note)))
     truth = ExperimentFolder(options.results, job.experiment).truth(cell.dataset.content)
     if group.is_main:
         save_truth(tasks, reported, cell.evaluation.pictures, truth)
@@ -128,7 +136,7 @@ def _compute(
         compiled=options.compiled,
     )
     passes = choose_batch_split(cell, wanted)
-    emit("passes", passes.facts())
+    emit(SplitChosen(**asdict(passes)))
     digest = hashlib.sha256()
     companions = AnalysisFiles(cell, folder, reported, device, emit)
     done: list[_Done] = []
@@ -157,15 +165,22 @@ def _compute(
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
 
 
+def _pass_on(name: str, facts: Mapping[str, Any], emit: Emit) -> None:
+    """Tell what the data says of its packs: it does not know of events."""
+    event = read_event(name, facts)
+    assert event is not None
+    emit(event)
+
+
 def _warn(dataset: DatasetDef, splits: Mapping[str, Split], tasks: Mapping[str, Task], emit: Emit) -> None:
-    """Look at a few images of the splits; what is suspicious is told, one event "warning" each.
+    """Look at a few images of the splits; what is suspicious is told, one warning each.
 
     Raises:
         DataError: Values that cannot be.
     """
     kinds = {"image", *(task.needs for task in tasks.values())}
     for message in spot_check(splits, dataset.class_names, dataset.largest, kinds):
-        emit("warning", {"message": message})
+        emit(Warned(message=message))
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
@@ -216,23 +231,21 @@ def _run_unit(
     started = time.monotonic()
 
     def progress(count: int, total: int) -> None:
-        context.emit("evaluating", {"unit": unit.name, "images": count, "of": total})
+        context.emit(Evaluating(unit=unit.name, images=count, of=total))
 
     with _evaluating(unit.name):
         results = evaluate(model, context, progress=progress, should_stop=context.should_stop)
     if not is_main:
         return _Done(unit, state, results, count(model), [], epoch)
-    context.emit(
-        "final",
-        {"unit": unit.name, "seconds": time.monotonic() - started, "values": curve_entries(results, epoch)},
-    )
+    seconds, values = time.monotonic() - started, curve_entries(results, epoch)
+    context.emit(FinallyEvaluated(unit=unit.name, seconds=seconds, values=values))
     with _evaluating(unit.name):
         pictures = save_pictures(model, context, folder.pictures)
         if cell.evaluation.pictures:
             save_extremes(model, context, results, folder.pictures, truth)
         companions.visit(unit.name, model)
     with _evaluating(unit.name):
-        context.emit("cost", measure_unit(model, context))
+        context.emit(measure_unit(model, context))
     return _Done(unit, state, results, count(model), pictures, epoch)
 
 

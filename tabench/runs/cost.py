@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tabench.catalog import BACKBONES, METHODS
 from tabench.encoders.base import Encoder
+from tabench.methods.base import named_roles
 from tabench.provenance.environment import usable_cores
 from tabench.spec.cell import Cell
 
@@ -47,13 +48,14 @@ def checkpoint_bytes(cell: Cell) -> int:
     """Largest size of a cell's checkpoint: fp32 parameters and two moments, two checkpoints at a time."""
     backbone, method = BACKBONES.get(cell.backbone.name), METHODS.get(cell.method.name)
     tasks = len(cell.dataset.tasks)
-    width, depth = backbone.embed_dim, backbone.depth
-    encoder = 12 * width**2 * depth
+    encoder = sum(spec.inputs * spec.outputs for spec in backbone.linears())
     decoder = 62 * backbone.out_chans**2
     models = tasks if method.sharing == "per-task" else 1
     if not method.trains_encoder:
         rank = max((v for v in _ints(cell) if v > 0), default=0)
-        encoder = depth * rank * 4 * width
+        roles = set(named_roles(cell.method.params.get("targets", "qkv")))
+        chosen = [spec for spec in backbone.linears() if roles & set(spec.parts)]
+        encoder = sum(rank * (spec.inputs + spec.outputs) for spec in chosen)
     finished = (models - 1) * (encoder + decoder)  # weights alone
     current = encoder + decoder * (1 if models > 1 else tasks)
     return 4 * (finished + 2 * 3 * current)

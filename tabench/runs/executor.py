@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from tabench.engine.events import Event
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.spec.cell import Cell
 
@@ -32,7 +33,7 @@ class Job:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """How cells run; none of it is part of a cell.
 
@@ -76,19 +77,16 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Event:
+class CellEvent:
     """Something that happened to a cell.
 
     Attributes:
         cell_id: Whose.
-        kind: "start", "resume", "step", "epoch", "eval", "checkpoint", "done", "failed", "retry",
-            "interrupted", "warning" (a "message" about the data, kept in run.json), ...
-        facts: JSON values.
+        event: What.
     """
 
     cell_id: str
-    kind: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    event: Event
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ class Outcome:
     message: str = ""
 
 
-Listener = Callable[[Event], None]
+Listener = Callable[[CellEvent], None]
 
 
 class Executor(Protocol):

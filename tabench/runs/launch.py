@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tabench.engine.events import Failed
 from tabench.errors import SpecError
 from tabench.runs.deaths import bury
-from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 
 
 def run_job(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
@@ -20,7 +21,7 @@ def run_job(job: Job, options: Options, listener: Listener, should_stop: Callabl
     except Exception as error:  # a broken installation: no cell can be computed here, and each one says why
         outcome = bury(options.results, job, error)
         if outcome.state == "failed":
-            listener(Event(job.cell.id, "failed", {"kind": outcome.kind, "message": outcome.message}))
+            listener(CellEvent(job.cell.id, Failed(kind=outcome.kind, message=outcome.message)))
         return outcome
     return run_cell(job, options, listener, should_stop)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tabench.runs.executor import Event, Job
+from tabench.engine import events as ev
+from tabench.runs.executor import CellEvent, Job
 from tabench.text import bytes_text, duration, inert
 
 LINE_SECONDS = 10.0  # least time between two plain lines about steps
@@ -35,7 +36,7 @@ class View(Protocol):
         """Stop showing."""
         ...
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, told: CellEvent) -> None:
         """Show an event."""
         ...
 
@@ -45,13 +46,12 @@ def view_of(jobs: Sequence[Job], console: Console) -> View:
     return LiveTable(jobs, console) if console.is_terminal else PlainLines(jobs, console)
 
 
-def progress_text(facts: Mapping[str, Any]) -> str:
-    """One line about a "step" event."""
-    unit = f"{facts['unit']}: " if facts["unit"] != "all" else ""
-    left = duration(float(facts["seconds_left"]))
+def progress_text(step: ev.Step) -> str:
+    """One line about an optimiser step."""
+    unit = f"{step.unit}: " if step.unit != "all" else ""
     return (
-        f"{unit}epoch {facts['epoch']}/{facts['epochs']} step {facts['step']}/{facts['steps']} "
-        f"loss {facts['loss']:.4f}, {left} left"
+        f"{unit}epoch {step.epoch}/{step.epochs} step {step.step}/{step.steps} "
+        f"loss {step.loss:.4f}, {duration(step.seconds_left)} left"
     )
 
 
@@ -74,34 +74,37 @@ class LiveTable:
         """Leave the last table on the screen."""
         self.live.__exit__(kind, error, trace)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, told: CellEvent) -> None:
         """Update the cell's row."""
-        row, facts = self.rows[event.cell_id], event.facts
-        if event.kind == "step":
-            unit = f" {facts['unit']}" if facts["unit"] != "all" else ""
-            row[1:] = [
-                "running",
-                f"{facts['epoch']}/{facts['epochs']}{unit}",
-                f"{facts['step']}/{facts['steps']}",
-                f"{facts['loss']:.4f}",
-                duration(float(facts["seconds_left"])),
-            ]
-        elif event.kind == "evaluating":
-            row[1], row[5] = "running", f"evaluates {facts['images']}/{facts['of']}"
-        elif event.kind == "start":
-            row[1], row[5] = "running", "loads"
-        elif event.kind == "warning" and facts["message"] not in self.warned:
-            self.warned.add(facts["message"])
-            text = inert(f"warning: {facts['message']}")
-            self.live.console.print(text, markup=False, highlight=False, soft_wrap=True, style="yellow")
-        elif event.kind == "pack" and facts["state"] == "building":
-            row[1], row[5] = "running", f"packs {facts['split']}"
-        elif event.kind == "done":
-            row[1], row[5] = "done", f"took {duration(float(facts['wall_s']))}"
-        elif event.kind == "retry":
-            row[1], row[5] = "waiting", f"{facts['kind']}, retry {facts['retry']} of {facts['of']}"
-        elif event.kind in ("failed", "interrupted"):
-            row[1], row[5] = event.kind, str(facts.get("kind", ""))
+        row, event = self.rows[told.cell_id], told.event
+        match event:
+            case ev.Step():
+                unit = f" {event.unit}" if event.unit != "all" else ""
+                row[1:] = [
+                    "running",
+                    f"{event.epoch}/{event.epochs}{unit}",
+                    f"{event.step}/{event.steps}",
+                    f"{event.loss:.4f}",
+                    duration(event.seconds_left),
+                ]
+            case ev.Evaluating():
+                row[1], row[5] = "running", f"evaluates {event.images}/{event.of}"
+            case ev.Start():
+                row[1], row[5] = "running", "loads"
+            case ev.Warned() if event.message not in self.warned:
+                self.warned.add(event.message)
+                text = inert(f"warning: {event.message}")
+                self.live.console.print(text, markup=False, highlight=False, soft_wrap=True, style="yellow")
+            case ev.Packed(state="building"):
+                row[1], row[5] = "running", f"packs {event.split}"
+            case ev.Done():
+                row[1], row[5] = "done", f"took {duration(event.wall_s)}"
+            case ev.Retry():
+                row[1], row[5] = "waiting", f"{event.kind}, retry {event.retry} of {event.of}"
+            case ev.Failed():
+                row[1], row[5] = "failed", event.kind
+            case ev.Interrupted():
+                row[1], row[5] = "interrupted", ""
 
     def render(self) -> Table:
         """The table as it is now."""
@@ -138,36 +141,36 @@ class PlainLines:
     ) -> None:
         """Nothing to close."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, told: CellEvent) -> None:
         """Print a line, if the event is worth one."""
-        text = self._text(event)
+        text = self._text(told.event)
         if text:
-            name = f"[{self.order[event.cell_id]}] {self.labels[event.cell_id]}"
+            name = f"[{self.order[told.cell_id]}] {self.labels[told.cell_id]}"
             self.console.print(inert(f"{name}: {text}"), markup=False, highlight=False, soft_wrap=True)
 
-    def _text(self, event: Event) -> str:
-        facts = event.facts
-        if event.kind == "step":
-            if time.monotonic() - self.last < LINE_SECONDS:
-                return ""
-            self.last = time.monotonic()
-            return progress_text(facts)
-        if event.kind == "warning" and facts["message"] not in self.warned:  # once, not once a cell
-            self.warned.add(facts["message"])
-            return f"warning: {facts['message']}"
-        if event.kind == "start":
-            return "starts" if facts["attempt"] == 1 else f"starts, attempt {facts['attempt']}"
-        if event.kind == "pack":
-            size = f", {bytes_text(facts['bytes'])}" if facts["bytes"] else ""
-            why = f" ({facts['message']})" if facts["message"] else ""
-            return f"pack of {facts['split']} {facts['state']}{size}{why}"
-        if event.kind == "resume":
-            return f"resumes {facts['unit']} at step {facts['step']}"
-        if event.kind == "done":
-            return f"done, took {duration(float(facts['wall_s']))}"
-        if event.kind == "failed":
-            return f"failed ({facts['kind']}): {facts['message']}"
-        if event.kind == "retry":
-            when = f"in {facts['pause_s']:g} s" if facts["pause_s"] else "when its turn in the queue comes"
-            return f"again {when} ({facts['kind']}), retry {facts['retry']} of {facts['of']}"
-        return "interrupted" if event.kind == "interrupted" else ""
+    def _text(self, event: ev.Event) -> str:
+        match event:
+            case ev.Step() if time.monotonic() - self.last >= LINE_SECONDS:
+                self.last = time.monotonic()
+                return progress_text(event)
+            case ev.Warned() if event.message not in self.warned:  # once, not once a cell
+                self.warned.add(event.message)
+                return f"warning: {event.message}"
+            case ev.Start():
+                return "starts" if event.attempt == 1 else f"starts, attempt {event.attempt}"
+            case ev.Packed():
+                size = f", {bytes_text(event.bytes)}" if event.bytes else ""
+                why = f" ({event.message})" if event.message else ""
+                return f"pack of {event.split} {event.state}{size}{why}"
+            case ev.Resumed():
+                return f"resumes {event.unit} at step {event.step}"
+            case ev.Done():
+                return f"done, took {duration(event.wall_s)}"
+            case ev.Failed():
+                return f"failed ({event.kind}): {event.message}"
+            case ev.Retry():
+                when = f"in {event.pause_s:g} s" if event.pause_s else "when its turn in the queue comes"
+                return f"again {when} ({event.kind}), retry {event.retry} of {event.of}"
+            case ev.Interrupted():
+                return "interrupted"
+        return ""

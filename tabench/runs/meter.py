@@ -7,6 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tabench.engine.events import (
+    Evaluated,
+    Evaluating,
+    Event,
+    FinallyEvaluated,
+    Step,
+    UnitCost,
+    Validated,
+)
+
 Json = dict[str, Any]
 
 
@@ -15,7 +25,7 @@ def _no_energy() -> float | None:
 
 
 class Meter:
-    """Hears a run's events and adds up what they tell about cost.
+    """Takes in a run's events and adds up what they tell about cost.
 
     Args:
         batch_size: Images of an optimiser step.
@@ -46,23 +56,24 @@ class Meter:
         self._away = 0.0  # seconds since the last step that were not training
         self._images = 0
 
-    def hear(self, event: str, facts: Mapping[str, Any]) -> None:
+    def on_event(self, event: Event) -> None:
         """Take in an event; those that say nothing about cost are passed over."""
         time_of = self._now()
-        if event == "step":
-            self._step(str(facts["unit"]), time_of)
-        elif event == "eval":
-            self._away += float(facts["seconds"])
-        elif event == "validation":  # it tells no time of its own, but the events around it do
-            self._away += time_of - self._heard
-        elif event == "evaluating":
-            self._images = int(facts["of"])
-        elif event == "final":
-            pace = self.pace.setdefault(str(facts["unit"]), {})
-            pace |= {"eval_images": self._images, "eval_s": round(float(facts["seconds"]), 4)}
-        elif event == "cost":
-            self.units.append(dict(facts))
-            self.measuring += float(facts["seconds"])
+        match event:
+            case Step():
+                self._step(event.unit, time_of)
+            case Evaluated():
+                self._away += event.seconds
+            case Validated():  # it tells no time of its own, but the events around it do
+                self._away += time_of - self._heard
+            case Evaluating():
+                self._images = event.of
+            case FinallyEvaluated():
+                pace = self.pace.setdefault(event.unit, {})
+                pace |= {"eval_images": self._images, "eval_s": round(event.seconds, 4)}
+            case UnitCost():
+                self.units.append(event.facts())
+                self.measuring += event.seconds
         self._heard = time_of
 
     def _step(self, unit: str, time_of: float) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tabench.engine.events import Step
 from tabench.errors import TabenchError
-from tabench.runs.executor import Event, Job, Options
+from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local.pool import PoolExecutor
 from tabench.store.encoding import read_object
 from tabench.store.folders import CellFolder
@@ -46,12 +47,12 @@ def try_cell(job: Job, results: Path, device: str, threads: int) -> Trial:
     """
     trial = Trial(threads)
 
-    def hear(event: Event) -> None:
-        if event.kind == "step":
-            trial.losses.append((str(event.facts["unit"]), int(event.facts["step"]), event.facts["loss"]))
+    def on_event(told: CellEvent) -> None:
+        if isinstance(told.event, Step):
+            trial.losses.append((told.event.unit, told.event.step, told.event.loss))
 
-    how = Options(results, device=device, threads=threads, workers=1)
-    (outcome,) = PoolExecutor().run([replace(job, seconds=0.0)], how, hear)
+    how = Options(results=results, device=device, threads=threads, workers=1)
+    (outcome,) = PoolExecutor().run([replace(job, seconds=0.0)], how, on_event)
     if outcome.state != "done":
         raise TabenchError(f"the cell did not end: {outcome.state} {outcome.kind}: {outcome.message}")
     folder = CellFolder(results, job.experiment, job.cell.id)

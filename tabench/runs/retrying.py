@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tabench.engine.events import Retry
 from tabench.errors import RETRIED_KINDS, StoreError
-from tabench.runs.executor import Event, Listener, Outcome
+from tabench.runs.executor import CellEvent, Listener, Outcome
 from tabench.store.folders import CellFolder
 
 RETRIES = 2  # of a cell, after its first try
@@ -63,17 +64,17 @@ class Retries:
         before = self._done.get(outcome.job.cell.id, 0)
         self._done[outcome.job.cell.id] = before + 1
         pause = self._pauses[min(before, len(self._pauses) - 1)]
-        facts = {
-            "kind": outcome.kind or outcome.state,
-            "message": outcome.message,
-            "retry": before + 1,
-            "of": self.limit,
-            "pause_s": pause,
-        }
+        retry = Retry(
+            kind=outcome.kind or outcome.state,
+            message=outcome.message,
+            retry=before + 1,
+            of=self.limit,
+            pause_s=pause,
+        )
         folder = CellFolder(self.results, outcome.job.experiment, outcome.job.cell.id)
         with contextlib.suppress(StoreError):  # the disk may be what failed
-            folder.journal("retry", **facts)
-        self.listener(Event(outcome.job.cell.id, "retry", facts))
+            folder.journal(retry.name, **retry.facts())
+        self.listener(CellEvent(outcome.job.cell.id, retry))
         return pause
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tabench.catalog import DATASETS, EXECUTORS
 from tabench.errors import FAILURE_KINDS
-from tabench.runs.executor import Event, Job, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.plan import Request, make_plan
 from tabench.spec.experiment import load_experiment
 from tabench.store.folders import CellFolder
@@ -56,12 +56,12 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     return [first, replace(second, data_root=tmp_path / "nowhere"), third]
 
 
-def run(name: str, jobs: list[Job], folder: Path, **more: str) -> tuple[dict[str, Outcome], list[Event]]:
+def run(name: str, jobs: list[Job], folder: Path, **more: str) -> tuple[dict[str, Outcome], list[CellEvent]]:
     """Outcomes by cell id, and what was heard on the way."""
     if name in ELSEWHERE:
         pytest.skip(ELSEWHERE[name])
-    heard: list[Event] = []
-    options = Options(folder / "results", device="cpu", threads=1, workers=1, **more)  # type: ignore[arg-type]
+    heard: list[CellEvent] = []
+    options = Options(results=folder / "results", device="cpu", threads=1, workers=1, **more)  # type: ignore[arg-type]
     outcomes = EXECUTORS.get(name)().run(jobs, options, heard.append)
     assert len({outcome.job.cell.id for outcome in outcomes}) == len(outcomes), "two outcomes of one cell"
     return {outcome.job.cell.id: outcome for outcome in outcomes}, heard
@@ -83,9 +83,9 @@ def test_a_cell_that_fails_stops_no_other(executor: str, jobs: list[Job], tmp_pa
     for job in jobs:
         folder = CellFolder(tmp_path / "results", job.experiment, job.cell.id)
         assert folder.state() == outcomes[job.cell.id].state
-        kinds = [event.kind for event in heard if event.cell_id == job.cell.id]
-        assert outcomes[job.cell.id].state in kinds
-        assert kinds[0] == "start"
+        told = [one.event.name for one in heard if one.cell_id == job.cell.id]
+        assert outcomes[job.cell.id].state in told
+        assert told[0] == "start"
 
 
 def test_after_a_failure_no_cell_is_started_where_it_is_asked_for(

@@ -77,6 +77,7 @@ class PlainFamily(Encoder):
     url: str | None = None
     pixel_mean: ClassVar[tuple[float, float, float]] = (120.0, 110.0, 100.0)
     pixel_std: ClassVar[tuple[float, float, float]] = (60.0, 50.0, 40.0)
+    blocks: ClassVar[str] = "layers"
     fit: ClassVar[Literal["pad", "stretch"]] = "stretch"
 
     @property
@@ -86,7 +87,7 @@ class PlainFamily(Encoder):
     def build(self) -> nn.Module:
         return made_by(self, Plain(self))
 
-    def linears(self, encoder: nn.Module) -> list[LayerSpec]:
+    def linears(self) -> list[LayerSpec]:
         d, found = self.embed_dim, []
         for block in range(self.depth):
             at = f"layers.{block}"
@@ -96,7 +97,7 @@ class PlainFamily(Encoder):
             found.append(LayerSpec(f"{at}.narrow", block, "mlp.lin2", 24, d, ("mlp.lin2",), 0))
         return found
 
-    def norms(self, encoder: nn.Module) -> list[str]:
+    def norms(self) -> list[str]:
         return [f"layers.{block}.{name}" for block in range(self.depth) for name in ("before", "behind")]
 
     def flops(self) -> float:

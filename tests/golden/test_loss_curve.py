@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +29,7 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.sam.family import Backbone
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import units_of
+from tabench.engine.events import Event, Step
 from tabench.engine.loop import train_unit
 from tabench.engine.model import adapt
 from tabench.worlds.scenes import SCENES
@@ -78,9 +77,9 @@ def curve(method: str, folder: Path) -> dict[str, list[float]]:
     root = write_scenes(folder / "scenes")
     losses: list[float] = []
 
-    def listen(event: str, facts: Mapping[str, Any]) -> None:
-        if event == "step":
-            losses.append(facts["loss"])
+    def listen(event: Event) -> None:
+        if isinstance(event, Step):
+            losses.append(event.loss)
 
     # no dropout: its masks differ between processors; and at its default weight of 1 the regulariser
     # would hide the tasks' losses

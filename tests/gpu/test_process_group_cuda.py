@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_run import make_cell, write_scenes, write_weights
 
-from tabench.runs.executor import Event, Job, Options
+from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local.inline import InlineExecutor
 from tabench.store.encoding import read_json
 from tabench.store.folders import CellFolder
@@ -86,8 +86,8 @@ def test_a_cell_runs_on_two_gpus(home: Path) -> None:
     job = Job("nyuv2", cell, cell.label, home / "scenes", home / "nano.safetensors")
 
     def run(processes: int) -> tuple[Record, dict[str, object]]:
-        told: list[Event] = []
-        options = Options(home / f"of-{processes}", "cuda", threads=2, processes=processes)
+        told: list[CellEvent] = []
+        options = Options(results=home / f"of-{processes}", device="cuda", threads=2, processes=processes)
         (outcome,) = InlineExecutor().run([job], options, told.append)
         assert outcome.state == "done", outcome.message
         folder = CellFolder(options.results, "nyuv2", cell.id)

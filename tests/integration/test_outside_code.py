@@ -145,7 +145,9 @@ def test_a_cell_of_other_code_than_is_here_is_refused(tmp_path: Path) -> None:
     for part in ("method", "dataset", "backbone"):
         changed = getattr(cell, part).model_copy(update={"code": "my-package 0.1 sha256:0123456789abcdef"})
         job = Job("x", cell.model_copy(update={part: changed}), "x", tmp_path, tmp_path)
-        outcome = run_cell(job, Options(tmp_path / "results", "cpu", 1), lambda _: None, lambda: False)
+        outcome = run_cell(
+            job, Options(results=tmp_path / "results", device="cpu", threads=1), lambda _: None, lambda: False
+        )
         assert (outcome.state, outcome.kind) == ("failed", "spec")
         for words in ("is not what the cell was planned with: version 1 here, my-package 0.1", "again"):
             assert words in outcome.message

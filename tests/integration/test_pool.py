@@ -15,7 +15,7 @@ from patience import output_of, until
 from tiny_run import make_cell
 
 from tabench.runs import retrying
-from tabench.runs.executor import Event, Job, Options
+from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local import pool
 from tabench.runs.local.pool import worker_places, worthwhile
 from tabench.runs.retrying import RETRIES
@@ -104,7 +104,7 @@ def test_a_cell_whose_process_dies_again_and_again_fails_alone(
             until(lambda times=times: len(begun()) == times, f"try {times}")
             os.kill(begun()[-1], signal.SIGKILL)
 
-    told: list[Event] = []
+    told: list[CellEvent] = []
     killer = threading.Thread(target=kill_it)
     killer.start()
     outcomes = pool.PoolExecutor().run(jobs, Options(place, device="cpu", workers=1), told.append)
@@ -118,20 +118,20 @@ def test_a_cell_whose_process_dies_again_and_again_fails_alone(
     assert failure["kind"] == "infrastructure"
     assert "SIGKILL" in failure["message"]
     assert failure["attempt"] == RETRIES + 1
-    assert [event.kind for event in told] == ["retry"] * RETRIES + ["failed"]
+    assert [event.event.name for event in told] == ["retry"] * RETRIES + ["failed"]
     assert not folder.claim.exists()
 
 
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tabench.runs.local.pool.usable_cores", lambda: 8)
-    place = Options(Path("results"), device="cpu")
+    place = Options(results=Path("results"), device="cpu")
 
     def threads(how: Options, jobs: int) -> list[str]:
         return [environment["OMP_NUM_THREADS"] for environment in worker_places(how, jobs)]
 
     assert threads(place, 3) == ["2"] * 3
     assert threads(place, 20) == ["1"] * 8
-    assert threads(Options(Path("results"), device="cpu", workers=2, threads=3), 20) == ["3"] * 2
+    assert threads(Options(results=Path("results"), device="cpu", workers=2, threads=3), 20) == ["3"] * 2
 
 
 def test_small_models_go_side_by_side_and_large_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_small_models_go_side_by_side_and_large_ones_do_not(monkeypatch: pytest.
     small = make_cell("frozen")
     large = small.model_copy(update={"backbone": small.backbone.model_copy(update={"name": "vit_b"})})
     jobs = [Job("x", cell, cell.label, Path("data"), Path("weights")) for cell in (small, large)]
-    place = Options(Path("results"), device="cpu")
+    place = Options(results=Path("results"), device="cpu")
     assert worthwhile([jobs[0]] * 2, place)
     assert not worthwhile([jobs[0]], place)
     assert not worthwhile(jobs, place)

@@ -14,7 +14,7 @@ from patience import output_of
 from tiny_run import make_cell, write_scenes
 
 from tabench.runs.cell_run import run_cell
-from tabench.runs.executor import Event, Job, Options
+from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local.inline import InlineExecutor
 from tabench.runs.reevaluate import Source, put_weights
 from tabench.store.encoding import read_json
@@ -119,17 +119,17 @@ def test_two_processes_evaluate_kept_weights_into_the_record_of_one(tmp_path: Pa
     write_scenes(tmp_path / "scenes")
     cell = make_cell("lora-stl", **BEST)
     job = Job("nyuv2", cell, cell.label, tmp_path / "scenes", tmp_path / "nano.safetensors")
-    one = Options(tmp_path / "one", "cpu", threads=1, keep_weights=True)
+    one = Options(results=tmp_path / "one", device="cpu", threads=1, keep_weights=True)
     assert run_cell(job, one, lambda event: None, lambda: False).state == "done"
     source = CellFolder(one.results, "nyuv2", cell.id)
     folder = CellFolder(tmp_path / "two", "nyuv2", cell.id)
     put_weights(Source(source, load_record(source.record)), cell, folder)
 
-    told: list[Event] = []
-    two = Options(tmp_path / "two", "cpu", threads=1, processes=2)
+    told: list[CellEvent] = []
+    two = Options(results=tmp_path / "two", device="cpu", threads=1, processes=2)
     (outcome,) = InlineExecutor().run([job], two, told.append)
     assert outcome.state == "done", outcome.message
-    assert "step" not in {event.kind for event in told}
+    assert "step" not in {event.event.name for event in told}
     assert folder.record.read_bytes() == source.record.read_bytes()
     pictures = {path.name: path.read_bytes() for path in source.pictures.iterdir()}
     assert pictures == {path.name: path.read_bytes() for path in folder.pictures.iterdir()}

@@ -21,6 +21,7 @@ from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext, units_of
 from tabench.engine.evaluate import evaluate
+from tabench.engine.events import Step
 from tabench.engine.loop import train_unit
 from tabench.engine.model import build_unit
 from tabench.engine.pictures import save_pictures
@@ -99,7 +100,7 @@ def test_two_steps_of_training_an_evaluation_and_pictures(root, tasks, tmp_path)
         train=CITYSCAPES.split(root, "train"),
         evaluated=CITYSCAPES.split(root, "val"),
         passes=BatchSplit(evaluated=4),
-        emit=lambda event, facts: losses.append(facts["loss"]) if event == "step" else None,
+        emit=lambda event: losses.append(event.loss) if isinstance(event, Step) else None,
     )
     state = train_unit(model, context, CheckpointStore(tmp_path / "checkpoints"))
     assert state.step == len(losses) == 2

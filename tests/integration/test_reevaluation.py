@@ -16,7 +16,7 @@ from tiny_run import make_cell, write_scenes, write_weights
 
 from tabench.errors import CheckpointError, DataError
 from tabench.runs.cell_run import run_cell
-from tabench.runs.executor import Event, Job, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.plan import _position
 from tabench.runs.reevaluate import Source, find_source, put_weights
 from tabench.spec.cell import Cell
@@ -37,22 +37,22 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def run(
     cell: Cell, inputs: tuple[Path, Path], results: Path, *, keep: bool = False
-) -> tuple[Outcome, list[Event]]:
-    events: list[Event] = []
-    options = Options(results, "cpu", threads=1, keep_weights=keep)
+) -> tuple[Outcome, list[CellEvent]]:
+    events: list[CellEvent] = []
+    options = Options(results=results, device="cpu", threads=1, keep_weights=keep)
     outcome = run_cell(Job("nyuv2", cell, cell.label, *inputs), options, events.append, lambda: False)
     return outcome, events
 
 
-def done(cell: Cell, inputs: tuple[Path, Path], results: Path, *, keep: bool = False) -> list[Event]:
+def done(cell: Cell, inputs: tuple[Path, Path], results: Path, *, keep: bool = False) -> list[CellEvent]:
     """What a run that must succeed tells."""
     outcome, events = run(cell, inputs, results, keep=keep)
     assert outcome.state == "done", outcome.message
     return events
 
 
-def steps(events: list[Event]) -> int:
-    return sum(event.kind == "step" for event in events)
+def steps(events: list[CellEvent]) -> int:
+    return sum(event.event.name == "step" for event in events)
 
 
 def once(function: Callable[..., Any], error: Exception) -> Callable[..., Any]:
@@ -126,9 +126,10 @@ cell = make_cell(method, train__max_steps=2)
 def die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def hear(event):
-    finished = event.kind == "checkpoint" and event.facts.get("finished")
-    if event.facts.get("unit") in ("all", "normals") and point == ("trained" if finished else event.kind):
+def hear(told):
+    event = told.event
+    name = "trained" if getattr(event, "finished", False) else event.name
+    if getattr(event, "unit", "") in ("all", "normals") and point == name:
         die()
 
 if point == "sums":
@@ -136,7 +137,7 @@ if point == "sums":
 if point == "record":
     cell_run.tidy = die
 job = Job("nyuv2", cell, cell.label, Path(scenes), Path(weights))
-cell_run.run_cell(job, Options(Path(results), "cpu", threads=1), hear, lambda: False)
+cell_run.run_cell(job, Options(results=Path(results), device="cpu", threads=1), hear, lambda: False)
 """
 
 

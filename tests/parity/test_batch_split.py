@@ -16,6 +16,7 @@ from tabench.engine import gradients
 from tabench.engine.balance import build_balance
 from tabench.engine.batch_split import BatchSplit, choose_batch_split, out_of_memory
 from tabench.engine.context import TrainContext
+from tabench.engine.events import Event, MemoryShort
 from tabench.engine.gradients import accumulate, step_gradient
 from tabench.worlds.scenes import SCENES
 
@@ -96,8 +97,8 @@ def test_memory_that_runs_out_makes_the_passes_smaller_and_the_step_is_the_same(
     balancing: str, weights: dict[str, torch.Tensor], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, context, batch = prepared("ta-lora", weights, root, balancing__name=balancing)
-    events: list[tuple[str, dict[str, object]]] = []
-    context.emit = lambda event, facts: events.append((event, dict(facts)))
+    events: list[Event] = []
+    context.emit = events.append
     context.passes = BatchSplit()
     whole = step_gradient(model, context, batch, 3)
     expected = gradients_of(model)
@@ -110,7 +111,7 @@ def test_memory_that_runs_out_makes_the_passes_smaller_and_the_step_is_the_same(
 
     monkeypatch.setattr(gradients, "accumulate", only_smallest)
     terms = step_gradient(model, context, batch, 3)
-    steps = [(f["images"], f["apart"], f["recompute"]) for event, f in events if event == "memory"]
+    steps = [(e.images, e.apart, e.recompute) for e in events if isinstance(e, MemoryShort)]
     assert steps == [(1, False, False), (1, True, False), (1, True, True)]
     assert terms["loss"] == pytest.approx(whole["loss"], rel=1e-9)
     largest = max(float(value.abs().max()) for value in expected.values())

@@ -23,7 +23,7 @@ from tabench.methods.low_rank import adapt_tucker
 TINY = Backbone("tiny", 32, 8, 8, 3, 2, (1,), 3, 16, 2, 16, 8)  # a grid of 4, windows of 3: padded
 CHANNELS = {"first": 2, "second": 1, "third": 1}
 SIZE = (24, 32)
-SITES = TINY.sites(nn.Module())
+SITES = TINY.sites()
 
 
 class PerTask(nn.Module):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from tabench.data.base import Split
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint
 from tabench.encoders.sam.family import VIT_NANO
+from tabench.engine.events import AnalysisFailed, Event
 from tabench.engine.pictures import GREYS, sam_masks, save_channels
 from tabench.runs import analysis_files as companions
 from tabench.runs.analysis_files import AnalysisFiles
@@ -34,11 +33,11 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
 
 def visit(
     method: str, weights: dict[str, torch.Tensor], split: Split, root: Path
-) -> tuple[CellFolder, list[tuple[str, Mapping[str, Any]]]]:
+) -> tuple[CellFolder, list[Event]]:
     cell = make_cell(method)
-    events: list[tuple[str, Mapping[str, Any]]] = []
+    events: list[Event] = []
     folder = CellFolder(root, "e", "c")
-    made = AnalysisFiles(cell, folder, split, CPU, lambda kind, facts: events.append((kind, facts)))
+    made = AnalysisFiles(cell, folder, split, CPU, events.append)
     for index in range(3 if method.endswith("stl") else 1):
         unit, model = make_unit(cell, weights, index)
         made.visit(unit.name, model)
@@ -74,8 +73,8 @@ def test_a_failing_companion_is_told_and_loses_nothing_else(
     for name in ("save_channels", "layers_of", "save_sam_masks"):
         monkeypatch.setattr(companions, name, broken)
     folder, events = visit("ta-lora", weights, split, tmp_path)
-    assert [kind for kind, _ in events] == ["companion-failed"] * 3
-    assert events[0][1] == {"what": "factors.json", "message": "RuntimeError: no memory left"}
+    assert len(events) == 3
+    assert events[0] == AnalysisFailed(what="factors.json", message="RuntimeError: no memory left")
     assert folder.architecture.is_file()
     assert not folder.factors.exists()
 

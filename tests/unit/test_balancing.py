@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tabench.engine.balance import ROWS, build_balance, owners
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
+from tabench.engine.events import Event, Validated
 from tabench.engine.gradients import after_step, step_gradient
 from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import trained_parameters
@@ -215,9 +216,9 @@ def test_the_best_epoch_is_chosen_by_the_static_weights(weights: Weights, root: 
     losses: dict[str, list[float]] = {}
     for name in ("equal", "by-loss"):
 
-        def listen(event: str, facts: Mapping[str, Any], name: str = name) -> None:
-            if event == "validation":
-                losses.setdefault(name, []).append(facts["loss"])
+        def listen(event: Event, name: str = name) -> None:
+            if isinstance(event, Validated):
+                losses.setdefault(name, []).append(event.loss)
 
         cell = make_cell("frozen", balancing__name=name, **best)
         unit, model = make_unit(cell, weights)

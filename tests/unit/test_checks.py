@@ -21,9 +21,10 @@ from tabench.data.nyuv2 import NYUV2
 from tabench.data.pascal import PASCAL_CONTEXT, PascalContextDataset
 from tabench.data.pascal.reading import read_normals
 from tabench.data.verify import LOOKS, check_folder
+from tabench.engine.events import Warned
 from tabench.errors import DataError
 from tabench.runs.cell_run import run_cell
-from tabench.runs.executor import Event, Job, Options
+from tabench.runs.executor import CellEvent, Job, Options
 from tabench.store.folders import CellFolder
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -163,14 +164,19 @@ def test_pascal_normals_of_another_coding_and_grey_borders(tmp_path: Path) -> No
     refused(PASCAL_CONTEXT, root, "this is no picture of 255 (n + 1) / 2")
 
 
-def run(root: Path, folder: Path, seen: list[Event], stop: bool = False) -> CellFolder:
+def run(root: Path, folder: Path, seen: list[CellEvent], stop: bool = False) -> CellFolder:
     """A run of a cell on a folder in NYUv2's layout, stopped at its first step if asked to."""
     write_weights(folder / "nano.safetensors")
     cell = make_cell("frozen")
     read = {"name": "nyuv2", "fingerprint": NYUV2.fingerprint(root)}
     cell = cell.model_copy(update={"dataset": cell.dataset.model_copy(update=read)})
     job = Job("x", cell, cell.label, root, folder / "nano.safetensors")
-    run_cell(job, Options(folder / "results", "cpu", threads=1, pack=False), seen.append, lambda: stop)
+    run_cell(
+        job,
+        Options(results=folder / "results", device="cpu", threads=1, pack=False),
+        seen.append,
+        lambda: stop,
+    )
     return CellFolder(folder / "results", "x", cell.id)
 
 
@@ -184,10 +190,10 @@ def test_a_run_refuses_what_verification_refuses(nyu: Path, tmp_path: Path) -> N
 
 def test_a_run_tells_and_keeps_what_is_odd(nyu: Path, tmp_path: Path) -> None:
     change(nyu, "train", "depth", lambda d: 8 * d)
-    seen: list[Event] = []
+    seen: list[CellEvent] = []
     for _ in range(2):  # an attempt does not add to what the one before it said
         kept = json.loads(run(nyu, tmp_path, seen, stop=True).run.read_text())["warnings"]
         assert kept[:2] == NYUV2.notes(nyu)
         assert len(kept) == 3
         assert kept[2].startswith("train: depth up to 7")
-    assert [event.facts["message"] for event in seen if event.kind == "warning"] == kept * 2
+    assert [one.event.message for one in seen if isinstance(one.event, Warned)] == kept * 2

@@ -27,27 +27,27 @@ def jobs(*batches: int) -> list[Job]:
 
 
 def test_one_process_is_never_refused() -> None:
-    check_processes(Options(HERE, device="cuda:1"), jobs(1), [])
+    check_processes(Options(results=HERE, device="cuda:1"), jobs(1), [])
 
 
 def test_a_process_that_would_never_train_is_refused() -> None:
-    check_processes(Options(HERE, device="cpu", processes=2), jobs(2, 3), [])
+    check_processes(Options(results=HERE, device="cpu", processes=2), jobs(2, 3), [])
     with pytest.raises(SpecError, match=r"batch 1 has batches of 1: 1 of 2 processes") as caught:
-        check_processes(Options(HERE, device="cpu", processes=2), jobs(2, 1), [])
+        check_processes(Options(results=HERE, device="cpu", processes=2), jobs(2, 1), [])
     assert caught.value.where == "--processes 2"
 
 
 def test_each_process_needs_a_gpu_of_its_own() -> None:
-    check_processes(Options(HERE, processes=2), jobs(2), ["0", "1"])
+    check_processes(Options(results=HERE, processes=2), jobs(2), ["0", "1"])
     with pytest.raises(SpecError, match="3 processes a cell need 3 GPUs, 2 found"):
-        check_processes(Options(HERE, processes=3), jobs(4), ["0", "1"])
+        check_processes(Options(results=HERE, processes=3), jobs(4), ["0", "1"])
     with pytest.raises(SpecError, match="names one, cuda:1"):
-        check_processes(Options(HERE, device="cuda:1", processes=2), jobs(2), ["1"])
+        check_processes(Options(results=HERE, device="cuda:1", processes=2), jobs(2), ["1"])
 
 
 def test_a_cluster_is_asked_for_as_many_gpus_as_processes() -> None:
     def check(gpus: int) -> None:
-        check_processes(Options(HERE, processes=2, slurm=SlurmSettings(gpus=gpus)), jobs(2), [])
+        check_processes(Options(results=HERE, processes=2, slurm=SlurmSettings(gpus=gpus)), jobs(2), [])
 
     check(2)
     check(0)  # on CPUs, or by another option of sbatch
@@ -76,7 +76,7 @@ def test_what_cannot_be_imported_is_the_cells_failure(
     monkeypatch.setitem(sys.modules, "tabench.runs.cell_run", None)
     told: list[str] = []
     (job,) = jobs(2)
-    outcome = run_job(job, Options(tmp_path), lambda event: told.append(event.kind), lambda: False)
+    outcome = run_job(job, Options(results=tmp_path), lambda one: told.append(one.event.name), lambda: False)
     assert (outcome.state, outcome.kind, told) == ("failed", "unexpected", ["failed"])
     assert "tabench.runs.cell_run" in outcome.message
     failure = CellFolder(tmp_path, job.experiment, job.cell.id).read_failure()
@@ -86,13 +86,13 @@ def test_what_cannot_be_imported_is_the_cells_failure(
 def test_workers_share_gpus_and_cores_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tabench.runs.local.pool.usable_cores", lambda: 8)
     monkeypatch.setattr("tabench.runs.local.pool.gpus_of", lambda device: ["0", "1", "2", "4", "5"])
-    places = worker_places(Options(HERE, processes=2), 9)
+    places = worker_places(Options(results=HERE, processes=2), 9)
     assert [place["CUDA_VISIBLE_DEVICES"] for place in places] == ["0,1", "2,4"]
     assert [place["OMP_NUM_THREADS"] for place in places] == ["2", "2"]
     monkeypatch.setattr("tabench.runs.local.pool.gpus_of", lambda device: [])
-    places = worker_places(Options(HERE, processes=2), 9)
+    places = worker_places(Options(results=HERE, processes=2), 9)
     assert [place["OMP_NUM_THREADS"] for place in places] == ["1"] * 4
-    assert [p["OMP_NUM_THREADS"] for p in worker_places(Options(HERE, processes=16), 9)] == ["1"]
+    assert [p["OMP_NUM_THREADS"] for p in worker_places(Options(results=HERE, processes=16), 9)] == ["1"]
 
 
 def test_what_others_print_is_not_taken_for_the_cells_words() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tabench.engine import checkpoint
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
+from tabench.engine.events import Event, Validated
 from tabench.engine.gradients import accumulate
 from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import trained_parameters
@@ -95,9 +95,9 @@ def test_the_best_epoch_is_the_one_with_the_lowest_validation_loss(
     cell = make_cell("frozen", evaluation__selection="best-val", evaluation__val_split="train-159")
     losses: dict[int, float] = {}
 
-    def listen(event: str, facts: Mapping[str, Any]) -> None:
-        if event == "validation":
-            losses[facts["epoch"]] = facts["loss"]
+    def listen(event: Event) -> None:
+        if isinstance(event, Validated):
+            losses[event.epoch] = event.loss
 
     unit, model = make_unit(cell, weights)
     validation = SCENES.split(root, "train-159")

@@ -97,10 +97,10 @@ def test_a_unit_tells_its_costs_and_is_left_as_it_was(root: Path, weights: dict[
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    assert (cost["unit"], cost["stored"], cost["weights_bytes"]) == ("all", trained, 4 * trained)
-    assert FEWEST <= len(cost["latency_s"]) <= REPEATS
-    assert min(cost["latency_s"]) > 0
-    assert cost["problems"] == []
+    assert (cost.unit, cost.stored, cost.weights_bytes) == ("all", trained, 4 * trained)
+    assert FEWEST <= len(cost.latency_s) <= REPEATS
+    assert min(cost.latency_s) > 0
+    assert cost.problems == []
 
 
 def test_flops_are_counted_once_for_all_seeds(
@@ -112,7 +112,7 @@ def test_flops_are_counted_once_for_all_seeds(
     monkeypatch.setattr(measure, "count_flops", lambda *_: pytest.fail("counted again"))
     other = cell.model_copy(update={"seed": 1})
     again = measure_unit(model, make_context(other, unit, SCENES, root))
-    assert (again["train_flops"], again["problems"]) == (first["train_flops"], [])
+    assert (again.train_flops, again.problems) == (first.train_flops, [])
 
 
 def test_what_cannot_be_measured_is_named_and_loses_nothing(
@@ -125,6 +125,6 @@ def test_what_cannot_be_measured_is_named_and_loses_nothing(
     cell = make_cell("frozen")
     unit, model = make_unit(cell, weights)
     cost = measure_unit(model, make_context(cell, unit, SCENES, root))
-    assert cost["train_flops"] is None
-    assert cost["problems"] == ["FLOPs: RuntimeError: no such kernel"]
-    assert len(cost["latency_s"]) >= FEWEST
+    assert cost.train_flops is None
+    assert cost.problems == ["FLOPs: RuntimeError: no such kernel"]
+    assert len(cost.latency_s) >= FEWEST

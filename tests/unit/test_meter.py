@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from tabench.engine.events import Evaluated, Evaluating, FinallyEvaluated, Step, UnitCost, Validated
 from tabench.runs.energy import gpu_energy_j
 from tabench.runs.meter import Meter
 
@@ -21,18 +22,21 @@ class Clock:
         return self.time
 
 
-def unit(name: str, flops: int = 10, latency: list[float] | None = None) -> dict[str, Any]:
-    return {
-        "unit": name, "train_flops": 3 * flops, "inference_flops": flops,
-        "latency_s": latency or [0.1, 0.3, 0.2], "stored": 5, "weights_bytes": 20, "seconds": 0.5,
-        "problems": [],
-    }  # fmt: skip
+def cost_of(name: str, latency: list[float] | None = None, **more: Any) -> UnitCost:
+    known: dict[str, Any] = {"train_flops": 30, "inference_flops": 10, "problems": []}
+    known |= {"latency_s": latency or [0.1, 0.3, 0.2], "stored": 5, "weights_bytes": 20, "seconds": 0.5}
+    return UnitCost(unit=name, **{**known, **more})
+
+
+def final(name: str, images: int, seconds: float) -> tuple[Evaluating, FinallyEvaluated]:
+    evaluating = Evaluating(unit=name, images=1, of=images)
+    return evaluating, FinallyEvaluated(unit=name, seconds=seconds, values=[])
 
 
 def train(meter: Meter, clock: Clock, name: str, steps: int, pace: float) -> None:
     for _ in range(steps):
         clock.time += pace
-        meter.hear("step", {"unit": name})
+        meter.on_event(Step(unit=name, epoch=1, epochs=1, step=1, steps=9, loss=0.5, seconds_left=1.0))
 
 
 def test_a_pace_leaves_out_the_first_step_and_evaluations() -> None:
@@ -41,13 +45,12 @@ def test_a_pace_leaves_out_the_first_step_and_evaluations() -> None:
     clock.time += 50  # reading, building
     train(meter, clock, "all", 6, 2.0)
     clock.time += 30
-    meter.hear("eval", {"seconds": 30})
+    meter.on_event(Evaluated(unit="all", epoch=1, seconds=30.0, values=[]))
     clock.time += 7
-    meter.hear("validation", {})
+    meter.on_event(Validated(unit="all", epoch=1, loss=0.5))
     train(meter, clock, "all", 5, 2.0)
-    meter.hear("evaluating", {"of": 32})
-    meter.hear("final", {"unit": "all", "seconds": 8.0})
-    meter.hear("cost", unit("all"))
+    for event in (*final("all", 32, 8.0), cost_of("all")):
+        meter.on_event(event)
     cost = meter.cost()
     assert cost["train_images_per_s"] == 2.0
     assert cost["eval_images_per_s"] == 4.0
@@ -59,9 +62,8 @@ def test_one_model_a_task_is_summed() -> None:
     meter = Meter(2, {}, now=clock)
     for name, pace, latency in (("depth", 1.0, [1.0, 2.0, 3.0]), ("normals", 3.0, [1.0, 1.0, 1.0, 9.0])):
         train(meter, clock, name, 3, pace)
-        meter.hear("evaluating", {"of": 10})
-        meter.hear("final", {"unit": name, "seconds": 5})
-        meter.hear("cost", unit(name, latency=latency))
+        for event in (*final(name, 10, 5.0), cost_of(name, latency)):
+            meter.on_event(event)
     cost = meter.cost()
     assert (cost["models"], cost["train_flops"], cost["inference_flops"]) == (2, 60, 20)
     assert (cost["stored"], cost["weights_bytes"]) == (10, 40)
@@ -78,9 +80,8 @@ def test_a_later_attempt_goes_on_from_the_earlier_one() -> None:
     assert left["train_images_per_s"] is None  # nothing has been measured at the end of a unit yet
     assert left["energy_j"] == 40.0
     second = Meter(2, left, now=clock, energy=iter([500.0, 510.0]).__next__)
-    second.hear("evaluating", {"of": 4})
-    second.hear("final", {"unit": "depth", "seconds": 1})
-    second.hear("cost", unit("depth"))
+    for event in (*final("depth", 4, 1.0), cost_of("depth")):
+        second.on_event(event)
     cost = second.cost()
     assert cost["train_images_per_s"] == 2.0
     assert cost["energy_j"] == 50.0
@@ -96,10 +97,8 @@ def test_energy_that_is_not_known_whole_is_not_told(readings: list[float | None]
 
 def test_what_one_model_could_not_measure_is_not_told_for_the_cell() -> None:
     meter = Meter(2, {})
-    meter.hear("cost", unit("depth"))
-    meter.hear(
-        "cost", unit("normals") | {"train_flops": None, "latency_s": None, "problems": ["FLOPs: broken"]}
-    )
+    meter.on_event(cost_of("depth"))
+    meter.on_event(cost_of("normals", train_flops=None, latency_s=None, problems=["FLOPs: broken"]))
     cost = meter.cost()
     assert (cost["train_flops"], cost["latency_s"]) == (None, None)
     assert cost["inference_flops"] == 20

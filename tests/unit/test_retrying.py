@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from tiny_run import make_cell
 
+from tabench.engine.events import Retry
 from tabench.errors import FAILURE_KINDS, RETRIED_KINDS
 from tabench.runs import retrying
-from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.local.inline import InlineExecutor
 from tabench.store.folders import CellFolder
 
@@ -39,9 +40,9 @@ def scripted(monkeypatch: pytest.MonkeyPatch, script: dict[int, list[tuple[str, 
     return ran
 
 
-def run(jobs: list[Job], results: Path, **how: Any) -> tuple[list[Outcome], list[Event]]:
-    told: list[Event] = []
-    return InlineExecutor().run(jobs, Options(results, **how), told.append), told
+def run(jobs: list[Job], results: Path, **how: Any) -> tuple[list[Outcome], list[CellEvent]]:
+    told: list[CellEvent] = []
+    return InlineExecutor().run(jobs, Options(results=results, **how), told.append), told
 
 
 def test_a_passing_trouble_is_tried_again_and_journalled(
@@ -52,7 +53,7 @@ def test_a_passing_trouble_is_tried_again_and_journalled(
     outcomes, told = run(jobs, tmp_path)
     assert ran == [0, 0, 0, 1, 2]
     assert [outcome.state for outcome in outcomes] == ["done"] * 3
-    assert [event.facts["retry"] for event in told] == [1, 2]
+    assert [one.event.retry for one in told if isinstance(one.event, Retry)] == [1, 2]
     journal = CellFolder(tmp_path, "x", jobs[0].cell.id).read_journal()
     assert [(e["event"], e["kind"], e["message"]) for e in journal] == [
         ("retry", "infrastructure", "try 1"),
@@ -105,7 +106,7 @@ def test_others_may_stop_the_processes_of_a_shared_cell_and_it_is_tried_again(
     monkeypatch.setattr("tabench.runs.local.torchrun.run_in_torchrun", shared)
     outcomes, told = run(jobs[:1], tmp_path, processes=2)
     assert [outcome.state for outcome in outcomes] == ["done"]
-    assert [event.facts["kind"] for event in told if event.kind == "retry"] == ["interrupted"]
+    assert [one.event.kind for one in told if isinstance(one.event, Retry)] == ["interrupted"]
 
 
 def test_a_cell_interrupted_by_others_is_tried_again(tmp_path: Path, jobs: list[Job]) -> None:

@@ -17,6 +17,7 @@ from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
+from tabench.engine.events import Event, FirstStep
 from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
@@ -119,8 +120,8 @@ def test_memory_that_runs_out_does_not_cut_it_either(
 
     model, context = built(weights, root)
 
-    def after_the_first(event: str, _facts: object) -> None:
-        if event == "first-step":
+    def after_the_first(event: Event) -> None:
+        if isinstance(event, FirstStep):
             monkeypatch.setattr("tabench.engine.gradients.accumulate", greedy)
 
     context.emit = after_the_first

@@ -11,7 +11,8 @@ import pytest
 from tiny_run import make_cell
 
 from tabench.cli import main
-from tabench.runs.executor import Event, Job, Options, Outcome
+from tabench.engine.events import Retry
+from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.slurm import executor, queue
 from tabench.runs.slurm.executor import SlurmExecutor
 from tabench.runs.slurm.queue import SlurmError
@@ -47,9 +48,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch, text: str) -> list[list[Job]]:
     return sent
 
 
-def run(jobs: list[Job], results: Path, events: list[Event] | None = None) -> list[Outcome]:
+def run(jobs: list[Job], results: Path, events: list[CellEvent] | None = None) -> list[Outcome]:
     heard = [] if events is None else events
-    return SlurmExecutor().run(jobs, Options(results), heard.append)
+    return SlurmExecutor().run(jobs, Options(results=results), heard.append)
 
 
 def folder(results: Path, job: Job) -> CellFolder:
@@ -72,7 +73,7 @@ def test_a_record_or_a_journalled_failure_ends_a_cell(
 
     timer = threading.Timer(0.2, work)
     timer.start()
-    events: list[Event] = []
+    events: list[CellEvent] = []
     done, failed = run(jobs, tmp_path, events)
     timer.join()
     assert (done.state, failed.state, failed.kind, failed.message) == (
@@ -81,7 +82,7 @@ def test_a_record_or_a_journalled_failure_ends_a_cell(
         "diverged",
         "not finite",
     )
-    assert [event.kind for event in events] == ["start", "failed"]
+    assert [event.event.name for event in events] == ["start", "failed"]
 
 
 def test_a_failed_cell_ends_the_others_where_that_was_asked(
@@ -91,7 +92,7 @@ def test_a_failed_cell_ends_the_others_where_that_was_asked(
     first = folder(tmp_path, jobs[0])
     timer = threading.Timer(0.2, lambda: first.journal("failed", kind="data", message="no image"))
     timer.start()
-    outcomes = SlurmExecutor().run(jobs, Options(tmp_path, on_error="stop"), lambda event: None)
+    outcomes = SlurmExecutor().run(jobs, Options(results=tmp_path, on_error="stop"), lambda event: None)
     timer.join()
     assert [outcome.state for outcome in outcomes] == ["failed", "interrupted"]
     assert [one.cancelled.exists() for one in submissions(tmp_path / "x")] == [True]
@@ -103,7 +104,7 @@ def test_a_cell_that_left_the_queue_without_a_word_is_submitted_again_and_counte
     sent = cluster(monkeypatch, "7_0|TIMEOUT|\n7_1|NODE_FAIL|\n8_0|FAILED|\n9_0|OUT_OF_MEMORY|\n")
     second = folder(tmp_path, jobs[1])
     second.record.write_text("{}")
-    events: list[Event] = []
+    events: list[CellEvent] = []
     lost, done = run(jobs, tmp_path, events)
     assert [[job.label for job in part] for part in sent] == [
         [jobs[0].label, jobs[1].label],
@@ -114,14 +115,14 @@ def test_a_cell_that_left_the_queue_without_a_word_is_submitted_again_and_counte
     assert (lost.state, lost.kind) == ("failed", "infrastructure")
     assert "9_0 ended without a word (OUT_OF_MEMORY); see" in lost.message
     assert "9_0_0_log.out; tried 3 times" in lost.message
-    assert [event.kind for event in events] == ["retry", "retry", "failed"]
+    assert [event.event.name for event in events] == ["retry", "retry", "failed"]
     assert folder(tmp_path, jobs[0]).read_failure()["message"] == lost.message
     assert [one.since() for one in submissions(tmp_path / "x")[1:]] == [{jobs[0].cell.id: 0}] * 2
 
 
 def test_as_often_as_was_asked(tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
     sent = cluster(monkeypatch, "")
-    asked = Options(tmp_path, slurm=SlurmSettings(retries=0))
+    asked = Options(results=tmp_path, slurm=SlurmSettings(retries=0))
     (lost,) = SlurmExecutor().run(jobs[:1], asked, lambda event: None)
     assert len(sent) == 1
     assert "tried 1 times" in lost.message
@@ -167,12 +168,12 @@ def test_a_failure_whose_retry_could_not_be_queued_is_submitted_again_with_its_o
 
     timer = threading.Timer(0.01, work)
     timer.start()
-    events: list[Event] = []
-    asked = Options(tmp_path, slurm=SlurmSettings(retries=1))
+    events: list[CellEvent] = []
+    asked = Options(results=tmp_path, slurm=SlurmSettings(retries=1))
     (lost,) = SlurmExecutor().run(jobs[:1], asked, events.append)
     timer.join()
     assert len(sent) == 2
-    assert [event.facts["message"] for event in events if event.kind == "retry"] == ["the disk is full"]
+    assert [one.event.message for one in events if isinstance(one.event, Retry)] == ["the disk is full"]
     assert "8_0 ended without a word (FAILED)" in lost.message
 
 
@@ -216,7 +217,7 @@ def test_what_is_queued_is_followed_and_not_submitted_again(
 ) -> None:
     sent = cluster(monkeypatch, "6_0|PENDING|(Resources)\n")
     there = new_submission(tmp_path / "x")
-    there.write(jobs[:1], Options(tmp_path))
+    there.write(jobs[:1], Options(results=tmp_path))
     there.write_queued("6", jobs[:1])
     for job in jobs:
         folder(tmp_path, job).record.write_text("{}")

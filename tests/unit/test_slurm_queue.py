@@ -26,7 +26,7 @@ def jobs() -> list[Job]:
 
 def submitted(folder: Path, jobs: list[Job], array: str = "7") -> Submission:
     one = new_submission(folder)
-    one.write(jobs, Options(Path("results"), device="cuda", slurm=SlurmSettings(gpus=1)))
+    one.write(jobs, Options(results=Path("results"), device="cuda", slurm=SlurmSettings(gpus=1)))
     one.write_queued(array, jobs)
     return one
 
@@ -40,7 +40,7 @@ def test_a_job_file_holds_plain_values_and_gives_back_what_was_written(
     assert [job.cell for job in read] == [job.cell for job in jobs]
     assert [job.cell.id for job in read] == [job.cell.id for job in jobs]
     assert read[0].data_root == Path("data").absolute()
-    assert options == Options(Path("results").absolute(), device="cuda", slurm=SlurmSettings(gpus=1))
+    assert options == Options(results=Path("results").absolute(), device="cuda", slurm=SlurmSettings(gpus=1))
     assert one.elements() == {f"7_{n}": job.cell.id for n, job in enumerate(jobs)}
 
 
@@ -53,7 +53,7 @@ def test_another_job_file_is_refused(tmp_path: Path, jobs: list[Job], change: di
 
 
 def test_a_submission_that_sbatch_refused_counts_for_nothing(tmp_path: Path, jobs: list[Job]) -> None:
-    new_submission(tmp_path).write(jobs, Options(Path("results")))
+    new_submission(tmp_path).write(jobs, Options(results=Path("results")))
     assert submissions(tmp_path) == []
 
 

@@ -32,7 +32,7 @@ def one(tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> Sub
     labels = {job.cell.id: job.label for job in jobs}
     folder.write_experiment({"title": "X", "profile": "demo", "cells": labels})
     found = new_submission(folder.path)
-    found.write(jobs, Options(tmp_path))
+    found.write(jobs, Options(results=tmp_path))
     found.write_queued("7", jobs)
     for job, word in zip(jobs[2:], ("start", "interrupted"), strict=True):
         cell = CellFolder(tmp_path, "x", job.cell.id)

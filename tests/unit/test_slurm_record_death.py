@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> CellFolder:
 @pytest.fixture
 def one(tmp_path: Path, folder: CellFolder) -> Submission:
     found = new_submission(tmp_path / "x")
-    found.write([JOB], Options(tmp_path, slurm=SlurmSettings(retries=2)), {JOB.cell.id: 1})
+    found.write([JOB], Options(results=tmp_path, slurm=SlurmSettings(retries=2)), {JOB.cell.id: 1})
     return found
 
 

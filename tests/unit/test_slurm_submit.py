@@ -58,7 +58,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Cluster]:
 
 
 def send(tmp_path: Path, jobs: list[Job], **settings: object) -> list[str]:
-    options = Options(tmp_path, slurm=SlurmSettings.model_validate(settings))
+    options = Options(results=tmp_path, slurm=SlurmSettings.model_validate(settings))
     return submit(jobs, options, tmp_path / "x", {job.cell.id: 3 for job in jobs})
 
 

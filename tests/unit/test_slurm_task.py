@@ -50,7 +50,7 @@ class Cluster:
 @pytest.fixture
 def one(tmp_path: Path) -> Submission:
     found = new_submission(tmp_path)
-    found.write([JOB], Options(tmp_path, slurm=SlurmSettings(requeues=2, cpus=3)))
+    found.write([JOB], Options(results=tmp_path, slurm=SlurmSettings(requeues=2, cpus=3)))
     return found
 
 
@@ -174,7 +174,7 @@ def test_a_task_uses_the_cores_it_was_given(one: Submission, monkeypatch: pytest
 
 def test_processes_share_the_cores_of_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     several = new_submission(tmp_path)
-    several.write([JOB], Options(tmp_path, slurm=SlurmSettings(cpus=8), processes=3))
+    several.write([JOB], Options(results=tmp_path, slurm=SlurmSettings(cpus=8), processes=3))
     seen: list[Options] = []
 
     def run(job: Job, options: Options, listener: object, should_stop: object) -> Outcome:
@@ -189,10 +189,10 @@ def test_processes_share_the_cores_of_a_task(tmp_path: Path, monkeypatch: pytest
 def test_a_claim_of_a_dead_node_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     Cluster(monkeypatch, "busy", "busy", "done")
-    assert patiently(JOB, Options(tmp_path), lambda: False, slept.append).state == "done"
+    assert patiently(JOB, Options(results=tmp_path), lambda: False, slept.append).state == "done"
     assert len(slept) == 2
 
     slept.clear()
     Cluster(monkeypatch, "busy")  # it is alive after all
-    assert patiently(JOB, Options(tmp_path), lambda: False, slept.append).state == "busy"
+    assert patiently(JOB, Options(results=tmp_path), lambda: False, slept.append).state == "busy"
     assert SILENT_SECONDS < sum(slept) < SILENT_SECONDS + 60

@@ -23,6 +23,7 @@ class Backbone(Geometry, Encoder):
 
     pixel_mean: ClassVar[tuple[float, float, float]] = PIXEL_MEAN
     pixel_std: ClassVar[tuple[float, float, float]] = PIXEL_STD
+    neck: ClassVar[str] = "neck"
     pixel_norms: ClassVar[tuple[Literal["none", "sam", "encoder"], ...]] = ("none", "sam")
 
     @property
@@ -75,7 +76,7 @@ class Backbone(Geometry, Encoder):
 
         return list(strangers(encoder))
 
-    def sites(self, encoder: nn.Module) -> list[Site]:
+    def sites(self) -> list[Site]:
         """Before, after and parallel to the attention and the MLP of every block."""
         from tabench.encoders.sam.sites import sites
 
@@ -87,7 +88,7 @@ class Backbone(Geometry, Encoder):
 
         insert(encoder, site, module)
 
-    def linears(self, encoder: nn.Module) -> list[LayerSpec]:
+    def linears(self) -> list[LayerSpec]:
         """The four layers of every block: the fused qkv, proj and the MLP's two."""
         width, wide, heads = self.embed_dim, MLP_RATIO * self.embed_dim, self.num_heads
         found = []
@@ -101,7 +102,7 @@ class Backbone(Geometry, Encoder):
             ]
         return found
 
-    def norms(self, encoder: nn.Module) -> list[str]:
+    def norms(self) -> list[str]:
         """`norm1` and `norm2` of every block."""
         return [f"blocks.{block}.{norm}" for block in range(self.depth) for norm in ("norm1", "norm2")]
 

@@ -13,10 +13,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
+from tabench.engine.events import Failed
 from tabench.errors import failure_kind
 from tabench.provenance.environment import usable_cores
 from tabench.runs.deaths import bury, die_with, how_it_died
-from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.launch import run_job
 from tabench.runs.retrying import ProcessDiedError, Retries
 from tabench.runs.retrying import wait as wait_for
@@ -112,11 +113,11 @@ class PoolExecutor:
         job = worker.job
         assert job is not None  # only busy workers are waited for
         try:
-            message: Event | Outcome = worker.pipe.recv()
+            message: CellEvent | Outcome = worker.pipe.recv()
         except (EOFError, OSError):
             self._mourn(job, worker)
             return False
-        if isinstance(message, Event):
+        if isinstance(message, CellEvent):
             self._listener(message)
         elif self._again(message):
             return False  # a device that failed stays broken in the process that used it
@@ -154,7 +155,7 @@ class PoolExecutor:
             return
         outcome = bury(self._options.results, job, error)
         if outcome.state == "failed":
-            self._listener(Event(job.cell.id, "failed", {"kind": outcome.kind, "message": outcome.message}))
+            self._listener(CellEvent(job.cell.id, Failed(kind=outcome.kind, message=outcome.message)))
         self._keep(outcome)
 
 

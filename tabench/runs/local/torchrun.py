@@ -16,16 +16,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from tabench.engine.events import Event, Failed, Interrupted, read_event
 from tabench.errors import StoreError
 from tabench.provenance.environment import usable_cores
 from tabench.runs.deaths import bury, how_it_died
-from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.retrying import ProcessDiedError
 from tabench.runs.slurm.submission import Submission
 from tabench.store.folders import CellFolder
@@ -79,7 +80,9 @@ def _run(
     try:
         for line in _lines(agent, should_stop):
             if "event" in line:
-                listener(Event(job.cell.id, str(line["event"]), line["facts"]))
+                event = read_event(line["event"], line["facts"])
+                if event is not None:
+                    listener(CellEvent(job.cell.id, event))
             else:
                 outcome = Outcome(job, line["outcome"], str(line["kind"]), str(line["message"]))
                 break
@@ -128,7 +131,7 @@ def _end(agent: subprocess.Popen[bytes]) -> None:
 
 def _interrupted(job: Job, options: Options, listener: Listener) -> Outcome:
     """A stop that did not wait for the processes, or that came before they could listen."""
-    _tell(job, options, listener, "interrupted", {})
+    _tell(job, options, listener, Interrupted())
     return Outcome(job, "interrupted", message="interrupted; the last checkpoint is kept")
 
 
@@ -138,7 +141,7 @@ def _died(job: Job, options: Options, log: str, listener: Listener) -> Outcome:
     error.add_note("\n".join(log.splitlines()[-LOG_LINES:]))
     outcome = bury(options.results, job, error)
     if outcome.state == "failed":
-        _tell(job, options, listener, "failed", {"kind": outcome.kind, "message": outcome.message})
+        _tell(job, options, listener, Failed(kind=outcome.kind, message=outcome.message))
     return outcome
 
 
@@ -152,8 +155,8 @@ def _cause(log: str, count: int) -> str:
     return f"{who} ({how_it_died(code)}){f': {words[0]}' if words and code >= 0 else ''}"
 
 
-def _tell(job: Job, options: Options, listener: Listener, event: str, facts: Mapping[str, Any]) -> None:
+def _tell(job: Job, options: Options, listener: Listener, event: Event) -> None:
     """Journal an event in the stead of the first process, and pass it on."""
     with suppress(StoreError):
-        CellFolder(options.results, job.experiment, job.cell.id).journal(event, **facts)
-    listener(Event(job.cell.id, event, facts))
+        CellFolder(options.results, job.experiment, job.cell.id).journal(event.name, **event.facts())
+    listener(CellEvent(job.cell.id, event))

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -20,12 +19,13 @@ from typing import Any
 
 import torch
 
+from tabench.engine.events import emit_nothing
 from tabench.engine.process_group import ProcessGroup, choose_device, join
 from tabench.provenance.determinism import set_determinism
 from tabench.runs.cell_run import run_cell
 from tabench.runs.compute import compute
 from tabench.runs.deaths import die_with
-from tabench.runs.executor import Event, Job, Options
+from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local.torchrun import STOP
 from tabench.runs.memory import reset_peak_memory
 from tabench.runs.slurm.submission import Submission
@@ -71,9 +71,9 @@ class Line:
         self._out.write(json.dumps(content) + "\n")
         self._out.flush()
 
-    def tell(self, event: Event) -> None:
+    def emit(self, told: CellEvent) -> None:
         """Send an event."""
-        self.send(event=event.kind, facts=dict(event.facts))
+        self.send(event=told.event.name, facts=told.event.facts())
 
 
 def main(words: list[str]) -> int:
@@ -90,7 +90,7 @@ def main(words: list[str]) -> int:
     own = replace(options, device=str(device))
     group = join(device)
     if is_main:
-        outcome = run_cell(job, own, line.tell, asked, group)
+        outcome = run_cell(job, own, line.emit, asked, group)
         line.send(outcome=outcome.state, kind=outcome.kind, message=outcome.message)
         group.part()
     else:
@@ -107,13 +107,9 @@ def _follow(job: Job, options: Options, asked: Asked, group: ProcessGroup) -> No
     set_determinism(job.cell.seed, options.threads)
     reset_peak_memory()
     try:
-        compute(job, options, _silent, asked, group)
+        compute(job, options, emit_nothing, asked, group)
     except Exception:
         traceback.print_exc()
-
-
-def _silent(event: str, facts: Mapping[str, Any]) -> None:
-    """The main process tells."""
 
 
 if __name__ == "__main__":

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from tabench.engine.events import Done, Event, Failed, Interrupted, Retry, Start, read_line
 from tabench.errors import StoreError, failure_kind
 from tabench.runs.deaths import bury
-from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.retrying import RETRIES, ProcessDiedError, Retries
 from tabench.runs.slurm.settings import SlurmSettings
 from tabench.store.claim import is_live
 from tabench.store.folders import CellFolder
 
-WORDS = ("start", "done", "failed", "interrupted", "retry")
+ENDS = (Start, Done, Failed, Interrupted, Retry)  # they begin or end an attempt
 NO_PAUSE = (0.0,)  # the queue itself lets a cell wait
 
 
@@ -23,14 +24,14 @@ def folder_of(options: Options, job: Job) -> CellFolder:
     return CellFolder(options.results, job.experiment, job.cell.id)
 
 
-def last_word(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The last event that begins or ends an attempt; empty if there is none."""
-    return next((event for event in reversed(events) if event.get("event") in WORDS), {})
+def last_word(lines: Sequence[Mapping[str, Any]]) -> Event | None:
+    """The last event of a journal that begins or ends an attempt."""
+    return next((event for line in reversed(lines) if isinstance(event := read_line(line), ENDS)), None)
 
 
-def retries_used(events: Sequence[Mapping[str, Any]]) -> int:
+def retries_used(lines: Sequence[Mapping[str, Any]]) -> int:
     """How often a cell was tried again by itself."""
-    return sum(event.get("event") == "retry" for event in events)
+    return sum(line.get("event") == Retry.name for line in lines)
 
 
 def retries_of(job: Job, options: Options, listener: Listener, since: int) -> Retries:
@@ -55,10 +56,8 @@ def limit_of(options: Options) -> int:
 
 def ended_silently(folder: CellFolder, since: int) -> bool:
     """Whether an attempt began, said no word of its end, and no process holds the cell any more."""
-    events = folder.read_journal()[since:]
-    return last_word(events).get("event") == "start" and not (
-        folder.record.is_file() or is_live(folder.claim)
-    )
+    begun = isinstance(last_word(folder.read_journal()[since:]), Start)
+    return begun and not (folder.record.is_file() or is_live(folder.claim))
 
 
 def after_death(job: Job, options: Options, listener: Listener, since: int, why: str) -> Outcome | None:
@@ -77,8 +76,8 @@ def after_death(job: Job, options: Options, listener: Listener, since: int, why:
         return None
     outcome = bury(options.results, job, ProcessDiedError(f"{why}; tried {retries.limit + 1} times"))
     if outcome.state == "failed":
-        facts = {"kind": outcome.kind, "message": outcome.message}
+        failed = Failed(kind=outcome.kind, message=outcome.message)
         with suppress(StoreError):  # the disk may be what failed
-            folder_of(options, job).journal("failed", **facts)
-        listener(Event(job.cell.id, "failed", facts))
+            folder_of(options, job).journal(failed.name, **failed.facts())
+        listener(CellEvent(job.cell.id, failed))
     return outcome

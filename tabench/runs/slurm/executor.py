@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tabench.engine.events import Failed, Interrupted, Retry, read_line
 from tabench.errors import RETRIED_KINDS
-from tabench.runs.executor import Event, Job, Listener, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
 from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over, waiting
 from tabench.runs.slurm.submission import Submission, latest_of, submissions
@@ -107,17 +108,18 @@ class SlurmExecutor:
         done = folder.record.is_file()  # before the journal: "done" is written after the record
         events = folder.read_journal()
         for line in events[one.heard :]:
-            facts = {key: value for key, value in line.items() if key not in ("t", "event")}
-            self._listener(Event(one.job.cell.id, str(line["event"]), facts))
+            event = read_line(line)
+            if event is not None:
+                self._listener(CellEvent(one.job.cell.id, event))
         one.heard = max(one.heard, len(events))
         own = events[one.since :]
         last = last_word(own)
         if done:
             one.outcome = Outcome(one.job, "done")
-        elif last.get("event") == "failed":
-            kind = str(last.get("kind"))
-            if kind not in RETRIED_KINDS or retries_used(own) >= limit_of(self._options):
-                one.outcome = Outcome(one.job, "failed", kind, str(last.get("message")))
+        elif isinstance(last, Failed) and (
+            last.kind not in RETRIED_KINDS or retries_used(own) >= limit_of(self._options)
+        ):
+            one.outcome = Outcome(one.job, "failed", last.kind, last.message)
 
     def _ask(self) -> None:
         """Ask the queue for the cells that have not ended, and decide on those that have left it."""
@@ -149,16 +151,17 @@ class SlurmExecutor:
         submission = latest_of(submissions(self._experiment), one.job.cell.id)
         events = self._events(one)
         last = last_word(events)
-        word = last.get("event")
         state = found.state if found else ""
         if submission and submission.cancelled.exists():
             one.outcome = Outcome(one.job, "interrupted", message="cancelled; its last checkpoint is kept")
-        elif word == "interrupted" or state == "CANCELLED":
+        elif isinstance(last, Interrupted) or state == "CANCELLED":
             note = f"ended by Slurm {f'({state})' if state else ''}".rstrip()
             text = f"{note}; the same command goes on from its checkpoint"
             one.outcome = Outcome(one.job, "interrupted", message=text)
-        elif word != "retry" or retries_used(events) == one.retried:  # else: counted, but not queued since
-            why = str(last.get("message")) if word == "failed" else _last_seen(submission, one.job, state)
+        elif (
+            not isinstance(last, Retry) or retries_used(events) == one.retried
+        ):  # else: counted, but not queued since
+            why = last.message if isinstance(last, Failed) else _last_seen(submission, one.job, state)
             one.outcome = after_death(one.job, self._options, _unheard, one.since, why)
             self._hear(one)  # what was journalled just now
         return one.outcome is None
@@ -180,5 +183,5 @@ def _last_seen(submission: Submission | None, job: Job, state: str) -> str:
     return f"Slurm job {element} ended without a word{ended}; see {submission.log(element)}"
 
 
-def _unheard(event: Event) -> None:
+def _unheard(told: CellEvent) -> None:
     """The journal tells it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tabench.engine.events import Interrupted
 from tabench.runs.slurm.attempts import last_word
 from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over
 from tabench.runs.slurm.submission import Submission, submissions
@@ -56,6 +57,6 @@ def _how_it_left(
 ) -> str:
     """Of a cell without an outcome that Slurm does not have any more."""
     state = f" ({queued.state})" if queued else ""
-    if last_word(folder.cell(cell).read_journal()).get("event") == "interrupted":
+    if isinstance(last_word(folder.cell(cell).read_journal()), Interrupted):
         return f"interrupted; Slurm {element} has ended{state}"
     return f"Slurm {element} has ended without a word{state}; see {submission.log(element)}"

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tabench.engine.events import Failed
 from tabench.errors import RETRIED_KINDS, TabenchError
 from tabench.runs.deaths import how_it_died
-from tabench.runs.executor import Event, Job, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
 from tabench.runs.slurm.queue import command
 from tabench.runs.slurm.submission import Submission
@@ -50,9 +51,9 @@ def _said(job: Job, options: Options, since: int) -> bool:
     """Whether the journal ends in a failure that no retry is left for: whoever ran the task lost its code."""
     events = folder_of(options, job).read_journal()[since:]
     last = last_word(events)
-    if last.get("event") != "failed":
+    if not isinstance(last, Failed):
         return False
-    return last.get("kind") not in RETRIED_KINDS or retries_used(events) >= limit_of(options)
+    return last.kind not in RETRIED_KINDS or retries_used(events) >= limit_of(options)
 
 
 def _how(code: int) -> str:
@@ -63,8 +64,8 @@ def _how(code: int) -> str:
     return f"ended with exit code {code}"
 
 
-def _say(event: Event) -> None:
-    print(event.kind, dict(event.facts), flush=True)  # noqa: T201 (its log)
+def _say(told: CellEvent) -> None:
+    print(told.event.name, told.event.facts(), flush=True)  # noqa: T201 (its log)
 
 
 def main(words: list[str]) -> int:

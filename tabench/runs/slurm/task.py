@@ -20,10 +20,11 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from tabench.engine.events import CheckpointKept, Resumed
 from tabench.errors import TabenchError
-from tabench.runs.executor import Event, Job, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.launch import run_job
-from tabench.runs.slurm.attempts import after_death, ended_silently, folder_of, retries_of
+from tabench.runs.slurm.attempts import ENDS, after_death, ended_silently, folder_of, retries_of
 from tabench.runs.slurm.queue import SlurmError, command
 from tabench.runs.slurm.record_death import SAID
 from tabench.runs.slurm.settings import SlurmSettings
@@ -169,9 +170,9 @@ def patiently(
         waited += LOOK_SECONDS
 
 
-def _say(event: Event) -> None:
-    if event.kind in ("start", "resume", "checkpoint", "failed", "retry", "interrupted", "done"):
-        print(event.kind, dict(event.facts), flush=True)  # noqa: T201 (its log)
+def _say(told: CellEvent) -> None:
+    if isinstance(told.event, (*ENDS, CheckpointKept, Resumed)):
+        print(told.event.name, told.event.facts(), flush=True)  # noqa: T201 (its log)
 
 
 def main(words: list[str]) -> int:
