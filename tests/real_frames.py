@@ -6,7 +6,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tabench.data.base import Split
 from tabench.data.loading import evaluation_batches
-from tabench.tasks.base import Task
+from tabench.tasks.base import Evaluation, Task
 from tabench.testing.test_datasets import check_sample
 
 BESIDE = Path(__file__).resolve().parents[1].parent / "shared" / "real"
@@ -56,6 +56,17 @@ def noise(task: Task, split: Split, batch_size: int = 3) -> Iterator[tuple[Tenso
         assert raw.grad is not None
         assert torch.isfinite(raw.grad).all()
         yield task.activate(raw), target, list(batch.ids), loss.item()
+
+
+def evaluations(
+    task: Task, split: Split, protocol: str, truth: Callable[[Tensor], Tensor]
+) -> tuple[Evaluation, Evaluation]:
+    """What random predictions and those that `truth` makes of the targets are measured as."""
+    random, perfect = task.evaluation(protocol), task.evaluation(protocol)
+    for prediction, target, ids, _ in noise(task, split):
+        random.update(prediction, target, ids)
+        perfect.update(truth(target), target, ids)
+    return random, perfect
 
 
 def one_hot(labels: Tensor, channels: int) -> Tensor:

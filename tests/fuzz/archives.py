@@ -24,44 +24,14 @@ from tabench.artifact.check import check_artifact
 from tabench.data.prepare.archives import Budget, ZipTree
 from tabench.data.prepare.tarball import members
 
-NAMES = (
-    "a",
-    "b/c.png",
-    "A",
-    "a/",
-    "../x",
-    "/x",
-    "a/../../x",
-    "C:x",
-    "a\\b",
-    "\0",
-    "a\0b",
-    "",
-    ".",
-    "./a",
-    "a//b",
-    "é",
-    "\u202e",
-    "x" * 300,
-    "results/n/0123456789abcdef/record.json",
-    "SHA256SUMS",
-    "con",
-    "a\nb",
-)
-TYPES = (
-    tarfile.REGTYPE,
-    tarfile.REGTYPE,
-    tarfile.AREGTYPE,
-    tarfile.SYMTYPE,
-    tarfile.LNKTYPE,
-    tarfile.CHRTYPE,
-    tarfile.BLKTYPE,
-    tarfile.FIFOTYPE,
-    tarfile.DIRTYPE,
-    tarfile.GNUTYPE_SPARSE,
-    b"Z",
-    tarfile.CONTTYPE,
-)
+OUTSIDE = ("../x", "/x", "a/../../x", "C:x", "a\\b")
+ODD_NAMES = ("\0", "a\0b", "", ".", "./a", "a//b", "é", "\u202e", "x" * 300, "con", "a\nb")
+SOUND = ("a", "b/c.png", "A", "a/", "results/n/0123456789abcdef/record.json", "SHA256SUMS")
+NAMES = (*SOUND, *OUTSIDE, *ODD_NAMES)
+LINKS = (tarfile.SYMTYPE, tarfile.LNKTYPE)
+DEVICES = (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
+FILES = (tarfile.REGTYPE, tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE)
+TYPES = (*FILES, *LINKS, *DEVICES, tarfile.DIRTYPE, b"Z")
 PAX = (
     {},
     {},

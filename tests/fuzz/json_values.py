@@ -12,75 +12,17 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from fuzz.mutation import damaged
 
-ODD: tuple[Any, ...] = (
-    None,
-    True,
-    False,
-    0,
-    -1,
-    1,
-    2**31,
-    2**63,
-    10**400,
-    -(10**40),
-    0.5,
-    1e308,
-    -0.0,
-    "",
-    "x",
-    "0",
-    "1e5",
-    "nan",
-    [],
-    {},
-    [None],
-    [[]],
-    {"a": 1},
-    [1, "a", None],
-    "\0",
-    "\x1b[31m",
-    "<script>",
-    "../../x",
-    "a" * 100_000,
-    "\ud800",
-    "٣",
-)
-RAW = (
-    "NaN",
-    "Infinity",
-    "-Infinity",
-    "1e999",
-    "9" * 5000,
-    '"\\ud800"',
-    "[" * 100_000,
-    '{"a":' * 50_000,
-    "0x1",
-    "1_0",
-)
-WHOLE = (
-    b"",
-    b"null",
-    b"[]",
-    b"{}",
-    b"3",
-    b'"x"',
-    b"[[[]]]",
-    b"\xef\xbb\xbf{}",
-    b"\xff\xfe{\0}\0",
-    b"\x80",
-    b"{} {}",
-    b"[" * 200_000,
-    b'{"a":' * 100_000,
-    b"[" * 500 + b"]" * 500,
-    b'{"a": 1, "a": 2}',
-    b"NaN",
-    b"9" * 10_000,
-    b"//x\n{}",
-    b"{'a': 1}",
-    b" " * 100_000,
-    b"{}\n" * 3,
-    b"\0" * 100,
-)
+NUMBERS = (0, -1, 1, 2**31, 2**63, 10**400, -(10**40), 0.5, 1e308, -0.0)
+TEXTS = ("", "x", "0", "1e5", "nan", "\0", "\x1b[31m", "<script>", "../../x", "a" * 100_000, "\ud800", "٣")
+HOLDERS = ([], {}, [None], [[]], {"a": 1}, [1, "a", None])
+ODD: tuple[Any, ...] = (None, True, False, *NUMBERS, *TEXTS, *HOLDERS)
+RAW = ("NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, "0x1", "1_0", '"\\ud800"')
+RAW += ("[" * 100_000, '{"a":' * 50_000)
+VALID = (b"null", b"[]", b"{}", b"3", b'"x"', b"[[[]]]", b'{"a": 1, "a": 2}', b"[" * 500 + b"]" * 500)
+BROKEN = (b"", b"{} {}", b"NaN", b"//x\n{}", b"{'a': 1}", b"{}\n" * 3)
+BYTES = (b"\xef\xbb\xbf{}", b"\xff\xfe{\0}\0", b"\x80", b"\0" * 100)
+LARGE = (b"[" * 200_000, b'{"a":' * 100_000, b"9" * 10_000, b" " * 100_000)
+WHOLE = (*VALID, *BROKEN, *BYTES, *LARGE)
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

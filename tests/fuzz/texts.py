@@ -22,85 +22,26 @@ from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import load_experiment
 
 ROOT = Path(__file__).parents[2]
-SMALL = (
-    TEXT
-    + """
+VARIANT = """
 [[profiles.demo.variants]]
 method = "lora-stl"
 params = { rank = 4 }
 """
-)
-VALUES = (
-    "nan",
-    "inf",
-    "-inf",
-    "1e400",
-    "-1",
-    "0",
-    "true",
-    '""',
-    '"\\u0000"',
-    '"\\u001b[31m"',
-    '"<script>"',
-    "[]",
-    "{}",
-    "1979-05-27",
-    "07:32:00",
-    "9223372036854775808",
-    "1" + "0" * 5000,
-    "0x" + "f" * 5000,
-    '"' + "x" * 100_000 + '"',
-    "[" * 500 + "]" * 500,
-    "[" * 100_000,
-    "{a=" * 200 + "1" + "}" * 200,
-    "[0, 0]",
-    '["depth", "depth"]',
-    "'../../x'",
-    "[" + ",".join(map(str, range(20_000))) + "]",
-    "[" + "{a=1}," * 2000 + "]",
-    "'''\n'''",
-    "1_000",
-    "0o7",
-    "+1.5",
-    "2147483648",
-    "[[[1]]]",
-    '"ta-lora"',
-    "[8, 8]",
-    "[8, 8, 10000000000]",
-    "[1e308, nan, 3]",
-)
-KEYS = (
-    "schema",
-    "name",
-    "axes.seeds",
-    "axes.methods",
-    "profiles.demo.train.lr",
-    "profiles.demo.train.epochs",
-    "title",
-    "profiles.demo.methods.ta-lora.ranks",
-    "a.b.c",
-    "profiles",
-    "base",
-    ".".join("a" * 5000),
-    '"\\u0000"',
-    '""',
-    "profiles.demo.dataset.tasks",
-    "profiles.demo.variants",
-    "method.params.rank",
-    "train.task_weights.depth",
-    "report.grid",
-    "profiles.demo.train.task_weights",
-    "profiles.demo.evaluation.every",
-    "__class__",
-    "profiles.demo.backbone.checkpoint",
-    "dataset.generate",
-    "evaluation",
-    "report.published",
-    "axes",
-    "train",
-    "methods.x",
-    "variants",
-)
+SMALL = TEXT + VARIANT
+NUMBERS = ("nan", "inf", "-inf", "1e400", "-1", "0", "+1.5", "1_000", "0o7", "2147483648")
+NUMBERS += ("9223372036854775808", "1" + "0" * 5000, "0x" + "f" * 5000)
+STRINGS = ('""', '"\\u0000"', '"\\u001b[31m"', '"<script>"', "'../../x'", "'''\n'''", '"ta-lora"')
+STRINGS += ('"' + "x" * 100_000 + '"', "true", "1979-05-27", "07:32:00")
+LISTS = ("[]", "[0, 0]", '["depth", "depth"]', "[[[1]]]", "[8, 8]", "[8, 8, 10000000000]", "[1e308, nan, 3]")
+DEEP = ("{}", "[" * 500 + "]" * 500, "[" * 100_000, "{a=" * 200 + "1" + "}" * 200)
+LONG = ("[" + ",".join(map(str, range(20_000))) + "]", "[" + "{a=1}," * 2000 + "]")
+VALUES = (*NUMBERS, *STRINGS, *LISTS, *DEEP, *LONG)
+TOP = ("schema", "name", "title", "base", "axes", "axes.seeds", "axes.methods", "methods.x", "variants")
+PARTS = ("evaluation", "train", "train.task_weights.depth", "method.params.rank", "dataset.generate")
+OTHERS = ("report.grid", "report.published", "profiles", "a.b.c", "__class__", '"\\u0000"', '""')
+PROFILE = ("train.lr", "train.epochs", "train.task_weights", "methods.ta-lora.ranks", "dataset.tasks")
+PROFILE += ("variants", "evaluation.every", "backbone.checkpoint")
+KEYS = (*TOP, *PARTS, *OTHERS, *(f"profiles.demo.{key}" for key in PROFILE), ".".join("a" * 5000))
 WHOLE = (
     b"",
     b"\xef\xbb\xbf" + SMALL.encode(),
@@ -210,19 +151,8 @@ def _published() -> Target:
 
 
 def _list() -> Target:
-    odd = [
-        b"",
-        b"../x\n",
-        b"a\0\n",
-        b"\xff\n",
-        b"a\na\n",
-        b"x" * 100_000,
-        b"a\n" * 9,
-        "é\n".encode(),
-        b"/etc/passwd\n",
-        b"a b\n",
-    ]
-
+    odd = [b"", b"../x\n", b"/etc/passwd\n", b"a b\n", b"a\0\n", b"\xff\n", "é\n".encode()]
+    odd += [b"a\na\n", b"a\n" * 9, b"x" * 100_000]
     inputs = st.one_of(damaged([b"2008_000002\n2009_000011\n"]), st.sampled_from(odd))
     place = "ImageSets/Context/train.txt"
     return reading("split list", place, inputs, lambda path: read_list(path.parents[2], "train", hint="-"))

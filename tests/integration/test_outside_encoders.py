@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import options
 from outside_package import install, printed, tabench
 from safetensors.torch import load_file
 from tiny_run import write_weights
@@ -92,21 +93,11 @@ DEAD, IDLE = method(dead), method(dead, "idle", idle=("blocks.*.router.*",))
 FORGETFUL, RETURNED = method(forgetful), method(returned)
 '''
 NAMES = ("parallel", "hooked", "batch_norm", "dead", "idle", "forgetful", "returned")
-RUN = [
-    "nyuv2",
-    "--profile=demo",
-    "--checkpoint=nano.safetensors",
-    "--results=results",
-    "--set=dataset.generate={seed=0, train=2, val=1, height=32, width=48}",
+RUN = options(
+    "results",
     f"--set=axes.methods={json.dumps([*NAMES, 'frozen'])}",
-    "--set=axes.seeds=[0]",
-    "--set=train.max_steps=2",
-    "--set=train.batch_size=2",
-    "--set=train.lr=0.01",
-    "--set=evaluation.pictures=0",
-    "--threads=1",
-    "--json",
-]
+    *("--set=train.lr=0.01", "--set=evaluation.pictures=0", "--threads=1", "--json"),
+)
 pytestmark = pytest.mark.slow
 
 

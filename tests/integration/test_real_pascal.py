@@ -6,16 +6,17 @@ gives the others as ignored or constant, in the formats of PASCAL_MT.
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pascal_folder as made
 import pytest
 from PIL import Image
 from real_frames import FRAMES as REAL
-from real_frames import best, check_images, needs, noise, one_hot
-from tiny_run import write_weights
+from real_frames import best, check_images, evaluations, needs, one_hot
+from tiny_run import make_cell, write_weights
 
-from tabench.catalog import METHODS, TASKS
+from tabench.catalog import TASKS
 from tabench.data.flip_turn import Warp, warp
 from tabench.data.pascal import PascalContextDataset
 from tabench.data.pascal.classes import NORMAL_CLASSES, PARTS_7
@@ -24,7 +25,7 @@ from tabench.engine.context import TrainContext, units_of
 from tabench.engine.loop import train_unit
 from tabench.engine.model import build_unit
 from tabench.runs.compute import make_tasks
-from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+from tabench.spec.cell import DatasetPart
 
 FRAMES = REAL / "pascal"
 OTHERS = np.array([0] + [n for n in range(1, 460) if n not in NORMAL_CLASSES.values()])
@@ -119,12 +120,8 @@ def test_real_labels_come_through_the_loader_pixel_by_pixel(root):
 def test_missing_targets_turn_no_number_into_nan(root, name, protocol):
     channels = DATASET.task_channels[name]
     task = TASKS.get(name)(channels, DATASET.classes_of(name))
-    random, perfect = task.evaluation(protocol), task.evaluation(protocol)
-    for prediction, target, ids, _ in noise(task, DATASET.split(root, "val")):
-        random.update(prediction, target, ids)
-        perfect.update(truth(task, target), target, ids)
-    values = random.compute()
-    assert all(math.isfinite(value) for value in values.values())
+    random, perfect = evaluations(task, DATASET.split(root, "val"), protocol, partial(truth, task))
+    assert all(math.isfinite(value) for value in random.compute().values())
     if protocol == "pixel":
         assert perfect.compute() == pytest.approx(best(task), abs=0.05)
     if name in ("human_parts", "segmentation", "normals"):
@@ -141,31 +138,17 @@ def truth(task, target):
 
 def test_two_training_steps_change_every_tasks_decoder(root, tmp_path):
     tasks = ("segmentation", "human_parts", "saliency", "normals")
-    cell = Cell(
-        dataset=DatasetPart(
-            name="pascal_context",
-            fingerprint="x",
-            tasks=tasks,
-            channels=tuple(DATASET.task_channels[task] for task in tasks),
-        ),
-        backbone=BackbonePart(name="sam_vit_nano", checkpoint="x", pixel_norm="sam"),
-        method=MethodPart(name="ta-lora", params=METHODS.get("ta-lora").params({})),
-        train=TrainPart(epochs=1, batch_size=6, task_weights=dict.fromkeys(tasks, 1)),
-        evaluation=EvaluationPart(pictures=0),
-        seed=0,
-    )
-    unit = units_of(cell, METHODS.get("ta-lora").sharing)[0]
+    channels = tuple(DATASET.task_channels[task] for task in tasks)
+    data = DatasetPart(name="pascal_context", fingerprint="x", tasks=tasks, channels=channels)
+    train = {"train__epochs": 1, "train__batch_size": 6, "train__task_weights": dict.fromkeys(tasks, 1)}
+    cell = make_cell("ta-lora", **train).model_copy(update={"dataset": data})
+    (unit,) = units_of(cell, "task-aware")
     model = build_unit(cell, unit, write_weights(tmp_path / "nano.safetensors"))
     before = {name: value.clone() for name, value in model.named_parameters() if value.requires_grad}
     made_tasks = make_tasks(cell, DATASET)
     assert all(task.protocols == ("pascal", "pixel") for task in made_tasks.values())
-    context = TrainContext(
-        cell=cell,
-        unit=unit,
-        tasks=made_tasks,
-        train=DATASET.split(root, "train"),
-        evaluated=DATASET.split(root, "val"),
-    )
+    splits = {"train": DATASET.split(root, "train"), "evaluated": DATASET.split(root, "val")}
+    context = TrainContext(cell=cell, unit=unit, tasks=made_tasks, **splits)
     state = train_unit(model, context, CheckpointStore(tmp_path))
     assert state.step == 2
     moved = {

@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 from real_frames import as_arrays, check_images, needs, noise
+from tiny_run import make_cell
 
-from tabench.catalog import METHODS, TASKS
+from tabench.catalog import TASKS
 from tabench.data.cityscapes import CITYSCAPES, CLASSES_7
 from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.encoders.sam.family import VIT_NANO
@@ -25,7 +26,7 @@ from tabench.engine.events import Step
 from tabench.engine.loop import train_unit
 from tabench.engine.model import build_unit
 from tabench.engine.pictures import save_pictures
-from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
+from tabench.spec.cell import DatasetPart
 
 TASK_NAMES = tuple(CITYSCAPES.task_channels)
 
@@ -80,17 +81,12 @@ def test_losses_stay_finite_and_metrics_have_no_number_only_where_nothing_is_val
 
 def test_two_steps_of_training_an_evaluation_and_pictures(root, tasks, tmp_path):
     torch.set_num_threads(1)
-    cell = Cell(
-        dataset=DatasetPart(name="cityscapes", fingerprint="x", tasks=TASK_NAMES, channels=(7, 1)),
-        backbone=BackbonePart(name="sam_vit_nano", checkpoint="x", pixel_norm="sam"),
-        method=MethodPart(name="ta-lora", params=METHODS.get("ta-lora").params({"ranks": (4, 4, 2)})),
-        train=TrainPart(
-            epochs=1, batch_size=2, max_steps=2, task_weights={"segmentation": 1, "disparity": 1}
-        ),
-        evaluation=EvaluationPart(pictures=2),
-        seed=0,
-    )
-    (unit,) = units_of(cell, METHODS.get("ta-lora").sharing)
+    data = DatasetPart(name="cityscapes", fingerprint="x", tasks=TASK_NAMES, channels=(7, 1))
+    weights = {"segmentation": 1, "disparity": 1}
+    short = {"params__ranks": (4, 4, 2), "train__max_steps": 2, "evaluation__pictures": 2}
+    cell = make_cell("ta-lora", train__epochs=1, train__task_weights=weights, **short)
+    cell = cell.model_copy(update={"dataset": data})
+    (unit,) = units_of(cell, "task-aware")
     model = build_unit(cell, unit, load_checkpoint(VIT_NANO, find_checkpoint(VIT_NANO)))
     losses = []
     context = TrainContext(
