@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import PIL
 import report_fixtures as made
 
 from fuzz.json_values import mutated
@@ -21,7 +20,7 @@ from fuzz.samples import FAILURE, PLAN, cell_id, record
 from fuzz.target import Target, reading
 from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
-from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
+from tabench.data.pack import DamagedPackError, Packed, Source, check_pack, manifest_of, open_pack
 from tabench.data.pascal.files import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
 from tabench.provenance.files import cache_root
@@ -106,7 +105,7 @@ def _jobs() -> Any:
 
 def _pack(path: Path) -> object:
     split = _TwoImages()
-    source = Source("scenes", "f" * 64, "train")
+    source = SOURCE
     if not (path.parent / "image.npy").exists():
         for kind, array in split.arrays.items():
             np.save(path.parent / f"{kind}.npy", array)
@@ -117,8 +116,11 @@ def _pack(path: Path) -> object:
     return samples
 
 
+SOURCE = Source("scenes", "f" * 64, "train")
+
+
 class _TwoImages:
-    augmentation = None
+    augmentation = paper_augmentation = None
     ids = ("train/0", "train/1")
     arrays: ClassVar = {
         "image": np.zeros((2, 3, 4, 5), np.uint8),
@@ -130,31 +132,15 @@ class _TwoImages:
 
 
 def _pack_seed() -> Any:
+    """As the package writes it, so that its version and reader are today's."""
     arrays = {}
     for kind, array in _TwoImages.arrays.items():
         buffer = io.BytesIO()
         np.save(buffer, array)
         data = buffer.getvalue()
-        form = ("unit8", "uint8", "float32") if kind == "image" else ("same", "float32", "float32")
-        arrays[kind] = {
-            "form": form[0],
-            "stored": form[1],
-            "given": form[2],
-            "shape": list(array.shape),
-            "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-        }
-    return {
-        "version": 1,
-        "reader": 1,
-        "pillow": PIL.__version__,
-        "dataset": "scenes",
-        "fingerprint": "f" * 64,
-        "split": "train",
-        "state": "",
-        "ids": hashlib.sha256(b"train/0\ntrain/1").hexdigest(),
-        "arrays": arrays,
-    }
+        forms = ("unit8", "uint8", "float32") if kind == "image" else ("same", "float32", "float32")
+        arrays[kind] = Packed(*forms, array.shape, len(data), hashlib.sha256(data).hexdigest())
+    return manifest_of(SOURCE, _TwoImages.ids, arrays)
 
 
 def _plan(path: Path) -> object:
