@@ -78,7 +78,7 @@ def run(
     """Run every cell of an experiment that has no record yet."""
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Options
-    from tabench.runs.slurm.settings import read_settings
+    from tabench.runs.slurm_settings import read_settings
     from tabench.store.folders import CellFolder, ExperimentFolder
     from tabench.store.holder import silence
     from tabench.store.tidy import settle, sweep_shared

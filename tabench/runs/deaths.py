@@ -8,10 +8,12 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from tabench.engine.events import Event
 from tabench.errors import StoreError, failure_kind
-from tabench.runs.executor import Job, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Outcome
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.folders import CellFolder
 from tabench.store.tidy import close
@@ -68,3 +70,10 @@ def record_death(results: Path, job: Job, error: Exception) -> Outcome:
     except StoreError:  # the disk may be what failed
         pass
     return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
+
+
+def speak_for(job: Job, results: Path, listener: Listener, event: Event) -> None:
+    """Journal an event in the stead of a cell's process, which cannot do so any more, and tell of it."""
+    with suppress(StoreError):  # the disk may be what failed
+        CellFolder(results, job.experiment, job.cell.id).journal(event.name, **event.facts())
+    listener(CellEvent(job.cell.id, event))

@@ -25,6 +25,7 @@ from tabench.data.pack import DamagedPackError, Source, check_pack, open_pack
 from tabench.data.pascal.files import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
 from tabench.provenance.files import cache_root
+from tabench.runs.executor import read_jobs
 from tabench.runs.slurm.submission import Submission
 from tabench.runs.weights import Weights
 from tabench.store.checksums import read_sums
@@ -218,7 +219,7 @@ READERS: dict[str, tuple[Any, ...]] = {
     "checksums verified": (f"{CELL}/checksums.json", [SUMS], _verified),
     "merged_from verified": (f"{CELL}/merged_from.json", [{"from": "/x", "when": "2026"}], _verified),
     "plan": ("r/nyuv2/experiment.json", [PLAN], _plan),
-    "slurm jobs": ("s/jobs.json", [_jobs()], lambda p: Submission(p.parent).read()),
+    "slurm jobs": ("s/jobs.json", [_jobs()], read_jobs),
     "slurm queue": ("s/submitted.json", [QUEUED], lambda p: Submission(p.parent).elements()),
     "recipe": ("d/scenes.json", [RECIPE], read_recipe),
     "pascal index": ("ImageSets/Parts/train.txt", [{"2008_000002": [12, 15]}], _pascal_index),

@@ -15,7 +15,7 @@ from tabench.runs.executor import Job, Options
 from tabench.runs.launch import check_processes, run_job
 from tabench.runs.local.pool import worker_places
 from tabench.runs.local.torchrun import _cause, _lines
-from tabench.runs.slurm.settings import SlurmSettings
+from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.folders import CellFolder
 
 HERE = Path("results")

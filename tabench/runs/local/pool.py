@@ -115,7 +115,7 @@ class PoolExecutor:
         try:
             message: CellEvent | Outcome = worker.pipe.recv()
         except (EOFError, OSError):
-            self._mourn(job, worker)
+            self._record_death(job, worker)
             return False
         if isinstance(message, CellEvent):
             self._listener(message)
@@ -143,7 +143,7 @@ class PoolExecutor:
             self._todo.appendleft(_Task(outcome.job, pause))
         return pause is not None
 
-    def _mourn(self, job: Job, worker: _Worker) -> None:
+    def _record_death(self, job: Job, worker: _Worker) -> None:
         """A process died in the middle of a cell: once more, or a failure."""
         worker.process.join()
         if self._stopping:  # before it could listen

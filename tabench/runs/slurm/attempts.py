@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from tabench.engine.events import Done, Event, Failed, Interrupted, Retry, Start, read_line
-from tabench.errors import StoreError, failure_kind
-from tabench.runs.deaths import record_death
-from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
+from tabench.errors import failure_kind
+from tabench.runs.deaths import record_death, speak_for
+from tabench.runs.executor import Job, Listener, Options, Outcome
 from tabench.runs.retrying import RETRIES, ProcessDiedError, Retries
-from tabench.runs.slurm.settings import SlurmSettings
+from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.claim import is_live
 from tabench.store.folders import CellFolder
 
@@ -77,7 +76,5 @@ def after_death(job: Job, options: Options, listener: Listener, since: int, why:
     outcome = record_death(options.results, job, ProcessDiedError(f"{why}; tried {retries.limit + 1} times"))
     if outcome.state == "failed":
         failed = Failed(kind=outcome.kind, message=outcome.message)
-        with suppress(StoreError):  # the disk may be what failed
-            folder_of(options, job).journal(failed.name, **failed.facts())
-        listener(CellEvent(job.cell.id, failed))
+        speak_for(job, options.results, listener, failed)
     return outcome

@@ -12,7 +12,7 @@ from tabench.errors import RETRIED_KINDS
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
 from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over, waiting
-from tabench.runs.slurm.submission import Submission, latest_of, submissions
+from tabench.runs.slurm.submission import Submission, latest_of, open_submissions, submissions
 from tabench.runs.slurm.submit import submit
 from tabench.runs.stopping import StopFlag
 from tabench.store.claim import is_live
@@ -59,7 +59,7 @@ class SlurmExecutor:
         """
         self._options, self._listener = options, listener
         self._experiment = experiment = folder_of(options, jobs[0]).path.parent
-        before = [one for one in submissions(experiment) if not one.cancelled.exists()]
+        before = open_submissions(experiment)
         there = waiting(cells_of(before))
         since = {cell: events for one in before for cell, events in one.since().items() if cell in there}
         self._cells = []

@@ -32,9 +32,7 @@ def record_ending(submission: Submission, environment: Mapping[str, str], code: 
         environment: Slurm's variables.
         code: The task's exit code, as a shell says it.
     """
-    jobs, options = submission.read()
-    job = jobs[int(environment["SLURM_ARRAY_TASK_ID"])]
-    since = submission.since().get(job.cell.id, 0)
+    job, options, since = submission.own(environment)
     folder = folder_of(options, job)
     if code in (0, SAID) or submission.cancelled.exists() or folder.record.is_file():
         return None

@@ -27,8 +27,8 @@ from tabench.runs.launch import run_job
 from tabench.runs.slurm.attempts import ENDS, after_death, ended_silently, folder_of, retries_of
 from tabench.runs.slurm.queue import SlurmError, command
 from tabench.runs.slurm.record_death import SAID
-from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission
+from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.holder import silence
 from tabench.store.streams import steady
 
@@ -90,14 +90,12 @@ def run_element(submission: Submission, environment: Mapping[str, str], wish: Wi
         environment: Slurm's variables.
         wish: Asked after every step.
     """
-    jobs, options = submission.read()
-    job = jobs[int(environment["SLURM_ARRAY_TASK_ID"])]
+    job, options, since = submission.own(environment)
     if wish.cancelled():
         return 0
     settings = options.slurm or SlurmSettings()
     cores = int(environment.get("SLURM_CPUS_PER_TASK") or settings.cpus)
     restarts = int(environment.get("SLURM_RESTART_COUNT") or 0)
-    since = submission.since().get(job.cell.id, 0)
     own = replace(options, threads=options.threads or max(1, cores // options.processes))
     outcome = patiently(job, own, wish, since=since if restarts else None)
     print(f"{job.label}: {outcome.state} {outcome.message}".rstrip(), flush=True)  # noqa: T201 (its log)
