@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tabench.catalog import DATASETS, METHODS
-from tabench.runs.cost import checkpoint_bytes
-from tabench.runs.estimate import Estimate, Experience, estimate
+from tabench.runs.estimate import Estimate, Experience, checkpoint_bytes, estimate
 from tabench.runs.executor import Job
 from tabench.runs.resolve import Resolution, Sources, resolve
 from tabench.spec.cell import Cell

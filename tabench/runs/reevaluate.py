@@ -143,6 +143,17 @@ def _state(record: Record, cell: Cell, unit: str, tasks: tuple[str, ...]) -> Sta
     )
 
 
+def keep_weights(folder: CellFolder) -> None:
+    """Copy what is kept of the finished units' models beside the record, as weights-<unit>.safetensors."""
+    from tabench.engine.checkpoint import FINISHED
+
+    for unit in folder.checkpoint.iterdir():
+        finished = unit / FINISHED
+        chosen = finished / "best.safetensors"
+        source = chosen if chosen.exists() else finished / "model.safetensors"
+        copy_file(source, folder.path / f"weights-{unit.name}.safetensors")
+
+
 def load_saved(folder: CellFolder, record: Record) -> dict[str, dict[str, nn.Parameter]]:
     """Unit name to what is kept of its model, by name: trained parameters, and others that training changed.
 

@@ -26,8 +26,8 @@ from tabench.data.pascal.files import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
 from tabench.provenance.files import cache_root
 from tabench.runs.executor import read_jobs
+from tabench.runs.resolve import Weights
 from tabench.runs.slurm.submission import Submission
-from tabench.runs.weights import Weights
 from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
 from tabench.store.folders import CellFolder, ExperimentFolder

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tabench.engine.events import Done, Event, Failed, Interrupted, Retry, Start, read_line
-from tabench.errors import failure_kind
+from tabench.errors import RETRIED_KINDS, failure_kind
 from tabench.runs.deaths import record_death, speak_for
 from tabench.runs.executor import Job, Listener, Options, Outcome
 from tabench.runs.retrying import RETRIES, ProcessDiedError, Retries
@@ -51,6 +51,14 @@ def limit_of(options: Options) -> int:
     """Retries of a cell."""
     asked = (options.slurm or SlurmSettings()).retries
     return RETRIES if asked is None else asked
+
+
+def final_failure(lines: Sequence[Mapping[str, Any]], options: Options) -> Failed | None:
+    """The failure that a journal ends in, if no retry is left for it."""
+    last = last_word(lines)
+    if not isinstance(last, Failed):
+        return None
+    return last if last.kind not in RETRIED_KINDS or retries_used(lines) >= limit_of(options) else None
 
 
 def ended_silently(folder: CellFolder, since: int) -> bool:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tabench.engine.events import Failed, Interrupted, Retry, read_line
-from tabench.errors import RETRIED_KINDS
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
-from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
+from tabench.runs.slurm.attempts import after_death, final_failure, folder_of, last_word, retries_used
 from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over, waiting
 from tabench.runs.slurm.submission import Submission, latest_of, open_submissions, submissions
 from tabench.runs.slurm.submit import submit
@@ -112,14 +111,11 @@ class SlurmExecutor:
             if event is not None:
                 self._listener(CellEvent(one.job.cell.id, event))
         one.heard = max(one.heard, len(events))
-        own = events[one.since :]
-        last = last_word(own)
+        failure = final_failure(events[one.since :], self._options)
         if done:
             one.outcome = Outcome(one.job, "done")
-        elif isinstance(last, Failed) and (
-            last.kind not in RETRIED_KINDS or retries_used(own) >= limit_of(self._options)
-        ):
-            one.outcome = Outcome(one.job, "failed", last.kind, last.message)
+        elif failure is not None:
+            one.outcome = Outcome(one.job, "failed", failure.kind, failure.message)
 
     def _ask(self) -> None:
         """Ask the queue for the cells that have not ended, and decide on those that have left it."""

@@ -12,11 +12,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tabench.engine.events import Failed
-from tabench.errors import RETRIED_KINDS, TabenchError
+from tabench.errors import TabenchError
 from tabench.runs.deaths import how_it_died
-from tabench.runs.executor import CellEvent, Job, Options, Outcome
-from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
+from tabench.runs.executor import CellEvent, Outcome
+from tabench.runs.slurm.attempts import after_death, final_failure, folder_of
 from tabench.runs.slurm.queue import command
 from tabench.runs.slurm.submission import Submission
 from tabench.store.streams import steady
@@ -36,22 +35,13 @@ def record_ending(submission: Submission, environment: Mapping[str, str], code: 
     folder = folder_of(options, job)
     if code in (0, SAID) or submission.cancelled.exists() or folder.record.is_file():
         return None
-    if _said(job, options, since):
+    if final_failure(folder.read_journal()[since:], options):  # whoever ran the task lost its code
         return None
     node = environment.get("SLURMD_NODENAME", "its node")
     outcome = after_death(job, options, _say, since, f"its process on {node} {_how(code)}")
     if outcome is None:
         command(["scontrol", "requeue", environment["SLURM_JOB_ID"]])
     return outcome
-
-
-def _said(job: Job, options: Options, since: int) -> bool:
-    """Whether the journal ends in a failure that no retry is left for: whoever ran the task lost its code."""
-    events = folder_of(options, job).read_journal()[since:]
-    last = last_word(events)
-    if not isinstance(last, Failed):
-        return False
-    return last.kind not in RETRIED_KINDS or retries_used(events) >= limit_of(options)
 
 
 def _how(code: int) -> str:
