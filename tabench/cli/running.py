@@ -140,13 +140,11 @@ def run(
 
 def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job]:
     """Jobs without the cells that failed of another kind than was asked for."""
-    from tabench.store.folders import CellFolder
-
     if not retry:
         return jobs
     kept = []
     for job in jobs:
-        folder = CellFolder(results, job.experiment, job.cell.id)
+        folder = job.folder(results)
         if folder.state() != "failed" or folder.read_failure().get("kind") in retry:
             kept.append(job)
     if len(kept) < len(jobs):

@@ -50,7 +50,7 @@ def run_cell(
         should_stop: Asked after every optimiser step.
         group: The processes that compute the cell together; only the main one calls this.
     """
-    folder = CellFolder(options.results, job.experiment, job.cell.id)
+    folder = job.folder(options.results)
     diary = _Diary(folder, job, options, listener)
     try:
         with Claim(folder.claim) as claim:

@@ -98,7 +98,7 @@ def _compute(
     cell = job.cell
     check_cell(cell)
     dataset = DATASETS.get(cell.dataset.name)
-    folder = CellFolder(options.results, job.experiment, cell.id)
+    folder = job.folder(options.results)
     tasks = make_tasks(cell, dataset)
     if not group.is_main:
         group.sync()  # the main process's packs are there
@@ -159,7 +159,11 @@ def _compute(
         )
         done.append(_run_unit(context, weights, folder, truth, digest, analysis))
     check_cell(cell)  # what was imported meanwhile, too
-    _check_alike(group.exchange(digest.hexdigest()))
+    digests = set(group.exchange(digest.hexdigest()))
+    if len(digests) > 1:  # a result that depends on which process one asks
+        raise RuntimeError(
+            f"the trained weights differ between this cell's processes: {', '.join(sorted(digests))}"
+        )
     if not group.is_main:
         return {}
     with _evaluating("all"):
@@ -232,14 +236,6 @@ def _run_unit(
 def _kept_untrained(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
     """What is kept beside the trained parameters."""
     return kept_untrained(model, context.origin) if context.origin is not None else {}
-
-
-def _check_alike(digests: list[str]) -> None:
-    """Refuse a result that depends on which process one asks."""
-    if len(set(digests)) > 1:
-        raise RuntimeError(
-            f"the trained weights differ between the processes of this cell: {', '.join(digests)}"
-        )
 
 
 @contextmanager
@@ -323,11 +319,7 @@ def _metrics(tasks: Mapping[str, Task], done: list[_Done]) -> list[dict[str, Any
             rows.append(
                 {
                     "task": task.name,
-                    "key": info.key,
-                    "title": info.title,
-                    "unit": info.unit,
-                    "better": info.better,
-                    "digits": info.digits,
+                    **{key: getattr(info, key) for key in ("key", "title", "unit", "better", "digits")},
                     "protocol": result.protocol,
                     "version": task.version,
                     "value": result.values[info.key],

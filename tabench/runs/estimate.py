@@ -44,11 +44,7 @@ class Finished:
 
 
 class Experience:
-    """Finished runs, sorted once so that thousands of cells can be estimated from them.
-
-    Args:
-        finished: The runs.
-    """
+    """Finished runs, sorted once so that thousands of cells can be estimated from them."""
 
     def __init__(self, finished: Iterable[Finished]) -> None:
         self._walls: dict[str, list[float]] = {}

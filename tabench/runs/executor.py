@@ -14,6 +14,7 @@ from tabench.errors import StoreError
 from tabench.runs.slurm_settings import SlurmSettings
 from tabench.spec.cell import Cell
 from tabench.store.encoding import read_json
+from tabench.store.folders import CellFolder
 
 JOBS_FORMAT = 1
 
@@ -37,6 +38,10 @@ class Job:
     data_root: Path
     checkpoint: Path
     seconds: float = 0.0
+
+    def folder(self, results: Path) -> CellFolder:
+        """The cell's folder in a results folder."""
+        return CellFolder(results, self.experiment, self.cell.id)
 
 
 @dataclass(frozen=True, kw_only=True)

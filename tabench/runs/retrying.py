@@ -53,11 +53,7 @@ class Retries:
         return self._done.get(outcome.job.cell.id, 0) < self.limit
 
     def pause(self, outcome: Outcome) -> float | None:
-        """Seconds to wait before the cell's next try; None if there is none.
-
-        Args:
-            outcome: How the last try ended.
-        """
+        """Seconds to wait before the cell's next try; None if there is none."""
         if not self.left(outcome):
             return None
         before = self._done.get(outcome.job.cell.id, 0)

@@ -18,11 +18,6 @@ ENDS = (Start, Done, Failed, Interrupted, Retry)  # they begin or end an attempt
 NO_PAUSE = (0.0,)  # the queue itself lets a cell wait
 
 
-def folder_of(options: Options, job: Job) -> CellFolder:
-    """A cell's folder."""
-    return CellFolder(options.results, job.experiment, job.cell.id)
-
-
 def last_word(lines: Sequence[Mapping[str, Any]]) -> Event | None:
     """The last event of a journal that begins or ends an attempt."""
     return next((event for line in reversed(lines) if isinstance(event := read_line(line), ENDS)), None)
@@ -36,13 +31,9 @@ def retries_used(lines: Sequence[Mapping[str, Any]]) -> int:
 def retries_of(job: Job, options: Options, listener: Listener, since: int) -> Retries:
     """The count of a cell's retries, gone on with wherever it was begun.
 
-    Args:
-        job: The cell.
-        options: Of the run.
-        listener: Told of a retry.
-        since: Events that the cell's journal held when a person submitted it: earlier ones do not count.
+    `since` is how many events its journal held when a person submitted it: earlier ones do not count.
     """
-    events = folder_of(options, job).read_journal()[since:]
+    events = job.folder(options.results).read_journal()[since:]
     done = {job.cell.id: retries_used(events)}
     return Retries(options.results, listener, limit_of(options), done, NO_PAUSE)
 
@@ -70,12 +61,7 @@ def ended_silently(folder: CellFolder, since: int) -> bool:
 def after_death(job: Job, options: Options, listener: Listener, since: int, why: str) -> Outcome | None:
     """Journal that an attempt ended without a word: None if another one follows, else its end.
 
-    Args:
-        job: The cell.
-        options: Of the run.
-        listener: Told of the retry or the failure.
-        since: As for `retries_of`.
-        why: What is known of the end.
+    `since` is as for `retries_of`; `why` is what is known of the end.
     """
     retries = retries_of(job, options, listener, since)
     died = ProcessDiedError(why)

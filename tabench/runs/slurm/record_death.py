@@ -15,7 +15,7 @@ from pathlib import Path
 from tabench.errors import TabenchError
 from tabench.runs.deaths import how_it_died
 from tabench.runs.executor import CellEvent, Outcome
-from tabench.runs.slurm.attempts import after_death, final_failure, folder_of
+from tabench.runs.slurm.attempts import after_death, final_failure
 from tabench.runs.slurm.queue import command
 from tabench.runs.slurm.submission import Submission
 from tabench.store.streams import steady
@@ -26,13 +26,10 @@ SAID = 3  # exit code of a task whose cell failed for good, and that has written
 def record_ending(submission: Submission, environment: Mapping[str, str], code: int) -> Outcome | None:
     """Decide what follows; the cell's failure, or None if it is queued again or has ended otherwise.
 
-    Args:
-        submission: Where the job file is.
-        environment: Slurm's variables.
-        code: The task's exit code, as a shell says it.
+    `environment` holds Slurm's variables, `code` is the task's exit code as a shell says it.
     """
     job, options, since = submission.own(environment)
-    folder = folder_of(options, job)
+    folder = job.folder(options.results)
     if code in (0, SAID) or submission.cancelled.exists() or folder.record.is_file():
         return None
     if final_failure(folder.read_journal()[since:], options):  # whoever ran the task lost its code

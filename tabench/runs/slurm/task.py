@@ -24,7 +24,7 @@ from tabench.engine.events import CheckpointKept, Resumed
 from tabench.errors import TabenchError
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.launch import run_job
-from tabench.runs.slurm.attempts import ENDS, after_death, ended_silently, folder_of, retries_of
+from tabench.runs.slurm.attempts import ENDS, after_death, ended_silently, retries_of
 from tabench.runs.slurm.queue import SlurmError, command
 from tabench.runs.slurm.record_death import SAID
 from tabench.runs.slurm.submission import Submission
@@ -72,10 +72,7 @@ class Wish:
         """Whether this task has to queue itself again.
 
         After a SIGTERM, Slurm does so itself if it means it, but not with a preempted job that ends within
-        its grace: that one counts as completed.
-
-        Args:
-            state: What the controller says of this job.
+        its grace: that one counts as completed. `state` asks the controller what it says of this job.
         """
         if not self.signals or self.cancelled():
             return False
@@ -83,13 +80,7 @@ class Wish:
 
 
 def run_element(submission: Submission, environment: Mapping[str, str], wish: Wish) -> int:
-    """Run the cell of this element; the exit code.
-
-    Args:
-        submission: Where the job file is.
-        environment: Slurm's variables.
-        wish: Asked after every step.
-    """
+    """Run the cell of this element, which Slurm's variables name; the exit code."""
     job, options, since = submission.own(environment)
     if wish.cancelled():
         return 0
@@ -157,7 +148,7 @@ def patiently(
     """
     waited = 0.0
     while True:
-        if since is not None and ended_silently(folder_of(options, job), since):
+        if since is not None and ended_silently(job.folder(options.results), since):
             failure = after_death(job, options, _say, since, "its node or its process died")
             if failure is not None:
                 return failure
