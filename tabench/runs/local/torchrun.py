@@ -46,27 +46,27 @@ def run_in_torchrun(
     """
     share = max(1, usable_cores() // options.processes)
     own = replace(options, threads=options.threads or share)
-    place = Path(tempfile.mkdtemp(prefix="tabench-"))
+    folder = Path(tempfile.mkdtemp(prefix="tabench-"))
     try:
-        write_json(place / JOB_FILE, jobs_content([job], own))
-        with (place / "stderr").open("w+b") as log:
-            outcome = _run(job, own, place, log.fileno(), listener, should_stop)
+        write_json(folder / JOB_FILE, jobs_content([job], own))
+        with (folder / "stderr").open("w+b") as log:
+            outcome = _run(job, own, folder, log.fileno(), listener, should_stop)
         if outcome is not None:
             return outcome
         if should_stop():
             return _interrupted(job, options, listener)
-        return _died(job, options, (place / "stderr").read_text(errors="replace"), listener)
+        return _died(job, options, (folder / "stderr").read_text(errors="replace"), listener)
     except KeyboardInterrupt:
         return _interrupted(job, options, listener)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(
-    job: Job, options: Options, place: Path, log: int, listener: Listener, should_stop: Callable[[], bool]
+    job: Job, options: Options, folder: Path, log: int, listener: Listener, should_stop: Callable[[], bool]
 ) -> Outcome | None:
     """The outcome as the first process tells it; None if it died before."""
-    words = [str(os.getpid()), str(options.processes), str(place)]
+    words = [str(os.getpid()), str(options.processes), str(folder)]
     agent = subprocess.Popen(
         [sys.executable, "-u", "-m", "tabench.runs.local.torchrun_agent", *words],
         stdin=subprocess.PIPE,
