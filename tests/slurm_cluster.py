@@ -23,7 +23,8 @@ from commands import options, records
 from patience import PATIENCE
 from tiny_run import write_weights
 
-from tabench.runs.slurm.queue import Queued, command, queued_cells
+from tabench.runs.slurm.queue import Queued, cells_of, command, waiting
+from tabench.runs.slurm.submission import open_submissions
 
 QUEUE = Path("slurm/nyuv2")
 CALM = 4.0  # a node takes a credential of the second in which a job was revoked for a revoked one
@@ -76,9 +77,9 @@ def facts(cell: str) -> dict[str, Any]:
     return dict(json.loads((QUEUE / cell / "run.json").read_text()))
 
 
-def there() -> dict[str, Queued]:
+def there(experiment: Path = QUEUE) -> dict[str, Queued]:
     """Cells that wait or run."""
-    return queued_cells(QUEUE) if QUEUE.is_dir() else {}
+    return waiting(cells_of(open_submissions(experiment)))
 
 
 def until(what: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:

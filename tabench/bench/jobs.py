@@ -12,7 +12,7 @@ import tabench
 from tabench.bench.sizes import Size, find_size
 from tabench.catalog import METHODS
 from tabench.methods.base import Value
-from tabench.runs.cost import decoder_flops
+from tabench.runs.estimate import decoder_flops
 
 Kind = Literal["paths", "inference", "harness", "profile"]
 NYUV2 = (("segmentation", 13), ("depth", 1), ("normals", 3))

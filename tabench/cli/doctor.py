@@ -91,7 +91,7 @@ def _cache() -> list[Finding]:
 
 def _weights() -> list[Finding]:
     from tabench.catalog import BACKBONES
-    from tabench.runs.weights import find_weights
+    from tabench.runs.resolve import find_weights
 
     found = []
     for name in BACKBONES.names():

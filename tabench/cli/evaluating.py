@@ -39,7 +39,7 @@ def evaluate(
     from tabench.runs.inputs import check_inputs
     from tabench.runs.live import view_of
     from tabench.runs.reevaluate import Source, find_source, put_weights
-    from tabench.store.folders import CellFolder, ExperimentFolder
+    from tabench.store.folders import ExperimentFolder
     from tabench.store.index import read_index
 
     plan = asked.plan(device)
@@ -61,7 +61,7 @@ def evaluate(
     jobs: list[Job] = []
     for job, source in found:
         try:
-            put_weights(source, job.cell, CellFolder(results, name, job.cell.id))
+            put_weights(source, job.cell, job.folder(results))
             jobs.append(job)
         except CheckpointError as error:  # of this cell alone: the others are evaluated
             rows[job.cell.id] |= {"state": "failed", "message": str(error)}

@@ -92,10 +92,8 @@ def _print_many(rows: list[list[str]], state: int | None) -> None:
 
 def print_traces(results: Path, outcomes: Iterable[Outcome]) -> None:
     """Print on standard error where each failed cell failed, in whichever process that was (--debug)."""
-    from tabench.store.folders import CellFolder
-
     for job in (outcome.job for outcome in outcomes if outcome.state == "failed"):
-        failure = CellFolder(results, job.experiment, job.cell.id).read_failure()
+        failure = job.folder(results).read_failure()
         say(f"{job.label}: {failure.get('traceback') or 'its traceback could not be kept'}", err=True)
 
 

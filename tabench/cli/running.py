@@ -78,7 +78,7 @@ def run(
     """Run every cell of an experiment that has no record yet."""
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Options
-    from tabench.runs.slurm.settings import read_settings
+    from tabench.runs.slurm_settings import read_settings
     from tabench.store.folders import CellFolder, ExperimentFolder
     from tabench.store.holder import silence
     from tabench.store.tidy import settle, sweep_shared
@@ -140,13 +140,11 @@ def run(
 
 def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job]:
     """Jobs without the cells that failed of another kind than was asked for."""
-    from tabench.store.folders import CellFolder
-
     if not retry:
         return jobs
     kept = []
     for job in jobs:
-        folder = CellFolder(results, job.experiment, job.cell.id)
+        folder = job.folder(results)
         if folder.state() != "failed" or folder.read_failure().get("kind") in retry:
             kept.append(job)
     if len(kept) < len(jobs):

@@ -204,12 +204,12 @@ def cancel(
     cells stop within seconds and the waiting ones when their turn comes.
     """
     from tabench.runs.slurm.queue import SlurmError, cells_of, command, waiting
-    from tabench.runs.slurm.submission import submissions
+    from tabench.runs.slurm.submission import open_submissions
     from tabench.store.folders import ExperimentFolder
 
     folder = ExperimentFolder(results, options.experiment_name(experiment))
     folder.read_experiment()
-    found = [one for one in submissions(folder.path) if not one.cancelled.exists()]
+    found = open_submissions(folder.path)
     if not found:
         raise StoreError(
             "nothing of this experiment was submitted to Slurm",

@@ -28,15 +28,7 @@ from tabench.store.folders import CellFolder
 
 @dataclass
 class AnalysisFiles:
-    """Collects what a cell's models say while they are there, and writes it at the end.
-
-    Args:
-        cell: The cell.
-        folder: Its folder.
-        split: The evaluated split.
-        device: Where models run.
-        emit: Told of a file that could not be made.
-    """
+    """Collects what a cell's models say while they are there, and writes it at the end."""
 
     cell: Cell
     folder: CellFolder

@@ -17,9 +17,10 @@ from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedEr
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
 from tabench.runs.code import environment_of
-from tabench.runs.compute import compute, keep_weights
+from tabench.runs.compute import compute
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.meter import Meter
+from tabench.runs.reevaluate import keep_weights
 from tabench.runs.resources import gpu_energy_j, peak_memory, reset_peak_memory
 from tabench.store.adopt import adopt
 from tabench.store.atomic import write_bytes, write_json
@@ -49,7 +50,7 @@ def run_cell(
         should_stop: Asked after every optimiser step.
         group: The processes that compute the cell together; only the main one calls this.
     """
-    folder = CellFolder(options.results, job.experiment, job.cell.id)
+    folder = job.folder(options.results)
     diary = _Diary(folder, job, options, listener)
     try:
         with Claim(folder.claim) as claim:
@@ -131,15 +132,14 @@ def _fail(job: Job, folder: CellFolder, diary: _Diary, error: Exception) -> Outc
 
 def _explained(error: Exception) -> Exception:
     """Memory errors of torch and of the host as one kind, with what helps."""
-    text = str(error)
-    if out_of_memory(error):
-        found = MemoryExhaustedError(
-            text.splitlines()[0] if text else "out of memory",
-            hint="the step's passes were made as small as they get: a smaller backbone, or more memory",
-        )
-        found.__cause__ = error
-        return found
-    return error
+    if not out_of_memory(error):
+        return error
+    found = MemoryExhaustedError(
+        (str(error) or "out of memory").splitlines()[0],
+        hint="the step's passes were made as small as they get: a smaller backbone, or more memory",
+    )
+    found.__cause__ = error
+    return found
 
 
 class _Diary:

@@ -18,7 +18,7 @@ from tabench.data.packs import Opener
 from tabench.data.verify import spot_check
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
-from tabench.engine.checkpoint import FINISHED, CheckpointStore, fill
+from tabench.engine.checkpoint import CheckpointStore, fill
 from tabench.engine.context import TrainContext, Unit, units_of
 from tabench.engine.evaluate import Result, curve_entries, evaluate
 from tabench.engine.events import (
@@ -46,7 +46,6 @@ from tabench.runs.code import check_cell
 from tabench.runs.executor import Job, Options
 from tabench.runs.resources import peak_memory
 from tabench.spec.cell import Cell
-from tabench.store.atomic import copy_file
 from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import RECORD_VERSION
 from tabench.tasks.base import Task
@@ -99,7 +98,7 @@ def _compute(
     cell = job.cell
     check_cell(cell)
     dataset = DATASETS.get(cell.dataset.name)
-    folder = CellFolder(options.results, job.experiment, cell.id)
+    folder = job.folder(options.results)
     tasks = make_tasks(cell, dataset)
     if not group.is_main:
         group.sync()  # the main process's packs are there
@@ -121,7 +120,10 @@ def _compute(
     if cell.evaluation.selection == "best-val":
         validation = splits.open(cell.evaluation.val_split)
     if group.is_main:
-        _warn(dataset, {cell.dataset.train_split: train, cell.dataset.eval_split: reported}, tasks, emit)
+        looked_at = {cell.dataset.train_split: train, cell.dataset.eval_split: reported}
+        kinds = {"image", *(task.needs for task in tasks.values())}
+        for message in spot_check(looked_at, dataset.class_names, dataset.largest, kinds):
+            emit(Warned(message=message))
         group.sync()
     backbone = BACKBONES.get(cell.backbone.name)
     weights = backbone.load(job.checkpoint, lambda note: emit(WeightsRead(note=note)))
@@ -157,7 +159,11 @@ def _compute(
         )
         done.append(_run_unit(context, weights, folder, truth, digest, analysis))
     check_cell(cell)  # what was imported meanwhile, too
-    _check_alike(group.exchange(digest.hexdigest()))
+    digests = set(group.exchange(digest.hexdigest()))
+    if len(digests) > 1:  # a result that depends on which process one asks
+        raise RuntimeError(
+            f"the trained weights differ between this cell's processes: {', '.join(sorted(digests))}"
+        )
     if not group.is_main:
         return {}
     with _evaluating("all"):
@@ -172,17 +178,6 @@ def _pass_on(name: str, facts: Mapping[str, Any], emit: Emit) -> None:
     emit(event)
 
 
-def _warn(dataset: DatasetDef, splits: Mapping[str, Split], tasks: Mapping[str, Task], emit: Emit) -> None:
-    """Look at a few images of the splits; what is suspicious is told, one warning each.
-
-    Raises:
-        DataError: Values that cannot be.
-    """
-    kinds = {"image", *(task.needs for task in tasks.values())}
-    for message in spot_check(splits, dataset.class_names, dataset.largest, kinds):
-        emit(Warned(message=message))
-
-
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
     """The cell's task objects by name, each with its class names and its protocols."""
     pairs = zip(cell.dataset.tasks, cell.dataset.channels, strict=True)
@@ -190,15 +185,6 @@ def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
     for task in tasks.values():
         task.follow(dataset.protocols, cell.evaluation.more_protocols)
     return tasks
-
-
-def keep_weights(folder: CellFolder) -> None:
-    """Copy what is kept of the finished units' models beside the record, as weights-<unit>.safetensors."""
-    for unit in folder.checkpoint.iterdir():
-        finished = unit / FINISHED
-        chosen = finished / "best.safetensors"
-        source = chosen if chosen.exists() else finished / "model.safetensors"
-        copy_file(source, folder.path / f"weights-{unit.name}.safetensors")
 
 
 def _run_unit(
@@ -221,9 +207,7 @@ def _run_unit(
     images = len(context.train)
     epoch = -(-total_steps(cell.train, images) // steps_per_epoch(cell.train, images))
     if state.best_epoch:
-        if not set(_kept_untrained(model, context)) <= set(
-            state.best_weights
-        ):  # some changed after that epoch only
+        if _kept_untrained(model, context).keys() - state.best_weights:  # some changed after that epoch only
             model = build().to(context.device)
         fill(trained_parameters(model), state.best_weights, unit.name, untrained(model))
         epoch = state.best_epoch
@@ -252,14 +236,6 @@ def _run_unit(
 def _kept_untrained(model: MSam, context: TrainContext) -> dict[str, torch.Tensor]:
     """What is kept beside the trained parameters."""
     return kept_untrained(model, context.origin) if context.origin is not None else {}
-
-
-def _check_alike(digests: list[str]) -> None:
-    """Refuse a result that depends on which process one asks."""
-    if len(set(digests)) > 1:
-        raise RuntimeError(
-            f"the trained weights differ between the processes of this cell: {', '.join(digests)}"
-        )
 
 
 @contextmanager
@@ -343,11 +319,7 @@ def _metrics(tasks: Mapping[str, Task], done: list[_Done]) -> list[dict[str, Any
             rows.append(
                 {
                     "task": task.name,
-                    "key": info.key,
-                    "title": info.title,
-                    "unit": info.unit,
-                    "better": info.better,
-                    "digits": info.digits,
+                    **{key: getattr(info, key) for key in ("key", "title", "unit", "better", "digits")},
                     "protocol": result.protocol,
                     "version": task.version,
                     "value": result.values[info.key],

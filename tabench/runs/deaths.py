@@ -8,12 +8,13 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from tabench.engine.events import Event
 from tabench.errors import StoreError, failure_kind
-from tabench.runs.executor import Job, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Outcome
 from tabench.store.claim import Claim, ClaimedError
-from tabench.store.folders import CellFolder
 from tabench.store.tidy import close
 
 LOOK_SECONDS = 1.0  # how often a parent's death is noticed where the system does not tell
@@ -47,15 +48,10 @@ def how_it_died(code: int) -> str:
 def record_death(results: Path, job: Job, error: Exception) -> Outcome:
     """Keep why a cell failed, unless its process got as far as the record or another one has taken it.
 
-    Args:
-        results: Results folder.
-        job: The cell.
-        error: What is known of its end: `ProcessDiedError`, or what kept it from beginning.
-
-    Returns:
-        The cell's end, in the stead of the process that cannot tell it any more.
+    The error is what is known of its end, `ProcessDiedError`, or what kept it from beginning; the outcome is
+    told in the stead of the process that cannot tell it any more.
     """
-    folder = CellFolder(results, job.experiment, job.cell.id)
+    folder = job.folder(results)
     try:
         with Claim(folder.claim):
             if folder.record.is_file():
@@ -68,3 +64,10 @@ def record_death(results: Path, job: Job, error: Exception) -> Outcome:
     except StoreError:  # the disk may be what failed
         pass
     return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
+
+
+def speak_for(job: Job, results: Path, listener: Listener, event: Event) -> None:
+    """Journal an event in the stead of a cell's process, which cannot do so any more, and tell of it."""
+    with suppress(StoreError):  # the disk may be what failed
+        job.folder(results).journal(event.name, **event.facts())
+    listener(CellEvent(job.cell.id, event))

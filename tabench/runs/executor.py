@@ -1,15 +1,22 @@
-"""What an executor is: the thing that gets cells computed somewhere."""
+"""What an executor is: the thing that gets cells computed somewhere. And how jobs are sent elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+from pydantic import TypeAdapter, ValidationError
 
 from tabench.engine.events import Event
-from tabench.runs.slurm.settings import SlurmSettings
+from tabench.errors import StoreError
+from tabench.runs.slurm_settings import SlurmSettings
 from tabench.spec.cell import Cell
+from tabench.store.encoding import read_json
+from tabench.store.folders import CellFolder
+
+JOBS_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,10 @@ class Job:
     data_root: Path
     checkpoint: Path
     seconds: float = 0.0
+
+    def folder(self, results: Path) -> CellFolder:
+        """The cell's folder in a results folder."""
+        return CellFolder(results, self.experiment, self.cell.id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,3 +131,34 @@ class Executor(Protocol):
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
         """Run the jobs, tell `listener` of events, and return one outcome for each job that was started."""
         ...
+
+
+def jobs_content(jobs: Sequence[Job], options: Options) -> dict[str, Any]:
+    """The content of a job file, with absolute paths: what another process needs to run the cells."""
+    there = [
+        replace(job, data_root=job.data_root.absolute(), checkpoint=job.checkpoint.absolute()) for job in jobs
+    ]
+    how = replace(options, results=options.results.absolute())
+    return {
+        "format": JOBS_FORMAT,
+        "options": TypeAdapter(Options).dump_python(how, mode="json"),
+        "jobs": TypeAdapter(list[Job]).dump_python(there, mode="json"),
+    }
+
+
+def read_jobs(path: Path) -> tuple[list[Job], Options]:
+    """The jobs and options of a job file.
+
+    Raises:
+        StoreError: It is missing, torn, or not what this version writes.
+    """
+    content = read_json(path)
+    try:
+        if content["format"] != JOBS_FORMAT:
+            raise ValueError(f"format {content['format']}, this version reads {JOBS_FORMAT}")
+        jobs = TypeAdapter(list[Job]).validate_python(content["jobs"])
+        return jobs, TypeAdapter(Options).validate_python(content["options"])
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"is not a job file: {error}", where=str(path), hint="submit the cells again"
+        ) from error

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tabench.engine import events as ev
-from tabench.runs.executor import CellEvent, Job
+from tabench.runs.executor import CellEvent, Job, Listener
 from tabench.text import bytes_text, duration, inert
 
 LINE_SECONDS = 10.0  # least time between two plain lines about steps
@@ -23,27 +22,15 @@ ORDER = ("running", "failed", "interrupted", "waiting", "done")  # of the rows, 
 STYLES = {"done": "green", "failed": "red", "running": "cyan", "interrupted": "yellow", "waiting": "dim"}
 
 
-class View(Protocol):
-    """A context manager that is told of events."""
-
-    def __enter__(self) -> Self:
-        """Start showing."""
-        ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop showing."""
-        ...
-
-    def __call__(self, told: CellEvent) -> None:
-        """Show an event."""
-        ...
-
-
-def view_of(jobs: Sequence[Job], console: Console) -> View:
-    """A live table on a terminal, else plain lines."""
-    return LiveTable(jobs, console) if console.is_terminal else PlainLines(jobs, console)
+@contextmanager
+def view_of(jobs: Sequence[Job], console: Console) -> Iterator[Listener]:
+    """Show what happens inside the block: a live table on a terminal, which stays there, else plain lines."""
+    if not console.is_terminal:
+        yield PlainLines(jobs, console)
+        return
+    table = LiveTable(jobs, console)
+    with Live(console=console, get_renderable=table.render, refresh_per_second=4):
+        yield table
 
 
 def progress_text(step: ev.Step) -> str:
@@ -60,19 +47,8 @@ class LiveTable:
 
     def __init__(self, jobs: Sequence[Job], console: Console) -> None:
         self.rows = {job.cell.id: [job.label, "waiting", "", "", "", ""] for job in jobs}
-        self.live = Live(console=console, get_renderable=self.render, refresh_per_second=4)
+        self.console = console
         self.warned: set[str] = set()
-
-    def __enter__(self) -> Self:
-        """Start showing."""
-        self.live.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the last table on the screen."""
-        self.live.__exit__(kind, error, trace)
 
     def __call__(self, told: CellEvent) -> None:
         """Update the cell's row."""
@@ -94,7 +70,7 @@ class LiveTable:
             case ev.Warned() if event.message not in self.warned:
                 self.warned.add(event.message)
                 text = inert(f"warning: {event.message}")
-                self.live.console.print(text, markup=False, highlight=False, soft_wrap=True, style="yellow")
+                self.console.print(text, markup=False, highlight=False, soft_wrap=True, style="yellow")
             case ev.Packed(state="building"):
                 row[1], row[5] = "running", f"packs {event.split}"
             case ev.Done():
@@ -131,15 +107,6 @@ class PlainLines:
         self.console = console
         self.last = 0.0
         self.warned: set[str] = set()
-
-    def __enter__(self) -> Self:
-        """Nothing to set up."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to close."""
 
     def __call__(self, told: CellEvent) -> None:
         """Print a line, if the event is worth one."""

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tabench.catalog import DATASETS, METHODS
-from tabench.runs.cost import checkpoint_bytes
-from tabench.runs.estimate import Estimate, Experience, estimate
+from tabench.runs.estimate import Estimate, Experience, checkpoint_bytes, estimate
 from tabench.runs.executor import Job
 from tabench.runs.resolve import Resolution, Sources, resolve
 from tabench.spec.cell import Cell
@@ -98,14 +97,14 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """The open cells for an executor."""
-        place = self.resolution
+        resolution = self.resolution
         return [
             Job(
                 self.experiment.name,
                 p.cell,
                 self.labels[p.cell.id],
-                place.data_root,
-                place.checkpoint,
+                resolution.data_root,
+                resolution.checkpoint,
                 p.estimate.seconds if p.estimate else 0.0,
             )
             for p in self.open
@@ -139,16 +138,16 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
     parse_select(request.select)
     if request.shard is not None:
         parse_shard(request.shard)
-    place = resolve(experiment, request.profile, request.sources)
-    changed = override(experiment, place.profile, place.overrides)
-    every = expand(experiment, place.profile, place.resolved, place.overrides)
+    resolution = resolve(experiment, request.profile, request.sources)
+    changed = override(experiment, resolution.profile, resolution.overrides)
+    every = expand(experiment, resolution.profile, resolution.resolved, resolution.overrides)
     chosen = select_cells(every, request.select)
     chosen = shard_cells(chosen, request.shard) if request.shard is not None else chosen
     names = labels(every)
     index = read_index(request.results, experiment.name)
     experience, earlier = Experience.from_index(index.recorded), _by_method_and_seed(index, names)
     reference = _reference(experiment.name)
-    counts = _counts(place)
+    counts = _counts(resolution)
     planned = []
     for cell in chosen:
         folder = CellFolder(request.results, experiment.name, cell.id)
@@ -175,8 +174,9 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         disk = checkpoint_bytes(cell) + pictures if todo else 0
         why = _why(folder, known, cell, earlier, twin)
         planned.append(PlannedCell(cell, state, why, cost, disk))
-    notes = [] if place.generate else DATASETS.get(place.resolved.dataset_name).notes(place.data_root)
-    return Plan(changed, place, planned, names, notes)
+    dataset = DATASETS.get(resolution.resolved.dataset_name)
+    notes = [] if resolution.generate else dataset.notes(resolution.data_root)
+    return Plan(changed, resolution, planned, names, notes)
 
 
 def _by_method_and_seed(index: Index, names: Mapping[str, str]) -> dict[tuple[str, int], Known]:
@@ -197,12 +197,12 @@ def _reference(name: str) -> dict[str, float]:
     return found
 
 
-def _counts(place: Resolution) -> tuple[int, int]:
+def _counts(resolution: Resolution) -> tuple[int, int]:
     """Images trained on and reported on; a recipe knows them before its files exist."""
-    if place.generate is not None:
-        return place.generate.train, place.generate.val
-    dataset, spec = DATASETS.get(place.resolved.dataset_name), place.settings.dataset
-    train, reported = (dataset.split(place.data_root, n) for n in (spec.train_split, spec.eval_split))
+    if resolution.generate is not None:
+        return resolution.generate.train, resolution.generate.val
+    dataset, spec = DATASETS.get(resolution.resolved.dataset_name), resolution.settings.dataset
+    train, reported = (dataset.split(resolution.data_root, n) for n in (spec.train_split, spec.eval_split))
     return len(train), len(reported)
 
 

@@ -45,14 +45,7 @@ class Source:
 
 
 def find_source(cell: Cell, index: Index, results: Path, experiment: str) -> Source | str:
-    """The finished cell whose kept weights are a cell's own, or why there is none.
-
-    Args:
-        cell: A cell without a record.
-        index: What is known of its experiment.
-        results: Results folder.
-        experiment: Experiment name.
-    """
+    """The finished cell of an experiment whose kept weights are a cell's own, or why there is none."""
     reasons = []
     for known in sorted(index.recorded, key=lambda known: known.finished, reverse=True):
         if (known.method, known.seed) != (cell.method.name, cell.seed):
@@ -90,11 +83,6 @@ def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
     """Put a source's weights where the cell's own training would have left them.
 
     The journal and the circumstances of the training come along; run.json says whose they are.
-
-    Args:
-        source: Of `find_source` for this cell.
-        cell: The cell to be evaluated.
-        folder: Its folder.
 
     Raises:
         CheckpointError: The weights are damaged, missing or not those of the record.
@@ -141,6 +129,17 @@ def _state(record: Record, cell: Cell, unit: str, tasks: tuple[str, ...]) -> Sta
         best_epoch=chosen if best_val else 0,
         finished=True,
     )
+
+
+def keep_weights(folder: CellFolder) -> None:
+    """Copy what is kept of the finished units' models beside the record, as weights-<unit>.safetensors."""
+    from tabench.engine.checkpoint import FINISHED
+
+    for unit in folder.checkpoint.iterdir():
+        finished = unit / FINISHED
+        chosen = finished / "best.safetensors"
+        source = chosen if chosen.exists() else finished / "model.safetensors"
+        copy_file(source, folder.path / f"weights-{unit.name}.safetensors")
 
 
 def load_saved(folder: CellFolder, record: Record) -> dict[str, dict[str, nn.Parameter]]:

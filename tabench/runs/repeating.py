@@ -12,7 +12,6 @@ from tabench.errors import TabenchError
 from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local.pool import PoolExecutor
 from tabench.store.encoding import read_object
-from tabench.store.folders import CellFolder
 from tabench.store.record import Record, load_record
 
 
@@ -34,13 +33,7 @@ class Trial:
 
 
 def try_cell(job: Job, results: Path, device: str, threads: int) -> Trial:
-    """Run a cell from the beginning in a new process.
-
-    Args:
-        job: The cell.
-        results: A results folder without it.
-        device: As in `Options`.
-        threads: CPU threads.
+    """Run a cell from the beginning in a new process, into a results folder without it.
 
     Raises:
         TabenchError: The cell failed.
@@ -55,7 +48,7 @@ def try_cell(job: Job, results: Path, device: str, threads: int) -> Trial:
     (outcome,) = PoolExecutor().run([replace(job, seconds=0.0)], how, on_event)
     if outcome.state != "done":
         raise TabenchError(f"the cell did not end: {outcome.state} {outcome.kind}: {outcome.message}")
-    folder = CellFolder(results, job.experiment, job.cell.id)
+    folder = job.folder(results)
     trial.record = load_record(folder.record)
     trial.environment = read_object(folder.run)
     return trial

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tabench.catalog import BACKBONES, DATASETS, TASKS
 from tabench.data.base import DatasetDef
-from tabench.data.listing import is_file, is_folder
-from tabench.errors import CheckpointError, DataError, SpecError
+from tabench.data.listing import is_file, is_folder, unreadable
+from tabench.encoders.base import Encoder
+from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
+from tabench.errors import CheckpointError, DataError, SpecError, StoreError
 from tabench.provenance.files import cache_root
-from tabench.runs.weights import find_weights
 from tabench.spec.expand import Resolved
 from tabench.spec.experiment import Experiment, Generate, Profile
 from tabench.spec.options import override
+from tabench.store.atomic import write_json
+from tabench.store.encoding import parse_json
+from tabench.store.file_cache import Stamp, is_settled, settled_before, stamp_of
 from tabench.text import joined, suggestion
 
 
@@ -60,7 +68,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _DataFolder:
     root: Path
     dataset: str
     generate: Generate | None = None
@@ -102,7 +110,7 @@ def missing_inputs(settings: Profile, sources: Sources) -> list[str]:
     """What a profile lacks: the first line of each entry names it, the others say where to get it."""
     missing = []
     dataset = DATASETS.get(settings.dataset.name)
-    if _place(settings, sources) is None:
+    if _data_folder(settings, sources) is None:
         missing.append(
             f"the dataset '{dataset.name}' ({_looked_for_data(sources)})\n"
             f"get it: {dataset.download}\n"
@@ -131,26 +139,26 @@ def _looked_for_data(sources: Sources) -> str:
     return f"not in {given}"
 
 
-def _incomplete_data(settings: Profile, place: _Place) -> list[str]:
+def _incomplete_data(settings: Profile, data: _DataFolder) -> list[str]:
     """What a dataset's folder lacks, as an entry of `missing_inputs`."""
     try:
         for split in (settings.dataset.train_split, settings.dataset.eval_split):
-            DATASETS.get(place.dataset).split(place.root, split)
+            DATASETS.get(data.dataset).split(data.root, split)
     except DataError as error:
         hint = f"\n{error.hint}" if error.hint else ""
-        return [f"files of the dataset '{place.dataset}' ({error.where}: {error.message}){hint}"]
+        return [f"files of the dataset '{data.dataset}' ({error.where}: {error.message}){hint}"]
     return []
 
 
 def _settings(experiment: Experiment, profile: str, sources: Sources) -> tuple[Profile, tuple[str, ...]]:
     overrides = tuple(sources.overrides)
     settings = override(experiment, profile, overrides).profile(profile)
-    place = _place(settings, sources)
-    if place is not None and place.dataset != settings.dataset.name:
+    data = _data_folder(settings, sources)
+    if data is not None and data.dataset != settings.dataset.name:
         intended = settings.dataset.name
-        overrides = (*overrides, f"dataset.name={place.dataset}")
+        overrides = (*overrides, f"dataset.name={data.dataset}")
         settings = override(experiment, profile, overrides).profile(profile)
-        note = f"The recipe of profile '{profile}' on a folder of {place.dataset} instead of its {intended}."
+        note = f"The recipe of profile '{profile}' on a folder of {data.dataset} instead of its {intended}."
         settings = settings.model_copy(update={"note": note})
     return settings, overrides
 
@@ -158,28 +166,28 @@ def _settings(experiment: Experiment, profile: str, sources: Sources) -> tuple[P
 def _resolve(experiment: Experiment, profile: str, why: str, sources: Sources) -> Resolution:
     settings, overrides = _settings(experiment, profile, sources)
     missing = missing_inputs(settings, sources)
-    place = _place(settings, sources)
-    if missing and place is not None and place.generate is None:  # tell a half download with the rest
-        missing = _incomplete_data(settings, place) + missing
-    if missing or place is None:
+    data = _data_folder(settings, sources)
+    if missing and data is not None and data.generate is None:  # tell a half download with the rest
+        missing = _incomplete_data(settings, data) + missing
+    if missing or data is None:
         lines = "\n".join(f"  - {item.replace(chr(10), chr(10) + '    ')}" for item in missing)
         raise DataError(
             f"the profile '{profile}' cannot run; it lacks\n{lines}", where=str(experiment.source)
         )
     _check_protocols(settings)
-    dataset = DATASETS.get(place.dataset)
+    dataset = DATASETS.get(data.dataset)
     weights = find_weights(BACKBONES.get(settings.backbone.name), _explicit_weights(settings, sources))
     resolved = Resolved(
-        dataset_name=place.dataset,
-        fingerprint=_fingerprint(dataset, place),
+        dataset_name=data.dataset,
+        fingerprint=_fingerprint(dataset, data),
         channels=dataset.task_channels,
         checkpoint_sha256=weights.sha256,
         protocols={task: _version(task) for task in settings.dataset.tasks},
     )
-    return Resolution(profile, why, overrides, settings, resolved, place.root, place.generate, weights.path)
+    return Resolution(profile, why, overrides, settings, resolved, data.root, data.generate, weights.path)
 
 
-def _place(settings: Profile, sources: Sources) -> _Place | None:
+def _data_folder(settings: Profile, sources: Sources) -> _DataFolder | None:
     name, generate = settings.dataset.name, settings.dataset.generate
     if generate is not None and sources.data_root is None and not DATASETS.get(name).synthetic:
         raise SpecError(
@@ -189,7 +197,7 @@ def _place(settings: Profile, sources: Sources) -> _Place | None:
         )
     if generate is not None and sources.data_root is None:
         digest = DATASETS.get(name).recipe_fingerprint(**generate.model_dump()).rpartition("-")[2]
-        return _Place(cache_root() / f"{name}-{digest[:12]}", name, generate)
+        return _DataFolder(cache_root() / f"{name}-{digest[:12]}", name, generate)
     variable = os.environ.get("TABENCH_DATA")
     base = sources.data_root or (Path(variable) if variable else None)
     if base is None:
@@ -202,8 +210,8 @@ def _place(settings: Profile, sources: Sources) -> _Place | None:
     dataset = DATASETS.get(name)
     if dataset.synthetic and not is_file(root / dataset.recipe_file):
         real = dataset.stands_for  # the demo recipe on a folder of photographs in the same layout
-        return _Place(base / real if is_folder(base / real) else root, real)
-    return _Place(root, name)
+        return _DataFolder(base / real if is_folder(base / real) else root, real)
+    return _DataFolder(root, name)
 
 
 def _explicit_weights(settings: Profile, sources: Sources) -> Path | None:
@@ -212,10 +220,10 @@ def _explicit_weights(settings: Profile, sources: Sources) -> Path | None:
     return Path(settings.backbone.checkpoint) if settings.backbone.checkpoint else None
 
 
-def _fingerprint(dataset: DatasetDef, place: _Place) -> str:
-    if place.generate is not None:
-        return dataset.recipe_fingerprint(**place.generate.model_dump())
-    return dataset.fingerprint(place.root)
+def _fingerprint(dataset: DatasetDef, data: _DataFolder) -> str:
+    if data.generate is not None:
+        return dataset.recipe_fingerprint(**data.generate.model_dump())
+    return dataset.fingerprint(data.root)
 
 
 def _check_protocols(settings: Profile) -> None:
@@ -245,3 +253,59 @@ def _version(task: str) -> int:
     if not isinstance(version, int):
         raise SpecError(f"task '{task}' has no integer version", hint="set `version` on the class")
     return version
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights file.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    path: Path
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of its content, remembered by path and stamp (see `store.file_cache`).
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        began = time.monotonic_ns()
+        stamp = self._stamp()
+        where = str(self.path.resolve())
+        key: dict[str, object] = {"path": where, "stamp": list(stamp)}
+        name = f"{hashlib.sha256(where.encode()).hexdigest()[:16]}.json"
+        with contextlib.suppress(OSError, ValueError, StoreError):
+            note = cache_root() / "weights" / name
+            held = parse_json(note.read_bytes())
+            if isinstance(held, dict) and {k: held.get(k) for k in key} == key:
+                known = str(held.get("sha256"))
+                if re.fullmatch("[0-9a-f]{64}", known):
+                    return known
+        digest = checkpoint_sha256(self.path)
+        if self._stamp() == stamp and is_settled(stamp, settled_before(self.path.parent, began)):
+            with contextlib.suppress(StoreError):  # a read-only home, or none, only costs hashing again
+                write_json(cache_root() / "weights" / name, {**key, "sha256": digest})
+        return digest
+
+    def _stamp(self) -> Stamp:
+        try:
+            with self.path.open("rb") as file:
+                return stamp_of(os.fstat(file.fileno()))
+        except OSError as error:
+            raise unreadable(error, self.path) from error
+
+
+def find_weights(backbone: Encoder, path: Path | None) -> Weights:
+    """Find a backbone's weights; see `find_checkpoint`.
+
+    Raises:
+        CheckpointError: There are none.
+        DataError: Where they should be may not be looked.
+    """
+    try:
+        return Weights(find_checkpoint(backbone, path))
+    except OSError as error:
+        raise unreadable(error, error.filename) from error

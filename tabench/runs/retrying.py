@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tabench.engine.events import Retry
-from tabench.errors import RETRIED_KINDS, StoreError
-from tabench.runs.executor import CellEvent, Listener, Outcome
-from tabench.store.folders import CellFolder
+from tabench.errors import RETRIED_KINDS
+from tabench.runs.deaths import speak_for
+from tabench.runs.executor import Listener, Outcome
 
 RETRIES = 2  # of a cell, after its first try
 PAUSES = (1.0, 10.0)  # seconds before each: a full disk or a lost mount needs a moment
@@ -54,11 +53,7 @@ class Retries:
         return self._done.get(outcome.job.cell.id, 0) < self.limit
 
     def pause(self, outcome: Outcome) -> float | None:
-        """Seconds to wait before the cell's next try; None if there is none.
-
-        Args:
-            outcome: How the last try ended.
-        """
+        """Seconds to wait before the cell's next try; None if there is none."""
         if not self.left(outcome):
             return None
         before = self._done.get(outcome.job.cell.id, 0)
@@ -71,10 +66,7 @@ class Retries:
             of=self.limit,
             pause_s=pause,
         )
-        folder = CellFolder(self.results, outcome.job.experiment, outcome.job.cell.id)
-        with contextlib.suppress(StoreError):  # the disk may be what failed
-            folder.journal(retry.name, **retry.facts())
-        self.listener(CellEvent(outcome.job.cell.id, retry))
+        speak_for(outcome.job, self.results, self.listener, retry)
         return pause
 
 

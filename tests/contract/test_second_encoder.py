@@ -27,7 +27,7 @@ from tabench.methods.adapted import adapted_layers
 from tabench.methods.merging import MergedMSam
 from tabench.methods.parameters import count
 from tabench.registry import Entry
-from tabench.runs.cost import cell_flops, checkpoint_bytes
+from tabench.runs.estimate import cell_flops, checkpoint_bytes
 from tabench.worlds.scenes import SCENES
 
 CHANNELS = {"a": 3, "b": 1}

@@ -24,8 +24,9 @@ from tabench.data.pack import DamagedPackError, Packed, Source, check_pack, mani
 from tabench.data.pascal.files import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
 from tabench.provenance.files import cache_root
+from tabench.runs.executor import read_jobs
+from tabench.runs.resolve import Weights
 from tabench.runs.slurm.submission import Submission
-from tabench.runs.weights import Weights
 from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
 from tabench.store.folders import CellFolder, ExperimentFolder
@@ -204,7 +205,7 @@ READERS: dict[str, tuple[Any, ...]] = {
     "checksums verified": (f"{CELL}/checksums.json", [SUMS], _verified),
     "merged_from verified": (f"{CELL}/merged_from.json", [{"from": "/x", "when": "2026"}], _verified),
     "plan": ("r/nyuv2/experiment.json", [PLAN], _plan),
-    "slurm jobs": ("s/jobs.json", [_jobs()], lambda p: Submission(p.parent).read()),
+    "slurm jobs": ("s/jobs.json", [_jobs()], read_jobs),
     "slurm queue": ("s/submitted.json", [QUEUED], lambda p: Submission(p.parent).elements()),
     "recipe": ("d/scenes.json", [RECIPE], read_recipe),
     "pascal index": ("ImageSets/Parts/train.txt", [{"2008_000002": [12, 15]}], _pascal_index),

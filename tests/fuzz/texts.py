@@ -16,7 +16,7 @@ from fuzz.target import Target, reading
 from tabench.data.pascal.files import read_list
 from tabench.errors import SpecError
 from tabench.report.records.published import read_rows
-from tabench.runs.slurm.settings import read_settings
+from tabench.runs.slurm_settings import read_settings
 from tabench.spec.claims import load_claims
 from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import load_experiment

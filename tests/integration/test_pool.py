@@ -17,7 +17,7 @@ from tiny_run import make_cell
 from tabench.runs import retrying
 from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local import pool
-from tabench.runs.local.pool import worker_places, worthwhile
+from tabench.runs.local.pool import worker_environments, worthwhile
 from tabench.runs.retrying import RETRIES
 from tabench.store.folders import CellFolder
 
@@ -127,7 +127,7 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Options(results=Path("results"), device="cpu")
 
     def threads(how: Options, jobs: int) -> list[str]:
-        return [environment["OMP_NUM_THREADS"] for environment in worker_places(how, jobs)]
+        return [environment["OMP_NUM_THREADS"] for environment in worker_environments(how, jobs)]
 
     assert threads(place, 3) == ["2"] * 3
     assert threads(place, 20) == ["1"] * 8

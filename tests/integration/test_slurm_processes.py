@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from commands import call, events, options, start, wait_for
 from patience import output_of, until
-from slurm_cluster import MARKS
+from slurm_cluster import MARKS, there
 
-from tabench.runs.slurm.queue import command, queued_cells
+from tabench.runs.slurm.queue import command
 
 pytestmark = MARKS
 PLACE = Path("shared/nyuv2")
@@ -21,12 +21,12 @@ PLACE = Path("shared/nyuv2")
 @pytest.fixture(autouse=True)
 def _calm_queue(place: Path) -> Iterator[None]:
     yield
-    if PLACE.is_dir() and queued_cells(PLACE):
+    if there(PLACE):
         call("cancel", "nyuv2", "--results=shared")
 
 
 def state() -> str:
-    return next((queued.state for queued in queued_cells(PLACE).values()), "")
+    return next((queued.state for queued in there(PLACE).values()), "")
 
 
 def test_processes_that_share_a_cell_stop_together_and_are_queued_again() -> None:
@@ -36,7 +36,7 @@ def test_processes_that_share_a_cell_stop_together_and_are_queued_again() -> Non
     process = start("run", *options("shared", *cell, *how))
     for times, send in enumerate((("scancel", "--signal=USR2"), ("scontrol", "requeue")), 1):
         wait_for(process, Path("shared"), "checkpoint", events(Path("shared"), "checkpoint") + 2)
-        (queued,) = queued_cells(PLACE).values()
+        (queued,) = there(PLACE).values()
         command([*send, queued.element])  # what comes before a time-out; what Slurm does when it preempts
         wait_for(process, Path("shared"), "interrupted", times)
         until(lambda: state() == "PENDING")

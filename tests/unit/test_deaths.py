@@ -28,27 +28,27 @@ def folder(tmp_path: Path) -> CellFolder:
     return found
 
 
-def buried(folder: CellFolder) -> Outcome:
+def recorded(folder: CellFolder) -> Outcome:
     job = Job("nyuv2", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
     return record_death(folder.root, job, DIED)
 
 
 def test_it_failed(folder: CellFolder) -> None:
-    assert buried(folder).state == "failed"
+    assert recorded(folder).state == "failed"
     assert folder.read_failure()["attempt"] == 1
     assert not folder.claim.exists()
 
 
 def test_it_is_done_if_it_got_as_far_as_the_record(folder: CellFolder) -> None:
     folder.record.write_text("{}")
-    assert buried(folder).state == "done"
+    assert recorded(folder).state == "done"
     assert not folder.failure.exists()
     assert [event["event"] for event in folder.read_journal()] == ["start", "done"]
 
 
 def test_it_is_busy_if_another_process_has_taken_it(folder: CellFolder) -> None:
     folder.claim.write_text(json.dumps(replace(Holder.this(), host="elsewhere.invalid").to_json()))
-    outcome = buried(folder)
+    outcome = recorded(folder)
     assert (outcome.state, "elsewhere.invalid" in outcome.message) == ("busy", True)
     assert not folder.failure.exists()
 

@@ -7,8 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tabench.encoders.sam.build import build_image_encoder
 from tabench.encoders.sam.family import VIT_B, VIT_NANO, Backbone
-from tabench.runs.cost import cell_flops, checkpoint_bytes
-from tabench.runs.estimate import Experience, Finished, estimate
+from tabench.runs.estimate import Experience, Finished, cell_flops, checkpoint_bytes, estimate
 from tabench.spec.cell import Cell
 
 

@@ -12,7 +12,7 @@ from tabench.data import fingerprint as module
 from tabench.data.fingerprint import CACHE_NAME, cache_files, fingerprint_files
 from tabench.data.nyuv2 import NYUV2
 from tabench.errors import DataError
-from tabench.runs.weights import Weights
+from tabench.runs.resolve import Weights
 from tabench.store import file_cache
 
 

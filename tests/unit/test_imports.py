@@ -139,6 +139,12 @@ def test_nobody_imports_a_part_that_strings_alone_name(part: str) -> None:
     assert {part_of(module) for module in knows} == {part}
 
 
+def test_other_executors_do_not_know_slurm() -> None:
+    others = [m for m in MODULES if part_of(m) == "runs" and not m.startswith("tabench.runs.slurm.")]
+    knows = {m for m in others for name in imported(m, at_import=False) if ".runs.slurm." in name}
+    assert knows == set()
+
+
 @pytest.mark.parametrize("part", sorted(INSIDE))
 def test_a_part_has_layers_too(part: str) -> None:
     layers = {f"tabench.{part}.{name}": level for level, name in enumerate(INSIDE[part])}

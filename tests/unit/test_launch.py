@@ -13,9 +13,9 @@ from tiny_run import make_cell
 from tabench.errors import SpecError
 from tabench.runs.executor import Job, Options
 from tabench.runs.launch import check_processes, run_job
-from tabench.runs.local.pool import worker_places
+from tabench.runs.local.pool import worker_environments
 from tabench.runs.local.torchrun import _cause, _lines
-from tabench.runs.slurm.settings import SlurmSettings
+from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.folders import CellFolder
 
 HERE = Path("results")
@@ -86,13 +86,15 @@ def test_what_cannot_be_imported_is_the_cells_failure(
 def test_workers_share_gpus_and_cores_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tabench.runs.local.pool.usable_cores", lambda: 8)
     monkeypatch.setattr("tabench.runs.local.pool.gpus_of", lambda device: ["0", "1", "2", "4", "5"])
-    places = worker_places(Options(results=HERE, processes=2), 9)
-    assert [place["CUDA_VISIBLE_DEVICES"] for place in places] == ["0,1", "2,4"]
-    assert [place["OMP_NUM_THREADS"] for place in places] == ["2", "2"]
+    environments = worker_environments(Options(results=HERE, processes=2), 9)
+    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in environments] == ["0,1", "2,4"]
+    assert [environment["OMP_NUM_THREADS"] for environment in environments] == ["2", "2"]
     monkeypatch.setattr("tabench.runs.local.pool.gpus_of", lambda device: [])
-    places = worker_places(Options(results=HERE, processes=2), 9)
-    assert [place["OMP_NUM_THREADS"] for place in places] == ["1"] * 4
-    assert [p["OMP_NUM_THREADS"] for p in worker_places(Options(results=HERE, processes=16), 9)] == ["1"]
+    environments = worker_environments(Options(results=HERE, processes=2), 9)
+    assert [environment["OMP_NUM_THREADS"] for environment in environments] == ["1"] * 4
+    assert [p["OMP_NUM_THREADS"] for p in worker_environments(Options(results=HERE, processes=16), 9)] == [
+        "1"
+    ]
 
 
 def test_what_others_print_is_not_taken_for_the_cells_words() -> None:

@@ -19,8 +19,7 @@ from tabench.data.nyuv2 import NYUV2
 from tabench.data.pascal import PASCAL_CONTEXT
 from tabench.data.prepare import Request, prepare
 from tabench.errors import DataError
-from tabench.runs.resolve import Sources, missing_inputs
-from tabench.runs.weights import find_weights
+from tabench.runs.resolve import Sources, find_weights, missing_inputs
 from tabench.spec.experiment import load_experiment
 from tabench.worlds.scenes import SCENES
 

@@ -9,11 +9,11 @@ import pytest
 from tiny_run import make_cell
 
 from tabench.errors import StoreError
-from tabench.runs.executor import Job, Options
+from tabench.runs.executor import Job, Options, read_jobs
 from tabench.runs.slurm import queue
-from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, command, over, queued_cells, read_queue
-from tabench.runs.slurm.settings import SlurmSettings
-from tabench.runs.slurm.submission import Submission, new_submission, submissions
+from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, command, over, read_queue, waiting
+from tabench.runs.slurm.submission import Submission, new_submission, open_submissions, submissions
+from tabench.runs.slurm_settings import SlurmSettings
 
 TEXT = "7_0|RUNNING|n0\n7_1|PENDING|(Resources)\n7_2|COMPLETED|n1\n8_0|RUNNING|n1\n9_N/A|RUNNING|n2\n"
 
@@ -36,7 +36,7 @@ def test_a_job_file_holds_plain_values_and_gives_back_what_was_written(
 ) -> None:
     one = submitted(tmp_path, jobs)
     json.loads(one.jobs_file.read_text())
-    read, options = one.read()
+    read, options = read_jobs(one.jobs_file)
     assert [job.cell for job in read] == [job.cell for job in jobs]
     assert [job.cell.id for job in read] == [job.cell.id for job in jobs]
     assert read[0].data_root == Path("data").absolute()
@@ -49,7 +49,7 @@ def test_another_job_file_is_refused(tmp_path: Path, jobs: list[Job], change: di
     one = submitted(tmp_path, jobs)
     one.jobs_file.write_text(json.dumps({**json.loads(one.jobs_file.read_text()), **change}))
     with pytest.raises(StoreError, match="is not a job file"):
-        one.read()
+        read_jobs(one.jobs_file)
 
 
 def test_a_submission_that_sbatch_refused_counts_for_nothing(tmp_path: Path, jobs: list[Job]) -> None:
@@ -62,13 +62,13 @@ def test_cells_are_found_in_the_queue(
 ) -> None:
     monkeypatch.setattr(queue, "command", lambda words: TEXT)
     one = submitted(tmp_path, jobs)
-    there = queued_cells(tmp_path)
+    there = waiting(cells_of(open_submissions(tmp_path)))
     assert {cell: (q.element, q.state, q.why) for cell, q in there.items()} == {
         jobs[0].cell.id: ("7_0", "RUNNING", "n0"),
         jobs[1].cell.id: ("7_1", "PENDING", "(Resources)"),
     }
     one.cancel()
-    assert queued_cells(tmp_path) == {}
+    assert open_submissions(tmp_path) == []
     assert set(cells_of([one])) == {job.cell.id for job in jobs}
 
 
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_slurm_is_said(
         cells_of([one])
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
     with pytest.raises(SlurmError) as raised:
-        queued_cells(tmp_path)
+        cells_of([one])
     assert f"SLURM_CONF={tmp_path}/slurm.conf: there is no such file" in str(raised.value)
 
 

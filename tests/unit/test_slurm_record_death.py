@@ -10,8 +10,8 @@ from tiny_run import make_cell
 from tabench.runs.executor import Job, Options
 from tabench.runs.slurm import record_death as ended
 from tabench.runs.slurm.record_death import SAID, main, record_ending
-from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission, new_submission
+from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.folders import CellFolder
 
 JOB = Job("x", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tabench.errors import SpecError
-from tabench.runs.slurm.settings import SlurmSettings, read_settings, seconds_of
+from tabench.runs.slurm_settings import SlurmSettings, read_settings, seconds_of
 
 FILE = """
 [slurm]

@@ -9,9 +9,9 @@ from tiny_run import make_cell
 
 from tabench.runs.executor import Job, Options
 from tabench.runs.slurm.queue import SlurmError
-from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import submissions
 from tabench.runs.slurm.submit import submit
+from tabench.runs.slurm_settings import SlurmSettings
 
 pytest.importorskip("submitit")
 CONFIG = "MaxArraySize            = {size}"

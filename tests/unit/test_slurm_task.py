@@ -13,9 +13,9 @@ from tabench.runs import cell_run
 from tabench.runs.executor import Job, Options, Outcome
 from tabench.runs.slurm import task
 from tabench.runs.slurm.record_death import SAID
-from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission, new_submission
 from tabench.runs.slurm.task import Wish, patiently, run_element
+from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.folders import CellFolder
 from tabench.store.holder import SILENT_SECONDS
 

@@ -9,7 +9,7 @@ import pytest
 import spec_samples
 
 from tabench.errors import SpecError
-from tabench.runs.slurm.settings import read_settings
+from tabench.runs.slurm_settings import read_settings
 from tabench.spec import expand as expansion
 from tabench.spec.expand import expand
 from tabench.spec.experiment import load_experiment

@@ -54,7 +54,7 @@ class PoolExecutor:
 
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
         """Run the jobs, those that take longest first; a stop lets every running cell write a checkpoint."""
-        places = worker_places(options, len(jobs))
+        environments = worker_environments(options, len(jobs))
         self._options, self._listener = options, listener
         self._todo = deque(_Task(job) for job in sorted(jobs, key=lambda job: -job.seconds))
         self._retries = Retries(options.results, listener)
@@ -62,14 +62,14 @@ class PoolExecutor:
         self._stopping = False
         with StopFlag().listening() as should_stop:
             self._asked = should_stop
-            workers = [self._hire(place) for place in places]
+            workers = [self._hire(environment) for environment in environments]
             try:
                 while any(worker.job for worker in workers):
                     for pipe in wait([worker.pipe for worker in workers if worker.job], LOOK_SECONDS):
                         index = next(i for i, worker in enumerate(workers) if worker.pipe is pipe)
                         if not self._hear(workers[index]):
                             _end(workers[index])
-                            workers[index] = self._hire(places[index])
+                            workers[index] = self._hire(environments[index])
                     ended = any(options.ends_with(outcome) for outcome in self._outcomes)
                     if (ended or should_stop()) and not self._stopping:
                         self._stopping = True
@@ -83,15 +83,15 @@ class PoolExecutor:
         order = {job.cell.id: position for position, job in enumerate(jobs)}
         return sorted(self._outcomes, key=lambda outcome: order[outcome.job.cell.id])
 
-    def _hire(self, place: dict[str, str]) -> _Worker:
+    def _hire(self, environment: dict[str, str]) -> _Worker:
         """Start a process with the next job; without a job left, none is started."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, self._options, os.getpid()), daemon=True)
         worker = _Worker(process, ours)
         if self._todo:
-            before = {key: os.environ.get(key) for key in place}
-            os.environ.update(place)  # a spawned process reads it before it imports torch
+            before = {key: os.environ.get(key) for key in environment}
+            os.environ.update(environment)  # a spawned process reads it before it imports torch
             try:
                 process.start()
             finally:
@@ -115,7 +115,7 @@ class PoolExecutor:
         try:
             message: CellEvent | Outcome = worker.pipe.recv()
         except (EOFError, OSError):
-            self._mourn(job, worker)
+            self._record_death(job, worker)
             return False
         if isinstance(message, CellEvent):
             self._listener(message)
@@ -143,7 +143,7 @@ class PoolExecutor:
             self._todo.appendleft(_Task(outcome.job, pause))
         return pause is not None
 
-    def _mourn(self, job: Job, worker: _Worker) -> None:
+    def _record_death(self, job: Job, worker: _Worker) -> None:
         """A process died in the middle of a cell: once more, or a failure."""
         worker.process.join()
         if self._stopping:  # before it could listen
@@ -159,7 +159,7 @@ class PoolExecutor:
         self._keep(outcome)
 
 
-def worker_places(options: Options, jobs: int) -> list[dict[str, str]]:
+def worker_environments(options: Options, jobs: int) -> list[dict[str, str]]:
     """The environment of each worker: a GPU of its own, or its share of the cores.
 
     A worker whose cells are shared by several processes has as many GPUs, or as many shares.

@@ -22,15 +22,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from tabench.engine.events import Event, Failed, Interrupted, read_event
-from tabench.errors import StoreError
+from tabench.engine.events import Failed, Interrupted, read_event
 from tabench.provenance.environment import usable_cores
-from tabench.runs.deaths import how_it_died, record_death
-from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
+from tabench.runs.deaths import how_it_died, record_death, speak_for
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, jobs_content
 from tabench.runs.retrying import ProcessDiedError
-from tabench.runs.slurm.submission import Submission
-from tabench.store.folders import CellFolder
+from tabench.store.atomic import write_json
 
+JOB_FILE: Final = "job.json"
 STOP: Final = b"stop"
 LOOK_SECONDS: Final = 0.2  # how often a stop is noticed
 LEAVE_SECONDS: Final = 60.0  # for all processes to end, once the outcome is known
@@ -47,27 +46,27 @@ def run_in_torchrun(
     """
     share = max(1, usable_cores() // options.processes)
     own = replace(options, threads=options.threads or share)
-    place = Path(tempfile.mkdtemp(prefix="tabench-"))
+    folder = Path(tempfile.mkdtemp(prefix="tabench-"))
     try:
-        Submission(place).write([job], own)
-        with (place / "stderr").open("w+b") as log:
-            outcome = _run(job, own, place, log.fileno(), listener, should_stop)
+        write_json(folder / JOB_FILE, jobs_content([job], own))
+        with (folder / "stderr").open("w+b") as log:
+            outcome = _run(job, own, folder, log.fileno(), listener, should_stop)
         if outcome is not None:
             return outcome
         if should_stop():
             return _interrupted(job, options, listener)
-        return _died(job, options, (place / "stderr").read_text(errors="replace"), listener)
+        return _died(job, options, (folder / "stderr").read_text(errors="replace"), listener)
     except KeyboardInterrupt:
         return _interrupted(job, options, listener)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(
-    job: Job, options: Options, place: Path, log: int, listener: Listener, should_stop: Callable[[], bool]
+    job: Job, options: Options, folder: Path, log: int, listener: Listener, should_stop: Callable[[], bool]
 ) -> Outcome | None:
     """The outcome as the first process tells it; None if it died before."""
-    words = [str(os.getpid()), str(options.processes), str(place)]
+    words = [str(os.getpid()), str(options.processes), str(folder)]
     agent = subprocess.Popen(
         [sys.executable, "-u", "-m", "tabench.runs.local.torchrun_agent", *words],
         stdin=subprocess.PIPE,
@@ -131,7 +130,7 @@ def _end(agent: subprocess.Popen[bytes]) -> None:
 
 def _interrupted(job: Job, options: Options, listener: Listener) -> Outcome:
     """A stop that did not wait for the processes, or that came before they could listen."""
-    _tell(job, options, listener, Interrupted())
+    speak_for(job, options.results, listener, Interrupted())
     return Outcome(job, "interrupted", message="interrupted; the last checkpoint is kept")
 
 
@@ -141,7 +140,8 @@ def _died(job: Job, options: Options, log: str, listener: Listener) -> Outcome:
     error.add_note("\n".join(log.splitlines()[-LOG_LINES:]))
     outcome = record_death(options.results, job, error)
     if outcome.state == "failed":
-        _tell(job, options, listener, Failed(kind=outcome.kind, message=outcome.message))
+        failed = Failed(kind=outcome.kind, message=outcome.message)
+        speak_for(job, options.results, listener, failed)
     return outcome
 
 
@@ -153,10 +153,3 @@ def _cause(log: str, count: int) -> str:
         return f"its {count} processes did not come up, or died{f': {words[0]}' if words else ''}"
     who, code = f"process {found[1]} of {count} died", int(found[2])
     return f"{who} ({how_it_died(code)}){f': {words[0]}' if words and code >= 0 else ''}"
-
-
-def _tell(job: Job, options: Options, listener: Listener, event: Event) -> None:
-    """Journal an event in the stead of the first process, and pass it on."""
-    with suppress(StoreError):
-        CellFolder(options.results, job.experiment, job.cell.id).journal(event.name, **event.facts())
-    listener(CellEvent(job.cell.id, event))

@@ -25,10 +25,9 @@ from tabench.provenance.determinism import set_determinism
 from tabench.runs.cell_run import run_cell
 from tabench.runs.compute import compute
 from tabench.runs.deaths import die_with
-from tabench.runs.executor import CellEvent, Job, Options
-from tabench.runs.local.torchrun import STOP
+from tabench.runs.executor import CellEvent, Job, Options, read_jobs
+from tabench.runs.local.torchrun import JOB_FILE, STOP
 from tabench.runs.resources import reset_peak_memory
-from tabench.runs.slurm.submission import Submission
 from tabench.store.streams import steady
 
 
@@ -79,7 +78,7 @@ class Line:
 def main(words: list[str]) -> int:
     """Take part in the cell of a job file; the exit code is 1 where another process has died."""
     steady()
-    (job,), options = Submission(Path(words[0])).read()
+    (job,), options = read_jobs(Path(words[0]) / JOB_FILE)
     is_main = os.environ["RANK"] == "0"
     line, asked = Line(), Asked()
     asked.listen(is_main=is_main)

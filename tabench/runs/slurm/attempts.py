@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from tabench.engine.events import Done, Event, Failed, Interrupted, Retry, Start, read_line
-from tabench.errors import StoreError, failure_kind
-from tabench.runs.deaths import record_death
-from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
+from tabench.errors import RETRIED_KINDS, failure_kind
+from tabench.runs.deaths import record_death, speak_for
+from tabench.runs.executor import Job, Listener, Options, Outcome
 from tabench.runs.retrying import RETRIES, ProcessDiedError, Retries
-from tabench.runs.slurm.settings import SlurmSettings
+from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.claim import is_live
 from tabench.store.folders import CellFolder
 
 ENDS = (Start, Done, Failed, Interrupted, Retry)  # they begin or end an attempt
 NO_PAUSE = (0.0,)  # the queue itself lets a cell wait
-
-
-def folder_of(options: Options, job: Job) -> CellFolder:
-    """A cell's folder."""
-    return CellFolder(options.results, job.experiment, job.cell.id)
 
 
 def last_word(lines: Sequence[Mapping[str, Any]]) -> Event | None:
@@ -37,13 +31,9 @@ def retries_used(lines: Sequence[Mapping[str, Any]]) -> int:
 def retries_of(job: Job, options: Options, listener: Listener, since: int) -> Retries:
     """The count of a cell's retries, gone on with wherever it was begun.
 
-    Args:
-        job: The cell.
-        options: Of the run.
-        listener: Told of a retry.
-        since: Events that the cell's journal held when a person submitted it: earlier ones do not count.
+    `since` is how many events its journal held when a person submitted it: earlier ones do not count.
     """
-    events = folder_of(options, job).read_journal()[since:]
+    events = job.folder(options.results).read_journal()[since:]
     done = {job.cell.id: retries_used(events)}
     return Retries(options.results, listener, limit_of(options), done, NO_PAUSE)
 
@@ -52,6 +42,14 @@ def limit_of(options: Options) -> int:
     """Retries of a cell."""
     asked = (options.slurm or SlurmSettings()).retries
     return RETRIES if asked is None else asked
+
+
+def final_failure(lines: Sequence[Mapping[str, Any]], options: Options) -> Failed | None:
+    """The failure that a journal ends in, if no retry is left for it."""
+    last = last_word(lines)
+    if not isinstance(last, Failed):
+        return None
+    return last if last.kind not in RETRIED_KINDS or retries_used(lines) >= limit_of(options) else None
 
 
 def ended_silently(folder: CellFolder, since: int) -> bool:
@@ -63,12 +61,7 @@ def ended_silently(folder: CellFolder, since: int) -> bool:
 def after_death(job: Job, options: Options, listener: Listener, since: int, why: str) -> Outcome | None:
     """Journal that an attempt ended without a word: None if another one follows, else its end.
 
-    Args:
-        job: The cell.
-        options: Of the run.
-        listener: Told of the retry or the failure.
-        since: As for `retries_of`.
-        why: What is known of the end.
+    `since` is as for `retries_of`; `why` is what is known of the end.
     """
     retries = retries_of(job, options, listener, since)
     died = ProcessDiedError(why)
@@ -77,7 +70,5 @@ def after_death(job: Job, options: Options, listener: Listener, since: int, why:
     outcome = record_death(options.results, job, ProcessDiedError(f"{why}; tried {retries.limit + 1} times"))
     if outcome.state == "failed":
         failed = Failed(kind=outcome.kind, message=outcome.message)
-        with suppress(StoreError):  # the disk may be what failed
-            folder_of(options, job).journal(failed.name, **failed.facts())
-        listener(CellEvent(job.cell.id, failed))
+        speak_for(job, options.results, listener, failed)
     return outcome

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tabench.engine.events import Failed, Interrupted, Retry, read_line
-from tabench.errors import RETRIED_KINDS
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
-from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
+from tabench.runs.slurm.attempts import after_death, final_failure, last_word, retries_used
 from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over, waiting
-from tabench.runs.slurm.submission import Submission, latest_of, submissions
+from tabench.runs.slurm.submission import Submission, latest_of, open_submissions, submissions
 from tabench.runs.slurm.submit import submit
 from tabench.runs.stopping import StopFlag
 from tabench.store.claim import is_live
@@ -58,13 +57,13 @@ class SlurmExecutor:
             SlurmError: Nothing can be submitted, or what was submitted before cannot be asked for.
         """
         self._options, self._listener = options, listener
-        self._experiment = experiment = folder_of(options, jobs[0]).path.parent
-        before = [one for one in submissions(experiment) if not one.cancelled.exists()]
+        self._experiment = experiment = jobs[0].folder(options.results).path.parent
+        before = open_submissions(experiment)
         there = waiting(cells_of(before))
         since = {cell: events for one in before for cell, events in one.since().items() if cell in there}
         self._cells = []
         for job in jobs:
-            events = len(folder_of(options, job).read_journal())
+            events = len(job.folder(options.results).read_journal())
             self._cells.append(_Followed(job, events, since.get(job.cell.id, events)))
         new = [one for one in self._cells if one.job.cell.id not in there]
         if new:
@@ -97,14 +96,14 @@ class SlurmExecutor:
 
     def _events(self, one: _Followed) -> list[dict[str, Any]]:
         """A cell's journal since a person asked for it."""
-        return folder_of(self._options, one.job).read_journal()[one.since :]
+        return one.job.folder(self._options.results).read_journal()[one.since :]
 
     def _open(self) -> list[_Followed]:
         return [one for one in self._cells if one.outcome is None]
 
     def _hear(self, one: _Followed) -> None:
         """Pass on what a cell has journalled since, and see whether it has ended."""
-        folder = folder_of(self._options, one.job)
+        folder = one.job.folder(self._options.results)
         done = folder.record.is_file()  # before the journal: "done" is written after the record
         events = folder.read_journal()
         for line in events[one.heard :]:
@@ -112,14 +111,11 @@ class SlurmExecutor:
             if event is not None:
                 self._listener(CellEvent(one.job.cell.id, event))
         one.heard = max(one.heard, len(events))
-        own = events[one.since :]
-        last = last_word(own)
+        failure = final_failure(events[one.since :], self._options)
         if done:
             one.outcome = Outcome(one.job, "done")
-        elif isinstance(last, Failed) and (
-            last.kind not in RETRIED_KINDS or retries_used(own) >= limit_of(self._options)
-        ):
-            one.outcome = Outcome(one.job, "failed", last.kind, last.message)
+        elif failure is not None:
+            one.outcome = Outcome(one.job, "failed", failure.kind, failure.message)
 
     def _ask(self) -> None:
         """Ask the queue for the cells that have not ended, and decide on those that have left it."""
@@ -135,7 +131,7 @@ class SlurmExecutor:
                 one.retried = retries_used(self._events(one))
                 continue
             one.missed += 1
-            if one.missed >= LOST_ANSWERS and not is_live(folder_of(self._options, one.job).claim):
+            if one.missed >= LOST_ANSWERS and not is_live(one.job.folder(self._options.results).claim):
                 self._hear(one)  # its last words, of just now
                 if one.outcome is None and self._decide(one, found):
                     again.append(one)

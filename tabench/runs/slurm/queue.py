@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabench.errors import TabenchError
-from tabench.runs.slurm.submission import Submission, submissions
+from tabench.runs.slurm.submission import Submission
 
 SECONDS = 30  # to wait for the controller
 
@@ -87,15 +87,6 @@ def read_queue(text: str) -> dict[str, Queued]:
     """Lines "12_0|RUNNING|n0" by their elements."""
     rows = (line.split("|", 2) for line in text.splitlines() if line.count("|") >= 2)
     return {row[0]: Queued(*row) for row in rows}
-
-
-def queued_cells(experiment: Path) -> dict[str, Queued]:
-    """Cells of an experiment that wait or run, by id.
-
-    Raises:
-        SlurmError: The queue cannot be asked.
-    """
-    return waiting(cells_of([one for one in submissions(experiment) if not one.cancelled.exists()]))
 
 
 def waiting(cells: Mapping[str, Queued]) -> dict[str, Queued]:

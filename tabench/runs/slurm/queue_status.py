@@ -7,7 +7,7 @@ from typing import Any
 from tabench.engine.events import Interrupted
 from tabench.runs.slurm.attempts import last_word
 from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over
-from tabench.runs.slurm.submission import Submission, submissions
+from tabench.runs.slurm.submission import Submission, open_submissions
 from tabench.store.folders import ExperimentFolder
 
 ENDED = ("done", "failed")
@@ -23,7 +23,7 @@ def add_queue(folder: ExperimentFolder, rows: list[dict[str, Any]]) -> str:
         folder: The experiment's.
         rows: "id", "state" and "detail" of cells; changed in place.
     """
-    found = [one for one in submissions(folder.path) if not one.cancelled.exists()]
+    found = open_submissions(folder.path)
     last = {cell: (one, name) for one in found for name, cell in one.elements().items()}
     open_rows = [row for row in rows if row["id"] in last and row["state"] != "done"]
     if not open_rows:

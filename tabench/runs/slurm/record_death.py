@@ -12,11 +12,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tabench.engine.events import Failed
-from tabench.errors import RETRIED_KINDS, TabenchError
+from tabench.errors import TabenchError
 from tabench.runs.deaths import how_it_died
-from tabench.runs.executor import CellEvent, Job, Options, Outcome
-from tabench.runs.slurm.attempts import after_death, folder_of, last_word, limit_of, retries_used
+from tabench.runs.executor import CellEvent, Outcome
+from tabench.runs.slurm.attempts import after_death, final_failure
 from tabench.runs.slurm.queue import command
 from tabench.runs.slurm.submission import Submission
 from tabench.store.streams import steady
@@ -27,33 +26,19 @@ SAID = 3  # exit code of a task whose cell failed for good, and that has written
 def record_ending(submission: Submission, environment: Mapping[str, str], code: int) -> Outcome | None:
     """Decide what follows; the cell's failure, or None if it is queued again or has ended otherwise.
 
-    Args:
-        submission: Where the job file is.
-        environment: Slurm's variables.
-        code: The task's exit code, as a shell says it.
+    `environment` holds Slurm's variables, `code` is the task's exit code as a shell says it.
     """
-    jobs, options = submission.read()
-    job = jobs[int(environment["SLURM_ARRAY_TASK_ID"])]
-    since = submission.since().get(job.cell.id, 0)
-    folder = folder_of(options, job)
+    job, options, since = submission.own(environment)
+    folder = job.folder(options.results)
     if code in (0, SAID) or submission.cancelled.exists() or folder.record.is_file():
         return None
-    if _said(job, options, since):
+    if final_failure(folder.read_journal()[since:], options):  # whoever ran the task lost its code
         return None
     node = environment.get("SLURMD_NODENAME", "its node")
     outcome = after_death(job, options, _say, since, f"its process on {node} {_how(code)}")
     if outcome is None:
         command(["scontrol", "requeue", environment["SLURM_JOB_ID"]])
     return outcome
-
-
-def _said(job: Job, options: Options, since: int) -> bool:
-    """Whether the journal ends in a failure that no retry is left for: whoever ran the task lost its code."""
-    events = folder_of(options, job).read_journal()[since:]
-    last = last_word(events)
-    if not isinstance(last, Failed):
-        return False
-    return last.kind not in RETRIED_KINDS or retries_used(events) >= limit_of(options)
 
 
 def _how(code: int) -> str:

@@ -5,19 +5,13 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from tabench.errors import StoreError
-from tabench.runs.executor import Job, Options
+from tabench.runs.executor import Job, Options, jobs_content, read_jobs
 from tabench.store.atomic import write_json
 from tabench.store.encoding import read_json, read_object
-
-FORMAT = 1
-_JOBS = TypeAdapter(list[Job])
-_OPTIONS = TypeAdapter(Options)
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class Submission:
         return self.path / "cancelled"
 
     def write(self, jobs: Sequence[Job], options: Options, since: Mapping[str, int] | None = None) -> None:
-        """Write the job file, with absolute paths.
+        """Write the job file.
 
         Args:
             jobs: The cells.
@@ -54,35 +48,20 @@ class Submission:
             since: Events in each cell's journal when a person asked for it, by cell id; retries are counted
                 from there.
         """
-        there = [
-            replace(job, data_root=job.data_root.absolute(), checkpoint=job.checkpoint.absolute())
-            for job in jobs
-        ]
-        content = {
-            "format": FORMAT,
-            "options": _OPTIONS.dump_python(
-                replace(options, results=options.results.absolute()), mode="json"
-            ),
-            "jobs": _JOBS.dump_python(there, mode="json"),
-            "since": dict(since or {}),
-        }
-        write_json(self.jobs_file, content)
+        write_json(self.jobs_file, {**jobs_content(jobs, options), "since": dict(since or {})})
 
-    def read(self) -> tuple[list[Job], Options]:
-        """The job file.
+    def own(self, environment: Mapping[str, str]) -> tuple[Job, Options, int]:
+        """What an element runs, how, and the events of its cell's journal when a person asked for it.
+
+        Args:
+            environment: Slurm's variables.
 
         Raises:
-            StoreError: It is missing, torn, or not what this version writes.
+            StoreError: The job file is damaged.
         """
-        content = read_json(self.jobs_file)
-        try:
-            if content["format"] != FORMAT:
-                raise ValueError(f"format {content['format']}, this version reads {FORMAT}")
-            return _JOBS.validate_python(content["jobs"]), _OPTIONS.validate_python(content["options"])
-        except (ValidationError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"is not a job file: {error}", where=str(self.jobs_file), hint="submit the cells again"
-            ) from error
+        jobs, options = read_jobs(self.jobs_file)
+        job = jobs[int(environment["SLURM_ARRAY_TASK_ID"])]
+        return job, options, self.since().get(job.cell.id, 0)
 
     def since(self) -> dict[str, int]:
         """Events that the cells' journals held when a person asked for them, by cell id."""
@@ -126,6 +105,11 @@ def new_submission(experiment: Path) -> Submission:
 def submissions(experiment: Path) -> list[Submission]:
     """All submissions of an experiment, oldest first."""
     return [Submission(file.parent) for file in sorted((experiment / "slurm").glob("*/submitted.json"))]
+
+
+def open_submissions(experiment: Path) -> list[Submission]:
+    """Those that were not cancelled."""
+    return [one for one in submissions(experiment) if not one.cancelled.exists()]
 
 
 def latest_of(found: Sequence[Submission], cell_id: str) -> Submission | None:

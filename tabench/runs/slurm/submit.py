@@ -14,8 +14,8 @@ from pathlib import Path
 from tabench.runs.executor import Job, Options
 from tabench.runs.slurm.queue import SlurmError, command
 from tabench.runs.slurm.record_death import SAID
-from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission, new_submission
+from tabench.runs.slurm_settings import SlurmSettings
 
 # what sbatch says, in small letters, and the settings that it speaks of
 REFUSALS = (

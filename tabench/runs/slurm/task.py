@@ -24,11 +24,11 @@ from tabench.engine.events import CheckpointKept, Resumed
 from tabench.errors import TabenchError
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.launch import run_job
-from tabench.runs.slurm.attempts import ENDS, after_death, ended_silently, folder_of, retries_of
+from tabench.runs.slurm.attempts import ENDS, after_death, ended_silently, retries_of
 from tabench.runs.slurm.queue import SlurmError, command
 from tabench.runs.slurm.record_death import SAID
-from tabench.runs.slurm.settings import SlurmSettings
 from tabench.runs.slurm.submission import Submission
+from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.holder import silence
 from tabench.store.streams import steady
 
@@ -72,10 +72,7 @@ class Wish:
         """Whether this task has to queue itself again.
 
         After a SIGTERM, Slurm does so itself if it means it, but not with a preempted job that ends within
-        its grace: that one counts as completed.
-
-        Args:
-            state: What the controller says of this job.
+        its grace: that one counts as completed. `state` asks the controller what it says of this job.
         """
         if not self.signals or self.cancelled():
             return False
@@ -83,21 +80,13 @@ class Wish:
 
 
 def run_element(submission: Submission, environment: Mapping[str, str], wish: Wish) -> int:
-    """Run the cell of this element; the exit code.
-
-    Args:
-        submission: Where the job file is.
-        environment: Slurm's variables.
-        wish: Asked after every step.
-    """
-    jobs, options = submission.read()
-    job = jobs[int(environment["SLURM_ARRAY_TASK_ID"])]
+    """Run the cell of this element, which Slurm's variables name; the exit code."""
+    job, options, since = submission.own(environment)
     if wish.cancelled():
         return 0
     settings = options.slurm or SlurmSettings()
     cores = int(environment.get("SLURM_CPUS_PER_TASK") or settings.cpus)
     restarts = int(environment.get("SLURM_RESTART_COUNT") or 0)
-    since = submission.since().get(job.cell.id, 0)
     own = replace(options, threads=options.threads or max(1, cores // options.processes))
     outcome = patiently(job, own, wish, since=since if restarts else None)
     print(f"{job.label}: {outcome.state} {outcome.message}".rstrip(), flush=True)  # noqa: T201 (its log)
@@ -159,7 +148,7 @@ def patiently(
     """
     waited = 0.0
     while True:
-        if since is not None and ended_silently(folder_of(options, job), since):
+        if since is not None and ended_silently(job.folder(options.results), since):
             failure = after_death(job, options, _say, since, "its node or its process died")
             if failure is not None:
                 return failure

@@ -67,12 +67,7 @@ class SlurmSettings(BaseModel):
         return value
 
     def sbatch(self, name: str, cells: int) -> dict[str, Any]:
-        """The parameters of submitit's Slurm executor.
-
-        Args:
-            name: Of the job, in the queue.
-            cells: Elements of the array.
-        """
+        """The parameters of submitit's Slurm executor, for an array of so many cells and its name."""
         asked: dict[str, Any] = {
             "job_name": name,
             "time": self.time,
