@@ -182,19 +182,19 @@ def test_processes_that_share_a_split_give_the_numbers_of_one(task: str) -> None
             dealt: list[list[int]] = [[], [], []]
             for image in range(len(raw)):
                 dealt[dice.randrange(3)].append(image)
-            chief, *others = (
+            main, *others = (
                 measured(found, raw[part], target[part], protocol, ids=[IDS[image] for image in part])
                 for part in dealt
             )
             for other in others:
-                chief.absorb(from_bytes(to_bytes(other.parts())), IDS)
-            for got, wanted in zip(_numbers(chief), _numbers(whole), strict=True):
+                main.absorb(from_bytes(to_bytes(other.parts())), IDS)
+            for got, wanted in zip(_numbers(main), _numbers(whole), strict=True):
                 assert got == pytest.approx(wanted, rel=rounding(found), abs=0, nan_ok=True), (
                     protocol,
                     dealt,
                 )
                 assert list(got) == list(wanted), (protocol, dealt)
-            assert chief.notes() == whole.notes(), (protocol, dealt)
+            assert main.notes() == whole.notes(), (protocol, dealt)
 
 
 def test_an_image_that_two_processes_measured_is_refused(task: str) -> None:
