@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -80,12 +81,13 @@ def merge(
     from tabench.store.adopt import merge_results
 
     done = merge_results(folder, results, check_saved)
+    counts = Counter(entry.state for entry in done)
     if as_json:
-        print_json({"from": str(folder), "counts": done.counts(), "cells": [asdict(e) for e in done.cells]})
+        print_json({"from": str(folder), "counts": counts, "cells": [asdict(entry) for entry in done]})
     else:
-        for entry in done.cells:
+        for entry in done:
             if entry.state in ("conflict", "damaged", "busy"):
                 tell(entry.state, f"{entry.experiment}/{entry.cell_id}: {entry.message}")
-        typer.echo(", ".join(f"{count} {state}" for state, count in done.counts().items()) or "no records")
-    if done.left_out:
+        typer.echo(", ".join(f"{count} {state}" for state, count in counts.items()) or "no records")
+    if counts.keys() - {"taken", "same"}:
         raise typer.Exit(1)

@@ -25,8 +25,7 @@ from tabench.store.atomic import write_bytes
 
 Facts = dict[str, Any]
 Stamp = tuple[int, int, int, int]  # bytes, mtime_ns, ctime_ns, inode
-CACHE_VERSION = 2
-LONG = 200  # letters of a text that is kept once for all files
+CACHE_VERSION = 3
 # coarse clocks of file systems may give two writes the same time: a file that changed later than this before
 # it was read may change again unseen
 SETTLED_NS = 2_000_000_000
@@ -85,9 +84,8 @@ class FileCache:
     def __init__(self, path: Path, *, load: bool = True) -> None:
         self.path = path
         self._folder = str(path.parent)
-        self._held, self._texts = _load(path) if load else ({}, [])
+        self._held = _load(path) if load else {}
         self._kept: dict[str, list[Any]] = {}
-        self._changed = False
 
     def facts(self, name: str, extract: Callable[[bytes], Facts]) -> Facts | None:
         """What `extract` makes of a file's content; None if there is no such file.
@@ -101,9 +99,8 @@ class FileCache:
             stamp = [*stamp_of(os.stat(path))]  # noqa: PTH116 - as below
             held = self._held.get(name)
             if held is not None and held[0] == stamp:
-                facts = {key: self._texts[v[0]] if isinstance(v, list) else v for key, v in held[1].items()}
-                self._kept[name] = [stamp, facts]
-                return facts
+                self._kept[name] = held
+                return held[1]  # type: ignore[no-any-return]
             began = time.time_ns()
             with open(path, "rb") as file:  # noqa: PTH123 - half the time of a Path, for thousands of files
                 stamp = [*stamp_of(os.fstat(file.fileno()))]
@@ -115,7 +112,6 @@ class FileCache:
         facts = extract(content)
         if abs(began - stamp[1]) > SETTLED_NS:
             self._kept[name] = [stamp, facts]
-            self._changed = True
         return facts
 
     def save(self) -> None:
@@ -123,10 +119,8 @@ class FileCache:
 
         A folder that cannot be written only costs reading again.
         """
-        if self._changed or self._held.keys() != self._kept.keys():
-            texts: dict[str, int] = {}
-            files = {name: [stamp, _packed(facts, texts)] for name, (stamp, facts) in self._kept.items()}
-            content = {"version": _version(), "texts": list(texts), "files": files}
+        if self._held != self._kept:
+            content = {"version": _version(), "files": self._kept}
             with contextlib.suppress(StoreError):
                 write_bytes(self.path, json.dumps(content, separators=(",", ":")).encode())
 
@@ -135,32 +129,12 @@ def _version() -> str:
     return f"{CACHE_VERSION}/{__version__}"
 
 
-def _packed(facts: Facts, texts: dict[str, int]) -> Facts:
-    """Facts with long texts, which many files share, as [position in `texts`]."""
-    return {
-        key: [texts.setdefault(value, len(texts))] if isinstance(value, str) and len(value) > LONG else value
-        for key, value in facts.items()
-    }
-
-
-def _load(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
-    """Entries and long texts of a cache; a missing, torn or foreign one counts as empty."""
+def _load(path: Path) -> dict[str, list[Any]]:
+    """Entries of a cache; a missing, torn or foreign one counts as empty."""
     try:
         content = from_json(path.read_bytes())
-        if content["version"] == _version():
-            files, texts = dict(content["files"]), list(content["texts"])
-            if all(_sound(entry, len(texts)) for entry in files.values()):
-                return files, texts
+        files = dict(content["files"]) if content["version"] == _version() else {}
     except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return {}, []
-
-
-def _sound(entry: object, texts: int) -> bool:
-    if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], dict)):
-        return False
-    return all(
-        len(value) == 1 and type(value[0]) is int and 0 <= value[0] < texts
-        for value in entry[1].values()
-        if isinstance(value, list)
-    )
+        return {}
+    sound = all(isinstance(e, list) and len(e) == 2 and isinstance(e[1], dict) for e in files.values())
+    return files if sound else {}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, BinaryIO, Literal
+
+import pandas as pd
 
 from tabench.errors import StoreError
 from tabench.store.atomic import replacing
@@ -18,11 +17,10 @@ from tabench.store.record import Record, load_record
 from tabench.store.sidecars import RunSidecar, read_sidecar
 from tabench.text import no_formula
 
-if TYPE_CHECKING:
-    import pyarrow
-
 GROUP = 200_000  # rows held at once, and rows of a Parquet row group
 SUFFIXES = (".parquet", ".csv")
+# pandas' types with room for missing values
+TYPES = {"text": "string", "integer": "Int64", "number": "Float64", "truth": "boolean"}
 
 
 @dataclass(frozen=True)
@@ -84,18 +82,7 @@ IMAGE_TABLE = (
     Column("image", "text", "", "id of the evaluated image"),
     Column("value", "number", "see unit", "the image's value; missing where it is not defined"),
 )
-_METRIC_KEYS = {"metric": "key", "protocol_version": "version"}  # columns that `Metric` calls otherwise
-
-
-@dataclass(frozen=True)
-class Block:
-    """Neighbouring rows."""
-
-    same: Mapping[str, Any]  # column to the value that all of them have
-    each: Mapping[str, Sequence[Any]]  # column to one value a row
-
-    def __len__(self) -> int:
-        return len(next(iter(self.each.values())))
+_RENAMED = {"key": "metric", "version": "protocol_version"}  # keys of `Metric` that are called otherwise
 
 
 def recorded_cells(folder: ExperimentFolder) -> list[CellFolder]:
@@ -106,7 +93,7 @@ def recorded_cells(folder: ExperimentFolder) -> list[CellFolder]:
     return [cell for cell in cells if cell.record.is_file()]
 
 
-def metric_blocks(folder: CellFolder, label: str | None) -> Iterator[Block]:
+def metric_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
     """A cell's row for each task, metric and protocol (`METRIC_TABLE`).
 
     Args:
@@ -114,24 +101,22 @@ def metric_blocks(folder: CellFolder, label: str | None) -> Iterator[Block]:
         label: What the experiment calls it; None takes the record's own label.
     """
     record = load_record(folder.record)
-    names = [*(column.name for column in METRIC), "protocol", "protocol_version", "value"]
-    each = {name: [getattr(m, _METRIC_KEYS.get(name, name)) for m in record.metrics] for name in names}
     run = read_sidecar(folder.run, RunSidecar) if folder.run.is_file() else {}
-    yield Block({**_cell(folder, record, label), **_run(record, run)}, each)
+    rows = pd.DataFrame([metric.model_dump() for metric in record.metrics])
+    return rows.rename(columns=_RENAMED).assign(**_cell(folder, record, label), **_run(record, run))
 
 
-def image_blocks(folder: CellFolder, label: str | None) -> Iterator[Block]:
+def image_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
     """A cell's row for each task, metric and image (`IMAGE_TABLE`); arguments and errors as above."""
     record = load_record(folder.record)
-    known = {(metric.task, metric.key): metric for metric in reversed(record.metrics)}
-    cell = _cell(folder, record, label)
-    for task, metrics in record.per_image.values.items():
-        for key, values in metrics.items():
-            facts = {
-                name: getattr(known.get((task, key)), name, None) for name in ("title", "unit", "better")
-            }
-            same = {**cell, "task": task, "metric": key, **facts}
-            yield Block(same, {"image": record.per_image.ids, "value": values})
+    facts = {(m.task, m.key): {"title": m.title, "unit": m.unit, "better": m.better} for m in record.metrics}
+    rows = [
+        {"task": task, "metric": key, **facts.get((task, key), {}), "image": image, "value": value}
+        for task, metrics in record.per_image.values.items()
+        for key, values in metrics.items()
+        for image, value in zip(record.per_image.ids, values, strict=True)
+    ]
+    return pd.DataFrame(rows).assign(**_cell(folder, record, label))
 
 
 def _cell(folder: CellFolder, record: Record, label: str | None) -> dict[str, Any]:
@@ -163,9 +148,7 @@ def _run(record: Record, run: Mapping[str, Any]) -> dict[str, Any]:
         "commit": git.get("commit"),
         "dirty": git.get("dirty"),
     }
-    found = {column.name: facts.get(column.name) for column in RUN}
-    whole = {column.name for column in RUN if column.kind == "number"}  # JSON may hold 3 for 3.0
-    return {name: float(v) if name in whole and v is not None else v for name, v in found.items()}
+    return {column.name: facts.get(column.name) for column in RUN}
 
 
 def check_target(path: Path) -> None:
@@ -180,40 +163,42 @@ def check_target(path: Path) -> None:
             raise StoreError("pyarrow, which writes Parquet, is not installed", hint=hint) from error
 
 
-def write_table(path: Path, columns: Sequence[Column], blocks: Iterable[Block]) -> int:
-    """Write a .parquet or .csv file whole, equal blocks in equal bytes; the number of its rows."""
+def write_table(path: Path, columns: Sequence[Column], cells: Iterable[pd.DataFrame]) -> int:
+    """Write a .parquet or .csv file whole, equal rows in equal bytes; the number of its rows."""
     check_target(path)
-    return (_write_csv if path.suffix == ".csv" else _write_parquet)(path, columns, blocks)
+    types = {column.name: TYPES[column.kind] for column in columns}
+    pieces = (piece.reindex(columns=list(types)).astype(types) for piece in _pieces(cells))
+    with replacing(path) as file:
+        return (_write_csv if path.suffix == ".csv" else _write_parquet)(file, columns, pieces)
 
 
-def _write_csv(path: Path, columns: Sequence[Column], blocks: Iterable[Block]) -> int:
+def _pieces(cells: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Neighbouring cells' rows, `GROUP` of them or a few more at a time."""
+    held: list[pd.DataFrame] = []
+    for rows in cells:
+        held.append(rows.astype(object))  # one type for all, whatever a cell lacks
+        if sum(map(len, held)) >= GROUP:
+            yield pd.concat(held)
+            held = []
+    if held:
+        yield pd.concat(held)
+
+
+def _write_csv(file: BinaryIO, columns: Sequence[Column], pieces: Iterable[pd.DataFrame]) -> int:
     """Missing values are empty, truth values "true" and "false"; no text is one that spreadsheets execute."""
     rows = 0
-    with replacing(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        lines = csv.writer(text, lineterminator="\n")
-        lines.writerow([column.name for column in columns])
-        for block in blocks:
-            lines.writerows(zip(*(_texts(block, column) for column in columns), strict=True))
-            rows += len(block)
-        text.detach()
+    for piece in pieces:
+        for column in columns:
+            if column.kind == "text":
+                piece[column.name] = piece[column.name].map(no_formula, na_action="ignore")
+            elif column.kind == "truth":
+                piece[column.name] = piece[column.name].map({True: "true", False: "false"})
+        file.write(piece.to_csv(index=False, header=not rows, lineterminator="\n").encode())
+        rows += len(piece)
     return rows
 
 
-def _texts(block: Block, column: Column) -> Iterable[Any]:
-    values: Iterable[Any]
-    if column.name in block.each:
-        values = block.each[column.name]
-    else:
-        values = itertools.repeat(block.same.get(column.name), len(block))
-    if column.kind == "truth":
-        return ({None: None, True: "true", False: "false"}[value] for value in values)
-    if column.kind == "text":
-        return (value if value is None else no_formula(value) for value in values)
-    return values
-
-
-def _write_parquet(path: Path, columns: Sequence[Column], blocks: Iterable[Block]) -> int:
+def _write_parquet(file: BinaryIO, columns: Sequence[Column], pieces: Iterable[pd.DataFrame]) -> int:
     """A column's unit and meaning stand in its metadata."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -222,37 +207,9 @@ def _write_parquet(path: Path, columns: Sequence[Column], blocks: Iterable[Block
     fields = [
         pa.field(c.name, types[c.kind], metadata={"unit": c.unit, "description": c.meaning}) for c in columns
     ]
-    schema = pa.schema(fields)
-    rows = 0
-    with replacing(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for group in _groups(blocks):
-            arrays = [_array(group, column, types[column.kind]) for column in columns]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=GROUP)
-            rows += sum(map(len, group))
+    schema, rows = pa.schema(fields), 0
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for piece in pieces:
+            writer.write_table(pa.Table.from_pandas(piece, schema, preserve_index=False))
+            rows += len(piece)
     return rows
-
-
-def _groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
-    held: list[Block] = []
-    rows = 0
-    for block in blocks:
-        held.append(block)
-        rows += len(block)
-        if rows >= GROUP:
-            yield held
-            held, rows = [], 0
-    if held:
-        yield held
-
-
-def _array(group: Sequence[Block], column: Column, kind: pyarrow.DataType) -> pyarrow.Array:
-    """A column of neighbouring blocks; a value that a whole block has is repeated by pyarrow."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    name = column.name
-    if name in group[0].each:
-        return pa.concat_arrays([pa.array(block.each[name], type=kind) for block in group])
-    ends = list(itertools.accumulate(map(len, group)))
-    once = pa.array([block.same.get(name) for block in group], type=kind)
-    return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(pa.array(ends, type=pa.int32()), once))

@@ -16,7 +16,7 @@ import report_fixtures as made
 from tabench.cli import main
 from tabench.errors import StoreError
 from tabench.store import flat_table
-from tabench.store.flat_table import IMAGE_TABLE, METRIC_TABLE, Block, Column, write_table
+from tabench.store.flat_table import IMAGE_TABLE, METRIC_TABLE, Column, write_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "table.md"
 METHODS, SEEDS = ("ta-lora", "lora-stl", "frozen"), (0, 1)
@@ -155,5 +155,5 @@ def test_without_pyarrow_the_message_names_what_to_do(
     with pytest.raises(StoreError) as caught:
         write_table(tmp_path / "a.parquet", columns, [])
     assert "tabench[parquet]" in str(caught.value)
-    assert write_table(tmp_path / "a.csv", columns, [Block({}, {"a": [1, None]})]) == 2
+    assert write_table(tmp_path / "a.csv", columns, [pd.DataFrame({"a": [1, None]})]) == 2
     assert (tmp_path / "a.csv").read_text() == 'a\n1\n""\n'
