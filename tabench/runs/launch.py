@@ -1,13 +1,41 @@
-"""One cell, in this process or shared by several; and whether it can be shared as asked."""
+"""One cell, in this process or shared by several, and one cell after the other; whether it can be shared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tabench.engine.events import Failed
 from tabench.errors import SpecError
-from tabench.runs.deaths import record_death
-from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
+from tabench.runs.executor import Job, Listener, Options, Outcome
+from tabench.runs.processes import StopFlag, wait
+from tabench.runs.retrying import Retries, record_death
+
+
+class InlineExecutor:
+    """Runs one cell after the other, in this process; see `Executor`."""
+
+    def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
+        """Run the jobs in order; stops after an interrupted one."""
+        outcomes: list[Outcome] = []
+        retries = Retries(options.results, listener)
+        with StopFlag().listening() as should_stop:
+            for job in jobs:
+                outcomes.append(_run(job, options, listener, should_stop, retries))
+                if outcomes[-1].state == "interrupted" or options.ends_with(outcomes[-1]):
+                    break
+        return outcomes
+
+
+def _run(
+    job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool], retries: Retries
+) -> Outcome:
+    """One cell, again where another try may help; this process is interrupted by persons only."""
+    while True:
+        outcome = run_job(job, options, listener, should_stop)
+        if outcome.state == "interrupted" and (options.processes == 1 or should_stop()):
+            return outcome
+        pause = retries.pause(outcome)
+        if pause is None or not wait(pause, should_stop):
+            return outcome
 
 
 def run_job(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
@@ -19,10 +47,7 @@ def run_job(job: Job, options: Options, listener: Listener, should_stop: Callabl
     try:
         from tabench.runs.cell_run import run_cell  # imports torch
     except Exception as error:  # a broken installation: no cell can be computed here, and each one says why
-        outcome = record_death(options.results, job, error)
-        if outcome.state == "failed":
-            listener(CellEvent(job.cell.id, Failed(kind=outcome.kind, message=outcome.message)))
-        return outcome
+        return record_death(options.results, job, error, listener)
     return run_cell(job, options, listener, should_stop)
 
 

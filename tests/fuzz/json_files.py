@@ -26,7 +26,7 @@ from tabench.data.prepare.manifest import FILE, Manifest, claim
 from tabench.provenance.files import cache_root
 from tabench.runs.executor import read_jobs
 from tabench.runs.resolve import Weights
-from tabench.runs.slurm.submission import Submission
+from tabench.runs.slurm.queue import Submission
 from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
 from tabench.store.folders import CellFolder, ExperimentFolder

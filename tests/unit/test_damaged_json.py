@@ -12,7 +12,7 @@ from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.errors import StoreError
 from tabench.report.records.reading import read_results
-from tabench.runs.slurm.submission import Submission
+from tabench.runs.slurm.queue import Submission
 from tabench.store.claim import is_live
 from tabench.store.folders import CellFolder
 from tabench.store.holder import alive

@@ -12,9 +12,8 @@ import pytest
 from patience import PATIENCE
 from tiny_run import make_cell
 
-from tabench.runs.deaths import record_death
 from tabench.runs.executor import Job, Outcome
-from tabench.runs.retrying import ProcessDiedError
+from tabench.runs.retrying import ProcessDiedError, record_death
 from tabench.store.folders import CellFolder
 from tabench.store.holder import Holder
 
@@ -30,12 +29,13 @@ def folder(tmp_path: Path) -> CellFolder:
 
 def recorded(folder: CellFolder) -> Outcome:
     job = Job("nyuv2", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
-    return record_death(folder.root, job, DIED)
+    return record_death(folder.root, job, DIED, lambda told: None)
 
 
 def test_it_failed(folder: CellFolder) -> None:
     assert recorded(folder).state == "failed"
     assert folder.read_failure()["attempt"] == 1
+    assert folder.read_journal()[-1]["event"] == "failed"
     assert not folder.claim.exists()
 
 
@@ -56,8 +56,9 @@ def test_it_is_busy_if_another_process_has_taken_it(folder: CellFolder) -> None:
 def test_a_process_ends_with_its_parent_where_the_system_does_not_see_to_it() -> None:
     """The first process starts a second, which is as on macOS, and dies; the second lets go of its pipe."""
     child = (
-        "import os, sys, time; from tabench.runs import deaths; sys.platform = 'darwin'; "
-        "deaths.LOOK_SECONDS = 0.01; deaths.die_with(os.getppid()); print('up', flush=True); time.sleep(600)"
+        "import os, sys, time; from tabench.runs import processes; sys.platform = 'darwin'; "
+        "processes.PARENT_SECONDS = 0.01; processes.die_with(os.getppid()); print('up', flush=True); "
+        "time.sleep(600)"
     )
     code = (
         "import os, subprocess, sys; "

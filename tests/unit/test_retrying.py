@@ -11,7 +11,8 @@ from tabench.engine.events import Retry
 from tabench.errors import FAILURE_KINDS, RETRIED_KINDS
 from tabench.runs import retrying
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
-from tabench.runs.local.inline import InlineExecutor
+from tabench.runs.launch import InlineExecutor
+from tabench.runs.processes import wait
 from tabench.store.folders import CellFolder
 
 
@@ -118,5 +119,5 @@ def test_a_cell_interrupted_by_others_is_tried_again(tmp_path: Path, jobs: list[
 
 def test_waiting_ends_when_a_stop_is_asked_for() -> None:
     looks = iter([False, True])
-    assert not retrying.wait(1e9, lambda: next(looks))
-    assert retrying.wait(0, lambda: False)
+    assert not wait(1e9, lambda: next(looks))
+    assert wait(0, lambda: False)

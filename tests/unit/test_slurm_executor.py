@@ -15,8 +15,7 @@ from tabench.engine.events import Retry
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.slurm import executor, queue
 from tabench.runs.slurm.executor import SlurmExecutor
-from tabench.runs.slurm.queue import SlurmError
-from tabench.runs.slurm.submission import new_submission, submissions
+from tabench.runs.slurm.queue import SlurmError, new_submission, submissions
 from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.folders import CellFolder
 

@@ -11,8 +11,16 @@ from tiny_run import make_cell
 from tabench.errors import StoreError
 from tabench.runs.executor import Job, Options, read_jobs
 from tabench.runs.slurm import queue
-from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, command, over, read_queue, waiting
-from tabench.runs.slurm.submission import Submission, new_submission, open_submissions, submissions
+from tabench.runs.slurm.queue import (
+    Queued,
+    SlurmError,
+    Submission,
+    cells_of,
+    command,
+    new_submission,
+    open_submissions,
+    submissions,
+)
 from tabench.runs.slurm_settings import SlurmSettings
 
 TEXT = "7_0|RUNNING|n0\n7_1|PENDING|(Resources)\n7_2|COMPLETED|n1\n8_0|RUNNING|n1\n9_N/A|RUNNING|n2\n"
@@ -62,12 +70,12 @@ def test_cells_are_found_in_the_queue(
 ) -> None:
     monkeypatch.setattr(queue, "command", lambda words: TEXT)
     one = submitted(tmp_path, jobs)
-    there = waiting(cells_of(open_submissions(tmp_path)))
-    assert {cell: (q.element, q.state, q.why) for cell, q in there.items()} == {
+    there = cells_of(open_submissions(tmp_path))
+    assert {cell: last.queued for cell, last in there.items() if last.waiting} == {
         jobs[0].cell.id: ("7_0", "RUNNING", "n0"),
         jobs[1].cell.id: ("7_1", "PENDING", "(Resources)"),
     }
-    one.cancel()
+    one.cancelled.touch()
     assert open_submissions(tmp_path) == []
     assert set(cells_of([one])) == {job.cell.id for job in jobs}
 
@@ -77,7 +85,7 @@ def test_of_a_cell_that_was_submitted_twice_the_last_element_counts(
 ) -> None:
     monkeypatch.setattr(queue, "command", lambda words: TEXT)
     found = [submitted(tmp_path, jobs), submitted(tmp_path, jobs[2:], "8")]
-    assert cells_of(found)[jobs[2].cell.id] == Queued("8_0", "RUNNING", "n1")
+    assert cells_of(found)[jobs[2].cell.id].queued == Queued("8_0", "RUNNING", "n1")
 
 
 def test_what_is_wrong_with_slurm_is_said(
@@ -107,9 +115,11 @@ def test_a_program_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(SlurmError) as raised:
         command(["squeue", "-h"])
     assert "`squeue -h`: slurm_load_jobs error: Unable to contact slurm controller" in str(raised.value)
-    assert f"SLURM_CONF is {conf}" in str(raised.value)
+    assert f"SLURM_CONF={conf}" in str(raised.value)
 
 
-def test_states_of_slurm() -> None:
-    rows = read_queue("1_0|REQUEUED|(BeginTime)\n1_1|NODE_FAIL|\n1_2|COMPLETING|n0\n\nnoise\n")
-    assert [over(row) for row in rows.values()] == [False, True, False]
+def test_states_of_slurm(tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "1_0|REQUEUED|(BeginTime)\n1_1|NODE_FAIL|\n1_2|COMPLETING|n0\n\nnoise\n"
+    monkeypatch.setattr(queue, "command", lambda words: text)
+    found = cells_of([submitted(tmp_path, jobs, "1")])
+    assert [last.waiting for last in found.values()] == [True, False, True]

@@ -10,7 +10,7 @@ from tiny_run import make_cell
 
 from tabench.runs.executor import Job, Options
 from tabench.runs.slurm import queue
-from tabench.runs.slurm.submission import Submission, new_submission
+from tabench.runs.slurm.queue import Submission, new_submission
 from tabench.store.folders import CellFolder, ExperimentFolder
 
 METHODS = ("frozen", "lora-hps", "lora-stl", "ta-lora")

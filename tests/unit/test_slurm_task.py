@@ -12,9 +12,9 @@ from tiny_run import make_cell
 from tabench.runs import cell_run
 from tabench.runs.executor import Job, Options, Outcome
 from tabench.runs.slurm import task
-from tabench.runs.slurm.record_death import SAID
-from tabench.runs.slurm.submission import Submission, new_submission
-from tabench.runs.slurm.task import Wish, patiently, run_element
+from tabench.runs.slurm.queue import Submission, new_submission
+from tabench.runs.slurm.submit import SAID
+from tabench.runs.slurm.task import Wish, look_after, main, patiently, run_element
 from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.folders import CellFolder
 from tabench.store.holder import SILENT_SECONDS
@@ -61,18 +61,12 @@ def asked(one: Submission, *signals: int) -> Wish:
 
 
 def test_signals_are_heard_and_interrupt_nothing(one: Submission) -> None:
-    before = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)}
-    wish = Wish(one.cancelled)
-    try:
-        wish.listen()
+    with Wish(one.cancelled).listening(signal.SIGUSR2, signal.SIGTERM, signal.SIGINT) as wish:
         assert not wish()
         for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGTERM):
             os.kill(os.getpid(), number)
         assert wish()
         assert wish.again()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def test_the_end_of_the_time_queues_the_cell_again(one: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +152,7 @@ def test_no_cell_goes_round_for_ever(one: Submission, monkeypatch: pytest.Monkey
 def test_a_cancelled_cell_stops_and_does_not_begin(one: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster(monkeypatch, "done")
     wish = asked(one, signal.SIGUSR2)
-    one.cancel()
+    one.cancelled.touch()
     assert Wish(one.cancelled)()
     assert not wish.again()
     assert run_element(one, PLACE, wish) == 0
@@ -196,3 +190,83 @@ def test_a_claim_of_a_dead_node_is_waited_for(tmp_path: Path, monkeypatch: pytes
     Cluster(monkeypatch, "busy")  # it is alive after all
     assert patiently(JOB, Options(results=tmp_path), lambda: False, slept.append).state == "busy"
     assert SILENT_SECONDS < sum(slept) < SILENT_SECONDS + 60
+
+
+# what follows a task that ended badly, seen from its batch script
+
+NODE = {**PLACE, "SLURMD_NODENAME": "n7"}
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(task, "command", commands.append)
+    return commands
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CellFolder:
+    found = CellFolder(tmp_path, "x", JOB.cell.id)
+    found.path.mkdir(parents=True)
+    found.journal("retry", kind="infrastructure", retry=1, of=2)  # of an earlier command
+    return found
+
+
+@pytest.fixture
+def late(tmp_path: Path, folder: CellFolder) -> Submission:
+    found = new_submission(tmp_path / "x")
+    found.write([JOB], Options(results=tmp_path, slurm=SlurmSettings(retries=2)), {JOB.cell.id: 1})
+    return found
+
+
+def test_a_killed_task_is_queued_again_until_the_limit(
+    late: Submission, folder: CellFolder, given: list[list[str]]
+) -> None:
+    for times in (1, 2):
+        folder.journal("start", attempt=times)
+        assert look_after(late, NODE, 137) is None
+        last = folder.read_journal()[-1]
+        assert (last["event"], last["retry"], last["of"]) == ("retry", times, 2)
+        assert last["message"] == "its process on n7 was killed (SIGKILL, often for want of memory)"
+    assert given == [["scontrol", "requeue", "31"]] * 2
+    folder.journal("start", attempt=3)
+    outcome = look_after(late, NODE, 139)
+    assert outcome is not None
+    assert (outcome.state, outcome.kind) == ("failed", "infrastructure")
+    assert outcome.message == "its process on n7 was killed (SIGSEGV); tried 3 times"
+    assert folder.read_failure()["message"] == outcome.message
+    assert folder.read_failure()["attempt"] == 3
+    assert folder.state() == "failed"
+    assert len(given) == 2
+
+
+def test_a_task_that_never_came_to_its_cell_counts_too(
+    late: Submission, folder: CellFolder, given: list[list[str]]
+) -> None:
+    assert [look_after(late, NODE, 1) is None for _ in range(3)] == [True, True, False]
+    assert folder.read_failure()["message"] == "its process on n7 ended with exit code 1; tried 3 times"
+    assert len(given) == 2
+
+
+@pytest.mark.parametrize("what", ["zero", "said", "cancelled", "record", "failed", "given-up"])
+def test_what_has_ended_is_let_be(
+    late: Submission, folder: CellFolder, given: list[list[str]], what: str
+) -> None:
+    if what == "cancelled":
+        late.cancelled.touch()
+    elif what == "record":
+        folder.record.write_text("{}")
+    elif what == "failed":  # whoever started the task lost its exit code
+        folder.journal("failed", kind="diverged", message="not finite")
+    elif what == "given-up":
+        for retry in (1, 2):
+            folder.journal("retry", kind="infrastructure", retry=retry, of=2)
+        folder.journal("failed", kind="infrastructure", message="the disk is full")
+    before = folder.read_journal()
+    assert look_after(late, NODE, {"zero": 0, "said": SAID}.get(what, 1)) is None
+    assert (folder.read_journal(), given) == (before, [])
+
+
+def test_a_submission_that_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), "1"]) == 2
+    assert "jobs.json" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Handing cells to `sbatch`: arrays as long as the cluster takes, and refusals that name the setting."""
+"""Handing cells to `sbatch`: arrays as long as the cluster takes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tabench.runs.executor import Job, Options
-from tabench.runs.slurm.queue import SlurmError, command
-from tabench.runs.slurm.record_death import SAID
-from tabench.runs.slurm.submission import Submission, new_submission
+from tabench.runs.slurm.queue import SlurmError, Submission, command, new_submission
 from tabench.runs.slurm_settings import SlurmSettings
 
-# what sbatch says, in small letters, and the settings that it speaks of
-REFUSALS = (
-    ("account", ("account",)),
-    ("partition", ("partition",)),
-    ("qos", ("qos",)),
-    ("time", ("time",)),
-    ("feature", ("constraint",)),
-    ("generic resource", ("gpus",)),
-    ("memory specification", ("memory_gb",)),
-    ("cpu count", ("cpus",)),
-    ("node configuration", ("cpus", "gpus", "memory_gb")),
-    ("option", ("extra",)),
-)
+SAID = 3  # exit code of a task whose cell failed for good, and that has written it down
 
 
 def check_commands() -> None:
@@ -56,7 +42,7 @@ def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mappi
         jobs: The cells, the first one first in the queue.
         options: Of the run.
         experiment: Folder of its results.
-        since: Events in each cell's journal when a person asked for it, by cell id.
+        since: As for `Submission.write`.
 
     Raises:
         SlurmError: submitit or Slurm is not there, or Slurm refuses the settings.
@@ -106,13 +92,12 @@ def _send(jobs: Sequence[Job], settings: SlurmSettings, submission: Submission, 
         raise SlurmError("submitit is not installed", hint="pip install 'tabench[slurm]'") from error
     folder = str(submission.path.absolute())
     task = [sys.executable, "-u", "-m", "tabench.runs.slurm.task", folder]
-    look = shlex.join([sys.executable, "-u", "-m", "tabench.runs.slurm.record_death", folder])
     try:
         sender = submitit.SlurmExecutor(folder=folder)
         asked = settings.sbatch(f"tabench-{jobs[0].experiment}", len(jobs))
         asked["teardown"] = [
             "code=$?",
-            f'[ "$code" -eq 0 ] || [ "$code" -eq {SAID} ] || {look} "$code"',
+            f'[ "$code" -eq 0 ] || [ "$code" -eq {SAID} ] || {shlex.join(task)} "$code"',
             'exit "$code"',
         ]
         if after:
@@ -121,12 +106,8 @@ def _send(jobs: Sequence[Job], settings: SlurmSettings, submission: Submission, 
         sender.parameters["map_count"] = len(jobs)  # an array even of one: every element is named alike
         return str(sender._submit_command(shlex.join(task)).job_id)
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        said = _said(error)
-        raise SlurmError(
-            said,
-            where=_settings_named(said, settings) or str(submission.path),
-            hint="see what the cluster has: sinfo; then change it with --slurm KEY=VALUE",
-        ) from error
+        hint = "see what the cluster has: sinfo; then change the setting that it names with --slurm KEY=VALUE"
+        raise SlurmError(_said(error), where=str(submission.path), hint=hint) from error
 
 
 def _said(error: Exception) -> str:
@@ -137,9 +118,3 @@ def _said(error: Exception) -> str:
     ]
     last = next((line for line in reversed(lines) if line), type(error).__name__)
     return "; ".join(dict.fromkeys(own)) if own else last
-
-
-def _settings_named(said: str, settings: SlurmSettings) -> str:
-    """The settings that a refusal speaks of, with their values; "" if none can be told."""
-    keys = next((keys for word, keys in REFUSALS if word in said.lower()), ())
-    return ", ".join(f"slurm.{key} = {getattr(settings, key)!r}" for key in keys)
