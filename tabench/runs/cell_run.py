@@ -16,12 +16,11 @@ from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError, failure_kind
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
-from tabench.runs.code import environment_of
+from tabench.runs.circumstances import environment_of, gpu_energy_j, peak_memory, reset_peak_memory
 from tabench.runs.compute import compute
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.meter import Meter
 from tabench.runs.reevaluate import keep_weights
-from tabench.runs.resources import gpu_energy_j, peak_memory, reset_peak_memory
 from tabench.store.adopt import adopt
 from tabench.store.atomic import write_bytes, write_json
 from tabench.store.checksums import write_sums
@@ -62,7 +61,13 @@ def run_cell(
             if adopt(folder):
                 diary.emit(ev.Done(wall_s=0.0, adopted=True))
                 return Outcome(job, "done")
-            return _attempt(job, options, folder, diary, should_stop, claim, group)
+            try:
+                _attempt(job, options, folder, diary, should_stop, claim, group)
+            except Exception as error:
+                return _ended(job, folder, diary, claim, error)
+            tidy(folder)
+            diary.emit(ev.Done(wall_s=diary.wall_s()))
+            return Outcome(job, "done")
     except ClaimedError as error:
         return Outcome(job, "busy", message=str(error))
     except KeyboardInterrupt:
@@ -81,65 +86,46 @@ def _attempt(
     should_stop: Callable[[], bool],
     claim: Claim,
     group: ProcessGroup | None,
-) -> Outcome:
+) -> None:
     diary.start()
-    try:
-        set_determinism(job.cell.seed, options.threads or usable_cores())
-        content = compute(job, options, diary.emit, should_stop, group)
-        claim.check()
-        diary.finish()
-        if options.keep_weights:
-            keep_weights(folder)
-        record = record_bytes(folder.record, content)
-        write_sums(folder, record)
-        claim.check()
-        write_bytes(folder.record, record)
-    except Exception as raised:
-        if not claim.held():  # the cell is another process' now: nothing more is written here
-            return _lose(job, diary)
-        if isinstance(raised, InterruptedRunError):
-            return _interrupt(job, folder, diary, raised)
-        return _fail(job, folder, diary, _explained(raised))
-    tidy(folder)
-    diary.emit(ev.Done(wall_s=diary.wall_s()))
-    return Outcome(job, "done")
+    set_determinism(job.cell.seed, options.threads or usable_cores())
+    content = compute(job, options, diary.emit, should_stop, group)
+    claim.check()
+    diary.finish()
+    if options.keep_weights:
+        keep_weights(folder)
+    record = record_bytes(folder.record, content)
+    write_sums(folder, record)
+    claim.check()
+    write_bytes(folder.record, record)
 
 
-def _lose(job: Job, diary: _Diary) -> Outcome:
-    message = "this process was silent for too long, and another one may run the cell now"
-    diary.listener(CellEvent(job.cell.id, ev.Interrupted(message=message)))
-    return Outcome(job, "busy", message=message)
-
-
-def _interrupt(job: Job, folder: CellFolder, diary: _Diary, error: InterruptedRunError) -> Outcome:
-    folder.clear_failure()
-    diary.emit(ev.Interrupted(message=error.message))
-    with contextlib.suppress(StoreError):  # a full disk: the checkpoint before is kept
-        diary.finish()
-    return Outcome(job, "interrupted", message=str(error))
-
-
-def _fail(job: Job, folder: CellFolder, diary: _Diary, error: Exception) -> Outcome:
-    kind, message = failure_kind(error), str(error) or type(error).__name__
-    step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
-    with contextlib.suppress(StoreError):  # a disk that is full or gone must not hide what happened
-        folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
-    diary.emit(ev.Failed(kind=kind, message=message))
+def _ended(job: Job, folder: CellFolder, diary: _Diary, claim: Claim, error: Exception) -> Outcome:
+    """Keep why an attempt ended, where there is room for it: a full disk must not hide what happened."""
+    if not claim.held():  # the cell is another process' now: nothing more is written here
+        message = "this process was silent for too long, and another one may run the cell now"
+        diary.listener(CellEvent(job.cell.id, ev.Interrupted(message=message)))
+        return Outcome(job, "busy", message=message)
+    event: ev.Event
+    if isinstance(error, InterruptedRunError):
+        folder.clear_failure()
+        outcome = Outcome(job, "interrupted", message=str(error))
+        event = ev.Interrupted(message=error.message)
+    else:
+        if out_of_memory(error):  # of torch and of the host as one kind
+            hint = "the step's passes were made as small as they get: a smaller backbone, or more memory"
+            found = MemoryExhaustedError((str(error) or "out of memory").splitlines()[0], hint=hint)
+            found.__cause__ = error
+            error = found
+        outcome = Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
+        event = ev.Failed(kind=outcome.kind, message=outcome.message)
+        step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
+        with contextlib.suppress(StoreError):
+            folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
+    diary.emit(event)
     with contextlib.suppress(StoreError):
         diary.finish()
-    return Outcome(job, "failed", kind, message)
-
-
-def _explained(error: Exception) -> Exception:
-    """Memory errors of torch and of the host as one kind, with what helps."""
-    if not out_of_memory(error):
-        return error
-    found = MemoryExhaustedError(
-        (str(error) or "out of memory").splitlines()[0],
-        hint="the step's passes were made as small as they get: a smaller backbone, or more memory",
-    )
-    found.__cause__ = error
-    return found
+    return outcome
 
 
 class _Diary:

@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from tabench.errors import StoreError
 from tabench.store.atomic import replacing
@@ -16,6 +14,9 @@ from tabench.store.folders import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import Record, load_record
 from tabench.store.sidecars import RunSidecar, read_sidecar
 from tabench.text import no_formula
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GROUP = 200_000  # rows held at once, and rows of a Parquet row group
 SUFFIXES = (".parquet", ".csv")
@@ -100,6 +101,8 @@ def metric_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
         folder: A cell with a record.
         label: What the experiment calls it; None takes the record's own label.
     """
+    import pandas as pd
+
     record = load_record(folder.record)
     run = read_sidecar(folder.run, RunSidecar) if folder.run.is_file() else {}
     rows = pd.DataFrame([metric.model_dump() for metric in record.metrics])
@@ -108,6 +111,8 @@ def metric_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
 
 def image_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
     """A cell's row for each task, metric and image (`IMAGE_TABLE`); arguments and errors as above."""
+    import pandas as pd
+
     record = load_record(folder.record)
     facts = {(m.task, m.key): {"title": m.title, "unit": m.unit, "better": m.better} for m in record.metrics}
     rows = [
@@ -174,6 +179,8 @@ def write_table(path: Path, columns: Sequence[Column], cells: Iterable[pd.DataFr
 
 def _pieces(cells: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     """Neighbouring cells' rows, `GROUP` of them or a few more at a time."""
+    import pandas as pd
+
     held: list[pd.DataFrame] = []
     for rows in cells:
         held.append(rows.astype(object))  # one type for all, whatever a cell lacks

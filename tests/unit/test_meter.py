@@ -9,7 +9,7 @@ import torch
 
 from tabench.engine.events import Evaluated, Evaluating, FinallyEvaluated, Step, UnitCost, Validated
 from tabench.runs.meter import Meter
-from tabench.runs.resources import gpu_energy_j
+from tabench.runs.circumstances import gpu_energy_j
 
 
 class Clock:

@@ -23,11 +23,11 @@ from tabench.engine.events import emit_nothing
 from tabench.engine.process_group import ProcessGroup, choose_device, join
 from tabench.provenance.determinism import set_determinism
 from tabench.runs.cell_run import run_cell
+from tabench.runs.circumstances import reset_peak_memory
 from tabench.runs.compute import compute
 from tabench.runs.executor import CellEvent, Job, Options, read_jobs
 from tabench.runs.local.torchrun import JOB_FILE, STOP
 from tabench.runs.processes import StopFlag, die_with
-from tabench.runs.resources import reset_peak_memory
 from tabench.store.streams import steady
 
 
