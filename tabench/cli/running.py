@@ -79,8 +79,8 @@ def run(
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Options
     from tabench.runs.slurm_settings import read_settings
+    from tabench.store.claim import silence
     from tabench.store.folders import CellFolder, ExperimentFolder
-    from tabench.store.holder import silence
     from tabench.store.tidy import settle, sweep_shared
 
     silence()  # the variable that it reads may be wrong

@@ -16,7 +16,7 @@ from patience import output_of
 from tiny_run import write_weights
 
 from tabench.data.packs import Opener
-from tabench.store.holder import Holder
+from tabench.store.claim import Holder
 from tabench.worlds.scenes import SCENES
 
 pytestmark = pytest.mark.usefixtures("entries_of_tests")

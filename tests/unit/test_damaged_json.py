@@ -13,9 +13,8 @@ from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.errors import StoreError
 from tabench.report.records.reading import read_results
 from tabench.runs.slurm.queue import Submission
-from tabench.store.claim import is_live
+from tabench.store.claim import alive, is_live
 from tabench.store.folders import CellFolder
-from tabench.store.holder import alive
 from tabench.store.index import read_index
 from tabench.store.sidecars import RunSidecar, read_sidecar
 

@@ -14,8 +14,8 @@ from tiny_run import make_cell
 
 from tabench.runs.executor import Job, Outcome
 from tabench.runs.retrying import ProcessDiedError, record_death
+from tabench.store.claim import Holder
 from tabench.store.folders import CellFolder
-from tabench.store.holder import Holder
 
 DIED = ProcessDiedError("its process died (SIGKILL)")
 

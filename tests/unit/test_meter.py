@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tabench.engine.events import Evaluated, Evaluating, FinallyEvaluated, Step, UnitCost, Validated
-from tabench.runs.meter import Meter
 from tabench.runs.circumstances import gpu_energy_j
+from tabench.runs.meter import Meter
 
 
 class Clock:

@@ -16,8 +16,8 @@ from tabench.runs.slurm.queue import Submission, new_submission
 from tabench.runs.slurm.submit import SAID
 from tabench.runs.slurm.task import Wish, look_after, main, patiently, run_element
 from tabench.runs.slurm_settings import SlurmSettings
+from tabench.store.claim import SILENT_SECONDS
 from tabench.store.folders import CellFolder
-from tabench.store.holder import SILENT_SECONDS
 
 JOB = Job("x", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
 PLACE = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "31"}

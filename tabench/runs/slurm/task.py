@@ -32,8 +32,7 @@ from tabench.runs.retrying import ENDS, after_death, final_failure, last_word, r
 from tabench.runs.slurm.queue import SlurmError, Submission, command
 from tabench.runs.slurm.submit import SAID
 from tabench.runs.slurm_settings import SlurmSettings
-from tabench.store.claim import is_live
-from tabench.store.holder import silence
+from tabench.store.claim import is_live, silence
 from tabench.store.streams import steady
 
 LOOK_SECONDS = 5.0  # how often a task looks whether it was cancelled, or its cell is free
