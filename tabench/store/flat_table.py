@@ -12,7 +12,6 @@ from tabench.errors import StoreError
 from tabench.store.atomic import replacing
 from tabench.store.folders import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import Record, load_record
-from tabench.store.sidecars import RunSidecar, read_sidecar
 from tabench.text import no_formula
 
 if TYPE_CHECKING:
@@ -104,9 +103,10 @@ def metric_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
     import pandas as pd
 
     record = load_record(folder.record)
-    run = read_sidecar(folder.run, RunSidecar) if folder.run.is_file() else {}
     rows = pd.DataFrame([metric.model_dump() for metric in record.metrics])
-    return rows.rename(columns=_RENAMED).assign(**_cell(folder, record, label), **_run(record, run))
+    return rows.rename(columns=_RENAMED).assign(
+        **_cell(folder, record, label), **_run(record, folder.read_run())
+    )
 
 
 def image_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:

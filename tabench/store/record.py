@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
 from tabench.store.encoding import dumps, read_bytes, read_json, significant
-from tabench.text import nearest
 
 RECORD_VERSION = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -203,11 +202,7 @@ def _explain(error: ValidationError, path: Path, content: object) -> StoreError:
         return StoreError(message, where=str(path), hint="upgrade tabench")
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
+    message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
     hint = "restore the file, or remove it and run the cell again"
-    if first["type"] == "extra_forbidden":
-        close = nearest(str(first["loc"][-1]), Record.model_fields)
-        message = f"unknown key{f' (did you mean {close!r}?)' if close else ''}"
-    else:
-        message = first["msg"].removeprefix("Value error, ")
-    more = f" ({error.error_count() - 1} more problems)" if error.error_count() > 1 else ""
-    return StoreError(message + more, where=f"{path}: {key}" if key else str(path), hint=hint)
+    where = f"{path}: {key}" if key else str(path)
+    return StoreError(message.removeprefix("Value error, "), where=where, hint=hint)

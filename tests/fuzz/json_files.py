@@ -29,10 +29,9 @@ from tabench.runs.resolve import Weights
 from tabench.runs.slurm.queue import Submission
 from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
-from tabench.store.folders import CellFolder, ExperimentFolder
+from tabench.store.folders import CellFolder, ExperimentFolder, RunSidecar, read_sidecar
 from tabench.store.index import INDEX_FILE, read_index
 from tabench.store.record import load_record
-from tabench.store.sidecars import RunSidecar, read_sidecar
 from tabench.store.verify import verify_experiment
 from tabench.worlds.synthetic import Recipe, read_recipe
 

@@ -14,9 +14,8 @@ from tabench.errors import StoreError
 from tabench.report.records.reading import read_results
 from tabench.runs.slurm.queue import Submission
 from tabench.store.claim import alive, is_live
-from tabench.store.folders import CellFolder
+from tabench.store.folders import CellFolder, RunSidecar, read_sidecar
 from tabench.store.index import read_index
-from tabench.store.sidecars import RunSidecar, read_sidecar
 
 DEEP = "[" * 100_000
 CELL = made.cell_id("ta-lora", 0)
