@@ -145,7 +145,7 @@ def table(
     tables = (rows_of(c, labels[c.experiment].get(c.cell_id)) for c in cells)
     rows = flat_table.write_table(out, columns, tables)
     if as_json:
-        print_json({"out": str(out), "rows": rows, "cells": len(cells), "columns": [c.name for c in columns]})
+        print_json({"out": str(out), "rows": rows, "cells": len(cells), "columns": list(columns)})
     else:
         typer.echo(f"{out}: {rows:,} rows of {len(cells):,} cells, {bytes_text(out.stat().st_size)}")
 

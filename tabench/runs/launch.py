@@ -54,44 +54,29 @@ def run_job(job: Job, options: Options, listener: Listener, should_stop: Callabl
 def check_processes(options: Options, jobs: Sequence[Job], gpus: Sequence[str]) -> None:
     """Refuse more processes a cell than can work.
 
-    Args:
-        options: Their number, the device, and what is asked of a Slurm cluster.
-        jobs: What will run.
-        gpus: GPUs of this machine to share out; none where cells run on the CPU or elsewhere.
+    `gpus` are those of this machine to share out; none where cells run on the CPU or elsewhere.
 
     Raises:
         SpecError: Too few images or GPUs for them, or one named device for all.
     """
-    count = options.processes
+    count, asked = options.processes, options.slurm.gpus if options.slurm else 0
     if count == 1:
         return
-    where = f"--processes {count}"
+    message = hint = ""
     if ":" in options.device:
-        raise SpecError(
-            f"each process takes a GPU of its own, but --device names one, {options.device}",
-            where=where,
-            hint="use --device cuda, and CUDA_VISIBLE_DEVICES to choose the GPUs",
-        )
-    if gpus and count > len(gpus):
-        raise SpecError(
-            f"{count} processes a cell need {count} GPUs, {len(gpus)} found",
-            where=where,
-            hint=f"--processes {len(gpus)}, or --device cpu",
-        )
-    asked = options.slurm.gpus if options.slurm else 0
-    if asked and asked != count:
-        raise SpecError(
-            f"each process takes a GPU of its own, but slurm.gpus = {asked} a cell",
-            where=where,
-            hint=f"--slurm gpus={count}",
-        )
-    for job in jobs:
-        batch = job.cell.train.batch_size
-        if batch < count:  # a short last batch may leave one idle; here one would never train at all
-            raise SpecError(
-                f"{job.label} has batches of {batch}: {count - batch} of {count} processes would never "
-                "have an image to train on",
-                where=where,
-                hint=f"--processes {batch}; the batch is part of the recipe (train.batch_size), "
-                "and processes only share it",
-            )
+        message = f"each process takes a GPU of its own, but --device names one, {options.device}"
+        hint = "use --device cuda, and CUDA_VISIBLE_DEVICES to choose the GPUs"
+    elif gpus and count > len(gpus):
+        message = f"{count} processes a cell need {count} GPUs, {len(gpus)} found"
+        hint = f"--processes {len(gpus)}, or --device cpu"
+    elif asked and asked != count:
+        message = f"each process takes a GPU of its own, but slurm.gpus = {asked} a cell"
+        hint = f"--slurm gpus={count}"
+    # a short last batch may leave one idle; here one would never train at all
+    elif small := [job for job in jobs if job.cell.train.batch_size < count]:
+        batch = small[0].cell.train.batch_size
+        idle = f"{count - batch} of {count} processes would never have an image to train on"
+        message = f"{small[0].label} has batches of {batch}: {idle}"
+        hint = f"--processes {batch}; the batch is the recipe's (train.batch_size), and they only share it"
+    if message:
+        raise SpecError(message, where=f"--processes {count}", hint=hint)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tabench.errors import StoreError
 from tabench.store.atomic import replacing
@@ -19,69 +18,29 @@ if TYPE_CHECKING:
 
 GROUP = 200_000  # rows held at once, and rows of a Parquet row group
 SUFFIXES = (".parquet", ".csv")
-# pandas' types with room for missing values
-TYPES = {"text": "string", "integer": "Int64", "number": "Float64", "truth": "boolean"}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table."""
-
-    name: str  # what it is called
-    # type of its values; every one of them may be missing, too
-    kind: Literal["text", "integer", "number", "truth"]
-    unit: str  # unit, "" where there is none
-    meaning: str  # what it says
-
-
-CELL = (
-    Column("cell_id", "text", "", "hash of the cell's specification, the name of its folder"),
-    Column("experiment", "text", "", "name of the experiment"),
-    Column("label", "text", "", "method, what tells it from its variants, seed"),
-    Column("dataset", "text", "", "registry name of the data"),
-    Column("synthetic", "truth", "", "whether the data are synthetic: not the paper's data or numbers"),
-    Column("backbone", "text", "", "registry name of the SAM variant"),
-    Column("method", "text", "", "registry name of the method"),
-    Column("params", "text", "", "its hyper-parameters, a JSON object with sorted keys"),
-    Column("balancing", "text", "", "registry name of how the tasks' losses became one step"),
-    Column("seed", "integer", "", "seed"),
-)
-METRIC = (
-    Column("task", "text", "", "task"),
-    Column("metric", "text", "", "key of the metric, unique within its task"),
-    Column("title", "text", "", "the metric's name in tables"),
-    Column("unit", "text", "", 'unit of `value`, "" for a ratio'),
-    Column("better", "text", "", '"higher" or "lower"'),
-)
-RUN = (
-    Column("parameters_trained", "integer", "", "parameters that receive a gradient"),
-    Column("parameters_total", "integer", "", "all parameters"),
-    Column("wall_s", "number", "s", "from the start of the run to its record, on its machine"),
-    Column("train_s", "number", "s", "of it, training"),
-    Column("eval_s", "number", "s", "of it, evaluation"),
-    Column("peak_rss_mb", "number", "MB", "peak main memory of the process"),
-    Column("peak_gpu_mb", "number", "MB", "peak memory on the GPU"),
-    Column("device", "text", "", "where it ran"),
-    Column("started", "text", "", "ISO 8601"),
-    Column("finished", "text", "", "ISO 8601"),
-    Column("tabench", "text", "", "version of tabench that ran it"),
-    Column("commit", "text", "", "git commit of the code that ran it"),
-    Column("dirty", "truth", "", "whether that code had uncommitted changes"),
-)
-METRIC_TABLE = (
-    *CELL,
-    *METRIC,
-    Column("protocol", "text", "", "how the metric is computed"),
-    Column("protocol_version", "integer", "", "version of that definition"),
-    Column("value", "number", "see unit", "missing where the protocol defines none"),
-    *RUN,
-)
-IMAGE_TABLE = (
-    *CELL,
-    *METRIC,
-    Column("image", "text", "", "id of the evaluated image"),
-    Column("value", "number", "see unit", "the image's value; missing where it is not defined"),
-)
+_TYPES = {
+    "text": "string",
+    "integer": "Int64",
+    "number": "Float64",
+    "truth": "boolean",
+}  # as pandas names them
+# column to the type of its values, any of which may be missing; docs/table.md says what they are
+_CELL = {
+    **dict.fromkeys(("cell_id", "experiment", "label", "dataset"), "text"),
+    "synthetic": "truth",
+    **dict.fromkeys(("backbone", "method", "params", "balancing"), "text"),
+    "seed": "integer",
+}
+_METRIC = dict.fromkeys(("task", "metric", "title", "unit", "better"), "text")
+_RUN = {
+    **dict.fromkeys(("parameters_trained", "parameters_total"), "integer"),
+    **dict.fromkeys(("wall_s", "train_s", "eval_s", "peak_rss_mb", "peak_gpu_mb"), "number"),
+    **dict.fromkeys(("device", "started", "finished", "tabench", "commit"), "text"),
+    "dirty": "truth",
+}
+_VALUE = {"protocol": "text", "protocol_version": "integer", "value": "number"}
+METRIC_TABLE = {**_CELL, **_METRIC, **_VALUE, **_RUN}
+IMAGE_TABLE = {**_CELL, **_METRIC, "image": "text", "value": "number"}
 _RENAMED = {"key": "metric", "version": "protocol_version"}  # keys of `Metric` that are called otherwise
 
 
@@ -153,7 +112,7 @@ def _run(record: Record, run: Mapping[str, Any]) -> dict[str, Any]:
         "commit": git.get("commit"),
         "dirty": git.get("dirty"),
     }
-    return {column.name: facts.get(column.name) for column in RUN}
+    return {name: facts.get(name) for name in _RUN}
 
 
 def check_target(path: Path) -> None:
@@ -168,10 +127,10 @@ def check_target(path: Path) -> None:
             raise StoreError("pyarrow, which writes Parquet, is not installed", hint=hint) from error
 
 
-def write_table(path: Path, columns: Sequence[Column], cells: Iterable[pd.DataFrame]) -> int:
+def write_table(path: Path, columns: Mapping[str, str], cells: Iterable[pd.DataFrame]) -> int:
     """Write a .parquet or .csv file whole, equal rows in equal bytes; the number of its rows."""
     check_target(path)
-    types = {column.name: TYPES[column.kind] for column in columns}
+    types = {name: _TYPES[kind] for name, kind in columns.items()}
     pieces = (piece.reindex(columns=list(types)).astype(types) for piece in _pieces(cells))
     with replacing(path) as file:
         return (_write_csv if path.suffix == ".csv" else _write_parquet)(file, columns, pieces)
@@ -191,30 +150,26 @@ def _pieces(cells: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         yield pd.concat(held)
 
 
-def _write_csv(file: BinaryIO, columns: Sequence[Column], pieces: Iterable[pd.DataFrame]) -> int:
+def _write_csv(file: BinaryIO, columns: Mapping[str, str], pieces: Iterable[pd.DataFrame]) -> int:
     """Missing values are empty, truth values "true" and "false"; no text is one that spreadsheets execute."""
     rows = 0
     for piece in pieces:
-        for column in columns:
-            if column.kind == "text":
-                piece[column.name] = piece[column.name].map(no_formula, na_action="ignore")
-            elif column.kind == "truth":
-                piece[column.name] = piece[column.name].map({True: "true", False: "false"})
+        for name, kind in columns.items():
+            if kind == "text":
+                piece[name] = piece[name].map(no_formula, na_action="ignore")
+            elif kind == "truth":
+                piece[name] = piece[name].map({True: "true", False: "false"})
         file.write(piece.to_csv(index=False, header=not rows, lineterminator="\n").encode())
         rows += len(piece)
     return rows
 
 
-def _write_parquet(file: BinaryIO, columns: Sequence[Column], pieces: Iterable[pd.DataFrame]) -> int:
-    """A column's unit and meaning stand in its metadata."""
+def _write_parquet(file: BinaryIO, columns: Mapping[str, str], pieces: Iterable[pd.DataFrame]) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "truth": pa.bool_()}
-    fields = [
-        pa.field(c.name, types[c.kind], metadata={"unit": c.unit, "description": c.meaning}) for c in columns
-    ]
-    schema, rows = pa.schema(fields), 0
+    schema, rows = pa.schema([(name, types[kind]) for name, kind in columns.items()]), 0
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for piece in pieces:
             writer.write_table(pa.Table.from_pandas(piece, schema, preserve_index=False))

@@ -17,7 +17,7 @@ from tabench.store.folders import HINT, CellFolder, ExperimentFolder, is_name
 from tabench.store.record import Record, load_record
 
 AGAIN = "restore it from a copy, or remove the cell's folder and run the cell again"
-WeightsCheck = Callable[[CellFolder, Record], None]  # raises a TabenchError that names what is wrong
+WeightsCheck = Callable[[CellFolder, Record], object]  # raises a TabenchError that names what is wrong
 
 
 @dataclass(frozen=True)

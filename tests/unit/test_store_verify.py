@@ -15,7 +15,7 @@ from safetensors.torch import save_file as save_torch
 
 from tabench.errors import CheckpointError, SpecError
 from tabench.runs.compute import add_digest
-from tabench.runs.reevaluate import check_saved
+from tabench.runs.reevaluate import load_saved
 from tabench.spec.cell import MethodPart
 from tabench.store.checksums import read_sums, write_sums
 from tabench.store.claim import Claim
@@ -157,9 +157,9 @@ def test_kept_weights_of_a_method_that_is_not_installed_are_checked(
     content = json.loads(folder.record.read_text())
     rewrite(folder, {**content, "weights_sha256": digest.hexdigest()})
     place = ExperimentFolder(folder.root, folder.experiment)
-    assert verify_experiment(place, check_saved).found == []
+    assert verify_experiment(place, load_saved).found == []
     rewrite(folder, content)
-    (problem,) = verify_experiment(place, check_saved).problems
+    (problem,) = verify_experiment(place, load_saved).problems
     assert problem.message == "kept weights are not those of the record"
 
 

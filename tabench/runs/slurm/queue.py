@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,32 +56,20 @@ def command(words: Sequence[str]) -> str:
     return done.stdout
 
 
-@dataclass(frozen=True)
 class Submission:
     """One job array; element n runs cell n of its list."""
 
-    path: Path  # its folder
-
-    @property
-    def jobs_file(self) -> Path:
-        """The cells and how to run them."""
-        return self.path / "jobs.json"
-
-    @property
-    def queue_file(self) -> Path:
-        """The array's number and its cells' ids; absent if sbatch refused it."""
-        return self.path / "submitted.json"
-
-    @property
-    def cancelled(self) -> Path:
-        """There once the submission was cancelled: tasks, on whatever host, stop and never begin again."""
-        return self.path / "cancelled"
+    def __init__(self, path: Path) -> None:
+        self.path = path  # its folder
+        self.jobs_file = path / "jobs.json"  # the cells and how to run them
+        self.queue_file = path / "submitted.json"  # the array's number, its cells' ids; absent if refused
+        # there once it was cancelled: tasks, on whatever host, stop and never begin again
+        self.cancelled = path / "cancelled"
 
     def write(self, jobs: Sequence[Job], options: Options, since: Mapping[str, int] | None = None) -> None:
         """Write the job file.
 
-        `since` says how many events each cell's journal held when a person asked for it, by cell id: retries
-        are counted from there.
+        `since` is cell id to events in its journal when a person asked for it: retries count from there.
         """
         write_json(self.jobs_file, {**jobs_content(jobs, options), "since": dict(since or {})})
 
