@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabench.catalog import BACKBONES, DATASETS, TASKS
-from tabench.data.base import DatasetDef
 from tabench.data.listing import is_file, is_folder, unreadable
 from tabench.encoders.base import Encoder
 from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
@@ -68,7 +67,7 @@ def resolve(experiment: Experiment, request: Request) -> Resolution:
 
     Raises:
         SpecError: No such profile, or an override it cannot have.
-        DataError: Inputs are missing; one message lists all of them with their request.
+        DataError: Inputs are missing; one message lists all of them.
     """
     if request.profile is not None:
         return _resolve(experiment, request.profile, "asked for", request)
@@ -95,17 +94,24 @@ def _obstacle_of_paper(experiment: Experiment, request: Request) -> str:
 
 def missing_inputs(settings: Profile, request: Request) -> list[str]:
     """What a profile lacks: the first line of each entry names it, the others say where to get it."""
-    missing = []
-    dataset = DATASETS.get(settings.dataset.name)
-    if _data_folder(settings, request) is None:
+    return _find(settings, request)[2]
+
+
+def _find(settings: Profile, request: Request) -> tuple[_DataFolder | None, Path | None, list[str]]:
+    """A profile's data and weights, and what is missing of them."""
+    data, weights, missing = _data_folder(settings, request), None, []
+    if data is None:
+        given = request.data_root or os.environ.get("TABENCH_DATA")
+        looked = f"not in {given}" if given else "neither --data-root nor TABENCH_DATA is given"
+        dataset = DATASETS.get(settings.dataset.name)
         missing.append(
-            f"the dataset '{dataset.name}' ({_looked_for_data(request)})\n"
+            f"the dataset '{dataset.name}' ({looked})\n"
             f"get it: {dataset.download}\n"
             f"then give its folder: --data-root ROOT, or TABENCH_DATA=DIR with ROOT as DIR/{dataset.name}"
         )
-    backbone = BACKBONES.get(settings.backbone.name)
+    backbone, named = BACKBONES.get(settings.backbone.name), settings.backbone.checkpoint
     try:
-        find_weights(backbone, _explicit_weights(settings, request))
+        weights = find_weights(backbone, request.checkpoint or (Path(named) if named else None))
     except CheckpointError as error:
         own = "reinstall the package that ships it, or make it with `tabench pretrain --out DIR`"
         missing.append(
@@ -113,17 +119,7 @@ def missing_inputs(settings: Profile, request: Request) -> list[str]:
             f"get it: {backbone.url or own}\n"
             "then give the file: --checkpoint FILE, or TABENCH_CHECKPOINTS=DIR with it in DIR"
         )
-    return missing
-
-
-def _looked_for_data(request: Request) -> str:
-    """Where the dataset is not, for a message."""
-    given = request.data_root or os.environ.get("TABENCH_DATA")
-    if not given:
-        return "neither --data-root nor TABENCH_DATA is given"
-    if not Path(given).is_dir():
-        return f"no folder {given}"
-    return f"not in {given}"
+    return data, weights, missing
 
 
 def _settings(experiment: Experiment, profile: str, request: Request) -> tuple[Profile, tuple[str, ...]]:
@@ -141,36 +137,37 @@ def _settings(experiment: Experiment, profile: str, request: Request) -> tuple[P
 
 def _resolve(experiment: Experiment, profile: str, why: str, request: Request) -> Resolution:
     settings, overrides = _settings(experiment, profile, request)
-    missing = missing_inputs(settings, request)
-    data = _data_folder(settings, request)
-    if missing or data is None:
+    data, weights, missing = _find(settings, request)
+    if data is None or weights is None:
         lines = "\n".join(f"  - {item.replace(chr(10), chr(10) + '    ')}" for item in missing)
         raise DataError(
             f"the profile '{profile}' cannot run; it lacks\n{lines}", where=str(experiment.source)
         )
     _check_protocols(settings)
-    dataset = DATASETS.get(data.dataset)
-    weights = find_weights(BACKBONES.get(settings.backbone.name), _explicit_weights(settings, request))
+    dataset, recipe = DATASETS.get(data.dataset), data.generate
     resolved = Resolved(
         dataset_name=data.dataset,
-        fingerprint=_fingerprint(dataset, data),
+        fingerprint=dataset.recipe_fingerprint(**recipe.model_dump())
+        if recipe
+        else dataset.fingerprint(data.root),
         channels=dataset.task_channels,
         checkpoint_sha256=weights_sha256(weights),
         protocols={task: _version(task) for task in settings.dataset.tasks},
     )
-    return Resolution(profile, why, overrides, settings, resolved, data.root, data.generate, weights)
+    return Resolution(profile, why, overrides, settings, resolved, data.root, recipe, weights)
 
 
 def _data_folder(settings: Profile, request: Request) -> _DataFolder | None:
     name, generate = settings.dataset.name, settings.dataset.generate
-    if generate is not None and request.data_root is None and not DATASETS.get(name).synthetic:
-        raise SpecError(
-            f"'{name}' is no synthetic dataset: it cannot be generated",
-            where="dataset.generate",
-            hint="take the profile whose dataset is synthetic, for example --profile demo",
-        )
+    dataset = DATASETS.get(name)
     if generate is not None and request.data_root is None:
-        digest = DATASETS.get(name).recipe_fingerprint(**generate.model_dump()).rpartition("-")[2]
+        if not dataset.synthetic:
+            raise SpecError(
+                f"'{name}' is no synthetic dataset: it cannot be generated",
+                where="dataset.generate",
+                hint="take the profile whose dataset is synthetic, for example --profile demo",
+            )
+        digest = dataset.recipe_fingerprint(**generate.model_dump()).rpartition("-")[2]
         return _DataFolder(cache_root() / f"{name}-{digest[:12]}", name, generate)
     variable = os.environ.get("TABENCH_DATA")
     base = request.data_root or (Path(variable) if variable else None)
@@ -181,42 +178,25 @@ def _data_folder(settings: Profile, request: Request) -> _DataFolder | None:
         return None  # TABENCH_DATA without this dataset
     if not is_folder(root):
         return None
-    dataset = DATASETS.get(name)
     if dataset.synthetic and not is_file(root / dataset.recipe_file):
         real = dataset.stands_for  # the demo recipe on a folder of photographs in the same layout
         return _DataFolder(base / real if is_folder(base / real) else root, real)
     return _DataFolder(root, name)
 
 
-def _explicit_weights(settings: Profile, request: Request) -> Path | None:
-    if request.checkpoint is not None:
-        return request.checkpoint
-    return Path(settings.backbone.checkpoint) if settings.backbone.checkpoint else None
-
-
-def _fingerprint(dataset: DatasetDef, data: _DataFolder) -> str:
-    if data.generate is not None:
-        return dataset.recipe_fingerprint(**data.generate.model_dump())
-    return dataset.fingerprint(data.root)
-
-
 def _check_protocols(settings: Profile) -> None:
     """Refuse a protocol that none of the tasks has, or that the dataset has anyway."""
     every = {protocol for task in settings.dataset.tasks for protocol in TASKS.get(task).supported}
     for protocol in settings.evaluation.more_protocols:
-        # else a second cell, with the same numbers
-        if protocol in DATASETS.get(settings.dataset.name).protocols:
-            raise SpecError(
-                f"{settings.dataset.name} has the protocol '{protocol}' anyway",
-                where="evaluation.more_protocols",
-                hint="leave it out",
-            )
-        if protocol not in every:
-            raise SpecError(
-                f"no task of this experiment has a protocol '{protocol}'",
-                where="evaluation.more_protocols",
-                hint=suggestion(protocol, sorted(every), "they have"),
-            )
+        message = hint = ""
+        if protocol in DATASETS.get(settings.dataset.name).protocols:  # else another cell of equal numbers
+            message = f"{settings.dataset.name} has the protocol '{protocol}' anyway"
+            hint = "leave it out"
+        elif protocol not in every:
+            message = f"no task of this experiment has a protocol '{protocol}'"
+            hint = suggestion(protocol, sorted(every), "they have")
+        if message:
+            raise SpecError(message, where="evaluation.more_protocols", hint=hint)
 
 
 def _version(task: str) -> int:
@@ -227,12 +207,7 @@ def _version(task: str) -> int:
 
 
 def find_weights(backbone: Encoder, path: Path | None) -> Path:
-    """Find a backbone's weights; see `find_checkpoint`.
-
-    Raises:
-        CheckpointError: There are none.
-        DataError: Where they should be may not be looked.
-    """
+    """Find a backbone's weights; see `find_checkpoint`. Raises DataError: there may not be looked."""
     try:
         return find_checkpoint(backbone, path)
     except OSError as error:

@@ -92,7 +92,7 @@ def test_a_protocol_that_no_task_has(capsys: pytest.CaptureFixture[str]) -> None
     ("words", "looked"),
     [
         ([], ["neither --data-root nor TABENCH_DATA is given", "$TABENCH_CHECKPOINTS (not set)"]),
-        (["--data-root=nowhere", "--checkpoint=gone.pth"], ["no folder nowhere", "looked in gone.pth"]),
+        (["--data-root=nowhere", "--checkpoint=gone.pth"], ["not in nowhere", "looked in gone.pth"]),
         (["--data-root=."], ["train/image: folder not found", "$TABENCH_CHECKPOINTS (not set)"]),
     ],
 )
