@@ -80,13 +80,9 @@ def _peak_rss_kb() -> float:
 
 
 def gpu_energy_j(device: torch.device) -> float | None:
-    """Joules a CUDA device has used since its driver was loaded; differences of two calls are a run's.
+    """Joules that a CUDA device, with all its processes, has used since its driver was loaded.
 
-    The counter is of the whole device: what other processes use at the same time is in it. It is read
-    through NVIDIA's management library, which needs the optional package nvidia-ml-py.
-
-    Returns:
-        None where the driver does not tell: no GPU, no such package, or a card without a counter.
+    None where the driver does not tell: no GPU, no package nvidia-ml-py, or a card without a counter.
     """
     if device.type != "cuda":
         return None

@@ -195,23 +195,21 @@ def _run_unit(
         fill(trained_parameters(model), state.best_weights, unit.name, untrained(model))
         epoch = state.best_epoch
     add_digest({**trained_parameters(model), **_kept_untrained(model, context)}, unit.name, digest)
-    started = time.monotonic()
+    started, pictures = time.monotonic(), []
 
     def progress(images: int, total: int) -> None:
         context.emit(Evaluating(unit=unit.name, images=images, of=total))
 
     with _evaluating(unit.name):
         results = evaluate(model, context, progress=progress, should_stop=context.should_stop)
-    if not is_main:
-        return _Done(unit, state, results, count(model), [], epoch)
-    seconds, values = time.monotonic() - started, curve_entries(results, epoch)
-    context.emit(FinallyEvaluated(unit=unit.name, seconds=seconds, values=values))
-    with _evaluating(unit.name):
-        pictures = save_pictures(model, context, folder.pictures)
-        if cell.evaluation.pictures:
-            save_extremes(model, context, results, folder.pictures, truth)
-        analysis.visit(unit.name, model)
-        context.emit(measure_unit(model, context))
+        if is_main:
+            seconds, values = time.monotonic() - started, curve_entries(results, epoch)
+            context.emit(FinallyEvaluated(unit=unit.name, seconds=seconds, values=values))
+            pictures = save_pictures(model, context, folder.pictures)
+            if cell.evaluation.pictures:
+                save_extremes(model, context, results, folder.pictures, truth)
+            analysis.visit(unit.name, model)
+            context.emit(measure_unit(model, context))
     return _Done(unit, state, results, count(model), pictures, epoch)
 
 
@@ -222,11 +220,7 @@ def _kept_untrained(model: MSam, context: TrainContext) -> dict[str, torch.Tenso
 
 @contextmanager
 def _evaluating(unit: str) -> Iterator[None]:
-    """Say of an error inside the block that training is done and kept.
-
-    Raises:
-        EvaluationFailedError: The block raised something other than an interruption.
-    """
+    """Say of an error inside the block, unless it is an interruption, that training is done and kept."""
     try:
         yield
     except InterruptedRunError:

@@ -47,9 +47,7 @@ def estimate(
     cell: Cell,
     walls: Mapping[str, Sequence[float]],
     reference: Mapping[str, float],
-    *,
-    train_images: int,
-    eval_images: int,
+    images: tuple[int, int],
     device: str = "auto",
 ) -> Estimate:
     """Estimate a cell's time.
@@ -58,8 +56,7 @@ def estimate(
         cell: What would run.
         walls: Finished runs in the results folder; see `walls_of`.
         reference: Cell id to seconds of the shipped reference runs.
-        train_images: Images of the training split; 0 where not known yet.
-        eval_images: Images of the reported split.
+        images: Numbers of images of the training split and of the reported one.
         device: The `--device` option.
     """
     same = walls.get(settings_of(cell)) if walls else None
@@ -67,7 +64,7 @@ def estimate(
         return Estimate(statistics.median(same), "measured", f"median of {len(same)} finished run(s) of it")
     if cell.id in reference:
         return Estimate(reference[cell.id], "reference", "the shipped reference run of this cell")
-    work = cell_flops(cell, train_images, eval_images)
+    work = cell_flops(cell, *images)
     rate, name = flops_per_second(device)
     return Estimate(work / rate, "rough", f"{work:.2g} FLOP at an assumed {name}")
 

@@ -16,12 +16,9 @@ Json = dict[str, Any]
 class Meter:
     """Takes in a run's events and adds up what they tell about cost.
 
-    Args:
-        batch_size: Images of an optimiser step.
-        earlier: The "cost" of run.json as an earlier attempt left it; empty for the first.
-        whole: Whether all earlier attempts wrote run.json. A killed one did not, and its energy is lost.
-        energy: Reads a running total in joules, None where nothing tells.
-        now: Reads a clock, seconds.
+    Goes on from `earlier`, the "cost" of run.json as an earlier attempt left it. `whole` says whether all
+    of them wrote it: a killed one did not, and its energy is lost. `energy` reads a running total in joules,
+    None where nothing tells; `now` a clock in seconds.
     """
 
     def __init__(

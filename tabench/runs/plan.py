@@ -53,17 +53,11 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """The open cells for an executor."""
-        resolution = self.resolution
+        name, place, known = self.experiment.name, self.resolution, self.labels
         return [
-            Job(
-                self.experiment.name,
-                p.cell,
-                self.labels[p.cell.id],
-                resolution.data_root,
-                resolution.checkpoint,
-                p.estimate.seconds if p.estimate else 0.0,
-            )
+            Job(name, p.cell, known[p.cell.id], place.data_root, place.checkpoint, p.estimate.seconds)
             for p in self.open
+            if p.estimate
         ]
 
     def experiment_json(self) -> dict[str, Any]:
@@ -103,7 +97,7 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
     index = read_index(request.results, experiment.name)
     walls, earlier = walls_of(index.recorded), _by_method_and_seed(index, names)
     reference = _reference(experiment.name)
-    train, reported = _counts(resolution)
+    images = _counts(resolution)
     planned = []
     for cell in chosen:
         folder = CellFolder(request.results, experiment.name, cell.id)
@@ -115,14 +109,7 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
         if twin is not None:
             cost = Estimate(0.0, "adopted", "the record of another experiment here")
         else:
-            cost = estimate(
-                cell,
-                walls,
-                reference,
-                train_images=train,
-                eval_images=reported,
-                device=request.device,
-            )
+            cost = estimate(cell, walls, reference, images, request.device)
         kept = cell.evaluation.pictures and cell.evaluation.pictures + 2  # a task's best and worst image too
         pictures = kept * len(cell.dataset.tasks) * PICTURE_BYTES
         if known is not None:
@@ -149,12 +136,9 @@ def _by_method_and_seed(index: Index, names: Mapping[str, str]) -> dict[tuple[st
 
 
 def _reference(name: str) -> dict[str, float]:
-    found = {}
-    for path in sorted((REFERENCE / name).glob("*/run.json")):
-        wall = read_object(path).get("wall_s")
-        if isinstance(wall, int | float) and wall:
-            found[path.parent.name] = float(wall)
-    return found
+    """Cell id to seconds of the shipped runs."""
+    runs = {path.parent.name: read_object(path) for path in (REFERENCE / name).glob("*/run.json")}
+    return {cell: float(run["wall_s"]) for cell, run in runs.items() if run.get("wall_s")}
 
 
 def _counts(resolution: Resolution) -> tuple[int, int]:

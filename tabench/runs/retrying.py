@@ -27,12 +27,7 @@ class ProcessDiedError(OSError):
 class Retries:
     """Counts a run's retries, and writes each into the cell's journal (run.json copies it from there).
 
-    Args:
-        results: Results folder.
-        listener: Told of every retry.
-        limit: Retries of a cell.
-        done: Retries that cells had already, by id.
-        pauses: Seconds before each retry, the last one before all further ones.
+    `done` says how many cells had already, by id; `pauses` are seconds before each, and before the rest.
     """
 
     def __init__(

@@ -36,10 +36,9 @@ def finished_elsewhere(folder: CellFolder) -> CellFolder | None:
 
 
 def adopt(folder: CellFolder) -> bool:
-    """Copy a finished cell of another experiment, the record last; run.json says where it is from.
+    """Copy a finished cell of another experiment, the record last, if there is one that can be read.
 
-    Returns:
-        Whether there was one. A record that cannot be read is not taken.
+    run.json says where it is from.
     """
     source = finished_elsewhere(folder)
     if source is None:
@@ -90,10 +89,7 @@ def experiments_in(results: Path) -> list[str]:
 def merge_results(source: Path, results: Path, check_weights: WeightsCheck) -> list[MergedCell]:
     """Adopt all records of another results folder: checked, whole, never in the place of different ones.
 
-    Args:
-        source: The other folder; only read.
-        results: The folder that gets them.
-        check_weights: As for `verify_experiment`.
+    The source is only read; `check_weights` is as for `verify_experiment`.
 
     Raises:
         StoreError: There is nothing to merge, both are the same folder, or `results` cannot be written.

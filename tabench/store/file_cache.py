@@ -44,15 +44,10 @@ def is_settled(stamp: Stamp, limit: int | None) -> bool:
 
 
 def settled_before(folder: Path, began: int) -> int | None:
-    """Times of change before this one can be believed of what was read in a folder.
+    """Times of change before this one can be believed of what was read in a folder, or below it.
 
-    Args:
-        folder: Where the files are, or a folder above them on the same file system.
-        began: `time.monotonic_ns()` before the first of them was read.
-
-    Returns:
-        Nanoseconds of the clock that the folder's files are stamped by (a server's, on a network disk);
-        None where its file system does not tell every change.
+    In nanoseconds of the clock that the folder's files are stamped by (a server's, on a network disk); None
+    where its file system does not tell every change. `began` is `time.monotonic_ns()` before the reading.
     """
     kind = file_system(folder)
     if kind in WITHOUT_CTIME or kind.startswith("fuse"):
@@ -74,11 +69,7 @@ class FileCache:
 
     A file is read again when its stamp differs from the remembered one, and always when it had changed less
     than `SETTLED_NS` before it was read. So every answer equals a fresh read; two processes that save at once
-    only lose one another's savings.
-
-    Args:
-        path: Where it is kept; need not exist.
-        load: Whether to start from what is kept there; without, every file that is asked for is read.
+    only lose one another's savings. Without `load`, every file that is asked for is read.
     """
 
     def __init__(self, path: Path, *, load: bool = True) -> None:
@@ -88,11 +79,9 @@ class FileCache:
         self._kept: dict[str, list[Any]] = {}
 
     def facts(self, name: str, extract: Callable[[bytes], Facts]) -> Facts | None:
-        """What `extract` makes of a file's content; None if there is no such file.
+        """What `extract` makes of a file's content, texts, numbers and None; None if there is no such file.
 
-        Args:
-            name: Path relative to the cache's folder, with "/".
-            extract: Content to texts, numbers and None; must not raise on damaged content.
+        `name` is relative to the cache's folder, with "/"; `extract` must not raise on damaged content.
         """
         path = f"{self._folder}/{name}"
         try:
@@ -115,10 +104,7 @@ class FileCache:
         return facts
 
     def save(self) -> None:
-        """Keep what was asked for since the cache was opened, whole or not at all; nothing else is kept.
-
-        A folder that cannot be written only costs reading again.
-        """
+        """Keep what was asked for since the cache was opened, nothing else; if it can be written."""
         if self._held != self._kept:
             content = {"version": _version(), "files": self._kept}
             with contextlib.suppress(StoreError):

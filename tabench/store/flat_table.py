@@ -53,12 +53,7 @@ def recorded_cells(folder: ExperimentFolder) -> list[CellFolder]:
 
 
 def metric_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
-    """A cell's row for each task, metric and protocol (`METRIC_TABLE`).
-
-    Args:
-        folder: A cell with a record.
-        label: What the experiment calls it; None takes the record's own label.
-    """
+    """A finished cell's row for each task, metric and protocol (`METRIC_TABLE`); None takes its own label."""
     import pandas as pd
 
     record = load_record(folder.record)
@@ -69,7 +64,7 @@ def metric_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
 
 
 def image_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
-    """A cell's row for each task, metric and image (`IMAGE_TABLE`); arguments and errors as above."""
+    """A cell's row for each task, metric and image (`IMAGE_TABLE`); as above."""
     import pandas as pd
 
     record = load_record(folder.record)

@@ -172,12 +172,7 @@ def rounded(value: Any) -> Any:
 
 
 def record_bytes(path: Path, content: Mapping[str, Any]) -> bytes:
-    """The bytes of record.json: rounded and checked, the same for equal content.
-
-    Args:
-        path: Where it will go, for messages.
-        content: The record's keys; the cell is kept as it is, all other floats are rounded.
-    """
+    """The bytes of record.json, checked and the same for equal content; all but the cell is rounded."""
     exact = {key: item if key == "cell" else rounded(item) for key, item in content.items()}
     try:
         record = Record.model_validate(exact)

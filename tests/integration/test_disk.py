@@ -87,7 +87,7 @@ def test_a_read_only_results_folder_is_told_and_can_be_read(
     mount("-o", "remount,ro", str(disk))
     capsys.readouterr()
     assert call("run", *words(disk, "lora-hps")) == 2
-    assert "read-only: choose another results folder" in capsys.readouterr().err
+    assert "Read-only file system" in capsys.readouterr().err
     for command in (["status", "nyuv2"], ["store", "verify"]):
         assert call(*command, f"--results={disk}") == 0
     mount("-o", "remount,rw", str(disk))

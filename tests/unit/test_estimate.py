@@ -21,18 +21,18 @@ def test_other_seeds_of_the_same_cell_come_first() -> None:
     known = [
         Known(f"{n}", "done", settings_of(_seed(cell, n)), wall_s=t) for n, t in enumerate((10.0, 30.0, 20.0))
     ]
-    found = estimate(cell, walls_of(known), {cell.id: 99.0}, train_images=4, eval_images=2)
+    found = estimate(cell, walls_of(known), {cell.id: 99.0}, (4, 2))
     assert (found.basis, found.seconds) == ("measured", 20.0)
 
 
 def test_the_shipped_reference_run_comes_next() -> None:
     cell = make_cell("lora-hps")
-    found = estimate(cell, {}, {cell.id: 99.0}, train_images=4, eval_images=2)
+    found = estimate(cell, {}, {cell.id: 99.0}, (4, 2))
     assert (found.basis, found.seconds) == ("reference", 99.0)
 
 
 def test_without_any_run_the_estimate_is_called_rough() -> None:
-    found = estimate(make_cell("lora-hps"), {}, {}, train_images=4, eval_images=2, device="cpu")
+    found = estimate(make_cell("lora-hps"), {}, {}, (4, 2), "cpu")
     assert found.basis == "rough"
     assert found.seconds > 0
     assert "assumed" in found.detail

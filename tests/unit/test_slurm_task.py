@@ -182,13 +182,14 @@ def test_processes_share_the_cores_of_a_task(tmp_path: Path, monkeypatch: pytest
 
 def test_a_claim_of_a_dead_node_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
+    monkeypatch.setattr(task.time, "sleep", slept.append)
     Cluster(monkeypatch, "busy", "busy", "done")
-    assert patiently(JOB, Options(results=tmp_path), lambda: False, slept.append).state == "done"
+    assert patiently(JOB, Options(results=tmp_path), lambda: False).state == "done"
     assert len(slept) == 2
 
     slept.clear()
     Cluster(monkeypatch, "busy")  # it is alive after all
-    assert patiently(JOB, Options(results=tmp_path), lambda: False, slept.append).state == "busy"
+    assert patiently(JOB, Options(results=tmp_path), lambda: False).state == "busy"
     assert SILENT_SECONDS < sum(slept) < SILENT_SECONDS + 60
 
 

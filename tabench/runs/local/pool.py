@@ -128,32 +128,25 @@ class PoolExecutor:
 
     def _again(self, outcome: Outcome) -> bool:
         """Whether a cell is put back for another try."""
-        if self._stopping or self._asked():
+        if self._stopping or self._asked() or (pause := self._retries.pause(outcome)) is None:
             return False
-        pause = self._retries.pause(outcome)
-        if pause is not None:
-            self._todo.appendleft((outcome.job, pause))
-        return pause is not None
+        self._todo.appendleft((outcome.job, pause))
+        return True
 
     def _record_death(self, job: Job, worker: _Worker) -> None:
         """A process died in the middle of a cell: once more, or a failure."""
         worker.process.join()
+        error = ProcessDiedError(f"its process died ({how_it_died(worker.process.exitcode or 0)})")
         if self._stopping:  # before it could listen
             self._keep(Outcome(job, "interrupted", message="stopped before it began"))
-            return
-        error = ProcessDiedError(f"its process died ({how_it_died(worker.process.exitcode or 0)})")
-        if not self._again(Outcome(job, "failed", failure_kind(error), str(error))):
+        elif not self._again(Outcome(job, "failed", failure_kind(error), str(error))):
             self._keep(record_death(self._options.results, job, error, self._listener))
 
 
 def worker_environments(options: Options, jobs: int) -> list[dict[str, str]]:
-    """The environment of each worker: a GPU of its own, or its share of the cores.
+    """The environment of each worker, at most one a job: a GPU of its own, or its share of the cores.
 
     A worker whose cells are shared by several processes has as many GPUs, or as many shares.
-
-    Args:
-        options: `workers` (0 = one a GPU, else one a core), `processes`, `threads` and `device`.
-        jobs: Never more workers than this.
     """
     gpus, each = gpus_of(options.device), options.processes
     groups = [",".join(gpus[at : at + each]) for at in range(0, len(gpus) - each + 1, each)]
@@ -171,13 +164,12 @@ def worthwhile(jobs: Sequence[Job], options: Options) -> bool:
 
     A small model keeps one core busy and hardly two; a large one fills the memory of a machine alone.
     """
-    if len(jobs) < 2:
-        return False
-    gpus = gpus_of(options.device)
-    if gpus:
-        return len(gpus) >= 2 * options.processes
-    small = all(BACKBONES.get(job.cell.backbone.name).small for job in jobs)
-    return small and usable_cores() >= 2 * options.processes
+    if gpus := gpus_of(options.device):
+        places = len(gpus)
+    else:
+        small = all(BACKBONES.get(job.cell.backbone.name).small for job in jobs)
+        places = usable_cores() if small else 1
+    return len(jobs) > 1 and places >= 2 * options.processes
 
 
 def gpus_of(device: str) -> list[str]:
@@ -186,13 +178,10 @@ def gpus_of(device: str) -> list[str]:
         return []
     import torch
 
-    held = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = held.split(",") if held else [str(i) for i in range(torch.cuda.device_count())]
-    names = names[: torch.cuda.device_count()]
-    if ":" in device:
-        index = int(device.partition(":")[2])
-        names = names[index : index + 1]
-    return names
+    count, held = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = (held.split(",") if held else [str(i) for i in range(count)])[:count]
+    _, colon, index = device.partition(":")
+    return names[int(index) :][:1] if colon else names
 
 
 def _work(pipe: Connection, options: Options, parent: int) -> None:
@@ -200,9 +189,7 @@ def _work(pipe: Connection, options: Options, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which passes a SIGTERM on
     die_with(parent)
     steady()
-    device = options.device
-    if ":" in device:
-        device = "cuda"  # the one that is visible
+    device = options.device.partition(":")[0]  # the one that is visible
     threads = options.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
     own = replace(options, device=device, threads=threads)
     with StopFlag().listening(signal.SIGTERM) as should_stop:

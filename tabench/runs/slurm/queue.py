@@ -32,11 +32,7 @@ class SlurmError(TabenchError):
 
 
 def command(words: Sequence[str]) -> str:
-    """What a command of Slurm prints.
-
-    Raises:
-        SlurmError: It is not on this host, or fails.
-    """
+    """What a command of Slurm prints. Raises SlurmError: it is not on this host, or fails."""
     conf = os.environ.get("SLURM_CONF")
     if conf and not Path(conf).is_file():  # Slurm's programs wait a minute for it
         raise SlurmError(
@@ -154,8 +150,7 @@ class Last(NamedTuple):
 def cells_of(found: Sequence[Submission], *, ask: bool = True) -> dict[str, Last]:
     """The last element of each cell of some submissions, oldest first, by cell id.
 
-    Raises:
-        SlurmError: The queue cannot be asked; without `ask`, it is not.
+    Raises SlurmError: the queue cannot be asked; without `ask`, it is not.
     """
     elements = {name: (cell, one) for one in found for name, cell in one.elements().items()}
     text = ""
@@ -168,14 +163,10 @@ def cells_of(found: Sequence[Submission], *, ask: bool = True) -> dict[str, Last
 
 
 def add_queue(folder: ExperimentFolder, rows: list[dict[str, Any]]) -> str:
-    """Complete the rows of submitted cells; why the queue could not be asked, or nothing.
+    """Complete the rows ("id", "state", "detail") of submitted cells in place; why Slurm could not be asked.
 
     A cell that waits is "queued". One that was submitted is "submitted" where the queue cannot be asked. One
     that left the queue keeps the store's word, and its detail says how it left.
-
-    Args:
-        folder: The experiment's.
-        rows: "id", "state" and "detail" of cells; changed in place.
     """
     found, problem = open_submissions(folder.path), ""
     known = cells_of(found, ask=False)

@@ -19,11 +19,7 @@ SAID = 3  # exit code of a task whose cell failed for good, and that has written
 
 
 def check_commands() -> None:
-    """Find out whether this host can hand anything to Slurm.
-
-    Raises:
-        SlurmError: Its commands are not here.
-    """
+    """Find out whether this host can hand anything to Slurm. Raises SlurmError: its commands are not here."""
     for program in ("sbatch", "srun"):
         if shutil.which(program) is None:
             raise SlurmError(
@@ -33,16 +29,11 @@ def check_commands() -> None:
 
 
 def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mapping[str, int]) -> list[str]:
-    """Hand cells to Slurm; the numbers of their arrays.
+    """Hand cells to Slurm, the first one first in the queue; the numbers of their arrays.
 
     submitit writes the batch script and calls `sbatch`. What it would pickle (a function and its result) is
     not used: the script runs a module on a JSON file, so a results folder holds nothing that executes.
-
-    Args:
-        jobs: The cells, the first one first in the queue.
-        options: Of the run.
-        experiment: Folder of its results.
-        since: As for `Submission.write`.
+    `experiment` is the folder of its results; `since` as for `Submission.write`.
 
     Raises:
         SlurmError: submitit or Slurm is not there, or Slurm refuses the settings.
@@ -71,11 +62,7 @@ def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mappi
 
 
 def array_size() -> int:
-    """The most elements of an array that the cluster takes.
-
-    Raises:
-        SlurmError: The controller cannot be asked, or takes no arrays.
-    """
+    """The most elements of an array that the cluster takes. Raises SlurmError: it takes none."""
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", command(["scontrol", "show", "config"]), re.MULTILINE)
     size = int(found[1]) if found else 1
     if size < 1:

@@ -114,24 +114,12 @@ def _in_grace(state: str) -> bool:
     return preempted and facts.get("JobState") in ("RUNNING", "SIGNALING")
 
 
-def patiently(
-    job: Job,
-    options: Options,
-    wish: Callable[[], bool],
-    sleep: Callable[[float], None] = time.sleep,
-    since: int | None = None,
-) -> Outcome:
+def patiently(job: Job, options: Options, wish: Callable[[], bool], since: int | None = None) -> Outcome:
     """Run a cell; one that another process seems to hold is tried again until its claim has gone silent.
 
-    A node that died cannot give its claim back, and Slurm may start the cell elsewhere at once.
-
-    Args:
-        job: The cell.
-        options: Of the run.
-        wish: Whether to stop.
-        sleep: Waits.
-        since: Where this element ran before: events in the cell's journal when it was submitted. An attempt
-            since then that ended without a word, its claim silent, counts as a retry.
+    A node that died cannot give its claim back, and Slurm may start the cell elsewhere at once. Where this
+    element ran before, `since` is as for `Submission.write`: an attempt since then that ended without a word,
+    its claim silent, counts as a retry.
     """
     folder, waited = job.folder(options.results), 0.0
     while True:
@@ -143,7 +131,7 @@ def patiently(
         outcome = run_job(job, options, _say, wish)
         if outcome.state != "busy" or waited > silence() + LOOK_SECONDS or wish():
             return outcome
-        sleep(LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
         waited += LOOK_SECONDS
 
 
