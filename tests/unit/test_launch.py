@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import call, options
 from tiny_run import make_cell
 
 from tabench.errors import SpecError
@@ -24,10 +23,6 @@ HERE = Path("results")
 def jobs(*batches: int) -> list[Job]:
     cells = [make_cell("frozen", train__batch_size=batch) for batch in batches]
     return [Job("x", cell, f"batch {cell.train.batch_size}", HERE, HERE) for cell in cells]
-
-
-def test_one_process_is_never_refused() -> None:
-    check_processes(Options(results=HERE, device="cuda:1"), jobs(1), [])
 
 
 def test_a_process_that_would_never_train_is_refused() -> None:
@@ -53,20 +48,6 @@ def test_a_cluster_is_asked_for_as_many_gpus_as_processes() -> None:
     check(0)  # on CPUs, or by another option of sbatch
     with pytest.raises(SpecError, match=r"slurm.gpus = 1 a cell"):
         check(1)
-
-
-def test_the_command_refuses_before_anything_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from tiny_run import write_weights
-
-    write_weights(tmp_path / "nano.safetensors")
-    monkeypatch.chdir(tmp_path)
-    words = options("none", "--select=method=frozen", "--device=cpu")
-    assert call("run", *words, "--processes=3") == 2
-    assert "1 of 3 processes would never have an image" in capsys.readouterr().err
-    assert call("run", *words, "--processes=0") == 2
-    assert not (tmp_path / "none").exists()
 
 
 def test_what_cannot_be_imported_is_the_cells_failure(

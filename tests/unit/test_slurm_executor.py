@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from tiny_run import make_cell
 
-from tabench.cli import main
 from tabench.engine.events import Retry
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.slurm import executor, queue
@@ -119,14 +118,6 @@ def test_a_cell_that_left_the_queue_without_a_word_is_submitted_again_and_counte
     assert [one.since() for one in submissions(tmp_path / "x")[1:]] == [{jobs[0].cell.id: 0}] * 2
 
 
-def test_as_often_as_was_asked(tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = cluster(monkeypatch, "")
-    asked = Options(results=tmp_path, slurm=SlurmSettings(retries=0))
-    (lost,) = SlurmExecutor().run(jobs[:1], asked, lambda event: None)
-    assert len(sent) == 1
-    assert "tried 1 times" in lost.message
-
-
 @pytest.mark.parametrize("word", ["interrupted", "start"])
 def test_a_cell_that_slurm_ended_on_purpose_is_left_for_the_next_command(
     tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch, word: str
@@ -176,26 +167,6 @@ def test_a_failure_whose_retry_could_not_be_queued_is_submitted_again_with_its_o
     assert "8_0 ended without a word (FAILED)" in lost.message
 
 
-def test_a_failure_that_is_tried_again_ends_nothing(
-    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent = cluster(monkeypatch, "7_0|RUNNING|n0\n")
-    first = folder(tmp_path, jobs[0])
-
-    def work() -> None:
-        for retry in (1, 2):
-            first.journal("failed", kind="infrastructure", message="the disk is full")
-            first.journal("retry", kind="infrastructure", retry=retry, of=2, pause_s=0.0)
-        first.journal("start", attempt=3)
-        first.journal("failed", kind="infrastructure", message="the disk is full still")
-
-    timer = threading.Timer(0.1, work)
-    timer.start()
-    (outcome,) = run(jobs[:1], tmp_path)
-    timer.join()
-    assert (outcome.message, len(sent)) == ("the disk is full still", 1)
-
-
 def test_a_queue_that_cannot_be_asked_for_what_was_submitted_stops_a_second_submission(
     tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,18 +205,3 @@ def test_stopping_the_follower_stops_no_cell(
     timer.join()
     assert [outcome.state for outcome in outcomes] == ["interrupted", "interrupted"]
     assert "goes on in the cluster" in outcomes[0].message
-
-
-def test_a_host_without_slurm_says_so(
-    tmp_path: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(SlurmError, match="nothing was submitted: `sbatch` is not on this host"):
-        run(jobs, tmp_path)
-
-
-def test_settings_of_slurm_need_its_executor(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["run", "nyuv2", "--slurm=partition=gpu"])
-    assert ended.value.code == 2
-    assert "add --executor slurm" in capsys.readouterr().err

@@ -88,29 +88,3 @@ def test_without_slurm_the_results_folder_alone_is_shown_and_that_is_said(
     assert one.cancelled.exists()
     assert rows(capsys)[0]["frozen"] == ("pending", "")
     assert call("watch", "x", "--results=.", "--every=0.2") == 0  # nothing more is expected
-
-
-def test_watching_without_slurm_waits_for_what_was_submitted(
-    one: Submission,
-    jobs: list[Job],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("SLURM_CONF", "/nowhere/slurm.conf")
-    looks: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        looks.append(seconds)
-        if len(looks) == 9:
-            for job in jobs:
-                folder = CellFolder(tmp_path, "x", job.cell.id)
-                folder.path.mkdir(exist_ok=True)
-                folder.record.write_text("{}")
-
-    monkeypatch.setattr("tabench.cli.watching.time.sleep", sleep)
-    assert call("watch", "x", "--results=.", "--every=0.2") == 0
-    assert len(looks) >= 9
-    told = capsys.readouterr()
-    assert "Slurm's queue cannot be asked" in told.err
-    assert told.out.endswith("4 done\n")
