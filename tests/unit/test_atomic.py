@@ -22,12 +22,6 @@ VALUES = st.recursive(
 )
 
 
-def test_a_new_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
-    write_bytes(tmp_path / "x", b"")
-    (tmp_path / "y").write_bytes(b"")
-    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == stat.S_IMODE((tmp_path / "y").stat().st_mode)
-
-
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_failed_write_keeps_the_old_file_and_names_the_path(

@@ -57,23 +57,16 @@ def test_a_passing_trouble_is_tried_again_and_journalled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: list[Job]
 ) -> None:
     trouble = ("failed", "infrastructure")
-    ran = scripted(monkeypatch, {0: [trouble, trouble, ("done", "")]})
+    ran = scripted(monkeypatch, {0: [trouble, trouble, ("done", "")], 2: [trouble] * 9})
     outcomes, told = run(jobs, tmp_path)
-    assert ran == [0, 0, 0, 1, 2]
-    assert [outcome.state for outcome in outcomes] == ["done"] * 3
-    assert [one.event.retry for one in told if isinstance(one.event, Retry)] == [1, 2]
+    assert ran == [0, 0, 0, 1, *[2] * (1 + retrying.RETRIES)]
+    assert [outcome.state for outcome in outcomes] == ["done", "done", "failed"]
+    assert [one.event.retry for one in told if isinstance(one.event, Retry)] == [1, 2] * 2
     journal = CellFolder(tmp_path, "x", jobs[0].cell.id).read_journal()
     assert [(e["event"], e["kind"], e["message"]) for e in journal] == [
         ("retry", "infrastructure", "try 1"),
         ("retry", "infrastructure", "try 2"),
     ]
-
-
-def test_there_is_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
-    ran = scripted(monkeypatch, {0: [("failed", "infrastructure")] * 9})
-    outcomes, _ = run(jobs[:1], tmp_path)
-    assert len(ran) == 1 + retrying.RETRIES
-    assert outcomes[0].state == "failed"
 
 
 @pytest.mark.parametrize("kind", sorted(set(FAILURE_KINDS) - set(RETRIED_KINDS)))
@@ -117,13 +110,6 @@ def test_others_may_stop_the_processes_of_a_shared_cell_and_it_is_tried_again(
     assert [one.event.kind for one in told if isinstance(one.event, Retry)] == ["interrupted"]
 
 
-def test_a_cell_interrupted_by_others_is_tried_again(tmp_path: Path, jobs: list[Job]) -> None:
-    retries = retrying.Retries(tmp_path, lambda event: None)
-    stopped = Outcome(jobs[0], "interrupted", message="stopped")
-    assert [retries.pause(stopped) is None for _ in range(4)] == [False, False, True, True]
-    assert retries.pause(Outcome(jobs[1], "busy")) is None
-
-
 def test_waiting_ends_when_a_stop_is_asked_for() -> None:
     looks = iter([False, True])
     assert not wait(1e9, lambda: next(looks))
@@ -147,25 +133,21 @@ def recorded(folder: CellFolder) -> Outcome:
     return record_death(folder.root, job, DIED, lambda told: None)
 
 
-def test_it_failed(folder: CellFolder) -> None:
-    assert recorded(folder).state == "failed"
-    assert folder.read_failure()["attempt"] == 1
-    assert folder.read_journal()[-1]["event"] == "failed"
-    assert not folder.claim.exists()
-
-
-def test_it_is_done_if_it_got_as_far_as_the_record(folder: CellFolder) -> None:
-    folder.record.write_text("{}")
-    assert recorded(folder).state == "done"
-    assert not folder.failure.exists()
-    assert [event["event"] for event in folder.read_journal()] == ["start", "done"]
-
-
-def test_it_is_busy_if_another_process_has_taken_it(folder: CellFolder) -> None:
-    folder.claim.write_text(json.dumps(replace(Holder.this(), host="elsewhere.invalid").to_json()))
+@pytest.mark.parametrize("state", ["failed", "done", "busy"])
+def test_a_death_is_recorded_unless_the_cell_is_done_or_another_process_has_taken_it(
+    folder: CellFolder, state: str
+) -> None:
+    if state == "done":
+        folder.record.write_text("{}")
+    if state == "busy":
+        elsewhere = replace(Holder.this(), host="elsewhere.invalid").to_json()
+        folder.claim.write_text(json.dumps(elsewhere))
     outcome = recorded(folder)
-    assert (outcome.state, "elsewhere.invalid" in outcome.message) == ("busy", True)
-    assert not folder.failure.exists()
+    assert (outcome.state, "elsewhere.invalid" in outcome.message) == (state, state == "busy")
+    assert folder.read_failure().get("attempt") == (1 if state == "failed" else None)
+    told = [event["event"] for event in folder.read_journal()]
+    assert told == ["start", *({"failed", "done"} & {state})]
+    assert folder.claim.exists() == (state == "busy")
 
 
 def test_a_process_ends_with_its_parent_where_the_system_does_not_see_to_it() -> None:
