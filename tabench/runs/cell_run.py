@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
+
 from tabench.engine import events as ev
 from tabench.engine.batch_split import out_of_memory
 from tabench.engine.process_group import ProcessGroup, choose_device
@@ -62,9 +64,19 @@ def run_cell(
                 diary.emit(ev.Done(wall_s=0.0, adopted=True))
                 return Outcome(job, "done")
             try:
-                _attempt(job, options, folder, diary, should_stop, claim, group)
+                diary.start()
+                set_determinism(job.cell.seed, options.threads or usable_cores())
+                content = compute(job, options, diary.emit, should_stop, group)
+                claim.check()
+                diary.finish()
+                if options.keep_weights:
+                    keep_weights(folder)
+                record = record_bytes(folder.record, content)
+                write_sums(folder, record)
+                claim.check()
+                write_bytes(folder.record, record)
             except Exception as error:
-                return _ended(job, folder, diary, claim, error)
+                return _ended(diary, claim, error)
             tidy(folder)
             diary.emit(ev.Done(wall_s=diary.wall_s()))
             return Outcome(job, "done")
@@ -78,37 +90,16 @@ def run_cell(
         return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
 
 
-def _attempt(
-    job: Job,
-    options: Options,
-    folder: CellFolder,
-    diary: _Diary,
-    should_stop: Callable[[], bool],
-    claim: Claim,
-    group: ProcessGroup | None,
-) -> None:
-    diary.start()
-    set_determinism(job.cell.seed, options.threads or usable_cores())
-    content = compute(job, options, diary.emit, should_stop, group)
-    claim.check()
-    diary.finish()
-    if options.keep_weights:
-        keep_weights(folder)
-    record = record_bytes(folder.record, content)
-    write_sums(folder, record)
-    claim.check()
-    write_bytes(folder.record, record)
-
-
-def _ended(job: Job, folder: CellFolder, diary: _Diary, claim: Claim, error: Exception) -> Outcome:
+def _ended(diary: _Diary, claim: Claim, error: Exception) -> Outcome:
     """Keep why an attempt ended, where there is room for it: a full disk must not hide what happened."""
+    job = diary.job
     if not claim.held():  # the cell is another process' now: nothing more is written here
         message = "this process was silent for too long, and another one may run the cell now"
         diary.listener(CellEvent(job.cell.id, ev.Interrupted(message=message)))
         return Outcome(job, "busy", message=message)
     event: ev.Event
     if isinstance(error, InterruptedRunError):
-        folder.clear_failure()
+        diary.folder.clear_failure()
         outcome = Outcome(job, "interrupted", message=str(error))
         event = ev.Interrupted(message=error.message)
     else:
@@ -121,7 +112,7 @@ def _ended(job: Job, folder: CellFolder, diary: _Diary, claim: Claim, error: Exc
         event = ev.Failed(kind=outcome.kind, message=outcome.message)
         step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
         with contextlib.suppress(StoreError):
-            folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
+            diary.folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
     diary.emit(event)
     with contextlib.suppress(StoreError):
         diary.finish()
@@ -132,18 +123,14 @@ class _Diary:
     """Keeps journal and run.json, and passes events on."""
 
     def __init__(self, folder: CellFolder, job: Job, options: Options, listener: Listener) -> None:
-        self.folder = folder
-        self.job = job
-        self.options = options
-        self.listener = listener
+        self.folder, self.job, self.options, self.listener = folder, job, options, listener
         self.claim: Claim | None = None
         self.attempt = 1
         self.run: dict[str, Any] = {}
         self.meter = Meter(job.cell.train.batch_size, {})
         self._before: dict[str, float] = {}
         self._started = time.monotonic()
-        self._evaluating = 0.0
-        self._packing = 0.0
+        self._evaluating = self._packing = 0.0
 
     def start(self) -> None:
         """Open an attempt; times of earlier ones are kept."""
@@ -165,7 +152,7 @@ class _Diary:
             self.job.cell.train.batch_size,
             self.run.get("cost") or {},
             whole=len(earlier) == int(self.run.get("attempts") or 0),
-            energy=partial(_energy_j, self.options.device, self.options.processes),
+            energy=partial(gpu_energy_j, self.options.device, self.options.processes),
         )
         reset_peak_memory()
         self.emit(ev.Start(attempt=self.attempt, label=self.job.label, pid=os.getpid()))
@@ -228,25 +215,9 @@ class _Diary:
         with contextlib.suppress(Exception):
             self.run["cost"] = self.meter.cost()
         with contextlib.suppress(Exception):  # a device that does not exist is the failure itself
-            self.run["device"] = _device_name(str(choose_device(self.options.device)))
+            device = choose_device(self.options.device)
+            self.run["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         write_json(self.folder.run, self.run)
-
-
-def _energy_j(device: str, processes: int) -> float | None:
-    """Of the device, or of the first GPUs where each process has one."""
-    with contextlib.suppress(Exception):  # a device that does not exist is the run's failure, not the meter's
-        chosen = choose_device(device)
-        if chosen.type == "cuda" and processes > 1:
-            used = [gpu_energy_j(choose_device(f"cuda:{rank}")) for rank in range(processes)]
-            return None if None in used else sum(joules for joules in used if joules is not None)
-        return gpu_energy_j(chosen)
-    return None
-
-
-def _device_name(device: str) -> str:
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
 
 
 def _now() -> str:

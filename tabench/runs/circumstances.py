@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
+from tabench.engine.process_group import choose_device
 from tabench.errors import TabenchError
 from tabench.provenance.code import check_code, code_of
 from tabench.provenance.environment import capture
@@ -79,17 +80,21 @@ def _peak_rss_kb() -> float:
     return peak / 1024 if sys.platform == "darwin" else peak  # there in bytes
 
 
-def gpu_energy_j(device: torch.device) -> float | None:
-    """Joules that a CUDA device, with all its processes, has used since its driver was loaded.
+def gpu_energy_j(device: str, processes: int = 1) -> float | None:
+    """Joules that CUDA devices, with all their processes, have used since the driver was loaded.
 
-    None where the driver does not tell: no GPU, no package nvidia-ml-py, or a card without a counter.
+    Of the device, or of the first ones where each process has its own. None where the driver does not tell:
+    no GPU, no package nvidia-ml-py, or a card without a counter.
     """
-    if device.type != "cuda":
-        return None
-    try:
-        nvml = importlib.import_module("pynvml")
-        nvml.nvmlInit()
-        handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
-        return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000  # from mJ
-    except Exception:
-        return None
+    with contextlib.suppress(Exception):  # a device that does not exist is the run's failure, not the meter's
+        if (chosen := choose_device(device)).type == "cuda":
+            nvml = importlib.import_module("pynvml")
+            nvml.nvmlInit()
+            joules = 0.0
+            for used in range(processes) if processes > 1 else [chosen]:
+                uuid = f"GPU-{torch.cuda.get_device_properties(used).uuid}"
+                joules += (
+                    nvml.nvmlDeviceGetTotalEnergyConsumption(nvml.nvmlDeviceGetHandleByUUID(uuid)) / 1000
+                )
+            return joules
+    return None

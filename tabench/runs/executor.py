@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tabench.engine.events import Event
 from tabench.errors import StoreError
 from tabench.runs.slurm_settings import SlurmSettings
 from tabench.spec.cell import Cell
+from tabench.store.atomic import write_json
 from tabench.store.encoding import read_json
 from tabench.store.folders import CellFolder
-
-JOBS_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -95,32 +94,32 @@ class Executor(Protocol):
         ...
 
 
-def jobs_content(jobs: Sequence[Job], options: Options) -> dict[str, Any]:
-    """The content of a job file, with absolute paths: what another process needs to run the cells."""
+class JobFile(BaseModel):
+    """What another process needs to run cells, as JSON: plain values, nothing that executes."""
+
+    format: Literal[1] = 1
+    options: Options
+    jobs: list[Job]
+    # of a submission: cell id to events in its journal when a person asked for it; retries count from there
+    since: dict[str, int] = {}
+
+
+def write_jobs(
+    path: Path, jobs: Sequence[Job], options: Options, since: Mapping[str, int] | None = None
+) -> None:
+    """Write a job file, with absolute paths."""
     there = [
         replace(job, data_root=job.data_root.absolute(), checkpoint=job.checkpoint.absolute()) for job in jobs
     ]
     how = replace(options, results=options.results.absolute())
-    return {
-        "format": JOBS_FORMAT,
-        "options": TypeAdapter(Options).dump_python(how, mode="json"),
-        "jobs": TypeAdapter(list[Job]).dump_python(there, mode="json"),
-    }
+    write_json(path, JobFile(options=how, jobs=there, since=dict(since or {})).model_dump(mode="json"))
 
 
-def read_jobs(path: Path) -> tuple[list[Job], Options]:
-    """The jobs and options of a job file.
-
-    Raises:
-        StoreError: It is missing, torn, or not what this version writes.
-    """
-    content = read_json(path)
+def read_jobs(path: Path) -> JobFile:
+    """Read a job file. Raises StoreError: it is missing, torn, or not what this version writes."""
     try:
-        if content["format"] != JOBS_FORMAT:
-            raise ValueError(f"format {content['format']}, this version reads {JOBS_FORMAT}")
-        jobs = TypeAdapter(list[Job]).validate_python(content["jobs"])
-        return jobs, TypeAdapter(Options).validate_python(content["options"])
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        return JobFile.model_validate(read_json(path))
+    except ValidationError as error:
         raise StoreError(
             f"is not a job file: {error}", where=str(path), hint="submit the cells again"
         ) from error

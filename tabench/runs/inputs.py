@@ -43,11 +43,8 @@ def generate_data(plan: Plan, progress: Progress | None = None) -> None:
     try:
         dataset.make(root, progress=progress, **generate.model_dump())
     except (OSError, StoreError) as error:
-        cause = error.__cause__ if isinstance(error, StoreError) else error
-        if not isinstance(cause, OSError):
-            raise
         raise StoreError(
-            f"the {dataset.name} cannot be written: {cause.strerror}",
+            f"the {dataset.name} cannot be written: {error}",
             where=str(root),
             hint="set TABENCH_CACHE to a folder that can be written",
         ) from error

@@ -19,23 +19,17 @@ class InlineExecutor:
         retries = Retries(options.results, listener)
         with StopFlag().listening() as should_stop:
             for job in jobs:
-                outcomes.append(_run(job, options, listener, should_stop, retries))
-                if outcomes[-1].state == "interrupted" or options.ends_with(outcomes[-1]):
+                while True:  # again where another try may help; this process is interrupted by persons only
+                    outcome = run_job(job, options, listener, should_stop)
+                    if outcome.state == "interrupted" and (options.processes == 1 or should_stop()):
+                        break
+                    pause = retries.pause(outcome)
+                    if pause is None or not wait(pause, should_stop):
+                        break
+                outcomes.append(outcome)
+                if outcome.state == "interrupted" or options.ends_with(outcome):
                     break
         return outcomes
-
-
-def _run(
-    job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool], retries: Retries
-) -> Outcome:
-    """One cell, again where another try may help; this process is interrupted by persons only."""
-    while True:
-        outcome = run_job(job, options, listener, should_stop)
-        if outcome.state == "interrupted" and (options.processes == 1 or should_stop()):
-            return outcome
-        pause = retries.pause(outcome)
-        if pause is None or not wait(pause, should_stop):
-            return outcome
 
 
 def run_job(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:

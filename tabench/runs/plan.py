@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tabench.spec.options import override, parse_select, parse_shard, select_cel
 from tabench.store.adopt import finished_elsewhere
 from tabench.store.encoding import flat, read_object
 from tabench.store.folders import CellFolder, CellState
-from tabench.store.index import Index, Known, read_index
+from tabench.store.index import Known, read_index
 from tabench.text import few
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
@@ -95,7 +94,9 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
     chosen = shard_cells(chosen, request.shard) if request.shard is not None else chosen
     names = labels(every)
     index = read_index(request.results, experiment.name)
-    walls, earlier = walls_of(index.recorded), _by_method_and_seed(index, names)
+    walls, by_end = walls_of(index.recorded), sorted(index.recorded, key=lambda known: known.finished)
+    # the last record of each method and seed that the experiment does not have, to name what changed
+    earlier = {(known.method, known.seed): known for known in by_end if known.cell_id not in names}
     reference = _reference(experiment.name)
     images = _counts(resolution)
     planned = []
@@ -124,15 +125,6 @@ def make_plan(experiment: Experiment, request: Request) -> Plan:
     dataset = DATASETS.get(resolution.resolved.dataset_name)
     notes = [] if resolution.generate else dataset.notes(resolution.data_root)
     return Plan(changed, resolution, planned, names, notes)
-
-
-def _by_method_and_seed(index: Index, names: Mapping[str, str]) -> dict[tuple[str, int], Known]:
-    """The last record of each method and seed that the experiment does not have, to name what changed."""
-    found: dict[tuple[str, int], Known] = {}
-    for known in sorted(index.recorded, key=lambda known: known.finished):
-        if known.cell_id not in names:
-            found[known.method, known.seed] = known
-    return found
 
 
 def _reference(name: str) -> dict[str, float]:

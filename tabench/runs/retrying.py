@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,37 +25,28 @@ class ProcessDiedError(OSError):
     """A cell's process ended without a word."""
 
 
+@dataclass
 class Retries:
-    """Counts a run's retries, and writes each into the cell's journal (run.json copies it from there).
+    """Counts a run's retries, and writes each into the cell's journal (run.json copies it from there)."""
 
-    `done` says how many cells had already, by id; `pauses` are seconds before each, and before the rest.
-    """
-
-    def __init__(
-        self,
-        results: Path,
-        listener: Listener,
-        limit: int = RETRIES,
-        done: Mapping[str, int] | None = None,
-        pauses: tuple[float, ...] | None = None,
-    ) -> None:
-        self.results = results
-        self.listener = listener
-        self.limit = limit
-        self._pauses = PAUSES if pauses is None else pauses
-        self._done = dict(done or {})
+    results: Path
+    listener: Listener  # told of every retry
+    limit: int = RETRIES  # of a cell
+    done: dict[str, int] = field(default_factory=dict)  # how many a cell had already, by id
+    pauses: tuple[float, ...] = ()  # seconds before each, the last one for all others; by default `PAUSES`
 
     def pause(self, outcome: Outcome) -> float | None:
         """Seconds to wait before the cell's next try, which is counted; None if there is none.
 
         A person's stop is not for this class.
         """
-        kind, before = outcome.kind or outcome.state, self._done.get(outcome.job.cell.id, 0)
+        kind, before = outcome.kind or outcome.state, self.done.get(outcome.job.cell.id, 0)
         hopeful = outcome.state in ("failed", "interrupted") and kind in RETRIED_KINDS
         if not hopeful or before >= self.limit:
             return None
-        self._done[outcome.job.cell.id] = before + 1
-        pause = self._pauses[min(before, len(self._pauses) - 1)]
+        self.done[outcome.job.cell.id] = before + 1
+        pauses = self.pauses or PAUSES
+        pause = pauses[min(before, len(pauses) - 1)]
         retry = Retry(kind=kind, message=outcome.message, retry=before + 1, of=self.limit, pause_s=pause)
         speak_for(outcome.job, self.results, self.listener, retry)
         return pause

@@ -140,11 +140,14 @@ def _take(theirs: CellFolder, ours: CellFolder) -> None:
     """
     record, content = load_record(theirs.record), theirs.record.read_bytes()
     _copy(theirs, ours, record, [*outcome_files(theirs), theirs.checksums, theirs.run, theirs.journal_file])
+    user = ""
+    with contextlib.suppress(KeyError, OSError):  # a container without a user table
+        user = getpass.getuser()
     provenance = {
         "from": str(theirs.path.resolve()),
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "host": socket.gethostname(),
-        "by": _user(),
+        "by": user,
         "tabench": __version__,
         "record_sha256": hashlib.sha256(content).hexdigest(),
     }
@@ -166,10 +169,3 @@ def _merge_experiment(theirs: ExperimentFolder, ours: ExperimentFolder, taken: l
     for one in taken:
         known.setdefault(one, labels.get(one) or load_record(ours.cell(one).record).label)
     ours.write_experiment({**here, "cells": known})
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a user table
-        return ""

@@ -26,6 +26,7 @@ from tabench.store.atomic import write_bytes
 Facts = dict[str, Any]
 Stamp = tuple[int, int, int, int]  # bytes, mtime_ns, ctime_ns, inode
 CACHE_VERSION = 3
+VERSION = f"{CACHE_VERSION}/{__version__}"  # of cache and package
 # coarse clocks of file systems may give two writes the same time: a file that changed later than this before
 # it was read may change again unseen
 SETTLED_NS = 2_000_000_000
@@ -106,20 +107,16 @@ class FileCache:
     def save(self) -> None:
         """Keep what was asked for since the cache was opened, nothing else; if it can be written."""
         if self._held != self._kept:
-            content = {"version": _version(), "files": self._kept}
+            content = {"version": VERSION, "files": self._kept}
             with contextlib.suppress(StoreError):
                 write_bytes(self.path, json.dumps(content, separators=(",", ":")).encode())
-
-
-def _version() -> str:
-    return f"{CACHE_VERSION}/{__version__}"
 
 
 def _load(path: Path) -> dict[str, list[Any]]:
     """Entries of a cache; a missing, torn or foreign one counts as empty."""
     try:
         content = from_json(path.read_bytes())
-        files = dict(content["files"]) if content["version"] == _version() else {}
+        files = dict(content["files"]) if content["version"] == VERSION else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     sound = all(isinstance(e, list) and len(e) == 2 and isinstance(e[1], dict) for e in files.values())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tabench.engine.events import Evaluated, Evaluating, FinallyEvaluated, Step, UnitCost, Validated
+from tabench.runs import circumstances
 from tabench.runs.circumstances import gpu_energy_j
 from tabench.runs.meter import Meter
 
@@ -120,6 +121,9 @@ def card(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     return library
 
 
-def test_the_driver_counts_in_millijoules(card: types.SimpleNamespace) -> None:
-    assert gpu_energy_j(torch.device("cuda")) == 2.5
-    assert gpu_energy_j(torch.device("cpu")) is None
+@pytest.mark.usefixtures("card")
+def test_the_driver_counts_in_millijoules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(circumstances, "choose_device", torch.device)
+    assert gpu_energy_j("cuda") == 2.5
+    assert gpu_energy_j("cuda", 2) == 5.0
+    assert gpu_energy_j("cpu") is None

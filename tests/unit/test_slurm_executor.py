@@ -14,7 +14,7 @@ import pytest
 from tiny_run import make_cell
 
 from tabench.engine.events import Retry
-from tabench.runs.executor import CellEvent, Job, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Options, Outcome, read_jobs, write_jobs
 from tabench.runs.slurm import executor, queue
 from tabench.runs.slurm.executor import SlurmExecutor
 from tabench.runs.slurm.queue import SlurmError, new_submission, submissions
@@ -44,7 +44,7 @@ class Cluster:
     def _submit(self, jobs: list[Job], options: Options, experiment: Path, since: dict[str, int]) -> None:
         self.sent.append(jobs)
         submission = new_submission(experiment)
-        submission.write(jobs, options, since)
+        write_jobs(submission.jobs_file, jobs, options, since)
         submission.write_queued(str(6 + len(self.sent)), jobs)
 
     def run(self, count: int = 2, **how: Any) -> list[Outcome]:
@@ -102,7 +102,8 @@ def test_a_cell_that_left_the_queue_without_a_word_is_submitted_again_and_counte
     assert cluster.names() == ["retry", "retry", "failed"]
     assert cluster.folders[0].read_failure()["message"] == lost.message
     first = {cluster.jobs[0].cell.id: 0}
-    assert [one.since() for one in submissions(cluster.results / "x")[1:]] == [first, first]
+    again = [read_jobs(one.jobs_file).since for one in submissions(cluster.results / "x")[1:]]
+    assert again == [first, first]
 
 
 @pytest.mark.parametrize("word", ["interrupted", "start"])
@@ -160,7 +161,7 @@ def test_a_queue_that_cannot_be_asked_for_what_was_submitted_stops_a_second_subm
 def test_what_is_queued_is_followed_and_not_submitted_again(cluster: Cluster) -> None:
     cluster.text = "6_0|PENDING|(Resources)\n"
     there = new_submission(cluster.results / "x")
-    there.write(cluster.jobs[:1], Options(results=cluster.results))
+    write_jobs(there.jobs_file, cluster.jobs[:1], Options(results=cluster.results))
     there.write_queued("6", cluster.jobs[:1])
     for folder in cluster.folders:
         folder.record.write_text("{}")

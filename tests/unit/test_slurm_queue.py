@@ -10,7 +10,7 @@ from commands import call, call_json
 from tiny_run import make_cell
 
 from tabench.errors import StoreError
-from tabench.runs.executor import Job, Options, read_jobs
+from tabench.runs.executor import Job, Options, read_jobs, write_jobs
 from tabench.runs.slurm import queue
 from tabench.runs.slurm.queue import (
     Queued,
@@ -36,7 +36,8 @@ def jobs() -> list[Job]:
 
 def submitted(folder: Path, jobs: list[Job], array: str = "7") -> Submission:
     one = new_submission(folder)
-    one.write(jobs, Options(results=Path("results"), device="cuda", slurm=SlurmSettings(gpus=1)))
+    asked = Options(results=Path("results"), device="cuda", slurm=SlurmSettings(gpus=1))
+    write_jobs(one.jobs_file, jobs, asked)
     one.write_queued(array, jobs)
     return one
 
@@ -46,7 +47,8 @@ def test_a_job_file_holds_plain_values_and_gives_back_what_was_written(
 ) -> None:
     one = submitted(tmp_path, jobs)
     json.loads(one.jobs_file.read_text())
-    read, options = read_jobs(one.jobs_file)
+    found = read_jobs(one.jobs_file)
+    read, options = found.jobs, found.options
     assert [job.cell for job in read] == [job.cell for job in jobs]
     assert [job.cell.id for job in read] == [job.cell.id for job in jobs]
     assert read[0].data_root == Path("data").absolute()
@@ -63,7 +65,7 @@ def test_another_job_file_is_refused(tmp_path: Path, jobs: list[Job], change: di
 
 
 def test_a_submission_that_sbatch_refused_counts_for_nothing(tmp_path: Path, jobs: list[Job]) -> None:
-    new_submission(tmp_path).write(jobs, Options(results=Path("results")))
+    write_jobs(new_submission(tmp_path).jobs_file, jobs, Options(results=Path("results")))
     assert submissions(tmp_path) == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny_run import make_cell
 
-from tabench.runs.executor import Job, Options
+from tabench.runs.executor import Job, Options, read_jobs
 from tabench.runs.slurm.queue import SlurmError, submissions
 from tabench.runs.slurm.submit import submit
 from tabench.runs.slurm_settings import SlurmSettings
@@ -69,7 +69,7 @@ def test_arrays_are_as_long_as_the_cluster_takes(
     found = submissions(tmp_path / "x")
     assert [list(one.elements()) for one in found] == [["41_0", "41_1"], ["42_0", "42_1"], ["43_0"]]
     assert [cell for one in found for cell in one.elements().values()] == [job.cell.id for job in jobs]
-    assert [one.since() for one in found][2] == {jobs[4].cell.id: 3}
+    assert [read_jobs(one.jobs_file).since for one in found][2] == {jobs[4].cell.id: 3}
     scripts = there.scripts()
     assert [line for text in scripts for line in text.splitlines() if "--array" in line] == [
         "#SBATCH --array=0-1%2",

@@ -11,7 +11,7 @@ import pytest
 from tiny_run import make_cell
 
 from tabench.runs import cell_run
-from tabench.runs.executor import Job, Options, Outcome
+from tabench.runs.executor import Job, Options, Outcome, write_jobs
 from tabench.runs.slurm import task
 from tabench.runs.slurm.queue import new_submission
 from tabench.runs.slurm.submit import SAID
@@ -47,7 +47,7 @@ class Cluster:
     def submit(self, processes: int = 1, **settings: Any) -> None:
         self.submission = new_submission(self.results / "x")
         asked = Options(results=self.results, slurm=SlurmSettings(**settings), processes=processes)
-        self.submission.write([JOB], asked, {JOB.cell.id: 1})
+        write_jobs(self.submission.jobs_file, [JOB], asked, {JOB.cell.id: 1})
 
     def _command(self, words: list[str]) -> str:
         self.given.append(words)

@@ -28,10 +28,9 @@ from typing import Any, Final
 
 from tabench.engine.events import Interrupted, read_event
 from tabench.provenance.environment import usable_cores
-from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, jobs_content
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, write_jobs
 from tabench.runs.processes import LOOK_SECONDS, die_with, how_it_died
 from tabench.runs.retrying import ProcessDiedError, record_death, speak_for
-from tabench.store.atomic import write_json
 from tabench.store.streams import steady
 
 JOB_FILE: Final = "job.json"
@@ -52,7 +51,7 @@ def run_in_torchrun(
     own = replace(options, threads=options.threads or share)
     folder = Path(tempfile.mkdtemp(prefix="tabench-"))
     try:
-        write_json(folder / JOB_FILE, jobs_content([job], own))
+        write_jobs(folder / JOB_FILE, [job], own)
         with (folder / "stderr").open("w+b") as log:
             outcome = _run(job, own, folder, log.fileno(), listener, should_stop)
         if outcome is not None:

@@ -34,7 +34,8 @@ from tabench.store.streams import steady
 def main(words: list[str]) -> int:
     """Take part in the cell of a job file; the exit code is 1 where another process has died."""
     steady()
-    (job,), options = read_jobs(Path(words[0]) / JOB_FILE)
+    found = read_jobs(Path(words[0]) / JOB_FILE)
+    (job,), options = found.jobs, found.options
     is_main = os.environ["RANK"] == "0"
     send, asked = _line(), StopFlag(patient=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tabench.engine.events import Failed, Interrupted, Retry, read_line
-from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, read_jobs
 from tabench.runs.processes import StopFlag
 from tabench.runs.retrying import after_death, final_failure, last_word, retries_used
 from tabench.runs.slurm.queue import Last, SlurmError, cells_of, open_submissions, submissions
@@ -50,7 +50,10 @@ class SlurmExecutor:
         self._experiment = experiment = jobs[0].folder(options.results).path.parent
         before = open_submissions(experiment)
         there = {cell for cell, last in cells_of(before).items() if last.waiting}
-        since = {cell: events for one in before for cell, events in one.since().items() if cell in there}
+        since: dict[str, int] = {}
+        for one in before:
+            known = read_jobs(one.jobs_file).since
+            since |= {cell: events for cell, events in known.items() if cell in there}
         self._cells = []
         for job in jobs:
             events = len(job.folder(options.results).read_journal())

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from tabench.engine.events import Interrupted
 from tabench.errors import StoreError, TabenchError
-from tabench.runs.executor import Job, Options, jobs_content, read_jobs
+from tabench.runs.executor import Job, Options, read_jobs
 from tabench.runs.retrying import last_word
 from tabench.store.atomic import write_json
-from tabench.store.encoding import read_json, read_object
+from tabench.store.encoding import read_object
 from tabench.store.folders import ExperimentFolder
 
 SECONDS = 30  # to wait for the controller
@@ -62,22 +62,11 @@ class Submission:
         # there once it was cancelled: tasks, on whatever host, stop and never begin again
         self.cancelled = path / "cancelled"
 
-    def write(self, jobs: Sequence[Job], options: Options, since: Mapping[str, int] | None = None) -> None:
-        """Write the job file.
-
-        `since` is cell id to events in its journal when a person asked for it: retries count from there.
-        """
-        write_json(self.jobs_file, {**jobs_content(jobs, options), "since": dict(since or {})})
-
     def own(self, environment: Mapping[str, str]) -> tuple[Job, Options, int]:
-        """What the element that Slurm's variables name runs, how, and its cell's `since`."""
-        jobs, options = read_jobs(self.jobs_file)
-        job = jobs[int(environment["SLURM_ARRAY_TASK_ID"])]
-        return job, options, self.since().get(job.cell.id, 0)
-
-    def since(self) -> dict[str, int]:
-        """As for `write`."""
-        return {str(cell): int(events) for cell, events in read_json(self.jobs_file).get("since", {}).items()}
+        """What the element that Slurm's variables name runs, and how; its cell's `JobFile.since`."""
+        found = read_jobs(self.jobs_file)
+        job = found.jobs[int(environment["SLURM_ARRAY_TASK_ID"])]
+        return job, found.options, found.since.get(job.cell.id, 0)
 
     def write_queued(self, array: str, jobs: Sequence[Job]) -> None:
         """Keep the number that Slurm gave the array."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tabench.runs.executor import Job, Options
+from tabench.runs.executor import Job, Options, write_jobs
 from tabench.runs.slurm.queue import SlurmError, Submission, command, new_submission
 from tabench.runs.slurm_settings import SlurmSettings
 
@@ -33,7 +33,7 @@ def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mappi
 
     submitit writes the batch script and calls `sbatch`. What it would pickle (a function and its result) is
     not used: the script runs a module on a JSON file, so a results folder holds nothing that executes.
-    `experiment` is the folder of its results; `since` as for `Submission.write`.
+    `experiment` is the folder of its results; `since` as for `JobFile`.
 
     Raises:
         SlurmError: submitit or Slurm is not there, or Slurm refuses the settings.
@@ -45,9 +45,8 @@ def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mappi
     for first in range(0, len(jobs), size):
         part = jobs[first : first + size]
         submission = new_submission(experiment)
-        submission.write(
-            part, replace(options, slurm=settings), {job.cell.id: since[job.cell.id] for job in part}
-        )
+        known = {job.cell.id: since[job.cell.id] for job in part}
+        write_jobs(submission.jobs_file, part, replace(options, slurm=settings), known)
         after = arrays[-1] if settings.parallel and arrays else ""  # else each array had as many at a time
         try:
             arrays.append(_send(part, settings, submission, after))

@@ -118,7 +118,7 @@ def patiently(job: Job, options: Options, wish: Callable[[], bool], since: int |
     """Run a cell; one that another process seems to hold is tried again until its claim has gone silent.
 
     A node that died cannot give its claim back, and Slurm may start the cell elsewhere at once. Where this
-    element ran before, `since` is as for `Submission.write`: an attempt since then that ended without a word,
+    element ran before, `since` is as for `JobFile`: an attempt since then that ended without a word,
     its claim silent, counts as a retry.
     """
     folder, waited = job.folder(options.results), 0.0
