@@ -41,7 +41,8 @@ _RUN = {
 _VALUE = {"protocol": "text", "protocol_version": "integer", "value": "number"}
 METRIC_TABLE = {**_CELL, **_METRIC, **_VALUE, **_RUN}
 IMAGE_TABLE = {**_CELL, **_METRIC, "image": "text", "value": "number"}
-_RENAMED = {"key": "metric", "version": "protocol_version"}  # keys of `Metric` that are called otherwise
+_NAMED = {"metric": "key", "protocol_version": "version"}  # columns that `Metric` calls otherwise
+Rows = dict[str, list[Any]]  # column to values, one a row
 
 
 def recorded_cells(folder: ExperimentFolder) -> list[CellFolder]:
@@ -52,30 +53,30 @@ def recorded_cells(folder: ExperimentFolder) -> list[CellFolder]:
     return [cell for cell in cells if cell.record.is_file()]
 
 
-def metric_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
+def metric_rows(folder: CellFolder, label: str | None) -> Rows:
     """A finished cell's row for each task, metric and protocol (`METRIC_TABLE`); None takes its own label."""
-    import pandas as pd
-
     record = load_record(folder.record)
-    rows = pd.DataFrame([metric.model_dump() for metric in record.metrics])
-    return rows.rename(columns=_RENAMED).assign(
-        **_cell(folder, record, label), **_run(record, folder.read_run())
-    )
+    same = _cell(folder, record, label) | _run(record, folder.read_run())
+    rows: Rows = {name: [value] * len(record.metrics) for name, value in same.items()}
+    for name in (*_METRIC, *_VALUE):
+        rows[name] = [getattr(metric, _NAMED.get(name, name)) for metric in record.metrics]
+    return rows
 
 
-def image_rows(folder: CellFolder, label: str | None) -> pd.DataFrame:
-    """A cell's row for each task, metric and image (`IMAGE_TABLE`); as above."""
-    import pandas as pd
-
+def image_rows(folder: CellFolder, label: str | None) -> Rows:
+    """A finished cell's row for each task, metric and image (`IMAGE_TABLE`); as above."""
     record = load_record(folder.record)
-    facts = {(m.task, m.key): {"title": m.title, "unit": m.unit, "better": m.better} for m in record.metrics}
-    rows = [
-        {"task": task, "metric": key, **facts.get((task, key), {}), "image": image, "value": value}
-        for task, metrics in record.per_image.values.items()
-        for key, values in metrics.items()
-        for image, value in zip(record.per_image.ids, values, strict=True)
-    ]
-    return pd.DataFrame(rows).assign(**_cell(folder, record, label))
+    known = {(metric.task, metric.key): metric for metric in reversed(record.metrics)}
+    ids, rows = record.per_image.ids, {name: list[Any]() for name in (*_METRIC, "image", "value")}
+    for task, metrics in record.per_image.values.items():
+        for key, values in metrics.items():
+            facts = {name: getattr(known.get((task, key)), name, None) for name in _METRIC}
+            for name, value in {**facts, "task": task, "metric": key}.items():
+                rows[name] += [value] * len(ids)
+            rows["image"] += ids
+            rows["value"] += values
+    same = _cell(folder, record, label)
+    return rows | {name: [value] * len(rows["image"]) for name, value in same.items()}
 
 
 def _cell(folder: CellFolder, record: Record, label: str | None) -> dict[str, Any]:
@@ -122,27 +123,28 @@ def check_target(path: Path) -> None:
             raise StoreError("pyarrow, which writes Parquet, is not installed", hint=hint) from error
 
 
-def write_table(path: Path, columns: Mapping[str, str], cells: Iterable[pd.DataFrame]) -> int:
+def write_table(path: Path, columns: Mapping[str, str], cells: Iterable[Rows]) -> int:
     """Write a .parquet or .csv file whole, equal rows in equal bytes; the number of its rows."""
     check_target(path)
-    types = {name: _TYPES[kind] for name, kind in columns.items()}
-    pieces = (piece.reindex(columns=list(types)).astype(types) for piece in _pieces(cells))
     with replacing(path) as file:
-        return (_write_csv if path.suffix == ".csv" else _write_parquet)(file, columns, pieces)
+        write = _write_csv if path.suffix == ".csv" else _write_parquet
+        return write(file, columns, _pieces(columns, cells))
 
 
-def _pieces(cells: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _pieces(columns: Mapping[str, str], cells: Iterable[Rows]) -> Iterator[pd.DataFrame]:
     """Neighbouring cells' rows, `GROUP` of them or a few more at a time."""
     import pandas as pd
 
-    held: list[pd.DataFrame] = []
-    for rows in cells:
-        held.append(rows.astype(object))  # one type for all, whatever a cell lacks
-        if sum(map(len, held)) >= GROUP:
-            yield pd.concat(held)
-            held = []
-    if held:
-        yield pd.concat(held)
+    types = {name: _TYPES[kind] for name, kind in columns.items()}
+    held: Rows = {name: [] for name in columns}
+    for cell in cells:
+        for name, values in held.items():
+            values += cell[name]
+        if len(values) >= GROUP:
+            yield pd.DataFrame(held, dtype=object).astype(types)
+            held = {name: [] for name in columns}
+    if any(held.values()):
+        yield pd.DataFrame(held, dtype=object).astype(types)
 
 
 def _write_csv(file: BinaryIO, columns: Mapping[str, str], pieces: Iterable[pd.DataFrame]) -> int:

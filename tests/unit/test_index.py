@@ -86,25 +86,21 @@ class Folder:
     def act(self, what: str, n: int) -> None:
         folder = CellFolder(self.root, "nyuv2", IDS[n])
         index = self.root / "nyuv2" / INDEX_FILE
-        whole = json.dumps(RECORDS[n])
-        if what == "record":
-            self.write(folder.record, whole)
-        elif what == "torn record":
-            self.write(folder.record, whole[: len(whole) // 2])
-        elif what == "foreign record":  # the same size, another cell
-            other = {**RECORDS[n], "cell_id": IDS[n][::-1]}
-            self.write(folder.record, json.dumps(other))
-        elif what in ("run", "other run"):
-            facts = run_facts("ta-lora", 0) | ({"wall_s": 999.0} if what == "other run" else {})
-            self.write(folder.run, json.dumps(facts))
-        elif what == "torn run":
-            self.write(folder.run, '{"wall_s": 1')
-        elif what == "failure":
-            self.write(folder.failure, json.dumps({"kind": "data", "message": f"no image\n-> {n}"}))
-        elif what == "torn failure":
-            self.write(folder.failure, "{")
-        elif what == "checkpoint":
-            self.write(folder.checkpoint / "all" / "00000001" / "state.json", "{}")
+        whole, facts = json.dumps(RECORDS[n]), run_facts("ta-lora", 0)
+        writes = {
+            "record": (folder.record, whole),
+            "torn record": (folder.record, whole[: len(whole) // 2]),
+            # the same size, another cell
+            "foreign record": (folder.record, json.dumps({**RECORDS[n], "cell_id": IDS[n][::-1]})),
+            "run": (folder.run, json.dumps(facts)),
+            "other run": (folder.run, json.dumps(facts | {"wall_s": 999.0})),
+            "torn run": (folder.run, '{"wall_s": 1'),
+            "failure": (folder.failure, json.dumps({"kind": "data", "message": f"no image\n-> {n}"})),
+            "torn failure": (folder.failure, "{"),
+            "checkpoint": (folder.checkpoint / "all" / "00000001" / "state.json", "{}"),
+        }
+        if what in writes:
+            self.write(*writes[what])
         elif what == "delete record":
             folder.record.unlink(missing_ok=True)
         elif what == "delete cell":

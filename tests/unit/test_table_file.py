@@ -152,5 +152,5 @@ def test_without_pyarrow_the_message_names_what_to_do(
     with pytest.raises(StoreError) as caught:
         write_table(tmp_path / "a.parquet", columns, [])
     assert "tabench[parquet]" in str(caught.value)
-    assert write_table(tmp_path / "a.csv", columns, [pd.DataFrame({"a": [1, None]})]) == 2
+    assert write_table(tmp_path / "a.csv", columns, [{"a": [1, None]}]) == 2
     assert (tmp_path / "a.csv").read_text() == 'a\n1\n""\n'
