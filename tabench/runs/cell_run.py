@@ -44,12 +44,8 @@ def run_cell(
 ) -> Outcome:
     """Run a cell; errors become an outcome and a failure.json, never an exception.
 
-    Args:
-        job: The cell and its inputs.
-        options: How to run.
-        listener: Told of every event.
-        should_stop: Asked after every optimiser step.
-        group: The processes that compute the cell together; only the main one calls this.
+    `should_stop` is asked after every optimiser step. Of a `group` of processes that compute the cell
+    together, only the main one calls this.
     """
     folder = job.folder(options.results)
     diary = _Diary(folder, job, options, listener)

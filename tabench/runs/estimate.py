@@ -50,14 +50,9 @@ def estimate(
     images: tuple[int, int],
     device: str = "auto",
 ) -> Estimate:
-    """Estimate a cell's time.
+    """Estimate a cell's time from finished runs (`walls_of`), the shipped ones by cell id, or its work.
 
-    Args:
-        cell: What would run.
-        walls: Finished runs in the results folder; see `walls_of`.
-        reference: Cell id to seconds of the shipped reference runs.
-        images: Numbers of images of the training split and of the reported one.
-        device: The `--device` option.
+    `images` are the numbers of images of the training split and of the reported one.
     """
     same = walls.get(settings_of(cell)) if walls else None
     if same:

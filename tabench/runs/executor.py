@@ -84,9 +84,8 @@ Listener = Callable[[CellEvent], None]
 class Executor(Protocol):
     """Runs jobs; a failing one stops the others only where `on_error` says so, an interruption ends the run.
 
-    Cells that failed of `RETRIED_KINDS` are tried again a few times; see `Retries`.
-
-    An entry of the group "tabench.executors" is a class without arguments.
+    Cells that failed of `RETRIED_KINDS` are tried again a few times; see `Retries`. An entry of the group
+    "tabench.executors" is a class without arguments.
     """
 
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:

@@ -22,9 +22,8 @@ def check_inputs(plan: Plan, jobs: Iterable[Job], device: str, say: Callable[[st
     `say` gets a line about weights that will do but are not the published ones.
 
     Raises:
-        DataError: An image's files differ in height and width; or images that would be in one batch do.
-        CheckpointError: The weights cannot be read or do not fit.
-        SpecError: There is no such device.
+        TabenchError: Images that would be in one batch differ in height and width, or an image's files do;
+            the weights cannot be read or do not fit; there is no such device.
     """
     choose_device(device)
     resolution = plan.resolution

@@ -70,12 +70,10 @@ class Meter:
         self._unit, self._stepped, self._away = unit, time_of, 0.0
 
     def cost(self) -> Json:
-        """The costs so far; what is not known is None.
+        """The costs so far, of one image through all models of the cell; what is not known is None.
 
-        "train_flops" and "inference_flops" are of one image through all models of the cell;
-        "latency_s" and "latency_spread_s" are median and range of its time through all of them, one
-        after the other; "train_images_per_s" and "eval_images_per_s" count an image once all models
-        have seen it; "energy_j" is of the GPU over all attempts.
+        "latency_s" and "latency_spread_s" are median and range; rates count an image once all models have
+        seen it; "energy_j" is of the GPU over all attempts.
         """
         times = [unit["latency_s"] for unit in self.units if unit["latency_s"]]
         latency = [sum(parts) for parts in zip(*times, strict=False)] if len(times) == len(self.units) else []

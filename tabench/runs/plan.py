@@ -77,12 +77,7 @@ class Plan:
 
 
 def make_plan(experiment: Experiment, request: Request) -> Plan:
-    """Expand an experiment and look at what is there already; changes no result.
-
-    Raises:
-        SpecError: A name or an option that cannot be used.
-        DataError: The profile's inputs are missing.
-    """
+    """Expand an experiment and look at what is there already; changes no result. Raises as `resolve`."""
     experiment.published_text()  # what is wrong is told now, not after hashing data, let alone training
     parse_select(request.select)
     if request.shard is not None:

@@ -67,13 +67,10 @@ def _obstacle(before: EvaluationPart, after: EvaluationPart) -> str:
 
 
 def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
-    """Put a source's weights where the cell's own training would have left them.
+    """Put a source's weights where the cell's own training would have left them; see `load_saved`.
 
-    The journal and the circumstances of the training come along; run.json says whose they are.
-
-    Raises:
-        CheckpointError: The weights are damaged, missing or not those of the record.
-        StoreError: The folder cannot be written, or another process runs the cell.
+    The journal and the circumstances of the training come along; run.json says whose they are. A StoreError
+    says that the folder cannot be written, or another process runs the cell.
     """
     from torch.optim import Adam
 

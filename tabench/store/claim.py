@@ -226,10 +226,7 @@ class _Found(NamedTuple):
 
 
 def is_live(path: Path, now: float | None = None) -> bool:
-    """Whether a running process holds a claim file.
-
-    `now` is by the file system's clock; a reader has no other clock than his own.
-    """
+    """Whether a running process holds a claim file; `now` is by the file system's clock, if it is known."""
     try:
         return _Found.at(path).live(time.time() if now is None else now)
     except OSError:
@@ -237,11 +234,7 @@ def is_live(path: Path, now: float | None = None) -> bool:
 
 
 def silence() -> float:
-    """Seconds of silence that this process' claims ask for: $TABENCH_SILENCE, or `SILENT_SECONDS`.
-
-    Raises:
-        SpecError: The variable is no number, or below `LEAST_SECONDS`.
-    """
+    """Seconds of silence that this process' claims ask for: $TABENCH_SILENCE, or `SILENT_SECONDS`."""
     text = os.environ.get(SILENCE, "")
     try:
         seconds = float(text or SILENT_SECONDS)

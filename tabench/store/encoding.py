@@ -14,11 +14,7 @@ AGAIN = "restore it, or remove it and run the cell again"
 
 
 def dumps(value: object) -> str:
-    """JSON text with one key a line and short lists on one line, ending in a line break.
-
-    Raises:
-        ValueError: A float is NaN or infinite, which JSON does not have.
-    """
+    """JSON text with one key a line and short lists on one line. Raises ValueError: a float is not finite."""
     return _text(value, 0) + "\n"
 
 
@@ -51,11 +47,7 @@ def significant(value: float, digits: int = 8) -> float:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Parse JSON from elsewhere.
-
-    Raises:
-        ValueError: Torn JSON, torn UTF-8, or lists inside lists without end.
-    """
+    """Parse JSON from elsewhere. Raises ValueError: it is torn, or has lists inside lists without end."""
     try:
         return json.loads(data)
     except RecursionError:

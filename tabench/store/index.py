@@ -68,10 +68,9 @@ def cell_of(settings: str, seed: int) -> Cell:
 
 
 def read_index(results_dir: str | Path, experiment: str) -> Index:
-    """What is known of every cell, the same as a read of all files.
+    """What is known of every cell: as a read of all files tells it, which `INDEX_FILE` spares (`FileCache`).
 
-    What was read is remembered in `INDEX_FILE` (see `FileCache`), so thousands of cells cost a look at their
-    folders. Records are read for their cell only; `load_record` checks the rest.
+    Records are read for their cell only; `load_record` checks the rest.
     """
     root = Path(results_dir)
     folder = ExperimentFolder(root, experiment).path

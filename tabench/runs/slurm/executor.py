@@ -43,8 +43,7 @@ class SlurmExecutor:
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
         """Submit the jobs, those that take longest first, and follow them.
 
-        Raises:
-            SlurmError: Nothing can be submitted, or what was submitted before cannot be asked for.
+        Raises SlurmError: nothing can be submitted, or what was submitted before cannot be asked for.
         """
         self._options, self._listener = options, listener
         self._experiment = experiment = jobs[0].folder(options.results).path.parent

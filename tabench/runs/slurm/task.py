@@ -56,10 +56,10 @@ class Wish(StopFlag):
         return super().__call__() or self._stop
 
     def again(self, state: Callable[[], str] = lambda: "") -> bool:
-        """Whether this task has to queue itself again.
+        """Whether this task has to queue itself again; `state` asks the controller what it says of the job.
 
         After a SIGTERM, Slurm does so itself if it means it, but not with a preempted job that ends within
-        its grace: that one counts as completed. `state` asks the controller what it says of this job.
+        its grace: that one counts as completed.
         """
         if not self.signals or self.cancelled.exists():
             return False
