@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import spec_samples as samples
 import torch
@@ -96,8 +98,6 @@ def test_without_sums_a_torn_picture_is_found_by_its_own(folder: CellFolder) -> 
 
 
 def test_checkpoints_are_opened(folder: CellFolder) -> None:
-    import numpy as np
-
     place = folder.checkpoint / "all" / "00000004"
     place.mkdir(parents=True)
     for name in ("model", "optimizer"):
@@ -116,8 +116,6 @@ def test_what_a_kill_leaves_is_a_note(folder: CellFolder) -> None:
     folder.claim.write_text(json.dumps({"host": "elsewhere"}))
     with folder.journal_file.open("a") as file:
         file.write('{"torn\n')
-    import os
-
     os.utime(folder.claim, (0, 0))
     result = verified(folder)
     assert result.problems == []
