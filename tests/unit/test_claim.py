@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,35 +38,32 @@ def test_a_claim_is_held_and_given_back(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_killed_process_loses_its_claim(tmp_path: Path) -> None:
-    path = tmp_path / "claim.json"
-    with start(HOLD, str(path)) as process:
-        assert line(process) == "held"
-        assert is_live(path)
-        with pytest.raises(ClaimedError, match=f"process {process.pid}"), Claim(path):
-            pass
-        process.send_signal(signal.SIGKILL)
+def test_a_killed_process_loses_its_claim(path: Path) -> None:
+    process = start(HOLD, str(path))
+    assert line(process) == "held"
+    assert is_live(path)
+    with pytest.raises(ClaimedError, match=f"process {process.pid}"), Claim(path):
+        pass
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and stays in the table
+    assert not is_live(path)
+    process.communicate()
     assert path.exists()
     assert not is_live(path)
     with Claim(path):
         assert is_live(path)
 
 
-def test_a_dead_process_that_nobody_waits_for_holds_nothing(tmp_path: Path) -> None:
-    process = start(HOLD, str(tmp_path / "claim.json"))
-    assert line(process) == "held"
-    process.kill()
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and stays in the table
-    assert not is_live(tmp_path / "claim.json")
-    process.communicate()
-
-
-def test_the_heartbeat_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabench.store.claim.BEATS", SILENT_SECONDS / 0.01)
-    path = tmp_path / "claim.json"
-    with Claim(path):
+def test_the_heartbeat_goes_on_by_itself_until_somebody_removes_the_claim(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "BEATS", SILENT_SECONDS / 0.01)
+    with Claim(path) as held:
         os.utime(path, (0, 0))
         until(lambda: path.stat().st_mtime > 0, "a beat")
+        path.unlink()
+        until(lambda: not held.held(), "the loss")
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("dead", [True, False])
@@ -201,14 +197,6 @@ def test_a_long_silence_alone_loses_nothing(path: Path, monkeypatch: pytest.Monk
         held._sure -= held.holder.silence
         held.check()
         assert path.stat().st_mtime > 0, "it has come back, and others must know"
-
-
-def test_a_claim_that_somebody_removed_is_lost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claim, "BEATS", SILENT_SECONDS / 0.01)
-    with Claim(path) as held:
-        path.unlink()
-        until(lambda: not held.held(), "the loss")
-    assert not path.exists()
 
 
 def test_a_disk_that_is_gone_for_a_while_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
