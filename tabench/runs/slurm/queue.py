@@ -31,6 +31,14 @@ class SlurmError(TabenchError):
     """Slurm is not there, or refuses."""
 
 
+def require(*programs: str) -> None:
+    """Find out whether Slurm's programs are on this host. Raises SlurmError: one is not."""
+    for program in programs:
+        if shutil.which(program) is None:
+            hint = "use a host that submits to the cluster, or take another --executor"
+            raise SlurmError(f"`{program}` is not on this host", hint=hint)
+
+
 def command(words: Sequence[str]) -> str:
     """What a command of Slurm prints. Raises SlurmError: it is not on this host, or fails."""
     conf = os.environ.get("SLURM_CONF")
@@ -38,8 +46,7 @@ def command(words: Sequence[str]) -> str:
         raise SlurmError(
             "there is no such file", where=f"SLURM_CONF={conf}", hint="name the cluster's slurm.conf"
         )
-    if shutil.which(words[0]) is None:
-        raise SlurmError(f"`{words[0]}` is not on this host", hint="use a host that submits to the cluster")
+    require(words[0])
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:

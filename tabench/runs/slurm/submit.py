@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,20 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tabench.runs.executor import Job, Options, write_jobs
-from tabench.runs.slurm.queue import SlurmError, Submission, command, new_submission
+from tabench.runs.slurm.queue import SlurmError, Submission, command, new_submission, require
 from tabench.runs.slurm_settings import SlurmSettings
 
 SAID = 3  # exit code of a task whose cell failed for good, and that has written it down
-
-
-def check_commands() -> None:
-    """Find out whether this host can hand anything to Slurm. Raises SlurmError: its commands are not here."""
-    for program in ("sbatch", "srun"):
-        if shutil.which(program) is None:
-            raise SlurmError(
-                f"nothing was submitted: `{program}` is not on this host",
-                hint="give the command on a host that submits to the cluster, or take another --executor",
-            )
 
 
 def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mapping[str, int]) -> list[str]:
@@ -38,7 +27,7 @@ def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mappi
     Raises:
         SlurmError: submitit or Slurm is not there, or Slurm refuses the settings.
     """
-    check_commands()
+    require("sbatch", "srun")
     settings = options.slurm or SlurmSettings()
     size = array_size()
     arrays: list[str] = []
