@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tabench.errors import SpecError
-from tabench.spec.toml import parse_toml, read_toml
-from tabench.text import suggestion
+from tabench.spec.toml import parse_toml, read_toml, validated
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r]+$")]  # a line of a batch script
 Count = Annotated[int, Field(ge=0)]
 TIME = r"^(\d+|\d+:\d{2}|\d+:\d{2}:\d{2}|\d+-\d+(:\d{2}){0,2})$"
+NOTICE_SECONDS = 90
 
 
 class SlurmSettings(BaseModel):
@@ -33,7 +33,7 @@ class SlurmSettings(BaseModel):
     memory_gb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # 0 = not asked for
     parallel: Count = 0  # cells at a time; 0 = as many as the cluster lets run
     # how long before the limit a task is told (SIGUSR2) to write its checkpoint
-    notice_seconds: Annotated[int, Field(ge=1, validate_default=True)] = 90
+    notice_seconds: Annotated[int, Field(ge=1)] = NOTICE_SECONDS
     requeues: Count = 50  # how often a cell goes back into the queue by itself (time limit, preemption)
     retries: Count | None = None  # of a cell whose process, disk or device failed; None = as elsewhere
     setup: tuple[Text, ...] = ()  # shell lines before the task
@@ -83,27 +83,11 @@ def read_settings(words: Sequence[str]) -> SlurmSettings:
     Raises:
         SpecError: A file that cannot be read, or a key or value that cannot be used.
     """
-    found: dict[str, Any] = {}
-    origin: dict[str, str] = {}
+    found: dict[str, Any] = {"notice_seconds": NOTICE_SECONDS}  # is held against another time, too
     for word in words:
         key, equals, value = word.partition("=")
-        table = {key.strip(): _value(value)} if equals and not word.endswith(".toml") else _table(Path(word))
-        for name in table:
-            if name not in SlurmSettings.model_fields:
-                hint = suggestion(name, SlurmSettings.model_fields)
-                raise SpecError(f"no Slurm setting '{name}'", where=f"--slurm {word}", hint=hint)
-        origin |= dict.fromkeys(table, word)
-        found |= table
-    try:
-        return SlurmSettings.model_validate(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise SpecError(
-            f"slurm.{key} = {first['input']!r}: {first['msg']}",
-            where=f"--slurm {origin.get(str(first['loc'][0]), '')}".strip(),
-            hint='time is minutes, "H:MM:SS" or "D-H"' if key == "time" else None,
-        ) from error
+        found |= {key.strip(): _value(value)} if equals and not word.endswith(".toml") else _table(Path(word))
+    return validated(SlurmSettings, found, f"--slurm {' '.join(words)}", prefix="slurm.")
 
 
 def _value(text: str) -> Any:

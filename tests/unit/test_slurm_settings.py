@@ -60,8 +60,8 @@ def test_times_are_those_of_sbatch(text: str, seconds: int) -> None:
     ("word", "part"),
     [
         ("partion=gpu", "did you mean 'partition'?"),
-        ("time=soon", "H:MM:SS"),
-        ("time=1", "slurm.notice_seconds = 90: Value error, must be shorter than slurm.time (60 s)"),
+        ("time=soon", "slurm.time: String should match pattern"),
+        ("time=1", "slurm.notice_seconds: must be shorter than slurm.time (60 s), got 90"),
         ("notice_seconds=3600", "must be shorter than slurm.time (3600 s)"),
         ("retries=-1", "slurm.retries"),
         ("gpus=-1", "slurm.gpus"),
