@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from tabench.errors import StoreError
 
 AGAIN = "restore it, or remove it and run the cell again"
@@ -52,6 +54,15 @@ def parse_json(data: bytes | str) -> Any:
         return json.loads(data)
     except RecursionError:
         raise ValueError("lists or objects inside one another without end") from None
+
+
+def wrong_key(error: ValidationError, path: Path, hint: str) -> StoreError:
+    """The first problem that a model finds in a file, as a message that names the file and the key."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int) or part >= 0)[:200]
+    unknown = first["type"] == "extra_forbidden"
+    message = "unknown key" if unknown else first["msg"].removeprefix("Value error, ")
+    return StoreError(message, where=f"{path}: {key}" if key else str(path), hint=hint)
 
 
 def read_bytes(path: Path) -> bytes:

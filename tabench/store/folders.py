@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from tabench.errors import StoreError, failure_kind
 from tabench.store.atomic import append_line, write_json
 from tabench.store.claim import is_live
-from tabench.store.encoding import read_json, read_lines, read_object
+from tabench.store.encoding import read_json, read_lines, read_object, wrong_key
 
 CellState = Literal["done", "failed", "partial", "running", "pending"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -73,9 +73,7 @@ def read_sidecar(path: Path, schema: type[BaseModel], hint: str = HINT) -> dict[
     try:
         schema.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int) or part >= 0)
-        raise StoreError(first["msg"], where=f"{path}: {key[:200]}", hint=hint) from error
+        raise wrong_key(error, path, hint) from error
     return content
 
 

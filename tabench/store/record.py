@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
-from tabench.store.encoding import dumps, read_bytes, read_json, significant
+from tabench.store.encoding import AGAIN, dumps, read_bytes, read_json, significant, wrong_key
 
 RECORD_VERSION = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -195,9 +195,4 @@ def _explain(error: ValidationError, path: Path, content: object) -> StoreError:
     if isinstance(version, int) and version > RECORD_VERSION:
         message = f"record version {version} is newer than this tabench reads ({RECORD_VERSION})"
         return StoreError(message, where=str(path), hint="upgrade tabench")
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-    hint = "restore the file, or remove it and run the cell again"
-    where = f"{path}: {key}" if key else str(path)
-    return StoreError(message.removeprefix("Value error, "), where=where, hint=hint)
+    return wrong_key(error, path, AGAIN)
