@@ -83,12 +83,7 @@ def environment_of(cache: Path) -> dict[str, str]:
 
 
 class Killer:
-    """Chooses moments and victims.
-
-    Args:
-        rng: All choices come from it.
-        pause: Mean seconds between two disturbances.
-    """
+    """Chooses moments and victims; `pause` is the mean of seconds between two of them."""
 
     def __init__(self, rng: random.Random, pause: float) -> None:
         self.rng, self.pause = rng, pause
@@ -167,21 +162,13 @@ def overlaps(results: Path, parents: Parents) -> tuple[int, int]:
 
 
 class Soak:
-    """The whole of it.
-
-    Args:
-        given: The command line.
-        home: Folder for everything.
-    """
+    """The whole of it, in a folder of its own."""
 
     def __init__(self, given: argparse.Namespace, home: Path) -> None:
         self.given, self.home = given, home
         self.killer = Killer(random.Random(given.seed), given.pause)
         self.until = time.monotonic() + 60 * given.minutes
-        self.counts: Counter[str] = Counter()
-        self.kinds: Counter[str] = Counter()
-        self.codes: Counter[str] = Counter()
-        self.events: Counter[str] = Counter()
+        self.counts, self.kinds, self.codes, self.events = (Counter[str]() for _ in range(4))
         self.faults: list[str] = []
         self.slowest = 0.0
         for name, evaluation, seeds in zip(NAMES, (LAST, BEST), ("0, 1", "0"), strict=True):
