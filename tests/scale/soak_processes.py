@@ -73,7 +73,7 @@ class Parents:
         self,
         commands: Sequence[Sequence[str]],
         hosts: Sequence[str],
-        environment: Mapping[str, str],
+        environment: dict[str, str],
         logs: Path,
     ) -> None:
         self.commands, self.hosts, self.environment, self.logs = commands, hosts, environment, logs
