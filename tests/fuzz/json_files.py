@@ -25,7 +25,7 @@ from tabench.data.pascal.files import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
 from tabench.provenance.files import cache_root
 from tabench.runs.executor import read_jobs
-from tabench.runs.resolve import Weights
+from tabench.runs.resolve import weights_sha256
 from tabench.runs.slurm.queue import Submission
 from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
@@ -169,7 +169,7 @@ def _weights(path: Path) -> object:
     text = path.read_text(encoding="utf-8", errors="replace")
     text = text.replace('"PATH"', json.dumps(str(weights.resolve())))
     note.write_text(text.replace("424242", str(stat.st_mtime_ns)), encoding="utf-8", errors="replace")
-    found = Weights(weights).sha256
+    found = weights_sha256(weights)
     assert found == hashlib.sha256(b"1").hexdigest() or len(found) == 64
     return found
 
