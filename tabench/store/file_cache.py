@@ -119,5 +119,10 @@ def _load(path: Path) -> dict[str, list[Any]]:
         files = dict(content["files"]) if content["version"] == VERSION else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    sound = all(isinstance(e, list) and len(e) == 2 and isinstance(e[1], dict) for e in files.values())
-    return files if sound else {}
+    return files if all(map(_sound, files.values())) else {}
+
+
+def _sound(entry: object) -> bool:
+    if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], dict)):
+        return False
+    return not any(isinstance(value, list | dict) for value in entry[1].values())

@@ -29,6 +29,7 @@ from tabench.runs.resolve import weights_sha256
 from tabench.runs.slurm.queue import Submission
 from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
+from tabench.store.file_cache import VERSION
 from tabench.store.folders import CellFolder, ExperimentFolder, RunSidecar, read_sidecar
 from tabench.store.index import INDEX_FILE, read_index
 from tabench.store.record import load_record
@@ -72,10 +73,9 @@ def _memo(path: Path) -> object:
 
 def _memo_seed() -> Any:
     return {
-        "version": "2/0.1.0",
-        "texts": ["x" * 300],
+        "version": VERSION,
         "files": {
-            f"{cell_id()}/record.json": [[1, 2, 3, 4], {"settings": [0], "method": "ta-lora", "seed": 0}]
+            f"{cell_id()}/record.json": [[1, 2, 3, 4], {"settings": "{}", "method": "ta-lora", "seed": 0}]
         },
     }
 

@@ -230,6 +230,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(
         '{"version": "0/0", "files": {}}',
         '{"version": "VERSION", "files": 3}',
         '{"version": "VERSION", "files": {"a": [[1], 7]}}',
+        '{"version": "VERSION", "files": {"a": [[1], {"settings": [7]}]}}',
     ],
 )
 def test_a_damaged_index_counts_as_none(content: str, folder: Folder) -> None:
