@@ -12,11 +12,11 @@ import torch
 from tabench.data.base import Split
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit
-from tabench.engine.events import Emit, emit_nothing
 from tabench.engine.optim import steps_per_epoch, total_steps
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import Snapshot
 from tabench.errors import SpecError
+from tabench.events import Emit, emit_nothing
 from tabench.methods.base import Sharing
 from tabench.spec.cell import Cell
 from tabench.tasks.base import Task

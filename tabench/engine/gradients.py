@@ -21,10 +21,10 @@ from tabench.encoders.msam import MSam
 from tabench.engine.balance import seeded
 from tabench.engine.batch_split import BatchSplit, out_of_memory
 from tabench.engine.context import TrainContext, derive_seed
-from tabench.engine.events import MemoryShort
 from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import DivergedError
+from tabench.events import MemoryShort
 from tabench.methods.regulariser import regulariser
 from tabench.tasks.base import in_single
 

@@ -16,7 +16,13 @@ from tabench.engine.balance import beside, build_balance, restore
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
-from tabench.engine.events import (
+from tabench.engine.gradients import after_step, image_losses, step_gradient
+from tabench.engine.optim import build_optimizer, lr_factor, set_lr
+from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, check_trained
+from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
+from tabench.engine.state import State
+from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
+from tabench.events import (
     CheckpointKept,
     Epoch,
     Evaluated,
@@ -26,12 +32,6 @@ from tabench.engine.events import (
     Step,
     Validated,
 )
-from tabench.engine.gradients import after_step, image_losses, step_gradient
-from tabench.engine.optim import build_optimizer, lr_factor, set_lr
-from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, check_trained
-from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
-from tabench.engine.state import State
-from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
 
 EPOCH_SECONDS = 5.0  # least time since the last checkpoint for one at the end of an epoch
 PREFETCH = 2  # batches read ahead

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from tabench.data.loading import evaluation_batches
 from tabench.encoders.msam import MSam
 from tabench.engine.context import TrainContext
-from tabench.engine.events import UnitCost
 from tabench.engine.snapshot import kept_untrained, trained_parameters
+from tabench.events import UnitCost
 from tabench.methods.regulariser import regulariser
 
 REPEATS: Final = 5  # timed forward passes, after one that warms up

@@ -11,8 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tabench.engine.events import Event
 from tabench.errors import StoreError, failure_kind
+from tabench.events import Event, Start, events_of
 from tabench.runs.executor import CellEvent, Job, Listener, Outcome
 from tabench.store.claim import Claim, ClaimedError
 from tabench.store.tidy import close
@@ -57,8 +57,7 @@ def record_death(results: Path, job: Job, error: Exception) -> Outcome:
             if folder.record.is_file():
                 close(folder)
                 return Outcome(job, "done")
-            attempts = sum(event.get("event") == "start" for event in folder.read_journal())
-            folder.write_failure(error, attempt=attempts)
+            folder.write_failure(error, attempt=len(events_of(Start, folder.read_journal())))
     except ClaimedError as busy:
         return Outcome(job, "busy", message=str(busy))
     except StoreError:  # the disk may be what failed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tabench.engine.events import Failed
 from tabench.errors import SpecError
+from tabench.events import Failed
 from tabench.runs.deaths import record_death
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tabench.engine.events import (
+from tabench.events import (
     Evaluated,
     Evaluating,
     Event,

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tabench.engine.events import Retry
 from tabench.errors import RETRIED_KINDS
+from tabench.events import Retry
 from tabench.runs.deaths import speak_for
 from tabench.runs.executor import Listener, Outcome
 

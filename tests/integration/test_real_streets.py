@@ -22,10 +22,10 @@ from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext, units_of
 from tabench.engine.evaluate import evaluate
-from tabench.engine.events import Step
 from tabench.engine.loop import train_unit
 from tabench.engine.model import build_unit
 from tabench.engine.pictures import save_pictures
+from tabench.events import Step
 from tabench.spec.cell import DatasetPart
 
 TASK_NAMES = tuple(CITYSCAPES.task_channels)

@@ -16,8 +16,8 @@ from tabench.data.base import Split
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint
 from tabench.encoders.sam.family import VIT_NANO
-from tabench.engine.events import AnalysisFailed, Event
 from tabench.engine.pictures import GREYS, sam_masks, save_channels
+from tabench.events import AnalysisFailed, Event
 from tabench.runs import analysis_files
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.store.folders import CellFolder

@@ -21,12 +21,12 @@ from tabench.engine.balance import ROWS, build_balance, owners
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
-from tabench.engine.events import Event, Validated
 from tabench.engine.gradients import after_step, step_gradient
 from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import trained_parameters
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError, SpecError
+from tabench.events import Event, Validated
 
 SCENES = DATASETS.get("scenes")
 DRY = {"params__dropout": 0.0, "params__orthogonality": 0.5}

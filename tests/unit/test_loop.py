@@ -14,12 +14,12 @@ from tabench.engine import checkpoint
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
-from tabench.engine.events import Event, Validated
 from tabench.engine.gradients import accumulate
 from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import trained_parameters
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
+from tabench.events import Event, Validated
 from tabench.methods.regulariser import regulariser
 from tabench.spec.cell import Cell
 from tabench.worlds.scenes import SCENES

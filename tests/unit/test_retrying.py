@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tiny_run import make_cell
 
-from tabench.engine.events import Retry
 from tabench.errors import FAILURE_KINDS, RETRIED_KINDS
+from tabench.events import Retry
 from tabench.runs import retrying
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.local.inline import InlineExecutor

@@ -11,7 +11,7 @@ import pytest
 from tiny_run import make_cell
 
 from tabench.cli import main
-from tabench.engine.events import Retry
+from tabench.events import Retry
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.slurm import executor, queue
 from tabench.runs.slurm.executor import SlurmExecutor
@@ -186,7 +186,7 @@ def test_a_failure_that_is_tried_again_ends_nothing(
     def work() -> None:
         for retry in (1, 2):
             first.journal("failed", kind="infrastructure", message="the disk is full")
-            first.journal("retry", kind="infrastructure", retry=retry, of=2, pause_s=0.0)
+            first.journal("retry", kind="infrastructure", message="", retry=retry, of=2, pause_s=0.0)
         first.journal("start", attempt=3)
         first.journal("failed", kind="infrastructure", message="the disk is full still")
 

@@ -29,7 +29,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def folder(tmp_path: Path) -> CellFolder:
     found = CellFolder(tmp_path, "x", JOB.cell.id)
     found.path.mkdir(parents=True)
-    found.journal("retry", kind="infrastructure", retry=1, of=2)  # of an earlier command
+    found.journal("retry", kind="infrastructure", message="", retry=1, of=2)  # of an earlier command
     return found
 
 
@@ -81,7 +81,7 @@ def test_what_has_ended_is_let_be(
         folder.journal("failed", kind="diverged", message="not finite")
     elif what == "given-up":
         for retry in (1, 2):
-            folder.journal("retry", kind="infrastructure", retry=retry, of=2)
+            folder.journal("retry", kind="infrastructure", message="", retry=retry, of=2)
         folder.journal("failed", kind="infrastructure", message="the disk is full")
     before = folder.read_journal()
     assert record_ending(one, PLACE, {"zero": 0, "said": SAID}.get(what, 1)) is None

@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
-from tabench.engine.events import Failed
 from tabench.errors import failure_kind
+from tabench.events import Failed
 from tabench.provenance.environment import usable_cores
 from tabench.runs.deaths import die_with, how_it_died, record_death
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome

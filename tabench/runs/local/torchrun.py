@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from tabench.engine.events import Failed, Interrupted, read_event
+from tabench.events import Failed, Interrupted, read_event
 from tabench.provenance.environment import usable_cores
 from tabench.runs.deaths import how_it_died, record_death, speak_for
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, jobs_content

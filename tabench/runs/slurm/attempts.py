@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tabench.engine.events import Done, Event, Failed, Interrupted, Retry, Start, read_line
 from tabench.errors import RETRIED_KINDS, failure_kind
+from tabench.events import Done, Event, Failed, Interrupted, Retry, Start, events_of, read_line
 from tabench.runs.deaths import record_death, speak_for
 from tabench.runs.executor import Job, Listener, Options, Outcome
 from tabench.runs.retrying import RETRIES, ProcessDiedError, Retries
@@ -25,7 +25,7 @@ def last_word(lines: Sequence[Mapping[str, Any]]) -> Event | None:
 
 def retries_used(lines: Sequence[Mapping[str, Any]]) -> int:
     """How often a cell was tried again by itself."""
-    return sum(line.get("event") == Retry.name for line in lines)
+    return len(events_of(Retry, lines))
 
 
 def retries_of(job: Job, options: Options, listener: Listener, since: int) -> Retries:

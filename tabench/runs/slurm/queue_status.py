@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tabench.engine.events import Interrupted
+from tabench.events import Interrupted
 from tabench.runs.slurm.attempts import last_word
 from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over
 from tabench.runs.slurm.submission import Submission, open_submissions

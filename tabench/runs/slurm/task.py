@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from tabench.engine.events import CheckpointKept, Resumed
 from tabench.errors import TabenchError
+from tabench.events import CheckpointKept, Resumed
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.launch import run_job
 from tabench.runs.slurm.attempts import ENDS, after_death, ended_silently, retries_of
