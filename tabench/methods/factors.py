@@ -15,8 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tabench.methods.decomposing import Fit, checked, cp_fit, tucker_fit
-
 
 class Factors(nn.Module, ABC):
     """An update dW (d, k, T) in factored form.
@@ -121,10 +119,6 @@ class Decomposed(Factors):
     def parts(self) -> tuple[nn.Parameter, list[nn.Parameter]]:
         """The core, and the three factor matrices with a row for each index of a mode."""
 
-    @abstractmethod
-    def fit(self, update: Tensor, seed: int) -> Fit:
-        """The closest update of these ranks that is found; see `tabench.methods.decomposing`."""
-
     def reset(self) -> None:
         """See `Factors.reset`."""
         core, factors = self.parts()
@@ -138,37 +132,6 @@ class Decomposed(Factors):
         with tl.backend_context("pytorch", local_threadsafe=True):
             make = tl.cp_to_tensor if core.ndim == 1 else tl.tucker_to_tensor
             return make((core, factors))
-
-    @torch.no_grad()
-    def from_dense(self, update: Tensor, seed: int = 0) -> float:
-        """Start from a given dW (d, k, T), for example stacked trained LoRAs.
-
-        The closest update of these ranks that is found. Tucker's is exact if dW has such ranks; CP's (up to
-        1e-10 in float64, 2e-6 in float32) if the ranks of dW's slices along some mode add up to no more than
-        R. Columns beyond what dW can fill keep their random draw under a core of 0.
-
-        Args:
-            update: dW.
-            seed: Of the search's random starts.
-
-        Returns:
-            What is left of dW's norm, as a share in 0..1; 0 for dW = 0.
-
-        Raises:
-            TypeError: dW has no real numbers.
-            ValueError: dW has another shape or is not finite, or no result within its bound was found.
-        """
-        core, factors = self.parts()
-        d, k, tasks = map(len, factors)
-        update = checked(update, (d, k, tasks))
-        found = self.fit(update, seed) if update.any() else None
-        self.reset()
-        if found is None:
-            return 0.0
-        core[tuple(slice(size) for size in found.core.shape)] = found.core
-        for own, factor in zip(factors, found.factors, strict=True):
-            own[:, : factor.shape[1]] = factor
-        return found.residual
 
 
 class TuckerFactors(Decomposed):
@@ -209,10 +172,6 @@ class TuckerFactors(Decomposed):
         """See `Decomposed.parts`."""
         return self.G, [self.U1, self.U2, self.U3]
 
-    def fit(self, update: Tensor, seed: int) -> Fit:
-        """See `Decomposed.fit`; nothing is drawn."""
-        return tucker_fit(update, self.G.shape, self.G.dtype)
-
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`: (x U1) C_t with C_t = sum_j U3[t, j] G[:, :, j]."""
         cores = torch.einsum("pqv,tv->tpq", self.G, scale * self.U3[list(tasks)])
@@ -249,10 +208,6 @@ class CPFactors(Decomposed):
     def parts(self) -> tuple[nn.Parameter, list[nn.Parameter]]:
         """See `Decomposed.parts`."""
         return self.w, [self.A, self.B, self.C]
-
-    def fit(self, update: Tensor, seed: int) -> Fit:
-        """See `Decomposed.fit`."""
-        return cp_fit(update, self.w.numel(), self.w.dtype, seed)
 
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`: (x A) * w * c_t."""
