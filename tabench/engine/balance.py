@@ -22,12 +22,12 @@ from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import CheckpointError, DivergedError, SpecError
 from tabench.methods.hooks import Hooks
+from tabench.methods.parameters import owners
 
 if TYPE_CHECKING:
     from tabench.engine.context import TrainContext
 
 PREFIX, HOOKS = "balancer.", "hooks."  # before the names of what a checkpoint keeps of them
-ROWS = "rows"  # the owner of a parameter whose t-th row is the t-th task's
 _ROUNDING = 1e-6  # of a factor
 
 
@@ -38,27 +38,6 @@ def seeded(context: TrainContext, what: str, step: int) -> Iterator[None]:
     with torch.random.fork_rng(devices):
         torch.manual_seed(derive_seed(context.unit.seed, what, step))
         yield
-
-
-def owners(model: MSam) -> dict[str, str]:
-    """Whose the trained parameters are that not all tasks share: a task's name, or `ROWS`.
-
-    A decoder and a no-mask embedding are their task's. Of an encoder everything is shared but what modules of
-    it declare: `task_rows`, names of own parameters whose t-th row is the t-th task's alone, and
-    `task_index`, where a module with all that is in it is the t-th task's.
-    """
-    tasks = list(model.channels)
-    found = {}
-    for name, _ in model.named_parameters():
-        place, _, rest = name.partition(".")
-        if place in ("decoders", "no_mask"):
-            found[name] = rest.partition(".")[0]
-    for place, module in model.named_modules():
-        start = f"{place}." if place else ""
-        found |= {f"{start}{name}": ROWS for name in getattr(module, "task_rows", ())}
-        if (index := getattr(module, "task_index", None)) is not None:
-            found |= {f"{start}{name}": tasks[index] for name, _ in module.named_parameters()}
-    return {name: owner for name, owner in found.items() if model.get_parameter(name).requires_grad}
 
 
 class Balance:

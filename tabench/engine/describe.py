@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from tabench.encoders.base import Encoder
 from tabench.encoders.msam import MSam
-from tabench.engine.balance import owners
 from tabench.engine.model import adapt
 from tabench.engine.snapshot import trained_parameters
 from tabench.methods.adapted import Adapted, adapted_layers, said
 from tabench.methods.base import Method, Value
-from tabench.methods.parameters import Counts, count, groups_of, summed
+from tabench.methods.parameters import Counts, count, groups_of, owners, summed
 
 ARCHITECTURE_VERSION = 1
 

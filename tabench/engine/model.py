@@ -20,7 +20,7 @@ from tabench.errors import SpecError
 from tabench.methods.adapted import adapted_layers
 from tabench.methods.base import Method, Value
 from tabench.methods.hooks import Hooks
-from tabench.methods.parameters import tensors_of
+from tabench.methods.parameters import owners, tensors_of
 from tabench.methods.regulariser import regularised
 from tabench.spec.cell import Cell
 
@@ -76,6 +76,7 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
             f"method '{method.name}': '{lazy[0]}' has no shape before the first forward pass",
             hint="give lazy modules their sizes, or call them once when the method changes the encoder",
         )
+    owners(model)  # raises where a module says of its parameters what they cannot be
     model.penalty = float(params.get(method.penalty_weight, 0.0))  # type: ignore[arg-type]
     model.encoder_rate = float(params.get(method.encoder_rate, 1.0))  # type: ignore[arg-type]
     if model.penalty and not regularised(model):

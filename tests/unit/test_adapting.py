@@ -152,6 +152,13 @@ def test_layers_of_the_house_are_merged_and_analysed_wherever_they_are(
             "shared",
             "extra.weight' has no shape",
         ),
+        (
+            lambda encoder: setattr(encoder.blocks[0].norm1, "task_rows", ("weight",)),
+            "shared",
+            r"each of 2 tasks: 'image_encoder.blocks.0.norm1.weight' has shape \(8,\)",
+        ),
+        (lambda encoder: setattr(encoder, "task_rows", ("rows",)), "shared", "rows' is no parameter"),
+        (lambda encoder: setattr(encoder.neck, "task_index", 2), "shared", "is 2, of 2 tasks"),
     ],
 )
 def test_a_method_that_is_not_what_it_says_is_refused(
