@@ -119,11 +119,8 @@ class MSam(nn.Module):
     def load_sam(self, state: Mapping[str, Tensor]) -> None:
         """Start from SAM's weights: every decoder from its decoder, every row from `no_mask_embed`.
 
-        Of weights of an encoder alone, decoders and rows keep their random start. Call it before a method
-        adapts the encoder.
-
-        Args:
-            state: As `Encoder.load` returns it.
+        `state` is what `Encoder.load` returned; of weights of an encoder alone, decoders and rows keep their
+        random start. Call it before a method adapts the encoder.
         """
         self.image_encoder.load_state_dict(_part(state, "image_encoder."))
         if not any(key.startswith("mask_decoder.") for key in state):
@@ -137,10 +134,8 @@ class MSam(nn.Module):
     def prepare(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Resize so that the long side is the input size, normalise, pad right and below with zeros.
 
-        Bilinear and antialiased like SAM's own `ResizeLongestSide` (no difference when enlarging).
-
-        Args:
-            images: (B, 3, H, W) in 0..1.
+        Bilinear and antialiased like SAM's own `ResizeLongestSide` (no difference when enlarging). Images are
+        (B, 3, H, W) in 0..1.
 
         Returns:
             The input (B, 3, S, S), and the (height, width) of the image inside it.
@@ -189,18 +184,9 @@ class MSam(nn.Module):
     def forward(
         self, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
-        """Raw channels of every task.
+        """Raw channels (B, N_t, height, width) of the wanted tasks (None: all), before their activation.
 
-        Args:
-            images: (B, 3, H, W) in 0..1.
-            out_size: (height, width) of the result.
-            tasks: The tasks wanted; None for all.
-
-        Returns:
-            Task name to (B, N_t, height, width), before the task's activation.
-
-        Raises:
-            SpecError: A task that this model does not have.
+        Images are (B, 3, H, W) in 0..1, `out_size` is (height, width).
         """
         names = known_tasks(self.channels, tasks)
         if self.instead is not None:

@@ -73,17 +73,7 @@ def plainly(model: MSam, plain: bool = True) -> MSam:
 def plain_forward(
     model: MSam, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
 ) -> dict[str, Tensor]:
-    """`MSam.forward`, task by task.
-
-    Args:
-        model: The model, however it runs by itself.
-        images: (B, 3, H, W) in 0..1.
-        out_size: (height, width) of the result.
-        tasks: The tasks wanted; None for all.
-
-    Returns:
-        Task name to (B, N_t, height, width), before the task's activation.
-    """
+    """`MSam.forward`, task by task."""
     order = list(model.channels)
     inputs, (height, width) = model.prepare(images)
     dense_pe = model.dense_pe()

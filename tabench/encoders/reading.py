@@ -31,10 +31,7 @@ _PLAIN = "where you trust it, load it there and save its state dict alone, as sa
 def read_content(path: Path, what: str, fix: str) -> object:
     """Read what a file holds, whatever its name ends in; no code in it runs.
 
-    Args:
-        path: A `.safetensors` file, or one that `torch.save` wrote.
-        what: What it should be, for messages.
-        fix: What to do about a file that is not.
+    `what` it should be, and how to `fix` a file that is not, are for messages.
 
     Returns:
         Tensors on the CPU, in the mappings and lists of the file.
@@ -55,10 +52,7 @@ def read_content(path: Path, what: str, fix: str) -> object:
 
 
 def read_state(path: Path, what: str, fix: str) -> dict[str, Tensor]:
-    """Read a state dict of anybody's; see `read_content`.
-
-    Returns:
-        Its keys to CPU tensors; their number, shapes and values are not checked.
+    """Read a state dict of anybody's, keys to CPU tensors; their number, shapes and values are not checked.
 
     Raises:
         CheckpointError: As `read_content`, or the file holds more than tensors.

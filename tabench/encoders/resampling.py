@@ -16,14 +16,8 @@ from torch.nn import functional as F
 def restore(masks: Tensor, side: int, inner: tuple[int, int], out_size: tuple[int, int]) -> Tensor:
     """Bilinear to (side, side), crop to `inner`, bilinear to `out_size` (align_corners=False, no antialias).
 
-    Args:
-        masks: Raw channels (..., h, w).
-        side: Side of SAM's square input, pixels.
-        inner: (height, width) of the image inside the input.
-        out_size: (height, width) of the result.
-
-    Returns:
-        (..., height, width).
+    Raw channels (..., h, w) become (..., height, width). Sizes are (height, width) in pixels; `inner` is that
+    of the image inside SAM's square input.
     """
     rows = _resizing(masks.shape[-2], side, inner[0], out_size[0]).to(masks)
     columns = _resizing(masks.shape[-1], side, inner[1], out_size[1]).to(masks)

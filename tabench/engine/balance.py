@@ -41,14 +41,7 @@ def seeded(context: TrainContext, what: str, step: int) -> Iterator[None]:
 
 
 class Balance:
-    """What stands between the loop and a balancer, for one unit.
-
-    Args:
-        balancing: What the balancer says of itself.
-        balancer: It, on the model's device and in its type.
-        model: The unit's model.
-        context: How it is trained.
-    """
+    """What stands between the loop and a balancer (on the model's device, in its type), for one unit."""
 
     def __init__(self, balancing: Balancing, balancer: Balancer, model: MSam, context: TrainContext) -> None:
         self.balancing, self.balancer, self._context = balancing, balancer, context
@@ -77,11 +70,10 @@ class Balance:
             optimizer.add_param_group({"params": own, "scale": scale, "weight_decay": decay})
 
     def weights(self, seen: Mapping[str, float], number: int) -> dict[str, float]:
-        """What each task's loss is multiplied with in a step; 0 for a task that is left out.
+        """What each task's loss is multiplied with in step `number` (from 0); 0 for a task that is left out.
 
-        Args:
-            seen: Labelled images of each task ("images of x") and, where it asks, losses; of all processes.
-            number: The step, from 0.
+        `seen` has the labelled images of each task ("images of x") and, where it asks, losses; of all
+        processes.
 
         Raises:
             SpecError: The balancer's scalar is none.
@@ -107,10 +99,8 @@ class Balance:
     def give(self, terms: Mapping[str, float], rows: Gradients | None, group: ProcessGroup) -> None:
         """Set the gradients that the balancer decides: of what the tasks share, and of its own parameters.
 
-        Args:
-            terms: Mean loss of each task, of the whole step.
-            rows: Of `rows`, with this process' gradients.
-            group: The processes, right after a meeting.
+        `terms` are each task's mean loss of the whole step, `rows` what the method of this name gave. Only
+        right after a meeting of the processes.
 
         Raises:
             SpecError: What it gives has another shape, or its factors depend on what it does not ask for.

@@ -34,11 +34,7 @@ class BatchSplit:
     compiled: bool = False
 
     def smaller(self, batch: int) -> BatchSplit | None:
-        """The next step down where memory ran out; None at the bottom.
-
-        Args:
-            batch: Images of the step that did not fit.
-        """
+        """The next step down where memory ran out with a step of `batch` images; None at the bottom."""
         images = min(self.images or batch, batch)
         if images > 1:
             return replace(self, images=images // 2)

@@ -41,12 +41,7 @@ AGAIN = "delete the checkpoint's folder: the cell starts from the beginning"
 
 @dataclass
 class CheckpointStore:
-    """Writes and reads the checkpoints of one unit.
-
-    Args:
-        folder: The unit's folder inside the cell's checkpoint folder.
-        writes: False for a process that only reads what another one writes.
-    """
+    """Writes and reads the checkpoints of a unit; one that `writes` not reads what another one writes."""
 
     folder: Path
     writes: bool = True
@@ -70,12 +65,8 @@ class CheckpointStore:
     ) -> None:
         """Write a checkpoint and delete the ones before it.
 
-        Args:
-            trained: Trained parameters by name.
-            optimizer: Holds their moments.
-            state: Position, curves, best weights and what is kept beside the model.
-            moved: Other values that training changed, by name.
-            own: Parameters of the optimiser that are not the model's; their values are in `state`.
+        `moved` are values beside the `trained` ones that training changed; `own` are parameters of the
+        optimiser that are not the model's, whose values are in `state`.
 
         Raises:
             StoreError: The folder cannot be written.
@@ -119,11 +110,8 @@ class CheckpointStore:
     ) -> State | None:
         """Restore parameters, moments and position; None if there is no checkpoint.
 
-        Args:
-            trained: Trained parameters by name, all of which a checkpoint has.
-            optimizer: Gets their moments.
-            others: The model's other values, of which it has those that training changed.
-            own: As for `save`; they get their moments alone.
+        A checkpoint has all the `trained` parameters, of `others` those that training changed, and of `own`
+        the moments alone.
 
         Raises:
             CheckpointError: The checkpoint is damaged or of another model.
@@ -186,11 +174,7 @@ def check(
 ) -> None:
     """Compare values with the parameters they are for, before any of them is used.
 
-    Args:
-        trained: What there must be a value for.
-        values: The values by name.
-        where: The file they come from.
-        others: What there may be a value for, of its own kind of numbers.
+    There must be a value for each of `trained`, and may be one for each of `others`, of its own type.
 
     Raises:
         CheckpointError: Names, shapes or kinds of numbers differ, or a value is not finite.

@@ -52,18 +52,11 @@ class TrainContext:
     """What a unit is trained with.
 
     Attributes:
-        cell: The recipe.
-        unit: Which tasks, with which weights.
-        tasks: The task objects by name.
-        train: Split trained on.
         evaluated: Split reported on, for the curves.
         validation: Split that picks the best epoch; None with selection "last".
-        device: Where the model is.
         passes: How steps and evaluations are cut; training makes it smaller where memory runs out.
         checkpoint_seconds: Time between two checkpoints inside an epoch.
-        emit: Told of every event.
         should_stop: Asked after every step; True ends the run at a checkpoint.
-        group: The processes that share the work; alone by default.
         rebuild: How to build the unit's model again, on the CPU; None where that is known to give the same.
         origin: A model that was just built; None: the one that is to be trained.
         whole: Steps must not be cut: the model changes in each forward pass.

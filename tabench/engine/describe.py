@@ -39,13 +39,7 @@ class Description(TypedDict):
 def describe(
     method: Method, backbone: Encoder, channels: Mapping[str, int], params: Mapping[str, Value] | None = None
 ) -> Description:
-    """Count what a method trains.
-
-    Args:
-        method: Registry entry.
-        backbone: SAM variant.
-        channels: Task name to its number of output channels.
-        params: Hyper-parameters that differ from the method's defaults.
+    """Count what a method trains; `params` are the hyper-parameters that differ from its defaults.
 
     Returns:
         `per_model` holds one entry a task where every task is trained alone, else one named "all".
@@ -134,11 +128,9 @@ def _part(name: str, group: str, blocks: str) -> str:
 
 
 def _adapted(model: MSam) -> dict[str, Any]:
-    """Of each role one of its adapted layers, with how many there are.
+    """Of each role one adapted layer ("adapted": that of q, k and v; "others"), and how many there are.
 
-    Returns:
-        "adapted", that of q, k and v, and "others", those of other roles, if there are any. Nothing where the
-        adapted layers are not all that was added, are not alike, or do not say what they are.
+    Nothing where they are not all that was added, are not alike, or do not say what they are.
     """
     nothing: dict[str, Any] = {"adapted": None}
     groups = groups_of(model)

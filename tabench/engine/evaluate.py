@@ -25,15 +25,7 @@ PREFETCH = 2  # batches read ahead of a GPU
 
 @dataclass(frozen=True)
 class Result:
-    """One task's metrics in one protocol.
-
-    Attributes:
-        task: Task name.
-        protocol: Protocol name ("paper", "pixel").
-        values: Metric key to value, rounded; None where the protocol defines none.
-        per_image: Metric key to {image id: value}.
-        notes: What a reader must know about the values.
-    """
+    """One task's metrics in one protocol, rounded; None where it defines none."""
 
     task: str
     protocol: str
@@ -178,11 +170,8 @@ def validation_loss(
 ) -> float:
     """Mean over images of the loss by the static weights, without penalties; lower is better.
 
-    Args:
-        model: The unit's model; left in evaluation mode.
-        context: What it is trained with. Each of its processes gets the loss that one process gets.
-        split: Images, in order, not augmented.
-        losses: Maps images (B, 3, H, W) and targets to each task's losses (B,).
+    Each of the context's processes gets the loss that one process gets. The model is left in evaluation mode.
+    `losses` maps images (B, 3, H, W) and targets to each task's losses (B,).
     """
     unit, group = context.unit, context.group
     model.eval()

@@ -157,15 +157,10 @@ def accumulate(
     weights: Mapping[str, float] | None = None,
     rows: Gradients | None = None,
 ) -> Terms:
-    """Add the gradient of one effective batch, pass by pass; of a share of it, its part.
+    """Add the gradient of one effective batch, pass by pass; of this process' share of it, its part.
 
-    Args:
-        model: In training mode.
-        context: How it is trained.
-        batch: The batch, or this process' share.
-        step: The step, from 0.
-        weights: Factor of each task's loss; None takes the static ones.
-        rows: Gets the gradients of what the tasks share, a row a task of the unit.
+    `weights` are the factors of the tasks' losses (None: the static ones); `rows` gets the gradients of what
+    the tasks share, a row a task of the unit. Steps count from 0.
 
     Returns:
         The total loss ("loss", whose weights are the static ones), the mean loss of each task, "regulariser"

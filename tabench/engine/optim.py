@@ -43,11 +43,8 @@ def lr_factor(step: int, total: int, warmup: float, *, exact: bool = False) -> f
 def build_optimizer(trained: Mapping[str, nn.Parameter], train: TrainPart, encoder_lr: float = 1.0) -> Adam:
     """Adam whose weight decay is added to the gradient (L2), as in the released code.
 
-    Args:
-        trained: Parameters by name.
-        train: The recipe: its `lr`, `weight_decay` and `eps`, and `embedding_lr`, the rate of the no-mask
-            embeddings as a multiple of `lr`.
-        encoder_lr: Rate of the image encoder's parameters, as a multiple of the recipe's `lr`.
+    The rates of the image encoder (`encoder_lr`) and the no-mask embeddings (the recipe's `embedding_lr`) are
+    multiples of the recipe's `lr`.
     """
     scales = {"image_encoder": encoder_lr, "no_mask": train.embedding_lr}
     groups: dict[float, list[nn.Parameter]] = {}

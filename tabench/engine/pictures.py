@@ -164,19 +164,10 @@ def save_sam_masks(
 def sam_masks(
     backbone: Encoder, weights: Mapping[str, Tensor], image: npt.NDArray[np.float32], device: torch.device
 ) -> Pixels:
-    """SAM's multimask output for one foreground point at the image's centre.
+    """SAM's multimask output (3, H, W), 255 inside, for a point at an image's centre.
 
-    It is the stock `Sam`, fed as it was trained whatever the cells' `pixel_norm`: long side resized to its
-    input size, 0..255, its own mean and standard deviation.
-
-    Args:
-        backbone: SAM variant.
-        weights: Its state dict.
-        image: (3, H, W) in 0..1.
-        device: Where to compute.
-
-    Returns:
-        (3, H, W), 255 inside the mask and 0 outside.
+    The image is (3, H, W) in 0..1. It is the stock `Sam`, fed as it was trained whatever the cells'
+    `pixel_norm`: long side resized to its input size, 0..255, its own mean and standard deviation.
     """
     sam = backbone.promptable()
     sam.load_state_dict(dict(weights))

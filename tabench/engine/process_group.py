@@ -35,10 +35,6 @@ class ProcessLostError(TabenchError):
 class ProcessGroup:
     """The group that a process belongs to. A group of one does nothing and changes nothing.
 
-    Args:
-        rank: This process, from 0.
-        size: Processes in all.
-
     Attributes:
         over: The processes have parted, at the end or by an error that all of them know of.
         lost: One of them did not answer: this process must not wait for any other.

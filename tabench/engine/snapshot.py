@@ -31,14 +31,9 @@ def untrained(model: nn.Module) -> dict[str, Tensor]:
 
 
 def kept_untrained(model: nn.Module, origin: Snapshot) -> dict[str, Tensor]:
-    """What is kept of a model beside its trained parameters.
+    """Frozen parameters and buffers, integers included, that the method made or changed, or training moved.
 
-    Args:
-        model: The model.
-        origin: It, or one built like it, as it was when it was just built.
-
-    Returns:
-        Frozen parameters and buffers, integers included, that its method made or changed, or training moved.
+    `origin` is the model, or one built like it, as it was when it was just built.
 
     Raises:
         SpecError: As `Snapshot.moved`.
@@ -49,11 +44,7 @@ def kept_untrained(model: nn.Module, origin: Snapshot) -> dict[str, Tensor]:
 
 
 class Snapshot:
-    """Fingerprints of all tensors of a model at one time, a number each.
-
-    Args:
-        model: The model; it is not held.
-    """
+    """Fingerprints of all tensors of a model at one time, a number each; the model is not held."""
 
     def __init__(self, model: nn.Module) -> None:
         tensors = dict(_tensors(model))

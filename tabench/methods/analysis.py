@@ -49,10 +49,8 @@ def layers_of(model: nn.Module) -> Layers | str:
 def analyse(models: Mapping[str, Layers | str], tasks: Sequence[str]) -> dict[str, Any] | None:
     """Analyse the stacked updates of a cell.
 
-    Args:
-        models: Name of each unit to what `layers_of` returned: one task-aware model, or one LoRA model a
-            task, whose updates are stacked here.
-        tasks: The cell's tasks in order.
+    `models` maps each unit to what `layers_of` returned: one task-aware model, or one LoRA model a task,
+    whose updates are stacked here.
 
     Returns:
         The content of factors.json (see docs/methods.md); of a method whose updates cannot be analysed, with

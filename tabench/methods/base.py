@@ -144,13 +144,7 @@ def named_roles(targets: Value) -> tuple[str, ...]:
 def filled(
     owner: str, defaults: Mapping[str, Value], given: Mapping[str, Value], where: str
 ) -> dict[str, Value]:
-    """Hyper-parameters with their defaults filled in.
-
-    Args:
-        owner: What has them, for messages ("method 'x'").
-        defaults: Every hyper-parameter with its default value.
-        given: Those that differ.
-        where: The table they stand in, for messages.
+    """Hyper-parameters with their defaults filled in; `owner` ("method 'x'") and `where` are for messages.
 
     Raises:
         SpecError: A name that is unknown, or a value of another type.

@@ -50,15 +50,7 @@ class Factors(nn.Module, ABC):
         """The matrix (k, q) of the last product."""
 
     def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
-        """Apply the update.
-
-        Args:
-            x: (len(tasks), M, d), the rows of each task.
-            tasks: Which slice each leading index uses.
-
-        Returns:
-            x[i] dW[:, :, tasks[i]], (len(tasks), M, k).
-        """
+        """x[i] dW[:, :, tasks[i]], (len(tasks), M, k), of the rows x (len(tasks), M, d) of each task."""
         return F.linear(self.narrow(x, tasks), self.outputs())
 
     @abstractmethod
@@ -137,14 +129,8 @@ class Decomposed(Factors):
 class TuckerFactors(Decomposed):
     """dW = G x1 U1 x2 U2 x3 U3 with G (p, q, v), U1 (d, p), U2 (k, q), U3 (T, v).
 
-    The core is G; d*p + k*q + T*v + p*q*v parameters.
-
-    Args:
-        d: Inputs.
-        k: Outputs.
-        tasks: Number of tasks T.
-        ranks: (p, q, v).
-        regularise: Which of "U1", "U2", "G" the orthogonality regulariser sees.
+    The core is G; d*p + k*q + T*v + p*q*v parameters. `regularise` names those of "U1", "U2" and "G" that the
+    orthogonality regulariser sees.
     """
 
     linear = True

@@ -26,9 +26,8 @@ class AdaptedLinear(nn.Module):
 
     Args:
         base: The layer; its outputs are `parts` blocks of equal size (q, k, v).
-        factors: The update of the chosen blocks' outputs.
+        factors: The update of the outputs of the `chosen` blocks; the others get none.
         fold: Which tasks the batch holds.
-        chosen: Indices of the blocks that are updated; the others get none.
         scale: Factor s of the update.
         dropout: Rate of dropout on the update's input, drawn for every element of the folded
             batch and so independently per task.
@@ -151,7 +150,7 @@ def inject(
         fold: Which tasks the batch holds.
         params: "targets" (roles, or letters of "qkv"), "scale" and "dropout".
         make: Builds the factors for (inputs d, outputs k); called for each adapted layer, in order.
-        layers: The encoder's linear layers; None for `tabench.encoders.base.linears`.
+        layers: Of the encoder; None for all its linear ones.
 
     Raises:
         SpecError: A hyper-parameter out of range, or a role that the encoder does not have.
@@ -203,11 +202,7 @@ def targeted(layers: Iterable[LayerSpec], targets: Value) -> list[tuple[LayerSpe
 
 
 def positive(value: Value, key: str) -> int:
-    """Check a rank.
-
-    Raises:
-        SpecError: It is not an integer of at least 1.
-    """
+    """Check a rank: an integer of at least 1, else a SpecError."""
     if not isinstance(value, int) or value < 1:
         raise SpecError(
             f"a rank must be an integer of at least 1, got {value!r}", where=f"method.params.{key}"

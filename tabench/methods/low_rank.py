@@ -23,12 +23,10 @@ def adapt_lora(encoder: nn.Module, num_tasks: int, params: Mapping[str, Value]) 
 
 
 def adapt_tucker(encoder: nn.Module, num_tasks: int, params: Mapping[str, Value]) -> None:
-    """Give every chosen layer a Tucker update for `num_tasks` tasks; train it and the block norms.
+    """Give every chosen layer a Tucker update for T tasks; train it and the block norms.
 
-    Args:
-        encoder: Image encoder, changed in place; from now on fed (T*B, ...), task-major.
-        num_tasks: Number of tasks T.
-        params: "ranks" (p, q, v), "regularise" (comma-separated), and those of `inject`.
+    The encoder is from now on fed (T*B, ...), task-major. `params` are "ranks" (p, q, v), "regularise"
+    (comma-separated), and those of `inject`.
 
     Raises:
         SpecError: A hyper-parameter out of range.

@@ -17,19 +17,16 @@ _SHOWN = 3
 
 
 def merged_encoder(model: MSam, task: int, *, share: bool = False, keep: bool = False) -> nn.Module:
-    """An image encoder that gives one task's embedding.
+    """A copy of the encoder for one task, with W0 + s * dW[:, :, task]^T in every adapted layer.
+
+    It equals the adapted encoder in evaluation mode. Where all tasks share one update, so they do an encoder.
 
     Args:
         model: A model with an adapted `image_encoder`; it is not changed.
         task: Index of the task in the order the tasks are folded.
         share: Whether all weights but the merged ones are the model's own tensors, not copies of them.
         keep: Whether modules that cannot be folded into weights stay, each for this task alone, where it is
-            known what they do for a task (`TaskModule`).
-
-    Returns:
-        A copy of the encoder with W0 + s * dW[:, :, task]^T in place of every adapted layer. It equals the
-        adapted encoder in evaluation mode. Without `keep`, its state dict has the encoder's own keys. Where
-        all tasks share one update, every task gives the same encoder.
+            known what they do for a task. Without them, the state dict has the encoder's own keys.
 
     Raises:
         SpecError: The encoder holds something that is neither its own nor can be merged or kept.
@@ -79,15 +76,9 @@ class MergedMSam(nn.Module):
     """The outputs of an adapted model in evaluation mode, without its adapters.
 
     A task-aware model becomes a plain encoder a task, W0 + s * dW[:, :, t]^T in its attention; where all
-    tasks share one encoder it stays one. One task then costs what SAM's encoder costs. What cannot be folded
-    into weights stays, where it is known what it does for a task (`tabench.methods.merging`). Decoders,
-    embeddings and every weight that no update changes are the model's own tensors.
-
-    Args:
-        model: The adapted model; it is not changed. Its later changes are not followed.
-
-    Attributes:
-        models: One model a plain encoder, each with the tasks that read it.
+    tasks share one encoder it stays one (`models`). One task then costs what SAM's encoder costs. What cannot
+    be folded into weights stays, where it is known what it does for a task. Decoders, embeddings and every
+    weight that no update changes are the model's own tensors.
     """
 
     def __init__(self, model: MSam) -> None:
@@ -102,11 +93,6 @@ class MergedMSam(nn.Module):
         self, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
         """Raw channels, as `MSam.forward` gives them in evaluation mode.
-
-        Args:
-            images: (B, 3, H, W) in 0..1.
-            out_size: (height, width) of the result.
-            tasks: The tasks wanted; None for all.
 
         Raises:
             SpecError: A task that this model does not have.

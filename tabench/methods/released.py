@@ -67,7 +67,7 @@ def convert_released(
     Args:
         state: Its keys to tensors.
         backbone: The SAM variant it adapts.
-        channels: Task name to its channels, in the order they were trained in.
+        channels: Of the tasks, in the order they were trained in.
         sam: The weights of SAM it started from. What is not trained must be these, to the last bit.
         targets: Which of q, k and v are adapted.
         where: Its file, for messages.

@@ -139,11 +139,11 @@ class Task(ABC):
         self.classes = tuple(classes)
 
     def follow(self, protocols: Sequence[str], more: Sequence[str] = ()) -> None:
-        """Evaluate in a dataset's protocols, those the task supports; if it supports none, in its own.
+        """Evaluate in a dataset's protocols that the task supports; if it supports none, in its own.
 
-        Args:
-            protocols: Of the dataset, the main one first.
-            more: Asked for beside them, behind which none of them stands.
+        The main one comes first.
+
+        `more` are asked for beside them; none of them becomes the main one.
         """
         mine = tuple(p for p in protocols if p in self.supported) or self.protocols
         self.protocols = tuple(dict.fromkeys((*mine, *(p for p in more if p in self.supported))))

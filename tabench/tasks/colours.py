@@ -35,12 +35,7 @@ BACKGROUND = (96, 96, 96)  # a class of its own, but not one to look at
 
 
 def class_palette(count: int, *, background: bool = False) -> RGB:
-    """(count, 3) colours: the thirteen fixed ones, then generated ones that are all different.
-
-    Args:
-        count: Number of classes.
-        background: Whether class 0 is the background: it is grey, and the colours start at class 1.
-    """
+    """(count, 3) colours: thirteen fixed ones, then generated ones, all different; a background is grey."""
     chosen = (BACKGROUND, *_palette(count - 1)) if background else _palette(count)
     return np.array(chosen, dtype=np.uint8).reshape(count, 3)
 

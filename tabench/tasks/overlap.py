@@ -24,11 +24,7 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass
 class _Counted(Measured):
-    """What all protocols read their values from.
-
-    Attributes:
-        counts: Image id to (3, K) hits, false alarms and misses; only images with a valid pixel.
-    """
+    """What all protocols read: of images with a valid pixel (3, K) hits, false alarms and misses."""
 
     counts: dict[str, Counts] = field(default_factory=dict)
 

@@ -29,7 +29,6 @@ class Made:
     """What a module was when it was built.
 
     Attributes:
-        kind: Its type.
         settings: Its attributes that are numbers, words or tuples of them.
         shapes: Shape of each of its own parameters; None where it has none of that name.
         layers: Names of what a `Sequential` runs in turn; None of other types, whose forward names them.

@@ -48,18 +48,10 @@ def expected_shapes(backbone: Geometry) -> dict[str, tuple[int, ...]]:
 def load_checkpoint(
     backbone: Geometry, path: Path, say: Callable[[str], None] | None = None
 ) -> dict[str, Tensor]:
-    """Read SAM's state dict and check every key and shape.
+    """Read SAM's state dict, its own keys to CPU tensors, and check every key and shape.
 
-    What others do to it is undone where it is unambiguous: see `layouts.find_state`. `.pth` files are
-    memory-mapped and read with `weights_only=True`, so no code in them runs.
-
-    Args:
-        backbone: Whose weights they should be.
-        path: The file.
-        say: Told what was done to the file's content, if anything was.
-
-    Returns:
-        SAM's own keys to CPU tensors.
+    What others do to it is undone where it is unambiguous, and `say` is told: see `layouts.find_state`.
+    `.pth` files are memory-mapped and read with `weights_only=True`, so no code in them runs.
 
     Raises:
         CheckpointError: The file is truncated, not a weights file, holds code, or is another model's.

@@ -52,12 +52,7 @@ _HQ = re.compile(
 
 @dataclass
 class StateDict:
-    """A state dict under SAM's own keys, as far as it has them.
-
-    Attributes:
-        values: By key; keys that SAM does not have are as in the file.
-        notes: What was done to it, for people.
-    """
+    """A state dict under SAM's own keys, as far as it has them, and notes on what was done to it."""
 
     values: dict[str, object]
     notes: list[str] = field(default_factory=list)
@@ -73,12 +68,9 @@ class _Place:
 
 
 def find_state(content: object, keys: Iterable[str], name: str | None = None) -> StateDict:
-    """Find SAM's state dict in what a file holds.
+    """Find SAM's state dict in what a file holds; `keys` are all of SAM's own.
 
-    Args:
-        content: Of the file.
-        keys: All of SAM's own keys.
-        name: Which one, where there are several; as the error names them.
+    `name` is which one, where there are several, as the error names them.
 
     Raises:
         CheckpointError: There is none, or there are several, or none of this name.

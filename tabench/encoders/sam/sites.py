@@ -14,11 +14,7 @@ _OF = ("attention", "mlp")
 class SitedBlock(nn.Module):
     """SAM's block with places for more modules; its own parts keep their names and are the same objects.
 
-    Args:
-        block: The block.
-
-    Attributes:
-        inserted: "before_mlp", "parallel_attention" and so on to the modules there, in turn.
+    `inserted` has "before_mlp", "parallel_attention" and so on to the modules there, in turn.
     """
 
     def __init__(self, block: Block) -> None:
