@@ -206,6 +206,7 @@ class Encoder(ABC):
 
     def strangers(self, encoder: nn.Module) -> list[str]:
         """Names of what an encoder has that `build` did not give it, or has otherwise."""
+        # By exact type: a subclass may compute something else.
         with_like = {name: type(module) for name, module in self.build().named_modules()}
         here = {name: type(module) for name, module in encoder.named_modules()}
         return sorted(name for name in with_like | here if with_like.get(name) != here.get(name))

@@ -26,7 +26,7 @@ def folded(
             return encoder(batch)  # when computed again, too
 
     batch = inputs if tasks is None else inputs.repeat(len(fold.rows(tasks)), 1, 1, 1)
-    kept = recompute and torch.is_grad_enabled()
+    kept = recompute and torch.is_grad_enabled()  # without a backward pass there is nothing to compute again
     found = checkpoint(run, batch, use_reentrant=False) if kept else run(batch)
     if tasks is None or not fold.free_stream:
         return found

@@ -71,6 +71,7 @@ class MSam(nn.Module):
         self.penalty, self.encoder_rate = 0.0, 1.0
         self.hooks: Any = None
         self.image_encoder = backbone.build()
+        # Only those it was built with: norms that a method adds are trained as that method means them.
         self._frozen = [m for m in self.image_encoder.modules() if isinstance(m, _BatchNorm)]
         self.pe_layer = build_position_encoding(backbone)
         self.no_mask = nn.ParameterDict(
@@ -87,6 +88,7 @@ class MSam(nn.Module):
         scale = 1.0 if pixel_norm == "none" else 255.0
         mean = (0.0, 0.0, 0.0) if pixel_norm == "none" else backbone.pixel_mean
         std = (1.0, 1.0, 1.0) if pixel_norm == "none" else backbone.pixel_std
+        # Not persistent: they are the recipe's, and no weights that a file has or lacks.
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1) / scale, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1) / scale, persistent=False)
 
@@ -143,11 +145,13 @@ class MSam(nn.Module):
         side = self.backbone.image_size
         height, width = images.shape[-2:]
         scale = side / max(height, width)
+        # Rounded as `ResizeLongestSide` does; Python's own rounding takes halves to the even number.
         inner = (int(height * scale + 0.5), int(width * scale + 0.5))
         if self.backbone.fit == "stretch":
             inner = (side, side)
         if inner != (height, width):
             images = F.interpolate(images, inner, mode="bilinear", align_corners=False, antialias=True)
+        # Before the padding, so that padded pixels are 0 as they were in SAM's training.
         images = (images - self.pixel_mean) / self.pixel_std
         return F.pad(images, (0, side - inner[1], 0, side - inner[0])), inner
 
@@ -159,6 +163,7 @@ class MSam(nn.Module):
 
     def dense_pe(self) -> Tensor:
         """Positional encoding of the token grid (1, C, h, w), in fp32 whatever the autocast."""
+        # Under autocast the product with the frequencies would be bf16, too coarse for neighbouring places.
         matrix = getattr(self.pe_layer, _FREQUENCIES)
         with torch.autocast(matrix.device.type, enabled=False):
             encoding: Tensor = functional_call(

@@ -27,7 +27,9 @@ def restore(masks: Tensor, side: int, inner: tuple[int, int], out_size: tuple[in
 @lru_cache(maxsize=64)
 def _resizing(low: int, side: int, inner: int, out: int) -> Tensor:
     """The matrix (out, low) of one axis, from the images of the unit vectors."""
+    # The matrix is kept between calls, and one made in inference mode could not take part in training.
     with torch.inference_mode(False):
+        # In float64, so that its rounding does not add to that of the type it is used in.
         unit = torch.eye(low, dtype=torch.float64)[None]
         whole = F.interpolate(unit, side, mode="linear", align_corners=False)[..., :inner]
         return F.interpolate(whole, out, mode="linear", align_corners=False)[0].mT.contiguous()

@@ -34,6 +34,7 @@ _ROUNDING = 1e-6  # of a factor
 @contextmanager
 def seeded(context: TrainContext, what: str, step: int) -> Iterator[None]:
     """Draws inside are those of (seed, step) on every process; those outside go on as if there were none."""
+    # Naming the devices spares the others: by default every GPU of the machine would be asked for its state.
     devices = [context.device] if context.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(derive_seed(context.unit.seed, what, step))
@@ -84,8 +85,12 @@ class Balance:
         present = tuple(at for at, count in enumerate(counts) if count)
         images = tuple(counts[at] for at in present)
         self._step = Step(number, context.steps, number // context.epoch_steps, present, images)
+        # With "gradients" the losses are summed as they are, and `combine` decides what becomes of their
+        # rows.
         self._factors = torch.ones(len(present))
         if present and "gradients" not in self.asks:
+            # A balancer that asks for no losses gets stand-ins, so that it needs no forward pass; `give`
+            # checks with the real ones that its factors did not depend on them.
             known = seen if "losses" in self.asks else dict.fromkeys(unit.tasks, 1.0)
             self._factors = self._derived(self._vector(known))[0]
         factors = dict(zip(present, self._factors.tolist(), strict=True))
@@ -112,6 +117,8 @@ class Balance:
             rows.give(self._combined(rows.matrix(self._step.tasks)))
         if not self._step.tasks:
             return
+        # Own parameters get their gradient from the mean losses of the whole step, which every process has
+        # alike; so no reduction is needed for them.
         factors, own = self._derived(self._losses)
         blind = not {"losses", "gradients"} & set(self.asks)
         if blind and not torch.allclose(factors, self._factors, rtol=_ROUNDING):
@@ -137,12 +144,15 @@ class Balance:
 
     def _derived(self, losses: Tensor) -> tuple[Tensor, list[Tensor | None]]:
         """Derivatives of the balancer's scalar by the losses and by its own parameters."""
+        # Detached, so that the derivative stops at the losses: only the balancer's own scalar is
+        # differentiated.
         losses = losses.detach().requires_grad_()
         with seeded(self._context, "balancing", self._step.number), torch.enable_grad():
             total = self.balancer.total(losses, self._step)
             if not isinstance(total, Tensor) or total.shape != () or not total.requires_grad:
                 raise self._wrong("`total` gives no differentiable scalar of the losses")
             inputs = [losses, *self.parameters.values()]
+            # A scalar need not read every loss or parameter; what it does not read has the derivative None.
             factors, *own = torch.autograd.grad(total, inputs, allow_unused=True)
         return self._finite(torch.zeros_like(losses) if factors is None else factors), list(own)
 
@@ -179,6 +189,8 @@ def build_balance(model: MSam, context: TrainContext) -> Balance | None:
     if not balancing.balancer or len(unit.tasks) == 1:
         return None
     make = load_target(f"balancing '{part.name}'", balancing.balancer)
+    # Every process draws the balancer's start from the same seed, and the model's own draws are not moved by
+    # it.
     with seeded(context, "balancer", 0):
         balancer = make(len(unit.tasks), part.params)
     if not isinstance(balancer, Balancer):

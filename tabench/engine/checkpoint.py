@@ -50,6 +50,7 @@ class CheckpointStore:
         """The newest complete checkpoint."""
         if not self.folder.is_dir():
             return None
+        # Older checkpoints may still lie beside a finished one if a kill came between rename and deletion.
         if (self.folder / FINISHED).is_dir():
             return self.folder / FINISHED
         complete = [path for path in self.folder.iterdir() if path.name.isdigit()]
@@ -77,6 +78,7 @@ class CheckpointStore:
         writing = self.folder / f"writing-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             writing.mkdir(parents=True)
+            # Buffers may be views of one another, which a safetensors file cannot hold: they are copied.
             save_file(_plain(trained) | _plain(moved, copy=True), writing / "model.safetensors")
             if state.best_weights:
                 save_file(_plain(state.best_weights), writing / "best.safetensors")
@@ -86,6 +88,8 @@ class CheckpointStore:
                 save_file(_moments({**trained, **own}, optimizer), writing / "optimizer.safetensors")
             (writing / "state.json").write_text(json.dumps(state.to_json()))
             write_folder_sums(writing)
+            # Contents reach the disk before the name that says they are whole; after a power cut a renamed
+            # folder could else hold empty files.
             for path in [*writing.iterdir(), writing]:
                 sync(path)
             writing.rename(final)
@@ -119,6 +123,7 @@ class CheckpointStore:
         path = self.latest()
         if path is None:
             return None
+        # Sums come first, so that a damaged file is told as one and not as whatever its bytes decode to.
         with _reading(path):
             check_folder_sums(path)
         with _reading(path / "state.json", "is no state of a checkpoint"):
@@ -216,7 +221,7 @@ def _restore_moments(trained: Named, optimizer: Adam, saved: Mapping[str, Tensor
         if name not in trained or f"{name}|step" not in saved:
             raise CheckpointError(f"'{entry}' belongs to no parameter", where=where, hint=AGAIN)
         like[entry] = saved[entry].new_zeros(()) if key == "step" else trained[name]
-    check(like, saved, where)
+    check(like, saved, where)  # all of them before one is taken, so that nothing is half restored
     for entry, value in saved.items():
         name, _, key = entry.rpartition("|")
         parameter = trained[name]

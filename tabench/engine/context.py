@@ -25,6 +25,7 @@ from tabench.tasks.base import Task
 def derive_seed(*parts: object) -> int:
     """A 63-bit seed from any values: equal on every machine, independent of order of use."""
     text = "/".join(str(part) for part in parts)
+    # Python's own hash of strings differs between processes; a sha256 does not.
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
@@ -97,6 +98,8 @@ def units_of(cell: Cell, sharing: Sharing) -> list[Unit]:
     Raises:
         SpecError: Loss weights that name no task of the cell, are negative, or sum to 0.
     """
+    # Seeds hang on the unit's name, so that a task trained alone has the same start whatever the other tasks
+    # are.
     channels = dict(zip(cell.dataset.tasks, cell.dataset.channels, strict=True))
     if sharing == "per-task":
         return [

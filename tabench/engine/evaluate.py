@@ -82,6 +82,7 @@ def evaluate(
                 progress(min(done * (share[1] if share else 1), len(split)), len(split))
             if should_stop():
                 raise InterruptedRunError("stopped during an evaluation", hint="run it again to resume")
+    # Every process must reach the merge, those without a share too: it begins with a collective.
     _merge(group, leaders, split.ids)
     if not group.is_main:
         return []
@@ -177,8 +178,10 @@ def validation_loss(
     model.eval()
     sums: list[Tensor] = []
     with torch.no_grad():
+        # One image a pass, so that every forward pass is the same however many processes share the split.
         for _, _, images, targets, _ in _evaluated(context, split, 1, (group.rank, group.size)):
             found = losses(images, targets)
+            # In float64, which holds a loss of float32 exactly.
             sums.append(torch.stack([found[task].double().sum() for task in unit.tasks]))
     values = torch.stack(sums).tolist() if sums else []  # one wait for the device
     everyone = group.exchange(values)

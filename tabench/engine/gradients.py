@@ -64,7 +64,7 @@ def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -
         context.emit(MemoryShort(unit=context.unit.name, step=step, **asdict(smaller)))
         model.zero_grad(set_to_none=True)
         if context.device.type == "cuda":
-            torch.cuda.empty_cache()
+            torch.cuda.empty_cache()  # what is cached of the larger passes may not fit the smaller ones
 
 
 def _attempt(model: MSam, context: TrainContext, batch: Batch, step: int) -> Terms:
@@ -76,9 +76,11 @@ def _attempt(model: MSam, context: TrainContext, batch: Batch, step: int) -> Ter
         weights = balance.weights(group.sum(seen), step)
 
     def passes() -> tuple[Terms, Gradients | None, Gradients | None]:
+        # Seeded at each attempt, so that a step tried again and a resumed one draw the same masks.
         torch.manual_seed(_dropout_seed(context, step))
         rows = balance.rows() if balance is not None else None
         terms = accumulate(model, context, batch, step, weights, rows)
+        # Its memory is taken inside the attempt: if it runs out here, smaller passes can still make room.
         whole = Gradients(trained_parameters(model).items()) if group.size > 1 else None
         if whole is not None:
             whole.take()
@@ -122,6 +124,7 @@ def _smaller(context: TrainContext, batch: Batch) -> BatchSplit | None:
 
 def _dropout_seed(context: TrainContext, step: int) -> int:
     """Of a step's masks; every process draws its own, of the same law."""
+    # The first process adds nothing to the seed, which so is that of a process alone.
     own = (context.group.rank,) if context.group.rank else ()
     return derive_seed(context.unit.seed, "dropout", step, *own)
 
@@ -140,6 +143,7 @@ def _measured(model: MSam, context: TrainContext, batch: Batch, step: int) -> Te
 
 def losses_now(model: MSam, context: TrainContext, batch: Batch, step: int) -> Terms:
     """The mean loss of each task as the step sees it, with the step's own dropout; of a share, its part."""
+    # The masks of the step itself, so that what a balancer is told is what the step then minimises.
     torch.manual_seed(_dropout_seed(context, step))
     sums: dict[str, list[Tensor]] = {task: [] for task in context.unit.tasks}
     with torch.no_grad():
@@ -174,6 +178,8 @@ def accumulate(
     weights = static if weights is None else weights
     sums: dict[str, list[Tensor]] = {task: [] for task in context.unit.tasks}
     for losses, ids in _passes(model, context, batch, by_task=rows is not None):
+        # Divided by the whole batch's images and not the pass's, so that the passes' gradients add up to the
+        # mean.
         total = torch.stack([weights[task] * loss.sum() for task, loss in losses.items()]).sum() / count
         _check_loss(total, step, ids)
         # the tasks of a shared encoder go back through one and the same forward pass
@@ -188,6 +194,7 @@ def accumulate(
     terms["loss"] = sum(static[task] * terms[task] for task in context.unit.tasks)
     for name, weight, penalty in _penalties(model, context, step):
         _check_loss(penalty, step, batch.ids)
+        # It counts once: on other processes than the main one it is a constant 0.
         if penalty.requires_grad:
             (weight * penalty).backward()
         terms[name] = float(penalty.detach())
@@ -221,7 +228,7 @@ def after_step(model: MSam, context: TrainContext, batch: Batch, step: int) -> N
         after = None
         if "losses-after" in balance.asks:
             mine = losses_now(model, context, batch, step)
-            context.group.sync()
+            context.group.sync()  # sums are right only behind a meeting, where errors are told
             after = context.group.sum(mine)
         balance.after_step(after)
 
@@ -277,6 +284,7 @@ def losses_apart(
     with _autocast(context):
         inputs, inner = model.prepare(images)
         embedding = model.encode(inputs, context.unit.tasks)[context.unit.tasks[0]]
+    # A leaf ends each task's backward pass at the embedding, where the tasks' gradients add up.
     leaf = embedding if whole else embedding.detach().requires_grad_(embedding.requires_grad)
     for name in context.unit.tasks:
         with _autocast(context):
@@ -295,6 +303,7 @@ def _reads_one_embedding(model: MSam) -> bool:
 def _loss(name: str, output: Tensor, context: TrainContext, targets: Mapping[str, Tensor]) -> Tensor:
     task, raw = context.tasks[name], in_single(output)
     target = targets[task.needs].to(context.device, non_blocking=True)
+    # Image by image: a loss that normalises by its valid pixels must not see which images share a pass.
     one_by_one = zip(raw.split(1), target.split(1), strict=True)
     return torch.stack([task.loss(r, t) for r, t in one_by_one])
 

@@ -94,6 +94,7 @@ def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
     """
     image = next(iter(evaluation_batches(context.evaluated, 1))).image.to(context.device)
     size = (int(image.shape[-2]), int(image.shape[-1]))
+    # Dropout's draws here must not move those of what comes after.
     with torch.random.fork_rng(devices=[]):
         model.train()
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as training:
@@ -119,6 +120,7 @@ def time_inference(model: MSam, context: TrainContext) -> list[float]:
         for repetition in range(REPEATS + 1):
             if len(seconds) >= FEWEST and sum(seconds) > BUDGET:
                 break
+            # Kernels are queued: the clock must neither see earlier ones nor miss its own.
             _synchronise(context.device)
             start = time.perf_counter()
             outputs = model(image, size)

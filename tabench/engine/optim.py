@@ -35,6 +35,7 @@ def lr_factor(step: int, total: int, warmup: float, *, exact: bool = False) -> f
             `LambdaLR` does; divisors below 1 count as 1 there.
     """
     ramp = warmup * total if exact else int(warmup * total)
+    # At step 0 of a warm-up the rate is 0: the first step only fills Adam's moments.
     if step < ramp:
         return step / max(1, ramp)
     return max(0.0, (total - step) / max(1, total - ramp))
@@ -51,6 +52,7 @@ def build_optimizer(trained: Mapping[str, nn.Parameter], train: TrainPart, encod
     for name, parameter in trained.items():
         groups.setdefault(scales.get(name.split(".")[0], 1.0), []).append(parameter)
     rows = [{"params": chosen, "scale": scale} for scale, chosen in groups.items()]
+    # Fused updates all parameters of a group in one kernel, instead of several a parameter.
     return Adam(rows, lr=train.lr, eps=train.eps, weight_decay=train.weight_decay, fused=True)
 
 

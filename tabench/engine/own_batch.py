@@ -88,6 +88,7 @@ def own_gradients(
     numbers = tuple(range(len(images)))
     batch = Batch(tuple(f"image {number}" for number in numbers), numbers, images, dict(targets))
     model.zero_grad(set_to_none=True)
+    # The step reads the weight from the model, which must have its own again whatever happens.
     own, model.penalty = model.penalty, orthogonality
     try:
         return accumulate(model, context, batch, 0)

@@ -98,6 +98,9 @@ def _fingerprints(tensors: Mapping[str, Tensor]) -> dict[str, int]:
 
 def _weighted(value: Tensor) -> Tensor:
     flat = (torch.view_as_real(value) if value.is_complex() else value).detach().reshape(-1).contiguous()
+    # As bits: -0 and 0 are equal as numbers, and NaN is not equal to itself.
     bits = flat.view(_BITS[flat.element_size()]).to(torch.int64)
+    # Each place weighs otherwise, or two values that change places would go unseen; sums wrap around, which
+    # is the same in any order, so a GPU gives the CPU's number.
     places = torch.arange(len(bits), device=bits.device)
     return (bits * (2 * places * _ODD + _ODD)).sum()

@@ -76,6 +76,7 @@ class State:
         Raises:
             ValueError: Unknown fields, values of another type, or numbers that cannot be.
         """
+        # Strict JSON: a number that stands as a word, or a float where steps are counted, is a damaged file.
         state: State = TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
         counts = (state.step, state.summed, state.best_epoch)
         if "best_weights" in values or not all(0 <= count < 2**31 for count in counts):

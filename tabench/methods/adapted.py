@@ -80,6 +80,7 @@ class Adapted:
 def adapted_layers(encoder: nn.Module) -> Iterator[Adapted]:
     """All adapted layers of an encoder, wherever they are; one that stands in two places comes twice."""
     specs = {spec.name: spec for spec in linears(encoder)} if "family" in vars(encoder) else {}
+    # Duplicates are kept: a layer that stands in two places must be merged in both.
     for name, module in list(encoder.named_modules(remove_duplicate=False)):
         if isinstance(module, AdaptedLayer):
             yield _at(name, module, specs.get(name))

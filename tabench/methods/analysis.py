@@ -38,7 +38,9 @@ def layers_of(model: nn.Module) -> Layers | str:
         if facts is None:
             return f"'{adapted.name}' does not say what its factors are"
         values = {
-            key: np.asarray(value.detach().cpu().double().numpy()) for key, value in facts["factors"].items()
+            # In float64: singular values of a float32 core carry its rounding into the numerical rank.
+            key: np.asarray(value.detach().cpu().double().numpy())
+            for key, value in facts["factors"].items()
         }
         found[adapted.name] = (facts["kind"], float(facts["scale"]), values)
     if len(kinds := {kind for kind, _, _ in found.values()}) > 1:

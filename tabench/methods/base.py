@@ -120,6 +120,7 @@ def canonical_targets(
         names = [str(name) for name in targets] if isinstance(targets, str | list | tuple) else []
     if letters and not set(names) <= set("qkv") & set(roles):
         names = []
+    # "qkv" beside "q" would name a part twice.
     whole = "qkv" in names and not {"q", "k", "v"}.isdisjoint(names)
     if not names or whole or len(set(names)) != len(names) or not set(names) <= set(roles):
         raise SpecError(
@@ -161,6 +162,7 @@ def filled(
 def _coerce(value: Value | list[int], like: Value, where: str) -> Value:
     if isinstance(value, list):
         value = tuple(value)
+    # TOML's 1 is meant where 1.0 is: both must have one id. A bool is an int to Python, and never meant.
     if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(like):

@@ -89,6 +89,7 @@ class LoRAFactors(Factors):
 
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`; the slice is the same for every task."""
+        # The scale goes onto the smaller operand: the rows of a batch are many times A.
         return F.linear(x, scale * self.A)
 
     def outputs(self) -> Tensor:
@@ -121,6 +122,7 @@ class Decomposed(Factors):
     def dense(self) -> Tensor:
         """See `Factors.dense`."""
         core, factors = self.parts()
+        # In this thread alone: TensorLy's backend is a setting of the process, and others may use NumPy's.
         with tl.backend_context("pytorch", local_threadsafe=True):
             make = tl.cp_to_tensor if core.ndim == 1 else tl.tucker_to_tensor
             return make((core, factors))
@@ -160,6 +162,7 @@ class TuckerFactors(Decomposed):
 
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`: (x U1) C_t with C_t = sum_j U3[t, j] G[:, :, j]."""
+        # Tasks are contracted first: T cores of p x q are small, and rows never meet the task mode.
         cores = torch.einsum("pqv,tv->tpq", self.G, scale * self.U3[list(tasks)])
         return (x @ self.U1) @ cores
 
@@ -169,6 +172,7 @@ class TuckerFactors(Decomposed):
 
     def columns(self) -> list[Tensor]:
         """See `Factors.columns`: U1, U2 and every slice G[:, :, j], as selected; never U3."""
+        # G's slices lie along its last axis; a matrix norm reads the last two.
         named = {"U1": self.U1, "U2": self.U2, "G": self.G.permute(2, 0, 1)}
         return [named[name] for name in self.regularise]
 
@@ -197,6 +201,7 @@ class CPFactors(Decomposed):
 
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`: (x A) * w * c_t."""
+        # w and a task's row of C make one diagonal core, so that the rows are scaled once.
         cores = scale * self.w * self.C[list(tasks)]
         return x @ self.A * cores[:, None, :]
 

@@ -67,6 +67,7 @@ class AdaptedLinear(nn.Module):
         rows = x.reshape(1, -1, x.shape[-1])
         if self.training and self.dropout.p:
             rows = rows.expand(tasks, -1, -1)  # every task draws its own mask
+        # Expanded and not repeated: the tasks' outputs of W0 are one block of memory until updates are added.
         whole = self.base(x)[None].expand(tasks, *[-1] * x.dim())
         return self._add(whole, self._update(rows, self.fold.tasks)).flatten(0, 1)
 
@@ -86,6 +87,7 @@ class AdaptedLinear(nn.Module):
     def _update(self, rows: Tensor, tasks: Sequence[int]) -> Tensor:
         """The scaled update (T, M, k) of rows (T or 1, M, d), in fp32 whatever the autocast."""
         dtype = self.factors.outputs().dtype
+        # Updates are small beside the weights, and bf16 has three digits: it would round most of a step away.
         with torch.autocast(rows.device.type, enabled=False):
             inner = self.factors.narrow(self.dropout(rows).to(dtype), tasks, self.scale)
             return F.linear(inner, self.factors.outputs())
@@ -104,6 +106,7 @@ class AdaptedLinear(nn.Module):
         """The plain layer of one task, W0 + s * dW[:, :, t]^T."""
         if not self.row_wise:
             return None
+        # A copy, since the base stays in use in the adapted model.
         linear = copy.deepcopy(self.base).requires_grad_(True)
         with torch.no_grad():
             slice_ = self.scale * self._slices((task,))[:, :, 0]
@@ -127,6 +130,7 @@ class AdaptedLinear(nn.Module):
 
     def _add(self, whole: Tensor, update: Tensor) -> Tensor:
         """Add the update to the chosen blocks of the last axis."""
+        # Under autocast the base gives bf16; a sum in fp32 would double the memory of all that follows.
         update = update.reshape(*whole.shape[:-1], -1).to(whole.dtype)
         if len(self.chosen) == self.parts:
             return whole + update
@@ -166,6 +170,7 @@ def inject(
         factors = make(spec.inputs, spec.outputs // len(spec.parts) * len(chosen))
         layer = AdaptedLinear(
             base,
+            # Drawn on the CPU in fp32 and then moved, so that every device and type starts alike.
             factors.to(base.weight.device, base.weight.dtype),
             fold,
             chosen=chosen,

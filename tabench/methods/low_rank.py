@@ -55,6 +55,6 @@ def _adapt(
     encoder: nn.Module, num_tasks: int, params: Mapping[str, Value], make: Callable[[int, int], Factors]
 ) -> None:
     fold = TaskFold(num_tasks)
-    train_norms_only(encoder)
+    train_norms_only(encoder)  # before the factors are there, which it would freeze
     inject(encoder, fold, params, make)
     encoder.task_fold = fold  # type: ignore[assignment]  # read by the model that owns the encoder

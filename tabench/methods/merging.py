@@ -32,10 +32,12 @@ def merged_encoder(model: MSam, task: int, *, share: bool = False, keep: bool = 
         SpecError: The encoder holds something that is neither its own nor can be merged or kept.
     """
     own = model.image_encoder
+    # What `deepcopy` finds in its memo it takes as it is: so weights are shared and modules are not.
     same = {id(parameter): parameter for parameter in own.parameters()} if share else {}
     encoder = copy.deepcopy(own, same)
     shared = not hasattr(encoder, "task_fold")
     index = 0 if shared else task
+    # A list, since layers are replaced on the way.
     for adapted in list(adapted_layers(encoder)):
         if (plain := said(adapted.layer, "merged", index)) is not None:
             _put(encoder, adapted.name, plain)
@@ -108,6 +110,7 @@ class MergedMSam(nn.Module):
 
 def _part(model: MSam, index: int, tasks: Sequence[str]) -> MSam:
     """An mSAM of some of the tasks with the merged encoder of task `index`."""
+    # Built without memory: every part of it is replaced by the model's own.
     with torch.device("meta"):
         part = MSam(model.backbone, {task: model.channels[task] for task in tasks})
     part.image_encoder = merged_encoder(model, index, share=True, keep=True)

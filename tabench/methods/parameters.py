@@ -68,7 +68,9 @@ def groups_of(model: nn.Module) -> dict[str, str]:
             if name.startswith(layers):
                 return "adapted"
             return next(
-                (declared[place] for place in reversed(declared) if name.startswith(place)), "inserted"
+                # The innermost module that declares a group has the last word: parents come before children.
+                (declared[place] for place in reversed(declared) if name.startswith(place)),
+                "inserted",
             )
         if name.startswith(own_norms):
             return "norms"
@@ -94,6 +96,7 @@ def count(model: nn.Module) -> Counts:
     for name, parameter in model.named_parameters():
         size = parameter.numel()
         sums[RECORDED[groups[name]]] += size
+        # A decoder part is told as one, and not parameter by parameter.
         part = next((part for part in unread if name.startswith(part)), None)
         if part or name in said:
             idle += size

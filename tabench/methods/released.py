@@ -83,6 +83,7 @@ def convert_released(
         model = MSam(backbone, channels)
         model.load_sam(sam)
         adapt_tucker(model.image_encoder, len(channels), params)
+    # The model that is trained here says which keys there are, in which shapes, and what stays frozen.
     own = model.state_dict()
     source = {name: _key(name, list(channels)) for name in own}
     unused = [key for key in state if key.startswith(_UNUSED)]

@@ -109,6 +109,7 @@ class Accumulator(Evaluation, Generic[Held]):
 
     def follow(self, other: Evaluation) -> bool:
         """Read the other's values, where both measure alike; see `Evaluation.follow`."""
+        # Only before the first image: what the other has measured already, this one would never see.
         if not isinstance(other, Accumulator) or other._held.seen or self._alike() != other._alike():
             return False
         self._join(other._held)
@@ -182,6 +183,7 @@ def to_bytes(parts: Parts) -> bytes:
     """Arrays in the form of safetensors."""
     from safetensors.numpy import save
 
+    # safetensors writes memory as it lies, whatever the strides say.
     return save({name: np.ascontiguousarray(array) for name, array in parts.items()})
 
 

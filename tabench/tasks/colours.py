@@ -58,6 +58,7 @@ def _palette(count: int) -> tuple[tuple[int, int, int], ...]:
 def class_colours(labels: npt.NDArray[np.generic], palette: RGB) -> RGB:
     """Colours (H, W, 3) of labels (H, W); unlabelled pixels are black."""
     known = labels.astype(np.int64)
+    # -1 would be the palette's last colour; its pixels are blackened below.
     picture: RGB = palette[np.maximum(known, 0)]
     picture[known == IGNORE] = 0
     return picture
@@ -74,6 +75,7 @@ def _viridis() -> RGB:
 def depth_colours(depth: npt.NDArray[np.floating], shown: tuple[float, float]) -> RGB:
     """Viridis colours (H, W, 3) of depths (H, W); outside `shown` the end colours are used."""
     low, high = shown
+    # A NaN has no integer, and would be any colour.
     share = np.nan_to_num((depth.astype(np.float64) - low) / (high - low), nan=0.0)
     return _viridis()[(np.clip(share, 0, 1) * 255).round().astype(np.intp)]
 

@@ -138,6 +138,7 @@ class ConfusionEvaluation(Accumulator[_Counted]):
 def confusion(guess: npt.NDArray[np.int64], label: npt.NDArray[np.int64], channels: int) -> Counts:
     """(C, C) counts over pixels with a label >= 0; rows are true, columns predicted classes."""
     labelled = label >= 0
+    # Each pair of classes is one number, so that one count of numbers is the whole matrix.
     pairs = label[labelled] * channels + guess[labelled]
     counts: Counts = np.bincount(pairs, minlength=channels * channels).reshape(channels, channels)
     return counts

@@ -141,34 +141,3 @@ def test_the_update_starts_at_zero_and_one_factor_moves_first(made: Factors, mov
     layer(x).square().sum().backward()
     got = {name for name, p in made.named_parameters() if p.grad is not None and p.grad.any()}
     assert got == moving
-
-
-def test_selected_tasks_use_their_own_rows() -> None:
-    torch.manual_seed(0)
-    for made in (TuckerFactors(4, 6, 3, (2, 2, 2)), CPFactors(4, 6, 3, 2)):
-        for parameter in made.parameters():
-            nn.init.normal_(parameter)
-        fold = TaskFold(3)
-        layer = AdaptedLinear(nn.Linear(4, 6), made, fold, chosen=(0, 1, 2), scale=1.0, dropout=0.0)
-        x = torch.randn(3, 2, 4)
-        everything = layer(x)
-        with fold.select([2, 0]):
-            some = layer(x[[2, 0]])
-        torch.testing.assert_close(some, everything[[2, 0]])
-        assert fold.tasks == (0, 1, 2)
-
-
-def test_dropout_is_drawn_per_task_and_only_on_the_update() -> None:
-    torch.manual_seed(0)
-    made = TuckerFactors(16, 6, 2, (4, 4, 2))
-    layer = AdaptedLinear(nn.Linear(16, 6), made, TaskFold(2), chosen=(0, 1, 2), scale=1.0, dropout=0.5)
-    x = torch.randn(1, 8, 16).repeat(2, 1, 1)
-    assert torch.equal(layer(x), layer.base(x))
-    nn.init.normal_(made.G)
-    with torch.no_grad():
-        made.U3[1] = made.U3[0]
-    first, second = layer(x)
-    assert not torch.allclose(first, second)
-    layer.eval()
-    first, second = layer(x)
-    torch.testing.assert_close(first, second)

@@ -85,6 +85,7 @@ def first_foreign(root: nn.Module, names: Iterable[str]) -> str | None:
         found, module = made.get(name), _find(root, name)
         if found is None or module is None or not _same(module, found):
             return name
+        # Asked once a type and call: this runs at every forward pass.
         if found.kind not in kinds:
             kinds[found.kind] = _as_written(found.kind)
         if not kinds[found.kind]:
@@ -141,7 +142,7 @@ def _hooked() -> bool:
 def strangers(root: nn.Module) -> Iterator[str]:
     """Names of all modules, parameters and buffers of a tree that it was not built with, or has no more."""
     made = built(root)
-    modules = dict(root.named_modules(remove_duplicate=False))
+    modules = dict(root.named_modules(remove_duplicate=False))  # one module in two places is two findings
     for name, module in modules.items():
         if name not in made or not is_own(root, name):
             yield name or type(root).__name__
@@ -228,6 +229,7 @@ def _helpers() -> Mapping[str, object]:
 
 
 def _helpers_as_written() -> bool:
+    # A function patched in before this package was imported has another file than SAM's own.
     home = image_encoder.Block.__init__.__code__.co_filename
     return all(
         isinstance(value, FunctionType)

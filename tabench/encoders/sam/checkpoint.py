@@ -16,7 +16,6 @@ from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.layouts import StateDict, find_state, shown
 from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.errors import CheckpointError
-from tabench.text import joined
 
 if TYPE_CHECKING:
     from tabench.encoders.sam.geometry import Geometry
@@ -41,7 +40,7 @@ def expected_shapes(backbone: Geometry) -> dict[str, tuple[int, ...]]:
     manifest = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))
     if backbone.name in manifest:
         return {key: tuple(shape) for key, shape in manifest[backbone.name].items()}
-    with torch.device("meta"):
+    with torch.device("meta"):  # shapes alone, without the memory of a model
         return {key: tuple(value.shape) for key, value in build_sam(backbone).state_dict().items()}
 
 
@@ -123,6 +122,14 @@ def _fix(backbone: Geometry) -> str:
     return f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
 
 
+def _way_out(backbone: Geometry) -> str:
+    """What to do about a state dict of SAM with other keys or shapes than a backbone's."""
+    return (
+        "choose the backbone this file belongs to, fill in or leave out keys with `tabench convert sam FILE "
+        f"--backbone {backbone.name} --base WHOLE --drop --out NEW.safetensors`, or {_fix(backbone)}"
+    )
+
+
 def _checked(values: Mapping[str, object], backbone: Geometry, path: Path) -> dict[str, Tensor]:
     expected = expected_shapes(backbone)
     missing = [key for key in expected if key not in values]
@@ -130,8 +137,7 @@ def _checked(values: Mapping[str, object], backbone: Geometry, path: Path) -> di
     if missing or extra:
         wrong = {"misses": missing, "has unknown": extra}
         parts = "; ".join(f"{verb} {_count(keys)}" for verb, keys in wrong.items() if keys)
-        hint = _way_out(values, backbone, path)
-        raise CheckpointError(f"is not {backbone.name}: {parts}", where=str(path), hint=hint)
+        raise CheckpointError(f"is not {backbone.name}: {parts}", where=str(path), hint=_way_out(backbone))
     checked: dict[str, Tensor] = {}
     for key, shape in expected.items():
         value = values[key]
@@ -142,38 +148,10 @@ def _checked(values: Mapping[str, object], backbone: Geometry, path: Path) -> di
             raise CheckpointError(
                 f"is not {backbone.name}: '{key}' has shape {tuple(value.shape)}, expected {shape}",
                 where=str(path),
-                hint=_way_out(values, backbone, path),
+                hint=_way_out(backbone),
             )
         checked[key] = value
     return checked
-
-
-def _way_out(values: Mapping[str, object], backbone: Geometry, path: Path) -> str:
-    """What to do about a state dict of SAM with other keys or shapes than a backbone's."""
-    other, expected = _whose(values), expected_shapes(backbone)
-    missing = [key for key in expected if key not in values]
-    extra = any(key not in expected for key in values)
-    if other is not None and other != backbone.name:
-        return f"these are weights of {other}: --set backbone.name={other}"
-    if any(key.startswith(_ENCODER) for key in missing) or not (missing or extra):
-        return f"choose the backbone this file belongs to, or {_fix(backbone)}"
-    whole = backbone.url.rsplit("/", 1)[-1] if backbone.url else "WHOLE.safetensors"
-    how = (f" --base {whole}" if missing else "") + (" --drop" if extra else "")
-    what = ["take what it misses from a whole file"] if missing else []
-    what += ["leave out what is no part of SAM"] if extra else []
-    return (
-        f"to {joined(what)}: tabench convert sam {path} --backbone {backbone.name}{how} --out NEW.safetensors"
-    )
-
-
-def _whose(values: Mapping[str, object]) -> str | None:
-    """The official backbone whose encoder a state dict has; None if it is no one's."""
-    manifest = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))
-    for name, shapes in manifest.items():
-        encoder = {key: shape for key, shape in shapes.items() if key.startswith(_ENCODER)}
-        if all(list(getattr(values.get(key), "shape", ())) == shape for key, shape in encoder.items()):
-            return str(name)
-    return None
 
 
 def no_weights(value: Tensor) -> str:
@@ -182,6 +160,7 @@ def no_weights(value: Tensor) -> str:
         return "is no plain tensor"
     if not value.is_floating_point():
         return f"holds {value.dtype}, expected floating point"
+    # The extremes are NaN or infinite where any value is, and need no mask as large as the weights.
     if value.numel() and not torch.stack(torch.aminmax(value.detach().float())).isfinite().all():
         return "holds values that are NaN or infinite"
     return ""

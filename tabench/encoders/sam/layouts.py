@@ -139,6 +139,7 @@ def _from_hub(found: StateDict, keys: Iterable[str]) -> None:
         raise CheckpointError(f"'{_FREQUENCIES[0]}' and '{_FREQUENCIES[1]}' differ, and should be one")
     if second is not None:
         found.values[_FREQUENCIES[0]] = found.values.pop(_FREQUENCIES[1])
+    # Translated from SAM's names to the hub's, which is unambiguous; the way back is not.
     own = {hub_name(key): key for key in keys}
     values = {own.get(key, key): value for key, value in found.values.items()}
     if len(values) < len(found.values):

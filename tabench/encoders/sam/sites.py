@@ -29,6 +29,7 @@ class SitedBlock(nn.Module):
         return x + self._part("mlp", self.norm2(x))
 
     def _part(self, of: str, x: Tensor) -> Tensor:
+        # Parallel modules read the part's input as SAM made it, whatever stands before the part.
         beside = [module(x) for module in self._at("parallel", of)]
         for module in self._at("before", of):
             x = module(x)
