@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from functools import cache
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 from tabench.errors import SpecError
 
@@ -275,16 +277,25 @@ def declares(module: nn.Module, what: str) -> bool:
 
     What a subclass has from its base is not enough: it may compute something else, and has to say it again.
     """
-    return what in vars(type(module)) and not any(map(_touched, module.modules()))
+    return what in vars(type(module)) and not any(map(touched, module.modules()))
 
 
-def _touched(module: nn.Module) -> bool:
+def touched(module: nn.Module) -> bool:
+    """Whether a module has hooks, or methods that its type does not have."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks
-        or "forward" in vars(module)
+        or not vars(module).keys().isdisjoint(_methods(cast(Any, type(module))))
+    )
+
+
+@cache  # this is asked of every module at every forward pass
+def _methods(kind: Any) -> frozenset[str]:
+    """Names of all methods that modules of a type have."""
+    return frozenset(
+        name for base in kind.__mro__ for name, value in vars(base).items() if isinstance(value, FunctionType)
     )
 
 

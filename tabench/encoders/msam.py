@@ -201,13 +201,9 @@ class MSam(nn.Module):
         return {task: self.read(task, embeddings[task], inner, out_size) for task in names}
 
     def read(self, task: str, embedding: Tensor, inner: tuple[int, int], out_size: tuple[int, int]) -> Tensor:
-        """Raw channels of one task (B, N_t, height, width) from its image embedding.
+        """Raw channels (B, N_t, height, width) of one task from its embedding (B, C, h, w).
 
-        Args:
-            task: Task name.
-            embedding: (B, C, h, w).
-            inner: (height, width) of the image inside the input, as `prepare` returns it.
-            out_size: (height, width) of the result.
+        `inner` is the (height, width) of the image inside the input, as `prepare` returns it.
         """
         decoder = self.decoders[task]
         way = decode if foreign_in_decoder(decoder) is None else decode_plain

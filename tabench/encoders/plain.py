@@ -23,14 +23,9 @@ from tabench.encoders.sam.decoding import decode_plain
 
 
 class DenseLinear(nn.Module):
-    """An adapted layer with its update as a dense tensor.
+    """An adapted layer with its update (d, k, T) as a dense tensor.
 
-    Args:
-        layer: It, with its `base`.
-        update: Its update (d, k, T).
-
-    Attributes:
-        task: Index of the slice dW_t in use; updates of one slice serve every task.
+    `task` is the index of the slice dW_t in use; updates of one slice serve every task.
     """
 
     def __init__(self, layer: Any, update: Tensor) -> None:

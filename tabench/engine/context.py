@@ -31,14 +31,9 @@ def derive_seed(*parts: object) -> int:
 
 @dataclass(frozen=True)
 class Unit:
-    """One model of a cell.
+    """One model of a cell: "all", or a task's name where every task is trained alone.
 
-    Attributes:
-        name: "all", or the task's name where every task is trained alone.
-        tasks: Tasks of this model, in the order they are folded.
-        channels: Decoder channels of each task.
-        weights: Loss weight of each task; they sum to 1.
-        seed: Seed of its initialisation and dropout.
+    The tasks are in the order they are folded; their loss weights sum to 1.
     """
 
     name: str

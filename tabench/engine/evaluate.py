@@ -45,17 +45,7 @@ def evaluate(
 
     Protocols of a task share what they measure. On a CUDA device nothing is waited for until the end.
     Several processes share the batches; the result is that of one process, and the main process's alone.
-
-    The model is left in evaluation mode.
-
-    Args:
-        model: The unit's model.
-        context: What it is trained with.
-        progress: Told (images done, images in all) after every batch.
-        should_stop: Asked after every batch.
-
-    Returns:
-        A result for each task and protocol; nothing but on the main process.
+    After every batch `progress` is told (images done, images in all). The model is left in evaluation mode.
 
     Raises:
         DivergedError: A prediction is not finite.

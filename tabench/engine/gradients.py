@@ -41,10 +41,7 @@ def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -
     """Set the parameters' gradients to those of one effective batch, in smaller passes where memory runs out.
 
     Where several processes share the batch, all of them take the smaller passes, and all get the gradients
-    of the whole.
-
-    Returns:
-        See `accumulate`; of the whole batch.
+    of the whole; so they do the terms, see `accumulate`.
 
     Raises:
         DivergedError: A loss is not finite.

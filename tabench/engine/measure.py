@@ -42,15 +42,10 @@ ATTENTION: Final = {
 
 
 def measure_unit(model: MSam, context: TrainContext) -> UnitCost:
-    """Measure a trained unit on one image of the evaluated split.
+    """Measure a trained unit on one image of the evaluated split, and leave it in evaluation mode.
 
-    Nothing here may cost a finished run: what cannot be measured is None, and "problems" says why.
-
-    The model is left in evaluation mode.
-
-    Returns:
-        `train_flops` and `inference_flops` (see `count_flops`), `latency_s` (seconds of each repetition),
-        `stored` (values kept), `weights_bytes` (their bytes), `seconds` (what measuring took) and `problems`.
+    Nothing here may cost a finished run: what cannot be measured is None, and "problems" says why. `stored`
+    counts the values that are kept, `seconds` is what measuring took; see `count_flops` for the FLOPs.
     """
     started = time.perf_counter()
     beside = kept_untrained(model, context.origin) if context.origin else {}
@@ -84,13 +79,9 @@ def measure_unit(model: MSam, context: TrainContext) -> UnitCost:
 def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
     """FLOPs of one training step and of one inference, both of one image through the unit's tasks.
 
-    A multiplication with its addition is 2 FLOPs; element-wise work (activations, norms, losses, the
-    optimiser) is not counted. Attention counts as its matrix products, whichever kernel computes it.
-
-    The model is left in evaluation mode and without gradients.
-
-    Returns:
-        Forward, backward and the regulariser's part of a step; the forward pass alone.
+    A step is forward, backward and the regulariser. A multiplication with its addition is 2 FLOPs;
+    element-wise work (activations, norms, losses, the optimiser) is not counted. Attention counts as its
+    matrix products, whichever kernel computes it. The model is left in evaluation mode and without gradients.
     """
     image = next(iter(evaluation_batches(context.evaluated, 1))).image.to(context.device)
     size = (int(image.shape[-2]), int(image.shape[-1]))

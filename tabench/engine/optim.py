@@ -25,14 +25,9 @@ def steps_per_epoch(train: TrainPart, images: int) -> int:
 def lr_factor(step: int, total: int, warmup: float, *, exact: bool = False) -> float:
     """Share of the peak learning rate at optimiser step `step` (0-based).
 
-    With w = floor(warmup * total): step / w while step < w, then (total - step) / (total - w).
-
-    Args:
-        step: The step that is about to be taken.
-        total: Steps of the whole run.
-        warmup: Share of all steps with a rising rate.
-        exact: Take w = warmup * total as it is, a fraction of a step included, as the released code's
-            `LambdaLR` does; divisors below 1 count as 1 there.
+    With w = floor(warmup * total): step / w while step < w, then (total - step) / (total - w). `exact` takes
+    w = warmup * total as it is, a fraction of a step included, as the released code's `LambdaLR` does;
+    divisors below 1 count as 1 there.
     """
     ramp = warmup * total if exact else int(warmup * total)
     # At step 0 of a warm-up the rate is 0: the first step only fills Adam's moments.

@@ -53,11 +53,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def sync(self, *, short: bool = False, stop: bool = False) -> bool:
-        """Wait for the others; whether memory ran out on any of them.
-
-        Args:
-            short: Memory ran out here.
-            stop: Here, a stop was asked for; `stopping` tells it to all.
+        """Wait for the others; whether memory ran out (`short`) on any. `stopping` tells all of a `stop`.
 
         Raises:
             Exception: What another process raised.

@@ -99,18 +99,13 @@ class Method:
 def canonical_targets(
     targets: Value | list[str], roles: Iterable[str], where: str = "method.params.targets"
 ) -> Value:
-    """The one way to write which layers are adapted.
+    """The one way to write which layers are adapted: letters of "qkv", one role, or a list of roles.
 
-    Args:
-        targets: Letters of "qkv" ("qv"), one role, or a list of roles.
-        roles: Those that there are.
-        where: For messages.
-
-    Returns:
-        Letters as they are given, and for a list of q, k and v alone; else the roles in the order of `ROLES`.
+    Letters stay as they are given; a list of q, k and v alone becomes letters; other roles are in the order
+    of `ROLES`.
 
     Raises:
-        SpecError: Something is no role, or named twice.
+        SpecError: Something is none of the `roles`, or named twice.
     """
     roles = tuple(roles)
     letters = isinstance(targets, str) and targets not in roles

@@ -34,15 +34,10 @@ class Factors(nn.Module, ABC):
 
     @abstractmethod
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
-        """All of the update but its last product, which every task shares.
+        """All of the update but its last product, which every task shares: (T, M, q), times `scale`.
 
-        Args:
-            x: (len(tasks), M, d), the rows of each task; (1, M, d) where all tasks have the same.
-            tasks: Which slice each leading index uses.
-            scale: A factor of the result.
-
-        Returns:
-            (len(tasks), M, q), or (1, M, q) of factors that do not tell tasks apart.
+        The rows x are (T, M, d) for T = len(tasks), or (1, M, d) where all tasks have the same. Factors that
+        do not tell tasks apart may return (1, M, q).
         """
 
     @abstractmethod

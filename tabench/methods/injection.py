@@ -24,13 +24,8 @@ class AdaptedLinear(nn.Module):
     W0 sees the folded batch as one matrix. SAM's windowing keeps the batch outermost, so the
     task stays the outermost axis and the update only needs a reshape to (T, M, d).
 
-    Args:
-        base: The layer; its outputs are `parts` blocks of equal size (q, k, v).
-        factors: The update of the outputs of the `chosen` blocks; the others get none.
-        fold: Which tasks the batch holds.
-        scale: Factor s of the update.
-        dropout: Rate of dropout on the update's input, drawn for every element of the folded
-            batch and so independently per task.
+    The base's outputs are `parts` blocks of equal size (q, k, v); the factors update those that are `chosen`.
+    Dropout is on the update's input, drawn for every element of the folded batch and so for each task.
     """
 
     def __init__(
@@ -147,14 +142,10 @@ def inject(
     make: Callable[[int, int], Factors],
     layers: Sequence[LayerSpec] | None = None,
 ) -> None:
-    """Put updates onto an encoder's linear layers, in place.
+    """Put updates onto linear layers of an encoder (None: all that are targeted), in place.
 
-    Args:
-        encoder: The encoder.
-        fold: Which tasks the batch holds.
-        params: "targets" (roles, or letters of "qkv"), "scale" and "dropout".
-        make: Builds the factors for (inputs d, outputs k); called for each adapted layer, in order.
-        layers: Of the encoder; None for all its linear ones.
+    `params` are "targets" (roles, or letters of "qkv"), "scale" and "dropout"; `make` builds the factors for
+    (inputs d, outputs k), called for each adapted layer, in order.
 
     Raises:
         SpecError: A hyper-parameter out of range, or a role that the encoder does not have.

@@ -19,14 +19,9 @@ _SHOWN = 3
 def merged_encoder(model: MSam, task: int, *, share: bool = False, keep: bool = False) -> nn.Module:
     """A copy of the encoder for one task, with W0 + s * dW[:, :, task]^T in every adapted layer.
 
-    It equals the adapted encoder in evaluation mode. Where all tasks share one update, so they do an encoder.
-
-    Args:
-        model: A model with an adapted `image_encoder`; it is not changed.
-        task: Index of the task in the order the tasks are folded.
-        share: Whether all weights but the merged ones are the model's own tensors, not copies of them.
-        keep: Whether modules that cannot be folded into weights stay, each for this task alone, where it is
-            known what they do for a task. Without them, the state dict has the encoder's own keys.
+    It equals the adapted encoder in evaluation mode. With `share` all weights but the merged ones are the
+    model's own tensors. With `keep`, modules that cannot be folded into weights stay, each for this task
+    alone, where it is known what they do for a task; without, the state dict has the encoder's own keys.
 
     Raises:
         SpecError: The encoder holds something that is neither its own nor can be merged or kept.

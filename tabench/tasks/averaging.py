@@ -52,15 +52,10 @@ class PixelMetric(MetricInfo):
 
 @dataclass
 class _Averaged(Measured):
-    """What all protocols read their values from.
+    """What all protocols of a task read from: metric key to values and sums of images.
 
-    Attributes:
-        per_image: Metric key to {image id: value}.
-        sums: Of each metric that is a mean, each image's sum.
-        stored: Of each metric that is a median, the images' values, if a protocol wants them.
-        pixels: Valid pixels of all images.
-        storing: Whether a protocol wants the values of medians.
-        on_device: Values of medians still on a device, infinite where not valid.
+    `stored` has all pixels' values of each metric that is a median, if a protocol wants them (`storing`);
+    `on_device` those that are still there, infinite where not valid.
     """
 
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)

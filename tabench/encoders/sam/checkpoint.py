@@ -11,24 +11,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from tabench.encoders.reading import read_content, read_state
+from tabench.encoders.reading import read_content
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.layouts import StateDict, find_state, shown
-from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.errors import CheckpointError
 
 if TYPE_CHECKING:
     from tabench.encoders.sam.geometry import Geometry
-
-__all__ = [
-    "checkpoint_sha256",
-    "convert",
-    "expected_shapes",
-    "find_checkpoint",
-    "load_checkpoint",
-    "no_weights",
-    "read_state",
-]
 
 _HERE = Path(__file__).parent
 _ENCODER = "image_encoder."
@@ -67,12 +56,8 @@ def convert(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Read a file that `load_checkpoint` refuses, and decide what it cannot.
 
-    Args:
-        backbone: Whose weights they are.
-        path: The file.
-        key: Which of several state dicts it means.
-        base: A whole checkpoint, whose values are taken for keys that the file lacks.
-        drop: Leave out what is no part of SAM.
+    `key` is which of several state dicts it means, `base` a whole checkpoint, whose values are taken for keys
+    that the file lacks; `drop` leaves out what is no part of SAM.
 
     Returns:
         All of SAM's own keys, and notes on what was done.

@@ -90,7 +90,8 @@ def find_state(content: object, keys: Iterable[str], name: str | None = None) ->
     elif isinstance(content, Mapping) and any(isinstance(value, Tensor) for value in content.values()):
         found = StateDict({str(key): value for key, value in content.items()})  # its faults are told by key
     else:
-        raise CheckpointError(f"holds no state dict of SAM, but {_described(content)}")
+        held = f"{len(content)} values: {shown(map(str, content))}" if isinstance(content, Mapping) else ""
+        raise CheckpointError(f"holds no state dict of SAM, but {held or f'a {type(content).__name__}'}")
     _from_hub(found, keys)
     _without_hq(found)
     return found
@@ -155,14 +156,3 @@ def _without_hq(found: StateDict) -> None:
         del found.values[key]
     if head:
         found.notes.append(f"without SAM-HQ's head ({len(head)} keys); its SAM is used as it is")
-
-
-def _described(content: object) -> str:
-    """What a file holds instead, in words."""
-    if not isinstance(content, Mapping):
-        return f"a {type(content).__name__}"
-    inner = {str(key): value for key, value in content.items() if isinstance(value, Mapping)}
-    if not inner:
-        return f"{len(content)} values: {shown(map(str, content))}"
-    name, value = max(inner.items(), key=lambda item: len(item[1]))
-    return f"{shown(map(str, content))}; '{name}' holds {shown(map(str, value))}"
