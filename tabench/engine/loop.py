@@ -22,16 +22,7 @@ from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, c
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
-from tabench.events import (
-    CheckpointKept,
-    Epoch,
-    Evaluated,
-    FirstStep,
-    PathTaken,
-    Resumed,
-    Step,
-    Validated,
-)
+from tabench.events import CheckpointKept, Epoch, Evaluated, FirstStep, PathTaken, Resumed, Step, Validated
 
 EPOCH_SECONDS = 5.0  # least time since the last checkpoint for one at the end of an epoch
 PREFETCH = 2  # batches read ahead

@@ -14,8 +14,9 @@ from tiny_run import CHANNELS, make_cell, make_unit, write_scenes
 
 from tabench.data.base import Split
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint
+from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.encoders.sam.family import VIT_NANO
+from tabench.encoders.sam.locate import find_checkpoint
 from tabench.engine.pictures import GREYS, sam_masks, save_channels
 from tabench.events import AnalysisFailed, Event
 from tabench.runs import analysis_files
