@@ -10,8 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from tabench.data.file_kinds import GIVE, OTHER, ZIP, kind_of, phrase
-from tabench.data.listing import is_file, is_folder, is_leftover, names_in, unreadable
+from tabench.data.listing import is_folder, is_leftover, unreadable
 from tabench.errors import DataError
 from tabench.store.zips import METHODS, Zip, content
 
@@ -19,9 +18,11 @@ MOST_MEMBERS = 500_000
 MOST_BYTES = 256 << 30  # unpacked, of all members
 LARGEST = 4 << 30  # unpacked, of one member
 RATIO = 200  # unpacked over packed, for members above a megabyte
-PARTIAL = (".part", ".crdownload", ".download", ".aria2", ".tmp")  # downloads that go on, or were broken off
 LARGEST_READ = 256 << 20  # bytes of a file that is held in memory; the datasets' pictures have a few million
-AGAIN = "the archive is cut off or damaged: download it again and compare its size with the dataset's site"
+AGAIN = (
+    "the archive is cut off, damaged or another file: download it again and compare its size with the "
+    "dataset's site"
+)
 HOSTILE = "this is not the official archive, or it was tampered with: nothing was unpacked from it"
 
 
@@ -148,11 +149,6 @@ class ZipTree(FileTree):
         except OSError as error:
             raise unreadable(error, path) from error
         except zipfile.BadZipFile as error:
-            kind = kind_of(path)
-            if kind not in (ZIP, OTHER):
-                raise DataError(
-                    f"this is {phrase(kind)}, expected a zip archive", where=str(path), hint=GIVE
-                ) from error
             raise DataError(f"not a whole zip archive: {error}", where=str(path), hint=AGAIN) from error
         try:
             self.members = _members(self.archive, path, whole)
@@ -239,12 +235,3 @@ def open_tree(path: Path) -> FileTree:
     if not path.exists():
         raise DataError("no such file or folder", where=str(path), hint="check the path given with --from")
     return ZipTree(path)
-
-
-def find_archives(folder: Path, name: str) -> list[Path]:
-    """The official archive in a folder; where it is not there, files that are called much like it."""
-    if is_file(folder / name):
-        return [folder / name]
-    stem = name.partition(".")[0].lower()
-    found = [folder / n for n in names_in(folder, hint="") if n.lower().startswith(stem)]
-    return [path for path in found if path.suffix.lower() not in PARTIAL and is_file(path)]

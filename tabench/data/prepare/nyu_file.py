@@ -15,8 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.file_kinds import OTHER, V5, V73, kind_of, phrase
-from tabench.data.listing import is_file
+from tabench.data.listing import is_file, unreadable
 from tabench.data.prepare.guide import NYU_FILE
 from tabench.errors import DataError
 
@@ -27,7 +26,10 @@ LARGEST_CHUNK = 64 << 20  # bytes unpacked at once; the real file's have some th
 # what h5py meets damage with: HDF5's own messages come as any of these
 H5_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
 TYPES = {"u1": "uint8", "u": "unsigned integers", "f": "floating point numbers", "O": "references"}
-AGAIN = "the file is cut off or damaged: download it again and compare its size with the site's"
+AGAIN = (
+    "the file is open in another program, cut off, or saved in another format: close it there, or download "
+    "it again and compare its size with the site's"
+)
 
 
 @dataclass(frozen=True)
@@ -114,27 +116,19 @@ def open_v73(path: Path, hint: str) -> h5py.File:
     """Open a MATLAB v7.3 (HDF5) file for reading.
 
     Raises:
-        DataError: Missing, unreadable, open in a program that writes it, saved in another format, cut off, or
-            not HDF5; says which.
+        DataError: Missing, unreadable, open in a program that writes it, cut off, or not HDF5.
     """
     if not is_file(path):
         raise DataError("no such file", where=str(path), hint=hint)
-    kind = kind_of(path)
-    if kind not in (V73, OTHER):
-        again = f"save it in MATLAB with '-v7.3', or take it as it was given out: {hint}"
-        message = f"this is {phrase(kind)}, expected {V73}"
-        raise DataError(message, where=str(path), hint=again if kind == V5 else hint)
+    try:
+        path.open("rb").close()  # HDF5's own words for a file that may not be read are long
+    except OSError as error:
+        raise unreadable(error, path) from error
     try:
         return h5py.File(path, "r", locking="best-effort")
     except H5_BROKEN as error:
-        if "unable to lock file" in str(error):
-            closing = "close it there (MATLAB, a notebook) and give the same command again"
-            raise DataError(
-                "another program has it open for writing", where=str(path), hint=closing
-            ) from error
-        raise DataError(
-            f"not a whole MATLAB v7.3 file: {error}", where=str(path), hint=f"{AGAIN}; {hint}"
-        ) from error
+        problem = f"not a whole MATLAB v7.3 (HDF5) file: {error}"
+        raise DataError(problem, where=str(path), hint=f"{AGAIN}; {hint}") from error
 
 
 def dataset_of(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -16,9 +17,9 @@ import numpy.typing as npt
 
 from tabench.data.array_folders import file_of, npy_bytes
 from tabench.data.base import Progress
-from tabench.data.listing import count_notes
+from tabench.data.listing import count_notes, left_out_note
 from tabench.data.prepare import Outcome, Request
-from tabench.data.prepare.manifest import Manifest, Output, claim, finish, notes
+from tabench.data.prepare.manifest import Manifest, Output, claim, finish
 from tabench.errors import DataError, StoreError
 from tabench.provenance.files import free_bytes, sha256_file
 from tabench.store.atomic import write_bytes
@@ -71,7 +72,8 @@ def write_images(
     work = [(job, {kind: file_of(root, job.folder, kind, job.number) for kind in channels}) for job in jobs]
     missing = (kind for _, paths in work for kind, path in paths.items() if not path.exists())
     require_space(root, sum(4 * prod(size) * channels[kind] + HEADER for kind in missing))
-    claimed = claim(root, manifest())
+    claimed = manifest()
+    claim(root, claimed)
 
     def write(item: tuple[Job[Item], dict[str, Path]]) -> list[Output]:
         job, paths = item
@@ -106,7 +108,7 @@ def finished(
     finish(root, manifest, counts, outputs)
     written, size = sum(output.written for output in outputs), sum(output.size for output in outputs)
     all_counts = {**dict.fromkeys(published, 0), **counts}
-    found = [*notes(manifest), *told, *count_notes(all_counts, published)]
+    found = [*left_out_note(manifest.left_out), *told, *count_notes(all_counts, published)]
     return Outcome(dict(counts), written, len(outputs) - written, size, found)
 
 
@@ -156,37 +158,32 @@ def run_all(
             has only these left.
         StoreError: Writing failed; nothing new is started.
     """
-    results: dict[int, Result] = {}
-    wrong: dict[int, DataError] = {}
-    waiting: dict[Future[Result], int] = {}
-    position = 0
+    results: list[Result] = []
+    wrong: list[DataError] = []
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    ahead = iter(items)
     with ThreadPoolExecutor(workers) as pool:
         try:
             while True:
                 # few wait at a time, or all images' results would be held before the first error is seen
-                while position < len(items) and len(waiting) < 2 * workers and len(wrong) < MOST_WRONG:
-                    waiting[pool.submit(work, items[position])] = position
-                    position += 1
+                for item in islice(ahead, 2 * workers - len(waiting) if len(wrong) < MOST_WRONG else 0):
+                    waiting.append((item, pool.submit(work, item)))
                 if not waiting:
                     break
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    number = waiting.pop(future)
-                    try:
-                        results[number] = future.result()
-                    except DataError as error:
-                        wrong[number] = error
-                    if progress is not None:
-                        progress(len(results) + len(wrong), len(items), name(items[number]))
-        except BaseException:
-            for future in waiting:
+                item, future = waiting.popleft()
+                try:
+                    results.append(future.result())
+                except DataError as error:
+                    wrong.append(error)
+                if progress is not None:
+                    progress(len(results) + len(wrong), len(items), name(item))
+        finally:
+            for _, future in waiting:
                 future.cancel()
-            raise
-    errors = [wrong[number] for number in sorted(wrong)]
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        lines = few((f"{error.where}: {error.message}" for error in errors), apart="\n  ")
-        message = f"{len(errors)} of the first {position} cannot be used:\n  {lines}"
-        raise DataError(message, hint=errors[0].hint)
-    return [results[number] for number in range(len(items))]
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        lines = few((f"{error.where}: {error.message}" for error in wrong), apart="\n  ")
+        message = f"{len(wrong)} of the first {len(results) + len(wrong)} cannot be used:\n  {lines}"
+        raise DataError(message, hint=wrong[0].hint)
+    return results

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tabench.data.file_kinds import ARCHIVES, kind_of
 from tabench.data.fingerprint import CACHE_NAME
 from tabench.data.listing import PREPARED, is_file, is_folder, is_leftover, leftovers_note
 from tabench.data.pascal.dataset import PASCAL_CONTEXT as DATASET
 from tabench.data.pascal.files import APART, FOLDERS, check_complete, in_both, names_of
 from tabench.data.prepare import Outcome, Request
-from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree, find_archives
+from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree
 from tabench.data.prepare.guide import PASCAL
 from tabench.data.prepare.manifest import SUMS, Manifest, Output, claim, describe
 from tabench.data.prepare.outputs import existing_file, finished, require_space, run_all, write_file
@@ -43,11 +42,10 @@ def prepare(request: Request) -> Outcome:
     if len(request.sources) != 1:
         raise SpecError("pascal_context has one source", hint=PASCAL)
     (source,) = request.sources
-    if is_folder(source):
-        found = find_archives(source, ARCHIVE)  # a folder may hold the archive, or be what it unpacks to
-        if len(found) != 1 or (found[0].name != ARCHIVE and kind_of(found[0]) not in ARCHIVES):
+    if is_folder(source):  # which holds the archive, or is what it unpacks to
+        if not is_file(source / ARCHIVE):
             return _from_folder(request, source)
-        (source,) = found
+        source = source / ARCHIVE
     if not is_file(source):
         raise DataError("no such file or folder", where=str(source), hint=PASCAL)
     return _from_archive(request, source)
@@ -60,7 +58,7 @@ def _from_archive(request: Request, source: Path) -> Outcome:
     for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
         name = member.name.removeprefix(contents.top)
         if member.link is None and member.name.startswith(contents.top) and name in contents.sizes:
-            outputs[name] = _written(root, name, member.size, member.read)
+            outputs[name] = _written(root, name, member.read)
     for name, target in contents.links.items():  # a link becomes a copy
         outputs[name] = write_file(root, root / name, (root / target).read_bytes())
     return _finish(request, manifest, contents, list(outputs.values()))
@@ -101,7 +99,7 @@ def _from_folder(request: Request, source: Path) -> Outcome:
     def copy(name: str) -> Output:
         if in_place:
             return existing_file(root, root / name)
-        return _written(root, name, contents.sizes[name], lambda: tree.read(contents.top + name))
+        return _written(root, name, lambda: tree.read(contents.top + name))
 
     outputs = run_all(
         copy,
@@ -165,7 +163,8 @@ def _claimed(
     manifest = Manifest("pascal_context", RECIPE, parameters, describe([source], request.progress), images)
     lacking = (size for name, size in contents.sizes.items() if not _there(request.root, name, size))
     require_space(request.root, sum(lacking))
-    return claim(request.root, manifest, in_place=in_place)
+    claim(request.root, manifest, in_place=in_place)
+    return manifest
 
 
 def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: list[Output]) -> Outcome:
@@ -174,19 +173,17 @@ def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: l
     return finished(request.root, manifest, counts, DATASET.published_counts, outputs, told)
 
 
-def _written(root: Path, name: str, size: int, read: Callable[[], bytes]) -> Output:
+def _written(root: Path, name: str, read: Callable[[], bytes]) -> Output:
     """A file, written unless it is there; one of other content is written anew in an unfinished folder.
 
     What changed in a complete folder is told by its SHA256SUMS (see `finish`).
     """
-    if not _there(root, name, size):
-        return write_file(root, root / name, read())
-    output = existing_file(root, root / name)
-    if (root / SUMS).exists():
-        return output
-    data = read()
-    same = hashlib.sha256(data).hexdigest() == output.sha256
-    return output if same else write_file(root, root / name, data)
+    path, data = root / name, read()
+    if path.is_file():
+        output = existing_file(root, path)
+        if (root / SUMS).exists() or output.sha256 == hashlib.sha256(data).hexdigest():
+            return output
+    return write_file(root, path, data)
 
 
 def _there(root: Path, name: str, size: int) -> bool:
