@@ -18,16 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.checks import out_of_range
+from tabench.data.folder_dataset import FOLDERS, VERIFY
 from tabench.data.listing import SHOWN, names_in, unreadable
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
 from tabench.text import few
 
-FOLDERS = ("train", "val")
 CHANNELS = {"image": 3, "depth": 1, "disparity": 1, "normal": 3}  # last axis; a label has none
 NUMBER = re.compile(r"0|[1-9][0-9]*")
 IGNORE = -1
-VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 MAX_PIXELS = 8192 * 8192  # the largest benchmark has 1024x2048; more is a wrong or a hostile file
 LONGEST_HEADER = 10_000  # bytes; one of plain values has 100
 # what NumPy's header parser and memory map meet damaged and forged headers with

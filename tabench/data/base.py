@@ -46,8 +46,6 @@ class VerifyReport:
     problems: list[str] = field(default_factory=list)
     # findings that do not make the data unusable (other counts than published)
     warnings: list[str] = field(default_factory=list)
-    # numbers worth printing (class histogram, depth range, dtypes)
-    facts: dict[str, object] = field(default_factory=dict)
     fingerprint: str = ""  # sha256 of the contents; empty if there are problems
 
 

@@ -179,17 +179,22 @@ def read_png(path: Path) -> Png:
         return open_png(file, str(path))
 
 
-def read_rgb(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
-    """Decode a JPEG photo as (H, W, 3) uint8, resized to `size` (H, W), bicubic, if one is given.
+def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
+    """Decode a JPEG photo as (H, W, 3) uint8.
 
     Raises:
         DataError: Missing, truncated, corrupt, too large or not a JPEG file.
     """
     with _file(path) as file, _opened(file, "JPEG", str(path)) as photo:
-        picture = photo.convert("RGB")
-    if size is not None and picture.size != (size[1], size[0]):
-        picture = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
-    return np.array(picture, dtype=np.uint8)
+        return np.array(photo.convert("RGB"), dtype=np.uint8)
+
+
+def resize_photo(photo: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """A photo (H, W, 3) at `size` (H, W), bicubic; the photo itself where it has that size."""
+    if photo.shape[:2] == size:
+        return photo
+    resized = Image.fromarray(photo).resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    return np.array(resized, dtype=np.uint8)
 
 
 def shape_of(path: Path, form: str) -> tuple[int, int]:

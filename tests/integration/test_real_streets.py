@@ -47,10 +47,6 @@ def test_verify_finds_no_problem_and_says_that_no_disparity_is_there(root):
     report = CITYSCAPES.verify(root)
     assert report.problems == []
     assert report.counts == {"train": 24, "val": 12}
-    assert report.facts["sizes"] == {"128x256": 36}
-    assert report.facts["images without a valid pixel"] == {"label": 0, "disparity": 36}
-    assert report.facts["disparity range"] is None
-    assert report.facts["class share"]["flat"] > 0.2
     assert len(report.fingerprint) == 64
 
 

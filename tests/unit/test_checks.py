@@ -117,7 +117,7 @@ def test_labels_that_are_one_off(nyu: Path) -> None:
     ) as caught:
         check_folder(NYUV2, nyu)
     assert caught.value.where == str(path)
-    checks = Checks({"label": NYUV2.class_names}, {})
+    checks = Checks(NYUV2.class_names, {})
     for number in range(100):
         assert checks.look(str(number), "label", np.arange(14) - 2 + (np.arange(14) == 0)) is None
         assert checks.look(str(number), "edge", np.arange(2)) is None

@@ -49,8 +49,8 @@ def test_other_counts_and_numbers_left_out_are_notes(tmp_path: Path) -> None:
     notes = NYUV2.notes(root)
     assert notes == [
         "train: 9 images, published are 795",
-        "train: file numbers up to 19 with 11 left out: 2, 8, 9, 10, 11, 12, 13, 14 and 3 more",
         "val: 3 images, published are 654",
+        "train: file numbers up to 19 with 11 left out: 2, 8, 9, 10, 11, 12, 13, 14 and 3 more",
     ]
     assert NYUV2.verify(root).warnings[:3] == notes
     (root / "train" / "image" / "99999999999999.npy").write_bytes(b"")

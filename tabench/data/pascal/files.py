@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tabench.data.listing import count_notes, is_file, is_folder, names_in, unreadable
+from tabench.data.folder_dataset import FOLDERS
+from tabench.data.listing import is_file, is_folder, names_in, unreadable
 from tabench.errors import DataError
 from tabench.store.encoding import parse_json
 from tabench.text import few
 
-FOLDERS = ("train", "val")
 NAME = re.compile(r"[0-9A-Za-z_-]+")
-VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 
 # kind -> (folder, suffix); the 21-class labels are looked for in two folders, see `label_file`
 PLACES = {
@@ -149,17 +148,15 @@ def held_files(root: Path) -> set[str]:
     return {f"{folder}/{name}" for folder in there for name in names_in(root / folder, hint="")}
 
 
-def list_notes(root: Path, names: Mapping[str, Sequence[str]], published: Mapping[str, int]) -> list[str]:
-    """Lines about lists with another number of images than published, and about images in no list."""
+def unlisted_notes(root: Path, names: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line about complete images in no list; none if there are none."""
     held, (folder, suffix) = held_files(root), PLACES["image"]
     photos = {name.removeprefix(f"{folder}/") for name in held if name.startswith(f"{folder}/")}
     found = {name.removesuffix(f".{suffix}") for name in photos if name.endswith(f".{suffix}")}
     unused = found.difference(*names.values())
     alone = sorted(unused.difference(missing(unused, held)))
-    notes = count_notes({list_: len(images) for list_, images in names.items()}, published)
-    if alone:
-        notes.append(f"{len(alone)} images are complete and in no list, so not used: {few(alone)}")
-    return notes
+    note = f"{len(alone)} images are complete and in no list, so not used: {few(alone)}"
+    return [note] if alone else []
 
 
 def read_index(root: Path, folder: str) -> dict[str, list[int]]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tabench.data.fingerprint import CACHE_NAME
+from tabench.data.folder_dataset import FOLDERS
 from tabench.data.listing import PREPARED, is_file, is_folder, is_leftover, leftovers_note
 from tabench.data.pascal.dataset import PASCAL_CONTEXT as DATASET
-from tabench.data.pascal.files import APART, FOLDERS, check_complete, in_both, names_of
+from tabench.data.pascal.files import APART, check_complete, in_both, names_of
 from tabench.data.prepare import Outcome, Request
 from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree
 from tabench.data.prepare.guide import PASCAL
