@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.checks import Checks, twins
 from tabench.data.fingerprint import fingerprint_files
-from tabench.data.listing import count_notes, left_out_notes, leftovers_in, leftovers_note
+from tabench.data.listing import count_notes, left_out_notes
 from tabench.errors import DataError
 
 FOLDERS = ("train", "val")
@@ -151,8 +151,6 @@ class FolderDataset(DatasetDef):
         if len(splits) == len(FOLDERS):
             # this class' own: what another adds is true of every folder, and no finding
             report.warnings += sound(partial(FolderDataset.notes, self, root)) or []
-        places = [root, *{path.parent for split in splits.values() for path in split.files(0).values()}]
-        report.warnings += leftovers_note(leftovers_in(places))
         checks = {folder: Checks(self.class_names, self.largest) for folder in FOLDERS}
         sizes: Counter[str] = Counter()
         jobs = [(folder, index) for folder, split in splits.items() for index in range(len(split))]

@@ -16,7 +16,7 @@ from scipy.ndimage import affine_transform
 from torch.nn.functional import interpolate
 
 from tabench.data.base import Augmentation, Sample
-from tabench.data.flip_turn import FlipTurn, Warp, draw_warp, warp, warp_batch
+from tabench.data.flip_turn import FlipTurn, Warp, draw_warp, warp
 from tabench.data.resampling import CLEAN, PAPER, resize_bilinear, resize_nearest, resize_normals
 from tabench.data.zoom_flip import (
     FACTORS,
@@ -149,14 +149,6 @@ def test_a_batch_is_zoomed_as_its_images(way, data, seed, size, count):
     drawn = [data.draw(transforms(*size)) for _ in samples]
     expected = [zoom_flip(s, t, way) for s, t in zip(samples, drawn, strict=True)]
     assert_equal(zoom_flip_batch(*stacked(samples), drawn, way), expected)
-
-
-@given(SEEDS, SIZES, st.lists(WARPS, min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
-def test_a_batch_is_turned_as_its_images(seed, size, warps):
-    samples = samples_of(seed, len(warps), *size, labels_only=True)
-    expected = [warp(s, w) for s, w in zip(samples, warps, strict=True)]
-    assert_equal(warp_batch(*stacked(samples), warps), expected)
 
 
 @pytest.mark.parametrize("factor", [1.2, 1.5])

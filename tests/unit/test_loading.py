@@ -3,7 +3,6 @@ import threading
 import time
 from itertools import count, islice
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -125,15 +124,6 @@ def test_evaluation_batches_are_dealt_out_whole(split, size, processes):
     assert sum(len(batch.ids) for part in dealt for batch in part) == len(split)
 
 
-def test_an_images_augmentation_does_not_depend_on_batch_size(split):
-    for epoch in (0, 1):
-        alone = {b.ids[0]: b for b in batches(split, seed=5, epoch=epoch, batch_size=1, augment="clean")}
-        for batch in batches(split, seed=5, epoch=epoch, batch_size=4, augment="clean"):
-            for at, name in enumerate(batch.ids):
-                assert torch.equal(batch.image[at], alone[name].image[0])
-                assert torch.equal(batch.targets["normal"][at], alone[name].targets["normal"][0])
-
-
 def test_epochs_and_seeds_change_order_and_augmentation(split):
     def one_pass(seed, epoch):
         found = {}
@@ -147,21 +137,6 @@ def test_epochs_and_seeds_change_order_and_augmentation(split):
     assert len({first["order"], epoch["order"], seed["order"]}) == 3
     assert not torch.equal(first["images"], epoch["images"])
     assert not torch.equal(first["images"], seed["images"])
-
-
-def test_evaluation_reads_every_image_once_in_order_as_it_is(split):
-    seen = list(evaluation_batches(split, 4, prefetch=1))
-    assert [name for batch in seen for name in batch.ids] == split.ids
-    stored = np.moveaxis(image_arrays(5)["image"], 2, 0)
-    np.testing.assert_array_equal(seen[1].image[1], stored)
-
-
-def test_a_broken_file_is_reported_through_the_background_thread(tmp_path):
-    root = write_folder(tmp_path, train=2)
-    path = save(root, "train", "depth", 1, np.full((12, 16, 1), np.nan))
-    with pytest.raises(DataError) as caught:
-        list(evaluation_batches(NYUV2.split(root, "train"), 1, prefetch=2))
-    assert caught.value.where == str(path)
 
 
 def test_images_of_different_size_cannot_share_a_batch(tmp_path):

@@ -4,7 +4,6 @@ import numpy as np
 import pascal_folder as made
 import pytest
 from PIL import Image
-from png_files import reindexed
 
 from tabench.data.pascal import PASCAL_CONTEXT, PascalSplit
 from tabench.data.pascal.classes import NORMAL_CLASSES, PART_INDEX, PARTS_7
@@ -54,21 +53,6 @@ def test_the_classes_of_normals():
     assert known.items() <= NORMAL_CLASSES.items()
     outdoors = {"sky": 360, "grass": 187, "tree": 420, "road": 324, "water": 445, "boat": 31, "horse": 207}
     assert not set(outdoors.values()) & set(ids)
-
-
-def test_files_that_an_optimiser_stored_anew_give_the_same(root):
-    name = made.name_of("train", 0)
-    before = read_sample(root, name, (20, 28))[1]
-    for place in ("semseg/VOC12", "sal_distill", "normals_distill"):
-        path = root / place / f"{name}.png"
-        with Image.open(path) as picture:
-            colours = np.asarray(picture.convert("RGB"))
-        count = len(np.unique(colours.reshape(-1, 3), axis=0))
-        if count <= 256:
-            path.write_bytes(reindexed(colours, np.random.default_rng(0).permutation(count)))
-    after = read_sample(root, name, (20, 28))[1]
-    for kind, array in before.items():
-        np.testing.assert_array_equal(after[kind], array)
 
 
 def test_normals_are_unit_vectors_or_nothing(tmp_path):
@@ -163,16 +147,6 @@ def test_vocs_own_labels_win(root):
     assert len(np.unique(read())) > 1
     made.save_png(root / "semseg" / "VOC12" / f"{name}.png", np.full((24, 24), 7, np.uint8), palette=True)
     assert (read() == 7).all()
-
-
-def test_the_held_out_part_is_a_fifth_of_train(tmp_path):
-    root = made.write_folder(tmp_path / "more", train=10)
-    parts = [PASCAL_CONTEXT.split(root, name).ids for name in ("train-3998", "train-1000")]
-    assert [len(part) for part in parts] == [8, 2]
-    assert sorted(parts[0] + parts[1]) == PASCAL_CONTEXT.split(root, "train").ids
-    from tabench.data.draws import training_part
-
-    assert len(training_part(4998)) == 3998  # as the splits' names say
 
 
 def test_saliency_is_above_a_half(tmp_path):

@@ -14,13 +14,11 @@ from PIL import Image
 from prepare_sources import (
     TO_13,
     nyu_frames,
-    plane_depth,
     write_class_map,
     write_nyu,
     write_splits,
 )
 
-from tabench.data.nyuv2 import NYUV2
 from tabench.data.prepare import Request, prepare
 from tabench.data.prepare.nyu_labels import public_split
 from tabench.errors import DataError, SpecError
@@ -85,14 +83,6 @@ def test_normals_are_those_of_the_planes(root, folder, number, index):
     assert (found[valid][:, 2] < 0).all()
 
 
-def test_the_dataset_reads_it(root):
-    report = NYUV2.verify(root)
-    assert report.problems == []
-    assert [note for note in report.warnings if "published" not in note] == []
-    assert NYUV2.split(root, "train").load(1).targets["depth"].shape == (1, 288, 384)
-    assert plane_depth((0, 0, 1), 2.0)[0, 0] == 2.0
-
-
 def test_manifest(root, raw):
     held = json.loads((root / "prepare.json").read_text())
     assert held["complete"] is True
@@ -144,15 +134,18 @@ def test_the_public_split_numbers_the_1449_images(tmp_path, raw):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"depths": None}, "variable 'depths' is missing; it holds images, labels, names"),
+        ({"depths": None}, "variable 'depths' is missing"),
         ({"images": np.zeros((4, 480, 640, 3), "u1")}, r"'images' is \(4, 480, 640, 3\) of uint8"),
         ({"labels": np.zeros((3, 640, 480), "u2")}, r"'labels' is \(3, 640, 480\).*expected 4 x 640 x 480"),
-        ({"images": np.zeros((4, 3, 640, 480), "u2")}, "holds numbers of type uint16, expected uint8.*saved"),
+        (
+            {"images": np.zeros((4, 3, 640, 480), "u2")},
+            "of uint16, expected .* of uint8.*as it was",
+        ),
         (
             {"depths": np.zeros((4, 640, 480), "u2")},
-            "'depths' holds numbers of type uint16, expected float",
+            "'depths' is .* of uint16, expected .* of float",
         ),
-        ({"labels": np.zeros((4, 640, 480))}, "'labels' holds numbers of type float64, expected unsigned"),
+        ({"labels": np.zeros((4, 640, 480))}, "'labels' is .* of float64, expected .* of unsigned"),
     ],
 )
 def test_wrong_variables(tmp_path, raw, frames, change, message):

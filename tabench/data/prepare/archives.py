@@ -7,7 +7,7 @@ import re
 import stat
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from tabench.data.listing import is_folder, is_leftover, unreadable
@@ -77,13 +77,11 @@ class FileTree(ABC):
 
     Attributes:
         path: The folder or archive.
-        sizes: Relative path with slashes -> bytes.
-        leftovers: What desktops left in it (see `data.listing`); not among the files.
+        sizes: Relative path with slashes -> bytes; what desktops leave (see `data.listing`) is no file of it.
     """
 
     path: Path
     sizes: Mapping[str, int]
-    leftovers: Sequence[str] = ()
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -107,11 +105,9 @@ class FolderTree(FileTree):
     def __init__(self, path: Path) -> None:
         self.path = path
         sizes: dict[str, int] = {}
-        leftovers: list[str] = []
         visited: set[str] = set()
         for folder, inner, files in os.walk(path, followlinks=True, onerror=_refuse):
             visited.add(os.path.realpath(folder))
-            leftovers += [f"{folder}/{name}" for name in sorted([*inner, *files]) if is_leftover(name)]
             inner[:] = sorted(
                 name
                 for name in inner
@@ -123,7 +119,7 @@ class FolderTree(FileTree):
                     size = _size(found)
                     if size is not None:
                         sizes[found.relative_to(path).as_posix()] = size
-        self.sizes, self.leftovers = sizes, leftovers
+        self.sizes = sizes
 
     def read(self, name: str) -> bytes:
         """Content of one file; see `FileTree.read`."""
@@ -155,7 +151,6 @@ class ZipTree(FileTree):
         except BaseException:
             self.archive.close()
             raise
-        self.leftovers = [self.place(name) for name in self.members if is_leftover(name)]
         self.sizes = {n: info.file_size for n, info in self.members.items() if not is_leftover(n)}
 
     def read(self, name: str) -> bytes:

@@ -15,7 +15,6 @@ from tabench.data.checks import refuse_impossible
 from tabench.data.cityscapes import CITYSCAPES as DATASET
 from tabench.data.cityscapes import CLASSES_7
 from tabench.data.images import Png, open_png
-from tabench.data.listing import leftovers_note
 from tabench.data.prepare import Outcome, Request
 from tabench.data.prepare.archives import FileTree, FolderTree
 from tabench.data.prepare.cityscapes_files import Shot, TreeFile, find_shots, open_trees
@@ -86,7 +85,6 @@ def prepare(request: Request) -> Outcome:
             size=SIZE,
             channels=CHANNELS,
             published=DATASET.published_counts,
-            told=leftovers_note([name for tree in trees for name in tree.leftovers]),
         )
     finally:
         for tree in trees:

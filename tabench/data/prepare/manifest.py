@@ -163,39 +163,27 @@ def describe(
     """Name, size and sha256 of each source, as prepare.json keeps them: nothing of where it lies.
 
     A source is a file with no further files, or a folder with the files of it that are used; a folder's
-    sha256 is over its files' sorted "relative path NUL sha256" lines. Progress is in bytes.
+    sha256 is over its files' sorted "relative path NUL sha256" lines. Progress is in bytes of a file.
 
     Raises:
         DataError: A file cannot be read.
     """
     try:
-        sizes = {path: path.stat().st_size for source, files in sources for path in (files or [source])}
-        total, done = sum(sizes.values()), 0
-        digests: dict[Path, str] = {}
-        for path, size in sizes.items():
-
-            def report(part: int, whole: int, what: str, before: int = done) -> None:
-                if progress is not None:
-                    progress(before + part, total, f"hash {what}")
-
-            digests[path] = sha256_file(path, report)
-            done += size
+        return [_entry(source, files, progress) for source, files in sources]
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
     except StoreError as error:
         raise DataError(error.message, where=error.where) from error
-    return [_entry(source, files, sizes, digests) for source, files in sources]
 
 
-def _entry(
-    source: Path, files: Sequence[Path], sizes: dict[Path, int], digests: dict[Path, str]
-) -> dict[str, object]:
+def _entry(source: Path, files: Sequence[Path], progress: Progress | None) -> dict[str, object]:
     if not files:
-        return {"name": source.name, "bytes": sizes[source], "sha256": digests[source]}
-    lines = sorted(f"{path.relative_to(source).as_posix()}\0{digests[path]}\n" for path in files)
+        size = source.stat().st_size
+        return {"name": source.name, "bytes": size, "sha256": sha256_file(source, progress)}
+    lines = sorted(f"{f.relative_to(source).as_posix()}\0{sha256_file(f, progress)}\n" for f in files)
     return {
         "name": f"{source.resolve().name}/",
         "files": len(files),
-        "bytes": sum(sizes[path] for path in files),
+        "bytes": sum(path.stat().st_size for path in files),
         "sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
     }

@@ -143,35 +143,26 @@ def dataset_of(
     """
     try:
         variable = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
-        held = ", ".join(sorted(key for key in file if not key.startswith("#")))[:200]
-        fault = _fault(variable, name, shape, kinds) if isinstance(variable, h5py.Dataset) else ""
+        fault = _fault(variable, shape, kinds) if isinstance(variable, h5py.Dataset) else "is missing"
     except H5_BROKEN as error:
         raise DataError(f"variable '{name}': {error}", where=str(path), hint=AGAIN) from error
-    if not isinstance(variable, h5py.Dataset):
-        raise DataError(
-            f"variable '{name}' is missing; it holds {held or 'nothing'}",
-            where=str(path),
-            hint="give nyu_depth_v2_labeled.mat, the labelled set (2.8 GB), not the raw one",
-        )
     if fault:
-        hint = "the file was saved again: give nyu_depth_v2_labeled.mat as it was downloaded"
-        raise DataError(fault, where=str(path), hint=hint)
+        hint = f"give {NAME} as it was downloaded: the labelled set (2.8 GB), not the raw one"
+        raise DataError(f"variable '{name}' {fault}", where=str(path), hint=hint)
     return variable
 
 
-def _fault(variable: h5py.Dataset, name: str, shape: tuple[int | None, ...], kinds: str) -> str:
+def _fault(variable: h5py.Dataset, shape: tuple[int | None, ...], kinds: str) -> str:
     """What is wrong with a variable; "" if nothing is."""
     fits = len(shape) == len(variable.shape) and all(
         wanted in (None, length) for wanted, length in zip(shape, variable.shape, strict=True)
     )
-    if not fits:
+    if not fits or not variable.dtype.str[1:].startswith(kinds):
         expected = " x ".join("N" if length is None else str(length) for length in shape)
-        found = f"variable '{name}' is {variable.shape} of {variable.dtype}"
-        return f"{found}, expected {expected} (in HDF5's order)"
-    if not variable.dtype.str[1:].startswith(kinds):
-        return f"variable '{name}' holds numbers of type {variable.dtype}, expected {TYPES[kinds]}"
+        found = f"is {variable.shape} of {variable.dtype}"
+        return f"{found}, expected {expected} (in HDF5's order) of {TYPES[kinds]}"
     if variable.external or variable.is_virtual:
-        return f"variable '{name}' is kept in another file"
+        return "is kept in another file"
     if variable.chunks is not None and prod(variable.chunks) * variable.dtype.itemsize > LARGEST_CHUNK:
-        return f"variable '{name}' is packed in pieces of {variable.chunks}, too large to read one image"
+        return f"is packed in pieces of {variable.chunks}, too large to read one image"
     return ""

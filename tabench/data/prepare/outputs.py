@@ -52,7 +52,6 @@ def write_images(
     size: tuple[int, int],
     channels: Mapping[str, int],
     published: Mapping[str, int],
-    told: Sequence[str] = (),
 ) -> Outcome:
     """Write the arrays of all images that are not there yet, ROOT/FOLDER/KIND/NUMBER.npy.
 
@@ -66,7 +65,6 @@ def write_images(
         size: (H, W) of all arrays.
         channels: Kind to channels.
         published: Images of each folder in the complete dataset.
-        told: Notes on the sources.
     """
     root = request.root
     work = [(job, {kind: file_of(root, job.folder, kind, job.number) for kind in channels}) for job in jobs]
@@ -93,7 +91,7 @@ def write_images(
     )
     counts = Counter(job.folder for job in jobs)
     outputs = [output for files in written for output in files]
-    return finished(root, claimed, counts, published, outputs, told)
+    return finished(root, claimed, counts, published, outputs)
 
 
 def finished(
@@ -102,13 +100,12 @@ def finished(
     counts: Mapping[str, int],
     published: Mapping[str, int],
     outputs: Sequence[Output],
-    told: Sequence[str],
 ) -> Outcome:
     """Complete the folder's record and sum up; see `finish`."""
     finish(root, manifest, counts, outputs)
     written, size = sum(output.written for output in outputs), sum(output.size for output in outputs)
     all_counts = {**dict.fromkeys(published, 0), **counts}
-    found = [*left_out_note(manifest.left_out), *told, *count_notes(all_counts, published)]
+    found = [*left_out_note(manifest.left_out), *count_notes(all_counts, published)]
     return Outcome(dict(counts), written, len(outputs) - written, size, found)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tabench.data.fingerprint import CACHE_NAME
 from tabench.data.folder_dataset import FOLDERS
-from tabench.data.listing import PREPARED, is_file, is_folder, is_leftover, leftovers_note
+from tabench.data.listing import PREPARED, is_file, is_folder, is_leftover
 from tabench.data.pascal.dataset import PASCAL_CONTEXT as DATASET
 from tabench.data.pascal.files import APART, check_complete, in_both, names_of
 from tabench.data.prepare import Outcome, Request
@@ -35,7 +35,6 @@ class Contents:
     # file below `top` -> file below `top` that it is a link to
     links: dict[str, str] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)  # image ids of each split
-    leftovers: Sequence[str] = ()  # what desktops left; not among the files
 
 
 def prepare(request: Request) -> Outcome:
@@ -70,11 +69,10 @@ def _scan(source: Path, request: Request) -> Contents:
     sizes: dict[str, int] = {}
     links: dict[str, str] = {}
     lists: dict[str, bytes] = {}
-    leftovers: list[str] = []
     for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
         if is_leftover(member.name):
-            leftovers.append(member.name)
-        elif member.link is not None:
+            continue
+        if member.link is not None:
             links[member.name] = member.link
         else:
             sizes[member.name] = member.size
@@ -87,12 +85,12 @@ def _scan(source: Path, request: Request) -> Contents:
             where=str(source),
             hint=HOSTILE,
         )
-    return _contents(sizes, links, lambda name: lists.get(name, b""), str(source), leftovers)
+    return _contents(sizes, links, lambda name: lists.get(name, b""), str(source))
 
 
 def _from_folder(request: Request, source: Path) -> Outcome:
     tree = FolderTree(source)
-    contents = _contents(tree.sizes, {}, tree.read, str(source), tree.leftovers)
+    contents = _contents(tree.sizes, {}, tree.read, str(source))
     root, here = request.root, source / contents.top
     in_place = root.resolve() == here.resolve()
     manifest = _claimed(request, contents, (here, [here / name for name in contents.sizes]), in_place)
@@ -117,7 +115,6 @@ def _contents(
     links: Mapping[str, str],
     read: Callable[[str], bytes],
     where: str,
-    leftovers: Sequence[str],
 ) -> Contents:
     """What lies below the dataset's own folder, complete and each image in one list.
 
@@ -137,7 +134,6 @@ def _contents(
         top,
         {below[name]: size for name, size in sizes.items() if name in below},
         {below[name]: below[link] for name, link in links.items() if name in below and link in below},
-        leftovers=leftovers,
     )
     for split, name in LISTS.items():
         place = f"{where}/{top}{name}"
@@ -170,8 +166,7 @@ def _claimed(
 
 def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: list[Output]) -> Outcome:
     counts = {split: len(ids) for split, ids in contents.ids.items()}
-    told = leftovers_note(contents.leftovers)
-    return finished(request.root, manifest, counts, DATASET.published_counts, outputs, told)
+    return finished(request.root, manifest, counts, DATASET.published_counts, outputs)
 
 
 def _written(root: Path, name: str, read: Callable[[], bytes]) -> Output:
