@@ -44,7 +44,7 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Png:
-    """A decoded picture."""
+    """A decoded picture; asked for what it does not hold (see the table above), it raises DataError."""
 
     image: Image.Image  # as Pillow gives it
     bits: int  # of a grey value, a palette index or a channel in the file
@@ -56,11 +56,7 @@ class Png:
         return f"{self.bits}-bit PNG of mode {self.image.mode}"
 
     def labels(self, own: Mapping[int, int] | None = None) -> Numbers:
-        """The class of every pixel, (H, W), by the dataset's colour map (0xRRGGBB to class) if it has one.
-
-        Raises:
-            DataError: Neither all colours are of the map nor all grey, or what they mean is not known.
-        """
+        """The class of every pixel, (H, W), by the dataset's colour map (0xRRGGBB to class) if it has one."""
         if self.image.mode == "I;16":
             return self.sixteen_bits().astype(np.int64)
         codes, colours = self._shown()
@@ -78,22 +74,14 @@ class Png:
         return found
 
     def greys(self) -> npt.NDArray[np.uint8]:
-        """The grey of every pixel, (H, W), white is 255.
-
-        Raises:
-            DataError: Some pixels are not grey, or have 16 bits.
-        """
+        """The grey of every pixel, (H, W), white is 255."""
         codes, colours = self._shown()
         self._all_grey(colours[_used(codes)], "not grey", STRANGE)
         found: npt.NDArray[np.uint8] = (colours & 255).astype(np.uint8)[codes]
         return found
 
     def colours(self) -> npt.NDArray[np.uint8]:
-        """Red, green and blue of every pixel, (H, W, 3).
-
-        Raises:
-            DataError: It is stored as grey, or has 16 bits a channel.
-        """
+        """Red, green and blue of every pixel, (H, W, 3)."""
         if self.image.mode not in ("P", "RGB", "RGBA"):
             self._refuse(f"{self.kind}, expected RGB", STRANGE)
         if self.image.mode == "RGB" and "transparency" not in self.image.info and self.bits == 8:
@@ -104,7 +92,7 @@ class Png:
         return found
 
     def sixteen_bits(self) -> npt.NDArray[np.uint16]:
-        """The value of every pixel of a 16-bit grey picture, (H, W); raises DataError for others."""
+        """The value of every pixel of a 16-bit grey picture, (H, W)."""
         if self.image.mode != "I;16":
             self._refuse(f"{self.kind}, expected I;16", STRANGE)
         values = np.array(self.image, dtype=np.uint16)
@@ -180,11 +168,7 @@ def read_png(path: Path) -> Png:
 
 
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
-    """Decode a JPEG photo as (H, W, 3) uint8.
-
-    Raises:
-        DataError: Missing, truncated, corrupt, too large or not a JPEG file.
-    """
+    """Decode a JPEG photo as (H, W, 3) uint8; raises DataError for what is none."""
     with _file(path) as file, _opened(file, "JPEG", str(path)) as photo:
         return np.array(photo.convert("RGB"), dtype=np.uint8)
 
@@ -198,11 +182,7 @@ def resize_photo(photo: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDA
 
 
 def shape_of(path: Path, form: str) -> tuple[int, int]:
-    """(H, W) of a "JPEG" or "PNG" file, from its header.
-
-    Raises:
-        DataError: Missing, too large, or not a file of this kind.
-    """
+    """(H, W) of a "JPEG" or "PNG" file, from its header; raises DataError for what is none."""
     with _file(path) as file, _opened(file, form, str(path)) as picture:
         return picture.height, picture.width
 

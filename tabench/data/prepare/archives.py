@@ -27,11 +27,7 @@ HOSTILE = "this is not the official archive, or it was tampered with: nothing wa
 
 
 def safe_name(name: str, archive: str) -> str:
-    """The member's path with slashes, if it stays inside the folder that it is unpacked into.
-
-    Raises:
-        DataError: Absolute, with a drive or a backslash, with '..', or empty.
-    """
+    """The member's path with slashes; raises DataError where it may leave the folder it is unpacked into."""
     path = PurePosixPath(name)
     if "\0" in name or "\\" in name or re.match(r"[A-Za-z]:", name):
         problem = "has a character that no path of the dataset has"
