@@ -85,7 +85,7 @@ class Png:
         if self.image.mode not in ("P", "RGB", "RGBA"):
             self._refuse(f"{self.kind}, expected RGB", STRANGE)
         if self.image.mode == "RGB" and "transparency" not in self.image.info and self.bits == 8:
-            return np.array(self.image)
+            return np.array(self.image)  # quicker, and the usual case
         codes, colours = self._shown()
         channels = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
         found: npt.NDArray[np.uint8] = channels.astype(np.uint8)[codes]
@@ -95,40 +95,24 @@ class Png:
         """The value of every pixel of a 16-bit grey picture, (H, W)."""
         if self.image.mode != "I;16":
             self._refuse(f"{self.kind}, expected I;16", STRANGE)
-        values = np.array(self.image, dtype=np.uint16)
-        if "transparency" in self.image.info and (values == self.image.info["transparency"]).any():
-            self._refuse_clear()
-        return values
+        self._refuse_clear()
+        return np.array(self.image, dtype=np.uint16)
 
     def _shown(self) -> tuple[npt.NDArray[np.integer], Numbers]:
         """A code for every pixel, (H, W), and the colour of every code, 0xRRGGBB."""
-        mode, clear = self.image.mode, self.image.info.get("transparency")
+        mode = self.image.mode
         if self.bits == 16:
             self._refuse(f"{self.kind}, expected 8 bits", STRANGE)
-        if mode in ("LA", "RGBA"):
-            if np.asarray(self.image)[..., -1].min() < 255:
-                self._refuse_clear()
+        self._refuse_clear()
+        if mode in ("LA", "RGBA", "RGB"):
             return _packed(np.asarray(self.image.convert("RGB")))
-        if mode == "RGB":
-            codes, colours = _packed(np.asarray(self.image))
-            if clear is not None and np.isin(clear[0] << 16 | clear[1] << 8 | clear[2], colours):
-                self._refuse_clear()
-            return codes, colours
         codes = np.asarray(self.image.convert("L") if mode == "1" else self.image)
-        if mode != "P":  # Pillow has made white 255, but not of the value that is transparent
-            if (
-                clear is not None
-                and (codes == (clear if mode == "1" else clear * 255 // (2**self.bits - 1))).any()
-            ):
-                self._refuse_clear()
+        if mode != "P":
             return codes, np.arange(256) * GREY
         table = np.array(self.image.getpalette("RGB") or [], np.int64).reshape(-1, 3)
-        used = _used(codes)
-        if used[-1] >= len(table):
-            self._refuse(f"palette index {used[-1]} of {len(table)} colours", STRANGE)
-        alpha = {int(clear): 0} if isinstance(clear, int) else dict(enumerate(clear or b""))
-        if any(alpha.get(int(index), 255) < 255 for index in used):
-            self._refuse_clear()
+        highest = int(codes.max())
+        if highest >= len(table):
+            self._refuse(f"palette index {highest} of {len(table)} colours", STRANGE)
         return codes, table @ np.array([1 << 16, 1 << 8, 1])
 
     def _all_grey(self, colours: Numbers, otherwise: str, hint: str) -> None:
@@ -137,8 +121,12 @@ class Png:
             red, green, blue = (int(strange[0]) >> shift & 255 for shift in (16, 8, 0))
             self._refuse(f"colour ({red}, {green}, {blue}) is {otherwise}", hint)
 
-    def _refuse_clear(self) -> NoReturn:
-        self._refuse("transparent pixels, of which the colour means nothing", "save it without transparency")
+    def _refuse_clear(self) -> None:
+        """Refuse a transparent colour, used or not, and pixels whose alpha is not full."""
+        alpha = self.image.mode in ("LA", "RGBA") and np.asarray(self.image)[..., -1].min() < 255
+        if alpha or "transparency" in self.image.info:
+            problem = "transparent pixels, of which the colour means nothing"
+            self._refuse(problem, "save it without transparency")
 
     def _refuse(self, problem: str, hint: str) -> NoReturn:
         raise DataError(problem, where=self.where, hint=hint)

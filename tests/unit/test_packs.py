@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -192,24 +190,3 @@ def test_the_full_check_removes_a_damaged_pack(bench):
     assert not path.parent.exists()
     assert check_packs(NYUV2, bench.root, "other") == ([], [])
     assert packs.SHARE == 0.2
-
-
-def test_processes_that_start_together_leave_one_sound_pack(bench, tmp_path):
-    code = """
-import sys
-from pathlib import Path
-from tabench.data.nyuv2 import NYUV2
-from tabench.data.packs import Opener
-split = Opener(NYUV2, Path(sys.argv[1]), sys.argv[2], None, lambda *_: None, lambda: False).open("train")
-print([split.load(index).id for index in range(len(split))])
-"""
-    command = [sys.executable, "-c", code, str(bench.root), NYUV2.fingerprint(bench.root)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    expected = str([f"train/{number}" for number in range(4)])
-    assert [(process.communicate()[0].strip(), process.returncode) for process in running] == [
-        (expected, 0)
-    ] * 3
-    assert [path.name for path in folder_of().parent.iterdir()] == ["train"]
-    assert bench.check_packs()[1] == []
-    assert isinstance(bench.open(), PackedSplit)
-    assert bench.told == []
