@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,8 +18,7 @@ from tabench.data.prepare import Outcome, Request
 from tabench.data.prepare.archives import FileTree, FolderTree
 from tabench.data.prepare.cityscapes_files import Shot, TreeFile, find_shots, open_trees
 from tabench.data.prepare.guide import CITYSCAPES
-from tabench.data.prepare.manifest import Manifest, describe
-from tabench.data.prepare.outputs import Job, write_images
+from tabench.data.prepare.outputs import write_images
 from tabench.data.resampling import nearest_pixels, shrink
 from tabench.errors import DataError, SpecError
 
@@ -52,6 +50,16 @@ TO_7, TO_19 = (np.full(HIGHEST + 1, IGNORE, dtype=np.float32) for _ in range(2))
 for _category, _ids in SCORED.items():
     TO_7[[*_ids]] = CLASSES_7.index(_category)
 TO_19[[number for ids in SCORED.values() for number in ids]] = np.arange(19)
+PARAMETERS = {
+    "size": list(SIZE),
+    "image": "Pillow bilinear over the covered area, 8 bit, divided by 255",
+    "label, label_7, label_19, depth": "nearest pixel",
+    "label": "label_7",
+    "label_7": f"categories {', '.join(CLASSES_7)} of the scored label ids; -1 = ignore",
+    "label_19": "training ids of cityscapesScripts; -1 = ignore",
+    "depth": f"disparity: the png's 16-bit value / {FULL_SCALE}; 0 = invalid",
+    "order": "file name, ascending",
+}
 
 
 def prepare(request: Request) -> Outcome:
@@ -61,30 +69,16 @@ def prepare(request: Request) -> Outcome:
     trees = open_trees(request.sources)
     try:
         shots, left_out = find_shots(trees, allow_missing=request.allow_missing)
-        numbers: Counter[str] = Counter()
-        jobs: list[Job[Shot]] = []
-        for shot in shots:
-            jobs.append(Job(shot.split, numbers[shot.split], f"{shot.split} {shot.stem}", shot))
-            numbers[shot.split] += 1
-
-        def manifest() -> Manifest:
-            return Manifest(
-                "cityscapes",
-                RECIPE,
-                _parameters(),
-                describe(_used(trees, shots), request.progress),
-                [job.name for job in jobs],
-                left_out,
-            )
-
         return write_images(
             request,
-            manifest,
-            jobs,
+            DATASET,
+            [(shot.split, f"{shot.split} {shot.stem}", shot) for shot in shots],
             arrays,
-            size=SIZE,
+            recipe=RECIPE,
+            parameters=PARAMETERS,
+            sources=_used(trees, shots),
             channels=CHANNELS,
-            published=DATASET.published_counts,
+            left_out=left_out,
         )
     finally:
         for tree in trees:
@@ -153,16 +147,3 @@ def _used(trees: list[FileTree], shots: list[Shot]) -> list[tuple[Path, list[Pat
         if names:
             used.append((tree.path, [tree.path / n for n in names] if isinstance(tree, FolderTree) else []))
     return used
-
-
-def _parameters() -> dict[str, object]:
-    return {
-        "size": list(SIZE),
-        "image": "Pillow bilinear over the covered area, 8 bit, divided by 255",
-        "label, label_7, label_19, depth": "nearest pixel",
-        "label": "label_7",
-        "label_7": f"categories {', '.join(CLASSES_7)} of the scored label ids; -1 = ignore",
-        "label_19": "training ids of cityscapesScripts; -1 = ignore",
-        "depth": f"disparity: the png's 16-bit value / {FULL_SCALE}; 0 = invalid",
-        "order": "file name, ascending",
-    }

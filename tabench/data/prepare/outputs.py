@@ -6,20 +6,20 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tabench.data.array_folders import file_of, npy_bytes
 from tabench.data.base import Progress
+from tabench.data.folder_dataset import FolderDataset
 from tabench.data.listing import count_notes, left_out_note
 from tabench.data.prepare import Outcome, Request
-from tabench.data.prepare.manifest import Manifest, Output, claim, finish
+from tabench.data.prepare.manifest import Manifest, Output, claim, describe, finish
 from tabench.errors import DataError, StoreError
 from tabench.provenance.files import free_bytes, sha256_file
 from tabench.store.atomic import write_bytes
@@ -33,79 +33,74 @@ SPARE = 64 << 20  # left free for everybody else
 MOST_WRONG = 20  # then the source as a whole is wrong, and reading on is a waste
 
 
-@dataclass(frozen=True)
-class Job(Generic[Item]):
-    """One image to write: number `number` of `folder`, called `name` in the record, from `source`."""
-
-    folder: str
-    number: int
-    name: str
-    source: Item
-
-
 def write_images(
     request: Request,
-    manifest: Callable[[], Manifest],
-    jobs: Sequence[Job[Item]],
+    dataset: FolderDataset,
+    images: Sequence[tuple[str, str, Item]],
     make: Callable[[Item], Arrays],
     *,
-    size: tuple[int, int],
+    recipe: int,
+    parameters: Mapping[str, object],
+    sources: Sequence[tuple[Path, Sequence[Path]]],
     channels: Mapping[str, int],
-    published: Mapping[str, int],
+    left_out: Sequence[str] = (),
 ) -> Outcome:
     """Write the arrays of all images that are not there yet, ROOT/FOLDER/KIND/NUMBER.npy.
 
-    A file that exists is complete, for each appears whole or not at all.
+    A file that exists is complete, for each appears whole or not at all. Sources are read when there is room.
 
     Args:
         request: Where and how.
-        manifest: Says what is done; it reads all sources, and is called when there is room for the output.
-        jobs: The images.
+        dataset: What is prepared; all arrays have its size.
+        images: Folder, name in the record and source of each; they are numbered in this order.
         make: Computes all kinds of one image as float32; not called if nothing is missing.
-        size: (H, W) of all arrays.
+        recipe: See `Manifest`, as for `parameters` and `left_out`.
+        parameters: What decides the content.
+        sources: What was given, for `describe`.
         channels: Kind to channels.
-        published: Images of each folder in the complete dataset.
+        left_out: Images that lack files.
     """
-    root = request.root
-    work = [(job, {kind: file_of(root, job.folder, kind, job.number) for kind in channels}) for job in jobs]
-    missing = (kind for _, paths in work for kind, path in paths.items() if not path.exists())
-    require_space(root, sum(4 * prod(size) * channels[kind] + HEADER for kind in missing))
-    claimed = manifest()
-    claim(root, claimed)
+    root, counts = request.root, Counter[str]()
+    work: list[tuple[str, Item, dict[str, Path]]] = []
+    for folder, _, source in images:
+        number = counts[folder]
+        paths = {kind: file_of(root, folder, kind, number) for kind in channels}
+        work.append((f"{folder}/{number}", source, paths))
+        counts[folder] += 1
+    missing = (kind for _, _, paths in work for kind, path in paths.items() if not path.exists())
+    require_space(root, sum(4 * prod(dataset.size) * channels[kind] + HEADER for kind in missing))
+    described = describe(sources, request.progress)
+    names = [name for _, name, _ in images]
+    manifest = Manifest(dataset.name, recipe, parameters, described, names, left_out)
+    claim(root, manifest)
 
-    def write(item: tuple[Job[Item], dict[str, Path]]) -> list[Output]:
-        job, paths = item
+    def write(item: tuple[str, Item, dict[str, Path]]) -> list[Output]:
+        _, source, paths = item
         absent = {kind for kind, path in paths.items() if not path.exists()}
-        arrays = make(job.source) if absent else {}
+        arrays = make(source) if absent else {}
         return [
             write_file(root, path, npy_bytes(arrays[kind])) if kind in absent else existing_file(root, path)
             for kind, path in paths.items()
         ]
 
     written = run_all(
-        write,
-        work,
-        workers=request.workers,
-        name=lambda item: f"{item[0].folder}/{item[0].number}",
-        progress=request.progress,
+        write, work, workers=request.workers, name=lambda item: item[0], progress=request.progress
     )
-    counts = Counter(job.folder for job in jobs)
-    outputs = [output for files in written for output in files]
-    return finished(root, claimed, counts, published, outputs)
+    return finished(root, dataset, manifest, counts, [output for files in written for output in files])
 
 
 def finished(
     root: Path,
+    dataset: FolderDataset,
     manifest: Manifest,
     counts: Mapping[str, int],
-    published: Mapping[str, int],
     outputs: Sequence[Output],
 ) -> Outcome:
     """Complete the folder's record and sum up; see `finish`."""
     finish(root, manifest, counts, outputs)
     written, size = sum(output.written for output in outputs), sum(output.size for output in outputs)
-    all_counts = {**dict.fromkeys(published, 0), **counts}
-    found = [*left_out_note(manifest.left_out), *count_notes(all_counts, published)]
+    all_counts = {**dict.fromkeys(dataset.published_counts, 0), **counts}
+    found = [*left_out_note(manifest.left_out), *count_notes(all_counts, dataset.published_counts)]
     return Outcome(dict(counts), written, len(outputs) - written, size, found)
 
 

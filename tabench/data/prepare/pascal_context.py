@@ -166,7 +166,7 @@ def _claimed(
 
 def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: list[Output]) -> Outcome:
     counts = {split: len(ids) for split, ids in contents.ids.items()}
-    return finished(request.root, manifest, counts, DATASET.published_counts, outputs)
+    return finished(request.root, DATASET, manifest, counts, outputs)
 
 
 def _written(root: Path, name: str, read: Callable[[], bytes]) -> Output:
