@@ -47,11 +47,7 @@ def names_in(folder: Path, *, hint: str) -> list[str]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether this is a folder; it need not be there.
-
-    Raises:
-        DataError: Whether it is there cannot be seen.
-    """
+    """Whether this is a folder; it need not be there; raises DataError where that cannot be seen."""
     found = _mode(path)
     return found is not None and stat.S_ISDIR(found)
 

@@ -51,10 +51,6 @@ def spot_check(
 
 
 def check_folder(dataset: DatasetDef, root: Path) -> list[str]:
-    """Look at the two splits of a folder; see `spot_check`.
-
-    Raises:
-        DataError: Files are missing or hold what they cannot hold.
-    """
+    """Look at the two splits of a folder; see `spot_check`."""
     splits = {name: dataset.split(root, name) for name in ("train", "val")}
     return spot_check(splits, dataset.class_names, dataset.largest)

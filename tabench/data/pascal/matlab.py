@@ -20,11 +20,7 @@ UNPACK = "unpack this file again from PASCAL_MT.tgz"
 
 
 def read_label_map(path: Path) -> npt.NDArray[np.int64]:
-    """The 459-class labels (H, W) of an image, 0 where there is none.
-
-    Raises:
-        DataError: Missing, corrupt, without a LabelMap, or with labels outside 0..459.
-    """
+    """The 459-class labels (H, W) of an image, 0 where there is none; raises DataError for other files."""
     labels = _variable(path, "LabelMap")
     if labels.ndim != 2 or 0 in labels.shape or labels.dtype.kind not in "uif":
         raise _wrong(

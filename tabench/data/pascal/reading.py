@@ -69,12 +69,7 @@ def sample_of(
 
 
 def read_label(path: Path, classes: int) -> npt.NDArray[np.int64]:
-    """21-class labels (H, W) with -1 where 255 is stored.
-
-    Raises:
-        DataError: Unreadable, colours that are not VOC's (see `Png`), or labels that are neither a class
-            nor 255.
-    """
+    """21-class labels (H, W) with -1 where 255 is stored; DataError for others and for colours not VOC's."""
     label = read_png(path).labels(VOC_COLOURS)
     label[label == STORED_IGNORE] = IGNORE
     outside = np.unique(label[label >= classes])
@@ -88,11 +83,7 @@ def read_label(path: Path, classes: int) -> npt.NDArray[np.int64]:
 
 
 def read_saliency(path: Path) -> npt.NDArray[np.int64]:
-    """1 where salient, 0 elsewhere, (H, W).
-
-    Raises:
-        DataError: Unreadable, not grey, or of 0 and 1, of which neither would be salient.
-    """
+    """1 where salient, 0 elsewhere, (H, W); DataError for what is not grey, or of 0 and 1 alone."""
     grey = read_png(path).greys()
     if grey.max() == 1:
         raise DataError(

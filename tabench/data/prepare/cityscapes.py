@@ -86,11 +86,7 @@ def prepare(request: Request) -> Outcome:
 
 
 def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
-    """The five arrays of one image at 128x256.
-
-    Raises:
-        DataError: A file cannot be read, is of another kind or size, or holds an unknown label id.
-    """
+    """The five arrays of one image at 128x256; raises DataError for a file that is not what it should be."""
     image = _decode(shot.files["image"], "image")
     height, width = image.shape[:2]
     rows, cols = nearest_pixels(height, SIZE[0]), nearest_pixels(width, SIZE[1])
@@ -119,11 +115,7 @@ def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
 def map_labels(
     ids: npt.NDArray[np.generic], where: str
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Label ids as (the 7 categories, the 19 training classes), -1 = ignore.
-
-    Raises:
-        DataError: An id that CityScapes does not have.
-    """
+    """Label ids as (the 7 categories, the 19 training classes), -1 = ignore; DataError for an unknown id."""
     numbers = ids.astype(np.int64)
     if int(numbers.max()) > HIGHEST:
         raise DataError(

@@ -52,11 +52,7 @@ class Shot:
 
 
 def open_trees(sources: Sequence[Path]) -> list[FileTree]:
-    """The folders and archives that were given, and the official archives inside the folders.
-
-    Raises:
-        DataError: A source is not there, or an archive is unsafe or damaged.
-    """
+    """The folders and archives that were given, and the official archives inside the folders."""
     trees: list[FileTree] = []
     for source in sources:
         trees.append(open_tree(source))

@@ -42,11 +42,7 @@ class Frame:
 
 
 class NyuFile:
-    """The open file; usable from several threads.
-
-    Raises:
-        DataError: Not nyu_depth_v2_labeled.mat, cut off, or with variables of other shapes.
-    """
+    """The open file, usable from several threads; raises DataError for another, or one that is cut off."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -77,11 +73,7 @@ class NyuFile:
         return f"{self.path}, image {index + 1}"
 
     def read(self, index: int) -> Frame:
-        """Read the image at a position from 0.
-
-        Raises:
-            DataError: It cannot be read, or its depth has impossible values.
-        """
+        """Read the image at a position from 0; DataError where it, or its depth, cannot be."""
         try:
             image, depth, label = (part[index] for part in (self.images, self.depths, self.labels))
         except H5_BROKEN as error:  # a chunk beyond the end, or one that cannot be unpacked
@@ -113,11 +105,7 @@ class NyuFile:
 
 
 def open_v73(path: Path, hint: str) -> h5py.File:
-    """Open a MATLAB v7.3 (HDF5) file for reading.
-
-    Raises:
-        DataError: Missing, unreadable, open in a program that writes it, cut off, or not HDF5.
-    """
+    """Open a MATLAB v7.3 (HDF5) file for reading; raises DataError where that cannot be."""
     if not is_file(path):
         raise DataError("no such file", where=str(path), hint=hint)
     try:
@@ -136,10 +124,8 @@ def dataset_of(
 ) -> h5py.Dataset:
     """A variable of a v7.3 file, its axes in the order of the file (the reverse of MATLAB's).
 
-    Expected are lengths (None accepts any), and how the NumPy type begins: "f", "u1", "O".
-
-    Raises:
-        DataError: Missing, of another shape or type, or kept outside this file.
+    Expected are lengths (None accepts any), and how the NumPy type begins: "f", "u1", "O". Raises DataError
+    for a variable that is missing, another one, or kept outside this file.
     """
     try:
         variable = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None

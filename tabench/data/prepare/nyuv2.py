@@ -58,12 +58,9 @@ def prepare(request: Request) -> Outcome:
 
 
 def arrays(file: NyuFile, classes: npt.NDArray[np.int64], index: int) -> dict[str, npt.NDArray[np.float32]]:
-    """The four arrays of one image at 288x384.
+    """The four arrays of one image at 288x384: label, depth and normal of the same pixels of the original.
 
-    Label, depth and normal are those of the same pixels of the original.
-
-    Raises:
-        DataError: The image cannot be read, has a label outside the class map, or impossible values.
+    Raises DataError for one that cannot be read, with a label outside the class map, or impossible values.
     """
     frame = file.read(index)
     rows, cols = (nearest_pixels(length, SIZE[axis]) for axis, length in enumerate(frame.depth.shape))

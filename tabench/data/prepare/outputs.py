@@ -118,11 +118,7 @@ def existing_file(root: Path, path: Path) -> Output:
 
 
 def require_space(root: Path, needed: int) -> None:
-    """Check the free space of the file system that `root`, which need not exist, is or will be on.
-
-    Raises:
-        StoreError: There is less than is needed; says how much is missing.
-    """
+    """Raise StoreError if the disk that `root`, which need not exist, is or will be on lacks room."""
     free = free_bytes(root)
     if needed + SPARE > free:
         raise StoreError(
@@ -142,13 +138,8 @@ def run_all(
 ) -> list[Result]:
     """Apply `work` to every item on `workers` threads (decoding and arithmetic release the lock).
 
-    Returns:
-        The results in the order of the items.
-
-    Raises:
-        DataError: Items are wrong: one error names some of them. The others were done first, so a second call
-            has only these left.
-        StoreError: Writing failed; nothing new is started.
+    Gives the results in the order of the items. Items that are wrong are one DataError, which names some of
+    them after the others are done; where writing fails (StoreError) nothing new is started.
     """
     results: list[Result] = []
     wrong: list[DataError] = []
