@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.base import Sample
+from tabench.data.base import DatasetDef, Sample, Split
 from tabench.errors import DataError
 from tabench.text import few
 
@@ -30,6 +31,8 @@ SLACK = {"depth": 1.1, "disparity": 1 + 2e-4}  # times the largest published one
 DARK = 2 / 255  # the largest value of images that were divided by 255 twice
 MANY = 8  # images from which on it is told that something never occurs
 ALL = 100  # images from which on every class may be expected
+LOOKS = 16  # images of a split that are looked at before a run
+HINT = "`tabench data verify NAME --root ROOT` looks at every image"
 THINNED = 4  # of the rows and columns, one that tells a picture from others
 MOSTLY = 0.8  # share of salient pixels from which on they may be the background
 
@@ -304,3 +307,44 @@ def twins(one: Checks, other: Checks) -> list[str]:
     """A warning if two splits hold the same picture."""
     shared = [f"{one.pictures[key]} and {n}" for key, n in other.pictures.items() if key in one.pictures]
     return [f"{len(shared)} images are in both splits: {few(shared)}"] if shared else []
+
+
+def spot_check(
+    splits: Mapping[str, Split],
+    class_names: Sequence[str],
+    largest: Mapping[str, float],
+    kinds: Collection[str] | None = None,
+) -> list[str]:
+    """Read up to `LOOKS` images of each split, evenly spread and always the same, and check them.
+
+    The first split is trained on. Looked at are the `kinds`, "image" and targets; None is all.
+
+    Returns:
+        What is suspicious, a line each.
+
+    Raises:
+        DataError: Values that these kinds cannot have; names the image's file, or the split.
+    """
+    warnings: list[str] = []
+    seen: list[Checks] = []
+    for name, split in splits.items():
+        checks = Checks(class_names, largest)
+        evenly = np.linspace(0, len(split) - 1, LOOKS if len(split) else 0)
+        places = np.unique(evenly.round().astype(int)).tolist()
+        where = name if len(places) == len(split) else f"{name}, {len(places)} of {len(split)} images"
+        for index in places:
+            sample = split.load(index)
+            for kind, problem in checks.faults(sample, kinds):
+                file = split.files(index).get(kind)
+                raise DataError(problem, where=str(file or f"{sample.id}, {kind}"), hint=HINT)
+        if problems := checks.problems():
+            raise DataError(problems[0], where=where, hint=HINT)
+        warnings += [f"{where}: {line}" for line in checks.warnings()]
+        seen.append(checks)
+    return [*warnings, *(line for other in seen[1:] for line in twins(seen[0], other))]
+
+
+def check_folder(dataset: DatasetDef, root: Path) -> list[str]:
+    """Look at the two splits of a folder; see `spot_check`."""
+    splits = {name: dataset.split(root, name) for name in ("train", "val")}
+    return spot_check(splits, dataset.class_names, dataset.largest)

@@ -83,18 +83,6 @@ def test_wrong_content_is_named_by_reader_and_verification(tmp_path, name, array
     assert report.fingerprint == ""
 
 
-def test_verification_of_a_sound_folder(tmp_path):
-    root = write_streets(tmp_path)
-    report = CITYSCAPES.verify(root)
-    assert report.problems == []
-    assert report.counts == {"train": 5, "val": 3}
-    assert report.warnings == [
-        "train: 5 images, published are 2975",
-        "val: 3 images, published are 500",
-        "8 images of 12x24, expected is 128x256",
-    ]
-
-
 def test_more_disparity_than_published_or_none_is_a_warning(tmp_path):
     root = write_streets(tmp_path)
     save(root, "val", "depth", 0, np.full((12, 24, 1), 0.4922, np.float32))

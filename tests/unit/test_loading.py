@@ -33,6 +33,23 @@ def assert_same(a, b, tolerance=0.0):
         torch.testing.assert_close(a.targets[kind], b.targets[kind], rtol=0, atol=allowed)
 
 
+class Own(Split):
+    """A split that augments in its `load`, and names no augmentation."""
+
+    def __init__(self, split):
+        self.split = split
+
+    def __len__(self):
+        return len(self.split)
+
+    @property
+    def ids(self):
+        return self.split.ids
+
+    def load(self, index, *, draw=None):
+        return self.split.load(index, draw=draw)
+
+
 AUGMENT = st.sampled_from(["none", "clean", "paper"])
 
 
@@ -98,19 +115,8 @@ def test_an_image_seen_twice_is_augmented_by_draws_of_its_own(split):
 
 
 def test_an_augmentation_that_there_is_not_is_refused(split):
-    class Bare(Split):
-        def __len__(self):
-            return 1
-
-        @property
-        def ids(self):
-            return ["train/0"]
-
-        def load(self, index, *, draw=None):
-            return split.load(index)
-
     with pytest.raises(SpecError, match="no augmentation of the released code"):
-        batches(Bare(), seed=0, epoch=0, batch_size=1, augment="paper")
+        batches(Own(split), seed=0, epoch=0, batch_size=1, augment="paper")
     with pytest.raises(ValueError, match="got True"):  # what it was called before there were two
         batches(split, seed=0, epoch=0, batch_size=1, augment=True)
 
@@ -178,22 +184,11 @@ def test_unwanted_targets_are_left_out_and_change_nothing_else(split, monkeypatc
 
 
 def test_a_split_that_augments_by_itself_does_so_for_a_device_too(split, monkeypatch):
-    class Own(Split):
-        def __len__(self):
-            return len(split)
-
-        @property
-        def ids(self):
-            return split.ids
-
-        def load(self, index, *, draw=None):
-            return split.load(index, draw=draw)
-
     monkeypatch.setattr(loading, "on_device", lambda device: True)
     options = {"seed": 1, "epoch": 2, "batch_size": 3, "augment": "clean", "device": torch.device("cpu")}
-    only = next(batches(Own(), **options, kinds={"depth"}))
+    only = next(batches(Own(split), **options, kinds={"depth"}))
     assert_same(only, next(batches(split, **options, kinds={"depth"})), tolerance=1e-6)
-    for one, other in zip(batches(Own(), **options), batches(split, **options), strict=True):
+    for one, other in zip(batches(Own(split), **options), batches(split, **options), strict=True):
         assert_same(one, other, tolerance=1e-6)
 
 
