@@ -14,8 +14,8 @@ import torch
 
 from tabench.catalog import BACKBONES, DATASETS, METHODS, TASKS
 from tabench.data.base import DatasetDef, Split
+from tabench.data.checks import spot_check
 from tabench.data.packs import Opener
-from tabench.data.verify import spot_check
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import CheckpointStore, fill
