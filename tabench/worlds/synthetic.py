@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from tabench.data.array_dataset import ArrayDataset, ArraySplit
 from tabench.data.array_folders import file_of, open_array, write_array
-from tabench.data.base import DatasetDef, Progress, VerifyReport
+from tabench.data.base import Progress, VerifyReport
+from tabench.data.folder_dataset import FolderDataset
 from tabench.data.listing import is_empty, unreadable
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
@@ -83,7 +84,7 @@ def read_recipe(path: Path) -> Recipe:
         raise DataError(f"not a recipe of generated images: {error}", where=str(path), hint=hint) from error
 
 
-class SyntheticDataset(DatasetDef):
+class SyntheticDataset(FolderDataset):
     """A generated dataset: known by its recipe, written image by image, resumable.
 
     Subclasses also derive from the real dataset's reader, after this class.
@@ -100,12 +101,13 @@ class SyntheticDataset(DatasetDef):
         """Write all files of an image of "train" or "val", each whole; a complete image is left alone."""
 
     @abstractmethod
-    def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
-        """Check every file as the real dataset's verification does."""
-
-    @abstractmethod
     def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
         """One line for each stored file of an image that is not what the generator makes."""
+
+    def target_size(self, root: Path) -> tuple[int, int]:
+        """(H, W) of a folder's recipe."""
+        recipe = self.readable(root)
+        return recipe.height, recipe.width
 
     def write_lists(self, root: Path, recipe: Recipe) -> None:
         """Write what the layout needs besides the images (split lists); nothing by default."""
@@ -142,7 +144,7 @@ class SyntheticDataset(DatasetDef):
             recipe = self.readable(root)
         except DataError as error:
             return VerifyReport(root, problems=[f"{error.where}: {error.message}"])
-        report = self.read_all(root, recipe, progress)
+        report = self.verify_files(root, progress)
         for folder, expected in recipe.counts.items():
             found = report.counts.get(folder, 0)
             if found != expected:
@@ -150,7 +152,6 @@ class SyntheticDataset(DatasetDef):
         if not report.problems:
             report.problems += self.differences(root, recipe, "train", 0)
             report.problems += self.differences(root, recipe, "val", recipe.val - 1)
-        report.facts["recipe"] = recipe.to_json()
         report.fingerprint = "" if report.problems else recipe.fingerprint(self.name)
         return report
 
@@ -234,10 +235,6 @@ class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
         """Open a split; a DataError tells of fewer images than the recipe says."""
         self.check_counts(root, lambda folder: len(ArrayDataset.split(self, root, folder)))
         return super().split(root, name)
-
-    def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
-        """Check every file; see `ArrayDataset.verify_files`."""
-        return self.verify_files(root, {}, (recipe.height, recipe.width), progress)
 
     def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
         """One line for each stored array that is not what the renderer makes."""

@@ -82,21 +82,16 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
         """Write the lists of the splits."""
         write_sets(root, recipe.counts)
 
-    def target_size(self, root: Path) -> tuple[int, int]:
-        """(H, W) of a folder's recipe: images are read at the size they were rendered at."""
-        recipe = self.readable(root)
-        return recipe.height, recipe.width
-
     def split(self, root: Path, name: str) -> PascalSplit:
         """Open a split; a DataError tells of fewer images than the recipe says."""
         self.check_counts(root, lambda folder: _images(root, folder))
         return super().split(root, name)
 
-    def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
-        """Check every file; see `PascalContextDataset.verify`."""
-        report = PascalContextDataset.verify(self, root, progress)
+    def verify_files(self, root: Path, progress: Progress | None = None) -> VerifyReport:
+        """Check every file; pictures in no list are counted, too."""
+        report = super().verify_files(root, progress)
         with contextlib.suppress(DataError):  # it is among the problems
-            report.counts = {folder: _images(root, folder) for folder in recipe.counts}
+            report.counts = {folder: _images(root, folder) for folder in ("train", "val")}
         return report
 
     def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
