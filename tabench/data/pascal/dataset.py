@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -40,7 +40,11 @@ class PascalSplit(FolderSplit):
     ) -> None:
         super().__init__(root, folder, names)
         self.classes, self.size, self.normal_classes = classes, size, normal_classes
-        self._index = files.read_index(root, folder)
+
+    @cached_property
+    def _index(self) -> dict[str, list[int]]:
+        """Read when it is asked: a fingerprint is of a folder's files, whatever they hold."""
+        return files.read_index(self.root, self.folder)
 
     def files(self, index: int) -> dict[str, Path]:
         """The image's six files; its edges are drawn from those of "context"."""
