@@ -7,7 +7,7 @@ import pytest
 
 from tabench.worlds.camera import Camera, intrinsics
 from tabench.worlds.dice import Dice
-from tabench.worlds.floorplan import FloorPlan, Spot, walls
+from tabench.worlds.floor import Area, Spot, heading
 from tabench.worlds.lighting import Occluders, direct
 from tabench.worlds.prefabs import PREFABS, build, read_table
 from tabench.worlds.scenes.rooms import sample_room
@@ -139,7 +139,7 @@ box xy .15 .1 0  .04 .04 .4 wood
 box . 0 0 .4  .4 .4 .1 cloth ?soft.5
 box . 0 0 .4  .4 .4 .05 wood2 !soft
 ball x .1 0 .5  .1 .1 .1 cushion =pillow #pillow -
-rod . 0 0 .1  .1 0 .1  .01 steel *3z.1 o
+rod . 0 0 .1  .1 0 .1  .01 steels *3z.1 o
 """
 
 
@@ -204,15 +204,16 @@ def rooms():
 
 def test_furniture_stands_free(rooms):
     total = 0
-    for scene, plan in rooms:
-        for a, b in itertools.combinations(plan.spots, 2):
+    for floor in rooms:
+        scene = floor.scene
+        for a, b in itertools.combinations(floor.spots, 2):
             assert not a.meets(b, 0.0)
-        for spot in plan.spots:
+        for spot in floor.spots:
             corners = spot.corners()
             assert (corners > 0).all()
-            assert (corners < [plan.width, plan.depth]).all()
-            assert not spot.holds(*plan.eye, 0.25)
-        total += len(plan.spots)
+            assert (corners < floor.sides).all()
+            assert not spot.meets(Spot(*floor.eye, 0.2, 0.2, spot.yaw), 0.0)
+        total += len(floor.spots)
         for piece in scene.pieces:
             if piece.label not in ("wall", "floor", "ceiling"):
                 height = piece.shape.corners()[:, 2]
@@ -220,45 +221,36 @@ def test_furniture_stands_free(rooms):
     assert total / len(rooms) > 4
 
 
-def test_rectangles_meet_like_sampled_ones():
+def test_rectangles_meet_where_they_share_a_point():
     rng = np.random.default_rng(0)
     grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 41)] * 2), axis=-1).reshape(-1, 2)
     outcomes = []
     for _ in range(150):
         a = Spot(0, 0, *rng.uniform(0.2, 0.8, 2), rng.uniform(0, 3))
         b = Spot(*rng.uniform(-1.2, 1.2, 2), *rng.uniform(0.2, 0.8, 2), rng.uniform(0, 3))
-        c, s = np.cos(a.yaw), np.sin(a.yaw)
-        points = grid * [a.half_width, a.half_depth] @ np.array([[c, s], [-s, c]])
-        sampled = any(b.holds(x, y, 0.0) for x, y in points)
-        if sampled:
-            assert a.meets(b, 0.0)
-        elif a.meets(b, 0.0):
-            assert any(b.holds(x, y, 0.05) for x, y in points)
-        outcomes.append(sampled)
+        points = grid * [a.half_width, a.half_depth] @ heading(a.yaw)
+        inside = np.abs((points - [b.x, b.y]) @ heading(b.yaw).T) - [b.half_width, b.half_depth]
+        nearest = inside.max(1).min()
+        assert nearest > 0 or a.meets(b, 0.0)
+        assert nearest < 0.05 or not a.meets(b, 0.0)
+        outcomes.append(nearest < 0)
     assert 20 < sum(outcomes) < 130
 
 
-def test_walls_face_inwards_and_furniture_fronts_follow():
-    for wall in walls(4.0, 5.0):
-        x, y = wall.at(wall.length / 2, 0.5)
-        assert 0 < x < 4.0
-        assert 0 < y < 5.0
-        front = np.array([-np.sin(wall.yaw), np.cos(wall.yaw)])
-        np.testing.assert_allclose(front, wall.inward, atol=1e-12)
-
-
-def test_taken_wall_is_not_free():
-    plan = FloorPlan(4, 4, (2, 0.5), (0, 1))
-    plan.use_wall(1, 2.0, 1.0, 0.5, 1.5)
-    assert not plan.wall_free(1, 2.4, 0.5, 1.0, 2.0)
-    assert plan.wall_free(1, 2.8, 0.5, 1.0, 2.0)
-    assert plan.wall_free(1, 2.0, 1.0, 1.5, 2.0)
-    assert plan.wall_free(2, 2.0, 1.0, 0.5, 1.5)
+def test_walls_face_inwards_and_hold_one_thing_at_a_place(rooms):
+    floor = rooms[0]
+    for wall in range(4):
+        x, y = floor.at_wall(wall, 1.0, 0.5)
+        np.testing.assert_array_less([0, 0], [x, y])
+        np.testing.assert_array_less([x, y], floor.sides)
+    assert all(not a.overlaps(b) for a, b in itertools.combinations(floor.hung, 2))
+    assert Area(1, 1.5, 2.5, 0.5, 1.5).overlaps(Area(1, 2.2, 2.7, 1.0, 2.0))
+    assert not Area(1, 1.5, 2.5, 0.5, 1.5).overlaps(Area(2, 1.5, 2.5, 0.5, 1.5))
 
 
 def test_shadows_equal_brute_force(rooms):
     """Culling by bounding balls must not change which points are in shadow."""
-    scene = rooms[0][0]
+    scene = rooms[0].scene
     rng = np.random.default_rng(0)
     points = rng.uniform([0.1, 0.1, 0.02], scene.size - 0.3, (800, 3))
     target = scene.lights[-1].points[0]

@@ -16,9 +16,9 @@ from tabench.data.nyuv2 import CLASSES_13, NyuLayoutDataset
 from tabench.worlds.dice import Dice, scene_key
 from tabench.worlds.picture import take, unlabelled
 from tabench.worlds.scenes.rooms import sample_scene
-from tabench.worlds.synthetic import Recipe, SyntheticArrayDataset
+from tabench.worlds.synthetic import SyntheticArrayDataset
 
-GENERATOR = 2  # raised whenever any scene changes
+GENERATOR = 3  # raised whenever any scene changes
 _ROOM, _SENSOR = 0, 1
 _CLASSES = {
     "cabinet": "furniture",
@@ -87,9 +87,11 @@ class SceneDataset(SyntheticArrayDataset, NyuLayoutDataset):
         "normal": 1e-3,
     }
 
-    def make_arrays(self, recipe: Recipe, folder: str, index: int) -> Mapping[str, npt.NDArray[np.generic]]:
-        """Render a room; see `SyntheticArrayDataset.make_arrays`."""
-        return make_scene(recipe.seed, folder, index, recipe.height, recipe.width)
+    def make_maps(
+        self, seed: int, split: str, index: int, height: int, width: int
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Render a room; see `make_scene`."""
+        return make_scene(seed, split, index, height, width)
 
 
 SCENES = SceneDataset()
