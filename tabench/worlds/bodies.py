@@ -75,13 +75,10 @@ def limbs(body: Body, pose: Pose) -> tuple[list[Limb], list[Limb]]:
     """Arms and legs, left and right, of a body in a pose."""
     h, roots = body.stature, shoulders(body, pose.hips, pose.lean)
     hips = pose.hips + HIPS * h * _MIRROR * [1.0, 0.0, 0.0]
-    arms, legs = (
-        [two_bones(*ends, first * h, second * h, pole) for *ends, pole in zip(*points, strict=True)]
-        for first, second, points in (
-            (_UPPER, _FORE, (roots, pose.hands, pose.elbows)),
-            (_THIGH, _SHANK, (hips, pose.feet, pose.knees)),
-        )
-    )
+    arms, legs = [], []
+    for k in range(2):
+        arms.append(two_bones(roots[k], pose.hands[k], _UPPER * h, _FORE * h, pose.elbows[k]))
+        legs.append(two_bones(hips[k], pose.feet[k], _THIGH * h, _SHANK * h, pose.knees[k]))
     return arms, legs
 
 

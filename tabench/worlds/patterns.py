@@ -176,7 +176,7 @@ def _printed(mean: float, motif: Callable[[Floats, Floats], Floats]) -> Pattern:
     return pattern
 
 
-stripes = _printed(0.5, lambda u, v: np.clip(0.5 + 2.0 * np.sin(2 * np.pi * u), 0, 1))
+stripes = _printed(0.5, lambda u, v: np.clip(0.5 + 2.0 * np.asarray(np.sin(2 * np.pi * u)), 0, 1))
 plaid = _printed(0.35, lambda u, v: 0.5 * (np.abs(u) < 0.2) + 0.5 * (np.abs(v) < 0.2))
 dots = _printed(0.28, lambda u, v: 1.0 * (np.hypot(u, v) < 0.3))
 

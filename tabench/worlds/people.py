@@ -122,6 +122,7 @@ def person(dice: Dice, body: Body, pose: Pose, *, fine: bool = True) -> Thing:
         toe = unit([side * 0.22, np.cos(pitch), -np.sin(pitch)])
         axes = frame((0.0, np.sin(pitch), np.cos(pitch)), np.cross(toe, [0.0, 0.0, 1.0]))
         for out, down, long, high in ((0.045, 0.6, 0.076, 0.43), (0.0, 0.3, 0.034, 0.7)):
-            place, size = ankle + out * h * toe - down * ANKLE * h * axes[:, 2], (0.027, long, high * ANKLE)
-            thing.ball(place, h * np.array(size), looks["shoes"], axes, label=f"person/{mark}foot")
+            place = ankle + out * h * toe - down * ANKLE * h * axes[:, 2]
+            size = h * np.array([0.027, long, high * ANKLE])
+            thing.ball(place, size, looks["shoes"], axes, label=f"person/{mark}foot")
     return thing

@@ -27,6 +27,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -147,11 +148,17 @@ class _Builder:
         signs = np.array([*mirror, 1.0])
         at = (np.array(n[:3]) + shift) * signs * scale
         if part.solid == "top":
-            thing.tops.append(Top(*at.tolist(), n[3] * scale[0], n[4] * scale[1], n[5]))
+            x, y, z = at.tolist()
+            thing.tops.append(Top(x, y, z, n[3] * scale[0], n[4] * scale[1], n[5]))
             return
         skin, half = self.surface(part.finish), np.array(n[3:6]) * scale[: len(n[3:6])] / 2
         group = f"{part.group}{number}" if part.group else ""
-        marks = {"label": part.label or thing.label, "group": group, "casts": part.casts, "glass": part.glass}
+        marks: dict[str, Any] = {
+            "label": part.label or thing.label,
+            "group": group,
+            "casts": part.casts,
+            "glass": part.glass,
+        }
         if part.solid in _KINDS:
             axes = pitch_matrix(np.radians(part.lean) * mirror[1]) if part.lean else None
             taper = n[6] if len(n) > 6 else 1.0

@@ -9,14 +9,14 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tabench.data.array_dataset import ArrayDataset
 from tabench.data.array_folders import file_of, npy_bytes
-from tabench.data.base import DatasetDef, Progress, Split, VerifyReport
+from tabench.data.base import DatasetDef, Progress, VerifyReport
 from tabench.data.listing import is_empty, unreadable
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
@@ -137,7 +137,7 @@ class SyntheticDataset(DatasetDef):
                 progress(done + 1, len(jobs), f"{folder}/{index}")
         self.write_lists(root, recipe)
 
-    def split(self, root: Path, name: str) -> Split:
+    def split(self, root: Path, name: str) -> Any:
         """Open a split; a DataError tells of another number of images than the recipe says."""
         folder = self.folder_of(name)
         expected = self.readable(root).counts[folder]

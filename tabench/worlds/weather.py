@@ -38,9 +38,9 @@ def sample_weather(dice: Dice) -> Weather:
     high, turn = np.radians(dice.uniform(18, 58)), dice.uniform(0, 2 * np.pi)
     sun = np.array([np.cos(high) * np.cos(turn), np.cos(high) * np.sin(turn), np.sin(high)])
     warm = dice.uniform(*power) * np.array([1.06, 0.98, dice.uniform(0.78, 0.92)])
-    bright = dice.uniform(0.85, 1.1) * np.array([zenith, horizon])
+    above, low = dice.uniform(0.85, 1.1) * np.array([zenith, horizon])
     far, seed = dice.uniform(*sight), dice.integer(0, 2**31 - 1)
-    return Weather(sun, warm, np.array(sky), *bright, dice.uniform(*clouds), far, seed)
+    return Weather(sun, warm, np.array(sky), above, low, dice.uniform(*clouds), far, seed)
 
 
 def sky_light(weather: Weather, way: Floats) -> Floats:
