@@ -165,7 +165,7 @@ def bench(session: nox.Session) -> None:
 def bench_report(session: nox.Session) -> None:
     """Render a report from 20,000 made-up runs; fails above 60 s of processor time or 1 GB."""
     install(session)
-    session.run("python", "tests/scale/report_speed.py", *session.posargs)
+    session.run("python", "tests/scale/store_speed.py", "report", *session.posargs)
 
 
 @nox.session(name="artifact")
@@ -196,14 +196,14 @@ def artifact(session: nox.Session) -> None:
 def bench_plan(session: nox.Session) -> None:
     """Time `plan` and `status` on 20,000 made-up cells; fails above 3 s of processor time or 1 GB."""
     install(session)
-    session.run("python", "tests/scale/plan_speed.py", *session.posargs)
+    session.run("python", "tests/scale/store_speed.py", "plan", *session.posargs)
 
 
 @nox.session(name="bench-store")
 def bench_store(session: nox.Session) -> None:
     """Check, export and merge 20,000 made-up records; fails above 60 s of processor time or 1 GB."""
     install(session)
-    session.run("python", "tests/scale/store_speed.py", *session.posargs)
+    session.run("python", "tests/scale/store_speed.py", "store", *session.posargs)
 
 
 @nox.session(name="bench-data")

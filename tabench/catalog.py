@@ -166,9 +166,7 @@ EXECUTORS: Registry[type[Executor]] = Registry(
     "executor",
     "tabench.executors",
     [
-        Entry(
-            "inline", "tabench.runs.local.inline:InlineExecutor", "one cell after the other, in this process"
-        ),
+        Entry("inline", "tabench.runs.launch:InlineExecutor", "one cell after the other, in this process"),
         Entry(
             "pool", "tabench.runs.local.pool:PoolExecutor", "several cells at once, one process a GPU or core"
         ),

@@ -12,7 +12,7 @@ import pytest
 from patience import output_of, until
 
 from tabench.cli import main
-from tabench.store.holder import alive
+from tabench.store.claim import alive
 
 RECIPE = "dataset.generate={seed=0, train=4, val=2, height=48, width=64}"
 

@@ -23,8 +23,7 @@ from commands import options, records
 from patience import PATIENCE
 from tiny_run import write_weights
 
-from tabench.runs.slurm.queue import Queued, cells_of, command, waiting
-from tabench.runs.slurm.submission import open_submissions
+from tabench.runs.slurm.queue import Queued, cells_of, command, open_submissions
 
 QUEUE = Path("slurm/nyuv2")
 CALM = 4.0  # a node takes a credential of the second in which a job was revoked for a revoked one
@@ -79,7 +78,8 @@ def facts(cell: str) -> dict[str, Any]:
 
 def there(experiment: Path = QUEUE) -> dict[str, Queued]:
     """Cells that wait or run."""
-    return waiting(cells_of(open_submissions(experiment)))
+    found = cells_of(open_submissions(experiment))
+    return {cell: last.queued for cell, last in found.items() if last.queued and last.waiting}
 
 
 def until(what: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:

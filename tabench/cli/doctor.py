@@ -96,7 +96,7 @@ def _weights() -> list[Finding]:
     found = []
     for name in BACKBONES.names():
         try:
-            found.append(Finding("ok", f"weights of {name}: {find_weights(BACKBONES.get(name), None).path}"))
+            found.append(Finding("ok", f"weights of {name}: {find_weights(BACKBONES.get(name), None)}"))
         except CheckpointError as error:
             found.append(Finding("note", error.message, error.hint or ""))
     return found

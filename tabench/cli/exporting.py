@@ -135,17 +135,17 @@ def table(
 
     flat_table.check_target(out)
     columns = flat_table.IMAGE_TABLE if per_image else flat_table.METRIC_TABLE
-    blocks_of = flat_table.image_blocks if per_image else flat_table.metric_blocks
+    rows_of = flat_table.image_rows if per_image else flat_table.metric_rows
     names = [options.experiment_name(text) for text in experiments or finished_experiments(results)]
     folders = [ExperimentFolder(results, name) for name in names]
     labels = {folder.experiment: folder.read_experiment().get("cells") or {} for folder in folders}
     cells = [cell for folder in folders for cell in flat_table.recorded_cells(folder)]
     if not cells:
         raise StoreError("no finished cell", where=str(results), hint="see `tabench status`")
-    blocks = (b for c in cells for b in blocks_of(c, labels[c.experiment].get(c.cell_id)))
-    rows = flat_table.write_table(out, columns, blocks)
+    tables = (rows_of(c, labels[c.experiment].get(c.cell_id)) for c in cells)
+    rows = flat_table.write_table(out, columns, tables)
     if as_json:
-        print_json({"out": str(out), "rows": rows, "cells": len(cells), "columns": [c.name for c in columns]})
+        print_json({"out": str(out), "rows": rows, "cells": len(cells), "columns": list(columns)})
     else:
         typer.echo(f"{out}: {rows:,} rows of {len(cells):,} cells, {bytes_text(out.stat().st_size)}")
 

@@ -107,12 +107,20 @@ class Asked:
 
     def plan(self, device: str) -> Plan:
         """What these options ask for, planned for a device."""
-        from tabench.runs.plan import Request, make_plan
-        from tabench.runs.resolve import Sources
+        from tabench.runs.plan import make_plan
+        from tabench.runs.resolve import Request
         from tabench.spec.experiment import load_experiment
 
-        sources = Sources(self.data_root, self.checkpoint, tuple(self.overrides or ()))
-        wanted = Request(self.profile, sources, tuple(self.select or ()), self.shard, self.results, device)
+        wanted = Request(
+            self.profile,
+            self.data_root,
+            self.checkpoint,
+            tuple(self.overrides or ()),
+            tuple(self.select or ()),
+            self.shard,
+            self.results,
+            device,
+        )
         return make_plan(load_experiment(find_experiment(self.experiment)), wanted)
 
 

@@ -79,8 +79,8 @@ def run(
     from tabench.catalog import EXECUTORS
     from tabench.runs.executor import Options
     from tabench.runs.slurm_settings import read_settings
+    from tabench.store.claim import silence
     from tabench.store.folders import CellFolder, ExperimentFolder
-    from tabench.store.holder import silence
     from tabench.store.tidy import settle, sweep_shared
 
     silence()  # the variable that it reads may be wrong
@@ -168,9 +168,9 @@ def _run(plan: Plan, jobs: list[Job], executor: str, place: Options) -> list[Out
         return []
     folder = ExperimentFolder(place.results, plan.experiment.name)
     if executor == "slurm":
-        from tabench.runs.slurm.submit import check_commands
+        from tabench.runs.slurm.queue import require
 
-        check_commands()
+        require("sbatch", "srun")
     # nothing is made yet: wrong inputs leave no folder behind
     check_writable(next(one for one in (folder.path, *folder.path.parents) if one.exists()))
     device = "auto" if executor == "slurm" else place.device  # a node's own

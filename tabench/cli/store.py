@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +32,7 @@ def verify(
     as_json: options.JsonOption = False,
 ) -> None:
     """Read every record, checksum, picture, checkpoint and kept weights again, and name what is wrong."""
-    from tabench.runs.reevaluate import check_saved
+    from tabench.runs.reevaluate import load_saved
     from tabench.store.adopt import experiments_in
     from tabench.store.folders import ExperimentFolder
     from tabench.store.verify import verify_experiment
@@ -40,7 +41,7 @@ def verify(
     folders = [ExperimentFolder(results, name) for name in names]
     if not folders or not all(folder.path.is_dir() for folder in folders):
         raise StoreError("no results here", where=str(folders[0].path if folders else results))
-    done = [verify_experiment(folder, check_saved) for folder in folders]
+    done = [verify_experiment(folder, load_saved) for folder in folders]
     wrong = sum(len(entry.problems) for entry in done)
     if as_json:
         print_json({"problems": wrong, "experiments": [asdict(entry) for entry in done]})
@@ -76,16 +77,17 @@ def merge(
     A cell whose record here differs is a conflict: both stay, and the difference is named. Each record that
     is taken gets a merged_from.json beside it: from where, when, on which host and by whom.
     """
-    from tabench.runs.reevaluate import check_saved
+    from tabench.runs.reevaluate import load_saved
     from tabench.store.adopt import merge_results
 
-    done = merge_results(folder, results, check_saved)
+    done = merge_results(folder, results, load_saved)
+    counts = Counter(entry.state for entry in done)
     if as_json:
-        print_json({"from": str(folder), "counts": done.counts(), "cells": [asdict(e) for e in done.cells]})
+        print_json({"from": str(folder), "counts": counts, "cells": [asdict(entry) for entry in done]})
     else:
-        for entry in done.cells:
+        for entry in done:
             if entry.state in ("conflict", "damaged", "busy"):
                 tell(entry.state, f"{entry.experiment}/{entry.cell_id}: {entry.message}")
-        typer.echo(", ".join(f"{count} {state}" for state, count in done.counts().items()) or "no records")
-    if done.left_out:
+        typer.echo(", ".join(f"{count} {state}" for state, count in counts.items()) or "no records")
+    if counts.keys() - {"taken", "same"}:
         raise typer.Exit(1)

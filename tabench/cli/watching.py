@@ -19,7 +19,7 @@ from tabench.text import duration, inert
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tabench.runs.slurm.queue import Queued
+    from tabench.runs.slurm.queue import Last
     from tabench.store.folders import CellFolder, ExperimentFolder
     from tabench.store.index import Known
 
@@ -81,7 +81,7 @@ def status_rows(
     ]
     if not (folder.path / "slurm").is_dir():
         return rows, ""
-    from tabench.runs.slurm.queue_status import add_queue
+    from tabench.runs.slurm.queue import add_queue
 
     return rows, add_queue(folder, rows)
 
@@ -203,8 +203,7 @@ def cancel(
     Word is left in the results folder, so that it works from a host without Slurm, too: there the running
     cells stop within seconds and the waiting ones when their turn comes.
     """
-    from tabench.runs.slurm.queue import SlurmError, cells_of, command, waiting
-    from tabench.runs.slurm.submission import open_submissions
+    from tabench.runs.slurm.queue import SlurmError, cells_of, command, open_submissions
     from tabench.store.folders import ExperimentFolder
 
     folder = ExperimentFolder(results, options.experiment_name(experiment))
@@ -217,11 +216,11 @@ def cancel(
             hint="a run of another executor ends with Ctrl-C",
         )
     for one in found:
-        one.cancel()
-    queued: dict[str, Queued] = {}
+        one.cancelled.touch()
+    queued: dict[str, Last] = {}
     told = ""
     try:
-        queued = waiting(cells_of(found))
+        queued = {cell: last for cell, last in cells_of(found).items() if last.waiting}
         if queued:
             command(["scancel", *sorted({each.element.partition("_")[0] for each in queued.values()})])
     except SlurmError as error:

@@ -46,9 +46,8 @@ class AnalysisFiles:
             self.layers[name] = layers_of(model)
         if METHODS.get(self.cell.method.name).sharing != "per-task":
             with self._kept_apart("channels"):
-                save_channels(
-                    model, self.split, self.cell.evaluation.pictures, self.device, self.folder.pictures
-                )
+                count = self.cell.evaluation.pictures
+                save_channels(model, self.split, count, self.device, self.folder.pictures)
 
     def write(self, weights: Mapping[str, Tensor], truth: Path) -> None:
         """Write the cell's files, and SAM's masks to the folder of the split's own pictures."""
@@ -62,15 +61,8 @@ class AnalysisFiles:
         if backbone.promptable() is None:
             return
         with self._kept_apart("SAM's masks"):
-            save_sam_masks(
-                backbone,
-                weights,
-                self.cell.backbone.checkpoint,
-                self.split,
-                self.cell.evaluation.pictures,
-                self.device,
-                truth,
-            )
+            sha256, count = self.cell.backbone.checkpoint, self.cell.evaluation.pictures
+            save_sam_masks(backbone, weights, sha256, self.split, count, self.device, truth)
 
     @contextmanager
     def _kept_apart(self, what: str) -> Iterator[None]:

@@ -10,18 +10,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
+
 from tabench.engine import events as ev
 from tabench.engine.batch_split import out_of_memory
 from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError, failure_kind
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
-from tabench.runs.code import environment_of
+from tabench.runs.circumstances import environment_of, gpu_energy_j, peak_memory, reset_peak_memory
 from tabench.runs.compute import compute
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.meter import Meter
 from tabench.runs.reevaluate import keep_weights
-from tabench.runs.resources import gpu_energy_j, peak_memory, reset_peak_memory
 from tabench.store.adopt import adopt
 from tabench.store.atomic import write_bytes, write_json
 from tabench.store.checksums import write_sums
@@ -43,12 +44,8 @@ def run_cell(
 ) -> Outcome:
     """Run a cell; errors become an outcome and a failure.json, never an exception.
 
-    Args:
-        job: The cell and its inputs.
-        options: How to run.
-        listener: Told of every event.
-        should_stop: Asked after every optimiser step.
-        group: The processes that compute the cell together; only the main one calls this.
+    `should_stop` is asked after every optimiser step. Of a `group` of processes that compute the cell
+    together, only the main one calls this.
     """
     folder = job.folder(options.results)
     diary = _Diary(folder, job, options, listener)
@@ -62,7 +59,23 @@ def run_cell(
             if adopt(folder):
                 diary.emit(ev.Done(wall_s=0.0, adopted=True))
                 return Outcome(job, "done")
-            return _attempt(job, options, folder, diary, should_stop, claim, group)
+            try:
+                diary.start()
+                set_determinism(job.cell.seed, options.threads or usable_cores())
+                content = compute(job, options, diary.emit, should_stop, group)
+                claim.check()
+                diary.finish()
+                if options.keep_weights:
+                    keep_weights(folder)
+                record = record_bytes(folder.record, content)
+                write_sums(folder, record)
+                claim.check()
+                write_bytes(folder.record, record)
+            except Exception as error:
+                return _ended(diary, claim, error)
+            tidy(folder)
+            diary.emit(ev.Done(wall_s=diary.wall_s()))
+            return Outcome(job, "done")
     except ClaimedError as error:
         return Outcome(job, "busy", message=str(error))
     except KeyboardInterrupt:
@@ -73,91 +86,47 @@ def run_cell(
         return Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
 
 
-def _attempt(
-    job: Job,
-    options: Options,
-    folder: CellFolder,
-    diary: _Diary,
-    should_stop: Callable[[], bool],
-    claim: Claim,
-    group: ProcessGroup | None,
-) -> Outcome:
-    diary.start()
-    try:
-        set_determinism(job.cell.seed, options.threads or usable_cores())
-        content = compute(job, options, diary.emit, should_stop, group)
-        claim.check()
-        diary.finish()
-        if options.keep_weights:
-            keep_weights(folder)
-        record = record_bytes(folder.record, content)
-        write_sums(folder, record)
-        claim.check()
-        write_bytes(folder.record, record)
-    except Exception as raised:
-        if not claim.held():  # the cell is another process' now: nothing more is written here
-            return _lose(job, diary)
-        if isinstance(raised, InterruptedRunError):
-            return _interrupt(job, folder, diary, raised)
-        return _fail(job, folder, diary, _explained(raised))
-    tidy(folder)
-    diary.emit(ev.Done(wall_s=diary.wall_s()))
-    return Outcome(job, "done")
-
-
-def _lose(job: Job, diary: _Diary) -> Outcome:
-    message = "this process was silent for too long, and another one may run the cell now"
-    diary.listener(CellEvent(job.cell.id, ev.Interrupted(message=message)))
-    return Outcome(job, "busy", message=message)
-
-
-def _interrupt(job: Job, folder: CellFolder, diary: _Diary, error: InterruptedRunError) -> Outcome:
-    folder.clear_failure()
-    diary.emit(ev.Interrupted(message=error.message))
-    with contextlib.suppress(StoreError):  # a full disk: the checkpoint before is kept
-        diary.finish()
-    return Outcome(job, "interrupted", message=str(error))
-
-
-def _fail(job: Job, folder: CellFolder, diary: _Diary, error: Exception) -> Outcome:
-    kind, message = failure_kind(error), str(error) or type(error).__name__
-    step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
-    with contextlib.suppress(StoreError):  # a disk that is full or gone must not hide what happened
-        folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
-    diary.emit(ev.Failed(kind=kind, message=message))
+def _ended(diary: _Diary, claim: Claim, error: Exception) -> Outcome:
+    """Keep why an attempt ended, where there is room for it: a full disk must not hide what happened."""
+    job = diary.job
+    if not claim.held():  # the cell is another process' now: nothing more is written here
+        message = "this process was silent for too long, and another one may run the cell now"
+        diary.listener(CellEvent(job.cell.id, ev.Interrupted(message=message)))
+        return Outcome(job, "busy", message=message)
+    event: ev.Event
+    if isinstance(error, InterruptedRunError):
+        diary.folder.clear_failure()
+        outcome = Outcome(job, "interrupted", message=str(error))
+        event = ev.Interrupted(message=error.message)
+    else:
+        if out_of_memory(error):  # of torch and of the host as one kind
+            hint = "the step's passes were made as small as they get: a smaller backbone, or more memory"
+            found = MemoryExhaustedError((str(error) or "out of memory").splitlines()[0], hint=hint)
+            found.__cause__ = error
+            error = found
+        outcome = Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
+        event = ev.Failed(kind=outcome.kind, message=outcome.message)
+        step, ids = (error.step, error.ids) if isinstance(error, DivergedError) else (None, [])
+        with contextlib.suppress(StoreError):
+            diary.folder.write_failure(error, attempt=diary.attempt, step=step, ids=ids)
+    diary.emit(event)
     with contextlib.suppress(StoreError):
         diary.finish()
-    return Outcome(job, "failed", kind, message)
-
-
-def _explained(error: Exception) -> Exception:
-    """Memory errors of torch and of the host as one kind, with what helps."""
-    if not out_of_memory(error):
-        return error
-    found = MemoryExhaustedError(
-        (str(error) or "out of memory").splitlines()[0],
-        hint="the step's passes were made as small as they get: a smaller backbone, or more memory",
-    )
-    found.__cause__ = error
-    return found
+    return outcome
 
 
 class _Diary:
     """Keeps journal and run.json, and passes events on."""
 
     def __init__(self, folder: CellFolder, job: Job, options: Options, listener: Listener) -> None:
-        self.folder = folder
-        self.job = job
-        self.options = options
-        self.listener = listener
+        self.folder, self.job, self.options, self.listener = folder, job, options, listener
         self.claim: Claim | None = None
         self.attempt = 1
         self.run: dict[str, Any] = {}
         self.meter = Meter(job.cell.train.batch_size, {})
         self._before: dict[str, float] = {}
         self._started = time.monotonic()
-        self._evaluating = 0.0
-        self._packing = 0.0
+        self._evaluating = self._packing = 0.0
 
     def start(self) -> None:
         """Open an attempt; times of earlier ones are kept."""
@@ -179,7 +148,7 @@ class _Diary:
             self.job.cell.train.batch_size,
             self.run.get("cost") or {},
             whole=len(earlier) == int(self.run.get("attempts") or 0),
-            energy=partial(_energy_j, self.options.device, self.options.processes),
+            energy=partial(gpu_energy_j, self.options.device, self.options.processes),
         )
         reset_peak_memory()
         self.emit(ev.Start(attempt=self.attempt, label=self.job.label, pid=os.getpid()))
@@ -242,25 +211,9 @@ class _Diary:
         with contextlib.suppress(Exception):
             self.run["cost"] = self.meter.cost()
         with contextlib.suppress(Exception):  # a device that does not exist is the failure itself
-            self.run["device"] = _device_name(str(choose_device(self.options.device)))
+            device = choose_device(self.options.device)
+            self.run["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         write_json(self.folder.run, self.run)
-
-
-def _energy_j(device: str, processes: int) -> float | None:
-    """Of the device, or of the first GPUs where each process has one."""
-    with contextlib.suppress(Exception):  # a device that does not exist is the run's failure, not the meter's
-        chosen = choose_device(device)
-        if chosen.type == "cuda" and processes > 1:
-            used = [gpu_energy_j(choose_device(f"cuda:{rank}")) for rank in range(processes)]
-            return None if None in used else sum(joules for joules in used if joules is not None)
-        return gpu_energy_j(chosen)
-    return None
-
-
-def _device_name(device: str) -> str:
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
 
 
 def _now() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,9 +42,8 @@ from tabench.engine.state import State
 from tabench.errors import EvaluationFailedError, InterruptedRunError
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.analysis_files import AnalysisFiles
-from tabench.runs.code import check_cell
+from tabench.runs.circumstances import check_cell, peak_memory
 from tabench.runs.executor import Job, Options
-from tabench.runs.resources import peak_memory
 from tabench.spec.cell import Cell
 from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import RECORD_VERSION
@@ -66,15 +65,9 @@ class _Done:
 def compute(
     job: Job, options: Options, emit: Emit, should_stop: Callable[[], bool], group: ProcessGroup | None = None
 ) -> dict[str, Any]:
-    """Compute a cell, resuming each unit from its checkpoint.
+    """Compute a cell, resuming each unit from its checkpoint; the arguments are those of `run_cell`.
 
-    Args:
-        job: The cell and its inputs.
-        options: How to run; the device is this process' own.
-        emit: Told of every event.
-        should_stop: Asked after every optimiser step.
-        group: The processes that compute the cell together; alone by default. All of them call this, and
-            the main process alone writes.
+    All processes of the group call this, each with a device of its own; the main process alone writes.
 
     Returns:
         The record's content; empty but on the main process.
@@ -102,23 +95,22 @@ def _compute(
     tasks = make_tasks(cell, dataset)
     if not group.is_main:
         group.sync()  # the main process's packs are there
+
+    def pass_on(name: str, facts: Mapping[str, Any]) -> None:  # the data does not know of events
+        if (event := read_event(name, facts)) is not None:
+            emit(event)
+
+    part = cell.dataset
     splits = Opener(
-        dataset,
-        job.data_root,
-        cell.dataset.fingerprint,
-        options.pack,
-        lambda name, facts: _pass_on(name, facts, emit),
-        should_stop,
-        code=cell.dataset.code,
+        dataset, job.data_root, part.fingerprint, options.pack, pass_on, should_stop, code=part.code
     )
     if group.is_main:
         splits.check()
         for note in dataset.notes(job.data_root):
             emit(Warned(message=note))
     train, reported = splits.open(cell.dataset.train_split), splits.open(cell.dataset.eval_split)
-    validation = None
-    if cell.evaluation.selection == "best-val":
-        validation = splits.open(cell.evaluation.val_split)
+    best_val = cell.evaluation.selection == "best-val"
+    validation = splits.open(cell.evaluation.val_split) if best_val else None
     if group.is_main:
         looked_at = {cell.dataset.train_split: train, cell.dataset.eval_split: reported}
         kinds = {"image", *(task.needs for task in tasks.values())}
@@ -159,23 +151,14 @@ def _compute(
         )
         done.append(_run_unit(context, weights, folder, truth, digest, analysis))
     check_cell(cell)  # what was imported meanwhile, too
-    digests = set(group.exchange(digest.hexdigest()))
+    digests = sorted(set(group.exchange(digest.hexdigest())))
     if len(digests) > 1:  # a result that depends on which process one asks
-        raise RuntimeError(
-            f"the trained weights differ between this cell's processes: {', '.join(sorted(digests))}"
-        )
+        raise RuntimeError(f"the trained weights differ between this cell's processes: {', '.join(digests)}")
     if not group.is_main:
         return {}
     with _evaluating("all"):
         analysis.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
-
-
-def _pass_on(name: str, facts: Mapping[str, Any], emit: Emit) -> None:
-    """Tell what the data says of its packs: it does not know of events."""
-    event = read_event(name, facts)
-    assert event is not None
-    emit(event)
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:
@@ -212,24 +195,21 @@ def _run_unit(
         fill(trained_parameters(model), state.best_weights, unit.name, untrained(model))
         epoch = state.best_epoch
     add_digest({**trained_parameters(model), **_kept_untrained(model, context)}, unit.name, digest)
-    started = time.monotonic()
+    started, pictures = time.monotonic(), []
 
-    def progress(count: int, total: int) -> None:
-        context.emit(Evaluating(unit=unit.name, images=count, of=total))
+    def progress(images: int, total: int) -> None:
+        context.emit(Evaluating(unit=unit.name, images=images, of=total))
 
     with _evaluating(unit.name):
         results = evaluate(model, context, progress=progress, should_stop=context.should_stop)
-    if not is_main:
-        return _Done(unit, state, results, count(model), [], epoch)
-    seconds, values = time.monotonic() - started, curve_entries(results, epoch)
-    context.emit(FinallyEvaluated(unit=unit.name, seconds=seconds, values=values))
-    with _evaluating(unit.name):
-        pictures = save_pictures(model, context, folder.pictures)
-        if cell.evaluation.pictures:
-            save_extremes(model, context, results, folder.pictures, truth)
-        analysis.visit(unit.name, model)
-    with _evaluating(unit.name):
-        context.emit(measure_unit(model, context))
+        if is_main:
+            seconds, values = time.monotonic() - started, curve_entries(results, epoch)
+            context.emit(FinallyEvaluated(unit=unit.name, seconds=seconds, values=values))
+            pictures = save_pictures(model, context, folder.pictures)
+            if cell.evaluation.pictures:
+                save_extremes(model, context, results, folder.pictures, truth)
+            analysis.visit(unit.name, model)
+            context.emit(measure_unit(model, context))
     return _Done(unit, state, results, count(model), pictures, epoch)
 
 
@@ -240,11 +220,7 @@ def _kept_untrained(model: MSam, context: TrainContext) -> dict[str, torch.Tenso
 
 @contextmanager
 def _evaluating(unit: str) -> Iterator[None]:
-    """Say of an error inside the block that training is done and kept.
-
-    Raises:
-        EvaluationFailedError: The block raised something other than an interruption.
-    """
+    """Say of an error inside the block, unless it is an interruption, that training is done and kept."""
     try:
         yield
     except InterruptedRunError:
@@ -272,6 +248,7 @@ def _record(
 ) -> dict[str, Any]:
     cell = job.cell
     epochs = {part.unit.name: part.epoch for part in done}
+    results = [result for part in done for result in part.results]
     evaluations = [entry for part in done for entry in part.state.eval_curve]
     if cell.evaluation.every and cell.evaluation.selection == "last":
         evaluations += [entry for part in done for entry in curve_entries(part.results, part.epoch)]
@@ -295,8 +272,8 @@ def _record(
             "note": BACKBONES.entry(cell.backbone.name).summary,
         },
         "parameters": dict(summed(part.counts for part in done)),
-        "metrics": _metrics(tasks, done),
-        "per_image": {"ids": reported.ids, "values": _per_image(tasks, reported, done)},
+        "metrics": _metrics(tasks, results),
+        "per_image": {"ids": reported.ids, "values": _per_image(tasks, reported.ids, results)},
         "curves": {
             "train": [entry for part in done for entry in part.state.train_curve],
             "eval": evaluations,
@@ -311,30 +288,25 @@ def _record(
     }
 
 
-def _metrics(tasks: Mapping[str, Task], done: list[_Done]) -> list[dict[str, Any]]:
-    rows = []
-    for result in (result for part in done for result in part.results):
-        task = tasks[result.task]
-        for info in task.metrics_in(result.protocol):
-            rows.append(
-                {
-                    "task": task.name,
-                    **{key: getattr(info, key) for key in ("key", "title", "unit", "better", "digits")},
-                    "protocol": result.protocol,
-                    "version": task.version,
-                    "value": result.values[info.key],
-                    "notes": list(result.notes),
-                }
-            )
-    return rows
+def _metrics(tasks: Mapping[str, Task], results: Iterable[Result]) -> list[dict[str, Any]]:
+    return [
+        {
+            "task": result.task,
+            **{key: getattr(info, key) for key in ("key", "title", "unit", "better", "digits")},
+            "protocol": result.protocol,
+            "version": tasks[result.task].version,
+            "value": result.values[info.key],
+            "notes": list(result.notes),
+        }
+        for result in results
+        for info in tasks[result.task].metrics_in(result.protocol)
+    ]
 
 
-def _per_image(tasks: Mapping[str, Task], reported: Split, done: list[_Done]) -> dict[str, Any]:
+def _per_image(tasks: Mapping[str, Task], ids: Sequence[str], results: Iterable[Result]) -> dict[str, Any]:
     """Per-image values in each task's first protocol."""
     return {
-        result.task: {
-            key: [values.get(image) for image in reported.ids] for key, values in result.per_image.items()
-        }
-        for result in (result for part in done for result in part.results)
+        result.task: {key: [values.get(i) for i in ids] for key, values in result.per_image.items()}
+        for result in results
         if result.protocol == tasks[result.task].protocols[0]
     }

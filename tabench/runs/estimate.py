@@ -6,125 +6,60 @@ FLOPs and bytes follow from sizes alone. They are rough on purpose: they only ha
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple
 
 from tabench.catalog import BACKBONES, METHODS
 from tabench.encoders.base import Encoder
 from tabench.methods.base import named_roles
 from tabench.provenance.environment import usable_cores
 from tabench.spec.cell import Cell
-from tabench.store.index import Known, cell_of, settings_of
+from tabench.store.index import Known, settings_of
 
 CPU_FLOPS_PER_CORE = 20e9  # sustained fp32 of one core, taken for all CPUs
 GPU_FLOPS = 15e12  # sustained fp32 of one data-centre GPU
 BACKWARD = 2.0  # a backward pass costs about two forward passes
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A finished run that others are estimated from.
+class Estimate(NamedTuple):
+    """Seconds a cell will take, from its start to its record, and what the number rests on.
 
-    Attributes:
-        settings: Its cell without the seed, as `settings_of` writes it.
-        method: Its method's name.
-        wall_s: Seconds from start to record, all attempts.
-    """
-
-    settings: str
-    method: str
-    wall_s: float
-
-    @classmethod
-    def of(cls, cell: Cell, wall_s: float) -> Self:
-        """A run of a cell."""
-        return cls(settings_of(cell), cell.method.name, wall_s)
-
-
-class Experience:
-    """Finished runs, sorted once so that thousands of cells can be estimated from them."""
-
-    def __init__(self, finished: Iterable[Finished]) -> None:
-        self._walls: dict[str, list[float]] = {}
-        self._settings: dict[str, dict[str, None]] = {}  # method to settings, each once, in order
-        self._rates: dict[tuple[str, int, int], dict[str, list[float]]] = {}
-        for run in finished:
-            self._walls.setdefault(run.settings, []).append(run.wall_s)
-            self._settings.setdefault(run.method, {})[run.settings] = None
-
-    @classmethod
-    def from_index(cls, cells: Iterable[Known]) -> Self:
-        """The runs of an index whose time is known."""
-        return cls(Finished(k.settings, k.method, k.wall_s) for k in cells if k.settings and k.wall_s)
-
-    def walls(self, cell: Cell) -> list[float]:
-        """Seconds of the runs that differ from a cell in the seed at most."""
-        return self._walls.get(settings_of(cell), []) if self._walls else []
-
-    def rates(self, cell: Cell, train_images: int, eval_images: int) -> list[float]:
-        """Seconds per FLOP of the runs with a cell's method and backbone."""
-        key = (cell.method.name, train_images, eval_images)
-        if key not in self._rates:
-            found: dict[str, list[float]] = {}
-            for settings in self._settings.get(cell.method.name, ()):
-                run = cell_of(settings, 0)
-                work = cell_flops(run, train_images, eval_images)
-                if work:
-                    found.setdefault(run.backbone.name, []).extend(w / work for w in self._walls[settings])
-            self._rates[key] = found
-        return self._rates[key].get(cell.backbone.name, [])
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Seconds a cell will take, and what the number rests on.
-
-    Attributes:
-        seconds: Wall-clock seconds from its start to its record.
-        basis: "adopted" (another experiment has it), "measured" (other seeds here), "reference" (the
-            shipped run), "scaled" (same method, other length) or "rough" (FLOPs over an assumed rate).
-        detail: The basis in words.
+    `basis` is "adopted" (another experiment has it), "measured" (other seeds here), "reference" (the shipped
+    run) or "rough" (FLOPs over an assumed rate).
     """
 
     seconds: float
     basis: str
-    detail: str
+    detail: str  # the basis in words
+
+
+def walls_of(cells: Iterable[Known]) -> dict[str, list[float]]:
+    """Seconds of an index's finished runs, by their cells without the seed (see `settings_of`)."""
+    walls: dict[str, list[float]] = {}
+    for known in cells:
+        if known.settings and known.wall_s:
+            walls.setdefault(known.settings, []).append(known.wall_s)
+    return walls
 
 
 def estimate(
     cell: Cell,
-    experience: Experience,
+    walls: Mapping[str, Sequence[float]],
     reference: Mapping[str, float],
-    *,
-    train_images: int,
-    eval_images: int,
+    images: tuple[int, int],
     device: str = "auto",
 ) -> Estimate:
-    """Estimate a cell's time.
+    """Estimate a cell's time from finished runs (`walls_of`), the shipped ones by cell id, or its work.
 
-    Args:
-        cell: What would run.
-        experience: Finished runs in the results folder.
-        reference: Cell id to seconds of the shipped reference runs.
-        train_images: Images of the training split; 0 where not known yet.
-        eval_images: Images of the reported split.
-        device: The `--device` option.
+    `images` are the numbers of images of the training split and of the reported one.
     """
-    same = experience.walls(cell)
+    same = walls.get(settings_of(cell)) if walls else None
     if same:
         return Estimate(statistics.median(same), "measured", f"median of {len(same)} finished run(s) of it")
     if cell.id in reference:
         return Estimate(reference[cell.id], "reference", "the shipped reference run of this cell")
-    work = cell_flops(cell, train_images, eval_images)
-    rates = experience.rates(cell, train_images, eval_images)
-    if rates and work:
-        return Estimate(
-            work * statistics.median(rates),
-            "scaled",
-            f"from {len(rates)} run(s) of {cell.method.name} by FLOPs",
-        )
+    work = cell_flops(cell, *images)
     rate, name = flops_per_second(device)
     return Estimate(work / rate, "rough", f"{work:.2g} FLOP at an assumed {name}")
 
@@ -166,17 +101,12 @@ def checkpoint_bytes(cell: Cell) -> int:
     decoder = 62 * backbone.out_chans**2
     models = tasks if method.sharing == "per-task" else 1
     if not method.trains_encoder:
-        rank = max((v for v in _ints(cell) if v > 0), default=0)
+        values = cell.method.params.values()
+        ranks = [i for v in values for i in (v if isinstance(v, tuple) else (v,)) if type(i) is int]
+        rank = max((rank for rank in ranks if rank > 0), default=0)
         roles = set(named_roles(cell.method.params.get("targets", "qkv")))
         chosen = [spec for spec in backbone.linears() if roles & set(spec.parts)]
         encoder = sum(rank * (spec.inputs + spec.outputs) for spec in chosen)
     finished = (models - 1) * (encoder + decoder)  # weights alone
     current = encoder + decoder * (1 if models > 1 else tasks)
     return 4 * (finished + 2 * 3 * current)
-
-
-def _ints(cell: Cell) -> list[int]:
-    values = list(cell.method.params.values())
-    return [v for v in values if type(v) is int] + [
-        i for v in values if isinstance(v, tuple) for i in v if type(i) is int
-    ]

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tabench.engine.events import Event
 from tabench.errors import StoreError
 from tabench.runs.slurm_settings import SlurmSettings
 from tabench.spec.cell import Cell
+from tabench.store.atomic import write_json
 from tabench.store.encoding import read_json
 from tabench.store.folders import CellFolder
-
-JOBS_FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Job:
-    """One cell to run and where its inputs are; plain values only, so it can be sent elsewhere.
+    """One cell to run and where its inputs are; plain values only, so it can be sent elsewhere."""
 
-    Attributes:
-        experiment: Experiment name.
-        cell: What to compute.
-        label: Short human name.
-        data_root: Folder that holds the dataset.
-        checkpoint: Weights file of the backbone.
-        seconds: Time it will take, for the order; 0 where it is not known.
-    """
-
-    experiment: str
+    experiment: str  # its name
     cell: Cell
-    label: str
-    data_root: Path
-    checkpoint: Path
-    seconds: float = 0.0
+    label: str  # short human name
+    data_root: Path  # folder that holds the dataset
+    checkpoint: Path  # weights file of the backbone
+    seconds: float = 0.0  # time it will take, for the order; 0 where it is not known
 
     def folder(self, results: Path) -> CellFolder:
         """The cell's folder in a results folder."""
@@ -46,40 +36,23 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How cells run; none of it is part of a cell.
-
-    Attributes:
-        results: Results folder.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        threads: CPU threads of torch; 0 = all cores.
-        micro_batch: Images per forward pass; 0 = chosen by the backbone's image size.
-        tasks_apart: One task after the other in a step; False = chosen by the backbone's image size.
-        recompute: Activation checkpointing in the encoder.
-        compiled: Encoder blocks through torch.compile.
-        checkpoint_seconds: Time between two checkpoints inside an epoch.
-        keep_weights: Keep the trained parameters of finished cells.
-        workers: Cells at a time, for executors that run several; 0 = chosen by cores or GPUs.
-        pack: Read images from a packed copy in the cache; None = where it takes little of the free disk.
-        on_error: After a cell has failed for good: "continue" with the others, or "stop" (cells that run
-            are interrupted at a checkpoint, no other one is started).
-        slurm: What a cell asks of a Slurm cluster; None = its defaults.
-        processes: Processes of one cell, each with a GPU of its own or a share of the cores; they divide each
-            batch's images among them. `threads` are those of each.
-    """
+    """How cells run; none of it is part of a cell. The command line's options say more of most of them."""
 
     results: Path
-    device: str = "auto"
-    threads: int = 0
-    micro_batch: int = 0
-    tasks_apart: bool = False
-    recompute: bool = False
-    compiled: bool = False
-    checkpoint_seconds: float = 60.0
-    keep_weights: bool = False
-    workers: int = 0
-    pack: bool | None = None
+    device: str = "auto"  # or "cpu", "cuda", "cuda:1"
+    threads: int = 0  # CPU threads of torch, of each process; 0 = all cores
+    micro_batch: int = 0  # images per forward pass; 0 = chosen by the backbone's image size
+    tasks_apart: bool = False  # one task after the other in a step; False = chosen by the image size
+    recompute: bool = False  # activation checkpointing in the encoder
+    compiled: bool = False  # encoder blocks through torch.compile
+    checkpoint_seconds: float = 60.0  # between two checkpoints inside an epoch
+    keep_weights: bool = False  # keep the trained parameters of finished cells
+    workers: int = 0  # cells at a time, for executors that run several; 0 = chosen by cores or GPUs
+    pack: bool | None = None  # read images from a packed copy; None = where it takes little of the free disk
+    # after a cell has failed for good, "stop" interrupts cells that run at a checkpoint and starts no other
     on_error: Literal["continue", "stop"] = "continue"
-    slurm: SlurmSettings | None = None
+    slurm: SlurmSettings | None = None  # what a cell asks of a Slurm cluster; None = its defaults
+    # of one cell, each with a GPU of its own or a share of the cores; they divide each batch's images
     processes: int = 1
 
     def ends_with(self, outcome: Outcome) -> bool:
@@ -89,12 +62,7 @@ class Options:
 
 @dataclass(frozen=True)
 class CellEvent:
-    """Something that happened to a cell.
-
-    Attributes:
-        cell_id: Whose.
-        event: What.
-    """
+    """Something that happened to a cell."""
 
     cell_id: str
     event: Event
@@ -102,19 +70,12 @@ class CellEvent:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a cell's run ended.
-
-    Attributes:
-        job: The cell that ran.
-        state: "done", "failed", "interrupted", or "busy" (another process holds it).
-        kind: Why it failed, one of `FAILURE_KINDS`, as in failure.json; empty unless failed.
-        message: One message for people; empty if done.
-    """
+    """How a cell's run ended."""
 
     job: Job
-    state: Literal["done", "failed", "interrupted", "busy"]
-    kind: str = ""
-    message: str = ""
+    state: Literal["done", "failed", "interrupted", "busy"]  # "busy": another process holds it
+    kind: str = ""  # why it failed, one of `FAILURE_KINDS`, as in failure.json; empty unless failed
+    message: str = ""  # for people; empty if done
 
 
 Listener = Callable[[CellEvent], None]
@@ -123,9 +84,8 @@ Listener = Callable[[CellEvent], None]
 class Executor(Protocol):
     """Runs jobs; a failing one stops the others only where `on_error` says so, an interruption ends the run.
 
-    Cells that failed of `RETRIED_KINDS` are tried again a few times; see `Retries`.
-
-    An entry of the group "tabench.executors" is a class without arguments.
+    Cells that failed of `RETRIED_KINDS` are tried again a few times; see `Retries`. An entry of the group
+    "tabench.executors" is a class without arguments.
     """
 
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
@@ -133,32 +93,32 @@ class Executor(Protocol):
         ...
 
 
-def jobs_content(jobs: Sequence[Job], options: Options) -> dict[str, Any]:
-    """The content of a job file, with absolute paths: what another process needs to run the cells."""
+class JobFile(BaseModel):
+    """What another process needs to run cells, as JSON: plain values, nothing that executes."""
+
+    format: Literal[1] = 1
+    options: Options
+    jobs: list[Job]
+    # of a submission: cell id to events in its journal when a person asked for it; retries count from there
+    since: dict[str, int] = {}
+
+
+def write_jobs(
+    path: Path, jobs: Sequence[Job], options: Options, since: Mapping[str, int] | None = None
+) -> None:
+    """Write a job file, with absolute paths."""
     there = [
         replace(job, data_root=job.data_root.absolute(), checkpoint=job.checkpoint.absolute()) for job in jobs
     ]
     how = replace(options, results=options.results.absolute())
-    return {
-        "format": JOBS_FORMAT,
-        "options": TypeAdapter(Options).dump_python(how, mode="json"),
-        "jobs": TypeAdapter(list[Job]).dump_python(there, mode="json"),
-    }
+    write_json(path, JobFile(options=how, jobs=there, since=dict(since or {})).model_dump(mode="json"))
 
 
-def read_jobs(path: Path) -> tuple[list[Job], Options]:
-    """The jobs and options of a job file.
-
-    Raises:
-        StoreError: It is missing, torn, or not what this version writes.
-    """
-    content = read_json(path)
+def read_jobs(path: Path) -> JobFile:
+    """Read a job file. Raises StoreError: it is missing, torn, or not what this version writes."""
     try:
-        if content["format"] != JOBS_FORMAT:
-            raise ValueError(f"format {content['format']}, this version reads {JOBS_FORMAT}")
-        jobs = TypeAdapter(list[Job]).validate_python(content["jobs"])
-        return jobs, TypeAdapter(Options).validate_python(content["options"])
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        return JobFile.model_validate(read_json(path))
+    except ValidationError as error:
         raise StoreError(
             f"is not a job file: {error}", where=str(path), hint="submit the cells again"
         ) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tabench.catalog import BACKBONES, DATASETS
-from tabench.data.base import Progress, Split
+from tabench.data.base import Progress
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.process_group import choose_device
 from tabench.errors import DataError, StoreError
@@ -17,18 +17,13 @@ from tabench.text import few
 
 
 def check_inputs(plan: Plan, jobs: Iterable[Job], device: str, say: Callable[[str], None]) -> None:
-    """Check the device, the images and the backbone's weights.
+    """Check the device, the images and the backbone's weights of a plan's jobs.
 
-    Args:
-        plan: Of which the jobs are.
-        jobs: What is about to run.
-        device: As asked for.
-        say: Gets a line about weights that will do but are not the published ones.
+    `say` gets a line about weights that will do but are not the published ones.
 
     Raises:
-        DataError: An image's files differ in height and width; or images that would be in one batch do.
-        CheckpointError: The weights cannot be read or do not fit.
-        SpecError: There is no such device.
+        TabenchError: Images that would be in one batch differ in height and width, or an image's files do;
+            the weights cannot be read or do not fit; there is no such device.
     """
     choose_device(device)
     resolution = plan.resolution
@@ -39,11 +34,7 @@ def check_inputs(plan: Plan, jobs: Iterable[Job], device: str, say: Callable[[st
 
 
 def generate_data(plan: Plan, progress: Progress | None = None) -> None:
-    """Write the plan's synthetic dataset, or what is missing of it; of another dataset nothing.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
+    """Write the plan's synthetic dataset, or what is missing of it; of another dataset nothing."""
     generate, root = plan.resolution.generate, plan.resolution.data_root
     if generate is None:
         return
@@ -51,11 +42,8 @@ def generate_data(plan: Plan, progress: Progress | None = None) -> None:
     try:
         dataset.make(root, progress=progress, **generate.model_dump())
     except (OSError, StoreError) as error:
-        cause = error.__cause__ if isinstance(error, StoreError) else error
-        if not isinstance(cause, OSError):
-            raise
         raise StoreError(
-            f"the {dataset.name} cannot be written: {cause.strerror}",
+            f"the {dataset.name} cannot be written: {error}",
             where=str(root),
             hint="set TABENCH_CACHE to a folder that can be written",
         ) from error
@@ -63,7 +51,7 @@ def generate_data(plan: Plan, progress: Progress | None = None) -> None:
 
 def check_shapes(jobs: Iterable[Job]) -> None:
     """Check the shapes of every split that cells train, select or report on, by their files' headers."""
-    largest: dict[tuple[str, Path, str], int] = {}
+    largest: dict[tuple[str, Path, str], int] = {}  # batch of a split
     for job in jobs:
         cell, part = job.cell, job.cell.dataset
         evaluated = choose_batch_split(cell, BatchSplit()).evaluated
@@ -74,22 +62,16 @@ def check_shapes(jobs: Iterable[Job]) -> None:
             key = (part.name, job.data_root, name)
             largest[key] = max(batch, largest.get(key, 1))
     for (dataset, root, name), batch in largest.items():
-        _check(DATASETS.get(dataset).split(root, name), root, name, batch)
-
-
-def _check(split: Split, root: Path, name: str, batch: int) -> None:
-    shapes = {}
-    for index, image in enumerate(split.ids):
-        shape = split.shape(index)
-        if shape is None:  # only reading tells
-            return
-        shapes[image] = shape
-    (usual, _), *others = Counter(shapes.values()).most_common()
-    if others and batch > 1:
-        odd = [f"{image} is {shape[0]}x{shape[1]}" for image, shape in shapes.items() if shape != usual]
-        raise DataError(
-            f"{len(odd)} of {len(shapes)} images of '{name}' are not {usual[0]}x{usual[1]} as the others: "
-            f"{few(odd)}",
-            where=str(root),
-            hint="a batch holds images of one size: resize these, or set train.batch_size to 1",
-        )
+        split = DATASETS.get(dataset).split(root, name)
+        shapes = {image: split.shape(index) for index, image in enumerate(split.ids)}
+        if None in shapes.values() or batch == 1:  # only reading tells
+            continue
+        (usual, _), *others = Counter(shapes.values()).most_common()
+        if others and usual:
+            odd = [f"{image} is {s[0]}x{s[1]}" for image, s in shapes.items() if s and s != usual]
+            raise DataError(
+                f"{len(odd)} of {len(shapes)} images of '{name}' are not {usual[0]}x{usual[1]} as the "
+                f"others: {few(odd)}",
+                where=str(root),
+                hint="a batch holds images of one size: resize these, or set train.batch_size to 1",
+            )

@@ -1,13 +1,35 @@
-"""One cell, in this process or shared by several; and whether it can be shared as asked."""
+"""One cell, in this process or shared by several, and one cell after the other; whether it can be shared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tabench.engine.events import Failed
 from tabench.errors import SpecError
-from tabench.runs.deaths import record_death
-from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
+from tabench.runs.executor import Job, Listener, Options, Outcome
+from tabench.runs.processes import StopFlag, wait
+from tabench.runs.retrying import Retries, record_death
+
+
+class InlineExecutor:
+    """Runs one cell after the other, in this process; see `Executor`."""
+
+    def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
+        """Run the jobs in order; stops after an interrupted one."""
+        outcomes: list[Outcome] = []
+        retries = Retries(options.results, listener)
+        with StopFlag().listening() as should_stop:
+            for job in jobs:
+                while True:  # again where another try may help; this process is interrupted by persons only
+                    outcome = run_job(job, options, listener, should_stop)
+                    if outcome.state == "interrupted" and (options.processes == 1 or should_stop()):
+                        break
+                    pause = retries.pause(outcome)
+                    if pause is None or not wait(pause, should_stop):
+                        break
+                outcomes.append(outcome)
+                if outcome.state == "interrupted" or options.ends_with(outcome):
+                    break
+        return outcomes
 
 
 def run_job(job: Job, options: Options, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
@@ -19,54 +41,36 @@ def run_job(job: Job, options: Options, listener: Listener, should_stop: Callabl
     try:
         from tabench.runs.cell_run import run_cell  # imports torch
     except Exception as error:  # a broken installation: no cell can be computed here, and each one says why
-        outcome = record_death(options.results, job, error)
-        if outcome.state == "failed":
-            listener(CellEvent(job.cell.id, Failed(kind=outcome.kind, message=outcome.message)))
-        return outcome
+        return record_death(options.results, job, error, listener)
     return run_cell(job, options, listener, should_stop)
 
 
 def check_processes(options: Options, jobs: Sequence[Job], gpus: Sequence[str]) -> None:
     """Refuse more processes a cell than can work.
 
-    Args:
-        options: Their number, the device, and what is asked of a Slurm cluster.
-        jobs: What will run.
-        gpus: GPUs of this machine to share out; none where cells run on the CPU or elsewhere.
+    `gpus` are those of this machine to share out; none where cells run on the CPU or elsewhere.
 
     Raises:
         SpecError: Too few images or GPUs for them, or one named device for all.
     """
-    count = options.processes
+    count, asked = options.processes, options.slurm.gpus if options.slurm else 0
     if count == 1:
         return
-    where = f"--processes {count}"
+    message = hint = ""
     if ":" in options.device:
-        raise SpecError(
-            f"each process takes a GPU of its own, but --device names one, {options.device}",
-            where=where,
-            hint="use --device cuda, and CUDA_VISIBLE_DEVICES to choose the GPUs",
-        )
-    if gpus and count > len(gpus):
-        raise SpecError(
-            f"{count} processes a cell need {count} GPUs, {len(gpus)} found",
-            where=where,
-            hint=f"--processes {len(gpus)}, or --device cpu",
-        )
-    asked = options.slurm.gpus if options.slurm else 0
-    if asked and asked != count:
-        raise SpecError(
-            f"each process takes a GPU of its own, but slurm.gpus = {asked} a cell",
-            where=where,
-            hint=f"--slurm gpus={count}",
-        )
-    for job in jobs:
-        batch = job.cell.train.batch_size
-        if batch < count:  # a short last batch may leave one idle; here one would never train at all
-            raise SpecError(
-                f"{job.label} has batches of {batch}: {count - batch} of {count} processes would never "
-                "have an image to train on",
-                where=where,
-                hint=f"--processes {batch}; the batch is part of the recipe (train.batch_size), "
-                "and processes only share it",
-            )
+        message = f"each process takes a GPU of its own, but --device names one, {options.device}"
+        hint = "use --device cuda, and CUDA_VISIBLE_DEVICES to choose the GPUs"
+    elif gpus and count > len(gpus):
+        message = f"{count} processes a cell need {count} GPUs, {len(gpus)} found"
+        hint = f"--processes {len(gpus)}, or --device cpu"
+    elif asked and asked != count:
+        message = f"each process takes a GPU of its own, but slurm.gpus = {asked} a cell"
+        hint = f"--slurm gpus={count}"
+    # a short last batch may leave one idle; here one would never train at all
+    elif small := [job for job in jobs if job.cell.train.batch_size < count]:
+        batch = small[0].cell.train.batch_size
+        idle = f"{count - batch} of {count} processes would never have an image to train on"
+        message = f"{small[0].label} has batches of {batch}: {idle}"
+        hint = f"--processes {batch}; the batch is the recipe's (train.batch_size), and they only share it"
+    if message:
+        raise SpecError(message, where=f"--processes {count}", hint=hint)

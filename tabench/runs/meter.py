@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tabench.engine.events import (
-    Evaluated,
-    Evaluating,
-    Event,
-    FinallyEvaluated,
-    Step,
-    UnitCost,
-    Validated,
-)
+from tabench.engine.events import Evaluated, Evaluating, Event, FinallyEvaluated, Step, UnitCost, Validated
 
 Json = dict[str, Any]
-
-
-def _no_energy() -> float | None:
-    return None
 
 
 class Meter:
     """Takes in a run's events and adds up what they tell about cost.
 
-    Args:
-        batch_size: Images of an optimiser step.
-        earlier: The "cost" of run.json as an earlier attempt left it; empty for the first.
-        whole: Whether all earlier attempts wrote run.json. A killed one did not, and its energy is lost.
-        energy: Reads a running total in joules, None where nothing tells.
-        now: Reads a clock, seconds.
+    Goes on from `earlier`, the "cost" of run.json as an earlier attempt left it. `whole` says whether all
+    of them wrote it: a killed one did not, and its energy is lost. `energy` reads a running total in joules,
+    None where nothing tells; `now` a clock in seconds.
     """
 
     def __init__(
@@ -41,7 +27,7 @@ class Meter:
         earlier: Mapping[str, Any],
         *,
         whole: bool = True,
-        energy: Callable[[], float | None] = _no_energy,
+        energy: Callable[[], float | None] = lambda: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.batch_size = batch_size
@@ -84,29 +70,25 @@ class Meter:
         self._unit, self._stepped, self._away = unit, time_of, 0.0
 
     def cost(self) -> Json:
-        """The costs so far; what is not known is None.
+        """The costs so far, of one image through all models of the cell; what is not known is None.
 
-        "train_flops" and "inference_flops" are of one image through all models of the cell;
-        "latency_s" and "latency_spread_s" are median and range of its time through all of them, one
-        after the other; "train_images_per_s" and "eval_images_per_s" count an image once all models
-        have seen it; "energy_j" is of the GPU over all attempts.
+        "latency_s" and "latency_spread_s" are median and range; rates count an image once all models have
+        seen it; "energy_j" is of the GPU over all attempts.
         """
-        complete = bool(self.units)
         times = [unit["latency_s"] for unit in self.units if unit["latency_s"]]
         latency = [sum(parts) for parts in zip(*times, strict=False)] if len(times) == len(self.units) else []
-        after = self._energy()
-        used = None
-        if None not in (self._before, after, self._spent):
-            used = round(float(self._spent or 0) + float(after or 0) - float(self._before or 0), 1)
+        readings = (self._spent, self._energy(), self._before)
+        spent, after, before = (math.nan if joules is None else joules for joules in readings)
+        used = spent + after - before
         return {
             **{key: self._sum(key) for key in ("train_flops", "inference_flops", "stored", "weights_bytes")},
-            "models": len(self.units) if complete else None,
+            "models": len(self.units) or None,
             "latency_s": round(statistics.median(latency), 6) if latency else None,
             "latency_spread_s": round(max(latency) - min(latency), 6) if latency else None,
             "latency_repeats": len(latency),
             "train_images_per_s": self._rate("train"),
             "eval_images_per_s": self._rate("eval"),
-            "energy_j": used,
+            "energy_j": None if math.isnan(used) else round(used, 1),
             "measuring_s": round(self.measuring, 3),
             "problems": [f"{unit['unit']}: {text}" for unit in self.units for text in unit["problems"]],
             "pace": self.pace,

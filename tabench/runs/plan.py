@@ -2,93 +2,48 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tabench.catalog import DATASETS, METHODS
-from tabench.runs.estimate import Estimate, Experience, checkpoint_bytes, estimate
+from tabench.runs.estimate import Estimate, checkpoint_bytes, estimate, walls_of
 from tabench.runs.executor import Job
-from tabench.runs.resolve import Resolution, Sources, resolve
+from tabench.runs.resolve import Request, Resolution, resolve
 from tabench.spec.cell import Cell
 from tabench.spec.expand import expand, labels
 from tabench.spec.experiment import Experiment
 from tabench.spec.options import override, parse_select, parse_shard, select_cells, shard_cells
 from tabench.store.adopt import finished_elsewhere
-from tabench.store.encoding import read_object
+from tabench.store.encoding import flat, read_object
 from tabench.store.folders import CellFolder, CellState
-from tabench.store.index import Index, Known, read_index
+from tabench.store.index import Known, read_index
 from tabench.text import few
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
-_CODE: Any = {
-    "dataset": {"code", "task_code"},
-    "backbone": {"code"},
-    "method": {"code"},
-    "balancing": {"code"},
-}
 PICTURE_BYTES = 40_000  # an input or a prediction with its error map, per image and task
 
 
 @dataclass(frozen=True)
-class Request:
-    """What the command line asks for.
-
-    Attributes:
-        profile: `--profile`.
-        sources: Places and overrides.
-        select: `--select` options.
-        shard: `--shard`.
-        results: `--results`.
-        device: `--device`, for the estimate.
-    """
-
-    profile: str | None = None
-    sources: Sources = field(default_factory=Sources)
-    select: Sequence[str] = ()
-    shard: str | None = None
-    results: Path = Path("results")
-    device: str = "auto"
-
-
-@dataclass(frozen=True)
 class PlannedCell:
-    """One cell of a plan.
-
-    Attributes:
-        cell: The cell.
-        state: What its files say.
-        why: Why it would run, or why not.
-        estimate: Time it will take; None if it is done.
-        disk: Bytes of its checkpoint and pictures at most; 0 if it is done.
-    """
+    """One cell of a plan."""
 
     cell: Cell
-    state: CellState
-    why: str
-    estimate: Estimate | None
-    disk: int
+    state: CellState  # what its files say
+    why: str  # why it would run, or why not
+    estimate: Estimate | None  # time it will take; None if it is done
+    disk: int  # bytes of its checkpoint and pictures at most; 0 if it is done
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that would run.
+    """Everything that would run."""
 
-    Attributes:
-        experiment: After the overrides.
-        resolution: Profile, data and weights.
-        cells: The selected cells.
-        labels: Cell id to label, for all cells of the profile, selected or not.
-        notes: What to know of the data; see `DatasetDef.notes`.
-    """
-
-    experiment: Experiment
-    resolution: Resolution
-    cells: list[PlannedCell]
-    labels: dict[str, str]
-    notes: list[str] = field(default_factory=list)
+    experiment: Experiment  # after the overrides
+    resolution: Resolution  # profile, data and weights
+    cells: list[PlannedCell]  # the selected ones
+    labels: dict[str, str]  # cell id to label, for all cells of the profile, selected or not
+    notes: list[str] = field(default_factory=list)  # what to know of the data; see `DatasetDef.notes`
 
     @property
     def open(self) -> list[PlannedCell]:
@@ -97,17 +52,11 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """The open cells for an executor."""
-        resolution = self.resolution
+        name, place, known = self.experiment.name, self.resolution, self.labels
         return [
-            Job(
-                self.experiment.name,
-                p.cell,
-                self.labels[p.cell.id],
-                resolution.data_root,
-                resolution.checkpoint,
-                p.estimate.seconds if p.estimate else 0.0,
-            )
+            Job(name, p.cell, known[p.cell.id], place.data_root, place.checkpoint, p.estimate.seconds)
             for p in self.open
+            if p.estimate
         ]
 
     def experiment_json(self) -> dict[str, Any]:
@@ -128,73 +77,55 @@ class Plan:
 
 
 def make_plan(experiment: Experiment, request: Request) -> Plan:
-    """Expand an experiment and look at what is there already; changes no result.
-
-    Raises:
-        SpecError: A name or an option that cannot be used.
-        DataError: The profile's inputs are missing.
-    """
+    """Expand an experiment and look at what is there already; changes no result. Raises as `resolve`."""
     experiment.published_text()  # what is wrong is told now, not after hashing data, let alone training
     parse_select(request.select)
     if request.shard is not None:
         parse_shard(request.shard)
-    resolution = resolve(experiment, request.profile, request.sources)
+    resolution = resolve(experiment, request)
     changed = override(experiment, resolution.profile, resolution.overrides)
     every = expand(experiment, resolution.profile, resolution.resolved, resolution.overrides)
     chosen = select_cells(every, request.select)
     chosen = shard_cells(chosen, request.shard) if request.shard is not None else chosen
     names = labels(every)
     index = read_index(request.results, experiment.name)
-    experience, earlier = Experience.from_index(index.recorded), _by_method_and_seed(index, names)
+    walls, by_end = walls_of(index.recorded), sorted(index.recorded, key=lambda known: known.finished)
+    # the last record of each method and seed that the experiment does not have, to name what changed
+    earlier = {(known.method, known.seed): known for known in by_end if known.cell_id not in names}
     reference = _reference(experiment.name)
-    counts = _counts(resolution)
+    images = _counts(resolution)
     planned = []
     for cell in chosen:
         folder = CellFolder(request.results, experiment.name, cell.id)
         known = index.cells.get(cell.id)
-        state = known.state if known else "pending"
-        todo = state != "done"
-        twin = finished_elsewhere(folder) if todo else None
-        cost = (
-            Estimate(0.0, "adopted", "the record of another experiment here")
-            if twin is not None
-            else estimate(
-                cell,
-                experience,
-                reference,
-                train_images=counts[0],
-                eval_images=counts[1],
-                device=request.device,
-            )
-            if todo
-            else None
-        )
+        if known is not None and known.state == "done":
+            planned.append(PlannedCell(cell, "done", _why(folder, known, cell), None, 0))
+            continue
+        twin = finished_elsewhere(folder)
+        if twin is not None:
+            cost = Estimate(0.0, "adopted", "the record of another experiment here")
+        else:
+            cost = estimate(cell, walls, reference, images, request.device)
         kept = cell.evaluation.pictures and cell.evaluation.pictures + 2  # a task's best and worst image too
         pictures = kept * len(cell.dataset.tasks) * PICTURE_BYTES
-        disk = checkpoint_bytes(cell) + pictures if todo else 0
-        why = _why(folder, known, cell, earlier, twin)
-        planned.append(PlannedCell(cell, state, why, cost, disk))
+        if known is not None:
+            why = _why(folder, known, cell)
+        elif twin is not None:
+            why = f"done in {twin.experiment}: will be taken from there"
+        else:
+            other = earlier.get((cell.method.name, cell.seed))
+            why = "changed: " + few(difference(other.cell(), cell), 3) if other else "never run"
+        state = known.state if known else "pending"
+        planned.append(PlannedCell(cell, state, why, cost, checkpoint_bytes(cell) + pictures))
     dataset = DATASETS.get(resolution.resolved.dataset_name)
     notes = [] if resolution.generate else dataset.notes(resolution.data_root)
     return Plan(changed, resolution, planned, names, notes)
 
 
-def _by_method_and_seed(index: Index, names: Mapping[str, str]) -> dict[tuple[str, int], Known]:
-    """The last record of each method and seed that the experiment does not have, to name what changed."""
-    found: dict[tuple[str, int], Known] = {}
-    for known in sorted(index.recorded, key=lambda known: known.finished):
-        if known.cell_id not in names:
-            found[known.method, known.seed] = known
-    return found
-
-
 def _reference(name: str) -> dict[str, float]:
-    found = {}
-    for path in sorted((REFERENCE / name).glob("*/run.json")):
-        wall = read_object(path).get("wall_s")
-        if isinstance(wall, int | float) and wall:
-            found[path.parent.name] = float(wall)
-    return found
+    """Cell id to seconds of the shipped runs."""
+    runs = {path.parent.name: read_object(path) for path in (REFERENCE / name).glob("*/run.json")}
+    return {cell: float(run["wall_s"]) for cell, run in runs.items() if run.get("wall_s")}
 
 
 def _counts(resolution: Resolution) -> tuple[int, int]:
@@ -206,18 +137,8 @@ def _counts(resolution: Resolution) -> tuple[int, int]:
     return len(train), len(reported)
 
 
-def _why(
-    folder: CellFolder,
-    known: Known | None,
-    cell: Cell,
-    earlier: dict[tuple[str, int], Known],
-    twin: CellFolder | None,
-) -> str:
-    if known is None:
-        if twin is not None:
-            return f"done in {twin.experiment}: will be taken from there"
-        other = earlier.get((cell.method.name, cell.seed))
-        return _changed(other.cell(), cell) if other else "never run"
+def _why(folder: CellFolder, known: Known, cell: Cell) -> str:
+    """Why a cell that has files would run, or would not."""
     if known.state == "done":
         return f"record exists, but {known.problem}" if known.problem else "record exists"
     if known.state == "running":
@@ -239,34 +160,9 @@ def _position(folder: CellFolder, cell: Cell) -> str:
     return f"{done}at step {int(steps[-1])}" if steps else f"{done}next unit"
 
 
-def _changed(old: Cell, new: Cell) -> str:
-    """What keeps a finished cell from being a new one: its code, and the first keys that differ."""
-    before, after = old.codes, new.codes
-    code = [
-        f"{what}: {_code(before.get(what))} -> {_code(after.get(what))}"
-        for what in {**after, **before}
-        if before.get(what) != after.get(what) and what in _names(old) & _names(new)
-    ]
-    parts = [f"its code changed ({'; '.join(code)})"] if code else []
-    rest = difference(old, new)
-    return "; ".join([*parts, *(["changed: " + few(rest, 3)] if rest else [])])
-
-
-def _names(cell: Cell) -> set[str]:
-    """Everything that it names, as the keys of `Cell.codes`."""
-    named = {f"method {cell.method.name}", f"dataset {cell.dataset.name}", f"backbone {cell.backbone.name}"}
-    named.add(f"balancing {cell.balancing.name}")
-    return named | {f"task {name}" for name in cell.dataset.tasks}
-
-
-def _code(text: str | None) -> str:
-    """A code part of a cell for people: "my-package 0.1 sha256:01234567"."""
-    return re.sub(r"(?<=sha256:)([0-9a-f]{8})[0-9a-f]+", r"\1", text or "version 1")
-
-
 def difference(old: Cell, new: Cell) -> list[str]:
-    """The keys two cells differ in, as "train.epochs 10 -> 20"; not what is code."""
-    before, after = (_flat(cell.model_dump(mode="json", exclude=_CODE)) for cell in (old, new))
+    """The keys two cells differ in, as "train.epochs 10 -> 20"."""
+    before, after = (flat(cell.model_dump(mode="json")) for cell in (old, new))
     return [
         f"{key} {_short(before.get(key))} -> {_short(after.get(key))}"
         for key in {**before, **after}
@@ -274,13 +170,6 @@ def difference(old: Cell, new: Cell) -> list[str]:
     ]
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
-    return flat
-
-
 def _short(value: object) -> str:
     text = str(value)
-    return text if len(text) <= 20 else f"{text[:16]}..."
+    return text if len(text) <= 40 else f"{text[:36]}..."

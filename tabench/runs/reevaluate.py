@@ -8,12 +8,11 @@ run then evaluates them and ends in the very record that training again would gi
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tabench.errors import CheckpointError
-from tabench.spec.cell import Cell
+from tabench.spec.cell import Cell, EvaluationPart
 from tabench.store.atomic import copy_file, write_json
 from tabench.store.claim import Claim
 from tabench.store.encoding import read_object
@@ -27,21 +26,11 @@ if TYPE_CHECKING:
     from tabench.engine.state import State
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a cell's weights can be had.
-
-    Attributes:
-        folder: Folder of the finished cell that has them.
-        record: Its record.
-    """
+class Source(NamedTuple):
+    """A finished cell whose kept weights are another one's."""
 
     folder: CellFolder
     record: Record
-
-    def weights(self, unit: str) -> Path:
-        """File of a unit's trained parameters."""
-        return self.folder.path / f"weights-{unit}.safetensors"
 
 
 def find_source(cell: Cell, index: Index, results: Path, experiment: str) -> Source | str:
@@ -53,7 +42,7 @@ def find_source(cell: Cell, index: Index, results: Path, experiment: str) -> Sou
         old = known.cell()
         if old.model_copy(update={"evaluation": cell.evaluation}) != cell:
             continue
-        obstacle = _obstacle(old, cell)
+        obstacle = _obstacle(old.evaluation, cell.evaluation)
         folder = CellFolder(results, experiment, known.cell_id)
         if not obstacle and not any(folder.path.glob("weights-*.safetensors")):
             obstacle = "its weights were not kept (run it with --keep-weights)"
@@ -63,16 +52,14 @@ def find_source(cell: Cell, index: Index, results: Path, experiment: str) -> Sou
     return "; ".join(reasons) or "no finished cell differs from it in the evaluation alone"
 
 
-def _obstacle(old: Cell, new: Cell) -> str:
+def _obstacle(before: EvaluationPart, after: EvaluationPart) -> str:
     """Why a cell's record cannot be had from another one's weights; "" if it can."""
-    before, after = old.evaluation, new.evaluation
     if (before.selection, before.val_split) != (after.selection, after.val_split):
         return "its weights were selected by another rule"
-    curves = [(rule.every, rule.every and (rule.protocols, rule.more_protocols)) for rule in (before, after)]
-    same_curve = curves[0] == curves[1]
     if after.selection == "best-val" and before.every != after.every:
         return "its weights were selected among other epochs"
-    if not same_curve and after.every:
+    curve = {"every", "protocols", "more_protocols"}
+    if after.every and before.model_dump(include=curve) != after.model_dump(include=curve):
         return (
             "its curve over training is of another protocol or interval (--set evaluation.every=0 has none)"
         )
@@ -80,13 +67,10 @@ def _obstacle(old: Cell, new: Cell) -> str:
 
 
 def put_weights(source: Source, cell: Cell, folder: CellFolder) -> None:
-    """Put a source's weights where the cell's own training would have left them.
+    """Put a source's weights where the cell's own training would have left them; see `load_saved`.
 
-    The journal and the circumstances of the training come along; run.json says whose they are.
-
-    Raises:
-        CheckpointError: The weights are damaged, missing or not those of the record.
-        StoreError: The folder cannot be written, or another process runs the cell.
+    The journal and the circumstances of the training come along; run.json says whose they are. A StoreError
+    says that the folder cannot be written, or another process runs the cell.
     """
     from torch.optim import Adam
 
@@ -178,8 +162,3 @@ def _units(folder: CellFolder, record: Record) -> list[str]:
     tasks = list(record.cell.dataset.tasks)
     apart = all((folder.path / f"weights-{task}.safetensors").is_file() for task in tasks)
     return tasks if apart or not (folder.path / "weights-all.safetensors").is_file() else ["all"]
-
-
-def check_saved(folder: CellFolder, record: Record) -> None:
-    """Compare kept weights with the record's sha256; see `load_saved` for what is raised."""
-    load_saved(folder, record)

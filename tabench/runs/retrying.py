@@ -1,81 +1,127 @@
-"""Which cells are run again by themselves, and how often."""
+"""Which cells are run again by themselves and how often, and who tells the end of one that cannot."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tabench.engine.events import Retry
-from tabench.errors import RETRIED_KINDS
-from tabench.runs.deaths import speak_for
-from tabench.runs.executor import Listener, Outcome
+from tabench.engine.events import Done, Event, Failed, Interrupted, Retry, Start, read_line
+from tabench.errors import RETRIED_KINDS, StoreError, failure_kind
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
+from tabench.runs.slurm_settings import SlurmSettings
+from tabench.store.claim import Claim, ClaimedError
+from tabench.store.tidy import close
 
 RETRIES = 2  # of a cell, after its first try
 PAUSES = (1.0, 10.0)  # seconds before each: a full disk or a lost mount needs a moment
-LOOK_SECONDS = 0.2  # how often a stop is noticed while waiting
+ENDS = (Start, Done, Failed, Interrupted, Retry)  # they begin or end an attempt
+Lines = Sequence[Mapping[str, Any]]  # of a journal
 
 
 class ProcessDiedError(OSError):
     """A cell's process ended without a word."""
 
 
+@dataclass
 class Retries:
-    """Counts a run's retries, and writes each into the cell's journal (run.json copies it from there).
+    """Counts a run's retries, and writes each into the cell's journal (run.json copies it from there)."""
 
-    Args:
-        results: Results folder.
-        listener: Told of every retry.
-        limit: Retries of a cell.
-        done: Retries that cells had already, by id.
-        pauses: Seconds before each retry, the last one before all further ones.
-    """
-
-    def __init__(
-        self,
-        results: Path,
-        listener: Listener,
-        limit: int = RETRIES,
-        done: Mapping[str, int] | None = None,
-        pauses: tuple[float, ...] | None = None,
-    ) -> None:
-        self.results = results
-        self.listener = listener
-        self.limit = limit
-        self._pauses = PAUSES if pauses is None else pauses
-        self._done = dict(done or {})
-
-    def left(self, outcome: Outcome) -> bool:
-        """Whether a cell that ended like this is tried again; a person's stop is not for this class."""
-        kind = outcome.kind or outcome.state
-        if outcome.state not in ("failed", "interrupted") or kind not in RETRIED_KINDS:
-            return False
-        return self._done.get(outcome.job.cell.id, 0) < self.limit
+    results: Path
+    listener: Listener  # told of every retry
+    limit: int = RETRIES  # of a cell
+    done: dict[str, int] = field(default_factory=dict)  # how many a cell had already, by id
+    pauses: tuple[float, ...] = ()  # seconds before each, the last one for all others; by default `PAUSES`
 
     def pause(self, outcome: Outcome) -> float | None:
-        """Seconds to wait before the cell's next try; None if there is none."""
-        if not self.left(outcome):
+        """Seconds to wait before the cell's next try, which is counted; None if there is none.
+
+        A person's stop is not for this class.
+        """
+        kind, before = outcome.kind or outcome.state, self.done.get(outcome.job.cell.id, 0)
+        hopeful = outcome.state in ("failed", "interrupted") and kind in RETRIED_KINDS
+        if not hopeful or before >= self.limit:
             return None
-        before = self._done.get(outcome.job.cell.id, 0)
-        self._done[outcome.job.cell.id] = before + 1
-        pause = self._pauses[min(before, len(self._pauses) - 1)]
-        retry = Retry(
-            kind=outcome.kind or outcome.state,
-            message=outcome.message,
-            retry=before + 1,
-            of=self.limit,
-            pause_s=pause,
-        )
+        self.done[outcome.job.cell.id] = before + 1
+        pauses = self.pauses or PAUSES
+        pause = pauses[min(before, len(pauses) - 1)]
+        retry = Retry(kind=kind, message=outcome.message, retry=before + 1, of=self.limit, pause_s=pause)
         speak_for(outcome.job, self.results, self.listener, retry)
         return pause
 
 
-def wait(seconds: float, should_stop: Callable[[], bool]) -> bool:
-    """Wait, unless a stop is asked for; whether the time has passed."""
-    until = time.monotonic() + seconds
-    while not should_stop():
-        left = until - time.monotonic()
-        if left <= 0:
-            return True
-        time.sleep(min(LOOK_SECONDS, left))
-    return False
+def speak_for(job: Job, results: Path, listener: Listener, event: Event) -> None:
+    """Journal an event in the stead of a cell's process, which cannot do so any more, and tell of it."""
+    with suppress(StoreError):  # the disk may be what failed
+        job.folder(results).journal(event.name, **event.facts())
+    listener(CellEvent(job.cell.id, event))
+
+
+def record_death(results: Path, job: Job, error: Exception, listener: Listener) -> Outcome:
+    """Keep and tell why a cell failed, unless it got as far as the record or another process has taken it.
+
+    The error is what is known of its end, `ProcessDiedError`, or what kept it from beginning.
+    """
+    folder = job.folder(results)
+    try:
+        with Claim(folder.claim):
+            if folder.record.is_file():
+                close(folder)
+                return Outcome(job, "done")
+            attempts = sum(event.get("event") == Start.name for event in folder.read_journal())
+            folder.write_failure(error, attempt=attempts)
+    except ClaimedError as busy:
+        return Outcome(job, "busy", message=str(busy))
+    except StoreError:  # the disk may be what failed
+        pass
+    outcome = Outcome(job, "failed", failure_kind(error), str(error) or type(error).__name__)
+    speak_for(job, results, listener, Failed(kind=outcome.kind, message=outcome.message))
+    return outcome
+
+
+def last_word(lines: Lines) -> Event | None:
+    """The last event of a journal that begins or ends an attempt."""
+    return next((event for line in reversed(lines) if isinstance(event := read_line(line), ENDS)), None)
+
+
+def retries_used(lines: Lines) -> int:
+    """How often a cell was tried again by itself."""
+    return sum(line.get("event") == Retry.name for line in lines)
+
+
+def limit_of(options: Options) -> int:
+    """Retries of a cell on a cluster."""
+    asked = (options.slurm or SlurmSettings()).retries
+    return RETRIES if asked is None else asked
+
+
+def retries_of(job: Job, options: Options, listener: Listener, since: int) -> Retries:
+    """The count of a cell's retries on a cluster, gone on with wherever it was begun.
+
+    `since` is how many events its journal held when a person submitted it: earlier ones do not count.
+    """
+    done = retries_used(job.folder(options.results).read_journal()[since:])
+    # without a pause: the queue itself lets a cell wait
+    return Retries(options.results, listener, limit_of(options), {job.cell.id: done}, (0.0,))
+
+
+def final_failure(lines: Lines, options: Options) -> Failed | None:
+    """The failure that a journal ends in, if no retry is left for it."""
+    last = last_word(lines)
+    if not isinstance(last, Failed):
+        return None
+    return last if last.kind not in RETRIED_KINDS or retries_used(lines) >= limit_of(options) else None
+
+
+def after_death(job: Job, options: Options, listener: Listener, since: int, why: str) -> Outcome | None:
+    """Journal that an attempt ended without a word: None if another one follows, else its end.
+
+    `since` is as for `retries_of`; `why` is what is known of the end.
+    """
+    retries = retries_of(job, options, listener, since)
+    died = ProcessDiedError(f"{why}; tried {retries.limit + 1} times")
+    if retries.pause(Outcome(job, "failed", failure_kind(died), why)) is not None:
+        return None
+    return record_death(options.results, job, died, listener)

@@ -1,4 +1,4 @@
-"""What a cell asks of the cluster: a [slurm] table, and values of the command line."""
+"""What a cell asks of the cluster: a [slurm] table, and values of the command line; see docs/slurm.md."""
 
 from __future__ import annotations
 
@@ -6,39 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tabench.errors import SpecError
-from tabench.spec.toml import parse_toml, read_toml
-from tabench.text import suggestion
+from tabench.spec.toml import parse_toml, read_toml, validated
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r]+$")]  # a line of a batch script
 Count = Annotated[int, Field(ge=0)]
 TIME = r"^(\d+|\d+:\d{2}|\d+:\d{2}:\d{2}|\d+-\d+(:\d{2}){0,2})$"
+NOTICE_SECONDS = 90
 
 
 class SlurmSettings(BaseModel):
-    """Settings of every job of a submission; what is not set is the cluster's own default.
-
-    Attributes:
-        partition: `sbatch --partition`.
-        account: `sbatch --account`.
-        qos: `sbatch --qos`.
-        constraint: `sbatch --constraint`.
-        time: Limit of one stretch, as sbatch reads it: minutes, "H:MM:SS" or "D-H". A cell that needs longer
-            is checkpointed and queued again.
-        gpus: GPUs of a cell (`--gpus-per-node`); 0 = none is asked for.
-        cpus: Cores of a cell (`--cpus-per-task`); also its threads, unless `--threads` says otherwise.
-        memory_gb: `sbatch --mem`; 0 = not asked for.
-        parallel: Cells at a time; 0 = as many as the cluster lets run.
-        notice_seconds: How long before the limit a task is told (SIGUSR2) to write its checkpoint.
-        requeues: How often a cell goes back into the queue by itself (time limit, preemption) before it is
-            left as it is.
-        retries: How often a cell is tried again whose process died or whose disk or device failed; None = as
-            often as with other executors.
-        setup: Shell lines before the task ("module load cuda").
-        extra: Further options of sbatch, by their long names; true for a flag.
-    """
+    """Settings of every job of a submission; what is not set is the cluster's own default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,15 +26,18 @@ class SlurmSettings(BaseModel):
     account: Text | None = None
     qos: Text | None = None
     constraint: Text | None = None
+    # limit of one stretch, as sbatch reads it; a cell that needs longer is checkpointed and queued again
     time: Annotated[str, Field(pattern=TIME, coerce_numbers_to_str=True)] = "60"
-    gpus: Count = 0
-    cpus: Annotated[int, Field(ge=1)] = 1
-    memory_gb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    parallel: Count = 0
-    notice_seconds: Annotated[int, Field(ge=1, validate_default=True)] = 90
-    requeues: Count = 50
-    retries: Count | None = None
-    setup: tuple[Text, ...] = ()
+    gpus: Count = 0  # of a cell; 0 = none is asked for
+    cpus: Annotated[int, Field(ge=1)] = 1  # of a cell; also its threads, unless `--threads` says otherwise
+    memory_gb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # 0 = not asked for
+    parallel: Count = 0  # cells at a time; 0 = as many as the cluster lets run
+    # how long before the limit a task is told (SIGUSR2) to write its checkpoint
+    notice_seconds: Annotated[int, Field(ge=1)] = NOTICE_SECONDS
+    requeues: Count = 50  # how often a cell goes back into the queue by itself (time limit, preemption)
+    retries: Count | None = None  # of a cell whose process, disk or device failed; None = as elsewhere
+    setup: tuple[Text, ...] = ()  # shell lines before the task
+    # further options of sbatch, by their long names; true for a flag
     extra: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], bool | int | Text] = {}
 
     @field_validator("notice_seconds")
@@ -69,8 +52,8 @@ class SlurmSettings(BaseModel):
     def sbatch(self, name: str, cells: int) -> dict[str, Any]:
         """The parameters of submitit's Slurm executor, for an array of so many cells and its name."""
         asked: dict[str, Any] = {
+            **self.model_dump(include={"time", "partition", "account", "qos", "constraint"}),
             "job_name": name,
-            "time": self.time,
             "nodes": 1,
             "ntasks_per_node": 1,
             "cpus_per_task": self.cpus,
@@ -78,10 +61,6 @@ class SlurmSettings(BaseModel):
             "array_parallelism": self.parallel or cells,
             "stderr_to_stdout": True,
             "setup": list(self.setup) or None,
-            "partition": self.partition,
-            "account": self.account,
-            "qos": self.qos,
-            "constraint": self.constraint,
             "gpus_per_node": self.gpus or None,
             "mem": f"{round(self.memory_gb * 1024)}M" if self.memory_gb else None,
             "additional_parameters": {"requeue": True, **self.extra},
@@ -104,27 +83,11 @@ def read_settings(words: Sequence[str]) -> SlurmSettings:
     Raises:
         SpecError: A file that cannot be read, or a key or value that cannot be used.
     """
-    found: dict[str, Any] = {}
-    origin: dict[str, str] = {}
+    found: dict[str, Any] = {"notice_seconds": NOTICE_SECONDS}  # is held against another time, too
     for word in words:
         key, equals, value = word.partition("=")
-        table = {key.strip(): _value(value)} if equals and not word.endswith(".toml") else _table(Path(word))
-        for name in table:
-            if name not in SlurmSettings.model_fields:
-                hint = suggestion(name, SlurmSettings.model_fields)
-                raise SpecError(f"no Slurm setting '{name}'", where=f"--slurm {word}", hint=hint)
-        origin |= dict.fromkeys(table, word)
-        found |= table
-    try:
-        return SlurmSettings.model_validate(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise SpecError(
-            f"slurm.{key} = {first['input']!r}: {first['msg']}",
-            where=f"--slurm {origin.get(str(first['loc'][0]), '')}".strip(),
-            hint='time is minutes, "H:MM:SS" or "D-H"' if key == "time" else None,
-        ) from error
+        found |= {key.strip(): _value(value)} if equals and not word.endswith(".toml") else _table(Path(word))
+    return validated(SlurmSettings, found, f"--slurm {' '.join(words)}", prefix="slurm.")
 
 
 def _value(text: str) -> Any:

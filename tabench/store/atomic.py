@@ -15,14 +15,11 @@ from tabench.errors import StoreError
 from tabench.store.encoding import dumps
 
 _PROBE_BYTES = 65_536  # a record and its journal need about so much
-_HINTS = {
-    errno.ENOSPC: "the disk is full: free some space and run the command again",
-    errno.EDQUOT: "your quota is used up: free some space and run the command again",
-    errno.EIO: "the disk failed: look at the system's log, or choose another results folder",
-    errno.EROFS: "the file system is read-only: choose another results folder",
-    errno.EACCES: "no permission: choose another results folder or change its owner",
-    errno.EPERM: "no permission: choose another results folder or change its owner",
-}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
+_HINTS = dict.fromkeys(_FULL, "free some space and run the command again") | dict.fromkeys(
+    _CLOSED, "choose another results folder, or let it be written"
+)
 
 
 def write_bytes(path: str | Path, data: bytes, *, durable: bool = True) -> None:
@@ -53,13 +50,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """A file that takes the path's place when the block ends well, and is removed otherwise.
 
     Whoever reads the path sees the old content or the new one: it is written beside it, flushed and renamed.
-
-    Args:
-        path: Where it goes; missing folders are made.
-        durable: Wait for the disk. Files that can be made again go without: thousands of them take minutes.
-
-    Raises:
-        StoreError: The path cannot be written; the message says why. Nothing is left behind.
+    Missing folders are made. `durable` waits for the disk: files that can be made again go without, since
+    thousands of them take minutes. A StoreError says why the path cannot be written; nothing is left behind.
     """
     with explained(path):
         _make_folder(path.parent)
@@ -89,14 +81,7 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 def append_line(path: str | Path, line: str) -> None:
-    """Append one line and flush it to the disk; a line torn by an earlier kill is closed first.
-
-    Raises:
-        StoreError: The path cannot be written.
-        ValueError: The line holds a line break.
-    """
-    if "\n" in line:
-        raise ValueError("one line at a time")
+    """Append one line and flush it to the disk; a line torn by an earlier kill is closed first."""
     path = Path(path)
     with explained(path):
         _make_folder(path.parent)
@@ -112,11 +97,7 @@ def append_line(path: str | Path, line: str) -> None:
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an operating system's error inside the block into one message that names the path.
-
-    Raises:
-        StoreError: The block raised an OSError.
-    """
+    """Turn an operating system's error inside the block into a StoreError that names the path."""
     try:
         yield
     except OSError as error:

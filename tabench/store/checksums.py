@@ -48,12 +48,7 @@ def read_sums(folder: CellFolder) -> dict[str, str]:
 
 
 def write_folder_sums(folder: Path) -> None:
-    """Write a folder's sums.json, of all files in it; the folder itself must still be unseen by others.
-
-    Raises:
-        StoreError: A file cannot be read.
-        OSError: sums.json cannot be written.
-    """
+    """Write a folder's sums.json, of all files in it; the folder itself must still be unseen by others."""
     sums = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
     (folder / FOLDER_SUMS).write_text(json.dumps(sums), encoding="utf-8")
 

@@ -13,19 +13,27 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, NamedTuple, Self
 
-from tabench.errors import InterruptedRunError, StoreError
+from pydantic import TypeAdapter, ValidationError
+
+from tabench.errors import InterruptedRunError, SpecError, StoreError
 from tabench.store.atomic import draft_of
 from tabench.store.encoding import dumps
-from tabench.store.holder import SILENT_SECONDS, Holder
 
+SILENCE = "TABENCH_SILENCE"  # the variable that changes `SILENT_SECONDS`
+SILENT_SECONDS = 300.0  # a claim of another machine that was silent for so long is dead
+LEAST_SECONDS = 5.0
 BEATS = 20  # in the silence after which a holder is taken for dead
 TRIES = 5  # to take a claim: others may take and leave it at the same time
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -40,13 +48,51 @@ class ClaimLostError(InterruptedRunError):
     """This process was silent for too long, and another one has taken its cell."""
 
 
+@dataclass(frozen=True)
+class Holder:
+    """A process, as it names itself in its claim, told apart from every other one on every machine."""
+
+    host: str
+    pid: int
+    # start in clock ticks since boot (a date on macOS), so that a reused number is noticed; "" where it is
+    # not told
+    started: str
+    boot: str = ""  # id of the machine's boot, which two machines of one name do not share
+    space: str = ""  # PID namespace: two containers of one machine may give two processes one number
+    # seconds without a heartbeat after which it wishes to be taken for dead by other machines
+    silence: float = SILENT_SECONDS
+
+    @classmethod
+    def this(cls) -> Self:
+        """This process. Raises SpecError: the variable TABENCH_SILENCE is no number of seconds."""
+        pid = os.getpid()
+        return cls(socket.gethostname(), pid, _started(pid), _boot(), _space(), silence())
+
+    @staticmethod
+    def from_json(content: bytes) -> Holder | None:
+        """The holder that a claim names; None for a file that names none."""
+        try:
+            return TypeAdapter(Holder).validate_json(content)
+        except ValidationError:
+            return None
+
+    def to_json(self) -> dict[str, Any]:
+        """The inverse of `from_json`."""
+        return asdict(self)
+
+    def near(self) -> bool:
+        """Whether its number means the same process here: same host, boot and PID namespace."""
+        return (self.host, self.boot, self.space) == (socket.gethostname(), _boot(), _space())
+
+    def runs(self) -> bool:
+        """Whether it still runs; only where it is `near`."""
+        return alive(self.pid) and _started(self.pid) == self.started
+
+
 class Claim:
     """Holds a cell for this process; a context manager.
 
     A thread keeps the heartbeat. A claim whose process is gone is taken over.
-
-    Args:
-        path: The claim file.
 
     Raises:
         ClaimedError: On entering, if a live process holds it; a StoreError if the file cannot be written.
@@ -72,9 +118,7 @@ class Claim:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._stop.set()
         self._thread.join()
         with contextlib.suppress(OSError):
@@ -151,44 +195,66 @@ class Claim:
             self._sure = time.clock_gettime(_CLOCK)
 
 
-class _Found:
+class _Found(NamedTuple):
     """A claim file as it was found."""
 
-    def __init__(self, content: bytes, stat: os.stat_result) -> None:
-        self.holder = Holder.from_json(content)  # whom it names; None if nobody
-        self.beat = stat.st_mtime  # its heartbeat, in seconds since 1970
-        self._stamp = (content, stat.st_ino, stat.st_mtime_ns)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Found) and self._stamp == other._stamp
-
-    __hash__ = None  # type: ignore[assignment]
+    content: bytes
+    inode: int
+    beat_ns: int  # its heartbeat, since 1970
 
     @classmethod
     def at(cls, path: Path) -> Self:
         """Read one; opening it first asks an NFS server for its present times."""
         try:
             with path.open("rb") as file:
-                return cls(file.read(), os.fstat(file.fileno()))
+                content, stat = file.read(), os.fstat(file.fileno())
         except PermissionError:
-            return cls(b"", path.stat())
+            content, stat = b"", path.stat()
+        return cls(content, stat.st_ino, stat.st_mtime_ns)
+
+    @property
+    def holder(self) -> Holder | None:
+        """Whom it names."""
+        return Holder.from_json(self.content)
 
     def live(self, now: float) -> bool:
         """Whether its process runs, or may run."""
-        if self.holder is not None and self.holder.near():
-            return self.holder.runs()
-        return now - self.beat < (self.holder.silence if self.holder else SILENT_SECONDS)
+        holder = self.holder
+        if holder is not None and holder.near():
+            return holder.runs()
+        return now - self.beat_ns / 1e9 < (holder.silence if holder else SILENT_SECONDS)
 
 
 def is_live(path: Path, now: float | None = None) -> bool:
-    """Whether a running process holds a claim file.
-
-    `now` is by the file system's clock; a reader has no other clock than his own.
-    """
+    """Whether a running process holds a claim file; `now` is by the file system's clock, if it is known."""
     try:
         return _Found.at(path).live(time.time() if now is None else now)
     except OSError:
         return False
+
+
+def silence() -> float:
+    """Seconds of silence that this process' claims ask for: $TABENCH_SILENCE, or `SILENT_SECONDS`."""
+    text = os.environ.get(SILENCE, "")
+    try:
+        seconds = float(text or SILENT_SECONDS)
+    except ValueError:
+        seconds = float("nan")
+    if not LEAST_SECONDS <= seconds < float("inf"):
+        hint = f"a number of seconds, {LEAST_SECONDS:g} or more; without it, {SILENT_SECONDS:g}"
+        raise SpecError(f"cannot be '{text}'", where=f"${SILENCE}", hint=hint)
+    return seconds
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this host runs; one that is dead and not yet waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):  # or a number that no process has
+        return False
+    except PermissionError:
+        return True
+    return _stat(pid)[:1] != ["Z"]  # dead, but nobody has asked how it ended
 
 
 def _write_new(path: Path, content: bytes) -> None:
@@ -224,3 +290,42 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _started(pid: int) -> str:
+    if sys.platform == "darwin":
+        return _answer("ps", "-o", "lstart=", "-p", str(pid))
+    return "".join(_stat(pid)[19:20])
+
+
+def _answer(*words: str) -> str:
+    """What a program of the system prints; "" if it fails."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True, env=environment)
+        return done.stdout.strip()
+    return ""
+
+
+def _stat(pid: int) -> list[str]:
+    """What Linux says of a process, from its state on; empty off Linux, or where /proc is not ours."""
+    with contextlib.suppress(OSError):
+        # else it is of another PID namespace, whose numbers mean other processes
+        if os.readlink("/proc/self") == str(os.getpid()):  # noqa: PTH115 - it is no path, but a number
+            return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return []
+
+
+@functools.cache
+def _boot() -> str:
+    if sys.platform == "darwin":
+        return _answer("sysctl", "-n", "kern.bootsessionuuid")
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _space() -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - as above
+    return ""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from tabench.errors import StoreError
 
@@ -13,11 +16,7 @@ AGAIN = "restore it, or remove it and run the cell again"
 
 
 def dumps(value: object) -> str:
-    """JSON text with one key a line and short lists on one line, ending in a line break.
-
-    Raises:
-        ValueError: A float is NaN or infinite, which JSON does not have.
-    """
+    """JSON text with one key a line and short lists on one line. Raises ValueError: a float is not finite."""
     return _text(value, 0) + "\n"
 
 
@@ -36,21 +35,34 @@ def _flat(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
+def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Objects inside one another as one, "train.epochs" to its value; lists stay as they are."""
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        found |= flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
+    return found
+
+
 def significant(value: float, digits: int = 8) -> float:
     """A number with so many significant digits; 8 is the precision of records."""
     return float(f"{value:.{digits}g}")
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Parse JSON from elsewhere.
-
-    Raises:
-        ValueError: Torn JSON, torn UTF-8, or lists inside lists without end.
-    """
+    """Parse JSON from elsewhere. Raises ValueError: it is torn, or has lists inside lists without end."""
     try:
         return json.loads(data)
     except RecursionError:
         raise ValueError("lists or objects inside one another without end") from None
+
+
+def wrong_key(error: ValidationError, path: Path, hint: str) -> StoreError:
+    """The first problem that a model finds in a file, as a message that names the file and the key."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int) or part >= 0)[:200]
+    unknown = first["type"] == "extra_forbidden"
+    message = "unknown key" if unknown else first["msg"].removeprefix("Value error, ")
+    return StoreError(message, where=f"{path}: {key}" if key else str(path), hint=hint)
 
 
 def read_bytes(path: Path) -> bytes:

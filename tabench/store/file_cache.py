@@ -25,8 +25,8 @@ from tabench.store.atomic import write_bytes
 
 Facts = dict[str, Any]
 Stamp = tuple[int, int, int, int]  # bytes, mtime_ns, ctime_ns, inode
-CACHE_VERSION = 2
-LONG = 200  # letters of a text that is kept once for all files
+CACHE_VERSION = 3
+VERSION = f"{CACHE_VERSION}/{__version__}"  # of cache and package
 # coarse clocks of file systems may give two writes the same time: a file that changed later than this before
 # it was read may change again unseen
 SETTLED_NS = 2_000_000_000
@@ -45,15 +45,10 @@ def is_settled(stamp: Stamp, limit: int | None) -> bool:
 
 
 def settled_before(folder: Path, began: int) -> int | None:
-    """Times of change before this one can be believed of what was read in a folder.
+    """Times of change before this one can be believed of what was read in a folder, or below it.
 
-    Args:
-        folder: Where the files are, or a folder above them on the same file system.
-        began: `time.monotonic_ns()` before the first of them was read.
-
-    Returns:
-        Nanoseconds of the clock that the folder's files are stamped by (a server's, on a network disk);
-        None where its file system does not tell every change.
+    In nanoseconds of the clock that the folder's files are stamped by (a server's, on a network disk); None
+    where its file system does not tell every change. `began` is `time.monotonic_ns()` before the reading.
     """
     kind = file_system(folder)
     if kind in WITHOUT_CTIME or kind.startswith("fuse"):
@@ -75,35 +70,27 @@ class FileCache:
 
     A file is read again when its stamp differs from the remembered one, and always when it had changed less
     than `SETTLED_NS` before it was read. So every answer equals a fresh read; two processes that save at once
-    only lose one another's savings.
-
-    Args:
-        path: Where it is kept; need not exist.
-        load: Whether to start from what is kept there; without, every file that is asked for is read.
+    only lose one another's savings. Without `load`, every file that is asked for is read.
     """
 
     def __init__(self, path: Path, *, load: bool = True) -> None:
         self.path = path
         self._folder = str(path.parent)
-        self._held, self._texts = _load(path) if load else ({}, [])
+        self._held = _load(path) if load else {}
         self._kept: dict[str, list[Any]] = {}
-        self._changed = False
 
     def facts(self, name: str, extract: Callable[[bytes], Facts]) -> Facts | None:
-        """What `extract` makes of a file's content; None if there is no such file.
+        """What `extract` makes of a file's content, texts, numbers and None; None if there is no such file.
 
-        Args:
-            name: Path relative to the cache's folder, with "/".
-            extract: Content to texts, numbers and None; must not raise on damaged content.
+        `name` is relative to the cache's folder, with "/"; `extract` must not raise on damaged content.
         """
         path = f"{self._folder}/{name}"
         try:
             stamp = [*stamp_of(os.stat(path))]  # noqa: PTH116 - as below
             held = self._held.get(name)
             if held is not None and held[0] == stamp:
-                facts = {key: self._texts[v[0]] if isinstance(v, list) else v for key, v in held[1].items()}
-                self._kept[name] = [stamp, facts]
-                return facts
+                self._kept[name] = held
+                return held[1]  # type: ignore[no-any-return]
             began = time.time_ns()
             with open(path, "rb") as file:  # noqa: PTH123 - half the time of a Path, for thousands of files
                 stamp = [*stamp_of(os.fstat(file.fileno()))]
@@ -115,52 +102,27 @@ class FileCache:
         facts = extract(content)
         if abs(began - stamp[1]) > SETTLED_NS:
             self._kept[name] = [stamp, facts]
-            self._changed = True
         return facts
 
     def save(self) -> None:
-        """Keep what was asked for since the cache was opened, whole or not at all; nothing else is kept.
-
-        A folder that cannot be written only costs reading again.
-        """
-        if self._changed or self._held.keys() != self._kept.keys():
-            texts: dict[str, int] = {}
-            files = {name: [stamp, _packed(facts, texts)] for name, (stamp, facts) in self._kept.items()}
-            content = {"version": _version(), "texts": list(texts), "files": files}
+        """Keep what was asked for since the cache was opened, nothing else; if it can be written."""
+        if self._held != self._kept:
+            content = {"version": VERSION, "files": self._kept}
             with contextlib.suppress(StoreError):
                 write_bytes(self.path, json.dumps(content, separators=(",", ":")).encode())
 
 
-def _version() -> str:
-    return f"{CACHE_VERSION}/{__version__}"
-
-
-def _packed(facts: Facts, texts: dict[str, int]) -> Facts:
-    """Facts with long texts, which many files share, as [position in `texts`]."""
-    return {
-        key: [texts.setdefault(value, len(texts))] if isinstance(value, str) and len(value) > LONG else value
-        for key, value in facts.items()
-    }
-
-
-def _load(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
-    """Entries and long texts of a cache; a missing, torn or foreign one counts as empty."""
+def _load(path: Path) -> dict[str, list[Any]]:
+    """Entries of a cache; a missing, torn or foreign one counts as empty."""
     try:
         content = from_json(path.read_bytes())
-        if content["version"] == _version():
-            files, texts = dict(content["files"]), list(content["texts"])
-            if all(_sound(entry, len(texts)) for entry in files.values()):
-                return files, texts
+        files = dict(content["files"]) if content["version"] == VERSION else {}
     except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return {}, []
+        return {}
+    return files if all(map(_sound, files.values())) else {}
 
 
-def _sound(entry: object, texts: int) -> bool:
+def _sound(entry: object) -> bool:
     if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], dict)):
         return False
-    return all(
-        len(value) == 1 and type(value[0]) is int and 0 <= value[0] < texts
-        for value in entry[1].values()
-        if isinstance(value, list)
-    )
+    return not any(isinstance(value, list | dict) for value in entry[1].values())

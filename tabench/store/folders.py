@@ -1,4 +1,4 @@
-"""Where everything lies: an experiment's and a cell's files in a results folder."""
+"""Where everything lies: an experiment's and a cell's files in a results folder, and what small ones hold."""
 
 from __future__ import annotations
 
@@ -9,16 +9,72 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from tabench.errors import StoreError, failure_kind
 from tabench.store.atomic import append_line, write_json
 from tabench.store.claim import is_live
-from tabench.store.encoding import read_json, read_lines
-from tabench.store.sidecars import ExperimentSidecar, FailureSidecar, read_sidecar
+from tabench.store.encoding import read_json, read_lines, read_object, wrong_key
 
 CellState = Literal["done", "failed", "partial", "running", "pending"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+HINT = "restore it, or remove it: the record does not need it"
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e18, le=1e18)]
+Count = Annotated[int, Field(strict=True, ge=0, lt=2**53)]
+
+
+def _schema(title: str, /, **kinds: Any) -> type[BaseModel]:
+    """A model of some keys of a small file beside a record, each of which may be missing or null.
+
+    Any other key may hold anything: nothing reads it.
+    """
+    config = ConfigDict(extra="allow", strict=True)
+    fields: dict[str, Any] = {
+        key: kind if isinstance(kind, tuple) else (kind | None, None) for key, kind in kinds.items()
+    }
+    return create_model(title, __config__=config, **fields)
+
+
+_COST = ("stored", "weights_bytes", "train_flops", "inference_flops", "latency_s", "latency_spread_s",
+         "train_images_per_s", "eval_images_per_s", "energy_j")  # fmt: skip
+_TIMES = ("wall_s", "train_s", "eval_s", "peak_rss_mb", "peak_gpu_mb")
+
+RunSidecar = _schema(
+    "run.json",
+    **dict.fromkeys(("started", "finished", "device"), str),
+    **dict.fromkeys(_TIMES, Number),
+    warnings=list[str],
+    environment=_schema(
+        "environment", packages=dict[str, str | None], git=_schema("git", commit=str, dirty=bool)
+    ),
+    cost=_schema("cost", **dict.fromkeys(_COST, Number)),
+)
+FailureSidecar = _schema(
+    "failure.json",
+    **dict.fromkeys(("kind", "message", "traceback"), str),
+    **dict.fromkeys(("attempt", "step"), Count),
+    ids=list[str],
+)
+ExperimentSidecar = _schema(
+    "experiment.json",
+    name=str,
+    **dict.fromkeys(("title", "profile", "note", "table", "figure"), (str, "")),
+    report=_schema("report", baselines=list[str], grid=list[str], published=str),
+    published=str,
+    cells=dict[str, str],
+)
+
+
+def read_sidecar(path: Path, schema: type[BaseModel], hint: str = HINT) -> dict[str, Any]:
+    """Read a file and check it, naming the first wrong key; the content is given as it stands."""
+    content = read_object(path, hint)
+    try:
+        schema.model_validate(content)
+    except ValidationError as error:
+        raise wrong_key(error, path, hint) from error
+    return content
 
 
 def file_stem(image_id: str) -> str:
@@ -49,11 +105,7 @@ class _Inside:
 
 @dataclass(frozen=True)
 class ExperimentFolder:
-    """results/<experiment>/.
-
-    Raises:
-        StoreError: The name could lead out of the results folder.
-    """
+    """results/<experiment>/. Raises StoreError: the name could lead out of the results folder."""
 
     root: Path  # the results folder
     experiment: str  # experiment name
@@ -103,11 +155,7 @@ class ExperimentFolder:
 
 @dataclass(frozen=True)
 class CellFolder:
-    """results/<experiment>/<cell id>/.
-
-    Raises:
-        StoreError: A name could lead out of the results folder.
-    """
+    """results/<experiment>/<cell id>/. Raises StoreError: a name could lead out of the results folder."""
 
     root: Path  # the results folder
     experiment: str  # experiment name
@@ -167,15 +215,15 @@ class CellFolder:
         self, error: BaseException, *, attempt: int, step: int | None = None, ids: Sequence[str] = ()
     ) -> None:
         """Keep why an attempt (1 is the first) failed, at which optimiser step and with which images."""
-        content: dict[str, object] = {
+        content = {
             "kind": failure_kind(error),
             "message": str(error) or type(error).__name__,
             "traceback": "".join(traceback.format_exception(error)),
             "attempt": attempt,
-            **({} if step is None else {"step": step}),
-            **({"ids": list(ids)} if ids else {}),
+            "step": step,
+            "ids": list(ids) or None,
         }
-        write_json(self.failure, content)
+        write_json(self.failure, {key: value for key, value in content.items() if value is not None})
 
     def read_failure(self) -> dict[str, Any]:
         """The content of failure.json; empty if there is none."""
@@ -184,3 +232,7 @@ class CellFolder:
     def clear_failure(self) -> None:
         """Remove failure.json."""
         self.failure.unlink(missing_ok=True)
+
+    def read_run(self) -> dict[str, Any]:
+        """The content of run.json; empty if there is none."""
+        return read_sidecar(self.run, RunSidecar) if self.run.is_file() else {}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
-from pydantic_core import from_json
+from pydantic import BaseModel, BeforeValidator, Field
 
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
@@ -70,10 +68,9 @@ def cell_of(settings: str, seed: int) -> Cell:
 
 
 def read_index(results_dir: str | Path, experiment: str) -> Index:
-    """What is known of every cell, the same as a read of all files.
+    """What is known of every cell: as a read of all files tells it, which `INDEX_FILE` spares (`FileCache`).
 
-    What was read is remembered in `INDEX_FILE` (see `FileCache`), so thousands of cells cost a look at their
-    folders. Records are read for their cell only; `load_record` checks the rest.
+    Records are read for their cell only; `load_record` checks the rest.
     """
     root = Path(results_dir)
     folder = ExperimentFolder(root, experiment).path
@@ -116,50 +113,45 @@ def _known(cache: FileCache, root: Path, experiment: str, name: str) -> Known:
     return Known(name, "done", **{**run, **record})
 
 
-class _Head(BaseModel):
-    """The keys of a record that planning needs; what else it holds is parsed, but never made objects of."""
+# the keys that planning needs; what else a file holds is parsed, but never made objects of
 
+
+class _Head(BaseModel):
     record_version: Literal[1]
     cell_id: str
     cell: Cell
+
+
+class _Run(BaseModel):
+    wall_s: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    finished: Annotated[str, BeforeValidator(lambda given: given or "")] = ""
+
+
+class _Failure(BaseModel):
+    kind: str
+    message: str
 
 
 def _record_facts(content: bytes) -> Facts:
     try:
         head = _Head.model_validate_json(content)
     except ValueError:
-        return {"problem": _problem(content)}
+        return {"problem": f"record.json is damaged, or not of version {RECORD_VERSION}"}
     cell = head.cell
     if cell.id != head.cell_id:
         return {"problem": f"record.json names cell {head.cell_id} but holds {cell.id}"}
     return {"settings": settings_of(cell), "method": cell.method.name, "seed": cell.seed}
 
 
-def _problem(content: bytes) -> str:
-    """What is wrong with a record whose head is not valid."""
-    try:
-        version = from_json(content)["record_version"]
-    except (ValueError, KeyError, TypeError):
-        version = RECORD_VERSION
-    if version != RECORD_VERSION:
-        return f"record.json has version {version}, not {RECORD_VERSION}"
-    return "record.json is damaged"
-
-
 def _run_facts(content: bytes) -> Facts:
     try:
-        run = from_json(content)
-        wall = None if (found := run.get("wall_s")) is None else float(found)
-        if wall is not None and not math.isfinite(wall):
-            raise ValueError("wall_s is not finite")
-        return {"wall_s": wall, "finished": str(run.get("finished") or "")}
-    except (ValueError, TypeError, AttributeError, OverflowError):
+        return _Run.model_validate_json(content).model_dump()
+    except ValueError:
         return {"problem": "run.json is damaged"}
 
 
 def _failure_facts(content: bytes) -> Facts:
     try:
-        failure = from_json(content)
-        return {"kind": str(failure.get("kind")), "message": str(failure.get("message"))}
-    except (ValueError, AttributeError):
+        return _Failure.model_validate_json(content).model_dump()
+    except ValueError:
         return {"problem": "failure.json is damaged"}

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
-from tabench.store.encoding import dumps, read_bytes, read_json, significant
-from tabench.text import nearest
+from tabench.store.encoding import AGAIN, dumps, read_bytes, read_json, significant, wrong_key
 
 RECORD_VERSION = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -173,12 +172,7 @@ def rounded(value: Any) -> Any:
 
 
 def record_bytes(path: Path, content: Mapping[str, Any]) -> bytes:
-    """The bytes of record.json: rounded and checked, the same for equal content.
-
-    Args:
-        path: Where it will go, for messages.
-        content: The record's keys; the cell is kept as it is, all other floats are rounded.
-    """
+    """The bytes of record.json, checked and the same for equal content; all but the cell is rounded."""
     exact = {key: item if key == "cell" else rounded(item) for key, item in content.items()}
     try:
         record = Record.model_validate(exact)
@@ -201,13 +195,4 @@ def _explain(error: ValidationError, path: Path, content: object) -> StoreError:
     if isinstance(version, int) and version > RECORD_VERSION:
         message = f"record version {version} is newer than this tabench reads ({RECORD_VERSION})"
         return StoreError(message, where=str(path), hint="upgrade tabench")
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    hint = "restore the file, or remove it and run the cell again"
-    if first["type"] == "extra_forbidden":
-        close = nearest(str(first["loc"][-1]), Record.model_fields)
-        message = f"unknown key{f' (did you mean {close!r}?)' if close else ''}"
-    else:
-        message = first["msg"].removeprefix("Value error, ")
-    more = f" ({error.error_count() - 1} more problems)" if error.error_count() > 1 else ""
-    return StoreError(message + more, where=f"{path}: {key}" if key else str(path), hint=hint)
+    return wrong_key(error, path, AGAIN)

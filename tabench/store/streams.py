@@ -17,17 +17,14 @@ if TYPE_CHECKING:
 
 
 class Outlet(io.FileIO):
-    """A descriptor for output; that it cannot be written any more is remembered and never raised.
-
-    After the first failure everything goes nowhere, also what other code of this process writes there.
-    """
+    """A descriptor for output; that it cannot be written is remembered, and from then on it leads nowhere."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "wb", closefd=False)
         self.failure: OSError | None = None  # the first error of a write
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write; the number of bytes that are taken care of."""
+        """Write; never raises."""
         try:
             while (written := super().write(data)) is None:  # another process made it non-blocking
                 select.select([], [self], [])

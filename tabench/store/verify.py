@@ -13,21 +13,20 @@ from tabench.provenance.files import sha256_file
 from tabench.store.checksums import check_folder_sums, read_sums
 from tabench.store.claim import is_live
 from tabench.store.encoding import read_json, read_object
-from tabench.store.folders import CellFolder, ExperimentFolder, is_name
+from tabench.store.folders import HINT, CellFolder, ExperimentFolder, is_name
 from tabench.store.record import Record, load_record
-from tabench.store.sidecars import HINT
 
 AGAIN = "restore it from a copy, or remove the cell's folder and run the cell again"
-WeightsCheck = Callable[[CellFolder, Record], None]  # raises a TabenchError that names what is wrong
+WeightsCheck = Callable[[CellFolder, Record], object]  # raises a TabenchError that names what is wrong
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it should be."""
+    """Something that is not as it should be, or, as a "note", in order but good to know."""
 
-    level: Literal["problem", "note"]  # "problem", or "note" for what is in order but good to know
+    level: Literal["problem", "note"]
     where: str  # the file or folder
-    message: str  # what is wrong with it
+    message: str
     hint: str = ""  # what to do about it
 
 
@@ -38,7 +37,7 @@ class Verified:
     experiment: str  # its name
     records: int = 0  # records that were read
     summed: int = 0  # of those, with a checksums.json
-    found: list[Problem] = field(default_factory=list)  # problems and notes
+    found: list[Problem] = field(default_factory=list)
 
     @property
     def problems(self) -> list[Problem]:
@@ -46,9 +45,13 @@ class Verified:
         return [entry for entry in self.found if entry.level == "problem"]
 
 
+def _note(found: list[Problem], place: Path, message: str, hint: str = "") -> None:
+    found.append(Problem("note", str(place), message, hint))
+
+
 @contextlib.contextmanager
 def _told(found: list[Problem], place: Path, hint: str, what: str = "cannot be read") -> Iterator[None]:
-    """Note what reading inside the block raises as a problem of a place."""
+    """Keep what reading inside the block raises as a problem of a place."""
     from safetensors import SafetensorError
 
     try:
@@ -65,7 +68,7 @@ def verify_experiment(folder: ExperimentFolder, check_weights: WeightsCheck) -> 
     hint = "write it again: tabench plan EXPERIMENT says what it holds, tabench run writes it"
     with _told(result.found, folder.experiment_json, hint):
         if not isinstance(folder.read_experiment().get("cells"), dict):
-            raise StoreError("has no cells", where=str(folder.experiment_json))
+            raise StoreError("has no cells")
     for path in sorted(folder.path.iterdir()):
         if path.is_dir() and is_name(path.name) and path.name != "truth":
             _verify_cell(folder.cell(path.name), check_weights, result)
@@ -73,25 +76,31 @@ def verify_experiment(folder: ExperimentFolder, check_weights: WeightsCheck) -> 
     if result.records > result.summed:
         without = f"{result.records - result.summed} of {result.records} records have no checksums.json"
         message = f"{without}: run before there was one; read, but a changed digit would not be seen"
-        result.found.append(Problem("note", str(folder.path), message))
+        _note(result.found, folder.path, message)
     return result
 
 
 def _verify_cell(folder: CellFolder, check_weights: WeightsCheck, result: Verified) -> None:
+    found = result.found
     if is_live(folder.claim):
-        result.found.append(Problem("note", str(folder.path), "a process runs this cell", "verify it later"))
+        _note(found, folder.path, "a process runs this cell", "verify it later")
         return
-    _small_files(result.found, folder)
+    for path in (folder.run, folder.factors, folder.architecture, folder.failure, folder.merged_from):
+        with _told(found, path, HINT):
+            if path.is_file():
+                read_object(path, HINT)
+    with _told(found, folder.journal_file, AGAIN):
+        lines = folder.journal_file.read_bytes().count(b"\n") if folder.journal_file.is_file() else 0
+        if (torn := lines - len(folder.read_journal())) > 0:
+            _note(found, folder.journal_file, f"{torn} torn lines, as a kill leaves them")
     for path in sorted([*folder.path.rglob(".*.tmp"), *folder.checkpoint.glob("*/writing*")]):
-        message = "left by a kill in the middle of a write"
-        result.found.append(Problem("note", str(path), message, "it may be removed"))
+        _note(found, path, "left by a kill in the middle of a write", "it may be removed")
     if folder.claim.exists():
-        note = Problem("note", str(folder.claim), "its process is gone", "the next run takes it over")
-        result.found.append(note)
-    _checkpoints(result.found, folder.checkpoint)
+        _note(found, folder.claim, "its process is gone", "the next run takes it over")
+    _checkpoints(found, folder.checkpoint)
     if folder.record.is_file():
         result.records += 1
-        result.found += record_problems(folder, check_weights)
+        found += record_problems(folder, check_weights)
         result.summed += folder.checksums.is_file()
 
 
@@ -102,51 +111,34 @@ def record_problems(folder: CellFolder, check_weights: WeightsCheck) -> list[Pro
         record, sums = load_record(folder.record), read_sums(folder)
     if found:
         return found
-    if record.cell_id != folder.cell_id:
-        message = f"holds cell {record.cell_id}, but lies in the folder of {folder.cell_id}"
-        found.append(Problem("problem", str(folder.record), message, "move it back, or remove it"))
-    _differences(found, folder, sums)
+    with _told(found, folder.record, "move it back, or remove it"):
+        if record.cell_id != folder.cell_id:
+            raise StoreError(f"holds cell {record.cell_id}, but lies in the folder of {folder.cell_id}")
+    for name, expected in sums.items():
+        path = folder.path / name
+        with _told(found, path, AGAIN):
+            if not path.is_file():
+                lost = "was written, and is not there any more"
+                if not name.startswith("weights-"):  # large, and nothing reads them unasked
+                    raise StoreError(lost)
+                _note(found, path, lost)
+            elif (actual := sha256_file(path)) != expected:
+                told = f"sha256 {actual[:12]}, expected {expected[:12]}"
+                raise StoreError(f"has changed since the run wrote it: {told}")
     files = [file for picture in record.pictures for file in picture.files.values()]
     for name in sorted({name for file in files for name in (file.pred, file.error)}):
-        if f"pictures/{name}" not in sums and not (folder.pictures / name).is_file():
-            found.append(Problem("problem", str(folder.pictures / name), "is missing", AGAIN))
+        with _told(found, folder.pictures / name, AGAIN):
+            if f"pictures/{name}" not in sums and not (folder.pictures / name).is_file():
+                raise StoreError("is missing")
     _pictures(found, folder.pictures.glob("[!.]*.png"), AGAIN)
     if any(folder.path.glob("weights-*.safetensors")):
-        hint = "restore them, or remove all weights-* files of the cell"
-        with _told(found, folder.path, hint):
+        with _told(found, folder.path, "restore them, or remove all weights-* files of the cell"):
             try:
                 check_weights(folder, record)
             except SpecError as error:  # a plug-in that is not installed says nothing about the record
                 message = f"kept weights are not checked: {error.message}"
-                found.append(Problem("note", str(folder.path), message, error.hint or ""))
+                _note(found, folder.path, message, error.hint or "")
     return found
-
-
-def _differences(found: list[Problem], folder: CellFolder, sums: dict[str, str]) -> None:
-    for name, expected in sums.items():
-        path = folder.path / name
-        if not path.is_file():
-            kept = name.startswith("weights-")  # large, and nothing reads them unasked
-            message = "was written, and is not there any more"
-            found.append(Problem("note" if kept else "problem", str(path), message, "" if kept else AGAIN))
-            continue
-        with _told(found, path, AGAIN):
-            if (actual := sha256_file(path)) != expected:
-                sums_told = f"sha256 {actual[:12]}, expected {expected[:12]}"
-                raise StoreError(f"has changed since the run wrote it: {sums_told}", where=str(path))
-
-
-def _small_files(found: list[Problem], folder: CellFolder) -> None:
-    for path in (folder.run, folder.factors, folder.architecture, folder.failure, folder.merged_from):
-        with _told(found, path, HINT):
-            if path.is_file():
-                read_object(path, HINT)
-    with _told(found, folder.journal_file, AGAIN):
-        if folder.journal_file.is_file():
-            torn = folder.journal_file.read_bytes().count(b"\n") - len(folder.read_journal())
-            if torn > 0:
-                note = f"{torn} torn lines, as a kill leaves them"
-                found.append(Problem("note", str(folder.journal_file), note))
 
 
 def _checkpoints(found: list[Problem], folder: Path) -> None:

@@ -27,12 +27,7 @@ class _Guard(io.BufferedReader):
 
 
 class Zip(zipfile.ZipFile):
-    """A zip archive open for reading.
-
-    Raises:
-        OSError: It cannot be opened.
-        zipfile.BadZipFile: It is not a whole zip archive, or its directory is a bomb.
-    """
+    """A zip archive open for reading. Raises BadZipFile: it is not whole, or its directory is a bomb."""
 
     _held: _Guard | None = None  # of a file that cannot be opened; Python closes that too, at its end
 
@@ -53,12 +48,7 @@ class Zip(zipfile.ZipFile):
 
 
 def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """A member's content, its checksum compared; never more than it declares, however it was packed.
-
-    Raises:
-        OSError: It cannot be read.
-        zipfile.BadZipFile: It is damaged.
-    """
+    """A member's content, its checksum compared; never more than it declares. Raises BadZipFile: damaged."""
     try:
         with archive.open(info) as file:
             data = file.read(info.file_size)

@@ -10,7 +10,8 @@ import pytest
 from tabench.catalog import DATASETS, EXECUTORS
 from tabench.errors import FAILURE_KINDS
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
-from tabench.runs.plan import Request, make_plan
+from tabench.runs.plan import make_plan
+from tabench.runs.resolve import Request
 from tabench.spec.experiment import load_experiment
 from tabench.store.folders import CellFolder
 

@@ -18,7 +18,7 @@ from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.nyuv2 import NyuLayoutDataset
 from tabench.errors import DataError
 from tabench.runs.executor import Job, Listener, Options, Outcome
-from tabench.runs.local.inline import InlineExecutor
+from tabench.runs.launch import InlineExecutor
 from tabench.tasks.base import Evaluation, MetricInfo
 from tabench.tasks.distance import Depth
 from tabench.tasks.segmentation import Segmentation

@@ -25,14 +25,14 @@ from tabench.data.pascal.files import read_index as read_pascal_index
 from tabench.data.prepare.manifest import FILE, Manifest, claim
 from tabench.provenance.files import cache_root
 from tabench.runs.executor import read_jobs
-from tabench.runs.resolve import Weights
-from tabench.runs.slurm.submission import Submission
+from tabench.runs.resolve import weights_sha256
+from tabench.runs.slurm.queue import Submission
 from tabench.store.checksums import read_sums
 from tabench.store.claim import is_live
-from tabench.store.folders import CellFolder, ExperimentFolder
+from tabench.store.file_cache import VERSION
+from tabench.store.folders import CellFolder, ExperimentFolder, RunSidecar, read_sidecar
 from tabench.store.index import INDEX_FILE, read_index
 from tabench.store.record import load_record
-from tabench.store.sidecars import RunSidecar, read_sidecar
 from tabench.store.verify import verify_experiment
 from tabench.worlds.synthetic import Recipe, read_recipe
 
@@ -73,10 +73,9 @@ def _memo(path: Path) -> object:
 
 def _memo_seed() -> Any:
     return {
-        "version": "2/0.1.0",
-        "texts": ["x" * 300],
+        "version": VERSION,
         "files": {
-            f"{cell_id()}/record.json": [[1, 2, 3, 4], {"settings": [0], "method": "ta-lora", "seed": 0}]
+            f"{cell_id()}/record.json": [[1, 2, 3, 4], {"settings": "{}", "method": "ta-lora", "seed": 0}]
         },
     }
 
@@ -170,7 +169,7 @@ def _weights(path: Path) -> object:
     text = path.read_text(encoding="utf-8", errors="replace")
     text = text.replace('"PATH"', json.dumps(str(weights.resolve())))
     note.write_text(text.replace("424242", str(stat.st_mtime_ns)), encoding="utf-8", errors="replace")
-    found = Weights(weights).sha256
+    found = weights_sha256(weights)
     assert found == hashlib.sha256(b"1").hexdigest() or len(found) == 64
     return found
 

@@ -11,7 +11,7 @@ import torch
 from tiny_run import make_cell, write_scenes, write_weights
 
 from tabench.runs.executor import CellEvent, Job, Options
-from tabench.runs.local.inline import InlineExecutor
+from tabench.runs.launch import InlineExecutor
 from tabench.store.encoding import read_json
 from tabench.store.folders import CellFolder
 from tabench.store.record import Record, load_record

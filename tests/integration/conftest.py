@@ -30,7 +30,6 @@ def cluster_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 
 def _any_left() -> bool:
-    from tabench.runs.slurm.queue import cells_of, waiting
-    from tabench.runs.slurm.submission import submissions
+    from tabench.runs.slurm.queue import cells_of, submissions
 
-    return bool(waiting(cells_of(submissions(QUEUE))))
+    return any(last.waiting for last in cells_of(submissions(QUEUE)).values())

@@ -27,6 +27,7 @@ PLANS, SITE = "tabench.runs.plan", "tabench.report.pages.site"
         (("describe", "ta-lora", "--figures=file/x"), "tabench.engine.describe", "file/x"),
         (("pretrain", "--out=file/x"), "tabench.worlds.pretrain", "file/x"),
         (("run", "nyuv2", "--retry=nope"), PLANS, "no kind of failure 'nope'"),
+        (("run", "nyuv2", "--slurm=partition=gpu"), PLANS, "add --executor slurm"),
         (("plan", "nyuv2", "--shard=5/4"), "", "expected I/N"),
         (("plan", "nyuv2", "--select=methods=frozen"), "", "did you mean 'method'?"),
         (("export", "artifact", f"--results={REFERENCE}", "--out=full"), "", "not the name of a .zip file"),

@@ -16,7 +16,7 @@ from patience import output_of
 from tiny_run import write_weights
 
 from tabench.data.packs import Opener
-from tabench.store.holder import Holder
+from tabench.store.claim import Holder
 from tabench.worlds.scenes import SCENES
 
 pytestmark = pytest.mark.usefixtures("entries_of_tests")
@@ -90,7 +90,6 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
         capsys, "plan", *options("first", "--select=method=ta-lora", "--set=train.lr=0.001")
     )
     assert changed["cells"][0]["why"] == "changed: train.lr 0.002 -> 0.001"
-    assert changed["cells"][0]["basis"] == "scaled"
 
     assert call("report", "nyuv2", "--results=first", "--out=page") == 0
     assert (home / "page" / "index.html").is_file()

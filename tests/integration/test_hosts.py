@@ -13,8 +13,7 @@ import pytest
 from commands import call, events, options, wait_for
 from patience import PATIENCE, output_of, until
 
-from tabench.store.claim import Claim, ClaimedError, is_live
-from tabench.store.holder import LEAST_SECONDS
+from tabench.store.claim import LEAST_SECONDS, Claim, ClaimedError, is_live
 
 SILENCE = 3 * LEAST_SECONDS  # a heart on a busy machine may miss a few seconds
 HOST = ["unshare", "--uts", "sh", "-c", 'hostname soak-b; exec "$@"', "sh"]

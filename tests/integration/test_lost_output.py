@@ -16,7 +16,6 @@ from commands import call, options
 from tiny_run import write_weights
 
 import tabench.methods
-from tabench.store.streams import lost_output
 
 SMALL = ["--select=method=frozen", "--set=evaluation.pictures=0", "--no-pack"]
 TABENCH = [sys.executable, "-c", "from tabench.cli import main; main()"]
@@ -48,18 +47,6 @@ def closed_pipe() -> Iterator[int]:
     os.close(reader)
     yield writer
     os.close(writer)
-
-
-def test_a_run_goes_on_when_its_reader_goes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_weights(tmp_path / "nano.safetensors")
-    monkeypatch.chdir(tmp_path)
-    with closed_pipe() as pipe, os.fdopen(os.dup(pipe), "w") as out, os.fdopen(os.dup(pipe), "w") as err:
-        for name, stream in {"stdout": out, "stderr": err}.items():
-            monkeypatch.setattr(sys, name, stream)
-            monkeypatch.setattr(sys, f"__{name}__", stream)
-        assert call("run", *options("kept", *SMALL), "--executor=inline", "--threads=1") == 0
-        assert lost_output() == ""  # it is the reader's right
-    assert len(list(tmp_path.glob("kept/nyuv2/*/record.json"))) == 1
 
 
 def test_other_programs_settings_are_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:

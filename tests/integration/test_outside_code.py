@@ -128,8 +128,9 @@ def test_an_edited_method_and_an_edited_reader_make_other_cells(tmp_path: Path) 
     edit(module, "SHARE = 1.0", "SHARE = 0.5")
     edit(module, "encoder.neck[0].weight", "encoder.patch_embed.proj.bias")
     second, _, why = train(tmp_path, site)
-    assert why.startswith("its code changed (method adapted: my-package 0.1 sha256:")
-    assert "dataset my-rooms: my-package 0.1 sha256:" in why
+    assert why.startswith("changed: ")
+    assert "dataset.code my-package 0.1 sha256:" in why
+    assert "method.code my-package 0.1 sha256:" in why
     assert second["cell_id"] != first["cell_id"]
     assert second["parameters"]["trained"] < first["parameters"]["trained"]
     assert second["weights_sha256"] != first["weights_sha256"]

@@ -15,7 +15,7 @@ from tiny_run import make_cell, write_scenes
 
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import CellEvent, Job, Options
-from tabench.runs.local.inline import InlineExecutor
+from tabench.runs.launch import InlineExecutor
 from tabench.runs.reevaluate import Source, put_weights
 from tabench.store.encoding import read_json
 from tabench.store.folders import CellFolder

@@ -105,14 +105,6 @@ def test_a_failed_evaluation_is_repeated_without_training(
     assert folder.record.read_bytes() == reference.read_bytes()
 
 
-def test_a_loss_that_fails_in_training_is_not_called_trained(
-    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Depth, "loss", once(Depth.loss, ValueError("bad loss")))
-    failed, _ = run(make_cell("ta-lora", train__max_steps=2), inputs, tmp_path)
-    assert (failed.state, failed.message) == ("failed", "bad loss")
-
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -250,7 +242,7 @@ def test_changed_weights_are_refused(inputs: tuple[Path, Path], tmp_path: Path) 
     source = found(cell, tmp_path)
     assert isinstance(source, Source)
     folder = CellFolder(tmp_path, "nyuv2", cell.id)
-    path = source.weights("all")
+    path = source.folder.path / "weights-all.safetensors"
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)

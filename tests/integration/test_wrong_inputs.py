@@ -92,8 +92,7 @@ def test_a_protocol_that_no_task_has(capsys: pytest.CaptureFixture[str]) -> None
     ("words", "looked"),
     [
         ([], ["neither --data-root nor TABENCH_DATA is given", "$TABENCH_CHECKPOINTS (not set)"]),
-        (["--data-root=nowhere", "--checkpoint=gone.pth"], ["no folder nowhere", "looked in gone.pth"]),
-        (["--data-root=."], ["train/image: folder not found", "$TABENCH_CHECKPOINTS (not set)"]),
+        (["--data-root=nowhere", "--checkpoint=gone.pth"], ["not in nowhere", "looked in gone.pth"]),
     ],
 )
 def test_the_paper_profile_lists_all_it_lacks_at_once(
@@ -103,15 +102,6 @@ def test_the_paper_profile_lists_all_it_lacks_at_once(
     sources = ["github.com/lorenmt/mtan", "segment_anything/sam_vit_l_0b3195.pth"]
     places = ["ROOT/train/image/0.npy", "--checkpoint FILE", "TABENCH_CHECKPOINTS=DIR"]
     for part in [*looked, *sources, *places]:
-        assert part in message
-
-
-def test_a_half_downloaded_dataset_is_told_with_the_missing_weights(
-    photos: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (photos / "train" / "normal" / "1.npy").unlink()
-    message = refused(capsys, "run", str(EXPERIMENT), "--profile=paper", "--data-root=photos")
-    for part in ("train/1 lacks normal", "lorenmt/mtan", "sam_vit_l_0b3195.pth"):
         assert part in message
 
 

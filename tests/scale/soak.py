@@ -83,12 +83,7 @@ def environment_of(cache: Path) -> dict[str, str]:
 
 
 class Killer:
-    """Chooses moments and victims.
-
-    Args:
-        rng: All choices come from it.
-        pause: Mean seconds between two disturbances.
-    """
+    """Chooses moments and victims; `pause` is the mean of seconds between two of them."""
 
     def __init__(self, rng: random.Random, pause: float) -> None:
         self.rng, self.pause = rng, pause
@@ -167,21 +162,13 @@ def overlaps(results: Path, parents: Parents) -> tuple[int, int]:
 
 
 class Soak:
-    """The whole of it.
-
-    Args:
-        given: The command line.
-        home: Folder for everything.
-    """
+    """The whole of it, in a folder of its own."""
 
     def __init__(self, given: argparse.Namespace, home: Path) -> None:
         self.given, self.home = given, home
         self.killer = Killer(random.Random(given.seed), given.pause)
         self.until = time.monotonic() + 60 * given.minutes
-        self.counts: Counter[str] = Counter()
-        self.kinds: Counter[str] = Counter()
-        self.codes: Counter[str] = Counter()
-        self.events: Counter[str] = Counter()
+        self.counts, self.kinds, self.codes, self.events = (Counter[str]() for _ in range(4))
         self.faults: list[str] = []
         self.slowest = 0.0
         for name, evaluation, seeds in zip(NAMES, (LAST, BEST), ("0, 1", "0"), strict=True):
@@ -328,27 +315,23 @@ class Soak:
                 self.fault(f"round {number}: left {what}: {', '.join(paths[:3])} ({len(paths)})")
 
     def report(self, count: int, seconds: float) -> None:
-        """All counts, as a table."""
+        """All counts."""
         killer = self.killer
         say(f"\nseed {self.given.seed}, {count} cells a round, {seconds / 60:.1f} minutes")
-        say(f"SIGKILL {killer.kills}, of them {sum(killer.histogram.values())} while the victim was at:")
-        say(f"  {'':12}" + "".join(f"{phase:>12}" for phase in PHASES))
-        for kind in ("worker", "parent"):
-            row = [killer.histogram[kind, phase] for phase in PHASES]
-            say(f"  {kind:12}" + "".join(f"{n:>12}" for n in row) + f"{sum(row):>12}")
-        for what, counter in (("SIGTERM", killer.asked), ("SIGSTOP and SIGCONT", killer.stops)):
-            say(f"{what}: " + (", ".join(f"{n} {kind}" for kind, n in sorted(counter.items())) or "none"))
         rows = {
+            "SIGKILL": killer.kills,
+            **{f"SIGKILL: {kind} at {phase}": n for (kind, phase), n in sorted(killer.histogram.items())},
+            **{f"SIGTERM: {kind}": n for kind, n in sorted(killer.asked.items())},
+            **{f"SIGSTOP and SIGCONT: {kind}": n for kind, n in sorted(killer.stops.items())},
             **{name: self.counts[name] for name in sorted(self.counts)},
             **{f"journal: {name}": self.events[name] for name in WORDS},
             **{f"failure.json: {kind}": n for kind, n in sorted(self.kinds.items())},
             **{f"commands ended by {code}": n for code, n in sorted(self.codes.items())},
+            "slowest end of a killed command's own processes, s": round(self.slowest, 2),
         }
         for name, value in rows.items():
             say(f"  {name:58}{value:>8}")
-        say(f"  {'slowest end of a killed command own processes, s':58}{self.slowest:>8.2f}")
-        say(f"{len(self.faults)} faults")
-        for text in self.faults:
+        for text in [f"{len(self.faults)} faults", *self.faults]:
             say(f"  {text}")
 
 

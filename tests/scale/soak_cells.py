@@ -7,40 +7,24 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PHASES = ("set-up", "training", "checkpoint", "evaluation", "record", "idle")
 # what the last line of a journal says about what comes after it
 AFTER = {
-    "start": "set-up",
-    "pack": "set-up",
-    "passes": "set-up",
-    "resume": "set-up",
-    "first-step": "training",
-    "epoch": "training",
-    "eval": "training",
-    "validation": "training",
-    "memory": "training",
-    "final": "evaluation",
-    "cost": "evaluation",
-    "companion-failed": "evaluation",
+    **dict.fromkeys(("start", "pack", "passes", "resume"), "set-up"),
+    **dict.fromkeys(("first-step", "epoch", "eval", "validation", "memory"), "training"),
+    **dict.fromkeys(("final", "cost", "companion-failed"), "evaluation"),
     "done": "record",
 }
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A process at work.
+class Seen(NamedTuple):
+    """A process at work."""
 
-    Attributes:
-        cell: The cell's folder; None between two cells.
-        phase: One of `PHASES`.
-        last: The journal's last event.
-    """
-
-    cell: Path | None
-    phase: str
-    last: str = ""
+    cell: Path | None  # the cell's folder; None between two cells
+    phase: str  # one of `PHASES`
+    last: str = ""  # the journal's last event
 
 
 def cells(results: Path) -> list[Path]:
@@ -102,15 +86,10 @@ def _read(path: Path) -> bytes:
 
 @dataclass
 class Guard:
-    """Watches the records while everything is killed: each appears once, whole, and stays as it is.
-
-    Args:
-        results: The disturbed results.
-        reference: The undisturbed ones.
-    """
+    """Watches the records while everything is killed: each appears once, whole, and stays as it is."""
 
     results: Path
-    reference: dict[str, bytes]
+    reference: dict[str, bytes]  # the undisturbed records
     stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,25 +23,15 @@ GRACE_SECONDS = 3.0  # a killed parent's processes must be gone by then
 
 @dataclass
 class Process:
-    """One process that was seen alive.
-
-    Attributes:
-        pid: Its number.
-        started: Ticks since boot, so that a reused number is noticed.
-        kind: A command, or a process of its pool.
-        parent: The command's number.
-        alive: When it was last seen alive, in seconds since 1970.
-        gone: Whether it was seen dead afterwards.
-        stopped: Times it was stopped at and continued.
-    """
+    """One process that was seen alive."""
 
     pid: int
-    started: str
-    kind: Literal["parent", "worker"]
-    parent: int
-    alive: float
-    gone: bool = False
-    stopped: list[tuple[float, float]] = field(default_factory=list)
+    started: str  # ticks since boot, so that a reused number is noticed
+    kind: Literal["parent", "worker"]  # a command, or a process of its pool
+    parent: int  # the command's number
+    alive: float  # when it was last seen alive, in seconds since 1970
+    gone: bool = False  # whether it was seen dead afterwards
+    stopped: list[tuple[float, float]] = field(default_factory=list)  # when, and when continued
 
     def send(self, number: signal.Signals) -> bool:
         """Send a signal; whether it was still there."""
@@ -75,21 +65,18 @@ def carrying(text: str) -> list[int]:
 class Parents:
     """Two or more commands on one results folder, each started again until it is told not to.
 
-    Args:
-        commands: Words of each command; each parent goes through them in turn, from its own place on.
-        hosts: Host name of each parent; "" for this one's.
-        environment: Of all processes.
-        logs: Folder of their output.
+    Each parent goes through the commands in turn, from its own place on; `hosts` are their host names, "" for
+    this one's; `logs` is the folder of their output.
     """
 
     def __init__(
         self,
         commands: Sequence[Sequence[str]],
         hosts: Sequence[str],
-        environment: Mapping[str, str],
+        environment: dict[str, str],
         logs: Path,
     ) -> None:
-        self.commands, self.hosts, self.environment, self.logs = commands, hosts, dict(environment), logs
+        self.commands, self.hosts, self.environment, self.logs = commands, hosts, environment, logs
         self.processes: dict[tuple[int, str], Process] = {}
         self.codes: Counter[str] = Counter()
         self.starts = 0

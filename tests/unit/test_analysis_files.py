@@ -99,14 +99,6 @@ def test_thumbnails_are_the_channels_in_order(
             assert np.abs(shown - scaled).max() <= 255 / (GREYS - 1) / 2 + 0.6
 
 
-def test_no_picture_is_wanted_none_is_made(
-    weights: dict[str, torch.Tensor], split: Split, tmp_path: Path
-) -> None:
-    _, model = make_unit(make_cell("frozen"), weights)
-    save_channels(model, split, 0, CPU, tmp_path)
-    assert names(tmp_path) == set()
-
-
 def test_masks_are_those_of_the_library_s_own_predictor() -> None:
     state = load_checkpoint(VIT_NANO, find_checkpoint(VIT_NANO, None))
     sam = build_sam(VIT_NANO)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
+import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,9 @@ import pytest
 from patience import until
 from racing import line, race, start
 
-from tabench.errors import StoreError
+from tabench.errors import SpecError, StoreError
 from tabench.store import claim
-from tabench.store.claim import Claim, ClaimedError, ClaimLostError, is_live
-from tabench.store.holder import SILENT_SECONDS, Holder
+from tabench.store.claim import SILENT_SECONDS, Claim, ClaimedError, ClaimLostError, Holder, is_live, silence
 
 HOLD = """
 import pathlib, sys
@@ -38,41 +38,40 @@ def test_a_claim_is_held_and_given_back(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_killed_process_loses_its_claim(tmp_path: Path) -> None:
-    path = tmp_path / "claim.json"
-    with start(HOLD, str(path)) as process:
-        assert line(process) == "held"
-        assert is_live(path)
-        with pytest.raises(ClaimedError, match=f"process {process.pid}"), Claim(path):
-            pass
-        process.send_signal(signal.SIGKILL)
+def test_a_killed_process_loses_its_claim(path: Path) -> None:
+    process = start(HOLD, str(path))
+    assert line(process) == "held"
+    assert is_live(path)
+    with pytest.raises(ClaimedError, match=f"process {process.pid}"), Claim(path):
+        pass
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and stays in the table
+    assert not is_live(path)
+    process.communicate()
     assert path.exists()
     assert not is_live(path)
     with Claim(path):
         assert is_live(path)
 
 
-def test_a_dead_process_that_nobody_waits_for_holds_nothing(tmp_path: Path) -> None:
-    process = start(HOLD, str(tmp_path / "claim.json"))
-    assert line(process) == "held"
-    process.kill()
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and stays in the table
-    assert not is_live(tmp_path / "claim.json")
-    process.communicate()
-
-
-def test_the_heartbeat_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabench.store.claim.BEATS", SILENT_SECONDS / 0.01)
-    path = tmp_path / "claim.json"
-    with Claim(path):
+def test_the_heartbeat_goes_on_by_itself_until_somebody_removes_the_claim(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "BEATS", SILENT_SECONDS / 0.01)
+    with Claim(path) as held:
         os.utime(path, (0, 0))
         until(lambda: path.stat().st_mtime > 0, "a beat")
+        path.unlink()
+        until(lambda: not held.held(), "the loss")
+    assert not path.exists()
 
 
-def test_one_process_wins_the_race_for_a_dead_claim(tmp_path: Path) -> None:
-    path = tmp_path / "claim.json"
-    path.write_text(json.dumps({**Holder.this().to_json(), "started": "1"}))
-    assert race(path) == ["lost", "lost", "won"]
+@pytest.mark.parametrize("dead", [True, False])
+def test_one_process_wins_the_race(dead: bool, path: Path) -> None:
+    if dead:
+        path.write_text(json.dumps({**Holder.this().to_json(), "started": "1"}))
+    assert race(path, "" if dead else NO_LOCKS) == ["lost", "lost", "won"]
+    assert list(path.parent.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -113,18 +112,14 @@ def test_a_far_holder_lives_as_long_as_it_is_heard(path: Path, far: Holder) -> N
     assert is_live(path)
     with pytest.raises(ClaimedError, match=f"process {far.pid} on {far.host}"), Claim(path):
         pass
+    assert not far.near()
+    write(path, replace(far, silence=900.0), age=600)
+    assert is_live(path)
     write(path, far, SILENT_SECONDS + 1)
     assert not is_live(path)
     with Claim(path) as held:
         assert held.held()
     assert list(path.parent.iterdir()) == [], "something is left of the dead claim"
-
-
-def test_a_holder_says_itself_how_long_it_may_be_silent(path: Path) -> None:
-    write(path, replace(ELSEWHERE, silence=10.0), age=11)
-    assert not is_live(path)
-    write(path, replace(ELSEWHERE, silence=900.0), age=600)
-    assert is_live(path)
 
 
 def test_the_clock_of_the_one_who_asks_decides_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,11 +131,6 @@ def test_the_clock_of_the_one_who_asks_decides_nothing(path: Path, monkeypatch: 
     monkeypatch.setattr(claim.time, "time", lambda: 0.0)
     with Claim(path):
         pass
-
-
-def test_one_of_many_takes_a_free_claim_without_locks(path: Path) -> None:
-    assert race(path, NO_LOCKS) == ["lost", "lost", "won"]
-    assert list(path.parent.iterdir()) == []
 
 
 def test_a_holder_that_comes_back_while_it_is_taken_for_dead_keeps_its_claim(
@@ -209,14 +199,6 @@ def test_a_long_silence_alone_loses_nothing(path: Path, monkeypatch: pytest.Monk
         assert path.stat().st_mtime > 0, "it has come back, and others must know"
 
 
-def test_a_claim_that_somebody_removed_is_lost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claim, "BEATS", SILENT_SECONDS / 0.01)
-    with Claim(path) as held:
-        path.unlink()
-        until(lambda: not held.held(), "the loss")
-    assert not path.exists()
-
-
 def test_a_disk_that_is_gone_for_a_while_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim, "BEATS", 1e-3)
 
@@ -228,3 +210,49 @@ def test_a_disk_that_is_gone_for_a_while_loses_nothing(path: Path, monkeypatch: 
         held._sure -= held.holder.silence
         assert held.held()
     assert not path.exists()
+
+
+def test_claims_of_before_are_read_but_never_near() -> None:
+    old = Holder.from_json(b'{"host": "a", "pid": 7, "started": "5"}')
+    assert old == Holder("a", 7, "5")
+    assert not replace(old, host=Holder.this().host).near()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b"{}", b'{"host": "a", "pid": null}', b"\xff"])
+def test_what_names_nobody_is_nobody(content: bytes) -> None:
+    assert Holder.from_json(content) is None
+
+
+def test_a_proc_of_another_pid_namespace_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim.os, "readlink", lambda path: "999999999")
+    assert Holder.this().started == ""
+
+
+@pytest.mark.parametrize("text", ["42.5", "soon", "nan", "inf", "-1", "0", "4.9"])
+def test_a_silence_can_be_chosen_if_it_is_one(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABENCH_SILENCE", text)
+    if text == "42.5":
+        assert Holder.this().silence == 42.5
+        return
+    with pytest.raises(SpecError, match="TABENCH_SILENCE"):
+        silence()
+
+
+def test_on_macos_the_system_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"sysctl": "2F1A\n", "ps": "Mon Jan  5 10:11:12 2026\n"}
+
+    def answer(words: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, 0, told[words[0]])
+
+    monkeypatch.setattr(claim.sys, "platform", "darwin")
+    monkeypatch.setattr(claim.subprocess, "run", answer)
+    claim._boot.cache_clear()
+    try:
+        this = Holder.this()
+        assert (this.boot, this.started) == ("2F1A", "Mon Jan  5 10:11:12 2026")
+        assert this.near()
+        assert this.runs()
+        told["ps"] = "Mon Jan  5 10:59:00 2026\n"  # its number is another process' now
+        assert not this.runs()
+    finally:
+        claim._boot.cache_clear()

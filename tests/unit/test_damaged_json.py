@@ -12,12 +12,10 @@ from tabench.bench.reading import read_machines
 from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.errors import StoreError
 from tabench.report.records.reading import read_results
-from tabench.runs.slurm.submission import Submission
-from tabench.store.claim import is_live
-from tabench.store.folders import CellFolder
-from tabench.store.holder import alive
+from tabench.runs.slurm.queue import Submission
+from tabench.store.claim import alive, is_live
+from tabench.store.folders import CellFolder, RunSidecar, read_sidecar
 from tabench.store.index import read_index
-from tabench.store.sidecars import RunSidecar, read_sidecar
 
 DEEP = "[" * 100_000
 CELL = made.cell_id("ta-lora", 0)

@@ -7,8 +7,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tabench.encoders.sam.build import build_image_encoder
 from tabench.encoders.sam.family import VIT_B, VIT_NANO, Backbone
-from tabench.runs.estimate import Experience, Finished, cell_flops, checkpoint_bytes, estimate
+from tabench.runs.estimate import cell_flops, checkpoint_bytes, estimate, walls_of
 from tabench.spec.cell import Cell
+from tabench.store.index import Known, settings_of
 
 
 def _seed(cell: Cell, seed: int) -> Cell:
@@ -17,26 +18,21 @@ def _seed(cell: Cell, seed: int) -> Cell:
 
 def test_other_seeds_of_the_same_cell_come_first() -> None:
     cell = make_cell("lora-hps")
-    runs = Experience(Finished.of(_seed(cell, s), t) for s, t in ((1, 10.0), (2, 30.0), (3, 20.0)))
-    found = estimate(cell, runs, {cell.id: 99.0}, train_images=4, eval_images=2)
+    known = [
+        Known(f"{n}", "done", settings_of(_seed(cell, n)), wall_s=t) for n, t in enumerate((10.0, 30.0, 20.0))
+    ]
+    found = estimate(cell, walls_of(known), {cell.id: 99.0}, (4, 2))
     assert (found.basis, found.seconds) == ("measured", 20.0)
 
 
 def test_the_shipped_reference_run_comes_next() -> None:
     cell = make_cell("lora-hps")
-    found = estimate(cell, Experience([]), {cell.id: 99.0}, train_images=4, eval_images=2)
+    found = estimate(cell, {}, {cell.id: 99.0}, (4, 2))
     assert (found.basis, found.seconds) == ("reference", 99.0)
 
 
-def test_a_longer_run_of_a_method_is_scaled_by_its_work() -> None:
-    short, long = make_cell("lora-hps", train__epochs=1), make_cell("lora-hps", train__epochs=100)
-    found = estimate(long, Experience([Finished.of(short, 10.0)]), {}, train_images=100, eval_images=0)
-    assert found.basis == "scaled"
-    assert found.seconds == pytest.approx(1000.0)
-
-
 def test_without_any_run_the_estimate_is_called_rough() -> None:
-    found = estimate(make_cell("lora-hps"), Experience([]), {}, train_images=4, eval_images=2, device="cpu")
+    found = estimate(make_cell("lora-hps"), {}, {}, (4, 2), "cpu")
     assert found.basis == "rough"
     assert found.seconds > 0
     assert "assumed" in found.detail

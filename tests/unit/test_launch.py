@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from commands import call, options
 from tiny_run import make_cell
 
 from tabench.errors import SpecError
@@ -26,47 +26,28 @@ def jobs(*batches: int) -> list[Job]:
     return [Job("x", cell, f"batch {cell.train.batch_size}", HERE, HERE) for cell in cells]
 
 
-def test_one_process_is_never_refused() -> None:
-    check_processes(Options(results=HERE, device="cuda:1"), jobs(1), [])
-
-
-def test_a_process_that_would_never_train_is_refused() -> None:
-    check_processes(Options(results=HERE, device="cpu", processes=2), jobs(2, 3), [])
-    with pytest.raises(SpecError, match=r"batch 1 has batches of 1: 1 of 2 processes") as caught:
-        check_processes(Options(results=HERE, device="cpu", processes=2), jobs(2, 1), [])
-    assert caught.value.where == "--processes 2"
-
-
-def test_each_process_needs_a_gpu_of_its_own() -> None:
-    check_processes(Options(results=HERE, processes=2), jobs(2), ["0", "1"])
-    with pytest.raises(SpecError, match="3 processes a cell need 3 GPUs, 2 found"):
-        check_processes(Options(results=HERE, processes=3), jobs(4), ["0", "1"])
-    with pytest.raises(SpecError, match="names one, cuda:1"):
-        check_processes(Options(results=HERE, device="cuda:1", processes=2), jobs(2), ["1"])
-
-
-def test_a_cluster_is_asked_for_as_many_gpus_as_processes() -> None:
-    def check(gpus: int) -> None:
-        check_processes(Options(results=HERE, processes=2, slurm=SlurmSettings(gpus=gpus)), jobs(2), [])
-
-    check(2)
-    check(0)  # on CPUs, or by another option of sbatch
-    with pytest.raises(SpecError, match=r"slurm.gpus = 1 a cell"):
-        check(1)
-
-
-def test_the_command_refuses_before_anything_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from tiny_run import write_weights
-
-    write_weights(tmp_path / "nano.safetensors")
-    monkeypatch.chdir(tmp_path)
-    words = options("none", "--select=method=frozen", "--device=cpu")
-    assert call("run", *words, "--processes=3") == 2
-    assert "1 of 3 processes would never have an image" in capsys.readouterr().err
-    assert call("run", *words, "--processes=0") == 2
-    assert not (tmp_path / "none").exists()
+@pytest.mark.parametrize(
+    ("how", "gpus", "message"),
+    [
+        ({"device": "cuda:1", "processes": 1}, [], ""),
+        ({"device": "cpu"}, [], ""),
+        ({}, ["0", "1"], ""),
+        ({"processes": 3}, ["0", "1"], "3 processes a cell need 3 GPUs, 2 found"),
+        ({"device": "cuda:1"}, ["1"], "names one, cuda:1"),
+        ({"slurm": SlurmSettings(gpus=2)}, [], ""),
+        ({"slurm": SlurmSettings(gpus=0)}, [], ""),  # on CPUs, or by another option of sbatch
+        ({"slurm": SlurmSettings(gpus=1)}, [], "slurm.gpus = 1 a cell"),
+        ({"device": "cpu", "processes": 3}, [], "batch 2 has batches of 2: 1 of 3 processes would never"),
+    ],
+)
+def test_more_processes_than_can_work_are_refused(how: dict[str, Any], gpus: list[str], message: str) -> None:
+    asked = Options(results=HERE, **{"processes": 2, **how})
+    if not message:
+        check_processes(asked, jobs(2, 3), gpus)
+        return
+    with pytest.raises(SpecError, match=message) as caught:
+        check_processes(asked, jobs(3, 2), gpus)
+    assert caught.value.where == f"--processes {asked.processes}"
 
 
 def test_what_cannot_be_imported_is_the_cells_failure(

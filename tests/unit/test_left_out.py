@@ -19,7 +19,8 @@ from tabench.data.nyuv2 import NYUV2
 from tabench.data.pascal import PASCAL_CONTEXT
 from tabench.data.prepare import Request, prepare
 from tabench.errors import DataError
-from tabench.runs.resolve import Sources, find_weights, missing_inputs
+from tabench.runs.resolve import Request as Asked
+from tabench.runs.resolve import find_weights, missing_inputs, weights_sha256
 from tabench.spec.experiment import load_experiment
 from tabench.worlds.scenes import SCENES
 
@@ -118,7 +119,7 @@ def test_what_may_not_be_read_is_not_missing(reachable: Path) -> None:  # noqa: 
     people = pascal_folder.write_folder(reachable / "people")
     raw = write_tree(reachable / "raw", city_files())
     paper = load_experiment(EXPERIMENT).profile("paper")
-    assert len(missing_inputs(paper, Sources(rooms))) <= 1  # SAM's weights
+    assert len(missing_inputs(paper, Asked(data_root=rooms))) <= 1  # SAM's weights
     denied = "cannot be read: Permission denied"
     for root, dataset, path in (
         (rooms, NYUV2, rooms / "train" / "depth"),
@@ -143,11 +144,11 @@ def test_what_may_not_be_read_is_not_missing(reachable: Path) -> None:  # noqa: 
             (problem,) = dataset.verify(root).problems
         assert problem == f"{path}: {denied}"
     with locked(reachable / "nyuv2"), pytest.raises(DataError, match=denied):
-        missing_inputs(paper, Sources(rooms))
+        missing_inputs(paper, Asked(data_root=rooms))
     checkpoints = write_tree(reachable / "sam", {"sam_vit_l_0b3195.pth": b"x"})
     for path in (checkpoints, checkpoints / "sam_vit_l_0b3195.pth"):
         with locked(path), pytest.raises(DataError, match=denied):
-            find_weights(BACKBONES.get("vit_l"), checkpoints).sha256  # noqa: B018 - it is read there
+            weights_sha256(find_weights(BACKBONES.get("vit_l"), checkpoints))
     with locked(raw / "gtFine" / "train" / "bochum"), pytest.raises(DataError, match=f"bochum: {denied}"):
         prepare("cityscapes", Request((raw,), reachable / "out", allow_missing=True))
 

@@ -9,7 +9,7 @@ from tiny_run import make_cell
 
 from tabench.engine.events import Done, Failed, Retry, Start, Step, Warned
 from tabench.runs.executor import CellEvent, Job
-from tabench.runs.live import MANY, LiveTable, PlainLines, view_of
+from tabench.runs.live import MANY, View, view_of
 from tabench.spec.cell import Cell
 
 STEP = Step(unit="depth", epoch=1, epochs=2, step=3, steps=8, loss=0.5, seconds_left=100.0)
@@ -22,12 +22,12 @@ def _job() -> Job:
 
 def test_of_very_many_cells_those_that_run_are_shown() -> None:
     jobs = [Job("x", cell, f"cell {cell.seed}", Path("d"), Path("w")) for cell in map(_seeded, range(500))]
-    view = LiveTable(jobs, Console(file=io.StringIO(), force_terminal=True))
+    view = View(jobs, Console(file=io.StringIO(), force_terminal=True))
     view(CellEvent(jobs[400].cell.id, STEP))
     view(CellEvent(jobs[3].cell.id, Done(wall_s=61.0)))
     view(CellEvent(jobs[450].cell.id, Failed(kind="data", message="m")))
     screen = Console(file=io.StringIO(), width=100)
-    screen.print(view.render())
+    screen.print(view.table())
     lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert len(lines) == 1 + MANY + 1
     assert lines[1].startswith("cell 400 ")
@@ -42,7 +42,6 @@ def _seeded(seed: int) -> Cell:
 def test_a_log_gets_lines() -> None:
     job, stream = _job(), io.StringIO()
     with view_of([job], Console(file=stream)) as view:
-        assert isinstance(view, PlainLines)
         again = partial(Retry, kind="infrastructure", message="m", of=2)
         retries = again(retry=1, pause_s=10.0), again(retry=2, pause_s=0.0)
         for event in (Start(attempt=1, label="m"), STEP, STEP, *retries, Done(wall_s=61.0)):
@@ -60,18 +59,18 @@ def test_a_terminal_gets_a_table() -> None:
     job, stream = _job(), io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100)
     with view_of([job], console) as view:
-        assert isinstance(view, LiveTable)
+        assert isinstance(view, View)
         view(CellEvent(job.cell.id, STEP))
         view(CellEvent(job.cell.id, Failed(kind="diverged", message="m")))
     assert "lora-stl s0" in stream.getvalue()
-    assert view.rows[job.cell.id] == ["lora-stl s0", "failed", "1/2 depth", "3/8", "0.5000", "diverged"]
+    assert view.rows[job.cell.id] == ("lora-stl s0", "failed", "failed (diverged): m")
 
 
 def test_a_warning_is_shown_once_and_not_once_a_cell() -> None:
     jobs = [Job("x", cell, f"cell {cell.seed}", Path("d"), Path("w")) for cell in map(_seeded, range(2))]
-    for view in (PlainLines, LiveTable):
-        console = Console(file=io.StringIO(), force_terminal=view is LiveTable, width=60)
-        shown = view(jobs, console)
+    for terminal in (False, True):
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=60)
+        shown = View(jobs, console)
         for job in jobs:
             message = "train: depth up to 80, published is 10\x1b[2J"
             shown(CellEvent(job.cell.id, Warned(message=message)))

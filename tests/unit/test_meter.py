@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from tabench.engine.events import Evaluated, Evaluating, FinallyEvaluated, Step, UnitCost, Validated
+from tabench.runs import circumstances
+from tabench.runs.circumstances import gpu_energy_j
 from tabench.runs.meter import Meter
-from tabench.runs.resources import gpu_energy_j
 
 
 class Clock:
@@ -105,12 +106,6 @@ def test_what_one_model_could_not_measure_is_not_told_for_the_cell() -> None:
     assert cost["problems"] == ["normals: FLOPs: broken"]
 
 
-def test_nothing_heard_is_nothing_told() -> None:
-    cost = Meter(2, {}).cost()
-    told = {key: value for key, value in cost.items() if value not in (None, [], {})}
-    assert told == {"latency_repeats": 0, "measuring_s": 0.0}
-
-
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     """A made-up management library and card; no real device is asked."""
@@ -126,14 +121,9 @@ def card(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     return library
 
 
-def test_the_driver_counts_in_millijoules(card: types.SimpleNamespace) -> None:
-    assert gpu_energy_j(torch.device("cuda")) == 2.5
-    assert gpu_energy_j(torch.device("cpu")) is None
-
-
-def test_a_card_without_a_counter_does_not_tell(card: types.SimpleNamespace) -> None:
-    def refuse(handle: str) -> int:
-        raise RuntimeError("Not Supported")
-
-    card.nvmlDeviceGetTotalEnergyConsumption = refuse
-    assert gpu_energy_j(torch.device("cuda")) is None
+@pytest.mark.usefixtures("card")
+def test_the_driver_counts_in_millijoules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(circumstances, "choose_device", torch.device)
+    assert gpu_energy_j("cuda") == 2.5
+    assert gpu_energy_j("cuda", 2) == 5.0
+    assert gpu_energy_j("cpu") is None

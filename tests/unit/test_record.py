@@ -67,7 +67,7 @@ def spoil(content: dict[str, Any], path: str, value: object) -> None:
 WRONG = [
     ("metrics.0.better", "bigger", "metrics.0.better: Input should be 'higher' or 'lower'"),
     ("parameters.traned", 1, "parameters.traned: unknown key"),
-    ("legend", {}, "legend: unknown key (did you mean 'legends'?)"),
+    ("legend", {}, "legend: unknown key"),
     ("cell_id", "0000", "cell_id is 0000 but the cell's own id is"),
     ("per_image.ids", ["val/0"], "depth.abs_err has 2 values for 1 images"),
     ("weights_sha256", "abc", "weights_sha256: String should match"),

@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from tiny_run import make_cell
 
 from tabench.engine.events import Retry
 from tabench.errors import FAILURE_KINDS, RETRIED_KINDS
 from tabench.runs import retrying
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
-from tabench.runs.local.inline import InlineExecutor
+from tabench.runs.launch import InlineExecutor
+from tabench.runs.processes import wait
+from tabench.runs.retrying import ProcessDiedError, record_death
+from tabench.store.claim import Holder
 from tabench.store.folders import CellFolder
 
 
@@ -49,23 +57,16 @@ def test_a_passing_trouble_is_tried_again_and_journalled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: list[Job]
 ) -> None:
     trouble = ("failed", "infrastructure")
-    ran = scripted(monkeypatch, {0: [trouble, trouble, ("done", "")]})
+    ran = scripted(monkeypatch, {0: [trouble, trouble, ("done", "")], 2: [trouble] * 9})
     outcomes, told = run(jobs, tmp_path)
-    assert ran == [0, 0, 0, 1, 2]
-    assert [outcome.state for outcome in outcomes] == ["done"] * 3
-    assert [one.event.retry for one in told if isinstance(one.event, Retry)] == [1, 2]
+    assert ran == [0, 0, 0, 1, *[2] * (1 + retrying.RETRIES)]
+    assert [outcome.state for outcome in outcomes] == ["done", "done", "failed"]
+    assert [one.event.retry for one in told if isinstance(one.event, Retry)] == [1, 2] * 2
     journal = CellFolder(tmp_path, "x", jobs[0].cell.id).read_journal()
     assert [(e["event"], e["kind"], e["message"]) for e in journal] == [
         ("retry", "infrastructure", "try 1"),
         ("retry", "infrastructure", "try 2"),
     ]
-
-
-def test_there_is_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
-    ran = scripted(monkeypatch, {0: [("failed", "infrastructure")] * 9})
-    outcomes, _ = run(jobs[:1], tmp_path)
-    assert len(ran) == 1 + retrying.RETRIES
-    assert outcomes[0].state == "failed"
 
 
 @pytest.mark.parametrize("kind", sorted(set(FAILURE_KINDS) - set(RETRIED_KINDS)))
@@ -109,14 +110,57 @@ def test_others_may_stop_the_processes_of_a_shared_cell_and_it_is_tried_again(
     assert [one.event.kind for one in told if isinstance(one.event, Retry)] == ["interrupted"]
 
 
-def test_a_cell_interrupted_by_others_is_tried_again(tmp_path: Path, jobs: list[Job]) -> None:
-    retries = retrying.Retries(tmp_path, lambda event: None)
-    stopped = Outcome(jobs[0], "interrupted", message="stopped")
-    assert [retries.pause(stopped) is None for _ in range(4)] == [False, False, True, True]
-    assert retries.pause(Outcome(jobs[1], "busy")) is None
-
-
 def test_waiting_ends_when_a_stop_is_asked_for() -> None:
     looks = iter([False, True])
-    assert not retrying.wait(1e9, lambda: next(looks))
-    assert retrying.wait(0, lambda: False)
+    assert not wait(1e9, lambda: next(looks))
+    assert wait(0, lambda: False)
+
+
+# what is kept of a cell whose process died once too often
+
+DIED = ProcessDiedError("its process died (SIGKILL)")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CellFolder:
+    found = CellFolder(tmp_path, "nyuv2", make_cell("frozen").id)
+    found.journal("start", attempt=1)
+    return found
+
+
+def recorded(folder: CellFolder) -> Outcome:
+    job = Job("nyuv2", make_cell("frozen"), "frozen s0", Path("data"), Path("weights"))
+    return record_death(folder.root, job, DIED, lambda told: None)
+
+
+@pytest.mark.parametrize("state", ["failed", "done", "busy"])
+def test_a_death_is_recorded_unless_the_cell_is_done_or_another_process_has_taken_it(
+    folder: CellFolder, state: str
+) -> None:
+    if state == "done":
+        folder.record.write_text("{}")
+    if state == "busy":
+        elsewhere = replace(Holder.this(), host="elsewhere.invalid").to_json()
+        folder.claim.write_text(json.dumps(elsewhere))
+    outcome = recorded(folder)
+    assert (outcome.state, "elsewhere.invalid" in outcome.message) == (state, state == "busy")
+    assert folder.read_failure().get("attempt") == (1 if state == "failed" else None)
+    told = [event["event"] for event in folder.read_journal()]
+    assert told == ["start", *({"failed", "done"} & {state})]
+    assert folder.claim.exists() == (state == "busy")
+
+
+def test_a_process_ends_with_its_parent_where_the_system_does_not_see_to_it() -> None:
+    """The first process starts a second, which is as on macOS, and dies; the second lets go of its pipe."""
+    child = (
+        "import os, sys, time; from tabench.runs import processes; sys.platform = 'darwin'; "
+        "processes.PARENT_SECONDS = 0.01; processes.die_with(os.getppid()); print('up', flush=True); "
+        "time.sleep(600)"
+    )
+    code = (
+        "import os, subprocess, sys; "
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE); "
+        "child.stdout.readline(); os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")  # read to its end, which both processes hold

@@ -24,11 +24,8 @@ extra = {mail-type = "FAIL", exclusive = true}
 
 def test_nothing_asked_is_the_clusters_own_default_and_always_requeued() -> None:
     asked = SlurmSettings().sbatch("tabench-x", 3)
-    assert "partition" not in asked
-    assert "account" not in asked
-    assert "gpus_per_node" not in asked
-    assert asked["additional_parameters"] == {"requeue": True}
-    assert asked["array_parallelism"] == 3
+    assert not asked.keys() & {"partition", "account", "gpus_per_node"}
+    assert (asked["additional_parameters"], asked["array_parallelism"]) == ({"requeue": True}, 3)
 
 
 def test_a_file_and_the_command_line_make_the_words_of_sbatch(tmp_path: Path) -> None:
@@ -36,15 +33,10 @@ def test_a_file_and_the_command_line_make_the_words_of_sbatch(tmp_path: Path) ->
     file.write_text(FILE)
     settings = read_settings([str(file), "partition=a100", "time=2:00:00", "parallel=2"])
     asked = settings.sbatch("tabench-nyuv2", 9)
-    assert asked["partition"] == "a100"  # the later one
-    assert asked["account"] == "lab"
-    assert asked["time"] == "2:00:00"
-    assert asked["gpus_per_node"] == 1
-    assert asked["cpus_per_task"] == 8
-    assert asked["mem"] == "32256M"
-    assert asked["setup"] == ["module load cuda"]
-    assert asked["array_parallelism"] == 2
-    assert asked["additional_parameters"] == {"requeue": True, "mail-type": "FAIL", "exclusive": True}
+    words = {"partition": "a100", "account": "lab", "time": "2:00:00", "gpus_per_node": 1, "cpus_per_task": 8}
+    words |= {"mem": "32256M", "setup": ["module load cuda"], "array_parallelism": 2}  # the later one counts
+    words["additional_parameters"] = {"requeue": True, "mail-type": "FAIL", "exclusive": True}
+    assert words.items() <= asked.items()
 
 
 @pytest.mark.parametrize(
@@ -68,8 +60,8 @@ def test_times_are_those_of_sbatch(text: str, seconds: int) -> None:
     ("word", "part"),
     [
         ("partion=gpu", "did you mean 'partition'?"),
-        ("time=soon", "H:MM:SS"),
-        ("time=1", "slurm.notice_seconds = 90: Value error, must be shorter than slurm.time (60 s)"),
+        ("time=soon", "slurm.time: String should match pattern"),
+        ("time=1", "slurm.notice_seconds: must be shorter than slurm.time (60 s), got 90"),
         ("notice_seconds=3600", "must be shorter than slurm.time (3600 s)"),
         ("retries=-1", "slurm.retries"),
         ("gpus=-1", "slurm.gpus"),

@@ -50,16 +50,6 @@ def test_records_that_are_torn_lost_or_written_again_are_counted(soak: Any, cell
     assert guard.done == 1
 
 
-def test_failures_are_counted_by_kind_each_time(soak: Any, cell: Path) -> None:
-    guard = soak.Guard(cell.parents[1], {})
-    for then in (1, 2):
-        (cell / "failure.json").write_text('{"kind": "unexpected"}')
-        os.utime(cell / "failure.json", (then, then))
-        guard.look()
-        guard.look()
-    assert guard.kinds == {"unexpected": 2}
-
-
 def journal(cell: Path, *events: tuple[float, str, int]) -> None:
     lines = [json.dumps({"t": t, "event": event, "pid": pid}) for t, event, pid in events]
     (cell / "journal.jsonl").write_text("\n".join(lines))
@@ -87,39 +77,3 @@ def test_a_start_beside_a_living_process_is_an_overlap(
 ) -> None:
     journal(cell, *events)
     assert soak.overlaps(cell.parents[1], parents(soak, alive, stopped)) == expected
-
-
-def test_what_is_left_is_found(soak: Any, cell: Path) -> None:
-    results = cell.parents[1]
-    assert soak.leftovers(results) == {}
-    (cell / "checkpoint").mkdir()
-    (cell / "pictures").mkdir()
-    (cell.parent / "truth" / "abc").mkdir(parents=True)
-    for path in (
-        cell / "claim.json",
-        cell / "failure.json",
-        cell / "pictures" / ".a.png.1-a.tmp",
-        cell.parent / ".index.json.1-a.tmp",
-        cell.parent / "truth" / "abc" / ".b.png.1-a.tmp",
-    ):
-        path.write_text("")
-    assert {what: len(paths) for what, paths in soak.leftovers(results).items()} == {
-        "claims": 1,
-        "checkpoints": 1,
-        "failures": 1,
-        "temporary files of cells": 1,
-        "temporary files of shared folders": 2,
-    }
-
-
-def test_a_process_is_seen_at_what_it_does(soak: Any, cell: Path) -> None:
-    results = cell.parents[1]
-    assert soak.seen(results, 7).phase == "idle"
-    (cell / "claim.json").write_text('{"pid": 7}')
-    for event, phase in (("start", "set-up"), ("epoch", "training"), ("final", "evaluation")):
-        journal(cell, (1.0, "start", 7), (2.0, event, 7))
-        assert (soak.seen(results, 7).phase, soak.seen(results, 8).phase) == (phase, "idle")
-    (cell / "checkpoint" / "all" / "writing-7-a").mkdir(parents=True)
-    assert soak.seen(results, 7).phase == "checkpoint"
-    (cell / "checksums.json").write_text("{}")
-    assert soak.seen(results, 7).phase == "record"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tabench.runs import resources
+from tabench.runs import circumstances
 
 
 def test_a_system_without_locks_is_told_which_ones_there_are() -> None:
@@ -21,7 +21,7 @@ def test_peak_memory_is_in_bytes_on_macos(monkeypatch: pytest.MonkeyPatch) -> No
     def missing(path: object) -> str:
         raise FileNotFoundError
 
-    monkeypatch.setattr(resources.Path, "read_text", missing)
-    here = resources.peak_memory()["peak_rss_mb"]
-    monkeypatch.setattr(resources.sys, "platform", "darwin")
-    assert resources.peak_memory()["peak_rss_mb"] == pytest.approx(here / 1024, abs=0.1)
+    monkeypatch.setattr(circumstances.Path, "read_text", missing)
+    here = circumstances.peak_memory()["peak_rss_mb"]
+    monkeypatch.setattr(circumstances.sys, "platform", "darwin")
+    assert circumstances.peak_memory()["peak_rss_mb"] == pytest.approx(here / 1024, abs=0.1)

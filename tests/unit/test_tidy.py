@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tabench.errors import StoreError
-from tabench.store.claim import Claim
+from tabench.store.claim import Claim, Holder
 from tabench.store.folders import CellFolder, ExperimentFolder
-from tabench.store.holder import Holder
 from tabench.store.tidy import OLD_SECONDS, journalled_seconds, settle, sweep, sweep_shared
 
 DEAD = replace(Holder.this(), started="1")

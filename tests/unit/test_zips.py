@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tabench.artifact.check import check_artifact
-from tabench.data.prepare import archives as tree
 from tabench.data.prepare.archives import ZipTree
 from tabench.errors import DataError, StoreError
 from tabench.store import zips
@@ -95,13 +94,6 @@ def test_a_member_larger_than_the_archive_is_refused(tmp_path: Path) -> None:
     data[at + 20 : at + 28] = struct.pack("<II", 1 << 31, 1 << 31)
     (tmp_path / "a.zip").write_bytes(data)
     assert peak_of(tmp_path / "a.zip") < 8
-
-
-def test_what_is_read_at_once_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "x.png").write_bytes(b"12345")
-    monkeypatch.setattr(tree, "LARGEST_READ", 4)
-    with pytest.raises(DataError, match="at most 4 are read"):
-        tree.FolderTree(tmp_path).read("x.png")
 
 
 @pytest.mark.parametrize("name", ["", ".", "./"])

@@ -26,7 +26,6 @@ from tabench.spec.cell import Cell
 from tabench.store.encoding import read_json, read_lines
 from tabench.store.folders import CellFolder, ExperimentFolder, is_name
 from tabench.store.record import load_record
-from tabench.store.sidecars import RunSidecar, read_sidecar
 
 Json = dict[str, Any]
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -290,7 +289,7 @@ def _recorded(folder: Path) -> list[str]:
 def _cell(place: CellFolder, label: str, shared: dict[str, Any]) -> CellResult:
     state = place.state()
     record = load_record(place.record).model_dump(mode="json", exclude=APART) if state == "done" else {}
-    run = read_sidecar(place.run, RunSidecar) if place.run.is_file() else {}
+    run = place.read_run()
     _once(run, ALIKE, shared)
     if record:
         _once(record, ALIKE, shared)

@@ -13,15 +13,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from tabench.catalog import BACKBONES
-from tabench.engine.events import Failed
 from tabench.errors import failure_kind
 from tabench.provenance.environment import usable_cores
-from tabench.runs.deaths import die_with, how_it_died, record_death
+from tabench.runs import processes
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.launch import run_job
-from tabench.runs.retrying import ProcessDiedError, Retries
-from tabench.runs.retrying import wait as wait_for
-from tabench.runs.stopping import StopFlag
+from tabench.runs.processes import StopFlag, die_with, how_it_died
+from tabench.runs.retrying import ProcessDiedError, Retries, record_death
 from tabench.store.streams import steady
 
 # glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step
@@ -31,17 +29,10 @@ LOOK_SECONDS = 0.5  # how often a stop is noticed while nothing happens
 
 @dataclass
 class _Worker:
+    environment: dict[str, str]
     process: SpawnProcess
     pipe: Connection
     job: Job | None = None
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What a process is sent: a job, and the seconds to wait before it."""
-
-    job: Job
-    pause: float = 0.0
 
 
 class PoolExecutor:
@@ -54,24 +45,23 @@ class PoolExecutor:
 
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
         """Run the jobs, those that take longest first; a stop lets every running cell write a checkpoint."""
-        environments = worker_environments(options, len(jobs))
         self._options, self._listener = options, listener
-        self._todo = deque(_Task(job) for job in sorted(jobs, key=lambda job: -job.seconds))
+        longest_first = sorted(jobs, key=lambda job: -job.seconds)
+        self._todo = deque((job, 0.0) for job in longest_first)  # with the seconds to wait before each
         self._retries = Retries(options.results, listener)
         self._outcomes: list[Outcome] = []
         self._stopping = False
-        with StopFlag().listening() as should_stop:
-            self._asked = should_stop
-            workers = [self._hire(environment) for environment in environments]
+        with StopFlag().listening() as self._asked:
+            workers = [self._hire(environment) for environment in worker_environments(options, len(jobs))]
             try:
                 while any(worker.job for worker in workers):
-                    for pipe in wait([worker.pipe for worker in workers if worker.job], LOOK_SECONDS):
-                        index = next(i for i, worker in enumerate(workers) if worker.pipe is pipe)
-                        if not self._hear(workers[index]):
-                            _end(workers[index])
-                            workers[index] = self._hire(environments[index])
+                    heard = wait([worker.pipe for worker in workers if worker.job], LOOK_SECONDS)
+                    for index, worker in enumerate(workers):
+                        if worker.pipe in heard and not self._hear(worker):
+                            _end(worker)
+                            workers[index] = self._hire(worker.environment)
                     ended = any(options.ends_with(outcome) for outcome in self._outcomes)
-                    if (ended or should_stop()) and not self._stopping:
+                    if (ended or self._asked()) and not self._stopping:
                         self._stopping = True
                         self._todo.clear()
                         for worker in workers:
@@ -88,23 +78,25 @@ class PoolExecutor:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, self._options, os.getpid()), daemon=True)
-        worker = _Worker(process, ours)
+        worker = _Worker(environment, process, ours)
         if self._todo:
-            before = {key: os.environ.get(key) for key in environment}
+            before = dict(os.environ)
             os.environ.update(environment)  # a spawned process reads it before it imports torch
             try:
                 process.start()
             finally:
-                for key, value in before.items():
-                    os.environ.pop(key) if value is None else os.environ.update({key: value})
+                for key in environment:
+                    del os.environ[key]
+                os.environ.update(before)
             self._give(worker)
         theirs.close()
         return worker
 
     def _give(self, worker: _Worker) -> None:
-        task = self._todo.popleft() if self._todo else None
-        worker.job = task.job if task else None
-        if task is not None:
+        worker.job = None
+        if self._todo:
+            task = self._todo.popleft()
+            worker.job = task[0]
             with suppress(OSError):  # it died just now: the pipe says so on the next look
                 worker.pipe.send(task)
 
@@ -136,37 +128,25 @@ class PoolExecutor:
 
     def _again(self, outcome: Outcome) -> bool:
         """Whether a cell is put back for another try."""
-        if self._stopping or self._asked():
+        if self._stopping or self._asked() or (pause := self._retries.pause(outcome)) is None:
             return False
-        pause = self._retries.pause(outcome)
-        if pause is not None:
-            self._todo.appendleft(_Task(outcome.job, pause))
-        return pause is not None
+        self._todo.appendleft((outcome.job, pause))
+        return True
 
     def _record_death(self, job: Job, worker: _Worker) -> None:
         """A process died in the middle of a cell: once more, or a failure."""
         worker.process.join()
+        error = ProcessDiedError(f"its process died ({how_it_died(worker.process.exitcode or 0)})")
         if self._stopping:  # before it could listen
             self._keep(Outcome(job, "interrupted", message="stopped before it began"))
-            return
-        error = ProcessDiedError(f"its process died ({how_it_died(worker.process.exitcode or 0)})")
-        outcome = Outcome(job, "failed", failure_kind(error), str(error))
-        if self._again(outcome):
-            return
-        outcome = record_death(self._options.results, job, error)
-        if outcome.state == "failed":
-            self._listener(CellEvent(job.cell.id, Failed(kind=outcome.kind, message=outcome.message)))
-        self._keep(outcome)
+        elif not self._again(Outcome(job, "failed", failure_kind(error), str(error))):
+            self._keep(record_death(self._options.results, job, error, self._listener))
 
 
 def worker_environments(options: Options, jobs: int) -> list[dict[str, str]]:
-    """The environment of each worker: a GPU of its own, or its share of the cores.
+    """The environment of each worker, at most one a job: a GPU of its own, or its share of the cores.
 
     A worker whose cells are shared by several processes has as many GPUs, or as many shares.
-
-    Args:
-        options: `workers` (0 = one a GPU, else one a core), `processes`, `threads` and `device`.
-        jobs: Never more workers than this.
     """
     gpus, each = gpus_of(options.device), options.processes
     groups = [",".join(gpus[at : at + each]) for at in range(0, len(gpus) - each + 1, each)]
@@ -184,13 +164,12 @@ def worthwhile(jobs: Sequence[Job], options: Options) -> bool:
 
     A small model keeps one core busy and hardly two; a large one fills the memory of a machine alone.
     """
-    if len(jobs) < 2:
-        return False
-    gpus = gpus_of(options.device)
-    if gpus:
-        return len(gpus) >= 2 * options.processes
-    small = all(BACKBONES.get(job.cell.backbone.name).small for job in jobs)
-    return small and usable_cores() >= 2 * options.processes
+    if gpus := gpus_of(options.device):
+        places = len(gpus)
+    else:
+        small = all(BACKBONES.get(job.cell.backbone.name).small for job in jobs)
+        places = usable_cores() if small else 1
+    return len(jobs) > 1 and places >= 2 * options.processes
 
 
 def gpus_of(device: str) -> list[str]:
@@ -199,13 +178,10 @@ def gpus_of(device: str) -> list[str]:
         return []
     import torch
 
-    held = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = held.split(",") if held else [str(i) for i in range(torch.cuda.device_count())]
-    names = names[: torch.cuda.device_count()]
-    if ":" in device:
-        index = int(device.partition(":")[2])
-        names = names[index : index + 1]
-    return names
+    count, held = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = (held.split(",") if held else [str(i) for i in range(count)])[:count]
+    _, colon, index = device.partition(":")
+    return names[int(index) :][:1] if colon else names
 
 
 def _work(pipe: Connection, options: Options, parent: int) -> None:
@@ -213,21 +189,19 @@ def _work(pipe: Connection, options: Options, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which passes a SIGTERM on
     die_with(parent)
     steady()
-    device = options.device
-    if ":" in device:
-        device = "cuda"  # the one that is visible
+    device = options.device.partition(":")[0]  # the one that is visible
     threads = options.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
     own = replace(options, device=device, threads=threads)
     with StopFlag().listening(signal.SIGTERM) as should_stop:
         while True:
             try:
-                task: _Task = pipe.recv()
+                job, pause = pipe.recv()
             except EOFError:
                 return
-            if task.pause and not wait_for(task.pause, should_stop):
-                pipe.send(Outcome(task.job, "interrupted", message="stopped while waiting for its next try"))
-                continue
-            pipe.send(run_job(task.job, own, pipe.send, should_stop))
+            if not pause or processes.wait(pause, should_stop):
+                pipe.send(run_job(job, own, pipe.send, should_stop))
+            else:
+                pipe.send(Outcome(job, "interrupted", message="stopped while waiting for its next try"))
 
 
 def _end(worker: _Worker) -> None:

@@ -3,6 +3,9 @@
 The processes are anew for each try, since a device that failed stays broken in the process that used it.
 Between them and this process go JSON lines: a job file in a folder of its own, events and the outcome from
 the first process' standard output, the word to stop on its standard input.
+
+``python -m tabench.runs.local.torchrun PARENT COUNT FOLDER`` is torchrun that ends with its starter: torchrun
+itself would go on when its parent is killed, and let the signal that Slurm sends before a time limit kill it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,16 +26,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from tabench.engine.events import Failed, Interrupted, read_event
+from tabench.engine.events import Interrupted, read_event
 from tabench.provenance.environment import usable_cores
-from tabench.runs.deaths import how_it_died, record_death, speak_for
-from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, jobs_content
-from tabench.runs.retrying import ProcessDiedError
-from tabench.store.atomic import write_json
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, write_jobs
+from tabench.runs.processes import LOOK_SECONDS, die_with, how_it_died
+from tabench.runs.retrying import ProcessDiedError, record_death, speak_for
+from tabench.store.streams import steady
 
 JOB_FILE: Final = "job.json"
 STOP: Final = b"stop"
-LOOK_SECONDS: Final = 0.2  # how often a stop is noticed
 LEAVE_SECONDS: Final = 60.0  # for all processes to end, once the outcome is known
 LOG_LINES: Final = 40  # of what a dead process wrote, kept with the failure
 
@@ -48,18 +51,23 @@ def run_in_torchrun(
     own = replace(options, threads=options.threads or share)
     folder = Path(tempfile.mkdtemp(prefix="tabench-"))
     try:
-        write_json(folder / JOB_FILE, jobs_content([job], own))
+        write_jobs(folder / JOB_FILE, [job], own)
         with (folder / "stderr").open("w+b") as log:
             outcome = _run(job, own, folder, log.fileno(), listener, should_stop)
         if outcome is not None:
             return outcome
-        if should_stop():
-            return _interrupted(job, options, listener)
-        return _died(job, options, (folder / "stderr").read_text(errors="replace"), listener)
+        if not should_stop():
+            text = (folder / "stderr").read_text(errors="replace")
+            error = ProcessDiedError(_cause(text, options.processes))
+            error.add_note("\n".join(text.splitlines()[-LOG_LINES:]))
+            return record_death(options.results, job, error, listener)
     except KeyboardInterrupt:
-        return _interrupted(job, options, listener)
+        pass
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    # a stop that did not wait for the processes, or that came before they could listen
+    speak_for(job, options.results, listener, Interrupted())
+    return Outcome(job, "interrupted", message="interrupted; the last checkpoint is kept")
 
 
 def _run(
@@ -68,7 +76,7 @@ def _run(
     """The outcome as the first process tells it; None if it died before."""
     words = [str(os.getpid()), str(options.processes), str(folder)]
     agent = subprocess.Popen(
-        [sys.executable, "-u", "-m", "tabench.runs.local.torchrun_agent", *words],
+        [sys.executable, "-u", "-m", "tabench.runs.local.torchrun", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -78,17 +86,21 @@ def _run(
     outcome: Outcome | None = None
     try:
         for line in _lines(agent, should_stop):
-            if "event" in line:
-                event = read_event(line["event"], line["facts"])
-                if event is not None:
-                    listener(CellEvent(job.cell.id, event))
-            else:
+            if "outcome" in line:
                 outcome = Outcome(job, line["outcome"], str(line["kind"]), str(line["message"]))
                 break
+            if (event := read_event(line["event"], line["facts"])) is not None:
+                listener(CellEvent(job.cell.id, event))
         with suppress(subprocess.TimeoutExpired):
             agent.wait(LEAVE_SECONDS if outcome is not None else None)
     finally:
-        _end(agent)
+        with suppress(ProcessLookupError):
+            if agent.poll() is None:
+                os.killpg(agent.pid, signal.SIGKILL)  # and with torchrun all processes of the cell
+        agent.wait()
+        for pipe in (agent.stdin, agent.stdout):
+            with suppress(OSError, AttributeError):  # it was full, and its reader has gone
+                pipe.close()  # type: ignore[union-attr]
     return outcome
 
 
@@ -116,35 +128,6 @@ def _lines(agent: subprocess.Popen[bytes], should_stop: Callable[[], bool]) -> I
                     yield found
 
 
-def _end(agent: subprocess.Popen[bytes]) -> None:
-    """End torchrun, if it still runs, and with it all processes of the cell."""
-    with suppress(ProcessLookupError):
-        if agent.poll() is None:
-            os.killpg(agent.pid, signal.SIGKILL)
-    agent.wait()
-    for pipe in (agent.stdin, agent.stdout):
-        with suppress(OSError):
-            if pipe is not None:
-                pipe.close()
-
-
-def _interrupted(job: Job, options: Options, listener: Listener) -> Outcome:
-    """A stop that did not wait for the processes, or that came before they could listen."""
-    speak_for(job, options.results, listener, Interrupted())
-    return Outcome(job, "interrupted", message="interrupted; the last checkpoint is kept")
-
-
-def _died(job: Job, options: Options, log: str, listener: Listener) -> Outcome:
-    """A failure of the kind "infrastructure": the first process ended without an outcome."""
-    error = ProcessDiedError(_cause(log, options.processes))
-    error.add_note("\n".join(log.splitlines()[-LOG_LINES:]))
-    outcome = record_death(options.results, job, error)
-    if outcome.state == "failed":
-        failed = Failed(kind=outcome.kind, message=outcome.message)
-        speak_for(job, options.results, listener, failed)
-    return outcome
-
-
 def _cause(log: str, count: int) -> str:
     """Which process torchrun says began it, and how it ended."""
     found = re.search(r"Root Cause.*?rank +: (\d+).*?exitcode +: (-?\d+)", log, re.DOTALL)
@@ -153,3 +136,37 @@ def _cause(log: str, count: int) -> str:
         return f"its {count} processes did not come up, or died{f': {words[0]}' if words else ''}"
     who, code = f"process {found[1]} of {count} died", int(found[2])
     return f"{who} ({how_it_died(code)}){f': {words[0]}' if words and code >= 0 else ''}"
+
+
+def main(words: list[str]) -> None:
+    """Start torchrun in this process, which ends with its parent."""
+    parent, count, folder = words
+    die_with(int(parent))
+    steady()
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # the processes inherit it; the parent is told, and tells
+    if sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # they are all here: nothing listens outside
+    with socket.socket() as found:  # a free port; should another process be quicker, the next try finds one
+        found.bind(("127.0.0.1", 0))
+        port = int(found.getsockname()[1])
+    from torch.distributed.run import main as torchrun
+
+    torchrun(
+        [
+            # a fixed meeting point: torchrun's others unpickle what any process that finds their port sends
+            "--rdzv-backend=static",
+            "--master-addr=127.0.0.1",
+            f"--master-port={port}",
+            "--nnodes=1",
+            f"--nproc-per-node={count}",
+            "--max-restarts=0",  # `Retries` decides, and starts all of them anew
+            f"--log-dir={folder}",
+            "--module",
+            "tabench.runs.local.torchrun_process",
+            folder,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tabench.engine.events import Failed, Interrupted, Retry, read_line
-from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
-from tabench.runs.slurm.attempts import after_death, final_failure, last_word, retries_used
-from tabench.runs.slurm.queue import Queued, SlurmError, cells_of, over, waiting
-from tabench.runs.slurm.submission import Submission, latest_of, open_submissions, submissions
+from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, read_jobs
+from tabench.runs.processes import StopFlag
+from tabench.runs.retrying import after_death, final_failure, last_word, retries_used
+from tabench.runs.slurm.queue import Last, SlurmError, cells_of, open_submissions, submissions
 from tabench.runs.slurm.submit import submit
-from tabench.runs.stopping import StopFlag
 from tabench.store.claim import is_live
 
 LOOK_SECONDS = 1.0  # between two looks at the store
@@ -23,23 +22,14 @@ LOST_ANSWERS = 2  # a cell that the queue lacks so often in a row, without an ou
 
 @dataclass
 class _Followed:
-    """What this process knows of a cell.
-
-    Attributes:
-        job: The cell.
-        heard: Events of its journal that were passed on.
-        since: Events of its journal when a person asked for it.
-        retried: Retries that were journalled before it was seen in the queue.
-        missed: Answers of the queue in a row that lacked it.
-        outcome: How it ended; None while it has not.
-    """
+    """What this process knows of a cell."""
 
     job: Job
-    heard: int
-    since: int
-    retried: int = 0
-    missed: int = 0
-    outcome: Outcome | None = None
+    heard: int  # events of its journal that were passed on
+    since: int  # events of its journal when a person asked for it
+    retried: int = 0  # retries that were journalled before it was seen in the queue
+    missed: int = 0  # answers of the queue in a row that lacked it
+    outcome: Outcome | None = None  # how it ended; None while it has not
 
 
 class SlurmExecutor:
@@ -53,14 +43,16 @@ class SlurmExecutor:
     def run(self, jobs: Sequence[Job], options: Options, listener: Listener) -> list[Outcome]:
         """Submit the jobs, those that take longest first, and follow them.
 
-        Raises:
-            SlurmError: Nothing can be submitted, or what was submitted before cannot be asked for.
+        Raises SlurmError: nothing can be submitted, or what was submitted before cannot be asked for.
         """
         self._options, self._listener = options, listener
         self._experiment = experiment = jobs[0].folder(options.results).path.parent
         before = open_submissions(experiment)
-        there = waiting(cells_of(before))
-        since = {cell: events for one in before for cell, events in one.since().items() if cell in there}
+        there = {cell for cell, last in cells_of(before).items() if last.waiting}
+        since: dict[str, int] = {}
+        for one in before:
+            known = read_jobs(one.jobs_file).since
+            since |= {cell: events for cell, events in known.items() if cell in there}
         self._cells = []
         for job in jobs:
             events = len(job.folder(options.results).read_journal())
@@ -125,15 +117,15 @@ class SlurmExecutor:
             return  # the controller is busy, or starts anew: nothing is known
         again = []
         for one in self._open():
-            found = known.get(one.job.cell.id)
-            if found and not over(found):
+            last = known.get(one.job.cell.id)
+            if last is not None and last.waiting:
                 one.missed = 0
                 one.retried = retries_used(self._events(one))
                 continue
             one.missed += 1
             if one.missed >= LOST_ANSWERS and not is_live(one.job.folder(self._options.results).claim):
                 self._hear(one)  # its last words, of just now
-                if one.outcome is None and self._decide(one, found):
+                if one.outcome is None and self._decide(one, last):
                     again.append(one)
         if again:
             try:
@@ -142,42 +134,36 @@ class SlurmExecutor:
                 for one in again:
                     one.outcome = Outcome(one.job, "failed", "infrastructure", str(error))
 
-    def _decide(self, one: _Followed, found: Queued | None) -> bool:
+    def _decide(self, one: _Followed, last: Last | None) -> bool:
         """Whether a cell that left the queue without an outcome is submitted again; else it gets one."""
-        submission = latest_of(submissions(self._experiment), one.job.cell.id)
         events = self._events(one)
-        last = last_word(events)
-        state = found.state if found else ""
-        if submission and submission.cancelled.exists():
+        word, state = last_word(events), last.state if last else ""
+        if last is not None and last.submission.cancelled.exists():
             one.outcome = Outcome(one.job, "interrupted", message="cancelled; its last checkpoint is kept")
-        elif isinstance(last, Interrupted) or state == "CANCELLED":
+        elif isinstance(word, Interrupted) or state == "CANCELLED":
             note = f"ended by Slurm {f'({state})' if state else ''}".rstrip()
             text = f"{note}; the same command goes on from its checkpoint"
             one.outcome = Outcome(one.job, "interrupted", message=text)
-        elif (
-            not isinstance(last, Retry) or retries_used(events) == one.retried
-        ):  # else: counted, but not queued since
-            why = last.message if isinstance(last, Failed) else _last_seen(submission, one.job, state)
-            one.outcome = after_death(one.job, self._options, _unheard, one.since, why)
-            self._hear(one)  # what was journalled just now
+        elif not isinstance(word, Retry) or retries_used(events) == one.retried:
+            # else that retry is counted already, but was not queued since
+            why = word.message if isinstance(word, Failed) else _last_seen(last)
+            # the journal tells it: `_hear` passes it on
+            one.outcome = after_death(one.job, self._options, lambda told: None, one.since, why)
+            self._hear(one)
         return one.outcome is None
 
     def _end(self) -> None:
         """End what still runs or waits, because a cell failed."""
         for submission in submissions(self._experiment):
-            submission.cancel()
+            submission.cancelled.touch()
         note = "ended at its next checkpoint, because a cell failed (--on-error stop)"
         for one in self._open():
             one.outcome = Outcome(one.job, "interrupted", message=note)
 
 
-def _last_seen(submission: Submission | None, job: Job, state: str) -> str:
-    if submission is None:
+def _last_seen(last: Last | None) -> str:
+    if last is None:
         return "it was never queued"
-    element = submission.element_of(job.cell.id)
-    ended = f" ({state})" if state and state != "COMPLETED" else ""
-    return f"Slurm job {element} ended without a word{ended}; see {submission.log(element)}"
-
-
-def _unheard(told: CellEvent) -> None:
-    """The journal tells it."""
+    ended = f" ({last.state})" if last.state and last.state != "COMPLETED" else ""
+    log = last.submission.log(last.element)
+    return f"Slurm job {last.element} ended without a word{ended}; see {log}"

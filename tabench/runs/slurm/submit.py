@@ -1,76 +1,41 @@
-"""Handing cells to `sbatch`: arrays as long as the cluster takes, and refusals that name the setting."""
+"""Handing cells to `sbatch`: arrays as long as the cluster takes."""
 
 from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tabench.runs.executor import Job, Options
-from tabench.runs.slurm.queue import SlurmError, command
-from tabench.runs.slurm.record_death import SAID
-from tabench.runs.slurm.submission import Submission, new_submission
+from tabench.runs.executor import Job, Options, write_jobs
+from tabench.runs.slurm.queue import SlurmError, Submission, command, new_submission, require
 from tabench.runs.slurm_settings import SlurmSettings
 
-# what sbatch says, in small letters, and the settings that it speaks of
-REFUSALS = (
-    ("account", ("account",)),
-    ("partition", ("partition",)),
-    ("qos", ("qos",)),
-    ("time", ("time",)),
-    ("feature", ("constraint",)),
-    ("generic resource", ("gpus",)),
-    ("memory specification", ("memory_gb",)),
-    ("cpu count", ("cpus",)),
-    ("node configuration", ("cpus", "gpus", "memory_gb")),
-    ("option", ("extra",)),
-)
-
-
-def check_commands() -> None:
-    """Find out whether this host can hand anything to Slurm.
-
-    Raises:
-        SlurmError: Its commands are not here.
-    """
-    for program in ("sbatch", "srun"):
-        if shutil.which(program) is None:
-            raise SlurmError(
-                f"nothing was submitted: `{program}` is not on this host",
-                hint="give the command on a host that submits to the cluster, or take another --executor",
-            )
+SAID = 3  # exit code of a task whose cell failed for good, and that has written it down
 
 
 def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mapping[str, int]) -> list[str]:
-    """Hand cells to Slurm; the numbers of their arrays.
+    """Hand cells to Slurm, the first one first in the queue; the numbers of their arrays.
 
     submitit writes the batch script and calls `sbatch`. What it would pickle (a function and its result) is
     not used: the script runs a module on a JSON file, so a results folder holds nothing that executes.
-
-    Args:
-        jobs: The cells, the first one first in the queue.
-        options: Of the run.
-        experiment: Folder of its results.
-        since: Events in each cell's journal when a person asked for it, by cell id.
+    `experiment` is the folder of its results; `since` as for `JobFile`.
 
     Raises:
         SlurmError: submitit or Slurm is not there, or Slurm refuses the settings.
     """
-    check_commands()
+    require("sbatch", "srun")
     settings = options.slurm or SlurmSettings()
     size = array_size()
     arrays: list[str] = []
     for first in range(0, len(jobs), size):
         part = jobs[first : first + size]
         submission = new_submission(experiment)
-        submission.write(
-            part, replace(options, slurm=settings), {job.cell.id: since[job.cell.id] for job in part}
-        )
+        known = {job.cell.id: since[job.cell.id] for job in part}
+        write_jobs(submission.jobs_file, part, replace(options, slurm=settings), known)
         after = arrays[-1] if settings.parallel and arrays else ""  # else each array had as many at a time
         try:
             arrays.append(_send(part, settings, submission, after))
@@ -85,11 +50,7 @@ def submit(jobs: Sequence[Job], options: Options, experiment: Path, since: Mappi
 
 
 def array_size() -> int:
-    """The most elements of an array that the cluster takes.
-
-    Raises:
-        SlurmError: The controller cannot be asked, or takes no arrays.
-    """
+    """The most elements of an array that the cluster takes. Raises SlurmError: it takes none."""
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", command(["scontrol", "show", "config"]), re.MULTILINE)
     size = int(found[1]) if found else 1
     if size < 1:
@@ -106,13 +67,12 @@ def _send(jobs: Sequence[Job], settings: SlurmSettings, submission: Submission, 
         raise SlurmError("submitit is not installed", hint="pip install 'tabench[slurm]'") from error
     folder = str(submission.path.absolute())
     task = [sys.executable, "-u", "-m", "tabench.runs.slurm.task", folder]
-    look = shlex.join([sys.executable, "-u", "-m", "tabench.runs.slurm.record_death", folder])
     try:
         sender = submitit.SlurmExecutor(folder=folder)
         asked = settings.sbatch(f"tabench-{jobs[0].experiment}", len(jobs))
         asked["teardown"] = [
             "code=$?",
-            f'[ "$code" -eq 0 ] || [ "$code" -eq {SAID} ] || {look} "$code"',
+            f'[ "$code" -eq 0 ] || [ "$code" -eq {SAID} ] || {shlex.join(task)} "$code"',
             'exit "$code"',
         ]
         if after:
@@ -121,12 +81,8 @@ def _send(jobs: Sequence[Job], settings: SlurmSettings, submission: Submission, 
         sender.parameters["map_count"] = len(jobs)  # an array even of one: every element is named alike
         return str(sender._submit_command(shlex.join(task)).job_id)
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        said = _said(error)
-        raise SlurmError(
-            said,
-            where=_settings_named(said, settings) or str(submission.path),
-            hint="see what the cluster has: sinfo; then change it with --slurm KEY=VALUE",
-        ) from error
+        hint = "see what the cluster has: sinfo; then change the setting that it names with --slurm KEY=VALUE"
+        raise SlurmError(_said(error), where=str(submission.path), hint=hint) from error
 
 
 def _said(error: Exception) -> str:
@@ -137,9 +93,3 @@ def _said(error: Exception) -> str:
     ]
     last = next((line for line in reversed(lines) if line), type(error).__name__)
     return "; ".join(dict.fromkeys(own)) if own else last
-
-
-def _settings_named(said: str, settings: SlurmSettings) -> str:
-    """The settings that a refusal speaks of, with their values; "" if none can be told."""
-    keys = next((keys for word, keys in REFUSALS if word in said.lower()), ())
-    return ", ".join(f"slurm.{key} = {getattr(settings, key)!r}" for key in keys)
