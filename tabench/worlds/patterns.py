@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -126,16 +127,11 @@ def _laid(
     chequered: bool = False,
     grain: tuple[float, float, float] = (1.5, 1.5, 1.5),
 ) -> Pattern:
-    """Rows of stones, tiles or boards, each of its own tone, with joints between them.
+    """Rows of stones, tiles or boards, each of its own tone or of two in turn, with joints between them.
 
-    Args:
-        long: Length of a stone in heights of a row.
-        joint: Half width of a joint in heights of a row.
-        tint: What a joint is mixed with, and how much.
-        high: Height of a row in metres; the material's scale by default.
-        shift: By how many stones odd rows are shifted; above 1 every row at random.
-        chequered: Whether stones are of two tones in turn.
-        grain: Frequencies of their noise along the axes.
+    Lengths are in heights of a row, which is `high` metres or the material's scale: of a stone, and half a
+    joint's. A joint is mixed with the first of `tint` by the second. Odd rows are shifted by a share of a
+    stone, or every row at random above 1. `grain` holds the frequencies of the noise along the axes.
     """
 
     def pattern(m: Material, s: Spots) -> Floats:
@@ -166,7 +162,7 @@ def slabs(m: Material, s: Spots) -> Floats:
     return np.where(kerb[:, None], 1.15 * blend(m, 0.5 + 0 * s.pixel) + 0.02, _paving(m, s))
 
 
-def _printed(mean: float, motif: Callable[[Floats, Floats], Floats]) -> Pattern:
+def _printed(mean: float, motif: Callable[[Floats, Floats], npt.NDArray[Any]]) -> Pattern:
     """Cloth or paper: a motif of weights over a unit square, repeated, of a mean weight."""
 
     def pattern(m: Material, s: Spots) -> Floats:
@@ -176,7 +172,7 @@ def _printed(mean: float, motif: Callable[[Floats, Floats], Floats]) -> Pattern:
     return pattern
 
 
-stripes = _printed(0.5, lambda u, v: np.clip(0.5 + 2.0 * np.asarray(np.sin(2 * np.pi * u)), 0, 1))
+stripes = _printed(0.5, lambda u, v: 1.0 * (np.abs(u) < 0.25))
 plaid = _printed(0.35, lambda u, v: 0.5 * (np.abs(u) < 0.2) + 0.5 * (np.abs(v) < 0.2))
 dots = _printed(0.28, lambda u, v: 1.0 * (np.hypot(u, v) < 0.3))
 

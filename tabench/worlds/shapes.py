@@ -23,21 +23,13 @@ _CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """One primitive.
+    """One primitive."""
 
-    Attributes:
-        kind: BOX, BALL or CYLINDER.
-        centre: (3,) metres.
-        axes: (3, 3), local axes as columns, orthonormal.
-        half: (3,) half extents in metres along the local axes.
-        taper: Width of a box or cylinder at its upper end as a share of that at its lower, 0 < taper <= 1.
-    """
-
-    kind: int
-    centre: Floats
-    axes: Floats
-    half: Floats
-    taper: float = 1.0
+    kind: int  # BOX, BALL or CYLINDER
+    centre: Floats  # (3,) metres
+    axes: Floats  # (3, 3), local axes as columns, orthonormal
+    half: Floats  # (3,) half extents in metres along the local axes
+    taper: float = 1.0  # width of a box or cylinder at its upper end as a share of the lower, 0 < taper <= 1
 
     def corners(self) -> Floats:
         """(8, 3) corners of the bounding box."""
@@ -66,16 +58,10 @@ def pitch_matrix(angle: float) -> Floats:
 
 
 def entry(shape: Shape, origins: Floats, directions: Floats) -> Floats:
-    """Ray parameter where rays first meet a shape from outside.
+    """Ray parameter (n,) where rays first meet a shape from outside, in units of the direction's length.
 
-    Args:
-        shape: The primitive.
-        origins: (3,) or (n, 3).
-        directions: (n, 3), any length.
-
-    Returns:
-        (n,) parameter in units of the direction's length; inf for a miss, for a shape
-        behind the origin, and for origins inside the shape.
+    Origins are (3,) or (n, 3), directions (n, 3). It is inf for a miss, a shape behind the origin, and for
+    origins inside the shape.
     """
     scale = shape.axes / shape.half
     o = (origins - shape.centre) @ scale

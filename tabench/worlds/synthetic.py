@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -229,13 +229,12 @@ class SyntheticDataset(DatasetDef):
 
 
 class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
-    """A generated dataset that is read as arrays; subclasses also derive from the real reader."""
+    """A generated dataset that is read as arrays; subclasses also derive from the real reader.
 
-    @abstractmethod
-    def make_maps(
-        self, seed: int, split: str, index: int, height: int, width: int
-    ) -> dict[str, npt.NDArray[np.generic]]:
-        """Render one image: the array of each kind, and further ones."""
+    `make_maps` renders image `index` of a split from a seed, height and width: an array of each kind.
+    """
+
+    make_maps: Callable[[int, str, int, int, int], dict[str, npt.NDArray[np.generic]]]
 
     def files_of(self, root: Path, folder: str, index: int) -> Mapping[str, Path]:
         """See `SyntheticDataset`."""

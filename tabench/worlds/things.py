@@ -149,27 +149,16 @@ class Light:
 
 @dataclass
 class Scene:
-    """Things before a camera.
+    """Things before a camera."""
 
-    Attributes:
-        size: (3,) inner extents in metres.
-        camera: Where it is seen from.
-        pieces: Primitives in the scene's coordinates.
-        instances: Instance number of each piece, from 1.
-        things: Number of the thing each piece belongs to, for culling.
-        lights: What lights a room.
-        scatter: Light that comes from everywhere in a room, as a multiple of a white wall.
-        weather: What lights the outdoors; None in a room.
-    """
-
-    size: Floats
+    size: Floats  # (3,) inner extents in metres
     camera: Camera
-    pieces: list[Piece] = field(default_factory=list)
-    instances: list[int] = field(default_factory=list)
-    things: list[int] = field(default_factory=list)
-    lights: list[Light] = field(default_factory=list)
-    scatter: float = 0.2
-    weather: Weather | None = None
+    pieces: list[Piece] = field(default_factory=list)  # in the scene's coordinates
+    instances: list[int] = field(default_factory=list)  # number of each piece's instance, from 1
+    things: list[int] = field(default_factory=list)  # number of the thing each piece belongs to, for culling
+    lights: list[Light] = field(default_factory=list)  # what lights a room
+    scatter: float = 0.2  # light from everywhere in a room, as a multiple of a white wall
+    weather: Weather | None = None  # what lights the outdoors; None in a room
 
     def put(self, thing: Thing, x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw: float = 0.0) -> None:
         """Add a thing; each of its groups of one label becomes an instance."""

@@ -68,26 +68,15 @@ class FigureObject:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One picture with exact targets.
+    """One picture with exact targets."""
 
-    Attributes:
-        image: (H, W, 3) uint8.
-        semseg: (H, W) uint8, VOC's 21 classes, 255 along the objects' outlines.
-        objects: The visible objects.
-        saliency: (H, W) what stands out, see `salient`.
-        normal: (H, W, 3) float64 unit vectors facing the camera (x right, y down, z forward); the sky has
-            no surface, (0, 0, 0).
-        depth: (H, W) metres along the optical axis.
-        context: (H, W) uint16, PASCAL-Context's 459 classes.
-    """
-
-    image: Bytes
-    semseg: Bytes
-    objects: tuple[FigureObject, ...]
-    saliency: Mask
-    normal: Floats
-    depth: Floats
-    context: npt.NDArray[np.uint16]
+    image: Bytes  # (H, W, 3)
+    semseg: Bytes  # (H, W) VOC's 21 classes, 255 along the objects' outlines
+    objects: tuple[FigureObject, ...]  # those that are visible
+    saliency: Mask  # (H, W) what stands out, see `salient`
+    normal: Floats  # (H, W, 3) unit vectors facing the camera (x right, y down, z forward); 0 in the sky
+    depth: Floats  # (H, W) metres along the optical axis
+    context: npt.NDArray[np.uint16]  # (H, W) PASCAL-Context's 459 classes
 
 
 def voc_class(label: str) -> int:

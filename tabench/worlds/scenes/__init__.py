@@ -86,12 +86,7 @@ class SceneDataset(SyntheticArrayDataset, NyuLayoutDataset):
         "depth": 1e-3,
         "normal": 1e-3,
     }
-
-    def make_maps(
-        self, seed: int, split: str, index: int, height: int, width: int
-    ) -> dict[str, npt.NDArray[np.generic]]:
-        """Render a room; see `make_scene`."""
-        return make_scene(seed, split, index, height, width)
+    make_maps = staticmethod(make_scene)
 
 
 SCENES = SceneDataset()

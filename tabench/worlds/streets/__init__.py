@@ -120,12 +120,7 @@ class StreetDataset(SyntheticArrayDataset, CityscapesLayoutDataset):
         "generate them: `tabench data make-scenes --dataset streets --root ROOT` (nothing is downloaded)"
     )
     tolerance: ClassVar[Mapping[str, float]] = {"image": 2.5 / 255, "label": 0.5, "disparity": 1e-4}
-
-    def make_maps(
-        self, seed: int, split: str, index: int, height: int, width: int
-    ) -> dict[str, npt.NDArray[np.generic]]:
-        """Render a street; see `make_street`."""
-        return make_street(seed, split, index, height, width)
+    make_maps = staticmethod(make_street)
 
 
 STREETS = StreetDataset()
