@@ -10,7 +10,7 @@ import typer
 from tabench.cli import options
 from tabench.cli.app import examples, group
 from tabench.cli.options import option
-from tabench.cli.output import print_json, progress_bar, say, tell
+from tabench.cli.output import print_json, progress_bar, tell
 from tabench.data.prepare.guide import help_lines
 from tabench.errors import SpecError
 
@@ -39,17 +39,14 @@ def verify(
             packs, removed = check_packs(dataset, root, found.fingerprint, progress, code)
     found.warnings += removed
     if as_json:
-        keys = ("counts", "problems", "warnings", "facts", "fingerprint")
+        keys = ("counts", "problems", "warnings", "fingerprint")
         print_json({"root": str(found.root), **{key: getattr(found, key) for key in keys}, "packs": packs})
     else:
         for line in found.problems:
             tell("wrong", line)
         for line in found.warnings:
             tell("note", line)
-        if any(found.counts.values()):
-            for key, value in found.facts.items():
-                say(f"{key}: {value}")
-        else:
+        if not any(found.counts.values()):
             typer.echo(f"nothing to read in {root}; get it: {dataset.download}")
         typer.echo(f"{_counts(found.counts) or 'no images'}; {len(found.problems)} problem(s)")
         if found.fingerprint:

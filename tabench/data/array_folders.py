@@ -18,16 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tabench.data.checks import out_of_range
+from tabench.data.folder_dataset import FOLDERS, VERIFY
 from tabench.data.listing import SHOWN, names_in, unreadable
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
 from tabench.text import few
 
-FOLDERS = ("train", "val")
 CHANNELS = {"image": 3, "depth": 1, "disparity": 1, "normal": 3}  # last axis; a label has none
 NUMBER = re.compile(r"0|[1-9][0-9]*")
 IGNORE = -1
-VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 MAX_PIXELS = 8192 * 8192  # the largest benchmark has 1024x2048; more is a wrong or a hostile file
 LONGEST_HEADER = 10_000  # bytes; one of plain values has 100
 # what NumPy's header parser and memory map meet damaged and forged headers with
@@ -100,11 +99,7 @@ def npy_bytes(array: npt.NDArray[np.generic]) -> bytes:
 
 
 def open_array(path: Path) -> npt.NDArray[np.generic]:
-    """Map a .npy file into memory.
-
-    Raises:
-        DataError: Missing, truncated, not a .npy file, or holding Python objects.
-    """
+    """Map a .npy file into memory; raises DataError where `map_npy` cannot."""
     try:
         return map_npy(path)
     except FileNotFoundError:
@@ -176,8 +171,11 @@ def _label_fault(values: npt.NDArray[np.generic], classes: int) -> str | None:
     return None
 
 
-def open_checked(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
-    """Map one array and check it.
+def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
+    """Read, check and convert one array.
+
+    Gives "image" and "normal" (3, H, W) float32, "depth" and "disparity" (1, H, W) float32, "label" (H, W)
+    int64.
 
     Raises:
         DataError: Unreadable, or of the wrong shape, dtype or range; names the file.
@@ -186,16 +184,6 @@ def open_checked(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]
     problem = fault(kind, stored, classes)
     if problem:
         raise DataError(problem, where=str(path), hint=VERIFY)
-    return stored
-
-
-def read_array(path: Path, kind: str, classes: int) -> npt.NDArray[np.generic]:
-    """Read, check and convert one array; raises as `open_checked`.
-
-    Gives "image" and "normal" (3, H, W) float32, "depth" and "disparity" (1, H, W) float32, "label" (H, W)
-    int64.
-    """
-    stored = open_checked(path, kind, classes)
     if kind == "label":
         return np.array(stored, dtype=np.int64)
     return np.ascontiguousarray(planes(stored), dtype=np.float32)
@@ -207,11 +195,7 @@ def planes(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
 
 
 def check_same_size(sizes: Mapping[str, Sequence[int]], where: str) -> None:
-    """Check that the arrays of an image, by kind, have one height and width.
-
-    Raises:
-        DataError: They have not.
-    """
+    """Check that the arrays of an image, by kind, have one height and width; raises DataError."""
     if len(set(sizes.values())) > 1 or any(len(size) < 2 for size in sizes.values()):
         told = ", ".join(f"{kind} {'x'.join(map(str, size))}" for kind, size in sizes.items())
         raise DataError(f"sizes differ: {told}", where=where, hint=VERIFY)

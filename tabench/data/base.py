@@ -46,8 +46,6 @@ class VerifyReport:
     problems: list[str] = field(default_factory=list)
     # findings that do not make the data unusable (other counts than published)
     warnings: list[str] = field(default_factory=list)
-    # numbers worth printing (class histogram, depth range, dtypes)
-    facts: dict[str, object] = field(default_factory=dict)
     fingerprint: str = ""  # sha256 of the contents; empty if there are problems
 
 
@@ -93,11 +91,7 @@ class Split(ABC):
         """Read one image, augmented by draws keyed by (seed, epoch, index) if `draw` is (seed, epoch)."""
 
     def shape(self, index: int) -> tuple[int, int] | None:
-        """(H, W) of an image as `load` gives it, from its files' headers; None where only reading tells.
-
-        Raises:
-            DataError: The headers say that its files do not fit together.
-        """
+        """(H, W) of an image by its files' headers, None where only reading tells; may raise DataError."""
         return None
 
     def files(self, index: int) -> Mapping[str, Path]:
@@ -133,25 +127,18 @@ class DatasetDef(ABC):
         return f"{self.name}.json"
 
     def make(self, root: Path, *, progress: Progress | None = None, **sizes: int) -> None:
-        """Generate a `synthetic` dataset, or what is missing of it: a stopped call is finished by another.
+        """Generate a `synthetic` dataset, or what is missing of it, in a new folder or one of the same sizes.
 
-        Args:
-            root: A new or empty folder, or one of the same sizes.
-            progress: Called with (images done, images in all, image).
-            **sizes: `seed`, `train` and `val` (images), `height` and `width` (pixels).
+        The sizes are `seed`, `train` and `val` (images), `height` and `width` (pixels).
 
         Raises:
-            DataError: A size is out of range, or the folder holds images of other sizes, or other data.
+            DataError: A size is out of range, or the folder holds something else.
             StoreError: A file cannot be written.
         """
         raise NotImplementedError
 
     def recipe_fingerprint(self, **sizes: int) -> str:
-        """Fingerprint of what `make` makes of these sizes, before or after it is made.
-
-        Raises:
-            DataError: A size is out of range.
-        """
+        """Fingerprint of what `make` makes of these sizes; raises DataError for one that is out of range."""
         raise NotImplementedError
 
     def classes_of(self, task: str) -> tuple[str, ...]:
@@ -159,11 +146,7 @@ class DatasetDef(ABC):
         return self.class_names if task == "segmentation" else ()
 
     def folder_of(self, split: str) -> str:
-        """The folder or list, "train" or "val", that a split's images come from.
-
-        Raises:
-            SpecError: The dataset has no split of this name.
-        """
+        """The part, "train" or "val", that a split's images come from; SpecError for an unknown split."""
         if split not in self.splits:
             hint = suggestion(split, self.splits, "it has")
             raise SpecError(f"dataset '{self.name}' has no split '{split}'", hint=hint)
@@ -183,11 +166,7 @@ class DatasetDef(ABC):
 
     @abstractmethod
     def split(self, root: Path, name: str) -> Split:
-        """Open a split ("train", "val", or a part of the training images such as "train-159").
-
-        Raises:
-            DataError: Files are missing; the message names them.
-        """
+        """Open a split ("train", "val", or such as "train-159"); DataError names files that are missing."""
 
     @abstractmethod
     def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
@@ -195,18 +174,12 @@ class DatasetDef(ABC):
 
     @abstractmethod
     def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
-        """The content's fingerprint, from the cache beside the data where it is still valid and not `fresh`.
-
-        Raises:
-            DataError: The folder is incomplete or not this dataset.
-        """
+        """The content's fingerprint, by cached digests unless `fresh`; DataError for an incomplete folder."""
 
     def notes(self, root: Path) -> list[str]:
         """What a reader of its results must know of a folder: images left out, other counts than published.
 
-        Told by names alone, within a second, a line each: for `plan`, `run` and the report.
-
-        Raises:
-            DataError: The folder is incomplete or not this dataset.
+        Told by names alone, within a second, a line each: for `plan`, `run` and the report. Raises DataError
+        for an incomplete folder.
         """
         return []

@@ -7,14 +7,14 @@ that names the image; possible but suspicious is a warning. Both say what is lik
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from copy import copy
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Self
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tabench.data.base import DatasetDef, Sample, Split
 from tabench.errors import DataError
 from tabench.text import few
 
@@ -31,6 +31,8 @@ SLACK = {"depth": 1.1, "disparity": 1 + 2e-4}  # times the largest published one
 DARK = 2 / 255  # the largest value of images that were divided by 255 twice
 MANY = 8  # images from which on it is told that something never occurs
 ALL = 100  # images from which on every class may be expected
+LOOKS = 16  # images of a split that are looked at before a run
+HINT = "`tabench data verify NAME --root ROOT` looks at every image"
 THINNED = 4  # of the rows and columns, one that tells a picture from others
 MOSTLY = 0.8  # share of salient pixels from which on they may be the background
 
@@ -82,13 +84,6 @@ class Check:
         self.low, self.high = np.minimum(self.low, low.ravel()), np.maximum(self.high, high.ravel())
         return self._fault(valid, float(low.min()), float(high.max()))
 
-    def __add__(self, other: Self) -> Self:
-        """A check that has looked at the images of both."""
-        total = copy(self)
-        total.counts = self.counts + other.counts
-        total.low, total.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
-        return total
-
     def problems(self) -> list[str]:
         """What is impossible in all images together."""
         return []
@@ -101,10 +96,6 @@ class Check:
         if images > 1 and (self.low == self.high).all():
             return [f"every valid pixel of '{self.kind}' is {self.low[0]:.4g}, in all {images} images"]
         return []
-
-    def facts(self) -> dict[str, object]:
-        """Numbers worth printing, by their names."""
-        return {}
 
     def _valid(self, array: Values) -> Values:
         """Its valid values, in one row, or in one a channel."""
@@ -147,19 +138,6 @@ class LabelCheck(Check):
             found.append(f"of all {classes} classes only the last is nowhere: is each label one too low?")
         return found
 
-    def pixels(self) -> dict[str, int]:
-        """Pixels of each class."""
-        return {name: self.counts[number] for number, name in enumerate(self.class_names)}
-
-    def facts(self) -> dict[str, object]:
-        """Class histogram."""
-        labelled = max(sum(self.pixels().values()), 1)
-        return {
-            "class pixels": self.pixels(),
-            "class share": {name: count / labelled for name, count in self.pixels().items()},
-            "ignored label pixels": self.counts["ignored"],
-        }
-
 
 class SaliencyCheck(LabelCheck):
     """Salient pixels (H, W): 1, 0, or -1 = ignore."""
@@ -191,10 +169,6 @@ class SaliencyCheck(LabelCheck):
         """Salient pixels among all."""
         return self.counts[1] / max(self.counts["valid"] + self.counts["ignored"], 1)
 
-    def facts(self) -> dict[str, object]:
-        """Share of salient pixels."""
-        return {"salient share": self.share(), "images without a salient pixel": self.counts["empty"]}
-
 
 class RangeCheck(Check):
     """Depth in metres or disparity without a unit, (1, H, W), 0 = invalid."""
@@ -222,21 +196,12 @@ class RangeCheck(Check):
             found.append(f"depth up to {high:.4g} m: scaled to 0..1?")
         return found
 
-    def facts(self) -> dict[str, object]:
-        """Range and valid pixels."""
-        unit, valid = " (m)" if self.kind == "depth" else "", self.counts["valid"]
-        return {
-            f"{self.kind} range{unit}": [float(self.low[0]), float(self.high[0])] if valid else None,
-            f"valid {self.kind} pixels": valid,
-        }
-
 
 class NormalCheck(Check):
     """Unit vectors (3, H, W), (0, 0, 0) = invalid."""
 
     def _valid(self, array: Values) -> Values:
         vectors = array[:, np.any(array != 0, axis=0)]  # (3, pixels)
-        self.counts["zero sum"] += int(np.count_nonzero(vectors.astype(np.float32).sum(axis=0) == 0))
         return vectors.astype(np.float64)
 
     def _fault(self, valid: Values, low: float, high: float) -> str | None:
@@ -282,14 +247,6 @@ class NormalCheck(Check):
             found += [f"no normal has a {side} x" for side, never in sides.items() if never]
         return found
 
-    def facts(self) -> dict[str, object]:
-        """How many are valid, of length 1, and cancelled out."""
-        return {
-            "valid normal pixels": self.counts["valid"],
-            "unit normal pixels": self.counts["unit"],
-            "normals whose channels sum to 0 (counted invalid)": self.counts["zero sum"],
-        }
-
 
 CHECKS: Mapping[str, type[Check]] = {
     "image": ImageCheck,
@@ -301,26 +258,29 @@ CHECKS: Mapping[str, type[Check]] = {
 
 
 class Checks:
-    """The checks of all kinds of a split, by each kind's class names and largest published value."""
+    """The checks of all kinds of a split; `largest` are published values of kinds."""
 
-    def __init__(self, classes: Mapping[str, Sequence[str]], largest: Mapping[str, float]) -> None:
-        self.classes = {"saliency": ("not salient", "salient"), **classes}
+    def __init__(self, class_names: Sequence[str], largest: Mapping[str, float]) -> None:
+        self.classes = {"saliency": ("not salient", "salient"), "label": class_names}
         self.largest = largest
         self.kinds: dict[str, Check] = {}
         self.pictures: dict[bytes, str] = {}
-
-    def of(self, kind: str) -> Check:
-        """The check of a kind."""
-        if kind not in self.kinds:
-            make = CHECKS.get(kind, LabelCheck)
-            self.kinds[kind] = make(kind, self.classes.get(kind, ()), self.largest.get(kind, 0.0))
-        return self.kinds[kind]
 
     def look(self, name: str, kind: str, array: Values) -> str | None:
         """Add an array of an image as a `Sample` has it; returns what is impossible in it."""
         if kind == "image":
             self.pictures[sha256(array[:, ::THINNED, ::THINNED].tobytes()).digest()] = name
-        return self.of(kind).look(array)
+        if kind not in self.kinds:
+            make = CHECKS.get(kind, LabelCheck)
+            self.kinds[kind] = make(kind, self.classes.get(kind, ()), self.largest.get(kind, 0.0))
+        return self.kinds[kind].look(array)
+
+    def faults(self, sample: Sample, kinds: Collection[str] | None = None) -> Iterator[tuple[str, str]]:
+        """Add a sample, or `kinds` of it; gives (kind, what is impossible in it)."""
+        for kind, array in {"image": sample.image, **sample.targets}.items():
+            problem = self.look(sample.id, kind, array) if kinds is None or kind in kinds else None
+            if problem is not None:
+                yield kind, problem
 
     def problems(self) -> list[str]:
         """What is impossible in all images together."""
@@ -334,23 +294,57 @@ class Checks:
 def refuse_impossible(
     arrays: Mapping[str, Values], class_names: Sequence[str], largest: Mapping[str, float], where: str
 ) -> None:
-    """Check the arrays of one image, by kind and as a `Sample` has them.
-
-    Raises:
-        DataError: One holds what it cannot hold.
-    """
-    checks = Checks({"label": class_names}, largest)
+    """Check the arrays of one image, by kind and as a `Sample` has them; raises DataError."""
+    checks = Checks(class_names, largest)
     for kind, array in arrays.items():
         problem = checks.look(where, kind, array)
         if problem:
-            raise DataError(
-                problem, where=f"{where}, {kind}", hint="this is not what the dataset holds there"
-            )
+            hint = "this is not what the dataset holds there"
+            raise DataError(problem, where=f"{where}, {kind}", hint=hint)
 
 
 def twins(one: Checks, other: Checks) -> list[str]:
     """A warning if two splits hold the same picture."""
-    shared = [
-        f"{one.pictures[key]} and {name}" for key, name in other.pictures.items() if key in one.pictures
-    ]
+    shared = [f"{one.pictures[key]} and {n}" for key, n in other.pictures.items() if key in one.pictures]
     return [f"{len(shared)} images are in both splits: {few(shared)}"] if shared else []
+
+
+def spot_check(
+    splits: Mapping[str, Split],
+    class_names: Sequence[str],
+    largest: Mapping[str, float],
+    kinds: Collection[str] | None = None,
+) -> list[str]:
+    """Read up to `LOOKS` images of each split, evenly spread and always the same, and check them.
+
+    The first split is trained on. Looked at are the `kinds`, "image" and targets; None is all.
+
+    Returns:
+        What is suspicious, a line each.
+
+    Raises:
+        DataError: Values that these kinds cannot have; names the image's file, or the split.
+    """
+    warnings: list[str] = []
+    seen: list[Checks] = []
+    for name, split in splits.items():
+        checks = Checks(class_names, largest)
+        evenly = np.linspace(0, len(split) - 1, LOOKS if len(split) else 0)
+        places = np.unique(evenly.round().astype(int)).tolist()
+        where = name if len(places) == len(split) else f"{name}, {len(places)} of {len(split)} images"
+        for index in places:
+            sample = split.load(index)
+            for kind, problem in checks.faults(sample, kinds):
+                file = split.files(index).get(kind)
+                raise DataError(problem, where=str(file or f"{sample.id}, {kind}"), hint=HINT)
+        if problems := checks.problems():
+            raise DataError(problems[0], where=where, hint=HINT)
+        warnings += [f"{where}: {line}" for line in checks.warnings()]
+        seen.append(checks)
+    return [*warnings, *(line for other in seen[1:] for line in twins(seen[0], other))]
+
+
+def check_folder(dataset: DatasetDef, root: Path) -> list[str]:
+    """Look at the two splits of a folder; see `spot_check`."""
+    splits = {name: dataset.split(root, name) for name in ("train", "val")}
+    return spot_check(splits, dataset.class_names, dataset.largest)

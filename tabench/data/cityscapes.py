@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tabench.data.array_dataset import ArrayDataset
-from tabench.data.array_folders import FOLDERS
+from tabench.data.folder_dataset import FOLDERS
 from tabench.data.listing import is_folder
 from tabench.data.prepare.guide import GUIDES
 

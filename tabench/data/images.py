@@ -44,7 +44,7 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Png:
-    """A decoded picture."""
+    """A decoded picture; asked for what it does not hold (see the table above), it raises DataError."""
 
     image: Image.Image  # as Pillow gives it
     bits: int  # of a grey value, a palette index or a channel in the file
@@ -56,11 +56,7 @@ class Png:
         return f"{self.bits}-bit PNG of mode {self.image.mode}"
 
     def labels(self, own: Mapping[int, int] | None = None) -> Numbers:
-        """The class of every pixel, (H, W), by the dataset's colour map (0xRRGGBB to class) if it has one.
-
-        Raises:
-            DataError: Neither all colours are of the map nor all grey, or what they mean is not known.
-        """
+        """The class of every pixel, (H, W), by the dataset's colour map (0xRRGGBB to class) if it has one."""
         if self.image.mode == "I;16":
             return self.sixteen_bits().astype(np.int64)
         codes, colours = self._shown()
@@ -78,69 +74,45 @@ class Png:
         return found
 
     def greys(self) -> npt.NDArray[np.uint8]:
-        """The grey of every pixel, (H, W), white is 255.
-
-        Raises:
-            DataError: Some pixels are not grey, or have 16 bits.
-        """
+        """The grey of every pixel, (H, W), white is 255."""
         codes, colours = self._shown()
         self._all_grey(colours[_used(codes)], "not grey", STRANGE)
         found: npt.NDArray[np.uint8] = (colours & 255).astype(np.uint8)[codes]
         return found
 
     def colours(self) -> npt.NDArray[np.uint8]:
-        """Red, green and blue of every pixel, (H, W, 3).
-
-        Raises:
-            DataError: It is stored as grey, or has 16 bits a channel.
-        """
+        """Red, green and blue of every pixel, (H, W, 3)."""
         if self.image.mode not in ("P", "RGB", "RGBA"):
             self._refuse(f"{self.kind}, expected RGB", STRANGE)
         if self.image.mode == "RGB" and "transparency" not in self.image.info and self.bits == 8:
-            return np.array(self.image)
+            return np.array(self.image)  # quicker, and the usual case
         codes, colours = self._shown()
         channels = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
         found: npt.NDArray[np.uint8] = channels.astype(np.uint8)[codes]
         return found
 
     def sixteen_bits(self) -> npt.NDArray[np.uint16]:
-        """The value of every pixel of a 16-bit grey picture, (H, W); raises DataError for others."""
+        """The value of every pixel of a 16-bit grey picture, (H, W)."""
         if self.image.mode != "I;16":
             self._refuse(f"{self.kind}, expected I;16", STRANGE)
-        values = np.array(self.image, dtype=np.uint16)
-        if "transparency" in self.image.info and (values == self.image.info["transparency"]).any():
-            self._refuse_clear()
-        return values
+        self._refuse_clear()
+        return np.array(self.image, dtype=np.uint16)
 
     def _shown(self) -> tuple[npt.NDArray[np.integer], Numbers]:
         """A code for every pixel, (H, W), and the colour of every code, 0xRRGGBB."""
-        mode, clear = self.image.mode, self.image.info.get("transparency")
+        mode = self.image.mode
         if self.bits == 16:
             self._refuse(f"{self.kind}, expected 8 bits", STRANGE)
-        if mode in ("LA", "RGBA"):
-            if np.asarray(self.image)[..., -1].min() < 255:
-                self._refuse_clear()
+        self._refuse_clear()
+        if mode in ("LA", "RGBA", "RGB"):
             return _packed(np.asarray(self.image.convert("RGB")))
-        if mode == "RGB":
-            codes, colours = _packed(np.asarray(self.image))
-            if clear is not None and np.isin(clear[0] << 16 | clear[1] << 8 | clear[2], colours):
-                self._refuse_clear()
-            return codes, colours
         codes = np.asarray(self.image.convert("L") if mode == "1" else self.image)
-        if mode != "P":  # Pillow has made white 255, but not of the value that is transparent
-            if (
-                clear is not None
-                and (codes == (clear if mode == "1" else clear * 255 // (2**self.bits - 1))).any()
-            ):
-                self._refuse_clear()
+        if mode != "P":
             return codes, np.arange(256) * GREY
         table = np.array(self.image.getpalette("RGB") or [], np.int64).reshape(-1, 3)
-        used = _used(codes)
-        if used[-1] >= len(table):
-            self._refuse(f"palette index {used[-1]} of {len(table)} colours", STRANGE)
-        alpha = {int(clear): 0} if isinstance(clear, int) else dict(enumerate(clear or b""))
-        if any(alpha.get(int(index), 255) < 255 for index in used):
-            self._refuse_clear()
+        highest = int(codes.max())
+        if highest >= len(table):
+            self._refuse(f"palette index {highest} of {len(table)} colours", STRANGE)
         return codes, table @ np.array([1 << 16, 1 << 8, 1])
 
     def _all_grey(self, colours: Numbers, otherwise: str, hint: str) -> None:
@@ -149,8 +121,12 @@ class Png:
             red, green, blue = (int(strange[0]) >> shift & 255 for shift in (16, 8, 0))
             self._refuse(f"colour ({red}, {green}, {blue}) is {otherwise}", hint)
 
-    def _refuse_clear(self) -> NoReturn:
-        self._refuse("transparent pixels, of which the colour means nothing", "save it without transparency")
+    def _refuse_clear(self) -> None:
+        """Refuse a transparent colour, used or not, and pixels whose alpha is not full."""
+        alpha = self.image.mode in ("LA", "RGBA") and np.asarray(self.image)[..., -1].min() < 255
+        if alpha or "transparency" in self.image.info:
+            problem = "transparent pixels, of which the colour means nothing"
+            self._refuse(problem, "save it without transparency")
 
     def _refuse(self, problem: str, hint: str) -> NoReturn:
         raise DataError(problem, where=self.where, hint=hint)
@@ -179,25 +155,22 @@ def read_png(path: Path) -> Png:
         return open_png(file, str(path))
 
 
-def read_rgb(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
-    """Decode a JPEG photo as (H, W, 3) uint8, resized to `size` (H, W), bicubic, if one is given.
-
-    Raises:
-        DataError: Missing, truncated, corrupt, too large or not a JPEG file.
-    """
+def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
+    """Decode a JPEG photo as (H, W, 3) uint8; raises DataError for what is none."""
     with _file(path) as file, _opened(file, "JPEG", str(path)) as photo:
-        picture = photo.convert("RGB")
-    if size is not None and picture.size != (size[1], size[0]):
-        picture = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
-    return np.array(picture, dtype=np.uint8)
+        return np.array(photo.convert("RGB"), dtype=np.uint8)
+
+
+def resize_photo(photo: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """A photo (H, W, 3) at `size` (H, W), bicubic; the photo itself where it has that size."""
+    if photo.shape[:2] == size:
+        return photo
+    resized = Image.fromarray(photo).resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    return np.array(resized, dtype=np.uint8)
 
 
 def shape_of(path: Path, form: str) -> tuple[int, int]:
-    """(H, W) of a "JPEG" or "PNG" file, from its header.
-
-    Raises:
-        DataError: Missing, too large, or not a file of this kind.
-    """
+    """(H, W) of a "JPEG" or "PNG" file, from its header; raises DataError for what is none."""
     with _file(path) as file, _opened(file, form, str(path)) as picture:
         return picture.height, picture.width
 

@@ -2,14 +2,13 @@
 
 `pathlib` passes over folders without read permission and over everything inside them; here that is an error.
 Files that desktops leave between others (`._0.npy`, `.DS_Store`, `__MACOSX/`, `Thumbs.db`) are no data: they
-are left out everywhere, and counted where people look.
+are left out everywhere.
 """
 
 from __future__ import annotations
 
-import contextlib
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tabench.errors import DataError
@@ -48,11 +47,7 @@ def names_in(folder: Path, *, hint: str) -> list[str]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether this is a folder; it need not be there.
-
-    Raises:
-        DataError: Whether it is there cannot be seen.
-    """
+    """Whether this is a folder; it need not be there; raises DataError where that cannot be seen."""
     found = _mode(path)
     return found is not None and stat.S_ISDIR(found)
 
@@ -90,21 +85,6 @@ def count_notes(counts: Mapping[str, int], published: Mapping[str, int]) -> list
         for split, count in counts.items()
         if count != published.get(split, count)
     ]
-
-
-def leftovers_in(folders: Iterable[Path]) -> list[str]:
-    """Leftovers directly in folders; those that are not there or cannot be read have none."""
-    found: list[str] = []
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            found += sorted(str(path) for path in folder.iterdir() if is_leftover(path.name))
-    return found
-
-
-def leftovers_note(names: Sequence[str]) -> list[str]:
-    """A line about leftovers; none if there are none."""
-    found = f"{len(names)} files or folders that a desktop left are not read: {few(names)}"
-    return [found] if names else []
 
 
 def left_out_note(names: Sequence[object]) -> list[str]:

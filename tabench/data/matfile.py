@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.file_kinds import OTHER, V5, kind_of, phrase
 from tabench.data.listing import is_file, unreadable
 from tabench.errors import DataError
 
@@ -40,7 +39,7 @@ def read_mat_file(
     """Variables of a v5 file of at most `most` bytes; those that it lacks are left out.
 
     Raises:
-        DataError: Missing, larger, or not a whole v5 file; says what it is instead, and `hint`.
+        DataError: Missing, larger, or not a whole v5 file; with `hint`.
     """
     if not is_file(path):
         raise DataError("file not found", where=str(path), hint=hint)
@@ -48,23 +47,16 @@ def read_mat_file(
         if path.stat().st_size > most:
             raise DataError(f"larger than {most} bytes", where=str(path), hint=hint)
         return read_mat(path.read_bytes(), names)
-    except NotImplementedError as error:
-        raise DataError("a MATLAB v7.3 file, expected v5", where=str(path), hint=hint) from error
     except OSError as error:
         raise unreadable(error, path) from error
     except ValueError as error:
-        kind = kind_of(path)
-        problem = f"not a readable MATLAB v5 file: {error}"
-        if kind not in (V5, OTHER):
-            problem = f"this is {phrase(kind)}, expected a MATLAB v5 file"
-        raise DataError(problem, where=str(path), hint=hint) from error
+        raise DataError(f"not a readable MATLAB v5 file: {error}", where=str(path), hint=hint) from error
 
 
 def read_mat(content: bytes, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
     """Variables of a v5 file, as SciPy gives them; those that it lacks are left out.
 
     Raises:
-        NotImplementedError: It is a v7.3 file.
         ValueError: It is no whole v5 file, or a variable is larger or of another kind than the datasets have.
     """
     from scipy.io import loadmat  # on first use: slow to import
@@ -72,7 +64,7 @@ def read_mat(content: bytes, names: Collection[str]) -> dict[str, npt.NDArray[An
     checked = b"".join(_checked(content, names))
     try:
         held = loadmat(io.BytesIO(checked), variable_names=list(names))  # type: ignore[arg-type]  # its stubs
-    except (MemoryError, NotImplementedError):
+    except MemoryError:
         raise
     except Exception as error:  # SciPy meets odd texts and names with errors of many types
         raise ValueError(f"{type(error).__name__}: {error}") from error
@@ -81,8 +73,6 @@ def read_mat(content: bytes, names: Collection[str]) -> dict[str, npt.NDArray[An
 
 def _checked(content: bytes, names: Collection[str]) -> Iterator[bytes]:
     """The file's header and its wanted variables, unpacked."""
-    if content[124:128] in (b"\0\2IM", b"\2\0MI"):
-        raise NotImplementedError("a MATLAB v7.3 file")
     order = {b"\0\1IM": "<", b"\1\0MI": ">"}.get(content[124:128])
     if order is None:
         raise ValueError("no header of a v5 file")
@@ -92,15 +82,16 @@ def _checked(content: bytes, names: Collection[str]) -> Iterator[bytes]:
     seen: set[str] = set()
     at, room = 128, LARGEST
     while at < len(content):
-        kind, part, at = _Elements(content, order, at).top()
+        walk = _Elements(content, order, at)
+        kind, part = walk.element()
+        at = walk.at
         if kind == COMPRESSED:
             part = _inflated(part, room)
             room -= len(part)
-            kind, part, _ = _Elements(part, order).top()
+            kind, part = _Elements(part, order).element()
         if kind != MATRIX:
             raise ValueError(f"an element of type {kind} where a variable is expected")
-        walk = _Elements(part, order)
-        name = walk.head()[2]
+        name = _Elements(part, order).head()[2]
         if name in names:
             if name in seen:
                 raise ValueError(f"variable '{name}' is there twice")
@@ -128,13 +119,8 @@ class _Elements:
     def __init__(self, data: bytes, order: str, at: int = 0) -> None:
         self.data, self.order, self.at = data, order, at
 
-    def top(self) -> tuple[int, bytes, int]:
-        """Type, content and end of an element of the file; compressed ones have no padding."""
-        kind, part = self.element()
-        return kind, part, self.at
-
     def element(self) -> tuple[int, bytes]:
-        """Type and content of the next element."""
+        """Type and content of the next element; compressed ones have no padding."""
         if self.at + 8 > len(self.data):
             raise ValueError("cut off inside an element's tag")
         first, size = struct.unpack_from(self.order + "II", self.data, self.at)

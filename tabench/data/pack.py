@@ -195,11 +195,7 @@ def open_pack(folder: Path, source: Source, split: Split) -> PackedSplit | None:
 
 
 def difference(pack: Split, split: Split, most: int = SAMPLE) -> str:
-    """What tells a pack from its source in a sample of images, evenly spread; "" if nothing does.
-
-    Raises:
-        DataError: An image of the source cannot be read.
-    """
+    """What tells a pack from its source in a sample of images, evenly spread; "" if nothing does."""
     steps = min(len(split), most)
     for index in sorted({round(step * (len(split) - 1) / max(steps - 1, 1)) for step in range(steps)}):
         kept, fresh = pack.load(index), split.load(index)
@@ -222,11 +218,7 @@ def _mapped(path: Path, packed: Packed) -> Values:
 
 
 def check_pack(folder: Path, progress: Progress | None = None) -> int:
-    """Read every byte of a pack and compare it with the manifest; returns the bytes.
-
-    Raises:
-        DamagedPackError: Something differs.
-    """
+    """Compare every byte of a pack with the manifest (else DamagedPackError); returns how many there are."""
     _, files = _read_manifest(folder)
     for done, (kind, packed) in enumerate(files.items(), start=1):
         path = folder / f"{kind}.npy"

@@ -226,7 +226,7 @@ def room_for(split: Split) -> int:
 def build_pack(folder: Path, source: Source, split: Split, progress: Progress | None = None) -> None:
     """Read every image and write the pack in a folder beside its own, then put it in place of what is there.
 
-    A process that has the old files mapped keeps them; of two that build at once, one pack stays.
+    The caller holds the pack's claim. A process that has the old files mapped keeps them.
 
     Raises:
         DataError: An image cannot be read.
@@ -245,22 +245,11 @@ def build_pack(folder: Path, source: Source, split: Split, progress: Progress | 
             except _NarrowError as error:  # seldom beyond the first image: a kind is of one origin
                 forms[error.kind] = forms[error.kind][1:]
         write_json(draft / MANIFEST, manifest_of(source, split.ids, packed))
-        _put(draft, folder)
+        with explained(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _put(draft: Path, folder: Path) -> None:
-    old = draft_of(folder)
-    with explained(folder):
-        with contextlib.suppress(FileNotFoundError):
-            folder.rename(old)
-        try:
-            draft.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was quicker
-                raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(

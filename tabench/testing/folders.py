@@ -14,8 +14,8 @@ import pytest
 
 from tabench.catalog import DATASETS
 from tabench.data.array_dataset import ArrayDataset
-from tabench.data.array_folders import FOLDERS
 from tabench.data.base import DatasetDef
+from tabench.data.folder_dataset import FOLDERS, FolderDataset
 from tabench.errors import TabenchError
 
 TRAIN, VAL, HEIGHT, WIDTH = 5, 2, 24, 32
@@ -83,7 +83,9 @@ def _twins(dataset: DatasetDef) -> Iterator[DatasetDef]:
 
 def _readers(dataset: DatasetDef) -> list[type]:
     """Classes of a dataset that read a layout of their own."""
-    return [kind for kind in type(dataset).__mro__ if "split" in vars(kind) and kind is not DatasetDef]
+    own = {"split", "open"}
+    general = (DatasetDef, FolderDataset)
+    return [kind for kind in type(dataset).__mro__ if own & vars(kind).keys() and kind not in general]
 
 
 def _rename(dataset: ArrayDataset, root: Path, twin: DatasetDef, original: Path) -> None:

@@ -18,7 +18,7 @@ from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters
 from tabench.errors import SpecError, TabenchError
 from tabench.methods.base import Sharing, Value
 from tabench.methods.merging import MergedMSam, merged_encoder
-from tabench.methods.parameters import count, groups_of
+from tabench.methods.parameters import ROWS, count, groups_of, owners
 from tabench.testing.models import (
     SIZE,
     TASKS,
@@ -192,6 +192,19 @@ def test_tasks_and_images_do_not_touch_one_another(method: str, count: int) -> N
         assert list(some) == wanted
         for task, value in some.items():
             assert deviation(value, whole[task][:1]) < rounding(method), (wanted, task)
+
+
+def test_what_it_says_is_a_tasks_own_gets_that_tasks_gradient_alone(method: str) -> None:
+    """No other task's loss reaches a row of its `task_rows`, or a module with its `task_index`."""
+    model = trained(method)
+    for index, task in enumerate(model.channels):
+        model.zero_grad()
+        model(images(), SIZE)[task].square().mean().backward()
+        for name, owner in owners(model).items():
+            if (gradient := model.get_parameter(name).grad) is not None and owner != task:
+                others = [t for t in range(len(model.channels)) if t != index]
+                assert not (gradient[others] if owner == ROWS else gradient).any(), name
+    model.zero_grad()
 
 
 def test_the_fast_path_is_sams_own_forward(method: str) -> None:

@@ -14,9 +14,16 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+<<<<<<< HEAD
 from tabench.data.array_dataset import ArrayDataset
 from tabench.data.array_folders import file_of, npy_bytes
 from tabench.data.base import DatasetDef, Progress, VerifyReport
+=======
+from tabench.data.array_dataset import ArrayDataset, ArraySplit
+from tabench.data.array_folders import file_of, open_array, write_array
+from tabench.data.base import Progress, VerifyReport
+from tabench.data.folder_dataset import FolderDataset
+>>>>>>> main
 from tabench.data.listing import is_empty, unreadable
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
@@ -82,7 +89,7 @@ def read_recipe(path: Path) -> Recipe:
         raise DataError(f"not a recipe of generated images: {error}", where=str(path), hint=hint) from error
 
 
-class SyntheticDataset(DatasetDef):
+class SyntheticDataset(FolderDataset):
     """A generated dataset: known by its recipe, written image by image, resumable.
 
     Subclasses also derive from the real dataset's reader, after this class.
@@ -112,8 +119,18 @@ class SyntheticDataset(DatasetDef):
         """The values (H, W) or (H, W, C) in a file that `render` wrote; raises ValueError for another."""
 
     @abstractmethod
+<<<<<<< HEAD
     def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
         """Check every file as the real dataset's verification does."""
+=======
+    def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
+        """One line for each stored file of an image that is not what the generator makes."""
+
+    def target_size(self, root: Path) -> tuple[int, int]:
+        """(H, W) of a folder's recipe."""
+        recipe = self.readable(root)
+        return recipe.height, recipe.width
+>>>>>>> main
 
     def write_lists(self, root: Path, recipe: Recipe) -> None:
         """Write what the layout needs besides the images (split lists); nothing by default."""
@@ -156,15 +173,20 @@ class SyntheticDataset(DatasetDef):
             recipe = self.readable(root)
         except DataError as error:
             return VerifyReport(root, problems=[f"{error.where}: {error.message}"])
-        report = self.read_all(root, recipe, progress)
+        report = self.verify_files(root, progress)
         for folder, expected in recipe.counts.items():
             found = report.counts.get(folder, 0)
             if found != expected:
                 report.problems.append(f"{root}: {folder} has {found} images, the recipe says {expected}")
         if not report.problems:
+<<<<<<< HEAD
             for folder, index in (("train", 0), ("val", recipe.val - 1)):
                 report.problems += self._differences(root, recipe, folder, index)
         report.facts["recipe"] = recipe.to_json()
+=======
+            report.problems += self.differences(root, recipe, "train", 0)
+            report.problems += self.differences(root, recipe, "val", recipe.val - 1)
+>>>>>>> main
         report.fingerprint = "" if report.problems else recipe.fingerprint(self.name)
         return report
 
@@ -249,6 +271,16 @@ class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
         """See `SyntheticDataset`."""
         return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
 
+<<<<<<< HEAD
     def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
         """Check every file; see `ArrayDataset.verify_files`."""
         return self.verify_files(root, {}, (recipe.height, recipe.width), progress)
+=======
+    def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
+        """One line for each stored array that is not what the renderer makes."""
+        arrays, problems = self.make_arrays(recipe, folder, index), list[str]()
+        for kind, name in self.folders(root).items():
+            path = file_of(root, folder, name, index)
+            problems += compared(path, open_array(path), arrays[kind], self.tolerance[kind])
+        return problems
+>>>>>>> main

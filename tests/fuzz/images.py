@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from fuzz.mutation import damaged
 from fuzz.target import Target, reading
-from tabench.data.images import open_png, read_png, read_rgb
+from tabench.data.images import open_png, read_png, read_rgb, resize_photo
 from tabench.data.pascal.classes import VOC_COLOURS
 
 MODES = ("1", "L", "LA", "I;16", "RGB", "RGBA", "P")
@@ -114,7 +114,7 @@ def _png(name: str, read: Callable[[Path], object]) -> Target:
 
 def _jpeg() -> Target:
     inputs = damaged([*jpegs(), pngs()[0], b""])
-    return reading("jpeg photo", "a.jpg", inputs, lambda path: read_rgb(path, (5, 5)))
+    return reading("jpeg photo", "a.jpg", inputs, lambda path: resize_photo(read_rgb(path), (5, 5)))
 
 
 READERS: dict[str, Callable[[Path], object]] = {

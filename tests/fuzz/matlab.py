@@ -20,7 +20,7 @@ from pascal_folder import save_anno, save_label_map
 
 from fuzz.mutation import damaged
 from fuzz.target import Target, reading
-from tabench.data.pascal.matlab import read_label_map, read_people
+from tabench.data.pascal.matlab import read_label_map, read_parts
 from tabench.data.prepare.nyu_file import NyuFile
 from tabench.data.prepare.nyu_labels import read_split
 
@@ -153,7 +153,7 @@ def _nyu() -> Target:
 
 READERS = {
     "mat labels": ("LabelMap", _labels, read_label_map),
-    "mat parts": ("anno", _annotations, lambda path: read_people(path, SIZE)),
+    "mat parts": ("anno", _annotations, read_parts),
     "mat split": ("trainNdxs", _splits, lambda path: read_split(path, 4)),
 }
 TARGETS = {**{name: partial(_v5, name, *row) for name, row in READERS.items()}, "hdf5": _nyu}

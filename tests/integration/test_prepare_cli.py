@@ -29,21 +29,6 @@ def test_a_call_and_its_json(tmp_path):
     assert (held["written"], held["kept"], held["counts"]) == (0, 16, {"train": 1, "val": 1})
 
 
-def test_help_teaches_every_dataset():
-    text = " ".join(
-        CliRunner().invoke(app, ["data", "prepare", "--help"], env={"COLUMNS": "100"}).stdout.split()
-    )
-    for word in (
-        "nyu_depth_v2_labeled.mat",
-        "classMapping40.mat",
-        "splits.mat",
-        "disparity_trainvaltest.zip",
-    ):
-        assert word in text
-    for word in ("PASCAL_MT.tgz", "5.1 GB", "{train,val}/{image,label,depth,normal}/N.npy", "65535"):
-        assert word in text
-
-
 def test_errors_are_one_message_and_exit_code_2(tmp_path, capsys):
     call = ["data", "prepare", "nyuv2", "--from", str(tmp_path / "raw.mat"), "--root", str(tmp_path / "out")]
     with pytest.raises(SystemExit) as caught:

@@ -16,7 +16,7 @@ from scipy.ndimage import affine_transform
 from torch.nn.functional import interpolate
 
 from tabench.data.base import Augmentation, Sample
-from tabench.data.flip_turn import FlipTurn, Warp, draw_warp, warp, warp_batch
+from tabench.data.flip_turn import FlipTurn, Warp, draw_warp, warp
 from tabench.data.resampling import CLEAN, PAPER, resize_bilinear, resize_nearest, resize_normals
 from tabench.data.zoom_flip import (
     FACTORS,
@@ -25,21 +25,12 @@ from tabench.data.zoom_flip import (
     draw_transform,
     window,
     zoom_flip,
-    zoom_flip_batch,
 )
 
 SEEDS = st.integers(0, 2**32)
 SIZES = st.tuples(st.integers(4, 40), st.integers(4, 40))
 WARPS = st.builds(Warp, st.booleans(), st.floats(-20, 20), st.floats(0.75, 1.25))
 RECIPES = {"zoom": ZoomFlip(), "paper": ZoomFlip(PAPER), "turn": FlipTurn()}
-
-
-@st.composite
-def transforms(draw: st.DrawFn, height: int, width: int) -> Transform:
-    factor = draw(st.sampled_from(FACTORS))
-    rows, columns = window(height, width, factor)
-    top, left = draw(st.integers(0, height - rows)), draw(st.integers(0, width - columns))
-    return Transform(factor, top, left, draw(st.booleans()))
 
 
 def sample_of(seed: int, height: int = 21, width: int = 31, labels_only: bool = False) -> Sample:
@@ -139,24 +130,6 @@ def test_the_recipes_keep_the_contract_and_batches_equal_their_images(name, seed
         length = np.linalg.norm(found.targets["normal"].astype(np.float64), axis=0)
         unit = (length == 0) | (np.abs(length - 1) < 1e-4)
         assert unit.all() or name == "paper"
-
-
-@pytest.mark.parametrize("way", [CLEAN, PAPER], ids=["clean", "paper"])
-@given(st.data(), SEEDS, SIZES, st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
-def test_a_batch_is_zoomed_as_its_images(way, data, seed, size, count):
-    samples = samples_of(seed, count, *size)
-    drawn = [data.draw(transforms(*size)) for _ in samples]
-    expected = [zoom_flip(s, t, way) for s, t in zip(samples, drawn, strict=True)]
-    assert_equal(zoom_flip_batch(*stacked(samples), drawn, way), expected)
-
-
-@given(SEEDS, SIZES, st.lists(WARPS, min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
-def test_a_batch_is_turned_as_its_images(seed, size, warps):
-    samples = samples_of(seed, len(warps), *size, labels_only=True)
-    expected = [warp(s, w) for s, w in zip(samples, warps, strict=True)]
-    assert_equal(warp_batch(*stacked(samples), warps), expected)
 
 
 @pytest.mark.parametrize("factor", [1.2, 1.5])

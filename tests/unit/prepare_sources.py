@@ -165,9 +165,9 @@ def pascal_files():
     return dict(_pascal_files())
 
 
-def write_tar(path: Path, files, extra=(), mode="w:gz") -> Path:
+def write_tar(path: Path, files, extra=()) -> Path:
     """A tar of files; `extra` are (TarInfo, content) pairs for what no honest archive has."""
-    with tarfile.open(path, mode) as archive:
+    with tarfile.open(path, "w:gz") as archive:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)

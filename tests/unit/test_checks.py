@@ -15,14 +15,13 @@ from street_folder import write_streets
 from tiny_run import make_cell, write_weights
 
 from tabench.data.base import DatasetDef
-from tabench.data.checks import Checks
+from tabench.data.checks import LOOKS, Checks, check_folder
 from tabench.data.cityscapes import CITYSCAPES
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pascal import PASCAL_CONTEXT, PascalContextDataset
 from tabench.data.pascal.reading import read_normals
-from tabench.data.verify import LOOKS, check_folder
-from tabench.engine.events import Warned
 from tabench.errors import DataError
+from tabench.events import Warned
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import CellEvent, Job, Options
 from tabench.store.folders import CellFolder
@@ -117,7 +116,7 @@ def test_labels_that_are_one_off(nyu: Path) -> None:
     ) as caught:
         check_folder(NYUV2, nyu)
     assert caught.value.where == str(path)
-    checks = Checks({"label": NYUV2.class_names}, {})
+    checks = Checks(NYUV2.class_names, {})
     for number in range(100):
         assert checks.look(str(number), "label", np.arange(14) - 2 + (np.arange(14) == 0)) is None
         assert checks.look(str(number), "edge", np.arange(2)) is None

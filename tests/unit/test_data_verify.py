@@ -1,11 +1,10 @@
 import numpy as np
-import pytest
 from nyu_folder import image_arrays, save, write_folder
 
 from tabench.data.nyuv2 import NYUV2
 
 
-def test_sound_folder_has_warnings_facts_and_a_fingerprint(tmp_path):
+def test_sound_folder_has_warnings_and_a_fingerprint(tmp_path):
     root = write_folder(tmp_path)
     seen = []
     report = NYUV2.verify(root, lambda done, total, what: seen.append((done, total, what)))
@@ -18,16 +17,6 @@ def test_sound_folder_has_warnings_facts_and_a_fingerprint(tmp_path):
     ]
     assert report.fingerprint == NYUV2.fingerprint(root)
     assert seen[:8] == [(i + 1, 8, f"read {name}") for i, name in enumerate(_ids())]
-    labels = np.concatenate([image_arrays(n)["label"].ravel() for n in (*range(5), 1000, 1001, 1002)])
-    expected = [int((labels == c).sum()) for c in range(13)]
-    assert list(report.facts["class pixels"].values()) == expected
-    assert report.facts["ignored label pixels"] == int((labels == -1).sum())
-    assert sum(report.facts["class share"].values()) == pytest.approx(1)
-    assert report.facts["valid normal pixels"] == report.facts["unit normal pixels"] == 8 * 10 * 16
-    assert report.facts["valid depth pixels"] == 8 * 12 * 15
-    low, high = report.facts["depth range (m)"]
-    assert 0.5 <= low < high <= 9
-    assert report.facts["dtypes"]["label"] == ["float32"]
 
 
 def _ids():
@@ -35,7 +24,7 @@ def _ids():
 
 
 def test_every_wrong_file_is_named_with_its_fault(tmp_path):
-    root = write_folder(tmp_path)
+    root = write_folder(tmp_path, val=4)
     wrong = {
         save(root, "train", "label", 0, np.full((12, 16), 40.0)): "labels 40 outside",
         save(root, "train", "depth", 1, np.full((12, 16, 1), np.nan)): "NaN",
@@ -75,23 +64,11 @@ def test_missing_files_are_a_problem_and_the_other_folder_is_still_read(tmp_path
     assert nothing.fingerprint == ""
 
 
-def test_slightly_short_normals_are_a_warning_and_cancelling_ones_counted(tmp_path):
+def test_slightly_short_normals_are_a_warning(tmp_path):
     root = write_folder(tmp_path, train=1, val=1)
     normal = image_arrays(0)["normal"]
     normal[4:6] *= 0.9
-    normal[7, 3] = np.array([0.5**0.5, 0, -(0.5**0.5)], np.float32)
     save(root, "train", "normal", 0, normal)
     report = NYUV2.verify(root)
     assert report.problems == []
     assert "train: only 80.00% of the normals are within 0.05 of length 1" in report.warnings
-    assert report.facts["normals whose channels sum to 0 (counted invalid)"] == 1
-
-
-def test_images_without_targets_are_counted_not_refused(tmp_path):
-    root = write_folder(tmp_path, train=2, val=1)
-    save(root, "train", "label", 0, np.full((12, 16), -1.0))
-    save(root, "train", "depth", 0, np.zeros((12, 16, 1)))
-    save(root, "train", "depth", 1, np.zeros((12, 16, 1)))
-    report = NYUV2.verify(root)
-    assert report.problems == []
-    assert report.facts["images without a valid pixel"] == {"label": 1, "depth": 2, "normal": 0}

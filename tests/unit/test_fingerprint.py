@@ -9,7 +9,7 @@ from commands import call
 from nyu_folder import save, write_folder
 
 from tabench.data import fingerprint as module
-from tabench.data.fingerprint import CACHE_NAME, cache_files, fingerprint_files
+from tabench.data.fingerprint import CACHE_NAME, fingerprint_files
 from tabench.data.nyuv2 import NYUV2
 from tabench.errors import DataError
 from tabench.runs.resolve import weights_sha256
@@ -135,28 +135,6 @@ def test_damaged_cache_is_ignored(tmp_path, content):
     (root / CACHE_NAME).write_text(content)
     assert NYUV2.fingerprint(root) == first
     assert len(json.loads((root / CACHE_NAME).read_text())) == 32
-
-
-def test_read_only_data_is_cached_for_the_user(tmp_path, hashed):
-    root = write_folder(tmp_path / "data")
-    (root / CACHE_NAME).mkdir()  # cannot be replaced by a file, whoever runs this
-    first = NYUV2.fingerprint(root)
-    assert cache_files(root)[1].is_file()
-    assert cache_files(root)[1].is_relative_to(tmp_path / "user-cache")
-    assert [path.name for path in root.iterdir() if "tmp" in path.name] == []
-    hashed.clear()
-    assert NYUV2.fingerprint(root) == first
-    assert hashed == []
-
-
-def test_nowhere_to_cache_still_gives_the_fingerprint(tmp_path, monkeypatch):
-    root = write_folder(tmp_path / "data")
-    first = NYUV2.fingerprint(root)
-    (root / CACHE_NAME).unlink()
-    (root / CACHE_NAME).mkdir()
-    (tmp_path / "blocked").write_text("")
-    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "blocked"))
-    assert NYUV2.fingerprint(root) == first
 
 
 def test_a_user_without_a_home(tmp_path, monkeypatch, capsys):

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"errors", "registry", "text"},
+    {"errors", "registry", "text", "events"},
     {"catalog"},
     {"provenance"},
     {"spec"},
@@ -45,6 +45,7 @@ TORCH_FREE = (
     "errors",
     "registry",
     "text",
+    "events",
     "catalog",
     "spec",
     "store",

@@ -22,7 +22,6 @@ from tabench.errors import DataError
 from tabench.runs.resolve import Request as Asked
 from tabench.runs.resolve import find_weights, missing_inputs, weights_sha256
 from tabench.spec.experiment import load_experiment
-from tabench.worlds.scenes import SCENES
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "nyuv2.toml"
 KINDS = ("image", "label", "depth", "normal")
@@ -50,8 +49,8 @@ def test_other_counts_and_numbers_left_out_are_notes(tmp_path: Path) -> None:
     notes = NYUV2.notes(root)
     assert notes == [
         "train: 9 images, published are 795",
-        "train: file numbers up to 19 with 11 left out: 2, 8, 9, 10, 11, 12, 13, 14 and 3 more",
         "val: 3 images, published are 654",
+        "train: file numbers up to 19 with 11 left out: 2, 8, 9, 10, 11, 12, 13, 14 and 3 more",
     ]
     assert NYUV2.verify(root).warnings[:3] == notes
     (root / "train" / "image" / "99999999999999.npy").write_bytes(b"")
@@ -174,49 +173,42 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink()
 
 
-def test_which_names_they_have() -> None:
-    assert all(map(is_leftover, ("a/._b.png", "__MACOSX/a.png", "a/THUMBS.DB", "lost+found")))
-    assert not any(map(is_leftover, ("a/b._c.png", "DS_Store/a.png", "a/.hidden")))
-
-
-def prepared(name: str, source: Path, root: Path) -> tuple[str, list[str]]:
-    """The sums of a prepared folder, and the notes about leftovers."""
-    outcome = prepare(name, Request((source,), root))
-    return (root / "SHA256SUMS").read_text(), [note for note in outcome.notes if "desktop" in note]
+def prepared(name: str, source: Path, root: Path) -> str:
+    """The sums of a prepared folder."""
+    prepare(name, Request((source,), root))
+    return (root / "SHA256SUMS").read_text()
 
 
 @pytest.mark.parametrize("form", ["folder", "zip"])
 def test_cityscapes_is_prepared_as_without_them(tmp_path: Path, form: str) -> None:
-    wanted, none = prepared("cityscapes", write_tree(tmp_path / "in", city_files()), tmp_path / "wanted")
+    wanted = prepared("cityscapes", write_tree(tmp_path / "in", city_files()), tmp_path / "wanted")
     dirty = with_leftovers(city_files())
     if form == "zip":
         source = write_zip(tmp_path / "dirty.zip", dirty)
     else:
         source = write_tree(tmp_path / "dirty", dirty)
-    found, notes = prepared("cityscapes", source, tmp_path / "out")
-    assert (found, none) == (wanted, [])
-    assert "._" in notes[0]
+    found = prepared("cityscapes", source, tmp_path / "out")
+    assert found == wanted
     if form == "folder":
         remove_leftovers(source)
-        assert prepared("cityscapes", source, tmp_path / "out") == (wanted, [])
+        assert prepared("cityscapes", source, tmp_path / "out") == wanted
 
 
 @pytest.mark.parametrize("form", ["in place", "tar"])
 def test_pascal_is_prepared_as_without_them(tmp_path: Path, form: str) -> None:
     files = {f"PASCAL_MT/{name}": data for name, data in pascal_files().items()}
-    wanted, none = prepared("pascal_context", write_tar(tmp_path / "in.tgz", files), tmp_path / "wanted")
+    wanted = prepared("pascal_context", write_tar(tmp_path / "in.tgz", files), tmp_path / "wanted")
     dirty = with_leftovers(files)
     if form == "tar":
-        found, notes = prepared("pascal_context", write_tar(tmp_path / "d.tgz", dirty), tmp_path / "out")
+        found = prepared("pascal_context", write_tar(tmp_path / "d.tgz", dirty), tmp_path / "out")
         assert not [path for path in (tmp_path / "out").rglob("*") if is_leftover(path.name)]
     else:
         folder = write_tree(tmp_path / "dirty", dirty) / "PASCAL_MT"
-        found, notes = prepared("pascal_context", folder, folder)
+        found = prepared("pascal_context", folder, folder)
         remove_leftovers(folder)
         (folder / ".tabench-fingerprint.json").write_text("{}")  # as `verify` leaves it
-        assert prepared("pascal_context", folder, folder) == (wanted, [])
-    assert (found, none) == (wanted, [])
-    assert "._" in notes[0]
+        assert prepared("pascal_context", folder, folder) == wanted
+    assert found == wanted
 
 
 def test_folders_are_read_as_without_them(tmp_path: Path) -> None:
@@ -227,13 +219,4 @@ def test_folders_are_read_as_without_them(tmp_path: Path) -> None:
         write_tree(root, {f"{Path(n).parent.as_posix()}/._{Path(n).name}": b"\0\5\x16\7" for n in names})
         report = dataset.verify(root)
         assert (report.problems, report.fingerprint) == ([], before)
-        assert [line for line in report.warnings if "a desktop left are not read" in line]
         assert dataset.notes(root) == notes
-
-
-def test_an_empty_folder_may_hold_them(tmp_path: Path) -> None:
-    for name in ("prepared", "generated"):
-        write_tree(tmp_path / name, {".DS_Store": b"x"})
-    source = write_tree(tmp_path / "in", city_files())
-    assert prepare("cityscapes", Request((source,), tmp_path / "prepared")).written == 15
-    SCENES.make(tmp_path / "generated", seed=0, train=1, val=1, height=16, width=16)

@@ -53,7 +53,7 @@ def test_a_label_map_and_an_annotation_are_what_scipy_reads(tmp_path: Path) -> N
     path = save_anno(tmp_path / "b.mat", "name", objects)
     ours, theirs = read_mat(path.read_bytes(), ["anno"])["anno"], scipy.io.loadmat(path)["anno"]
     assert repr(ours) == repr(theirs)
-    assert read_parts(path, (4, 6)) is not None
+    assert read_parts(path) is not None
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -130,7 +130,6 @@ def test_a_file_cut_off_anywhere(cut: int) -> None:
 
 
 def test_the_other_formats() -> None:
-    with pytest.raises(NotImplementedError):
-        read_mat(HEAD + b"\0\2IM" + bytes(100), ["x"])
-    with pytest.raises(ValueError, match="no header"):
-        read_mat(bytes(200), ["x"])  # v4 begins with zeros
+    for content in (HEAD + b"\0\2IM" + bytes(100), bytes(200)):  # v7.3; v4 begins with zeros
+        with pytest.raises(ValueError, match="no header"):
+            read_mat(content, ["x"])

@@ -17,7 +17,6 @@ from tabench.data.base import Split
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pack import MANIFEST, DamagedPackError, PackedSplit, Source, check_pack, forms_of, open_pack
 from tabench.data.packs import UnpackableError, build_pack
-from tabench.errors import DataError
 
 SOURCE = Source("nyuv2", "abc", "train")
 
@@ -75,14 +74,6 @@ def test_every_form_gives_back_the_bits_or_refuses(kind, array):
             assert form.decode(stored).tobytes() == array.tobytes()
             assert form.decode(stored).dtype == array.dtype
     assert accepted
-
-
-@given(arrays(np.int64, (3, 2), elements=st.integers(-200, 200)))
-def test_labels_are_stored_in_a_byte_where_they_fit(labels):
-    narrow, whole = forms_of("label", labels.dtype)
-    stored = narrow.encode(labels)
-    assert (stored is None) == bool((labels < -128).any() or (labels > 127).any())
-    assert np.array_equal(whole.encode(labels), labels)
 
 
 @pytest.mark.parametrize("draw", [None, (0, 0), (3, 17)])
@@ -167,15 +158,6 @@ def test_images_of_different_size_are_not_packed(tmp_path):
     assert list((tmp_path / "packs").iterdir()) == []
 
 
-def test_a_wrong_image_is_named_and_leaves_nothing(tmp_path):
-    root = write_folder(tmp_path / "data", train=2)
-    path = save(root, "train", "depth", 1, np.full((12, 16, 1), np.nan))
-    with pytest.raises(DataError) as caught:
-        build_pack(tmp_path / "packs" / "pack", SOURCE, NYUV2.split(root, "train"))
-    assert caught.value.where == str(path)
-    assert list((tmp_path / "packs").iterdir()) == []
-
-
 @pytest.mark.skipif(not Path("/proc/self/smaps").is_file(), reason="counts pages as Linux tells them")
 def test_a_process_keeps_few_pages_of_a_pack(tmp_path, monkeypatch):
     split = NYUV2.split(write_folder(tmp_path / "data", train=12, height=128, width=128), "train")
@@ -200,12 +182,6 @@ def mapped_bytes(folder: Path) -> int:
         elif ours and line.startswith("Rss:"):
             total += 1024 * int(line.split()[1])
     return total
-
-
-def test_an_open_pack_outlives_its_replacement(folder, split):
-    before = opened(folder, split)
-    build_pack(folder, SOURCE, split)
-    assert_same_bits(before, split)
 
 
 def test_images_of_bytes_are_stored_as_bytes_and_others_are_not():

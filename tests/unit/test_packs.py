@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +74,6 @@ def test_a_pack_is_built_once_and_then_only_opened(bench):
     assert [path.name for path in folder_of().parent.iterdir()] == ["train"]
 
 
-def test_other_content_is_another_pack(bench):
-    bench.open()
-    save(bench.root, "val", "depth", 0, np.ones((12, 16, 1), np.float32))
-    bench.open()
-    assert bench.states == ["building", "built"] * 2
-    assert len(list(packs_root().glob("*/train"))) == 2
-
-
 def test_what_takes_too_much_of_the_disk_is_left_out_unless_asked_for(bench, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=10_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
@@ -105,14 +95,6 @@ def test_a_full_disk_leaves_the_source_and_no_rest(bench, monkeypatch):
     assert "No space left" in bench.told[-1]["message"]
     assert not [path for path in packs_root().rglob("*") if path.is_file()]
     assert split.load(0).id == "train/0"
-
-
-def test_a_cache_that_cannot_be_written_leaves_the_source(bench, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("TABENCH_CACHE", str(tmp_path / "file"))
-    assert not isinstance(bench.open(), PackedSplit)
-    assert bench.states == ["left out"]
-    assert "Not a directory" in bench.told[0]["message"]
 
 
 def test_while_another_process_builds_the_source_is_read(bench):
@@ -196,23 +178,6 @@ def test_data_that_changed_after_the_plan_are_refused(bench):
     assert not [path for path in packs_root().rglob("*") if path.is_file()]
 
 
-def test_the_full_check_removes_a_pack_of_other_images(bench, monkeypatch):
-    before = bench.opener.fingerprint
-    bench.open()
-    save(bench.root, "train", "depth", 3, np.ones((12, 16, 1), np.float32))
-    assert bench.check_packs() == ([], [])  # of another fingerprint
-    monkeypatch.setattr(type(NYUV2), "fingerprint", lambda self, root, fresh=False: before)
-    sound, (removed,) = bench.check_packs()
-    assert sound == []
-    assert "image train/3 is not what its files hold" in removed
-
-
-def test_a_split_of_unknown_files_is_read_as_it_is(bench, monkeypatch):
-    monkeypatch.setattr("tabench.data.array_dataset.ArraySplit.sources", lambda self, index: [])
-    assert not isinstance(bench.open(wanted=True), PackedSplit)
-    assert bench.told == []
-
-
 def test_the_full_check_removes_a_damaged_pack(bench):
     bench.open("train")
     bench.open("val")
@@ -225,24 +190,3 @@ def test_the_full_check_removes_a_damaged_pack(bench):
     assert not path.parent.exists()
     assert check_packs(NYUV2, bench.root, "other") == ([], [])
     assert packs.SHARE == 0.2
-
-
-def test_processes_that_start_together_leave_one_sound_pack(bench, tmp_path):
-    code = """
-import sys
-from pathlib import Path
-from tabench.data.nyuv2 import NYUV2
-from tabench.data.packs import Opener
-split = Opener(NYUV2, Path(sys.argv[1]), sys.argv[2], None, lambda *_: None, lambda: False).open("train")
-print([split.load(index).id for index in range(len(split))])
-"""
-    command = [sys.executable, "-c", code, str(bench.root), NYUV2.fingerprint(bench.root)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    expected = str([f"train/{number}" for number in range(4)])
-    assert [(process.communicate()[0].strip(), process.returncode) for process in running] == [
-        (expected, 0)
-    ] * 3
-    assert [path.name for path in folder_of().parent.iterdir()] == ["train"]
-    assert bench.check_packs()[1] == []
-    assert isinstance(bench.open(), PackedSplit)
-    assert bench.told == []

@@ -4,16 +4,14 @@ import numpy as np
 import pascal_folder as made
 import pytest
 from PIL import Image
-from png_files import reindexed
 
-from tabench.data.pascal import PASCAL_CONTEXT
+from tabench.data.pascal import PASCAL_CONTEXT, PascalSplit
 from tabench.data.pascal.classes import NORMAL_CLASSES, PART_INDEX, PARTS_7
-from tabench.data.pascal.matlab import read_label_map, read_parts, read_people
+from tabench.data.pascal.matlab import read_label_map, read_parts
 from tabench.data.pascal.reading import (
     boundaries,
     read_normals,
     read_saliency,
-    read_sample,
     unless_empty,
 )
 
@@ -26,6 +24,11 @@ SIX = {
     5: "luleg ruleg",
     6: "lfoot llleg rfoot rlleg",
 }
+
+
+def read_sample(root, name, size, normal_classes=PASCAL_CONTEXT.normal_classes):
+    sample = PascalSplit(root, "train", [name], 21, size, normal_classes).load(0)
+    return sample.image, sample.targets
 
 
 @pytest.fixture
@@ -50,21 +53,6 @@ def test_the_classes_of_normals():
     assert known.items() <= NORMAL_CLASSES.items()
     outdoors = {"sky": 360, "grass": 187, "tree": 420, "road": 324, "water": 445, "boat": 31, "horse": 207}
     assert not set(outdoors.values()) & set(ids)
-
-
-def test_files_that_an_optimiser_stored_anew_give_the_same(root):
-    name = made.name_of("train", 0)
-    before = read_sample(root, name, 21, (20, 28))[1]
-    for place in ("semseg/VOC12", "sal_distill", "normals_distill"):
-        path = root / place / f"{name}.png"
-        with Image.open(path) as picture:
-            colours = np.asarray(picture.convert("RGB"))
-        count = len(np.unique(colours.reshape(-1, 3), axis=0))
-        if count <= 256:
-            path.write_bytes(reindexed(colours, np.random.default_rng(0).permutation(count)))
-    after = read_sample(root, name, 21, (20, 28))[1]
-    for kind, array in before.items():
-        np.testing.assert_array_equal(after[kind], array)
 
 
 def test_normals_are_unit_vectors_or_nothing(tmp_path):
@@ -96,17 +84,14 @@ def test_later_parts_cover_earlier_ones_and_other_objects_do_not_count(tmp_path)
     path = tmp_path / "a.mat"
     person = ("person", 15, whole, [("torso", whole), ("luarm", left)])
     made.save_anno(path, "a", [person, ("dog", 12, whole, [("head", left)])])
-    assert np.array_equal(read_parts(path, (4, 6)), np.where(left, 3, 2))
-    assert read_people(path, (4, 6))[1]
+    assert np.array_equal(read_parts(path), np.where(left, 3, 2))
     made.save_anno(path, "a", [("dog", 12, whole, [("head", left)]), ("person", 15, whole, [])])
-    assert read_parts(path, (4, 6)) is None
-    made.save_anno(path, "a", [person])
-    assert read_people(path, (4, 6))[1]
+    assert read_parts(path) is None
 
 
 def test_a_sample_against_its_files(root):
     name = made.name_of("train", 0)
-    image, targets = read_sample(root, name, 21, (20, 28))
+    image, targets = read_sample(root, name, (20, 28))
     with Image.open(root / "JPEGImages" / f"{name}.jpg") as photo:
         assert np.array_equal(image, np.moveaxis(np.array(photo).astype(np.float32) / 255, 2, 0))
     context = read_label_map(root / "pascal-context" / "trainval" / f"{name}.mat")
@@ -115,7 +100,7 @@ def test_a_sample_against_its_files(root):
     assert not valid[~kept].any()
     assert not valid[1:3].any()  # stored grey and black
     assert valid[3:][kept[3:]].all()
-    everything = read_sample(root, name, 21, (20, 28), normal_classes=None)[1]["normal"]
+    everything = read_sample(root, name, (20, 28), normal_classes=None)[1]["normal"]
     assert np.any(everything != 0, axis=0)[3:].all()
     assert np.array_equal(targets["edge"], boundaries(context))
     assert (targets["label"][0] == -1).all()
@@ -124,7 +109,7 @@ def test_a_sample_against_its_files(root):
 
 def test_everything_is_resized_alike(root):
     name = made.name_of("train", 0)
-    small, large = (read_sample(root, name, 21, size)[1] for size in ((20, 28), (60, 84)))
+    small, large = (read_sample(root, name, size)[1] for size in ((20, 28), (60, 84)))
     for kind in ("label", "parts", "saliency"):
         assert np.array_equal(large[kind][1::3, 1::3], small[kind]), kind
     length = np.linalg.norm(large["normal"].astype(np.float64), axis=0)
@@ -138,7 +123,7 @@ def test_everything_is_resized_alike(root):
 
 def test_an_image_without_people_has_no_parts_to_learn(root):
     for index, people in ((0, True), (4, False)):
-        parts = read_sample(root, made.name_of("train", index), 21, (20, 28))[1]["parts"]
+        parts = read_sample(root, made.name_of("train", index), (20, 28))[1]["parts"]
         assert (parts == -1).all() != people
     assert (unless_empty(np.zeros((2, 2), int)) == -1).all()
     one = np.array([[0, 3]])
@@ -158,20 +143,10 @@ def test_the_index_spares_annotations_of_images_without_people(root):
 
 def test_vocs_own_labels_win(root):
     name = made.name_of("train", 1)
-    read = lambda: read_sample(root, name, 21, (8, 8))[1]["label"]  # noqa: E731
+    read = lambda: read_sample(root, name, (8, 8))[1]["label"]  # noqa: E731
     assert len(np.unique(read())) > 1
     made.save_png(root / "semseg" / "VOC12" / f"{name}.png", np.full((24, 24), 7, np.uint8), palette=True)
     assert (read() == 7).all()
-
-
-def test_the_held_out_part_is_a_fifth_of_train(tmp_path):
-    root = made.write_folder(tmp_path / "more", train=10)
-    parts = [PASCAL_CONTEXT.split(root, name).ids for name in ("train-3998", "train-1000")]
-    assert [len(part) for part in parts] == [8, 2]
-    assert sorted(parts[0] + parts[1]) == PASCAL_CONTEXT.split(root, "train").ids
-    from tabench.data.draws import training_part
-
-    assert len(training_part(4998)) == 3998  # as the splits' names say
 
 
 def test_saliency_is_above_a_half(tmp_path):

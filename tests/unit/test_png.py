@@ -123,9 +123,3 @@ def test_a_pixel_that_is_transparent_has_no_colour():
     ):
         refused(data, "transparent")
     refused(png(np.array([[0, 3]]), GREY, 2, clear=b"\0\3"), "transparent", Png.greys)
-    for data in (  # none of these is used
-        png(classes, GREY, clear=b"\0\3"),
-        png(classes, PALETTE, palette=VOC[:4], clear=b"\xff\xff\xff\0"),
-        png(VOC[classes], RGB, clear=b"\0\1\0\1\0\1"),
-    ):
-        np.testing.assert_array_equal(read(data).labels(VOC_COLOURS), classes)

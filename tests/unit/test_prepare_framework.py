@@ -100,7 +100,7 @@ def test_sources_are_described_by_their_bytes(tmp_path):
         {"name": "set/", "files": 2, "bytes": 4, "sha256": hashlib.sha256(lines.encode()).hexdigest()},
         {"name": "unused", "bytes": 1, "sha256": hashlib.sha256(b"5").hexdigest()},
     ]
-    assert seen == [(3, 5), (4, 5), (5, 5)]
+    assert seen == [(3, 3), (1, 1), (1, 1)]
     with pytest.raises(DataError, match="cannot be read"):
         describe([(tmp_path / "none", [])])
 
@@ -151,7 +151,8 @@ def test_a_changed_file_is_told_and_mended(root, zips):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("parameters", {"size": [1, 1]}), ("recipe", 99), ("dataset", "x")]
+    ("key", "value"),
+    [("parameters", {"size": [1, 1]}), ("recipe", 99), ("dataset", "x"), ("images", "0" * 64)],
 )
 def test_another_preparation_is_refused(root, zips, key, value):
     held = json.loads((root / "prepare.json").read_text())

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
-from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
-from tabench.data.fingerprint import fingerprint_files
+from tabench.data.base import Sample
 from tabench.data.flip_turn import FlipTurn
-from tabench.data.images import shape_of
+from tabench.data.folder_dataset import FolderDataset, FolderSplit
+from tabench.data.images import read_rgb, shape_of
 from tabench.data.listing import is_file
-from tabench.data.pascal import files
-from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PERSON
-from tabench.data.pascal.reading import check_same_shape, read_sample
-from tabench.data.pascal.verify import CLASSES_OF, verify_pascal
+from tabench.data.pascal import files, reading
+from tabench.data.pascal.classes import CLASSES_21, NORMAL_CLASSES, PARTS_7, PERSON
+from tabench.data.pascal.matlab import read_label_map, read_parts
 from tabench.data.prepare.guide import GUIDES
 
+CLASSES_OF = {
+    "human_parts": PARTS_7,
+    "saliency": ("not salient", "salient"),
+    "edges": ("no boundary", "boundary"),
+}
 
-class PascalSplit(Split):
-    """Images of a list ("train" or "val"), read from disk on demand and resized to `size` (H, W)."""
+
+class PascalSplit(FolderSplit):
+    """Images of a list ("train" or "val"), resized to `size` (H, W)."""
 
     augmentation = FlipTurn()
 
@@ -32,54 +38,46 @@ class PascalSplit(Split):
         size: tuple[int, int],
         normal_classes: Collection[int] | None,
     ) -> None:
-        self.root = root
-        self.folder = folder
-        self.names = list(names)
-        self.classes = classes
-        self.size = size
-        self.normal_classes = normal_classes
+        super().__init__(root, folder, names)
+        self.classes, self.size, self.normal_classes = classes, size, normal_classes
         self._index = files.read_index(root, folder)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @property
-    def ids(self) -> list[str]:
-        """Folder and name, for example "val/2008_000026"."""
-        return [f"{self.folder}/{name}" for name in self.names]
-
-    def load(self, index: int, *, draw: tuple[int, int] | None = None) -> Sample:
-        """Read one image; see `Split.load`."""
-        name = self.names[index]
-        image, targets = read_sample(
-            self.root,
-            name,
-            self.classes,
-            self.size,
-            person=PERSON in self._index.get(name, [PERSON]),
-            normal_classes=self.normal_classes,
-        )
-        sample = Sample(f"{self.folder}/{name}", image, targets)
-        return sample if draw is None else self.augmentation.one(sample, *draw, index)
-
-    def shape(self, index: int) -> tuple[int, int]:
-        """The size that all are resized to; see `Split.shape`."""
-        paths = files.files_of(self.root, self.names[index])
-        photo, label = shape_of(paths["image"], "JPEG"), shape_of(paths["label"], "PNG")
-        check_same_shape(paths["label"], label, photo)
-        return self.size
 
     def files(self, index: int) -> dict[str, Path]:
         """The image's six files; its edges are drawn from those of "context"."""
         return files.files_of(self.root, self.names[index])
 
+    def readers(self, index: int, *, every: bool = False) -> dict[str, Callable[[], Any]]:
+        """See `FolderSplit.readers`: parts are not read where the index says that nobody is on the image."""
+        paths = self.files(index)
+        found: dict[str, Callable[[], Any]] = {
+            "image": partial(read_rgb, paths["image"]),
+            "label": partial(reading.read_label, paths["label"], self.classes),
+            "context": partial(read_label_map, paths["context"]),
+            "saliency": partial(reading.read_saliency, paths["saliency"]),
+            "normal": partial(reading.read_normals, paths["normal"]),
+        }
+        if every or PERSON in self._index.get(self.names[index], [PERSON]):
+            found["parts"] = partial(read_parts, paths["parts"])
+        return found
+
+    def assemble(self, index: int, read: Mapping[str, Any]) -> Sample:
+        """Everything at one size; see `reading.sample_of`."""
+        name = f"{self.folder}/{self.names[index]}"
+        return reading.sample_of(name, self.files(index), read, self.size, self.normal_classes)
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """The size that all are resized to; see `Split.shape`."""
+        paths = self.files(index)
+        photo, label = shape_of(paths["image"], "JPEG"), shape_of(paths["label"], "PNG")
+        reading.check_same_shape(paths["label"], label, photo)
+        return self.size
+
     def sources(self, index: int) -> list[Path]:
         """The image's files, and the index that says who is on it."""
-        listed = files.index_file(self.root, self.folder)
-        return [*self.files(index).values(), *([listed] if is_file(listed) else [])]
+        return [*super().sources(index), *filter(is_file, [files.index_file(self.root, self.folder)])]
 
 
-class PascalContextDataset(DatasetDef):
+class PascalContextDataset(FolderDataset):
     """Any folder in the layout of PASCAL_MT; the published one has 4998 training and 5105 validation images.
 
     Splits: "train" and "val" are the two lists; "train-3998" and "train-1000" divide the training list 80/20
@@ -88,7 +86,6 @@ class PascalContextDataset(DatasetDef):
     Attributes:
         normal_classes: LabelMap classes that normals are kept on: the field's rule. None, in a subclass,
             keeps all valid normals.
-        published_counts: Images per list of the complete dataset; others give a warning.
     """
 
     name: ClassVar[str] = "pascal_context"
@@ -116,48 +113,28 @@ class PascalContextDataset(DatasetDef):
         """Names of a task's classes; empty for tasks without classes."""
         return CLASSES_OF.get(task) or super().classes_of(task)
 
-    def target_size(self, root: Path) -> tuple[int, int]:
-        """(H, W) that images and targets of a folder are resized to."""
-        return self.size
-
-    def split(self, root: Path, name: str) -> PascalSplit:
-        """Open a split; see `DatasetDef.split`. Images that are in both lists are refused."""
-        folder = self.folder_of(name)
+    def names(self, root: Path, folder: str) -> list[str]:
+        """The names of a list; images that are in both lists are refused."""
         names = files.read_apart(root, folder, hint=self.download)
         files.check_complete({folder: names}, files.held_files(root), str(root), self.download)
-        names, classes = self.part(name, names), len(self.class_names)
-        return PascalSplit(root, folder, names, classes, self.target_size(root), self.normal_classes)
+        return names
 
-    def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
-        """Read every file and check it; see `verify_pascal`."""
-        report = verify_pascal(
-            root,
-            class_names=self.class_names,
-            published_counts=self.published_counts,
-            normal_classes=self.normal_classes,
-            hint=self.download,
-            progress=progress,
-        )
-        if not report.problems:
-            report.fingerprint = self.fingerprint(root, progress, fresh=True)
-        return report
+    def open(self, root: Path, folder: str, names: Sequence[str]) -> PascalSplit:
+        """See `FolderDataset.open`."""
+        size, classes = self.target_size(root), len(self.class_names)
+        return PascalSplit(root, folder, names, classes, size, self.normal_classes)
 
-    def notes(self, root: Path) -> list[str]:
-        """Other counts than published, and images in no list; see `DatasetDef.notes`."""
-        names = {folder: files.read_list(root, folder, hint=self.download) for folder in files.FOLDERS}
-        return files.list_notes(root, names, self.published_counts)
+    def split(self, root: Path, name: str) -> PascalSplit:
+        """Open a split; see `DatasetDef.split`."""
+        return cast(PascalSplit, super().split(root, name))
 
-    def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
-        """sha256 over all files' names and contents; see `DatasetDef.fingerprint`."""
-        paths: list[Path] = []
-        held = files.held_files(root)
-        for folder in files.FOLDERS:
-            names = files.read_list(root, folder, hint=self.download)
-            files.check_complete({folder: names}, held, str(root), self.download)
-            paths += [files.list_file(root, folder)]
-            paths += [files.index_file(root, folder)] if is_file(files.index_file(root, folder)) else []
-            paths += [path for name in names for path in files.files_of(root, name).values()]
-        return fingerprint_files(root, paths, progress, fresh=fresh)
+    def listed(self, root: Path, folder: str) -> list[Path]:
+        """The list, and the index if there is one."""
+        return [files.list_file(root, folder), *filter(is_file, [files.index_file(root, folder)])]
+
+    def name_notes(self, root: Path, names: Mapping[str, Sequence[str]]) -> list[str]:
+        """Images in no list."""
+        return files.unlisted_notes(root, names)
 
 
 PASCAL_CONTEXT = PascalContextDataset()

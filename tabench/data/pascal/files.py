@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tabench.data.listing import count_notes, is_file, is_folder, names_in, unreadable
+from tabench.data.folder_dataset import FOLDERS
+from tabench.data.listing import is_file, is_folder, names_in, unreadable
 from tabench.errors import DataError
 from tabench.store.encoding import parse_json
 from tabench.text import few
 
-FOLDERS = ("train", "val")
 NAME = re.compile(r"[0-9A-Za-z_-]+")
-VERIFY = "`tabench data verify NAME --root ROOT` names every wrong file of a dataset"
 
 # kind -> (folder, suffix); the 21-class labels are looked for in two folders, see `label_file`
 PLACES = {
@@ -70,11 +69,7 @@ def read_list(root: Path, folder: str, *, hint: str) -> list[str]:
 
 
 def names_of(text: str, where: str, hint: str) -> list[str]:
-    """Names of the images in a list's text, one a line.
-
-    Raises:
-        DataError: The list is empty, names an image twice or holds an impossible name.
-    """
+    """Names of the images in a list's text, one a line; raises as `read_list`."""
     names = [line.strip() for line in text.splitlines() if line.strip()]
     twice = [name for name, times in Counter(names).items() if times > 1]
     wrong = [name for name in names if not NAME.fullmatch(name)]
@@ -93,11 +88,7 @@ def in_both(lists: Iterable[Iterable[str]]) -> str | None:
 
 
 def read_apart(root: Path, folder: str, *, hint: str) -> list[str]:
-    """Names of the images of a list, none of which is in the other list.
-
-    Raises:
-        DataError: As `read_list`, or an image is in both.
-    """
+    """Names of the images of a list, as `read_list`; raises DataError where one is in the other list, too."""
     names = read_list(root, folder, hint=hint)
     other = next(other for other in FOLDERS if other != folder)
     shared = in_both([names, read_list(root, other, hint=hint)]) if is_file(list_file(root, other)) else None
@@ -107,11 +98,7 @@ def read_apart(root: Path, folder: str, *, hint: str) -> list[str]:
 
 
 def check_complete(lists: Mapping[str, Sequence[str]], held: Container[str], where: str, hint: str) -> None:
-    """Check that every image of the lists has its six files among those that are `held` (see `held_files`).
-
-    Raises:
-        DataError: Files are missing; the message says which image lacks what.
-    """
+    """Check that all images have their six files among those `held`; DataError says which lacks what."""
     broken = [
         f"{folder}/{name} lacks {', '.join(kinds)}"
         for folder, names in lists.items()
@@ -139,27 +126,21 @@ def missing(names: Iterable[str], held: Container[str]) -> dict[str, list[str]]:
 
 
 def held_files(root: Path) -> set[str]:
-    """Files in the folders of all kinds, relative to the dataset's folder.
-
-    Raises:
-        DataError: A folder cannot be read.
-    """
+    """Files in the folders of all kinds, relative to the dataset's folder."""
     folders = [*LABEL_FOLDERS, *(folder for folder, _ in PLACES.values())]
     there = [folder for folder in folders if is_folder(root / folder)]
     return {f"{folder}/{name}" for folder in there for name in names_in(root / folder, hint="")}
 
 
-def list_notes(root: Path, names: Mapping[str, Sequence[str]], published: Mapping[str, int]) -> list[str]:
-    """Lines about lists with another number of images than published, and about images in no list."""
+def unlisted_notes(root: Path, names: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line about complete images in no list; none if there are none."""
     held, (folder, suffix) = held_files(root), PLACES["image"]
     photos = {name.removeprefix(f"{folder}/") for name in held if name.startswith(f"{folder}/")}
     found = {name.removesuffix(f".{suffix}") for name in photos if name.endswith(f".{suffix}")}
     unused = found.difference(*names.values())
     alone = sorted(unused.difference(missing(unused, held)))
-    notes = count_notes({list_: len(images) for list_, images in names.items()}, published)
-    if alone:
-        notes.append(f"{len(alone)} images are complete and in no list, so not used: {few(alone)}")
-    return notes
+    note = f"{len(alone)} images are complete and in no list, so not used: {few(alone)}"
+    return [note] if alone else []
 
 
 def read_index(root: Path, folder: str) -> dict[str, list[int]]:

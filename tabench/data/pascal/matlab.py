@@ -20,11 +20,7 @@ UNPACK = "unpack this file again from PASCAL_MT.tgz"
 
 
 def read_label_map(path: Path) -> npt.NDArray[np.int64]:
-    """The 459-class labels (H, W) of an image, 0 where there is none.
-
-    Raises:
-        DataError: Missing, corrupt, without a LabelMap, or with labels outside 0..459.
-    """
+    """The 459-class labels (H, W) of an image, 0 where there is none; raises DataError for other files."""
     labels = _variable(path, "LabelMap")
     if labels.ndim != 2 or 0 in labels.shape or labels.dtype.kind not in "uif":
         raise _wrong(
@@ -38,39 +34,28 @@ def read_label_map(path: Path) -> npt.NDArray[np.int64]:
     return labels.astype(np.int64)
 
 
-def read_parts(path: Path, size: tuple[int, int]) -> npt.NDArray[np.int64] | None:
+def read_parts(path: Path) -> npt.NDArray[np.int64] | None:
     """Person parts (H, W) of an image from PASCAL-Part's annotation: 0 background, 1..6 as in `PARTS_7`.
 
     Later objects and parts cover earlier ones, as in the field's loaders. Persons without annotated parts are
     background; None if no person with parts is in the image.
 
     Raises:
-        DataError: Missing, corrupt, of another structure or size (H, W), or with an unknown part's name.
+        DataError: Missing, corrupt, of another structure, or with masks of several sizes or unknown parts.
     """
-    target = np.zeros(size, np.int64)
-    found = False
+    target: npt.NDArray[np.int64] | None = None
     for kind, parts in _objects(path):
-        if kind != PERSON:
-            continue
-        for part in parts:
+        for part in parts if kind == PERSON else []:
             name = _text(path, part, "part_name")
             if name not in PART_INDEX:
                 raise _wrong(path, f"unknown part of a person: '{name}'")
             mask = _field(path, part, "mask")
-            if mask.shape != size or mask.dtype.kind not in "uifb":
-                raise _wrong(
-                    path,
-                    f"mask of '{name}' is {'x'.join(map(str, mask.shape))} of type {mask.dtype}, "
-                    f"its image is {size[0]}x{size[1]}",
-                )
+            target = np.zeros(mask.shape, np.int64) if target is None else target
+            if mask.ndim != 2 or mask.shape != target.shape or mask.dtype.kind not in "uifb":
+                shape = "x".join(map(str, mask.shape))
+                raise _wrong(path, f"mask of '{name}' is {shape} of type {mask.dtype}, unlike others")
             target[mask.astype(bool)] = PART_INDEX[name]
-            found = True
-    return target if found else None
-
-
-def read_people(path: Path, size: tuple[int, int]) -> tuple[npt.NDArray[np.int64] | None, bool]:
-    """The parts as `read_parts` gives them, and whether any object is a person."""
-    return read_parts(path, size), any(kind == PERSON for kind, _ in _objects(path))
+    return target
 
 
 def _objects(path: Path) -> Iterator[tuple[int, list[Any]]]:

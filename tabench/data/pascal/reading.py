@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.base import Array
+from tabench.data.base import Array, Sample
 from tabench.data.checks import UNIT_TOLERANCE
 from tabench.data.flip_turn import unless_empty
-from tabench.data.images import read_png, read_rgb
-from tabench.data.pascal.classes import NORMAL_CLASSES, VOC_COLOURS
-from tabench.data.pascal.files import VERIFY, files_of
-from tabench.data.pascal.matlab import read_label_map, read_parts
+from tabench.data.folder_dataset import VERIFY
+from tabench.data.images import read_png, resize_photo
+from tabench.data.pascal.classes import VOC_COLOURS
 from tabench.data.resampling import resize_nearest, resize_normals
 from tabench.errors import DataError
 from tabench.text import few
@@ -23,68 +23,53 @@ IGNORE, STORED_IGNORE = -1, 255
 SALIENT = 0.5  # of png / 255
 LENGTHS = (0.5, 1.5)  # of a stored normal; grey (length 0) and black (1.73) carry no direction
 
-Targets = dict[str, npt.NDArray[np.generic]]
 
-
-def read_sample(
-    root: Path,
+def sample_of(
     name: str,
-    classes: int,
+    files: Mapping[str, Path],
+    read: Mapping[str, Any],
     size: tuple[int, int],
-    *,
-    person: bool = True,
-    normal_classes: Collection[int] | None = frozenset(NORMAL_CLASSES.values()),
-) -> tuple[Array, Targets]:
-    """Read an image and its targets, resized to `size` (H, W), whatever their aspect ratio.
+    normal_classes: Collection[int] | None,
+) -> Sample:
+    """An image and its targets at `size` (H, W), whatever their aspect ratio.
 
     Image bicubic, labels nearest, normals bilinear and scaled back to unit length. Edges are drawn after
     resizing, so that no line is broken by it.
 
     Args:
-        root: Folder of the dataset.
-        name: The image's name.
-        classes: Number of segmentation classes.
+        name: The sample's id.
+        files: The image's files, for messages.
+        read: What was read from each; "parts" may be absent or None.
         size: (H, W).
-        person: False if the index says that no person is in the image.
         normal_classes: LabelMap classes that normals are kept on; None keeps all valid normals.
 
-    Returns:
-        The image (3, H, W) float32 in 0..1 and "label", "parts", "saliency", "edge" (H, W) int64 with
-        -1 = ignore, "normal" (3, H, W) float32 with (0, 0, 0) = invalid.
-
     Raises:
-        DataError: A file is missing or wrong; names it.
+        DataError: Labels are of another size than their image.
     """
-    files = files_of(root, name)
-    photo = read_rgb(files["image"])
-    shape = (photo.shape[0], photo.shape[1])
-    label, context = read_label(files["label"], classes), read_label_map(files["context"])
-    check_same_shape(files["label"], label.shape, shape)
-    check_same_shape(files["context"], context.shape, shape)
-    parts = read_parts(files["parts"], shape) if person else None
-    small = resize_nearest(context, *size)
-    normal = resize_normals(read_normals(files["normal"]), *size)
+    photo, parts = read["image"], read.get("parts")
+    for kind in ("label", "context", "parts"):
+        if read.get(kind) is not None:
+            check_same_shape(files[kind], read[kind].shape, photo.shape[:2])
+    context = resize_nearest(read["context"], *size)
+    normal = resize_normals(read["normal"], *size)
     if normal_classes is not None:
-        normal *= np.isin(small, list(normal_classes))
-    picture = photo if shape == size else read_rgb(files["image"], size)
-    image = np.ascontiguousarray(np.moveaxis(picture, 2, 0), dtype=np.float32) / np.float32(255)
-    targets: Targets = {
-        "label": resize_nearest(label, *size),
-        "parts": unless_empty(resize_nearest(parts, *size)) if parts is not None else np.full(size, IGNORE),
-        "saliency": resize_nearest(read_saliency(files["saliency"]), *size),
-        "normal": normal,
-        "edge": boundaries(small),
-    }
-    return image, targets
+        normal *= np.isin(context, list(normal_classes))
+    image = np.ascontiguousarray(np.moveaxis(resize_photo(photo, size), 2, 0), dtype=np.float32)
+    return Sample(
+        name,
+        image / np.float32(255),
+        {
+            "label": resize_nearest(read["label"], *size),
+            "parts": np.full(size, IGNORE) if parts is None else unless_empty(resize_nearest(parts, *size)),
+            "saliency": resize_nearest(read["saliency"], *size),
+            "normal": normal,
+            "edge": boundaries(context),
+        },
+    )
 
 
 def read_label(path: Path, classes: int) -> npt.NDArray[np.int64]:
-    """21-class labels (H, W) with -1 where 255 is stored.
-
-    Raises:
-        DataError: Unreadable, colours that are not VOC's (see `Png`), or labels that are neither a class
-            nor 255.
-    """
+    """21-class labels (H, W) with -1 where 255 is stored; DataError for others and for colours not VOC's."""
     label = read_png(path).labels(VOC_COLOURS)
     label[label == STORED_IGNORE] = IGNORE
     outside = np.unique(label[label >= classes])
@@ -98,11 +83,7 @@ def read_label(path: Path, classes: int) -> npt.NDArray[np.int64]:
 
 
 def read_saliency(path: Path) -> npt.NDArray[np.int64]:
-    """1 where salient, 0 elsewhere, (H, W).
-
-    Raises:
-        DataError: Unreadable, not grey, or of 0 and 1, of which neither would be salient.
-    """
+    """1 where salient, 0 elsewhere, (H, W); DataError for what is not grey, or of 0 and 1 alone."""
     grey = read_png(path).greys()
     if grey.max() == 1:
         raise DataError(
@@ -152,16 +133,8 @@ def boundaries(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return edge
 
 
-def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, ...]) -> tuple[int, ...]:
-    """Check that an image's labels have its (H, W), and give it back.
-
-    Raises:
-        DataError: They have another one.
-    """
+def check_same_shape(path: Path, labels: tuple[int, ...], image: tuple[int, ...]) -> None:
+    """Check that an image's labels have its (H, W); raises DataError."""
     if labels != image:
-        raise DataError(
-            f"{labels[0]}x{labels[1]} labels, its image is {image[0]}x{image[1]}",
-            where=str(path),
-            hint=VERIFY,
-        )
-    return image
+        problem = f"{labels[0]}x{labels[1]} labels, its image is {image[0]}x{image[1]}"
+        raise DataError(problem, where=str(path), hint=VERIFY)

@@ -58,7 +58,7 @@ def prepare(name: str, request: Request) -> Outcome:
     if guide is None:
         hint = suggestion(name, GUIDES, "these can be prepared")
         raise SpecError(f"no dataset '{name}' that can be prepared", hint=hint)
-    from tabench.data.verify import check_folder
+    from tabench.data.checks import check_folder
 
     module = import_module(guide.module)
     outcome = cast(Outcome, module.prepare(request))

@@ -7,11 +7,10 @@ import re
 import stat
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from tabench.data.file_kinds import GIVE, OTHER, ZIP, kind_of, phrase
-from tabench.data.listing import is_file, is_folder, is_leftover, names_in, unreadable
+from tabench.data.listing import is_folder, is_leftover, unreadable
 from tabench.errors import DataError
 from tabench.store.zips import METHODS, Zip, content
 
@@ -19,18 +18,16 @@ MOST_MEMBERS = 500_000
 MOST_BYTES = 256 << 30  # unpacked, of all members
 LARGEST = 4 << 30  # unpacked, of one member
 RATIO = 200  # unpacked over packed, for members above a megabyte
-PARTIAL = (".part", ".crdownload", ".download", ".aria2", ".tmp")  # downloads that go on, or were broken off
 LARGEST_READ = 256 << 20  # bytes of a file that is held in memory; the datasets' pictures have a few million
-AGAIN = "the archive is cut off or damaged: download it again and compare its size with the dataset's site"
+AGAIN = (
+    "the archive is cut off, damaged or another file: download it again and compare its size with the "
+    "dataset's site"
+)
 HOSTILE = "this is not the official archive, or it was tampered with: nothing was unpacked from it"
 
 
 def safe_name(name: str, archive: str) -> str:
-    """The member's path with slashes, if it stays inside the folder that it is unpacked into.
-
-    Raises:
-        DataError: Absolute, with a drive or a backslash, with '..', or empty.
-    """
+    """The member's path with slashes; raises DataError where it may leave the folder it is unpacked into."""
     path = PurePosixPath(name)
     if "\0" in name or "\\" in name or re.match(r"[A-Za-z]:", name):
         problem = "has a character that no path of the dataset has"
@@ -76,13 +73,11 @@ class FileTree(ABC):
 
     Attributes:
         path: The folder or archive.
-        sizes: Relative path with slashes -> bytes.
-        leftovers: What desktops left in it (see `data.listing`); not among the files.
+        sizes: Relative path with slashes -> bytes; what desktops leave (see `data.listing`) is no file of it.
     """
 
     path: Path
     sizes: Mapping[str, int]
-    leftovers: Sequence[str] = ()
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -106,11 +101,9 @@ class FolderTree(FileTree):
     def __init__(self, path: Path) -> None:
         self.path = path
         sizes: dict[str, int] = {}
-        leftovers: list[str] = []
         visited: set[str] = set()
         for folder, inner, files in os.walk(path, followlinks=True, onerror=_refuse):
             visited.add(os.path.realpath(folder))
-            leftovers += [f"{folder}/{name}" for name in sorted([*inner, *files]) if is_leftover(name)]
             inner[:] = sorted(
                 name
                 for name in inner
@@ -122,7 +115,7 @@ class FolderTree(FileTree):
                     size = _size(found)
                     if size is not None:
                         sizes[found.relative_to(path).as_posix()] = size
-        self.sizes, self.leftovers = sizes, leftovers
+        self.sizes = sizes
 
     def read(self, name: str) -> bytes:
         """Content of one file; see `FileTree.read`."""
@@ -148,18 +141,12 @@ class ZipTree(FileTree):
         except OSError as error:
             raise unreadable(error, path) from error
         except zipfile.BadZipFile as error:
-            kind = kind_of(path)
-            if kind not in (ZIP, OTHER):
-                raise DataError(
-                    f"this is {phrase(kind)}, expected a zip archive", where=str(path), hint=GIVE
-                ) from error
             raise DataError(f"not a whole zip archive: {error}", where=str(path), hint=AGAIN) from error
         try:
             self.members = _members(self.archive, path, whole)
         except BaseException:
             self.archive.close()
             raise
-        self.leftovers = [self.place(name) for name in self.members if is_leftover(name)]
         self.sizes = {n: info.file_size for n, info in self.members.items() if not is_leftover(n)}
 
     def read(self, name: str) -> bytes:
@@ -239,12 +226,3 @@ def open_tree(path: Path) -> FileTree:
     if not path.exists():
         raise DataError("no such file or folder", where=str(path), hint="check the path given with --from")
     return ZipTree(path)
-
-
-def find_archives(folder: Path, name: str) -> list[Path]:
-    """The official archive in a folder; where it is not there, files that are called much like it."""
-    if is_file(folder / name):
-        return [folder / name]
-    stem = name.partition(".")[0].lower()
-    found = [folder / n for n in names_in(folder, hint="") if n.lower().startswith(stem)]
-    return [path for path in found if path.suffix.lower() not in PARTIAL and is_file(path)]

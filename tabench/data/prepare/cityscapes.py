@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,13 +14,11 @@ from tabench.data.checks import refuse_impossible
 from tabench.data.cityscapes import CITYSCAPES as DATASET
 from tabench.data.cityscapes import CLASSES_7
 from tabench.data.images import Png, open_png
-from tabench.data.listing import leftovers_note
 from tabench.data.prepare import Outcome, Request
 from tabench.data.prepare.archives import FileTree, FolderTree
 from tabench.data.prepare.cityscapes_files import Shot, TreeFile, find_shots, open_trees
 from tabench.data.prepare.guide import CITYSCAPES
-from tabench.data.prepare.manifest import Manifest, describe
-from tabench.data.prepare.outputs import Job, write_images
+from tabench.data.prepare.outputs import write_images
 from tabench.data.resampling import nearest_pixels, shrink
 from tabench.errors import DataError, SpecError
 
@@ -53,6 +50,16 @@ TO_7, TO_19 = (np.full(HIGHEST + 1, IGNORE, dtype=np.float32) for _ in range(2))
 for _category, _ids in SCORED.items():
     TO_7[[*_ids]] = CLASSES_7.index(_category)
 TO_19[[number for ids in SCORED.values() for number in ids]] = np.arange(19)
+PARAMETERS = {
+    "size": list(SIZE),
+    "image": "Pillow bilinear over the covered area, 8 bit, divided by 255",
+    "label, label_7, label_19, depth": "nearest pixel",
+    "label": "label_7",
+    "label_7": f"categories {', '.join(CLASSES_7)} of the scored label ids; -1 = ignore",
+    "label_19": "training ids of cityscapesScripts; -1 = ignore",
+    "depth": f"disparity: the png's 16-bit value / {FULL_SCALE}; 0 = invalid",
+    "order": "file name, ascending",
+}
 
 
 def prepare(request: Request) -> Outcome:
@@ -62,31 +69,16 @@ def prepare(request: Request) -> Outcome:
     trees = open_trees(request.sources)
     try:
         shots, left_out = find_shots(trees, allow_missing=request.allow_missing)
-        numbers: Counter[str] = Counter()
-        jobs: list[Job[Shot]] = []
-        for shot in shots:
-            jobs.append(Job(shot.split, numbers[shot.split], f"{shot.split} {shot.stem}", shot))
-            numbers[shot.split] += 1
-
-        def manifest() -> Manifest:
-            return Manifest(
-                "cityscapes",
-                RECIPE,
-                _parameters(),
-                describe(_used(trees, shots), request.progress),
-                [job.name for job in jobs],
-                left_out,
-            )
-
         return write_images(
             request,
-            manifest,
-            jobs,
+            DATASET,
+            [(shot.split, f"{shot.split} {shot.stem}", shot) for shot in shots],
             arrays,
-            size=SIZE,
+            recipe=RECIPE,
+            parameters=PARAMETERS,
+            sources=_used(trees, shots),
             channels=CHANNELS,
-            published=DATASET.published_counts,
-            told=leftovers_note([name for tree in trees for name in tree.leftovers]),
+            left_out=left_out,
         )
     finally:
         for tree in trees:
@@ -94,11 +86,7 @@ def prepare(request: Request) -> Outcome:
 
 
 def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
-    """The five arrays of one image at 128x256.
-
-    Raises:
-        DataError: A file cannot be read, is of another kind or size, or holds an unknown label id.
-    """
+    """The five arrays of one image at 128x256; raises DataError for a file that is not what it should be."""
     image = _decode(shot.files["image"], "image")
     height, width = image.shape[:2]
     rows, cols = nearest_pixels(height, SIZE[0]), nearest_pixels(width, SIZE[1])
@@ -127,11 +115,7 @@ def arrays(shot: Shot) -> dict[str, npt.NDArray[np.float32]]:
 def map_labels(
     ids: npt.NDArray[np.generic], where: str
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Label ids as (the 7 categories, the 19 training classes), -1 = ignore.
-
-    Raises:
-        DataError: An id that CityScapes does not have.
-    """
+    """Label ids as (the 7 categories, the 19 training classes), -1 = ignore; DataError for an unknown id."""
     numbers = ids.astype(np.int64)
     if int(numbers.max()) > HIGHEST:
         raise DataError(
@@ -155,16 +139,3 @@ def _used(trees: list[FileTree], shots: list[Shot]) -> list[tuple[Path, list[Pat
         if names:
             used.append((tree.path, [tree.path / n for n in names] if isinstance(tree, FolderTree) else []))
     return used
-
-
-def _parameters() -> dict[str, object]:
-    return {
-        "size": list(SIZE),
-        "image": "Pillow bilinear over the covered area, 8 bit, divided by 255",
-        "label, label_7, label_19, depth": "nearest pixel",
-        "label": "label_7",
-        "label_7": f"categories {', '.join(CLASSES_7)} of the scored label ids; -1 = ignore",
-        "label_19": "training ids of cityscapesScripts; -1 = ignore",
-        "depth": f"disparity: the png's 16-bit value / {FULL_SCALE}; 0 = invalid",
-        "order": "file name, ascending",
-    }

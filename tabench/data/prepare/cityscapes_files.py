@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tabench.data.listing import is_folder
-from tabench.data.prepare.archives import FileTree, find_archives, open_tree
+from tabench.data.listing import is_file, is_folder
+from tabench.data.prepare.archives import FileTree, open_tree
 from tabench.data.prepare.guide import CITYSCAPES
 from tabench.errors import DataError
 from tabench.text import few
@@ -52,18 +52,12 @@ class Shot:
 
 
 def open_trees(sources: Sequence[Path]) -> list[FileTree]:
-    """The folders and archives that were given, and the official archives inside the folders.
-
-    Raises:
-        DataError: A source is not there, or an archive is unsafe or damaged.
-    """
+    """The folders and archives that were given, and the official archives inside the folders."""
     trees: list[FileTree] = []
     for source in sources:
         trees.append(open_tree(source))
         if is_folder(source):
-            trees.extend(
-                open_tree(path) for name in ARCHIVES.values() for path in find_archives(source, name)
-            )
+            trees += [open_tree(source / name) for name in ARCHIVES.values() if is_file(source / name)]
     return trees
 
 

@@ -1,16 +1,15 @@
 """prepare.json: from what, by what and how a folder was prepared; SHA256SUMS: every file in it.
 
 prepare.json is written before the first image, so a folder that was begun can only be finished
-with the same images by the same recipe; SHA256SUMS (``sha256sum -c SHA256SUMS``) comes last.
-A source may be replaced while the folder is unfinished (a damaged archive that was downloaded
-again); what it was before stays on record.
+with the same images of the same sources by the same recipe; SHA256SUMS
+(``sha256sum -c SHA256SUMS``) comes last.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,17 @@ import PIL
 
 from tabench import __version__
 from tabench.data.base import Progress
-from tabench.data.listing import LEFT_OUT, PREPARED, is_empty, left_out_note
+from tabench.data.listing import LEFT_OUT, PREPARED, is_empty
 from tabench.errors import DataError, StoreError
 from tabench.provenance.files import sha256_file
 from tabench.store.atomic import write_bytes, write_json
-from tabench.store.encoding import dumps, read_json
+from tabench.store.encoding import read_json
 from tabench.text import few
 
 FILE = PREPARED
 SUMS = "SHA256SUMS"
 FORMAT = 1
-COMPARED = ("format", "dataset", "recipe", "parameters", "images")
+COMPARED = ("format", "dataset", "recipe", "parameters", "images", "sources")
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,6 @@ class Manifest:
     sources: Sequence[Mapping[str, object]]  # as `describe` gives them
     images: Sequence[str]  # names of the images in the order of their numbers
     left_out: Sequence[str] = ()  # names of images that lack files and were left out on demand
-    # sources that an unfinished call read before these
-    earlier: Sequence[Sequence[Mapping[str, object]]] = ()
 
     def content(self) -> dict[str, Any]:
         """The JSON object, before anything is written."""
@@ -66,7 +63,6 @@ class Manifest:
             "images": hashlib.sha256("\n".join(self.images).encode()).hexdigest(),
             "sources": [dict(source) for source in self.sources],
             LEFT_OUT: list(self.left_out),
-            "earlier sources": [[dict(source) for source in sources] for sources in self.earlier],
             "software": {
                 "tabench": __version__,
                 "numpy": np.__version__,
@@ -77,39 +73,26 @@ class Manifest:
         }
 
 
-def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest:
+def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> None:
     """Take a folder for this preparation, or continue one that was begun.
 
     The folder is new, empty, or holds prepare.json of the same preparation; `in_place`, where it is the
     source itself, it may hold other files.
 
-    Returns:
-        The manifest to finish with: this one, with the earlier sources of an unfinished folder.
-
     Raises:
         DataError: It holds another preparation (names the first difference) or other files.
     """
-    path = root / FILE
-    wanted = manifest.content()
+    path, wanted = root / FILE, manifest.content()
     if path.exists():
         held = _read(path)
-        for key in (*COMPARED, "sources") if held.get("complete") else COMPARED:
+        for key in COMPARED:
             if held.get(key) != wanted[key]:
                 raise DataError(
                     f"begun with another '{key}': {_brief(held.get(key))}; asked for {_brief(wanted[key])}",
                     where=str(path),
                     hint="give the same sources and options, choose another folder, or delete this one",
                 )
-        earlier = held.get("earlier sources", [])
-        if not (isinstance(earlier, list) and all(map(_sources, [held.get("sources"), *earlier]))):
-            hint = "delete the folder and start again"
-            raise DataError("does not name its sources", where=str(path), hint=hint)
-        if held.get("sources") != wanted["sources"]:
-            earlier = [*earlier, held.get("sources")]
-        manifest = replace(manifest, earlier=earlier)
-        if not held.get("complete"):
-            write_json(path, manifest.content())
-        return manifest
+        return
     if root.exists() and not in_place and not is_empty(root):
         raise DataError(
             "the path is taken by something that `tabench data prepare` did not write",
@@ -117,7 +100,6 @@ def claim(root: Path, manifest: Manifest, *, in_place: bool = False) -> Manifest
             hint="choose an empty or a new folder",
         )
     write_json(path, wanted)
-    return manifest
 
 
 def finish(root: Path, manifest: Manifest, counts: Mapping[str, int], outputs: Sequence[Output]) -> None:
@@ -162,22 +144,6 @@ def _compare(root: Path, outputs: Sequence[Output]) -> None:
         )
 
 
-def notes(manifest: Manifest) -> list[str]:
-    """What is worth knowing about a finished folder."""
-    found = left_out_note(manifest.left_out)
-    if manifest.earlier:
-        found.append(f"some files may stem from sources replaced meanwhile: 'earlier sources' in {FILE}")
-    return found
-
-
-def _sources(value: object) -> bool:
-    try:
-        dumps(value).encode()  # they are written again
-    except ValueError:  # a number that is not finite, half a letter
-        return False
-    return isinstance(value, list) and all(isinstance(source, dict) for source in value)
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         held = read_json(path, hint="delete it and start again in an empty folder")
@@ -197,39 +163,27 @@ def describe(
     """Name, size and sha256 of each source, as prepare.json keeps them: nothing of where it lies.
 
     A source is a file with no further files, or a folder with the files of it that are used; a folder's
-    sha256 is over its files' sorted "relative path NUL sha256" lines. Progress is in bytes.
+    sha256 is over its files' sorted "relative path NUL sha256" lines. Progress is in bytes of a file.
 
     Raises:
         DataError: A file cannot be read.
     """
     try:
-        sizes = {path: path.stat().st_size for source, files in sources for path in (files or [source])}
-        total, done = sum(sizes.values()), 0
-        digests: dict[Path, str] = {}
-        for path, size in sizes.items():
-
-            def report(part: int, whole: int, what: str, before: int = done) -> None:
-                if progress is not None:
-                    progress(before + part, total, f"hash {what}")
-
-            digests[path] = sha256_file(path, report)
-            done += size
+        return [_entry(source, files, progress) for source, files in sources]
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
     except StoreError as error:
         raise DataError(error.message, where=error.where) from error
-    return [_entry(source, files, sizes, digests) for source, files in sources]
 
 
-def _entry(
-    source: Path, files: Sequence[Path], sizes: dict[Path, int], digests: dict[Path, str]
-) -> dict[str, object]:
+def _entry(source: Path, files: Sequence[Path], progress: Progress | None) -> dict[str, object]:
     if not files:
-        return {"name": source.name, "bytes": sizes[source], "sha256": digests[source]}
-    lines = sorted(f"{path.relative_to(source).as_posix()}\0{digests[path]}\n" for path in files)
+        size = source.stat().st_size
+        return {"name": source.name, "bytes": size, "sha256": sha256_file(source, progress)}
+    lines = sorted(f"{f.relative_to(source).as_posix()}\0{sha256_file(f, progress)}\n" for f in files)
     return {
         "name": f"{source.resolve().name}/",
         "files": len(files),
-        "bytes": sum(sizes[path] for path in files),
+        "bytes": sum(path.stat().st_size for path in files),
         "sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
     }

@@ -15,8 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.file_kinds import OTHER, V5, V73, kind_of, phrase
-from tabench.data.listing import is_file
+from tabench.data.listing import is_file, unreadable
 from tabench.data.prepare.guide import NYU_FILE
 from tabench.errors import DataError
 
@@ -27,7 +26,10 @@ LARGEST_CHUNK = 64 << 20  # bytes unpacked at once; the real file's have some th
 # what h5py meets damage with: HDF5's own messages come as any of these
 H5_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
 TYPES = {"u1": "uint8", "u": "unsigned integers", "f": "floating point numbers", "O": "references"}
-AGAIN = "the file is cut off or damaged: download it again and compare its size with the site's"
+AGAIN = (
+    "the file is open in another program, cut off, or saved in another format: close it there, or download "
+    "it again and compare its size with the site's"
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,7 @@ class Frame:
 
 
 class NyuFile:
-    """The open file; usable from several threads.
-
-    Raises:
-        DataError: Not nyu_depth_v2_labeled.mat, cut off, or with variables of other shapes.
-    """
+    """The open file, usable from several threads; raises DataError for another, or one that is cut off."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -75,11 +73,7 @@ class NyuFile:
         return f"{self.path}, image {index + 1}"
 
     def read(self, index: int) -> Frame:
-        """Read the image at a position from 0.
-
-        Raises:
-            DataError: It cannot be read, or its depth has impossible values.
-        """
+        """Read the image at a position from 0; DataError where it, or its depth, cannot be."""
         try:
             image, depth, label = (part[index] for part in (self.images, self.depths, self.labels))
         except H5_BROKEN as error:  # a chunk beyond the end, or one that cannot be unpacked
@@ -111,30 +105,18 @@ class NyuFile:
 
 
 def open_v73(path: Path, hint: str) -> h5py.File:
-    """Open a MATLAB v7.3 (HDF5) file for reading.
-
-    Raises:
-        DataError: Missing, unreadable, open in a program that writes it, saved in another format, cut off, or
-            not HDF5; says which.
-    """
+    """Open a MATLAB v7.3 (HDF5) file for reading; raises DataError where that cannot be."""
     if not is_file(path):
         raise DataError("no such file", where=str(path), hint=hint)
-    kind = kind_of(path)
-    if kind not in (V73, OTHER):
-        again = f"save it in MATLAB with '-v7.3', or take it as it was given out: {hint}"
-        message = f"this is {phrase(kind)}, expected {V73}"
-        raise DataError(message, where=str(path), hint=again if kind == V5 else hint)
+    try:
+        path.open("rb").close()  # HDF5's own words for a file that may not be read are long
+    except OSError as error:
+        raise unreadable(error, path) from error
     try:
         return h5py.File(path, "r", locking="best-effort")
     except H5_BROKEN as error:
-        if "unable to lock file" in str(error):
-            closing = "close it there (MATLAB, a notebook) and give the same command again"
-            raise DataError(
-                "another program has it open for writing", where=str(path), hint=closing
-            ) from error
-        raise DataError(
-            f"not a whole MATLAB v7.3 file: {error}", where=str(path), hint=f"{AGAIN}; {hint}"
-        ) from error
+        problem = f"not a whole MATLAB v7.3 (HDF5) file: {error}"
+        raise DataError(problem, where=str(path), hint=f"{AGAIN}; {hint}") from error
 
 
 def dataset_of(
@@ -142,42 +124,31 @@ def dataset_of(
 ) -> h5py.Dataset:
     """A variable of a v7.3 file, its axes in the order of the file (the reverse of MATLAB's).
 
-    Expected are lengths (None accepts any), and how the NumPy type begins: "f", "u1", "O".
-
-    Raises:
-        DataError: Missing, of another shape or type, or kept outside this file.
+    Expected are lengths (None accepts any), and how the NumPy type begins: "f", "u1", "O". Raises DataError
+    for a variable that is missing, another one, or kept outside this file.
     """
     try:
         variable = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
-        held = ", ".join(sorted(key for key in file if not key.startswith("#")))[:200]
-        fault = _fault(variable, name, shape, kinds) if isinstance(variable, h5py.Dataset) else ""
+        fault = _fault(variable, shape, kinds) if isinstance(variable, h5py.Dataset) else "is missing"
     except H5_BROKEN as error:
         raise DataError(f"variable '{name}': {error}", where=str(path), hint=AGAIN) from error
-    if not isinstance(variable, h5py.Dataset):
-        raise DataError(
-            f"variable '{name}' is missing; it holds {held or 'nothing'}",
-            where=str(path),
-            hint="give nyu_depth_v2_labeled.mat, the labelled set (2.8 GB), not the raw one",
-        )
     if fault:
-        hint = "the file was saved again: give nyu_depth_v2_labeled.mat as it was downloaded"
-        raise DataError(fault, where=str(path), hint=hint)
+        hint = f"give {NAME} as it was downloaded: the labelled set (2.8 GB), not the raw one"
+        raise DataError(f"variable '{name}' {fault}", where=str(path), hint=hint)
     return variable
 
 
-def _fault(variable: h5py.Dataset, name: str, shape: tuple[int | None, ...], kinds: str) -> str:
+def _fault(variable: h5py.Dataset, shape: tuple[int | None, ...], kinds: str) -> str:
     """What is wrong with a variable; "" if nothing is."""
     fits = len(shape) == len(variable.shape) and all(
         wanted in (None, length) for wanted, length in zip(shape, variable.shape, strict=True)
     )
-    if not fits:
+    if not fits or not variable.dtype.str[1:].startswith(kinds):
         expected = " x ".join("N" if length is None else str(length) for length in shape)
-        found = f"variable '{name}' is {variable.shape} of {variable.dtype}"
-        return f"{found}, expected {expected} (in HDF5's order)"
-    if not variable.dtype.str[1:].startswith(kinds):
-        return f"variable '{name}' holds numbers of type {variable.dtype}, expected {TYPES[kinds]}"
+        found = f"is {variable.shape} of {variable.dtype}"
+        return f"{found}, expected {expected} (in HDF5's order) of {TYPES[kinds]}"
     if variable.external or variable.is_virtual:
-        return f"variable '{name}' is kept in another file"
+        return "is kept in another file"
     if variable.chunks is not None and prod(variable.chunks) * variable.dtype.itemsize > LARGEST_CHUNK:
-        return f"variable '{name}' is packed in pieces of {variable.chunks}, too large to read one image"
+        return f"is packed in pieces of {variable.chunks}, too large to read one image"
     return ""

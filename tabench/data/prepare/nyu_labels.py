@@ -51,11 +51,7 @@ def public_split() -> dict[str, Indices]:
 
 
 def read_split(path: Path, images: int) -> dict[str, Indices]:
-    """The split of a splits.mat, whose trainNdxs and testNdxs count from 1; see `public_split`.
-
-    Raises:
-        DataError: Not such a file; or numbers that the images do not have, or that are there twice.
-    """
+    """The split of a splits.mat, whose trainNdxs and testNdxs count from 1; DataError for a wrong one."""
     held = read_mat_file(path, ("trainNdxs", "testNdxs"), NYU_SPLIT, LARGEST)
     split = {
         folder: np.sort(_numbers(held, name, images, path, NYU_SPLIT) - 1)
@@ -72,11 +68,8 @@ def read_split(path: Path, images: int) -> dict[str, Indices]:
 def read_class_map(path: Path, names: Sequence[str]) -> npt.NDArray[np.int64]:
     """The map from label numbers, those of `names` from 1, to the 13 classes, out of classMapping40.mat.
 
-    Returns:
-        (1 + number of names,) int64: entry 0 (unlabelled) is -1, the others are 0..12.
-
-    Raises:
-        DataError: Not such a file, or a map for other names than these.
+    (1 + number of names,) int64: entry 0 (unlabelled) is -1, the others are 0..12. Raises DataError for a
+    map of other names than these.
     """
     held = read_mat_file(path, ("mapClass", "allClassName"), NYU_MAP, LARGEST)
     to_40 = _numbers(held, "mapClass", len(FROM_40), path, NYU_MAP)
@@ -97,11 +90,7 @@ def read_class_map(path: Path, names: Sequence[str]) -> npt.NDArray[np.int64]:
 def map_labels(
     labels: npt.NDArray[np.int64], classes: npt.NDArray[np.int64], where: str
 ) -> npt.NDArray[np.float32]:
-    """Labels of the labelled set as classes 0..12, -1 = ignore.
-
-    Raises:
-        DataError: A label number that the map does not have.
-    """
+    """Labels of the labelled set as classes 0..12, -1 = ignore; DataError for one that the map lacks."""
     highest = int(labels.max())
     if highest >= len(classes) or int(labels.min()) < 0:
         raise DataError(

@@ -14,7 +14,6 @@ from tabench.data.listing import is_file, is_folder
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.prepare import Outcome, Request
 from tabench.data.prepare.guide import NYU_FILE, NYU_SPLIT
-from tabench.data.prepare.manifest import Manifest, describe
 from tabench.data.prepare.normals import NYU_CAMERA, method, normals_from_depth
 from tabench.data.prepare.nyu_file import NAME, NyuFile
 from tabench.data.prepare.nyu_labels import (
@@ -25,7 +24,7 @@ from tabench.data.prepare.nyu_labels import (
     read_class_map,
     read_split,
 )
-from tabench.data.prepare.outputs import Job, write_images
+from tabench.data.prepare.outputs import write_images
 from tabench.data.resampling import nearest_pixels, shrink
 from tabench.errors import DataError, SpecError
 
@@ -42,39 +41,26 @@ def prepare(request: Request) -> Outcome:
     splits = [request.splits] if request.splits else []
     with NyuFile(path) as file:
         classes = read_class_map(class_map, file.names)
-        jobs = [
-            Job(folder, number, f"{folder} {index + 1}", int(index))
-            for folder, indices in _split(request, file).items()
-            for number, index in enumerate(indices)
-        ]
-
-        def manifest() -> Manifest:
-            return Manifest(
-                "nyuv2",
-                RECIPE,
-                _parameters(custom_split=bool(splits)),
-                describe([(source, ()) for source in (path, class_map, *splits)], request.progress),
-                [job.name for job in jobs],
-            )
-
         return write_images(
             request,
-            manifest,
-            jobs,
+            DATASET,
+            [
+                (folder, f"{folder} {index + 1}", int(index))
+                for folder, indices in _split(request, file).items()
+                for index in indices
+            ],
             partial(arrays, file, classes),
-            size=SIZE,
+            recipe=RECIPE,
+            parameters=_parameters(custom_split=bool(splits)),
+            sources=[(source, ()) for source in (path, class_map, *splits)],
             channels=CHANNELS,
-            published=NYUV2.published_counts,
         )
 
 
 def arrays(file: NyuFile, classes: npt.NDArray[np.int64], index: int) -> dict[str, npt.NDArray[np.float32]]:
-    """The four arrays of one image at 288x384.
+    """The four arrays of one image at 288x384: label, depth and normal of the same pixels of the original.
 
-    Label, depth and normal are those of the same pixels of the original.
-
-    Raises:
-        DataError: The image cannot be read, has a label outside the class map, or impossible values.
+    Raises DataError for one that cannot be read, with a label outside the class map, or impossible values.
     """
     frame = file.read(index)
     rows, cols = (nearest_pixels(length, SIZE[axis]) for axis, length in enumerate(frame.depth.shape))

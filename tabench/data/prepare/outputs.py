@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tabench.data.array_folders import file_of, npy_bytes
 from tabench.data.base import Progress
-from tabench.data.listing import count_notes
+from tabench.data.folder_dataset import FolderDataset
+from tabench.data.listing import count_notes, left_out_note
 from tabench.data.prepare import Outcome, Request
-from tabench.data.prepare.manifest import Manifest, Output, claim, finish, notes
+from tabench.data.prepare.manifest import Manifest, Output, claim, describe, finish
 from tabench.errors import DataError, StoreError
 from tabench.provenance.files import free_bytes, sha256_file
 from tabench.store.atomic import write_bytes
@@ -32,81 +33,74 @@ SPARE = 64 << 20  # left free for everybody else
 MOST_WRONG = 20  # then the source as a whole is wrong, and reading on is a waste
 
 
-@dataclass(frozen=True)
-class Job(Generic[Item]):
-    """One image to write: number `number` of `folder`, called `name` in the record, from `source`."""
-
-    folder: str
-    number: int
-    name: str
-    source: Item
-
-
 def write_images(
     request: Request,
-    manifest: Callable[[], Manifest],
-    jobs: Sequence[Job[Item]],
+    dataset: FolderDataset,
+    images: Sequence[tuple[str, str, Item]],
     make: Callable[[Item], Arrays],
     *,
-    size: tuple[int, int],
+    recipe: int,
+    parameters: Mapping[str, object],
+    sources: Sequence[tuple[Path, Sequence[Path]]],
     channels: Mapping[str, int],
-    published: Mapping[str, int],
-    told: Sequence[str] = (),
+    left_out: Sequence[str] = (),
 ) -> Outcome:
     """Write the arrays of all images that are not there yet, ROOT/FOLDER/KIND/NUMBER.npy.
 
-    A file that exists is complete, for each appears whole or not at all.
+    A file that exists is complete, for each appears whole or not at all. Sources are read when there is room.
 
     Args:
         request: Where and how.
-        manifest: Says what is done; it reads all sources, and is called when there is room for the output.
-        jobs: The images.
+        dataset: What is prepared; all arrays have its size.
+        images: Folder, name in the record and source of each; they are numbered in this order.
         make: Computes all kinds of one image as float32; not called if nothing is missing.
-        size: (H, W) of all arrays.
+        recipe: See `Manifest`, as for `parameters` and `left_out`.
+        parameters: What decides the content.
+        sources: What was given, for `describe`.
         channels: Kind to channels.
-        published: Images of each folder in the complete dataset.
-        told: Notes on the sources.
+        left_out: Images that lack files.
     """
-    root = request.root
-    work = [(job, {kind: file_of(root, job.folder, kind, job.number) for kind in channels}) for job in jobs]
-    missing = (kind for _, paths in work for kind, path in paths.items() if not path.exists())
-    require_space(root, sum(4 * prod(size) * channels[kind] + HEADER for kind in missing))
-    claimed = claim(root, manifest())
+    root, counts = request.root, Counter[str]()
+    work: list[tuple[str, Item, dict[str, Path]]] = []
+    for folder, _, source in images:
+        number = counts[folder]
+        paths = {kind: file_of(root, folder, kind, number) for kind in channels}
+        work.append((f"{folder}/{number}", source, paths))
+        counts[folder] += 1
+    missing = (kind for _, _, paths in work for kind, path in paths.items() if not path.exists())
+    require_space(root, sum(4 * prod(dataset.size) * channels[kind] + HEADER for kind in missing))
+    described = describe(sources, request.progress)
+    names = [name for _, name, _ in images]
+    manifest = Manifest(dataset.name, recipe, parameters, described, names, left_out)
+    claim(root, manifest)
 
-    def write(item: tuple[Job[Item], dict[str, Path]]) -> list[Output]:
-        job, paths = item
+    def write(item: tuple[str, Item, dict[str, Path]]) -> list[Output]:
+        _, source, paths = item
         absent = {kind for kind, path in paths.items() if not path.exists()}
-        arrays = make(job.source) if absent else {}
+        arrays = make(source) if absent else {}
         return [
             write_file(root, path, npy_bytes(arrays[kind])) if kind in absent else existing_file(root, path)
             for kind, path in paths.items()
         ]
 
     written = run_all(
-        write,
-        work,
-        workers=request.workers,
-        name=lambda item: f"{item[0].folder}/{item[0].number}",
-        progress=request.progress,
+        write, work, workers=request.workers, name=lambda item: item[0], progress=request.progress
     )
-    counts = Counter(job.folder for job in jobs)
-    outputs = [output for files in written for output in files]
-    return finished(root, claimed, counts, published, outputs, told)
+    return finished(root, dataset, manifest, counts, [output for files in written for output in files])
 
 
 def finished(
     root: Path,
+    dataset: FolderDataset,
     manifest: Manifest,
     counts: Mapping[str, int],
-    published: Mapping[str, int],
     outputs: Sequence[Output],
-    told: Sequence[str],
 ) -> Outcome:
     """Complete the folder's record and sum up; see `finish`."""
     finish(root, manifest, counts, outputs)
     written, size = sum(output.written for output in outputs), sum(output.size for output in outputs)
-    all_counts = {**dict.fromkeys(published, 0), **counts}
-    found = [*notes(manifest), *told, *count_notes(all_counts, published)]
+    all_counts = {**dict.fromkeys(dataset.published_counts, 0), **counts}
+    found = [*left_out_note(manifest.left_out), *count_notes(all_counts, dataset.published_counts)]
     return Outcome(dict(counts), written, len(outputs) - written, size, found)
 
 
@@ -124,11 +118,7 @@ def existing_file(root: Path, path: Path) -> Output:
 
 
 def require_space(root: Path, needed: int) -> None:
-    """Check the free space of the file system that `root`, which need not exist, is or will be on.
-
-    Raises:
-        StoreError: There is less than is needed; says how much is missing.
-    """
+    """Raise StoreError if the disk that `root`, which need not exist, is or will be on lacks room."""
     free = free_bytes(root)
     if needed + SPARE > free:
         raise StoreError(
@@ -148,45 +138,35 @@ def run_all(
 ) -> list[Result]:
     """Apply `work` to every item on `workers` threads (decoding and arithmetic release the lock).
 
-    Returns:
-        The results in the order of the items.
-
-    Raises:
-        DataError: Items are wrong: one error names some of them. The others were done first, so a second call
-            has only these left.
-        StoreError: Writing failed; nothing new is started.
+    Gives the results in the order of the items. Items that are wrong are one DataError, which names some of
+    them after the others are done; where writing fails (StoreError) nothing new is started.
     """
-    results: dict[int, Result] = {}
-    wrong: dict[int, DataError] = {}
-    waiting: dict[Future[Result], int] = {}
-    position = 0
+    results: list[Result] = []
+    wrong: list[DataError] = []
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    ahead = iter(items)
     with ThreadPoolExecutor(workers) as pool:
         try:
             while True:
                 # few wait at a time, or all images' results would be held before the first error is seen
-                while position < len(items) and len(waiting) < 2 * workers and len(wrong) < MOST_WRONG:
-                    waiting[pool.submit(work, items[position])] = position
-                    position += 1
+                for item in islice(ahead, 2 * workers - len(waiting) if len(wrong) < MOST_WRONG else 0):
+                    waiting.append((item, pool.submit(work, item)))
                 if not waiting:
                     break
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    number = waiting.pop(future)
-                    try:
-                        results[number] = future.result()
-                    except DataError as error:
-                        wrong[number] = error
-                    if progress is not None:
-                        progress(len(results) + len(wrong), len(items), name(items[number]))
-        except BaseException:
-            for future in waiting:
+                item, future = waiting.popleft()
+                try:
+                    results.append(future.result())
+                except DataError as error:
+                    wrong.append(error)
+                if progress is not None:
+                    progress(len(results) + len(wrong), len(items), name(item))
+        finally:
+            for _, future in waiting:
                 future.cancel()
-            raise
-    errors = [wrong[number] for number in sorted(wrong)]
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        lines = few((f"{error.where}: {error.message}" for error in errors), apart="\n  ")
-        message = f"{len(errors)} of the first {position} cannot be used:\n  {lines}"
-        raise DataError(message, hint=errors[0].hint)
-    return [results[number] for number in range(len(items))]
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        lines = few((f"{error.where}: {error.message}" for error in wrong), apart="\n  ")
+        message = f"{len(wrong)} of the first {len(results) + len(wrong)} cannot be used:\n  {lines}"
+        raise DataError(message, hint=wrong[0].hint)
+    return results

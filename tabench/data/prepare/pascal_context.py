@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tabench.data.file_kinds import ARCHIVES, kind_of
 from tabench.data.fingerprint import CACHE_NAME
-from tabench.data.listing import PREPARED, is_file, is_folder, is_leftover, leftovers_note
+from tabench.data.folder_dataset import FOLDERS
+from tabench.data.listing import PREPARED, is_file, is_folder, is_leftover
 from tabench.data.pascal.dataset import PASCAL_CONTEXT as DATASET
-from tabench.data.pascal.files import APART, FOLDERS, check_complete, in_both, names_of
+from tabench.data.pascal.files import APART, check_complete, in_both, names_of
 from tabench.data.prepare import Outcome, Request
-from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree, find_archives
+from tabench.data.prepare.archives import HOSTILE, Budget, FolderTree
 from tabench.data.prepare.guide import PASCAL
 from tabench.data.prepare.manifest import SUMS, Manifest, Output, claim, describe
 from tabench.data.prepare.outputs import existing_file, finished, require_space, run_all, write_file
@@ -35,7 +35,6 @@ class Contents:
     # file below `top` -> file below `top` that it is a link to
     links: dict[str, str] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)  # image ids of each split
-    leftovers: Sequence[str] = ()  # what desktops left; not among the files
 
 
 def prepare(request: Request) -> Outcome:
@@ -43,11 +42,10 @@ def prepare(request: Request) -> Outcome:
     if len(request.sources) != 1:
         raise SpecError("pascal_context has one source", hint=PASCAL)
     (source,) = request.sources
-    if is_folder(source):
-        found = find_archives(source, ARCHIVE)  # a folder may hold the archive, or be what it unpacks to
-        if len(found) != 1 or (found[0].name != ARCHIVE and kind_of(found[0]) not in ARCHIVES):
+    if is_folder(source):  # which holds the archive, or is what it unpacks to
+        if not is_file(source / ARCHIVE):
             return _from_folder(request, source)
-        (source,) = found
+        source = source / ARCHIVE
     if not is_file(source):
         raise DataError("no such file or folder", where=str(source), hint=PASCAL)
     return _from_archive(request, source)
@@ -60,7 +58,7 @@ def _from_archive(request: Request, source: Path) -> Outcome:
     for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
         name = member.name.removeprefix(contents.top)
         if member.link is None and member.name.startswith(contents.top) and name in contents.sizes:
-            outputs[name] = _written(root, name, member.size, member.read)
+            outputs[name] = _written(root, name, member.read)
     for name, target in contents.links.items():  # a link becomes a copy
         outputs[name] = write_file(root, root / name, (root / target).read_bytes())
     return _finish(request, manifest, contents, list(outputs.values()))
@@ -71,11 +69,10 @@ def _scan(source: Path, request: Request) -> Contents:
     sizes: dict[str, int] = {}
     links: dict[str, str] = {}
     lists: dict[str, bytes] = {}
-    leftovers: list[str] = []
     for member in members(source, Budget(str(source), largest=LARGEST), request.progress):
         if is_leftover(member.name):
-            leftovers.append(member.name)
-        elif member.link is not None:
+            continue
+        if member.link is not None:
             links[member.name] = member.link
         else:
             sizes[member.name] = member.size
@@ -88,12 +85,12 @@ def _scan(source: Path, request: Request) -> Contents:
             where=str(source),
             hint=HOSTILE,
         )
-    return _contents(sizes, links, lambda name: lists.get(name, b""), str(source), leftovers)
+    return _contents(sizes, links, lambda name: lists.get(name, b""), str(source))
 
 
 def _from_folder(request: Request, source: Path) -> Outcome:
     tree = FolderTree(source)
-    contents = _contents(tree.sizes, {}, tree.read, str(source), tree.leftovers)
+    contents = _contents(tree.sizes, {}, tree.read, str(source))
     root, here = request.root, source / contents.top
     in_place = root.resolve() == here.resolve()
     manifest = _claimed(request, contents, (here, [here / name for name in contents.sizes]), in_place)
@@ -101,7 +98,7 @@ def _from_folder(request: Request, source: Path) -> Outcome:
     def copy(name: str) -> Output:
         if in_place:
             return existing_file(root, root / name)
-        return _written(root, name, contents.sizes[name], lambda: tree.read(contents.top + name))
+        return _written(root, name, lambda: tree.read(contents.top + name))
 
     outputs = run_all(
         copy,
@@ -118,7 +115,6 @@ def _contents(
     links: Mapping[str, str],
     read: Callable[[str], bytes],
     where: str,
-    leftovers: Sequence[str],
 ) -> Contents:
     """What lies below the dataset's own folder, complete and each image in one list.
 
@@ -138,7 +134,6 @@ def _contents(
         top,
         {below[name]: size for name, size in sizes.items() if name in below},
         {below[name]: below[link] for name, link in links.items() if name in below and link in below},
-        leftovers=leftovers,
     )
     for split, name in LISTS.items():
         place = f"{where}/{top}{name}"
@@ -165,28 +160,26 @@ def _claimed(
     manifest = Manifest("pascal_context", RECIPE, parameters, describe([source], request.progress), images)
     lacking = (size for name, size in contents.sizes.items() if not _there(request.root, name, size))
     require_space(request.root, sum(lacking))
-    return claim(request.root, manifest, in_place=in_place)
+    claim(request.root, manifest, in_place=in_place)
+    return manifest
 
 
 def _finish(request: Request, manifest: Manifest, contents: Contents, outputs: list[Output]) -> Outcome:
     counts = {split: len(ids) for split, ids in contents.ids.items()}
-    told = leftovers_note(contents.leftovers)
-    return finished(request.root, manifest, counts, DATASET.published_counts, outputs, told)
+    return finished(request.root, DATASET, manifest, counts, outputs)
 
 
-def _written(root: Path, name: str, size: int, read: Callable[[], bytes]) -> Output:
+def _written(root: Path, name: str, read: Callable[[], bytes]) -> Output:
     """A file, written unless it is there; one of other content is written anew in an unfinished folder.
 
     What changed in a complete folder is told by its SHA256SUMS (see `finish`).
     """
-    if not _there(root, name, size):
-        return write_file(root, root / name, read())
-    output = existing_file(root, root / name)
-    if (root / SUMS).exists():
-        return output
-    data = read()
-    same = hashlib.sha256(data).hexdigest() == output.sha256
-    return output if same else write_file(root, root / name, data)
+    path, data = root / name, read()
+    if path.is_file():
+        output = existing_file(root, path)
+        if (root / SUMS).exists() or output.sha256 == hashlib.sha256(data).hexdigest():
+            return output
+    return write_file(root, path, data)
 
 
 def _there(root: Path, name: str, size: int) -> bool:

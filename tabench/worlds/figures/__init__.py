@@ -87,14 +87,5 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
         """Write the lists of the splits."""
         write_sets(root, recipe.counts)
 
-    def target_size(self, root: Path) -> tuple[int, int]:
-        """(H, W) of a folder's recipe: images are read at the size they were rendered at."""
-        recipe = self.readable(root)
-        return recipe.height, recipe.width
-
-    def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
-        """Check every file; see `PascalContextDataset.verify`."""
-        return PascalContextDataset.verify(self, root, progress)
-
 
 FIGURES = FiguresDataset()
