@@ -14,16 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-<<<<<<< HEAD
 from tabench.data.array_dataset import ArrayDataset
 from tabench.data.array_folders import file_of, npy_bytes
-from tabench.data.base import DatasetDef, Progress, VerifyReport
-=======
-from tabench.data.array_dataset import ArrayDataset, ArraySplit
-from tabench.data.array_folders import file_of, open_array, write_array
 from tabench.data.base import Progress, VerifyReport
 from tabench.data.folder_dataset import FolderDataset
->>>>>>> main
 from tabench.data.listing import is_empty, unreadable
 from tabench.errors import DataError
 from tabench.store.atomic import write_bytes
@@ -118,19 +112,10 @@ class SyntheticDataset(FolderDataset):
     def decoded(self, kind: str, content: bytes) -> npt.NDArray[np.generic]:
         """The values (H, W) or (H, W, C) in a file that `render` wrote; raises ValueError for another."""
 
-    @abstractmethod
-<<<<<<< HEAD
-    def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
-        """Check every file as the real dataset's verification does."""
-=======
-    def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
-        """One line for each stored file of an image that is not what the generator makes."""
-
     def target_size(self, root: Path) -> tuple[int, int]:
         """(H, W) of a folder's recipe."""
         recipe = self.readable(root)
         return recipe.height, recipe.width
->>>>>>> main
 
     def write_lists(self, root: Path, recipe: Recipe) -> None:
         """Write what the layout needs besides the images (split lists); nothing by default."""
@@ -158,14 +143,14 @@ class SyntheticDataset(FolderDataset):
         """Open a split; a DataError tells of another number of images than the recipe says."""
         folder = self.folder_of(name)
         expected = self.readable(root).counts[folder]
-        opened = super().split(root, folder)  # type: ignore[safe-super]
+        opened = super().split(root, folder)
         if len(opened) != expected:
             raise DataError(
                 f"{len(opened)} images, the recipe says {expected}",
                 where=str(root / folder),
                 hint="call the generator with the same recipe again: it makes the missing ones",
             )
-        return opened if name == folder else super().split(root, name)  # type: ignore[safe-super]
+        return opened if name == folder else super().split(root, name)
 
     def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
         """Check every file, the counts against the recipe, and two images against the generator."""
@@ -179,14 +164,8 @@ class SyntheticDataset(FolderDataset):
             if found != expected:
                 report.problems.append(f"{root}: {folder} has {found} images, the recipe says {expected}")
         if not report.problems:
-<<<<<<< HEAD
             for folder, index in (("train", 0), ("val", recipe.val - 1)):
                 report.problems += self._differences(root, recipe, folder, index)
-        report.facts["recipe"] = recipe.to_json()
-=======
-            report.problems += self.differences(root, recipe, "train", 0)
-            report.problems += self.differences(root, recipe, "val", recipe.val - 1)
->>>>>>> main
         report.fingerprint = "" if report.problems else recipe.fingerprint(self.name)
         return report
 
@@ -270,17 +249,3 @@ class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
     def decoded(self, kind: str, content: bytes) -> npt.NDArray[np.generic]:
         """See `SyntheticDataset`."""
         return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
-
-<<<<<<< HEAD
-    def read_all(self, root: Path, recipe: Recipe, progress: Progress | None) -> VerifyReport:
-        """Check every file; see `ArrayDataset.verify_files`."""
-        return self.verify_files(root, {}, (recipe.height, recipe.width), progress)
-=======
-    def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
-        """One line for each stored array that is not what the renderer makes."""
-        arrays, problems = self.make_arrays(recipe, folder, index), list[str]()
-        for kind, name in self.folders(root).items():
-            path = file_of(root, folder, name, index)
-            problems += compared(path, open_array(path), arrays[kind], self.tolerance[kind])
-        return problems
->>>>>>> main
