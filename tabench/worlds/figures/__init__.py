@@ -13,7 +13,6 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.base import Progress, VerifyReport
 from tabench.data.pascal.dataset import PascalContextDataset
 from tabench.data.pascal.files import PLACES
 from tabench.worlds.dice import Dice, scene_key
