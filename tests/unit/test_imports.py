@@ -167,7 +167,7 @@ def test_torch_is_not_reached(module: str) -> None:
 
 
 DATA = [m for m in MODULES if m.startswith(("tabench.data", "tabench.worlds"))]
-TRAINING = ("tabench.worlds.pretrain", "tabench.worlds.prompts")
+TRAINING = ("tabench.worlds.pretrain",)
 
 
 @pytest.mark.parametrize("module", sorted(set(DATA) - set(TRAINING)))
