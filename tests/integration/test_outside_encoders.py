@@ -147,7 +147,8 @@ def test_what_it_replaces_is_what_is_trained(
     record, run = read(cell / "record.json"), read(cell / "run.json")
     assert values(record) != values(read(frozen / "record.json"))
     assert record["parameters"]["groups"]["adapters"] > 0
-    assert read(frozen / "run.json")["path"] == {"all": {"encoder": "fast path", "decoders": "fast path"}}
+    path = read(frozen / "run.json")["path"]["all"]
+    assert all(way.startswith("fast path") for way in path.values())
     assert run["path"]["all"]["encoder"].startswith(f"SAM's own forward (foreign: {foreign}")
     kept = {
         name: value for name, value in load_file(cell / "weights-all.safetensors").items() if added in name

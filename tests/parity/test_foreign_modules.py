@@ -116,7 +116,8 @@ ENCODER: dict[str, tuple[Change, str]] = {
 
 def compare(model: MSam, foreign: str) -> None:
     """The fast path equals the plain one and says what was foreign; "" where nothing that it reads is."""
-    assert model.ways()["encoder"].endswith(f"{foreign})" if foreign else "fast path"), model.ways()
+    way = model.ways()["encoder"]
+    assert way.endswith(f"{foreign})") if foreign else way.startswith("fast path"), way
     assert_alike(model, images_of(2))
     plainly(model, False)
 
@@ -164,7 +165,7 @@ def test_an_adapted_layer_that_answers_in_single_precision_under_autocast() -> N
     model = make("lora-hps", 2, torch.float32)
     for block in model.image_encoder.blocks:
         of_type(block.attn.qkv, Exact)
-    assert set(model.ways().values()) == {"fast path"}
+    assert all(way.startswith("fast path") for way in model.ways().values())
     with torch.autocast("cpu", torch.bfloat16):
         (mine, my_gradients), (theirs, gradients) = both(model, images_of(2, torch.float32))
     for task, value in theirs.items():
@@ -232,7 +233,7 @@ def test_a_hook_on_every_module_of_the_process() -> None:
         assert deviation(model(images_of(2), OUT)["first"], before) > 1e-3
     finally:
         handle.remove()
-    assert set(model.ways().values()) == {"fast path"}
+    assert all(way.startswith("fast path") for way in model.ways().values())
     assert deviation(model(images_of(2), OUT)["first"], before) < 1e-12  # bits go by where memory lies
 
 

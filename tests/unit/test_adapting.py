@@ -12,6 +12,7 @@ from torch import nn
 
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
+from tabench.encoders.sam.attention import ORDER
 from tabench.encoders.sam.family import Backbone
 from tabench.engine.describe import describe, describe_model
 from tabench.engine.model import adapt
@@ -155,7 +156,7 @@ def test_the_encoders_own_parameters_are_no_adapters(name: str) -> None:
         adapt(model, method, method.params({}))
     adapters = {n for n, _ in model.named_parameters() if ".factors." in n}
     assert model.added == adapters
-    assert model.ways() == {"encoder": "fast path", "decoders": "fast path"}
+    assert model.ways() == {"encoder": f"fast path, order of sums {ORDER}", "decoders": "fast path"}
 
 
 @pytest.mark.parametrize(

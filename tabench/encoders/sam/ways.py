@@ -12,6 +12,7 @@ from typing import Final
 from torch import nn
 
 from tabench.encoders.sam.as_built import built, first_foreign, is_own, is_row_wise, watched
+from tabench.encoders.sam.attention import ORDER
 from tabench.text import few
 
 _NECK: Final = ("neck", "neck.0", "neck.1", "neck.3")
@@ -64,7 +65,8 @@ def way_of_encoder(encoder: nn.Module) -> str:
         return _said([type(encoder).__name__])
     blocks = encoder.get_submodule("blocks")
     found = [foreign_in_block(encoder, index) for index, _ in enumerate(blocks.children())]
-    return _said([*filter(None, found), *([] if neck_is_own(encoder) else ["neck"])])
+    foreign = [*filter(None, found), *([] if neck_is_own(encoder) else ["neck"])]
+    return _said(foreign) if foreign else f"{_said([])}, order of sums {ORDER}"
 
 
 def way_of_decoder(decoder: nn.Module) -> str:
