@@ -150,7 +150,7 @@ def time_harness(job: Job, place: Place) -> dict[str, Any]:
         part.model.train()
         for batch in ready:
             part.optimizer.zero_grad(set_to_none=True)
-            plain_loss(part.model, context, batch)[0].backward()
+            plain_loss(part.model, context, batch, context.unit.tasks)[0].backward()
             part.optimizer.step()
 
     def harness() -> None:

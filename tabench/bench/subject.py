@@ -6,7 +6,7 @@ whatever they compute.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,33 +183,49 @@ def passes_of(job: Job) -> BatchSplit:
     )
 
 
-def forward(model: MSam, context: TrainContext, images: Tensor) -> dict[str, Tensor]:
-    """A model's outputs at the images' size, in the job's precision."""
+def forward(
+    model: MSam, context: TrainContext, images: Tensor, tasks: Sequence[str] | None = None
+) -> dict[str, Tensor]:
+    """A model's outputs at the images' size, in the job's precision; of all tasks by default."""
     device, bf16 = context.device, context.cell.train.precision == "bf16"
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        found: dict[str, Tensor] = model(images.to(device), tuple(images.shape[-2:]))
+        found: dict[str, Tensor] = model(images.to(device), tuple(images.shape[-2:]), tasks)
     return found
 
 
 def plain_gradients(model: MSam, context: TrainContext, batch: Batch, step: int) -> dict[str, float]:
-    """`accumulate` written plainly: one forward of all tasks, the weighted sum of losses, one backward."""
-    total, means = plain_loss(model, context, batch)
-    total.backward()
-    return {name: float(mean.detach()) for name, mean in means.items()} | {"loss": float(total.detach())}
+    """`accumulate` written plainly: the weighted sum of losses, and one backward pass.
+
+    Where the fast path takes one task after the other and every task has rows of its own, each has its own
+    backward pass here, too: memory is compared at the same cut, and the work is the same but for the dense
+    updates, which are built once a pass.
+    """
+    apart = context.passes.apart and model.task_aware
+    terms = {"loss": 0.0}
+    for number, names in enumerate(
+        [(name,) for name in context.unit.tasks] if apart else [context.unit.tasks]
+    ):
+        total, means = plain_loss(model, context, batch, names, penalised=number == 0)
+        total.backward()
+        terms |= {name: float(mean.detach()) for name, mean in means.items()}
+        terms["loss"] += float(total.detach())
+    return terms
 
 
-def plain_loss(model: MSam, context: TrainContext, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a step, and each task's mean over the images before its weight."""
+def plain_loss(
+    model: MSam, context: TrainContext, batch: Batch, tasks: Sequence[str], *, penalised: bool = True
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of some tasks in a step, and each task's mean over the images before its weight."""
     unit = context.unit
-    outputs = forward(model, context, batch.image)
+    outputs = forward(model, context, batch.image, tasks)
     means: dict[str, Tensor] = {}
-    for name in unit.tasks:
+    for name in tasks:
         task = context.tasks[name]
         target = batch.targets[task.needs].to(context.device)
         pairs = zip(outputs[name].float().split(1), target.split(1), strict=True)
         means[name] = torch.stack([task.loss(raw, truth) for raw, truth in pairs]).mean()
     total = torch.stack([unit.weights[name] * mean for name, mean in means.items()]).sum()
-    if model.penalty:
+    if model.penalty and penalised:
         total = total + model.penalty * regulariser(model)
     return total, means
 
