@@ -3,79 +3,55 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
+from tabench.cli.app import app, examples
 from tabench.cli.output import print_json, print_table
 from tabench.errors import TabenchError
 
 if TYPE_CHECKING:
     from tabench.bench.jobs import Job, Place
 
-WHAT = "What is measured"
+_what = partial(options.option, panel="What is measured")
 
 
 @app.command(
-    epilog="Examples:\n\n  tabench bench                                    the cpu suite and its page\n\n"
-    "  tabench bench --suite gpu                        SAM's own sizes\n\n"
-    "  tabench bench --only 'paths-ta-lora-b12-*' --repeats 3\n\n"
-    "  tabench bench --backbone vit_b@512 --method ta-lora\n\n"
-    "  tabench bench --render                           the page alone"
+    epilog=examples(
+        "bench                                    the cpu suite and its page",
+        "bench --suite gpu                        SAM's own sizes",
+        "bench --only 'paths-ta-lora-b12-*' --repeats 3",
+        "bench --backbone vit_b@512 --method ta-lora",
+        "bench --render                           the page alone",
+    )
 )
 def bench(
     suite: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=WHAT,
-            help="cpu, cpu-full, gpu or gpu-full. Default: cpu or gpu, by the device.",
-        ),
+        _what("cpu, cpu-full, gpu or gpu-full. Default: cpu or gpu, by the device.", metavar="NAME"),
     ] = None,
     only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN", rich_help_panel=WHAT, help="Keep measurements by their names. Repeatable."
-        ),
+        list[str] | None, _what("Keep measurements by their names. Repeatable.", metavar="PATTERN")
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option(
-            metavar="SIZE",
-            rich_help_panel=WHAT,
-            help="Instead of a suite: a registered backbone, b12-512, vit_b@512 or nano-128.",
-        ),
+        _what("Instead of a suite: a registered backbone, b12-512, vit_b@512 or nano-128.", metavar="SIZE"),
     ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", rich_help_panel=WHAT, help="Keep these methods. Repeatable."),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, rich_help_panel=WHAT, help="Images a step, with --backbone.")
-    ] = 1,
-    repeats: Annotated[
-        int | None, typer.Option(min=1, rich_help_panel=WHAT, help="Exactly so many rounds. Default: 3 to 5.")
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", rich_help_panel=WHAT, help="Measure again what is there already.")
-    ] = False,
+    method: Annotated[list[str] | None, _what("Keep these methods. Repeatable.", metavar="NAME")] = None,
+    repeats: Annotated[int | None, _what("Exactly so many rounds. Default: 3 to 5.", min=1)] = None,
+    again: Annotated[bool, _what("Measure again what is there already.", "--again")] = False,
     listing: Annotated[
-        bool, typer.Option("--list", help="Print what would be measured, and how long it takes.")
+        bool, options.option("Print what would be measured, and how long it takes.", "--list")
     ] = False,
-    render: Annotated[bool, typer.Option("--render", help="Only write the page from what is there.")] = False,
+    render: Annotated[bool, options.option("Only write the page from what is there.", "--render")] = False,
     device: options.DeviceOption = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, rich_help_panel=options.HOW, help="CPU threads. Default: all cores.")
-    ] = None,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", rich_help_panel=options.WHERE, help="Folder of the figures.")
-    ] = Path("results/bench"),
-    page: Annotated[
-        Path, typer.Option(metavar="FILE", rich_help_panel=options.WHERE, help="The page.")
-    ] = Path("reports/bench/index.html"),
+    threads: Annotated[int | None, options.how("CPU threads. Default: all cores.", min=1)] = None,
+    out: Annotated[Path, options.where("Folder of the figures.", metavar="DIR")] = Path("results/bench"),
+    page: Annotated[Path, options.where("The page.", metavar="FILE")] = Path("reports/bench/index.html"),
     as_json: options.JsonOption = False,
 ) -> None:
     """Time the fast path against the plain one; memory, FLOPs, agreement.
@@ -87,7 +63,7 @@ def bench(
 
     jobs = None
     if not render and (suite is not None or backbone is not None):  # else the device decides
-        jobs = _jobs(suite or "", only, backbone, method, batch_size, repeats)
+        jobs = _jobs(suite or "", only, backbone, method, repeats)
     _check_methods(method)
     for folder in (page.parent, *([] if render else [out])):
         check_writable(folder)
@@ -105,7 +81,7 @@ def bench(
 
     where = choose_device(device)
     place = Place(str(where), threads or usable_cores())
-    jobs = jobs or _jobs(where.type.replace("cuda", "gpu"), only, None, method, batch_size, repeats)
+    jobs = jobs or _jobs(where.type.replace("cuda", "gpu"), only, None, method, repeats)
     if where.type == "cuda":
         machine = torch.cuda.get_device_name(where)
     else:
@@ -139,7 +115,6 @@ def _jobs(
     only: list[str] | None,
     backbone: str | None,
     methods: list[str] | None,
-    batch_size: int,
     repeats: int | None,
 ) -> list[Job]:
     from dataclasses import replace
@@ -151,7 +126,7 @@ def _jobs(
     _check_methods(methods)
     if backbone is not None:
         find_size(backbone)
-        jobs = suites.grid("paths", methods or METHODS.names(), [backbone], [batch_size])
+        jobs = suites.grid("paths", methods or METHODS.names(), [backbone])
     else:
         jobs = [job for job in suites.suite(suite) if not methods or job.method in methods]
     jobs = suites.chosen(jobs, only or ())

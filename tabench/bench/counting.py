@@ -85,15 +85,3 @@ def _taken(subject: Subject) -> dict[str, Tensor]:
 def _apart(mine: Tensor, reference: Tensor, floor: float) -> float:
     largest = max(float(reference.abs().max()), floor)
     return float((mine - reference).abs().max()) / largest if largest else float(mine.abs().max())
-
-
-def rates(flops: Mapping[str, int], seconds: Mapping[str, Any], chip: float) -> dict[str, dict[str, float]]:
-    """Each way's own FLOPs a second, and as a share of the chip's measured rate."""
-    return {
-        way: {
-            "tflop_per_s": significant(count / seconds[way]["median_s"] / 1e12, 4),
-            "share_of_chip": significant(count / seconds[way]["median_s"] / chip, 4),
-        }
-        for way, count in flops.items()
-        if "median_s" in seconds[way]
-    }

@@ -14,13 +14,12 @@ from tabench.catalog import METHODS
 from tabench.methods.base import Value
 from tabench.runs.estimate import decoder_flops
 
-Kind = Literal["paths", "inference", "harness", "profile"]
+Kind = Literal["paths", "inference", "harness"]
 NYUV2 = (("segmentation", 13), ("depth", 1), ("normals", 3))
 PARTS: Mapping[Kind, tuple[str, ...]] = {
     "paths": ("time", "memory-plain", "memory-fast"),
     "inference": ("time", "memory-plain", "memory-factored", "memory-merged"),
     "harness": ("time",),
-    "profile": ("time",),
 }
 HARNESS_STEPS = 20  # of each loop that kind "harness" times
 _RATE = {"cpu": 4.5e10, "cuda": 2e13}  # FLOP/s reached, by a thread or a device
@@ -37,8 +36,7 @@ class Job:
 
     Attributes:
         kind: "paths" compares the plain and the fast path in training steps and evaluation; "inference"
-            compares plain, factored and merged models; "harness" compares a bare loop with the harness's;
-            "profile" tells where a training step's time goes.
+            compares plain, factored and merged models; "harness" compares a bare loop with the harness's.
         method: Registry name.
         size: See `find_size`.
         batch: Images a step.
@@ -143,8 +141,6 @@ def seconds(job: Job, place: Place) -> float:
     step = forward * (3.0 if method.trains_encoder else 2.3)
     if job.kind == "harness":
         return _START + 2 * 3 * HARNESS_STEPS * step * _FAST
-    if job.kind == "profile":
-        return _START + 2.5 * (1 + _FAST) * step
     if job.kind == "inference":
         return 4 * _START + 1.5 * (1 + 2 * _FAST) * forward * (2 + _rounds(job, forward))
     each = {"train": step, "evaluate": forward}

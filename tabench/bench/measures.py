@@ -1,11 +1,9 @@
-"""What a job measures, part by part: the two paths, inference, the harness, a profile."""
+"""What a job measures, part by part: the two paths, inference, the harness."""
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +11,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
-from tabench.bench.counting import agreement, counted, rates
+from tabench.bench.counting import agreement, counted
 from tabench.bench.jobs import HARNESS_STEPS, Job, Place
 from tabench.bench.subject import Subject, plain_loss
-from tabench.bench.timing import Work, chip_rate, kept_peak, measured, ratio, within_memory
+from tabench.bench.timing import Work, kept_peak, measured, ratio, within_memory
 from tabench.data.loading import evaluation_batches
 from tabench.encoders.plain import Way
 from tabench.engine.checkpoint import CheckpointStore
@@ -34,23 +31,16 @@ def time_paths(job: Job, place: Place) -> dict[str, Any]:
     """Time both paths alternately, after counting FLOPs (which warms up) and comparing gradients.
 
     Returns:
-        "models", "chip_flops", "agreement" (None where a path has no memory for it), and by work "plain" and
-        "fast" (see `alternate`), "ratio" (plain over fast), "flops" and "rates" of both.
+        "models", "agreement" (None where a path has no memory for it), and by work "plain" and "fast" (see
+        `alternate`), "ratio" (plain over fast) and "flops" of both.
     """
     subject = Subject(job, place)
-    device = subject.device
-    chip = chip_rate(device, job.precision)
-    found: dict[str, Any] = {"models": len(subject.parts), "chip_flops": significant(chip, 4)}
+    found: dict[str, Any] = {"models": len(subject.parts)}
     for work in job.works:
         ways: dict[str, Work] = {way: partial(subject.work, work, way) for way in WAYS}
         flops = counted(ways)
-        figures = measured(ways, flops, job, device)
-        found[work] = {
-            **figures,
-            "ratio": ratio(figures, "plain", "fast"),
-            "flops": flops,
-            "rates": rates(flops, figures, chip),
-        }
+        figures = measured(ways, flops, job, subject.device)
+        found[work] = {**figures, "ratio": ratio(figures, "plain", "fast"), "flops": flops}
     compared: dict[str, Any] = {}
     within_memory(lambda: compared.update(agreement(subject)))
     return found | {"agreement": compared or None}
@@ -105,25 +95,18 @@ def time_inference(job: Job, place: Place) -> dict[str, Any]:
     """Seconds from a batch on the device to its activated maps, all forms in turn.
 
     Returns:
-        "chip_flops", "apart" (largest difference of merged and factored maps over the largest value), and
-        for "one" (the first task) and "all" tasks each form's times, "flops" and "images_per_s".
+        "apart" (largest difference of merged and factored maps over the largest value), and for "one" (the
+        first task) and "all" tasks each form's times and "flops".
     """
     inference = Inference(job, place)
-    device, names = inference.subject.device, job.task_names
+    names = job.task_names
     factored, merged = inference.run("factored", names), inference.run("merged", names)
     apart = max(float((merged[n] - value).abs().max() / value.abs().max()) for n, value in factored.items())
-    chip = chip_rate(device, job.precision)
-    found: dict[str, Any] = {"chip_flops": significant(chip, 4), "apart": significant(apart, 3)}
+    found: dict[str, Any] = {"apart": significant(apart, 3)}
     for scope, wanted in (("one", names[:1]), ("all", names)):
         ways: dict[str, Work] = {form: partial(inference.run, form, wanted) for form in FORMS}
         flops = counted(ways)
-        figures = measured(ways, flops, job, device)
-        pace = {
-            form: significant(job.batch / timed["median_s"], 4)
-            for form, timed in figures.items()
-            if "median_s" in timed
-        }
-        found[scope] = {**figures, "flops": flops, "images_per_s": pace}
+        found[scope] = {**measured(ways, flops, job, inference.subject.device), "flops": flops}
     return found
 
 
@@ -170,76 +153,6 @@ def time_harness(job: Job, place: Place) -> dict[str, Any]:
     }
 
 
-_KINDS = {  # the first kind that an operator's name holds a word of
-    "matrix products": ("mm", "bmm", "convolution", "linear", "scaled_dot_product", "flash", "gemm"),
-    "softmax": ("softmax",),
-    "norms": ("layer_norm", "native_norm"),
-    "copies": ("copy_", "cat", "clone", "contiguous", "fill_", "zero_", "index", "pad", "slice_backward"),
-    "activations and dropout": ("gelu", "relu", "dropout", "bernoulli"),
-    "optimiser": ("adam",),
-}
-_OTHER = "other element-wise work"
-_LISTED = 8  # operators a path
-
-
-def profile_paths(job: Job, place: Place) -> dict[str, Any]:
-    """Profile a training step of each path, after one that warms up.
-
-    Returns:
-        By path: "total_s" (time inside operators), "kinds" (seconds by kind of work) and "operators" (the
-        costliest with their seconds and calls). Profiling slows a step; shares matter, not seconds.
-    """
-    subject = Subject(job, place)
-    ways: tuple[Way, ...] = ("plain", "fast")
-    return {way: _profiled(subject, way) for way in ways}
-
-
-def _profiled(subject: Subject, way: Way) -> dict[str, Any]:
-    cuda = subject.device.type == "cuda"
-    subject.train(way)
-    activities = [ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]
-    with _silent(), profile(activities=activities, acc_events=True) as seen:
-        subject.train(way)
-        if cuda:
-            torch.cuda.synchronize()
-    operators: dict[str, tuple[float, int]] = {}
-    for event in seen.key_averages():
-        time = event.self_device_time_total if cuda else event.self_cpu_time_total
-        operators[event.key] = (time / 1e6, int(event.count))
-    kinds: dict[str, float] = {}
-    for name, (time, _) in operators.items():
-        kinds[kind_of(name)] = kinds.get(kind_of(name), 0.0) + time
-    first = sorted(operators.items(), key=lambda item: -item[1][0])[:_LISTED]
-    return {
-        "total_s": significant(sum(time for time, _ in operators.values()), 4),
-        "kinds": {
-            kind: significant(time, 4) for kind, time in sorted(kinds.items(), key=lambda item: -item[1])
-        },
-        "operators": [
-            {"name": name, "seconds": significant(time, 4), "calls": calls} for name, (time, calls) in first
-        ],
-    }
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep the profiler's own log lines off standard error; they do not go through Python."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def kind_of(operator: str) -> str:
-    """The kind of work of an operator or kernel, by its name."""
-    name = operator.lower()
-    return next((kind for kind, words in _KINDS.items() if any(word in name for word in words)), _OTHER)
-
-
 def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
     """Measure a part of a job in this process."""
     if part.startswith("memory-"):
@@ -247,9 +160,5 @@ def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
         if job.kind == "inference":
             return memory_of_form(job, place, which)
         return memory_of_path(job, place, cast(Way, which))
-    return {
-        "paths": time_paths,
-        "inference": time_inference,
-        "harness": time_harness,
-        "profile": profile_paths,
-    }[job.kind](job, place)
+    times = {"paths": time_paths, "inference": time_inference, "harness": time_harness}
+    return times[job.kind](job, place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,23 +17,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One job's figures.
+    """One job's figures."""
 
-    Attributes:
-        content: What its file holds.
-        job: What was measured.
-        parts: The figures: "time", "memory-plain", "memory-fast".
-        size: The geometry.
-    """
-
-    content: Json
-    job: Json = field(init=False)
-    parts: Json = field(init=False)
-    size: Json = field(init=False)
-
-    def __post_init__(self) -> None:
-        for key in ("job", "parts", "size"):
-            object.__setattr__(self, key, self.content[key])
+    content: Json  # what its file holds
+    job: Json  # what was measured
+    parts: Json  # the figures: "time", "memory-plain", "memory-fast"
+    size: Json  # the geometry
 
     @property
     def precision(self) -> str:
@@ -51,16 +40,10 @@ class Measurement:
         found = self.parts.get(f"memory-{way}", {}).get(work, {})
         return None if "over_base_mb" not in found else float(found["over_base_mb"])
 
-    def ran_out(self) -> list[str]:
-        """What had no memory: "plain train", "fast evaluate"."""
-        time = self.parts.get("time", {})
-        return [
-            f"{way}, {work}"
-            for work, figures in time.items()
-            if isinstance(figures, dict)
-            for way, timed in figures.items()
-            if isinstance(timed, dict) and "error" in timed
-        ]
+    def memory_share(self, work: str) -> float | None:
+        """Peak memory over base, fast over plain; None where one is not known."""
+        plain, fast = self.memory("plain", work), self.memory("fast", work)
+        return fast / plain if plain and fast is not None else None
 
 
 @dataclass(frozen=True)
@@ -115,7 +98,7 @@ def _read(path: Path) -> Measurement | None:
     ]
     if missing:
         raise StoreError(f"misses '{missing[0]}'", where=str(path), hint=HINT)
-    found = Measurement(content)
+    found = Measurement(content, content["job"], content["parts"], content["size"])
     try:
         _order(found)
         sound = isinstance(found.parts, dict) and isinstance(found.content["environment"], dict)

@@ -25,7 +25,7 @@ def suite(name: str) -> list[Job]:
     """The jobs of a suite.
 
     "cpu" is what two cores do in about twelve minutes: every method where a step takes three seconds at most,
-    TA-LoRA up to ViT-B of full depth at 512 pixels, growth, inference, a profile and the harness. "cpu-full"
+    TA-LoRA up to ViT-B of full depth at 512 pixels, growth, inference and the harness. "cpu-full"
     has every method at every size, four images too, and takes hours. "gpu" and "gpu-full" do the same at
     SAM's own sizes, in fp32 and bf16.
 
@@ -42,7 +42,6 @@ def suite(name: str) -> list[Job]:
         jobs += grid("inference", adapted, ["nano"], budget=1.0)
         jobs += grid("inference", ours, ["nano"], (4,), budget=1.0)
         jobs += growth("nano")
-        jobs += grid("profile", ours, ["nano", "b4-256"])
         jobs += grid("inference", ours, ["b4-256"], budget=4.0)
         jobs += grid("paths", ours, ["b4-256"])
         jobs += grid("paths", every, ["b4-256"], budget=5.0, **TRAINING)
@@ -56,13 +55,11 @@ def suite(name: str) -> list[Job]:
         jobs += grid("harness", every, ["nano"], (2,))
         jobs += grid("inference", adapted, sizes, (1, 4))
         jobs += growth("nano")
-        jobs += grid("profile", ours, sizes)
         for passes in ("together", "apart", "apart+recompute"):
             jobs += grid("paths", ours, sizes, (1, 4), passes=passes, **TRAINING)
     if name in ("gpu", "gpu-full"):
         jobs += both(grid("paths", every, ["vit_b"]))
         jobs += grid("harness", ours, ["vit_b"], (2,))
-        jobs += both(grid("profile", ours, GPU_SIZES))
         jobs += both(grid("inference", ours, GPU_SIZES, (1, 8)))
         jobs += growth("vit_b")
         jobs += both(grid("paths", ours, GPU_SIZES, (1, 4, 8)))

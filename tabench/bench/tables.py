@@ -1,4 +1,4 @@
-"""The benchmark's tables: the two paths, inference, where time goes, the harness, and the sizes."""
+"""The benchmark's tables: the two paths, inference, the harness, and the sizes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CUT = (
 def tables(machine: Machine) -> list[Table]:
     """Every table that a machine has figures for."""
     found = [_paths(machine, work) for work in WORKS]
-    found += [_inference(machine), _profile(machine), _harness(machine), _sizes(machine)]
+    found += [_inference(machine), _harness(machine), _sizes(machine)]
     return [table for table in found if table.rows]
 
 
@@ -46,7 +46,7 @@ def _paths(machine: Machine, work: str) -> Table:
         *(*_WHO, *_group("Time", "plain", "fast", "plain / fast")),
         *_group("Processor time", "plain / fast"),
         *_group("Peak memory over base", "plain", "fast", "fast / plain"),
-        *(*_group("FLOPs", "plain", "fast"), *_group("FLOP/s (share of chip)", "plain", "fast")),
+        *(*_group("FLOPs", "plain", "fast"), *_group("FLOP/s", "plain", "fast")),
         *(*_group("Largest difference", "outputs", "gradients"), Column("Rounds")),
     ]
     rows = [[*_who(m), *_two_paths(m, work)] for m in machine.of("paths") if work in m.parts["time"]]
@@ -59,7 +59,6 @@ def _paths(machine: Machine, work: str) -> Table:
 
 def _two_paths(m: Measurement, work: str) -> list[Entry]:
     figures, ways = m.parts["time"][work], ("plain", "fast")
-    plain, fast = (m.memory(way, work) for way in ways)
     apart, ratio = m.parts["time"].get("agreement") or {}, figures.get("ratio") or {}
     rounds = [len(figures[way]["wall_s"]) for way in ways if "wall_s" in figures[way]]
     spread = ""
@@ -69,10 +68,10 @@ def _two_paths(m: Measurement, work: str) -> list[Entry]:
         *(_time(figures[way]) for way in ways),
         number(ratio.get("of_medians"), "{:.2f}", spread),
         number(ratio.get("of_cpu"), "{:.2f}"),
-        *(number(value, "{:,.0f} MB") for value in (plain, fast)),
-        number(fast / plain if plain and fast is not None else None, "{:.2f}"),
+        *(number(m.memory(way, work), "{:,.0f} MB") for way in ways),
+        number(m.memory_share(work), "{:.2f}"),
         *(number(figures["flops"].get(way), flops) for way in ways),
-        *(_rate(figures["rates"].get(way) or {}) for way in ways),
+        *(_rate(figures["flops"].get(way), figures[way], lambda r: f"{flops(r)}/s") for way in ways),
         *(number(apart.get(key), "{:.1e}") for key in ("outputs", "gradients")),
         number(min(rounds, default=None), "{}"),
     ]
@@ -90,7 +89,7 @@ def _inference(machine: Machine) -> Table:
                 [
                     *(*_who(m), words("one task" if scope == "one" else "all tasks")),
                     *(_time(figures[form]) for form in forms),
-                    *(number(figures["images_per_s"].get(form), "{:.3g}") for form in forms),
+                    *(_rate(int(m.job["batch"]), figures[form], "{:.3g}") for form in forms),
                     *(number(m.memory(form, scope), "{:,.0f} MB") for form in forms),
                     *(number(figures["flops"].get(form), flops) for form in forms),
                     number(m.parts["time"]["apart"], "{:.1e}"),
@@ -103,32 +102,6 @@ def _inference(machine: Machine) -> Table:
     )
     note = "Merged from factored: largest difference of an output over the largest output of its task."
     return _table("inference", "Inference", caption, [*columns, Column("Merged from factored")], rows, note)
-
-
-def _profile(machine: Machine) -> Table:
-    seen = [(m, way, m.parts["time"][way]) for m in machine.of("profile") for way in ("plain", "fast")]
-    totals: dict[str, float] = {}
-    for _, _, figures in seen:
-        for kind, seconds in sorted(figures["kinds"].items()):
-            totals[kind] = totals.get(kind, 0.0) + seconds
-    kinds = sorted(sorted(totals), key=lambda kind: -totals[kind])
-    rows = []
-    for m, way, figures in seen:
-        total = float(figures["total_s"])
-        costly = [
-            f"{o['name'].removeprefix('aten::')} {float(o['seconds']) / total:.0%}"
-            for o in figures["operators"][:4]
-        ]
-        shares = (number(figures["kinds"].get(kind, 0.0) / total, "{:.0%}") for kind in kinds)
-        last = words(", ".join(costly))
-        rows.append([*_who(m), words(way), number(total, milliseconds), *shares, last])
-    columns = [*_WHO, Column("Path", words=True), Column("Inside operators")]
-    columns += [*_group("Share of the time", *kinds), Column("Costliest operators", words=True)]
-    caption = (
-        "A training step by torch’s profiler: time inside operators by kind of work. Profiling slows a step, "
-        "so shares matter here, not seconds."
-    )
-    return _table("profile", "Where the time goes", caption, columns, rows)
 
 
 def _harness(machine: Machine) -> Table:
@@ -186,7 +159,7 @@ def _time(timed: Json, steps: int = 1) -> Entry:
     return number(median, milliseconds, f"{milliseconds(low)} to {milliseconds(high)}" if low < high else "")
 
 
-def _rate(rate: Json) -> Entry:
-    if not rate:
-        return number(None, "")
-    return number(1e12 * rate["tflop_per_s"], lambda r: f"{flops(r)}/s", f"{rate['share_of_chip']:.0%}")
+def _rate(count: int | None, timed: Json, style: Any) -> Entry:
+    """What is done in a second, by the median."""
+    known = count is not None and "median_s" in timed
+    return number(count / float(timed["median_s"]) if known else None, style)

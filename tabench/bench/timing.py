@@ -1,4 +1,4 @@
-"""Seconds, memory and the chip's own rate.
+"""Seconds and memory.
 
 Several ways of one work are timed in turn, so that what disturbs a machine disturbs them alike. Peak
 memory is over what the process held before: resident on the CPU, allocated on CUDA.
@@ -23,8 +23,6 @@ from tabench.store.encoding import significant
 
 Work = Callable[[], object]
 OUT_OF_MEMORY = "out of memory"
-SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices that tell a chip's rate
-ROUNDS = 3
 
 
 def alternate(
@@ -128,24 +126,6 @@ def synchronise(device: torch.device) -> None:
     """Wait for what a CUDA device still computes."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def chip_rate(device: torch.device, precision: str) -> float:
-    """The best of a few products of square matrices, FLOP/s.
-
-    In fp32 a CUDA device computes true fp32 (TF32 stays off, as in training).
-    """
-    side = SIDE[device.type]
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    best = float("inf")
-    for _ in range(ROUNDS):
-        synchronise(device)
-        started = time.perf_counter()
-        a @ b
-        synchronise(device)
-        best = min(best, time.perf_counter() - started)
-    return 2 * side**3 / best
 
 
 def peak_of(work: Work, device: torch.device) -> dict[str, float | str]:

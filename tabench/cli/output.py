@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tabench.provenance.files import Progress
     from tabench.runs.executor import Outcome
 
-MANY = 200  # rows from which on a table is printed without rich
 COLOURS = {
     **dict.fromkeys(("ok", "done"), "green"),
     **dict.fromkeys(("note", "busy", "partial", "interrupted"), "yellow"),
@@ -59,34 +58,17 @@ def print_json(value: object) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, state: int | None = None) -> None:
-    """Print a table; column `state` is coloured by its word."""
-    shown = [[inert(text) for text in row] for row in rows]
-    if len(shown) > MANY:
-        _print_many([list(heads), *shown], state)
-        return
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    for row in shown:
-        table.add_row(
-            *(Text(text, COLOURS.get(text, "") if n == state else "") for n, text in enumerate(row))
-        )
-    screen = console()
-    if not screen.is_terminal:
-        screen.width = max(screen.width, 160)  # a log has no edge to wrap at
-    screen.print(table)
-
-
-def _print_many(rows: list[list[str]], state: int | None) -> None:
-    """The same table, without wrapping long texts: rich needs half a millisecond a row."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """Print a table, its lines as long as they are; column `state` is coloured by its word."""
+    shown = [list(heads), *([inert(text) for text in row] for row in rows)]
     lines = []
-    for row in rows:
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for number, row in enumerate(shown):
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        if state is not None and row[state] in COLOURS:
+        if number == 0:
+            cells = [typer.style(cell, bold=True) for cell in cells]
+        elif state is not None and row[state] in COLOURS:
             cells[state] = typer.style(cells[state], fg=COLOURS[row[state]])
-        lines.append(" ".join(cells).rstrip())
+        lines.append("  ".join(cells).rstrip())
     typer.echo("\n".join(lines))
 
 

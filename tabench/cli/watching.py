@@ -12,13 +12,11 @@ import typer
 
 from tabench.cli import options
 from tabench.cli.app import app, examples
-from tabench.cli.output import COLOURS, MANY, console, print_json, print_table, say
+from tabench.cli.output import print_json, print_table, say
 from tabench.errors import StoreError
-from tabench.text import duration, inert
+from tabench.text import duration
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from tabench.runs.slurm.queue import Last
     from tabench.store.folders import CellFolder, ExperimentFolder
     from tabench.store.index import Known
@@ -57,15 +55,10 @@ def status(
 def status_rows(
     folder: ExperimentFolder, content: Mapping[str, Any], before: Iterable[dict[str, Any]] = ()
 ) -> tuple[list[dict[str, Any]], str]:
-    """State and detail of every cell, from the store; what waits, from Slurm's queue where it can be asked.
+    """State and detail of every cell, from the store and from Slurm's queue.
 
-    Args:
-        folder: The experiment's.
-        content: Its experiment.json.
-        before: Rows of an earlier look; those that were done are taken over, without a look at their files.
-
-    Returns:
-        The rows, and why Slurm could not be asked for cells that were submitted to it ("" if it could).
+    Rows of an earlier look (`before`) that were done are taken over, without a look at their files. Also
+    returns why Slurm could not be asked for cells that were submitted to it ("" if it could).
     """
     from tabench.store.index import read_cells, read_index
 
@@ -131,16 +124,8 @@ def watch(
     folder = ExperimentFolder(results, options.experiment_name(experiment))
     content = folder.read_experiment()
     _say_unasked(status_rows(folder, content)[1])
-    looks = _looks(folder, content, every)
     with suppress(KeyboardInterrupt):
-        if console().is_terminal:
-            from rich.live import Live
-
-            with Live(console=console(), auto_refresh=False) as live:
-                for rows in looks:
-                    live.update(_table(rows), refresh=True)
-        else:
-            _print_changes(looks)
+        _print_changes(_looks(folder, content, every))
 
 
 def _looks(
@@ -161,7 +146,7 @@ def _looks(
 
 
 def _print_changes(looks: Iterable[Sequence[Mapping[str, Any]]]) -> None:
-    """A line whenever a cell's state or position changes; for logs."""
+    """A line whenever a cell's state or position changes."""
     before: dict[str, tuple[str, str]] = {}
     rows: Sequence[Mapping[str, Any]] = ()
     for rows in looks:
@@ -171,25 +156,6 @@ def _print_changes(looks: Iterable[Sequence[Mapping[str, Any]]]) -> None:
                 before[row["id"]] = now
                 say(f"{row['label']}: {' '.join(now)}".rstrip())
     typer.echo(_sum(rows))
-
-
-def _shown(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """All rows, or of very many those that change, then those that wait for somebody."""
-    if len(rows) <= MANY:
-        return rows
-    order = {state: place for place, state in enumerate((*BUSY, "failed", "partial"))}
-    return sorted(rows, key=lambda row: order.get(row["state"], len(order)))[:MANY]
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("method, seed", "state", "detail", box=None, pad_edge=False, caption=_sum(rows))
-    for row in _shown(rows):
-        state = Text(row["state"], style=COLOURS.get(row["state"], ""))
-        table.add_row(Text(inert(row["label"])), state, Text(inert(row["detail"])))
-    return table
 
 
 @app.command(epilog=examples("cancel nyuv2"))

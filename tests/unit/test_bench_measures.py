@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 
 from tabench.bench.counting import agreement, flops_of
 from tabench.bench.jobs import Job, Place
-from tabench.bench.measures import kind_of, measure
+from tabench.bench.measures import measure
 from tabench.bench.runner import MeasurementError, apart
 from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
@@ -24,16 +23,10 @@ JOB = Job("paths", "ta-lora", "nano-24", params={"ranks": (3, 4, 2)}, repeats=2,
 def test_both_paths() -> None:
     found = measure(JOB, PLACE, "time")
     assert found["models"] == 1
-    assert found["chip_flops"] > 1e8
     for work in ("train", "evaluate"):
         figures = found[work]
         for way in ("plain", "fast"):
             assert len(figures[way]["wall_s"]) == 2
-            rate = figures["flops"][way] / figures[way]["median_s"]
-            assert figures["rates"][way]["tflop_per_s"] == pytest.approx(rate / 1e12, rel=1e-3)
-            assert figures["rates"][way]["share_of_chip"] == pytest.approx(
-                rate / found["chip_flops"], rel=1e-3
-            )
     assert found["train"]["flops"]["plain"] > 2 * found["evaluate"]["flops"]["plain"]
     assert found["agreement"]["outputs"] < 1e-4
     assert found["agreement"]["gradients"] < 1e-3
@@ -88,9 +81,7 @@ def test_inference_forms() -> None:
     found = measure(job, PLACE, "time")
     assert found["apart"] < 1e-4
     for scope in ("one", "all"):
-        assert set(found[scope]["images_per_s"]) == {"plain", "factored", "merged"}
-        pace = found[scope]["images_per_s"]["merged"]
-        assert pace == pytest.approx(2 / found[scope]["merged"]["median_s"], rel=1e-3)
+        assert all(found[scope][form]["median_s"] > 0 for form in ("plain", "factored", "merged"))
     # one product where the factored layer has four; of all tasks the factored ones share their first
     assert found["one"]["flops"]["merged"] < found["one"]["flops"]["factored"]
     assert found["one"]["flops"]["plain"] < found["all"]["flops"]["plain"]
@@ -104,30 +95,6 @@ def test_the_harness_against_a_bare_loop(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found["steps"] == 2
     more = found["harness"]["median_s"] - found["bare"]["median_s"]
     assert found["overhead"] == pytest.approx(more / found["bare"]["median_s"], rel=0.01, abs=1e-3)
-
-
-def test_a_profile_names_where_the_time_goes() -> None:
-    found = measure(replace(JOB, kind="profile"), PLACE, "time")
-    for way in ("plain", "fast"):
-        kinds: dict[str, Any] = found[way]["kinds"]
-        assert {"matrix products", "softmax", "norms", "optimiser"} <= set(kinds)
-        assert sum(kinds.values()) == pytest.approx(found[way]["total_s"], rel=0.01)
-        assert len(found[way]["operators"]) == 8
-
-
-@pytest.mark.parametrize(
-    ("operator", "kind"),
-    [
-        ("aten::addmm", "matrix products"),
-        ("aten::_softmax_backward_data", "softmax"),
-        ("aten::native_layer_norm", "norms"),
-        ("aten::copy_", "copies"),
-        ("aten::mul", "other element-wise work"),
-        ("ampere_sgemm_128x64_nn", "matrix products"),
-    ],
-)
-def test_kinds_of_operators(operator: str, kind: str) -> None:
-    assert kind_of(operator) == kind
 
 
 def test_a_failed_process_is_named_with_its_error() -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import report_fixtures as made
 
-from tabench.cli.output import MANY
-from tabench.cli.watching import _shown, status_rows
+from tabench.cli.watching import status_rows
 from tabench.store.folders import ExperimentFolder
 
 METHODS = ("ta-lora", "frozen")
@@ -36,13 +35,3 @@ def test_a_second_look_reads_only_what_was_not_done(
     assert second[:3] == first[:3]
     assert (second[3]["state"], second[3]["id"]) == ("done", fresh.cell_id)
     assert json.dumps(second[3])
-
-
-def test_of_very_many_cells_those_that_run_or_failed_are_shown() -> None:
-    rows = [{"id": str(n), "state": "done"} for n in range(3 * MANY)]
-    assert _shown(rows[:MANY]) == rows[:MANY]
-    rows[-1] = {"id": "a", "state": "failed"}
-    rows[-2] = {"id": "b", "state": "running"}
-    rows[-3] = {"id": "c", "state": "queued"}
-    assert [row["id"] for row in _shown(rows)][:4] == ["b", "c", "a", "0"]
-    assert len(_shown(rows)) == MANY
