@@ -55,15 +55,14 @@ def doctor(
     from tabench.engine.process_group import choose_device
 
     choose_device(device)  # findings about another one would be no answer
-    from tabench.provenance.determinism import findings, forced_findings
+    from tabench.provenance.determinism import findings, forced_finding
     from tabench.provenance.environment import capture
-    from tabench.provenance.files import folder_findings
-    from tabench.provenance.machine import machine_findings
+    from tabench.provenance.machine import build_finding, folder_findings
 
     found = [
-        *machine_findings(),
+        build_finding(),
         *findings(),
-        *forced_findings(),
+        forced_finding(),
         *folder_findings(results, "results folder"),
         *_cache(),
         *_weights(),
@@ -81,7 +80,8 @@ def doctor(
 
 
 def _cache() -> list[Finding]:
-    from tabench.provenance.files import cache_root, folder_findings
+    from tabench.provenance.files import cache_root
+    from tabench.provenance.machine import folder_findings
 
     try:
         return folder_findings(cache_root(), "cache")
@@ -131,7 +131,7 @@ def _repeats(device: str) -> list[Finding]:
             for name, count in (("first", threads), ("again", threads), ("fewer", other))
         )
     what = f"{len(first.losses)} steps of ta-lora on {place.type}"
-    found = [_flags(first.environment.get("environment", {}))] if place.type == "cuda" else []
+    found = []
     if unlike := differences(first, again):
         hint = "look at the switches above; on the CPU try MKL_CBWR=COMPATIBLE or --threads 1"
         message = f"{what} came out differently the second time: {'; '.join(unlike)}"
@@ -156,16 +156,3 @@ def _job(folder: Path, device: str) -> Job:
     generate_data(plan)
     (job,) = plan.jobs()
     return job
-
-
-def _flags(environment: dict[str, object]) -> Finding:
-    import torch
-
-    flags = {
-        "deterministic algorithms": environment.get("deterministic"),
-        "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", "unset"),
-        "cuDNN benchmark": torch.backends.cudnn.benchmark,
-        "TF32 in cuDNN": torch.backends.cudnn.allow_tf32,
-        "matrix products": torch.get_float32_matmul_precision(),
-    }
-    return Finding("ok", "in force: " + ", ".join(f"{name} {value}" for name, value in flags.items()))
