@@ -51,11 +51,7 @@ class Registry(Generic[T]):
             self.register(entry)
 
     def register(self, entry: Entry) -> None:
-        """Add an entry.
-
-        Raises:
-            SpecError: The name is taken by another target.
-        """
+        """Add an entry. Raises SpecError: the name is taken by another target."""
         held = self._entries.get(entry.name)
         if held is not None and held.target != entry.target:
             raise SpecError(
@@ -88,8 +84,7 @@ class Registry(Generic[T]):
     def entry(self, name: str, *, where: str | None = None) -> Entry:
         """Look up an entry without importing its target.
 
-        Raises:
-            SpecError: The name is unknown; the message proposes the nearest one.
+        Raises SpecError: the name is unknown; the message proposes the nearest one.
         """
         self._scan()
         if name not in self._entries:
@@ -100,8 +95,7 @@ class Registry(Generic[T]):
     def get(self, name: str, *, where: str | None = None) -> T:
         """Import and return what a name stands for.
 
-        Raises:
-            SpecError: The name is unknown, or its target cannot be imported.
+        Raises SpecError: the name is unknown, or its target cannot be imported.
         """
         entry = self.entry(name, where=where)
         if name not in self._loaded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -98,23 +98,10 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
     return Contents(sorted(members.values(), key=lambda m: m.name), facts, beside)
 
 
-def names_this_machine(members: Sequence[Member], folders: Sequence[Path]) -> list[str]:
-    """Text members of results that hold a path of some folders, to be looked at before a blind review."""
-    needles = [str(folder).encode() for folder in folders if len(folder.parts) > 1]
-    found = []
-    for member in members:
-        if member.name.startswith("results/") and member.name.endswith((".json", ".jsonl")):
-            with member.open() as file:
-                if any(needle in line for line in file for needle in needles):
-                    found.append(member.name)
-    return found
-
-
 def _check_report(results: Path, name: str, report: Path) -> None:
     """Refuse a report of other cells, which readers would take for the report of these records.
 
-    Raises:
-        StoreError: It is one.
+    Raises StoreError: it is one.
     """
     summary = report / SUMMARY
     if not summary.is_file():
@@ -196,10 +183,7 @@ def cut_lock(lock: Path, roots: Iterable[str] = REPORT_PACKAGES) -> str:
     """The lines of a lock file that pin some packages and all they need, on any system; hashes are kept.
 
     What a package needs is read from its installed metadata; markers of systems are kept as the lock has
-    them.
-
-    Raises:
-        StoreError: The lock cannot be read, lacks one of the packages, or holds an address.
+    them. Raises StoreError: the lock cannot be read, lacks one of the packages, or holds an address.
     """
     blocks = _blocks(read_bytes(lock).decode())
     wanted = _closure([canonicalize_name(name) for name in roots], set(blocks))

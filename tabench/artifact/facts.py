@@ -194,9 +194,8 @@ class Claimed:
 def claimed(results: Path, names: Iterable[str]) -> Claimed:
     """Assess the claims on the named experiments and their neighbours in a results folder.
 
-    Raises:
-        StoreError: One of the named experiments has no finished cell or a record that is not valid.
-        SpecError: The file of claims cannot be used.
+    Raises StoreError: one of the named experiments has no finished cell or a record that is not valid;
+    SpecError: the file of claims cannot be used.
     """
     file = claims_file(results)
     if file is None:

@@ -126,7 +126,7 @@ def _jobs(
     _check_methods(methods)
     if backbone is not None:
         find_size(backbone)
-        jobs = suites.grid("paths", methods or METHODS.names(), [backbone])
+        jobs = suites.grid(methods or METHODS.names(), [backbone])
     else:
         jobs = [job for job in suites.suite(suite) if not methods or job.method in methods]
     jobs = suites.chosen(jobs, only or ())

@@ -14,14 +14,11 @@ from tabench.catalog import METHODS
 from tabench.methods.base import Value
 from tabench.runs.estimate import decoder_flops
 
-Kind = Literal["paths", "inference", "harness"]
+Kind = Literal["paths"]
 NYUV2 = (("segmentation", 13), ("depth", 1), ("normals", 3))
 PARTS: Mapping[Kind, tuple[str, ...]] = {
     "paths": ("time", "memory-plain", "memory-fast"),
-    "inference": ("time", "memory-plain", "memory-factored", "memory-merged"),
-    "harness": ("time",),
 }
-HARNESS_STEPS = 20  # of each loop that kind "harness" times
 _RATE = {"cpu": 4.5e10, "cuda": 2e13}  # FLOP/s reached, by a thread or a device
 _START = 1.5  # seconds a process takes to start, build its models and end
 _FAST = 0.5  # time of the fast path, of the plain one's
@@ -32,42 +29,24 @@ MEASURED = ("encoders", "methods", "balancing", "tasks", "engine")
 
 @dataclass(frozen=True)
 class Job:
-    """One measurement.
-
-    Attributes:
-        kind: "paths" compares the plain and the fast path in training steps and evaluation; "inference"
-            compares plain, factored and merged models; "harness" compares a bare loop with the harness's.
-        method: Registry name.
-        size: See `find_size`.
-        batch: Images a step.
-        precision: "fp32", or "bf16" under autocast.
-        tasks: (kind, channels) of each task; a kind may come again.
-        passes: How the fast path's training steps are cut: "chosen" as the harness does, or "together" or
-            "apart" for the tasks; "+recompute" and "+compiled" add activation checkpointing and
-            torch.compile.
-        params: Hyper-parameters that differ from the method's defaults.
-        works: Of kind "paths": what is timed.
-        axis: Of a growth curve: what varies ("tasks", "rank", "channels", "image").
-        value: Of a growth curve: where on the axis.
-        repeats: Repetitions at most.
-        fewest: Repetitions at least.
-        budget: Seconds of a work after which `fewest` repetitions are enough.
-    """
+    """One measurement: the plain and the fast path in training steps and evaluation."""
 
     kind: Kind
-    method: str
-    size: str
-    batch: int = 1
+    method: str  # registry name
+    size: str  # see `find_size`
+    batch: int = 1  # images a step
     precision: Literal["fp32", "bf16"] = "fp32"
-    tasks: tuple[tuple[str, int], ...] = NYUV2
+    tasks: tuple[tuple[str, int], ...] = NYUV2  # (kind, channels) of each task; a kind may come again
+    # how the fast path's training steps are cut: "chosen" as the harness does, or "together" or "apart" for
+    # the tasks; "+recompute" and "+compiled" add activation checkpointing and torch.compile
     passes: str = "chosen"
-    params: Mapping[str, Value] = field(default_factory=dict)
-    works: tuple[str, ...] = ("train", "evaluate")
-    axis: str = ""
-    value: int = 0
-    repeats: int = 5
-    fewest: int = 3
-    budget: float = 15.0
+    params: Mapping[str, Value] = field(default_factory=dict)  # that differ from the method's defaults
+    works: tuple[str, ...] = ("train", "evaluate")  # what is timed
+    axis: str = ""  # of a growth curve: what varies ("tasks", "rank", "channels", "image")
+    value: int = 0  # of a growth curve: where on the axis
+    repeats: int = 5  # rounds at most
+    fewest: int = 3  # rounds at least
+    budget: float = 15.0  # seconds of a work after which `fewest` rounds are enough
 
     @property
     def name(self) -> str:
@@ -108,15 +87,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Place:
-    """Where jobs run.
+    """Where jobs run."""
 
-    Attributes:
-        device: "cpu", "cuda" or "cuda:1".
-        threads: CPU threads.
-    """
-
-    device: str
-    threads: int
+    device: str  # "cpu", "cuda" or "cuda:1"
+    threads: int  # of the CPU
 
 
 def code_fingerprint() -> str:
@@ -139,10 +113,6 @@ def seconds(job: Job, place: Place) -> float:
     encoder, decoder = job.where.backbone.flops(), decoder_flops(job.where.backbone)
     forward = job.batch * (passes * encoder + channels * decoder) / rate
     step = forward * (3.0 if method.trains_encoder else 2.3)
-    if job.kind == "harness":
-        return _START + 2 * 3 * HARNESS_STEPS * step * _FAST
-    if job.kind == "inference":
-        return 4 * _START + 1.5 * (1 + 2 * _FAST) * forward * (2 + _rounds(job, forward))
     each = {"train": step, "evaluate": forward}
     timed = sum((1 + _FAST) * each[work] * (1 + _rounds(job, each[work])) for work in job.works)
     compared = (1 + _FAST) * (step + forward)

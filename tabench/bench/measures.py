@@ -1,38 +1,38 @@
-"""What a job measures, part by part: the two paths, inference, the harness."""
+"""What a job measures: seconds, FLOPs and agreement of the two paths, and the memory of each."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from tabench.bench.counting import agreement, counted
-from tabench.bench.jobs import HARNESS_STEPS, Job, Place
-from tabench.bench.subject import Subject, plain_loss
+from tabench.bench.jobs import Job, Place
+from tabench.bench.subject import Subject
 from tabench.bench.timing import Work, kept_peak, measured, ratio, within_memory
-from tabench.data.loading import evaluation_batches
 from tabench.encoders.plain import Way
-from tabench.engine.checkpoint import CheckpointStore
-from tabench.engine.loop import train_unit
-from tabench.methods.merging import MergedMSam
+from tabench.engine.measure import ATTENTION
 from tabench.store.encoding import significant
 
 WAYS: tuple[Way, ...] = ("plain", "fast")
 _BY_PEAK = ("evaluate", "train")  # each peak is above the one before, so memory kept by malloc does not show
+_FLOOR = 1e-3  # a gradient counts as this share of the model's largest at least: some are 0 but for rounding
+
+
+def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
+    """Measure a part of a job in this process."""
+    if part == "time":
+        return time_paths(job, place)
+    return memory_of_path(job, place, cast(Way, part.removeprefix("memory-")))
 
 
 def time_paths(job: Job, place: Place) -> dict[str, Any]:
     """Time both paths alternately, after counting FLOPs (which warms up) and comparing gradients.
 
-    Returns:
-        "models", "agreement" (None where a path has no memory for it), and by work "plain" and "fast" (see
-        `alternate`), "ratio" (plain over fast) and "flops" of both.
+    Returns "models", "agreement" (None where a path has no memory for it), and by work "plain" and "fast"
+    (see `alternate`), "ratio" (plain over fast) and "flops" of both.
     """
     subject = Subject(job, place)
     found: dict[str, Any] = {"models": len(subject.parts)}
@@ -56,109 +56,68 @@ def memory_of_path(job: Job, place: Place, way: Way) -> dict[str, Any]:
     return {work: kept_peak(partial(subject.work, work, way), subject.device) for work in chosen}
 
 
-FORMS = ("plain", "factored", "merged")
+def flops_of(work: Work) -> int:
+    """FLOPs of all matrix products and convolutions that a work computes, recomputed ones included.
 
-
-class Inference:
-    """A job's models, adapted and merged, and a batch on the device.
-
-    Args:
-        job: The job.
-        place: Where it runs.
-        forms: Which of `FORMS` are needed; the adapted models make room for merged ones alone.
+    A multiplication with its addition is 2; element-wise work is not counted.
     """
-
-    def __init__(self, job: Job, place: Place, forms: Sequence[str] = FORMS) -> None:
-        self.job, self.subject = job, Subject(job, place)
-        self.images = self.subject.batch.image.to(self.subject.device)
-        self.merged = [MergedMSam(part.model) for part in self.subject.parts] if "merged" in forms else []
-        if tuple(forms) == ("merged",):
-            for part in self.subject.parts:
-                del part.model, part.optimizer
-
-    def run(self, form: str, wanted: Sequence[str]) -> dict[str, Tensor]:
-        """Activated maps of the wanted tasks."""
-        subject, size = self.subject, (int(self.images.shape[-2]), int(self.images.shape[-1]))
-        outputs: dict[str, Tensor] = {}
-        kind, bf16 = subject.device.type, self.job.precision == "bf16"
-        if form != "merged":
-            subject.take("plain" if form == "plain" else "fast")
-        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=bf16):
-            for number, part in enumerate(subject.parts):
-                if names := [name for name in part.context.unit.tasks if name in wanted]:
-                    model = self.merged[number] if form == "merged" else part.model.eval()
-                    outputs |= model(self.images, size, names)
-        return {name: subject.tasks[name].activate(raw.float()) for name, raw in outputs.items()}
+    with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
+        work()
+    return int(counter.get_total_flops())
 
 
-def time_inference(job: Job, place: Place) -> dict[str, Any]:
-    """Seconds from a batch on the device to its activated maps, all forms in turn.
+def counted(ways: Mapping[str, Work]) -> dict[str, int]:
+    """FLOPs of each way that the device has memory for; this warms them up."""
+    flops: dict[str, int] = {}
 
-    Returns:
-        "apart" (largest difference of merged and factored maps over the largest value), and for "one" (the
-        first task) and "all" tasks each form's times and "flops".
+    def count(way: str, work: Work) -> None:
+        flops[way] = flops_of(work)
+
+    for way, work in ways.items():
+        within_memory(partial(count, way, work))
+    return flops
+
+
+def agreement(subject: Subject) -> dict[str, Any]:
+    """Compare the two paths on the same weights and images, without dropout.
+
+    Returns "outputs": largest difference of an output over the largest output of its task. "gradients":
+    largest difference of a gradient's entry over the parameter's largest (or 0.001 of the model's, where that
+    is more), for the worst parameter, named by "worst". "loss": relative difference of the loss.
     """
-    inference = Inference(job, place)
-    names = job.task_names
-    factored, merged = inference.run("factored", names), inference.run("merged", names)
-    apart = max(float((merged[n] - value).abs().max() / value.abs().max()) for n, value in factored.items())
-    found: dict[str, Any] = {"apart": significant(apart, 3)}
-    for scope, wanted in (("one", names[:1]), ("all", names)):
-        ways: dict[str, Work] = {form: partial(inference.run, form, wanted) for form in FORMS}
-        flops = counted(ways)
-        found[scope] = {**measured(ways, flops, job, inference.subject.device), "flops": flops}
-    return found
-
-
-def memory_of_form(job: Job, place: Place, form: str) -> dict[str, Any]:
-    """Peak memory of all tasks in one form, in a process of its own that holds no other form."""
-    inference = Inference(job, place, (form,))
-    return {"all": kept_peak(partial(inference.run, form, job.task_names), inference.subject.device)}
-
-
-def time_harness(job: Job, place: Place) -> dict[str, Any]:
-    """Time `HARNESS_STEPS` steps of both loops in turn.
-
-    Returns:
-        "steps", times of "bare" and "harness" for all steps, "overhead" (share of the bare loop's median that
-        the harness takes more; negative where it took less) and "overhead_s" a step.
-    """
-    subject = Subject(job, place, images=HARNESS_STEPS * job.batch)
-    part = subject.parts[0]
-    recipe = part.context.cell.train.model_copy(update={"epochs": 1})
-    context = replace(part.context, cell=part.context.cell.model_copy(update={"train": recipe}))
-    ready = list(evaluation_batches(context.train, job.batch))
-
-    def bare() -> None:
-        part.model.train()
-        for batch in ready:
+    plain, fast = subject.outputs("plain"), subject.outputs("fast")
+    outputs = max(_apart(fast[name], value, 0.0) for name, value in plain.items())
+    del plain, fast
+    found: dict[Way, dict[str, Tensor]] = {}
+    losses: dict[Way, float] = {}
+    for way in WAYS:
+        for part in subject.parts:
+            part.model.eval()  # no dropout; nothing else of an mSAM knows the mode
             part.optimizer.zero_grad(set_to_none=True)
-            plain_loss(part.model, context, batch)[0].backward()
-            part.optimizer.step()
-
-    def harness() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            train_unit(part.model, context, CheckpointStore(Path(folder)))
-
-    bare()
-    harness()
-    loops: dict[str, Work] = {"bare": bare, "harness": harness}
-    figures = measured(loops, loops, job, subject.device)
-    more = figures["harness"]["median_s"] - figures["bare"]["median_s"]
+        losses[way] = subject.gradients(way)["loss"]
+        found[way] = _taken(subject)
+    floor = _FLOOR * max(float(value.abs().max()) for value in found["plain"].values())
+    apart = {name: _apart(found["fast"][name], value, floor) for name, value in found["plain"].items()}
+    worst = max(apart, key=lambda name: apart[name])
     return {
-        "steps": len(ready),
-        **figures,
-        "overhead": significant(more / figures["bare"]["median_s"], 3),
-        "overhead_s": significant(more / len(ready), 3),
+        "outputs": significant(outputs, 3),
+        "gradients": significant(apart[worst], 3),
+        "worst": worst,
+        "loss": significant(abs(losses["fast"] - losses["plain"]) / abs(losses["plain"]), 3),
     }
 
 
-def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
-    """Measure a part of a job in this process."""
-    if part.startswith("memory-"):
-        which = part.removeprefix("memory-")
-        if job.kind == "inference":
-            return memory_of_form(job, place, which)
-        return memory_of_path(job, place, cast(Way, which))
-    times = {"paths": time_paths, "inference": time_inference, "harness": time_harness}
-    return times[job.kind](job, place)
+def _taken(subject: Subject) -> dict[str, Tensor]:
+    """All gradients, taken off the models."""
+    found = {}
+    for part in subject.parts:
+        for name, parameter in part.model.named_parameters():
+            if parameter.grad is not None:
+                found[f"{part.context.unit.name}:{name}"] = parameter.grad
+        part.optimizer.zero_grad(set_to_none=True)
+    return found
+
+
+def _apart(mine: Tensor, reference: Tensor, floor: float) -> float:
+    largest = max(float(reference.abs().max()), floor)
+    return float((mine - reference).abs().max()) / largest if largest else float(mine.abs().max())

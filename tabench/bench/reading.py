@@ -66,10 +66,7 @@ class Machine:
 def read_machines(folder: Path) -> list[Machine]:
     """Read every measurement in `<folder>/<machine>/`.
 
-    Files of other formats are left alone.
-
-    Raises:
-        StoreError: A file is damaged.
+    Files of other formats are left alone. Raises StoreError: a file is damaged.
     """
     found = []
     for place in sorted(path for path in folder.glob("*") if path.is_dir()):

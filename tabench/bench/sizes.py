@@ -41,8 +41,7 @@ class Size:
 def find_size(name: str) -> Size:
     """Look a size up: "nano", "nano-128" (input), "b12-512" (ViT-B of depth 12), or a registered backbone.
 
-    Raises:
-        SpecError: There is no such size.
+    Raises SpecError: there is no such size.
     """
     kind, _, rest = name.partition("-")
     if kind == "nano" and (not rest or rest.isdigit()):

@@ -37,13 +37,7 @@ _LR = 1e-6  # steps cost the same at any rate, and the weights stay where they a
 
 
 class RandomSplit(Split):
-    """Images and targets of noise, held in memory.
-
-    Args:
-        count: Number of images.
-        size: (height, width), pixels.
-        classes: Labels run from -1 (ignored) to classes - 1.
-    """
+    """Images of (height, width) `size` and targets of noise; labels run from -1 (ignored) to classes - 1."""
 
     def __init__(self, count: int, size: tuple[int, int], classes: int) -> None:
         rng = np.random.default_rng(0)
@@ -81,15 +75,9 @@ class Trained:
 
 
 class Subject:
-    """A job's models and images.
+    """A job's models and one batch of images, on the CPU."""
 
-    Attributes:
-        parts: The models.
-        batch: One batch, on the CPU.
-        tasks: Task objects by name.
-    """
-
-    def __init__(self, job: Job, place: Place, images: int | None = None) -> None:
+    def __init__(self, job: Job, place: Place) -> None:
         size = job.where
         self.job, self.device = job, torch.device(place.device)
         method = METHODS.get(job.method)
@@ -99,7 +87,7 @@ class Subject:
             for name, (kind, count) in zip(job.task_names, job.tasks, strict=True)
         }
         classes = min([count for kind, count in job.tasks if kind == "segmentation"] or [1])
-        split = RandomSplit(images or job.batch, size.image, classes)
+        split = RandomSplit(job.batch, size.image, classes)
         self.batch: Batch = next(iter(evaluation_batches(split, job.batch)))
         self.parts: list[Trained] = []
         alone = method.sharing == "per-task"
@@ -193,13 +181,6 @@ def forward(model: MSam, context: TrainContext, images: Tensor) -> dict[str, Ten
 
 def plain_gradients(model: MSam, context: TrainContext, batch: Batch, step: int) -> dict[str, float]:
     """`accumulate` written plainly: one forward of all tasks, the weighted sum of losses, one backward."""
-    total, means = plain_loss(model, context, batch)
-    total.backward()
-    return {name: float(mean.detach()) for name, mean in means.items()} | {"loss": float(total.detach())}
-
-
-def plain_loss(model: MSam, context: TrainContext, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a step, and each task's mean over the images before its weight."""
     unit = context.unit
     outputs = forward(model, context, batch.image)
     means: dict[str, Tensor] = {}
@@ -211,7 +192,8 @@ def plain_loss(model: MSam, context: TrainContext, batch: Batch) -> tuple[Tensor
     total = torch.stack([unit.weights[name] * mean for name, mean in means.items()]).sum()
     if model.penalty:
         total = total + model.penalty * regulariser(model)
-    return total, means
+    total.backward()
+    return {name: float(mean.detach()) for name, mean in means.items()} | {"loss": float(total.detach())}
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from itertools import cycle, islice, product
 from typing import Any
 
-from tabench.bench.jobs import NYUV2, Job, Kind
+from tabench.bench.jobs import NYUV2, Job
 from tabench.catalog import METHODS
 from tabench.errors import SpecError
 from tabench.text import nearest, suggestion
@@ -24,49 +24,37 @@ FEW: dict[str, Any] = {"repeats": 2, "fewest": 2}  # rounds, for steps of half a
 def suite(name: str) -> list[Job]:
     """The jobs of a suite.
 
-    "cpu" is what two cores do in about twelve minutes: every method where a step takes three seconds at most,
-    TA-LoRA up to ViT-B of full depth at 512 pixels, growth, inference and the harness. "cpu-full"
-    has every method at every size, four images too, and takes hours. "gpu" and "gpu-full" do the same at
-    SAM's own sizes, in fp32 and bf16.
-
-    Raises:
-        SpecError: There is no such suite.
+    "cpu" is what two cores do in about ten minutes: every method where a step takes three seconds at most,
+    TA-LoRA up to ViT-B of full depth at 512 pixels, and growth. "cpu-full" has every method at every size,
+    four images too, and takes hours. "gpu" and "gpu-full" do the same at SAM's own sizes, in fp32 and bf16.
+    Raises SpecError: there is no such suite.
     """
     every, ours = METHODS.names(), ["ta-lora"]
-    adapted = [name for name in every if METHODS.get(name).merges]
     jobs: list[Job] = []
     if name == "cpu":
-        jobs += grid("paths", every, ["nano"], budget=3.0)
-        jobs += grid("paths", ours, ["nano"], (4,), budget=3.0)
-        jobs += grid("harness", ours, ["nano"], (2,))
-        jobs += grid("inference", adapted, ["nano"], budget=1.0)
-        jobs += grid("inference", ours, ["nano"], (4,), budget=1.0)
+        jobs += grid(every, ["nano"], budget=3.0)
+        jobs += grid(ours, ["nano"], (4,), budget=3.0)
         jobs += growth("nano")
-        jobs += grid("inference", ours, ["b4-256"], budget=4.0)
-        jobs += grid("paths", ours, ["b4-256"])
-        jobs += grid("paths", every, ["b4-256"], budget=5.0, **TRAINING)
-        jobs += grid("paths", ours, ["b4-512", "b12-256"], **TRAINING)
-        jobs += grid("paths", ours, ["b12-256"], passes="apart", **TRAINING, **FEW)
-        jobs += grid("paths", ours, ["b4-256"], (4,), **TRAINING, **FEW)
-        jobs += grid("paths", ours, ["b12-512"], **TRAINING, **FEW)
+        jobs += grid(ours, ["b4-256"])
+        jobs += grid(every, ["b4-256"], budget=5.0, **TRAINING)
+        jobs += grid(ours, ["b4-512", "b12-256"], **TRAINING)
+        jobs += grid(ours, ["b12-256"], passes="apart", **TRAINING, **FEW)
+        jobs += grid(ours, ["b4-256"], (4,), **TRAINING, **FEW)
+        jobs += grid(ours, ["b12-512"], **TRAINING, **FEW)
     if name == "cpu-full":
         sizes = ["nano", *CPU_SIZES]
-        jobs += grid("paths", every, sizes, (1, 4))
-        jobs += grid("harness", every, ["nano"], (2,))
-        jobs += grid("inference", adapted, sizes, (1, 4))
+        jobs += grid(every, sizes, (1, 4))
         jobs += growth("nano")
         for passes in ("together", "apart", "apart+recompute"):
-            jobs += grid("paths", ours, sizes, (1, 4), passes=passes, **TRAINING)
+            jobs += grid(ours, sizes, (1, 4), passes=passes, **TRAINING)
     if name in ("gpu", "gpu-full"):
-        jobs += both(grid("paths", every, ["vit_b"]))
-        jobs += grid("harness", ours, ["vit_b"], (2,))
-        jobs += both(grid("inference", ours, GPU_SIZES, (1, 8)))
+        jobs += both(grid(every, ["vit_b"]))
         jobs += growth("vit_b")
-        jobs += both(grid("paths", ours, GPU_SIZES, (1, 4, 8)))
+        jobs += both(grid(ours, GPU_SIZES, (1, 4, 8)))
         for passes in ("together", "chosen+compiled", "together+compiled"):
-            jobs += both(grid("paths", ours, ["vit_b", "vit_l"], (1, 4), passes=passes, **TRAINING))
+            jobs += both(grid(ours, ["vit_b", "vit_l"], (1, 4), passes=passes, **TRAINING))
     if name == "gpu-full":
-        jobs += both(grid("paths", every, GPU_SIZES, (1, 4, 8)))
+        jobs += both(grid(every, GPU_SIZES, (1, 4, 8)))
     if not jobs:
         raise SpecError(f"no suite '{name}'", where="--suite", hint=suggestion(name, SUITES))
     first: dict[str, Job] = {}
@@ -78,8 +66,7 @@ def suite(name: str) -> list[Job]:
 def chosen(jobs: Iterable[Job], patterns: Sequence[str]) -> list[Job]:
     """The jobs whose name matches a pattern ("paths-ta-lora-*"), or holds it; all of them without patterns.
 
-    Raises:
-        SpecError: None does.
+    Raises SpecError: none does.
     """
     jobs = list(jobs)
     found = [
@@ -93,10 +80,10 @@ def chosen(jobs: Iterable[Job], patterns: Sequence[str]) -> list[Job]:
 
 
 def grid(
-    kind: Kind, methods: Sequence[str], sizes: Sequence[str], batches: Sequence[int] = (1,), **more: Any
+    methods: Sequence[str], sizes: Sequence[str], batches: Sequence[int] = (1,), **more: Any
 ) -> list[Job]:
     """A job for each method, size and number of images; `more` are further fields of `Job`."""
-    return [Job(kind, m, size, batch, **more) for size, batch, m in product(sizes, batches, methods)]
+    return [Job("paths", m, size, batch, **more) for size, batch, m in product(sizes, batches, methods)]
 
 
 def growth(size: str) -> list[Job]:

@@ -1,8 +1,7 @@
-"""The benchmark's tables: the two paths, inference, the harness, and the sizes."""
+"""The benchmark's tables: the two paths in a training step and in evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from tabench.bench.reading import Json, Machine, Measurement, title_of
@@ -28,13 +27,7 @@ _CUT = (
 
 def tables(machine: Machine) -> list[Table]:
     """Every table that a machine has figures for."""
-    found = [_paths(machine, work) for work in WORKS]
-    found += [_inference(machine), _harness(machine), _sizes(machine)]
-    return [table for table in found if table.rows]
-
-
-def _table(name: str, title: str, caption: str, columns: Sequence[Column], rows: Any, *notes: str) -> Table:
-    return Table(name, title, caption, columns, rows, notes, RANDOM, fits=False)
+    return [table for work in WORKS if (table := _paths(machine, work)).rows]
 
 
 def _group(group: str, *titles: str) -> list[Column]:
@@ -54,7 +47,7 @@ def _paths(machine: Machine, work: str) -> Table:
         f"{WORKS[work]}: {_STEPS[work]}. Medians of rounds in which the two paths alternate; small: "
         "quartiles of a time, and the lowest and highest ratio of a round."
     )
-    return _table(work, WORKS[work], caption, columns, rows, _CUT)
+    return Table(work, WORKS[work], caption, columns, rows, (_CUT,), RANDOM, fits=False)
 
 
 def _two_paths(m: Measurement, work: str) -> list[Entry]:
@@ -77,85 +70,15 @@ def _two_paths(m: Measurement, work: str) -> list[Entry]:
     ]
 
 
-def _inference(machine: Machine) -> Table:
-    forms = ("plain", "factored", "merged")
-    groups = ("Time of a batch", "Images/s", "Peak memory over base", "FLOPs")
-    columns = [*_WHO, Column("Tasks", words=True), *(c for group in groups for c in _group(group, *forms))]
-    rows = []
-    for m in machine.of("inference"):
-        for scope in ("one", "all"):
-            figures = m.parts["time"][scope]
-            rows.append(
-                [
-                    *(*_who(m), words("one task" if scope == "one" else "all tasks")),
-                    *(_time(figures[form]) for form in forms),
-                    *(_rate(int(m.job["batch"]), figures[form], "{:.3g}") for form in forms),
-                    *(number(m.memory(form, scope), "{:,.0f} MB") for form in forms),
-                    *(number(figures["flops"].get(form), flops) for form in forms),
-                    number(m.parts["time"]["apart"], "{:.1e}"),
-                ]
-            )
-    caption = (
-        "From a batch on the device to activated maps. “Factored” keeps the adapters (the fast path), "
-        "“merged” has one plain encoder a task with the update inside its weights (the fast path without "
-        "adapters), “plain” is the plain path, which merges anew in every pass."
-    )
-    note = "Merged from factored: largest difference of an output over the largest output of its task."
-    return _table("inference", "Inference", caption, [*columns, Column("Merged from factored")], rows, note)
-
-
-def _harness(machine: Machine) -> Table:
-    columns = [*_WHO, *_group("Time of a step", "bare loop", "harness"), Column("Overhead"), Column("Steps")]
-    rows = []
-    for m in machine.of("harness"):
-        time, steps = m.parts["time"], int(m.parts["time"]["steps"])
-        loops = (_time(time[loop], steps) for loop in ("bare", "harness"))
-        rows.append([*_who(m), *loops, number(float(time["overhead"]), "{:+.1%}"), number(steps, "{}")])
-    caption = (
-        "The harness’s training loop against a bare one over the same model and images, in turn. The harness "
-        "also reads and shuffles images, seeds every step, checks losses and weights, sums curves, sends "
-        "events and writes a checkpoint at the end."
-    )
-    return _table("harness", "Harness", caption, columns, rows)
-
-
-def _sizes(machine: Machine) -> Table:
-    known: dict[str, Json] = {str(m.size["name"]): m.size for m in machine.measurements}
-    rows = []
-    for size in known.values():
-        tokens, padded = float(size["tokens"]), float(size["padded_tokens"])
-        rows.append(
-            [
-                *(words(str(size["name"])), number(size["input"], "{}")),
-                words(f"{size['image'][0]}×{size['image'][1]}"),
-                number(tokens, "{0:.0f}×{0:.0f}"),
-                number(padded, "{0:.0f}×{0:.0f}", f"{1 - (tokens / padded) ** 2:.0%} padding"),
-                *(number(size[key], "{}") for key in ("width", "depth", "heads", "window")),
-                words(", ".join(map(str, size["global_blocks"]))),
-            ]
-        )
-    titles = ("Input", "Image", "Tokens", "Tokens in windowed blocks", "Width", "Depth", "Heads", "Window")
-    columns = [Column("Size", words=True), *map(Column, (*titles, "Global blocks"))]
-    caption = (
-        "What the sizes are. b4 and b12 have ViT-B’s width and heads, SAM’s windows and one global block in "
-        "three; only depth and input are cut down."
-    )
-    note = (
-        "SAM pads the token grid to whole windows. The plain path computes the padding; small grids have "
-        "much of it, so small inputs flatter the fast path: 1024 pixels have 16%."
-    )
-    return _table("sizes", "Sizes", caption, columns, rows, note)
-
-
 def _who(m: Measurement) -> list[Entry]:
     who = words(title_of(str(m.job["method"]))), words(str(m.size["name"]))
     return [*who, number(int(m.job["batch"]), "{}"), words(m.run_as)]
 
 
-def _time(timed: Json, steps: int = 1) -> Entry:
+def _time(timed: Json) -> Entry:
     if "error" in timed:
         return words(str(timed["error"]))
-    median, low, high = (float(timed[key]) / steps for key in ("median_s", "q1_s", "q3_s"))
+    median, low, high = (float(timed[key]) for key in ("median_s", "q1_s", "q3_s"))
     return number(median, milliseconds, f"{milliseconds(low)} to {milliseconds(high)}" if low < high else "")
 
 

@@ -131,9 +131,8 @@ def synchronise(device: torch.device) -> None:
 def peak_of(work: Work, device: torch.device) -> dict[str, float | str]:
     """Do a work once and measure its peak; call it in a process that has done nothing else.
 
-    Returns:
-        "base_mb" before, "peak_mb" during, "over_base_mb", and "counter": what was read (VmHWM where the
-        system can reset it, else the process' highest so far).
+    Returns "base_mb" before, "peak_mb" during, "over_base_mb", and "counter": what was read (VmHWM where the
+    system can reset it, else the process' highest so far).
     """
     gc.collect()
     if device.type == "cuda":
@@ -174,11 +173,7 @@ def _figures(base: float, peak: float, counter: str) -> dict[str, float | str]:
 
 
 def _status(key: str) -> float:
-    """A line of /proc/self/status in MB.
-
-    Raises:
-        OSError: The system has none.
-    """
+    """A line of /proc/self/status in MB. Raises OSError: the system has none."""
     found = re.search(rf"^{key}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"), re.M)
     if not found:
         raise OSError(f"/proc/self/status does not tell {key}")

@@ -54,10 +54,8 @@ _PROVEN: dict[tuple[str, str], tuple[tuple[str, ...], frozenset[str]]] = {}
 def code_of(registry: Registry[Any], name: str) -> Code:
     """The code that a name stands for, read once a process: what is edited later is not what it has loaded.
 
-    Raises:
-        SpecError: The name is unknown, cannot be loaded, stands on a library that is not installed, or lies
-            in no file.
-        StoreError: A file of it cannot be read.
+    Raises SpecError: the name is unknown, cannot be loaded, stands on a library that is not installed, or
+    lies in no file; StoreError: a file of it cannot be read.
     """
     entry = registry.entry(name)
     key = (registry.kind, entry.target)

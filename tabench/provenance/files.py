@@ -18,8 +18,7 @@ CACHE = "TABENCH_CACHE"  # the variable that names the cache
 def cache_root() -> Path:
     """$TABENCH_CACHE, else tabench inside $XDG_CACHE_HOME or ~/.cache: for what can be made again.
 
-    Raises:
-        StoreError: Neither variable is set and this user has no home folder, as in many containers.
+    Raises StoreError: neither variable is set and this user has no home folder, as in many containers.
     """
     if given := os.environ.get(CACHE):
         return Path(given)
@@ -48,8 +47,7 @@ def lend_home() -> None:
 def sha256_file(path: str | Path, progress: Progress | None = None) -> str:
     """64 hex digits of a file, read block by block; `progress` hears of bytes.
 
-    Raises:
-        StoreError: The file cannot be read.
+    Raises StoreError: the file cannot be read.
     """
     path = Path(path)
     digest = hashlib.sha256()

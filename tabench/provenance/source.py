@@ -109,8 +109,7 @@ def _editable(distribution: str) -> bool:
 def _root(module: str, *, must: bool) -> tuple[str, ModuleSpec | None] | None:
     """The outermost package with files that a module lies in: namespaces above it belong to nobody.
 
-    Raises:
-        SpecError: There is none, and there `must` be.
+    Raises SpecError: there is none, and there `must` be.
     """
     parts = module.split(".")
     for depth in range(1, len(parts) + 1):

@@ -152,8 +152,7 @@ def load_experiment(path: str | Path, *, names: bool = True) -> Experiment:
 def read_values(path: Path) -> str:
     """The text of a file of published values.
 
-    Raises:
-        SpecError: It is missing or no text, or longer than `MOST_VALUES`; names the nearest file.
+    Raises SpecError: it is missing or no text, or longer than `MOST_VALUES`; names the nearest file.
     """
     try:
         data = path.read_bytes()
@@ -194,8 +193,7 @@ def _merged(old: Any, new: Any) -> Any:
 def check_names(experiment: Experiment, where: str) -> None:
     """Check every method, task, dataset and backbone name and every hyper-parameter.
 
-    Raises:
-        SpecError: One is not registered, or a method lacks the hyper-parameter.
+    Raises SpecError: one is not registered, or a method lacks the hyper-parameter.
     """
     named: list[tuple[Registry[Any], str, Iterable[str]]] = [
         (METHODS, "axes.methods", experiment.axes.methods),

@@ -22,8 +22,7 @@ _BELOW = [f"{table}.{key}" for table in known_keys(Profile) for key in known_key
 def parse_set(text: str) -> tuple[tuple[str, ...], Any]:
     """Split "train.epochs=2" into its key path and its TOML value; bare words are strings.
 
-    Raises:
-        SpecError: There is no "=", or the key or the value cannot be read.
+    Raises SpecError: there is no "=", or the key or the value cannot be read.
     """
     where = _where(text)
     key, equals, value = (part.strip() for part in text.partition("="))
@@ -60,11 +59,9 @@ def _value(text: str, where: str) -> Any:
 def override(experiment: Experiment, profile: str, overrides: Sequence[str] = ()) -> Experiment:
     """Apply `--set` options to one profile and to the axes.
 
-    Keys are those of the profile ("train.epochs", "methods.lora-stl.rank") and "axes.*".
-    "method.params.KEY" sets a hyper-parameter of every method on the axis that has it.
-
-    Raises:
-        SpecError: A key or a value that the profile cannot have; the nearest key is named.
+    Keys are those of the profile ("train.epochs", "methods.lora-stl.rank") and "axes.*". "method.params.KEY"
+    sets a hyper-parameter of every method on the axis that has it. Raises SpecError: a key or a value that
+    the profile cannot have; the nearest key is named.
     """
     settings = experiment.profile(profile).model_dump(exclude_unset=True)
     axes = experiment.axes.model_dump()
@@ -111,10 +108,8 @@ def _put_everywhere(
 def select_cells(cells: Sequence[Cell], select: Iterable[str]) -> list[Cell]:
     """Keep the cells that every `--select KEY=a,b` names.
 
-    Keys are method, balancing, seed and id (a prefix will do); an option given twice adds its values.
-
-    Raises:
-        SpecError: An unknown key, a value that no cell has, or nothing is left.
+    Keys are method, balancing, seed and id (a prefix will do); an option given twice adds its values. Raises
+    SpecError: an unknown key, a value that no cell has, or nothing is left.
     """
     kept = list(cells)
     for key, accepted in parse_select(select).items():

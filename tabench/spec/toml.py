@@ -25,8 +25,7 @@ Part = int | str
 def parse_toml(text: str) -> dict[str, Any]:
     """Parse a text.
 
-    Raises:
-        ValueError: It is not TOML, or larger, deeper or with larger numbers than any experiment.
+    Raises ValueError: it is not TOML, or larger, deeper or with larger numbers than any experiment.
     """
     if len(text) > LARGEST:
         raise ValueError(f"longer than {LARGEST} characters")

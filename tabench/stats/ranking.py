@@ -60,8 +60,7 @@ def places(values: Sequence[float], better: str) -> list[float]:
 def mean_places(comparisons: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean place of each competitor over comparisons that all of them take part in.
 
-    Raises:
-        ValueError: Two comparisons have other competitors.
+    Raises ValueError: two comparisons have other competitors.
     """
     if not comparisons:
         return {}

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tabench.bench.counting import agreement, flops_of
 from tabench.bench.jobs import Job, Place
-from tabench.bench.measures import measure
+from tabench.bench.measures import agreement, flops_of, measure
 from tabench.bench.runner import MeasurementError, apart
 from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
@@ -74,27 +73,6 @@ def test_memory_of_each_path() -> None:
         found = measure(JOB, PLACE, part)
         assert set(found) == {"train", "evaluate"}
         assert all(figures["peak_mb"] >= figures["base_mb"] > 0 for figures in found.values())
-
-
-def test_inference_forms() -> None:
-    job = replace(JOB, kind="inference", batch=2)
-    found = measure(job, PLACE, "time")
-    assert found["apart"] < 1e-4
-    for scope in ("one", "all"):
-        assert all(found[scope][form]["median_s"] > 0 for form in ("plain", "factored", "merged"))
-    # one product where the factored layer has four; of all tasks the factored ones share their first
-    assert found["one"]["flops"]["merged"] < found["one"]["flops"]["factored"]
-    assert found["one"]["flops"]["plain"] < found["all"]["flops"]["plain"]
-    for form in ("plain", "factored", "merged"):
-        assert measure(job, PLACE, f"memory-{form}")["all"]["peak_mb"] > 0
-
-
-def test_the_harness_against_a_bare_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabench.bench.measures.HARNESS_STEPS", 2)
-    found = measure(replace(JOB, kind="harness"), PLACE, "time")
-    assert found["steps"] == 2
-    more = found["harness"]["median_s"] - found["bare"]["median_s"]
-    assert found["overhead"] == pytest.approx(more / found["bare"]["median_s"], rel=0.01, abs=1e-3)
 
 
 def test_a_failed_process_is_named_with_its_error() -> None:

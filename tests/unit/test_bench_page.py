@@ -37,26 +37,13 @@ def work(plain: float, fast: float) -> dict[str, Any]:
 
 def figures(job: Job, place: Place, part: str) -> dict[str, Any]:
     """What a measurement of a part answers."""
-    if part == "time" and job.kind == "paths":
+    if part == "time":
         agreement = {"outputs": 1.5e-6, "gradients": 2.5e-5, "worst": "x", "loss": 1e-8}
         scale = max(job.value, 1)
         works = {name: work(10.0 * scale, 4.0 * scale) for name in job.works}
         return {"models": 1, "agreement": agreement, **works}
-    if job.kind == "inference" and part == "time":
-        forms = {"plain": timed(3, 4, 5), "factored": timed(1, 2, 3), "merged": timed(0.5, 1, 1.5)}
-        scope = {**forms, "flops": dict.fromkeys(forms, 10**12)}
-        return {"apart": 3e-7, "one": scope, "all": scope}
-    if job.kind == "harness":
-        return {
-            "steps": 20,
-            "bare": timed(19, 20, 21),
-            "harness": timed(20, 21, 22),
-            "overhead": 0.05,
-            "overhead_s": 0.05,
-        }
-    peak = {"plain": 800.0, "fast": 300.0}.get(part.removeprefix("memory-"), 100.0)
-    names = job.works if job.kind == "paths" else ("all",)
-    return {name: {"base_mb": 500.0, "peak_mb": 500 + peak, "over_base_mb": peak} for name in names}
+    peak = {"plain": 800.0, "fast": 300.0}[part.removeprefix("memory-")]
+    return {name: {"base_mb": 500.0, "peak_mb": 500 + peak, "over_base_mb": peak} for name in job.works}
 
 
 def measured(folder: Path, jobs: list[Job], machine: str = "A chip", measure: Any = figures) -> Path:
@@ -71,8 +58,7 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def test_every_table_says_what_was_measured(tmp_path: Path) -> None:
-    jobs = [SLOW, QUICK, Job("inference", "ta-lora", "nano"), Job("harness", "frozen", "nano")]
-    page = render_bench(measured(tmp_path / "results", jobs), tmp_path / "reports" / "index.html")
+    page = render_bench(measured(tmp_path / "results", [SLOW, QUICK]), tmp_path / "reports" / "index.html")
     html = page.read_text(encoding="utf-8")
     for word in ("random", "A chip", "2.50", "Largest difference", "0.38", "torch"):
         assert word in html
@@ -85,15 +71,6 @@ def test_every_table_says_what_was_measured(tmp_path: Path) -> None:
     assert second["FLOPs: fast"] == "2 TFLOP"
     assert second["FLOP/s: plain"] == "400 GFLOP/s"
     assert (second["Largest difference: outputs"], second["Rounds"]) == ("1.5e-06", "3")
-    one, every = rows_of(page.parent, "inference")
-    assert one["Images/s: merged"] == "1"
-    assert (one["Tasks"], every["Tasks"]) == ("one task", "all tasks")
-    assert one["Peak memory over base: merged"] == "–"
-    assert every["Peak memory over base: merged"] == "100 MB"
-    assert rows_of(page.parent, "harness")[0]["Overhead"] == "+5.0%"
-    assert rows_of(page.parent, "harness")[0]["Time of a step: bare loop"].startswith("1 s")
-    assert {row["Size"] for row in rows_of(page.parent, "sizes")} == {"nano", "b4-256"}
-    assert rows_of(page.parent, "sizes")[1]["Tokens in windowed blocks"] == "28×28 (67% padding)"
 
 
 def test_the_headline_counts_sizes(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tabench.bench.jobs import Job, Place
+from tabench.bench.jobs import PARTS, Job, Place
 from tabench.bench.runner import MeasurementError, Runner
 
-FIRST, SECOND = Job("paths", "ta-lora", "nano"), Job("harness", "frozen", "nano")
+FIRST, SECOND = Job("paths", "ta-lora", "nano"), Job("paths", "frozen", "nano")
 
 
 class Machine:
@@ -40,7 +40,7 @@ def test_every_part_is_measured_once(tmp_path: Path) -> None:
         (FIRST.name, "time"),
         (FIRST.name, "memory-plain"),
         (FIRST.name, "memory-fast"),
-        (SECOND.name, "time"),
+        *((SECOND.name, part) for part in PARTS["paths"]),
     ]
     content = json.loads(paths[0].read_text())
     assert list(content["parts"]) == ["time", "memory-plain", "memory-fast"]
@@ -77,7 +77,7 @@ def test_other_code_another_job_or_another_place_is_measured_anew(tmp_path: Path
     for runner, job in changed:
         machine.asked.clear()
         runner.run([job])
-        assert machine.asked == [(SECOND.name, "time")]
+        assert machine.asked == [(SECOND.name, part) for part in PARTS["paths"]]
 
 
 def test_a_damaged_file_is_measured_anew(tmp_path: Path) -> None:
@@ -85,4 +85,4 @@ def test_a_damaged_file_is_measured_anew(tmp_path: Path) -> None:
     (path,), _ = machine.runner(tmp_path).run([SECOND])
     path.write_text(path.read_text()[:50])
     machine.runner(tmp_path).run([SECOND])
-    assert json.loads(path.read_text())["parts"] == {"time": {"part": "time"}}
+    assert json.loads(path.read_text())["parts"]["time"] == {"part": "time"}
