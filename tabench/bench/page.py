@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from jinja2 import FileSystemLoader, Template
 
 from tabench import __version__
-from tabench.bench import figures as bench_figures
 from tabench.bench.reading import Json, Machine, read_machines, title_of
 from tabench.bench.tables import tables
 from tabench.errors import StoreError
-from tabench.report.figures import style
-from tabench.report.pages.content import Picture
 from tabench.report.pages.templating import TEMPLATES, environment
 from tabench.report.records import wording
 from tabench.report.tables import text
@@ -34,11 +30,10 @@ class Section:
     facts: dict[str, str]
     headline: str
     tables: list[Table]
-    pictures: dict[str, Picture]
 
 
 def render_bench(results: Path, page: Path) -> Path:
-    """Write the page of all machines with figures in a folder, and its tables and figures beside it.
+    """Write the page of all machines with figures in a folder, and its tables beside it.
 
     Raises StoreError: nothing was measured yet, a file is damaged, or one cannot be written.
     """
@@ -62,24 +57,16 @@ def _section(machine: Machine, folder: Path) -> Section:
         stem = folder / "tables" / f"{machine.folder}-{table.name}"
         write_bytes(stem.with_name(f"{stem.name}.csv"), text.csv(table).encode(), durable=False)
         write_bytes(stem.with_name(f"{stem.name}.md"), text.markdown(table).encode(), durable=False)
-    figures = {}
-    if bench_figures.gains(machine):
-        figures["gain"] = (bench_figures.GAIN, partial(bench_figures.draw_gain, machine))
-    if bench_figures.axes_of(machine):
-        figures["growth"] = (bench_figures.GROWTH, partial(bench_figures.draw_growth, machine))
-    pictures = {}
-    for name, (caption, draw) in figures.items():
-        files, stem = style.drawn(draw), folder / "figures" / f"{machine.folder}-{name}"
-        write_bytes(stem.with_name(f"{stem.name}.png"), files.png, durable=False)
-        write_bytes(stem.with_name(f"{stem.name}.pdf"), files.pdf, durable=False)
-        pictures[name] = Picture(caption, files.svg)
-    return Section(machine, facts(machine), headline(machine), shown, pictures)
+    return Section(machine, facts(machine), headline(machine), shown)
 
 
 def headline(machine: Machine) -> str:
     """What the training steps of TA-LoRA say, as one sentence; empty without them."""
     rows = [
-        m for m in bench_figures.gains(machine) if m.job["method"] == METHOD and m.job["passes"] == "chosen"
+        m
+        for m in machine.paths()
+        if m.job["method"] == METHOD and m.job["passes"] == "chosen"
+        if m.parts["time"].get("train", {}).get("ratio") is not None
     ]
     if not rows:
         return ""

@@ -54,13 +54,9 @@ class Machine:
     name: str
     measurements: list[Measurement]
 
-    def of(self, kind: str, *, curve: bool = False) -> list[Measurement]:
-        """The measurements of a kind, points of growth curves apart, with their times there."""
-        return [
-            m
-            for m in self.measurements
-            if m.job["kind"] == kind and bool(m.job["axis"]) == curve and "time" in m.parts
-        ]
+    def paths(self, *, curve: bool = False) -> list[Measurement]:
+        """The measurements of the two paths, or the points of growth curves, with their times there."""
+        return [m for m in self.measurements if bool(m.job["axis"]) == curve and "time" in m.parts]
 
 
 def read_machines(folder: Path) -> list[Machine]:
@@ -98,12 +94,13 @@ def _read(path: Path) -> Measurement | None:
     found = Measurement(content, content["job"], content["parts"], content["size"])
     try:
         _order(found)
+        kind = str(found.job["kind"])
         sound = isinstance(found.parts, dict) and isinstance(found.content["environment"], dict)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         sound = False
     if not sound:
         raise StoreError("holds values that no measurement has", where=str(path), hint=HINT)
-    return found
+    return found if kind == "paths" else None  # there were more kinds
 
 
 def _order(m: Measurement) -> tuple[Any, ...]:

@@ -8,7 +8,13 @@ from tabench.bench.reading import Json, Machine, Measurement, title_of
 from tabench.report.records.wording import flops, milliseconds
 from tabench.report.tables.table import Column, Entry, Table, number, words
 
-WORKS = {"train": "Training step", "evaluate": "Evaluation"}
+TITLES = {"train": "Training step", "evaluate": "Evaluation", "growth": "Growth of a training step"}
+AXES = {
+    "tasks": "tasks",
+    "rank": "rank (p = q)",
+    "channels": "channels of segmentation",
+    "image": "side of the input (pixels)",
+}
 RANDOM = "Random weights and images."
 _WHO = (
     *(Column("Method", words=True), Column("Size", words=True)),
@@ -17,6 +23,7 @@ _WHO = (
 _STEPS = {
     "train": "forward, loss, backward and Adam, all tasks of all images",
     "evaluate": "forward, activation and metrics of all protocols, all tasks of all images",
+    "growth": "one thing grows, everything else is fixed",
 }
 _CUT = (
     "The plain path is one pass. The fast path cuts a step as the harness does: all images and tasks "
@@ -27,27 +34,40 @@ _CUT = (
 
 def tables(machine: Machine) -> list[Table]:
     """Every table that a machine has figures for."""
-    return [table for work in WORKS if (table := _paths(machine, work)).rows]
+    return [table for name in TITLES if (table := _paths(machine, name)).rows]
 
 
 def _group(group: str, *titles: str) -> list[Column]:
     return [Column(title, group=group) for title in titles]
 
 
-def _paths(machine: Machine, work: str) -> Table:
+def _paths(machine: Machine, name: str) -> Table:
+    curve = name == "growth"
+    work = "train" if curve else name
     columns = [
+        *([Column("What grows", words=True), Column("To")] if curve else []),
         *(*_WHO, *_group("Time", "plain", "fast", "plain / fast")),
         *_group("Processor time", "plain / fast"),
         *_group("Peak memory over base", "plain", "fast", "fast / plain"),
         *(*_group("FLOPs", "plain", "fast"), *_group("FLOP/s", "plain", "fast")),
         *(*_group("Largest difference", "outputs", "gradients"), Column("Rounds")),
     ]
-    rows = [[*_who(m), *_two_paths(m, work)] for m in machine.of("paths") if work in m.parts["time"]]
+    measured = [m for m in machine.paths(curve=curve) if work in m.parts["time"]]
+    if curve:
+        measured.sort(key=lambda m: (list(AXES).index(m.job["axis"]), m.job["value"]))
+    rows = [
+        [
+            *([words(AXES[m.job["axis"]]), number(int(m.job["value"]), "{}")] if curve else []),
+            *_who(m),
+            *_two_paths(m, work),
+        ]
+        for m in measured
+    ]
     caption = (
-        f"{WORKS[work]}: {_STEPS[work]}. Medians of rounds in which the two paths alternate; small: "
+        f"{TITLES[name]}: {_STEPS[name]}. Medians of rounds in which the two paths alternate; small: "
         "quartiles of a time, and the lowest and highest ratio of a round."
     )
-    return Table(work, WORKS[work], caption, columns, rows, (_CUT,), RANDOM, fits=False)
+    return Table(name, TITLES[name], caption, columns, rows, (_CUT,), RANDOM, fits=False)
 
 
 def _two_paths(m: Measurement, work: str) -> list[Entry]:

@@ -79,15 +79,16 @@ def test_the_headline_counts_sizes(tmp_path: Path) -> None:
     assert "2.50 times as fast" in text
     assert "0.38 of the plain path’s peak memory;" in text
     assert "no gradient differs by more than 3e-05" in text
-    assert machine.of("paths")[1].memory_share("train") == pytest.approx(0.375)
+    assert machine.paths()[1].memory_share("train") == pytest.approx(0.375)
 
 
-def test_growth_is_a_figure_and_no_row_of_the_tables(tmp_path: Path) -> None:
+def test_growth_has_a_table_of_its_own(tmp_path: Path) -> None:
     jobs = [job for job in growth("nano") if job.axis in ("tasks", "image")]
-    page = render_bench(measured(tmp_path / "results", jobs), tmp_path / "index.html")
-    assert (tmp_path / "figures" / "here-growth.pdf").is_file()
+    render_bench(measured(tmp_path / "results", jobs), tmp_path / "index.html")
     assert not (tmp_path / "tables" / "here-train.csv").exists()
-    assert page.read_text(encoding="utf-8").count('<figure class="plot">') == 1
+    rows = rows_of(tmp_path, "growth")
+    assert [row["To"] for row in rows] == [*map(str, range(1, 9)), "64", "96", "128", "192"]
+    assert (rows[0]["What grows"], rows[1]["Time: plain"][:4]) == ("tasks", "20 s")
 
 
 def test_what_had_no_memory_is_named(tmp_path: Path) -> None:
