@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tabench.artifact.archive import Member
-from tabench.artifact.facts import ExperimentFacts, claimed, experiment_facts
+from tabench.artifact.facts import ExperimentFacts, experiment_facts, packed_claims
 from tabench.artifact.pages import Archive, badge_page, readme
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
@@ -45,19 +45,12 @@ class Contents:
 
 
 def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> Contents:
-    """Gather the members of an artifact.
+    """Gather the members of an artifact; `specs` is experiment name to its file, None where there is none.
 
-    Args:
-        results: The results folder.
-        specs: Experiment name to its file, or None where there is none.
-        reports: Folder of rendered reports, one folder an experiment.
-
-    Raises:
-        StoreError: An experiment has no finished cell, a record is not valid, a report is of other cells, or
-            the checkout lacks a file.
-        SpecError: A file of claims or of published values cannot be used.
+    Raises StoreError: an experiment has no finished cell, a record is not valid, a report is of other cells,
+    or the checkout lacks a file; SpecError: a file of claims or of published values cannot be used.
     """
-    claims = claimed(results, specs)
+    claims, neighbours = packed_claims(results, specs)
     members = {m.name: m for m in _of_checkout()}
     for name, spec in specs.items():
         folder = Path(results) / name
@@ -70,10 +63,10 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
         members |= {m.name: m for m in _of_folder(reports / name, f"reports/{name}")}
         if spec is not None:
             members |= {m.name: m for m in _of_spec(spec)}
-    if claims.file is not None:
+    if claims is not None:
         name = f"experiments/{FILE.as_posix()}"
-        members[name] = Member(name, claims.file)
-    for neighbour in claims.beside:
+        members[name] = Member(name, claims)
+    for neighbour in neighbours:
         members |= {m.name: m for m in _of_neighbour(neighbour)}
     facts = tuple(
         experiment_facts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
@@ -91,8 +84,8 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
     git = environment["git"] or {"commit": "", "dirty": False}
     commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
     pinned = sum(not line.startswith(" ") for line in lock.splitlines())
-    beside = tuple(neighbour.name for neighbour in claims.beside)
-    archive = Archive(names, citation, pinned, commit, facts, beside, claims.assessed)
+    beside = tuple(neighbour.name for neighbour in neighbours)
+    archive = Archive(names, citation, pinned, commit, facts, beside)
     made |= {"README.md": readme(archive), "BADGES.md": badge_page(archive)}
     members |= {name: Member(name, text.encode()) for name, text in made.items()}
     return Contents(sorted(members.values(), key=lambda m: m.name), facts, beside)

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tabench.errors import TabenchError
-from tabench.report.records.judgement import Judgement, obstacle
+from tabench.report.records.judgement import obstacle
 from tabench.report.records.published import read_published
 from tabench.report.records.reading import Results, read_results
 from tabench.report.records.reproduction import outside_code, reproduced
-from tabench.report.tables.claims import Assessed, assess, claims_file, concerns, neighbours
-from tabench.report.tables.verdicts import verdicts
+from tabench.report.tables.claims import claims_file, concerns, neighbours
 from tabench.spec.claims import load_claims
 from tabench.spec.expand import Resolved, expand
 from tabench.spec.experiment import load_experiment
-
-NEVER = "runs of a demo never get a verdict against the paper"  # data or backbone are stand-ins
-AGREES = ("match", "within interval")
-
-
-@dataclass(frozen=True)
-class Compared:
-    """How the runs compare with the shipped reference runs of the same cells."""
-
-    cells: int  # cells compared
-    numbers: int  # metric values compared
-    identical: int  # how many of them are equal
-    weights: int  # cells whose trained weights are equal bit by bit
 
 
 @dataclass(frozen=True)
@@ -58,9 +44,10 @@ class ExperimentFacts:
     named: int  # done cells that the experiment file expands to as it is, without options
     example: str  # id of the cheapest of them (else of the cheapest done cell), to be run again
     run: dict[str, Any]  # circumstances of the example's run
-    compared: Compared | None  # comparison with the reference runs; None without them
+    # against the shipped reference runs of the same cells: "cells" and "numbers" compared, how many numbers
+    # are "identical", and in how many cells the trained "weights" are; empty without them
+    compared: dict[str, int]
     published: int  # rows of published values of this dataset, of any model
-    judged: Sequence[Judgement]  # the published values of the methods that were run, each against its runs
     obstacle: str  # why no published value can be judged by these runs ("synthetic data"), or ""
     reported: bool  # whether a rendered report is packed
 
@@ -73,7 +60,6 @@ class ExperimentFacts:
 def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: bool) -> ExperimentFacts:
     """Sum up an experiment's results; `spec` is its file, `reported` says whether a report is packed."""
     results = read_results(results_dir, name)
-    published, judged = _published(results, spec)
     first = results.first
     done = {cell.id: cell for cell in results.done}
     ids = _ids(results, spec)
@@ -106,8 +92,7 @@ def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: 
         example=example.id,
         run=example.run,
         compared=_compared(results),
-        published=published,
-        judged=judged,
+        published=_published(results, spec),
         obstacle=obstacle(results),
         reported=reported,
     )
@@ -161,79 +146,30 @@ def _commit(run: dict[str, Any]) -> str:
     return f"{git.get('commit', '')}{'+' if git.get('dirty') else ''}"
 
 
-def _compared(results: Results) -> Compared | None:
-    rows = reproduced(results)
-    if not rows:
-        return None
-    totals = {key: sum(getattr(row, key) for row in rows) for key in Compared.__dataclass_fields__}
-    return Compared(**totals)
+def _compared(results: Results) -> dict[str, int]:
+    keys, rows = ("cells", "numbers", "identical", "weights"), reproduced(results)
+    return {key: sum(getattr(row, key) for row in rows) for key in keys} if rows else {}
 
 
-def _published(results: Results, spec: Path | None) -> tuple[int, list[Judgement]]:
-    """Number of published values of the records' dataset, and those of its methods, judged."""
+def _published(results: Results, spec: Path | None) -> int:
     name = results.report.get("published")
     found = read_published(results, spec.parent / str(name) if spec is not None and name else None)
-    if found is None:
-        return 0, []
-    judged = verdicts(results, found)
-    rows = [row for row in judged.rows if row.printed] if judged is not None else []
-    return len(found.of_dataset(results.first["data"]["name"]).rows), rows
+    return 0 if found is None else len(found.of_dataset(results.first["data"]["name"]).rows)
 
 
-@dataclass(frozen=True)
-class Claimed:
-    """Claims with their outcomes, as the reports of the packed experiments give them."""
+def packed_claims(results: Path, names: Iterable[str]) -> tuple[Path | None, list[Results]]:
+    """The file of claims (None without one), and the runs of unpacked experiments that its claims name.
 
-    file: Path | None = None  # the file of claims; None without one
-    assessed: Sequence[Assessed] = ()  # every claim of it about methods of a packed experiment
-    # runs of experiments that a claim names and that are not packed themselves. Tables of claims come out the
-    # same elsewhere only if their records are there too.
-    beside: Sequence[Results] = ()
-
-
-def claimed(results: Path, names: Iterable[str]) -> Claimed:
-    """Assess the claims on the named experiments and their neighbours in a results folder.
-
-    Raises StoreError: one of the named experiments has no finished cell or a record that is not valid;
-    SpecError: the file of claims cannot be used.
+    Tables of claims come out the same elsewhere only if those records are there, too. Raises StoreError: one
+    of the named experiments has no finished cell or a record that is not valid; SpecError: the file of
+    claims cannot be used.
     """
     file = claims_file(results)
     if file is None:
-        return Claimed()
+        return None, []
     packed = {name: read_results(results, name) for name in names}
     found = [c for c in load_claims(file) if any(concerns(c, one) for one in packed.values())]
-    runs = dict(packed)
+    runs: dict[str, Results] = {}
     for one in packed.values():
-        runs = {**neighbours(one, found), **runs}
-    beside = [runs[name] for name in sorted(runs.keys() - packed.keys())]
-    return Claimed(file, [assess(claim, runs) for claim in found], beside)
-
-
-def published_numbers(experiments: Sequence[ExperimentFacts]) -> tuple[list[str], list[str]]:
-    """What agrees with a published number, and what does not, is missing or says nothing about one."""
-    agrees: list[str] = []
-    lacks: list[str] = []
-    for e in experiments:
-        if e.obstacle:
-            lacks.append(f"{e.name}: no verdict: {e.obstacle}{f'; {NEVER}' if e.synthetic else ''}")
-        elif not e.judged:
-            lacks.append(f"{e.name}: no published value of its methods could be verified")
-        else:
-            for row in e.judged:
-                said = f"{row.method}, {row.column}: {row.word}"
-                line = f"{e.name}: {said}; published {row.printed} ({row.place})"
-                (agrees if row.found.word in AGREES else lacks).append(line)
-    return agrees, lacks
-
-
-def main_claims(assessed: Sequence[Assessed]) -> tuple[list[str], list[str]]:
-    """Claims that the runs support, with the evidence, and those that they do not support or leave open."""
-    supported, lacks = [], []
-    for item in assessed:
-        if item.word == "supported":
-            supported.append(" ".join([item.claim.text, *(f"{f.sentence}." for f in item.findings)]))
-        else:
-            lacks.append(f"{item.claim.text} {item.word.capitalize()}: {item.reason}.")
-    if any(finding.demo for item in assessed for finding in item.findings):
-        lacks.append(f"{NEVER}: a claim needs real runs of every experiment it names")
-    return supported, lacks
+        runs |= neighbours(one, found)
+    return file, [runs[name] for name in sorted(runs.keys() - packed.keys())]

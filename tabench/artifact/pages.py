@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
 from tabench import __version__
-from tabench.artifact.facts import ExperimentFacts, main_claims, published_numbers
-from tabench.report.tables.claims import Assessed
+from tabench.artifact.facts import ExperimentFacts
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PLACE = r"^(?:repository-artifact|repository-code|url):\s*\"?([^\"\s]+)"
@@ -28,7 +26,6 @@ class Archive:
     experiments: tuple[ExperimentFacts, ...]
     # names of experiments of which only records are packed, because the claims speak of them
     beside: tuple[str, ...] = ()
-    claims: Sequence[Assessed] = ()  # each with what the packed runs say
 
     def has(self, prefix: str) -> bool:
         """Whether a member's name begins so."""
@@ -55,19 +52,12 @@ def readme(archive: Archive) -> str:
 
 def badge_page(archive: Archive) -> str:
     """The badges with their evidence. A committee awards them; this says what speaks for each point."""
-    supported, unclear = main_claims(archive.claims)
-    if not archive.claims:
-        unclear.append("no file of claims is packed, or none of them is about these methods")
     facts = {
         "archive": archive,
         "doi": archive.cites(r"^doi:\s*\S+|type:\s*doi"),
         "places": archive.cites(_PLACE),
         "licence": next(iter(archive.cites(r"^license:\s*\"?([^\"\n]+)")), ""),
         "docs": sorted(name for name in archive.names if re.fullmatch(r"docs/.*\.md", name)),
-        "judged": {
-            "The published numbers, within their tolerance": published_numbers(archive.experiments),
-            "The main claims, each by its test (docs/claims.md)": (supported, unclear),
-        },
     }
     return _templates().get_template("BADGES.md.j2").render(facts)
 

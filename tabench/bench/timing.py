@@ -28,17 +28,10 @@ OUT_OF_MEMORY = "out of memory"
 def alternate(
     ways: Mapping[str, Work], *, repeats: int, fewest: int, budget: float, device: torch.device
 ) -> dict[str, dict[str, Any]]:
-    """Time the ways in turn (A B A B ...), each warmed up already.
+    """Time the ways in turn (A B A B ...), each warmed up already: at most `repeats` rounds.
 
-    Args:
-        ways: Name to what is timed.
-        repeats: Rounds at most.
-        fewest: Rounds at least.
-        budget: Seconds after which `fewest` rounds are enough.
-        device: Waited for before a clock is read.
-
-    Returns:
-        Name to `summary`; {"error": ...} for a way that the device has no memory for.
+    After `budget` seconds `fewest` rounds are enough. The device is waited for before a clock is read.
+    Returns name to `summary`; {"error": ...} for a way that the device has no memory for.
     """
     wall: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}

@@ -68,16 +68,8 @@ def check_code(registry: Registry[Any], name: str, planned: str) -> Code:
     """Refuse to run other code than a cell was planned with: edited since, or another one on this host.
 
     To be asked before a cell is computed and again at its end: a module that was imported meanwhile may have
-    been edited meanwhile.
-
-    Args:
-        registry: Where the name is registered.
-        name: The name.
-        planned: `Code.text` as the cell holds it.
-
-    Raises:
-        SpecError: The code differs, or Python runs an older one than the files hold; or as for `code_of`.
-        StoreError: A file of it cannot be read.
+    been edited meanwhile. `planned` is `Code.text` as the cell holds it. Raises SpecError: the code differs,
+    or Python runs an older one than the files hold; or as `code_of`.
     """
     code, entry = code_of(registry, name), registry.entry(name)
     key = (registry.kind, entry.target)

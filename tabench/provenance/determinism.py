@@ -16,11 +16,8 @@ _WORKSPACES = (":4096:8", ":16:8")  # the two that cuBLAS documents as determini
 def set_determinism(seed: int, threads: int = 0) -> None:
     """Seed all generators and allow only deterministic, full-precision algorithms.
 
-    Call it before CUDA is first used: cuBLAS reads its workspace setting once.
-
-    Args:
-        seed: Seed of random, numpy and torch.
-        threads: CPU threads of torch; 0 leaves them. Sums depend on their number.
+    Call it before CUDA is first used: cuBLAS reads its workspace setting once. `threads` of the CPU are left
+    as they are if 0; sums depend on their number.
     """
     import numpy as np
     import torch

@@ -123,16 +123,10 @@ class Experiment(Frozen):
 def load_experiment(path: str | Path, *, names: bool = True) -> Experiment:
     """Read and check an experiment file.
 
-    A file with `base = "other.toml"` has the profiles of that file beside it, changed by its own.
-
-    Args:
-        path: The file.
-        names: Whether methods, tasks and data that it names must be installed: what reads results alone does
-            without.
-
-    Raises:
-        SpecError: The file is missing, is not TOML, or has a key, a value or a name that is
-            not valid; the message names file, dotted key and the nearest valid name.
+    A file with `base = "other.toml"` has the profiles of that file beside it, changed by its own. `names`
+    says whether methods, tasks and data that it names must be installed: what reads results alone does
+    without. Raises SpecError: the file is missing, is not TOML, or has a key, a value or a name that is not
+    valid; names file, dotted key and the nearest valid name.
     """
     path = Path(path)
     data = _read(path)

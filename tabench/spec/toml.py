@@ -51,13 +51,8 @@ def _check(value: Any, key: str) -> None:
 def read_toml(path: Path, where: str | None = None, hint: str | None = None) -> dict[str, Any]:
     """Read a file in UTF-8; the byte-order mark that some editors put in front is no part of it.
 
-    Args:
-        path: The file.
-        where: What messages call it.
-        hint: What to do where it cannot be read.
-
-    Raises:
-        SpecError: It cannot be read (the cause is an OSError), or as `parse_toml`.
+    Messages call it `where`, and advise `hint` where it cannot be read. Raises SpecError: it cannot be (the
+    cause is an OSError), or as `parse_toml`.
     """
     where = where or str(path)
     try:
@@ -73,18 +68,10 @@ def read_toml(path: Path, where: str | None = None, hint: str | None = None) -> 
 def validated(
     model: type[Model], data: object, where: str, also: Iterable[str] = (), prefix: str = ""
 ) -> Model:
-    """Check data against a model.
+    """Check data from a file or option (`where`) against a model.
 
-    Args:
-        model: The model.
-        data: What is validated against it.
-        where: The file or option it came from.
-        also: Dotted keys to propose beside the model's own.
-        prefix: What goes before every key in the message ("axes.").
-
-    Raises:
-        SpecError: At the first problem's key, with the nearest valid one; further problems follow in the
-            message.
+    `also` are dotted keys to propose beside the model's own, `prefix` goes before every key in the message.
+    Raises SpecError: at the first problem's key, with the nearest valid one; further problems follow.
     """
     try:
         return model.model_validate(data)

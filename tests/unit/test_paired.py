@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tabench.stats.paired import compare, holm, mean_over_seeds, rank_biserial, wilcoxon
+from tabench.stats.paired import compare, holm, mean_over_runs, rank_biserial, wilcoxon
 
 P_VALUES = st.lists(st.floats(0, 1), max_size=8)
 
@@ -79,9 +79,10 @@ def test_equal_methods_do_not_differ() -> None:
 
 
 def test_seeds_are_averaged_inside_an_image() -> None:
-    columns = [{"a": 1.0, "b": 2.0, "c": None}, {"a": 3.0, "c": 1.0, "b": math.nan}]
-    assert mean_over_seeds(columns) == {"a": 2.0}
-    assert mean_over_seeds([]) == {}
+    first, nan = (("a", "b", "c"), np.array([1.0, 2.0, math.nan])), math.nan
+    assert mean_over_runs([first, (("a", "b", "c"), np.array([3.0, nan, 1.0]))]) == {"a": 2.0}
+    assert mean_over_runs([first, (("b", "d", "a"), np.array([4.0, 1.0, 3.0]))]) == {"a": 2.0, "b": 3.0}
+    assert mean_over_runs([]) == {}
 
 
 @given(P_VALUES)
