@@ -26,7 +26,7 @@ def pretend(job: Job, options: Options, listener: Listener, should_stop: Callabl
     """Do as a run of the cell would: diverge with a learning rate above 1, go on for ever with seed 0."""
     folder = CellFolder(options.results, job.experiment, job.cell.id)
     with Claim(folder.claim):
-        folder.journal("start", pid=os.getpid())
+        folder.journal("start", attempt=1, pid=os.getpid())
         folder.clear_failure()
         if job.cell.train.lr > 1:
             error = DivergedError("the loss is NaN")

@@ -25,12 +25,12 @@ from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import evaluate, validation_loss
-from tabench.engine.events import Event, MemoryShort
 from tabench.engine.gradients import accumulate, after_step, image_losses, step_gradient
 from tabench.engine.loop import train_unit
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import DivergedError, InterruptedRunError, SpecError, TabenchError
+from tabench.events import Event, MemoryShort
 from tabench.tasks.averaging import PixelAverage
 from tabench.worlds.scenes import SCENES
 

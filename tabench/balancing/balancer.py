@@ -41,34 +41,25 @@ class Balancer(nn.Module):
     """
 
     def total(self, losses: Tensor, step: Step) -> Tensor:
-        """What is minimised, a scalar. It must change no state: a step may be tried more than once.
+        """What is minimised, a scalar, of the losses (P,).
+
+        It must change no state: a step may be tried more than once.
 
         Its derivative by a loss is the factor of that task's gradient, its derivatives by own parameters are
         their gradients. Without "losses" in `asks` the factors must not depend on the losses.
-
-        Args:
-            losses: (P,), in the model's type.
-            step: Which step it is.
         """
         return losses.sum()
 
     def combine(self, gradients: Tensor, losses: Tensor, step: Step) -> Tensor:
         """The gradient (N,) of the N values that the tasks share; asked with "gradients" in `asks`.
 
-        What a task has for itself gets that task's own gradient.
-
-        Args:
-            gradients: (P, N), of each task's loss, of all images, passes and processes.
-            losses: (P,), in the model's type.
-            step: Which step it is.
+        `gradients` (P, N) are of each task's loss (P,), of all images, passes and processes. What a task has
+        for itself gets that task's own gradient.
         """
         return gradients.sum(dim=0)
 
     def after_step(self, losses: Tensor, after: Tensor | None, step: Step) -> None:
-        """Note what the optimiser's step has done.
+        """Note what the optimiser's step has done: losses (P,) before it, and after it of the same images.
 
-        Args:
-            losses: (P,), as the step had them.
-            after: (P,), those of the same images now; None without "losses-after" in `asks`.
-            step: Which step it was.
+        `after` is None without "losses-after" in `asks`.
         """

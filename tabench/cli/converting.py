@@ -60,7 +60,9 @@ def released(
     _check_out(out)
     from safetensors.torch import save  # imports torch: what is wrong with the words was told
 
-    from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint, read_state
+    from tabench.encoders.reading import read_state
+    from tabench.encoders.sam.checkpoint import load_checkpoint
+    from tabench.encoders.sam.locate import find_checkpoint
     from tabench.methods.released import convert_released
 
     fix = "give what torch.save(model.state_dict()) wrote"
@@ -115,8 +117,8 @@ def sam(
     _check_out(out)
     from safetensors.torch import save  # imports torch: what is wrong with the words was told
 
-    from tabench.encoders.sam.checkpoint import checkpoint_sha256
     from tabench.encoders.sam.checkpoint import convert as run
+    from tabench.encoders.sam.locate import checkpoint_sha256
 
     found, notes = run(geometry, file, key=key, base=base, drop=drop)
     tensors = {name: value.detach().contiguous() for name, value in found.items()}

@@ -14,6 +14,7 @@ from tabench.cli import options
 from tabench.cli.app import app, examples
 from tabench.cli.output import print_json, print_table, say
 from tabench.errors import StoreError
+from tabench.events import CheckpointKept, Epoch, MemoryShort, Resumed, read_line
 from tabench.text import duration
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tabench.store.folders import CellFolder, ExperimentFolder
     from tabench.store.index import Known
 
+AT_A_STEP = CheckpointKept | Epoch | MemoryShort | Resumed
 BUSY = ("running", "queued", "submitted")
 CALM_LOOKS = 3  # looks in a row without a busy cell that end it: a cell may be between two nodes
 
@@ -91,10 +93,11 @@ def _row(known: Known | None, folder: CellFolder, label: str) -> dict[str, Any]:
         row["kind"], row["message"] = known.kind, known.message
         detail = known.problem or f"{known.kind}: {known.message.partition(chr(10))[0]}"
     else:
-        last = next((e for e in reversed(folder.read_journal()) if "step" in e), None)
+        events = map(read_line, reversed(folder.read_journal()))
+        last = next((event for event in events if isinstance(event, AT_A_STEP)), None)
         if last is not None:
-            row["step"] = last["step"]
-            detail = f"{last.get('unit', '')} at step {last['step']}".strip()
+            row["step"] = last.step
+            detail = f"{last.unit} at step {last.step}"
     return {**row, "detail": detail}
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from tabench.data.base import DatasetDef, Progress, Sample, Split, VerifyReport
 from tabench.data.checks import Checks, twins
@@ -37,6 +37,10 @@ class FolderSplit(Split):
     def ids(self) -> list[str]:
         """Folder and name, for example "val/17"."""
         return [f"{self.folder}/{name}" for name in self.names]
+
+    def ready(self) -> Self:
+        """Itself, with what all its images need read; raises DataError where that is damaged."""
+        return self
 
     @abstractmethod
     def files(self, index: int) -> dict[str, Path]:
@@ -101,10 +105,13 @@ class FolderDataset(DatasetDef):
     def split(self, root: Path, name: str) -> FolderSplit:
         """Open a split; see `DatasetDef.split`."""
         folder = self.folder_of(name)
-        return self.open(root, folder, self.part(name, self.names(root, folder)))
+        return self.open(root, folder, self.part(name, self.names(root, folder))).ready()
 
     def _whole(self, root: Path, folder: str) -> FolderSplit:
         return self.open(root, folder, self.names(root, folder))
+
+    def _ready(self, root: Path, folder: str) -> FolderSplit:
+        return self._whole(root, folder).ready()
 
     def notes(self, root: Path) -> list[str]:
         """Other counts than published, images left out; see `DatasetDef.notes`."""
@@ -145,7 +152,7 @@ class FolderDataset(DatasetDef):
 
         splits: dict[str, FolderSplit] = {}
         for folder in FOLDERS:
-            split = sound(partial(self._whole, root, folder))
+            split = sound(partial(self._ready, root, folder))
             splits |= {} if split is None else {folder: split}
         report.counts = {folder: len(split) for folder, split in splits.items()}
         if len(splits) == len(FOLDERS):

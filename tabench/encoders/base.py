@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from functools import cache
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 from tabench.errors import SpecError
 
@@ -29,10 +31,7 @@ class LayerSpec:
 
     Attributes:
         name: Dotted, inside the encoder ("blocks.0.attn.qkv").
-        block: Index of its block.
-        role: "qkv", "proj", "mlp.lin1" or "mlp.lin2"; "q", "k" or "v" where an encoder has them apart.
-        inputs: Its input features.
-        outputs: Its output features.
+        role: One of `ROLES`.
         parts: The roles whose outputs lie side by side in it, in blocks of equal size: ("q", "k", "v") of a
             fused qkv, else (role,).
         heads: Attention heads that it serves; 0 in an MLP.
@@ -49,13 +48,7 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class MapSpec:
-    """A map that an encoder returns for each task.
-
-    Attributes:
-        name: The name it has among the encoder's maps; decoders read "embedding".
-        channels: Its channels.
-        stride: Pixels of the input for one of its places.
-    """
+    """A map that an encoder returns for each task; decoders read "embedding". `stride` is in pixels."""
 
     name: str
     channels: int
@@ -185,14 +178,14 @@ class Encoder(ABC):
         recompute: bool = False,
         compiled: bool = False,
     ) -> dict[str, Tensor]:
-        """All maps of all tasks, (T*B, C, h, w) each, task-major.
+        """All maps of all tasks, (T*B, C, h, w) each, task-major, of inputs (B, 3, S, S).
 
         Here by the encoder's own forward over the folded batch; a family may have a faster way that is proven
         equal and taken only where it holds.
 
         Args:
             encoder: What `build` made, adapted or not.
-            inputs: (B, 3, S, S).
+            inputs: As `MSam.prepare` gives them.
             tasks: Indices of the tasks wanted, for an encoder that tells tasks apart; None: one for all.
             recompute: Keep only the input for the backward pass and compute the rest again.
             compiled: Through torch.compile, where the family has a way to.
@@ -215,6 +208,7 @@ class Encoder(ABC):
 
     def strangers(self, encoder: nn.Module) -> list[str]:
         """Names of what an encoder has that `build` did not give it, or has otherwise."""
+        # By exact type: a subclass may compute something else.
         with_like = {name: type(module) for name, module in self.build().named_modules()}
         here = {name: type(module) for name, module in encoder.named_modules()}
         return sorted(name for name in with_like | here if with_like.get(name) != here.get(name))
@@ -283,26 +277,36 @@ def declares(module: nn.Module, what: str) -> bool:
 
     What a subclass has from its base is not enough: it may compute something else, and has to say it again.
     """
-    return what in vars(type(module)) and not any(map(_touched, module.modules()))
+    return what in vars(type(module)) and not any(map(touched, module.modules()))
 
 
-def _touched(module: nn.Module) -> bool:
+def touched(module: nn.Module) -> bool:
+    """Whether a module has hooks, or methods that its type does not have."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks
-        or "forward" in vars(module)
+        or not vars(module).keys().isdisjoint(_methods(cast(Any, type(module))))
+    )
+
+
+@cache  # this is asked of every module at every forward pass
+def _methods(kind: Any) -> frozenset[str]:
+    """Names of all methods that modules of a type have."""
+    return frozenset(
+        name for base in kind.__mro__ for name, value in vars(base).items() if isinstance(value, FunctionType)
     )
 
 
 class TaskFold:
     """Which tasks the folded batch holds, shared by all that a method put into one encoder.
 
-    A method whose encoder tells tasks apart leaves it there as `encoder.task_fold`.
+    A method whose encoder tells T tasks apart leaves it there as `encoder.task_fold`. All are selected at
+    first.
 
     Args:
-        num_tasks: Number of tasks T; all of them are selected at first.
+        num_tasks: T.
         first_block: The block from which on tasks differ. What comes before it is computed once for all.
         free_stream: Whether rows of no task (index `FREE`, the first of `tasks`) run along.
     """

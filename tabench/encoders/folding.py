@@ -14,16 +14,10 @@ from torch.utils.checkpoint import checkpoint
 def folded(
     encoder: nn.Module, inputs: Tensor, tasks: Sequence[int] | None = None, *, recompute: bool = False
 ) -> Any:
-    """Call an encoder with its inputs repeated for each task, task-major.
+    """Call an encoder with its inputs (B, 3, S, S) repeated for each task: T*B rows, task-major.
 
-    Args:
-        encoder: Adapted or not.
-        inputs: (B, 3, S, S).
-        tasks: Indices of the tasks, for an encoder that tells tasks apart; None: one embedding for all.
-        recompute: Keep only the inputs for the backward pass and compute the rest again.
-
-    Returns:
-        What the encoder returns, a tensor or several by name, of T*B rows.
+    `tasks` are indices, for an encoder that tells tasks apart; None: one embedding for all. `recompute` keeps
+    only the inputs for the backward pass.
     """
     fold: Any = None if tasks is None else encoder.task_fold
 
@@ -32,7 +26,7 @@ def folded(
             return encoder(batch)  # when computed again, too
 
     batch = inputs if tasks is None else inputs.repeat(len(fold.rows(tasks)), 1, 1, 1)
-    kept = recompute and torch.is_grad_enabled()
+    kept = recompute and torch.is_grad_enabled()  # without a backward pass there is nothing to compute again
     found = checkpoint(run, batch, use_reentrant=False) if kept else run(batch)
     if tasks is None or not fold.free_stream:
         return found

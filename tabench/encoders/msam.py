@@ -71,6 +71,7 @@ class MSam(nn.Module):
         self.penalty, self.encoder_rate = 0.0, 1.0
         self.hooks: Any = None
         self.image_encoder = backbone.build()
+        # Only those it was built with: norms that a method adds are trained as that method means them.
         self._frozen = [m for m in self.image_encoder.modules() if isinstance(m, _BatchNorm)]
         self.pe_layer = build_position_encoding(backbone)
         self.no_mask = nn.ParameterDict(
@@ -87,6 +88,7 @@ class MSam(nn.Module):
         scale = 1.0 if pixel_norm == "none" else 255.0
         mean = (0.0, 0.0, 0.0) if pixel_norm == "none" else backbone.pixel_mean
         std = (1.0, 1.0, 1.0) if pixel_norm == "none" else backbone.pixel_std
+        # Not persistent: they are the recipe's, and no weights that a file has or lacks.
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1) / scale, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1) / scale, persistent=False)
 
@@ -119,11 +121,8 @@ class MSam(nn.Module):
     def load_sam(self, state: Mapping[str, Tensor]) -> None:
         """Start from SAM's weights: every decoder from its decoder, every row from `no_mask_embed`.
 
-        Of weights of an encoder alone, decoders and rows keep their random start. Call it before a method
-        adapts the encoder.
-
-        Args:
-            state: As `Encoder.load` returns it.
+        `state` is what `Encoder.load` returned; of weights of an encoder alone, decoders and rows keep their
+        random start. Call it before a method adapts the encoder.
         """
         self.image_encoder.load_state_dict(_part(state, "image_encoder."))
         if not any(key.startswith("mask_decoder.") for key in state):
@@ -137,10 +136,8 @@ class MSam(nn.Module):
     def prepare(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Resize so that the long side is the input size, normalise, pad right and below with zeros.
 
-        Bilinear and antialiased like SAM's own `ResizeLongestSide` (no difference when enlarging).
-
-        Args:
-            images: (B, 3, H, W) in 0..1.
+        Bilinear and antialiased like SAM's own `ResizeLongestSide` (no difference when enlarging). Images are
+        (B, 3, H, W) in 0..1.
 
         Returns:
             The input (B, 3, S, S), and the (height, width) of the image inside it.
@@ -148,11 +145,13 @@ class MSam(nn.Module):
         side = self.backbone.image_size
         height, width = images.shape[-2:]
         scale = side / max(height, width)
+        # Rounded as `ResizeLongestSide` does; Python's own rounding takes halves to the even number.
         inner = (int(height * scale + 0.5), int(width * scale + 0.5))
         if self.backbone.fit == "stretch":
             inner = (side, side)
         if inner != (height, width):
             images = F.interpolate(images, inner, mode="bilinear", align_corners=False, antialias=True)
+        # Before the padding, so that padded pixels are 0 as they were in SAM's training.
         images = (images - self.pixel_mean) / self.pixel_std
         return F.pad(images, (0, side - inner[1], 0, side - inner[0])), inner
 
@@ -164,6 +163,7 @@ class MSam(nn.Module):
 
     def dense_pe(self) -> Tensor:
         """Positional encoding of the token grid (1, C, h, w), in fp32 whatever the autocast."""
+        # Under autocast the product with the frequencies would be bf16, too coarse for neighbouring places.
         matrix = getattr(self.pe_layer, _FREQUENCIES)
         with torch.autocast(matrix.device.type, enabled=False):
             encoding: Tensor = functional_call(
@@ -189,18 +189,9 @@ class MSam(nn.Module):
     def forward(
         self, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
-        """Raw channels of every task.
+        """Raw channels (B, N_t, height, width) of the wanted tasks (None: all), before their activation.
 
-        Args:
-            images: (B, 3, H, W) in 0..1.
-            out_size: (height, width) of the result.
-            tasks: The tasks wanted; None for all.
-
-        Returns:
-            Task name to (B, N_t, height, width), before the task's activation.
-
-        Raises:
-            SpecError: A task that this model does not have.
+        Images are (B, 3, H, W) in 0..1, `out_size` is (height, width).
         """
         names = known_tasks(self.channels, tasks)
         if self.instead is not None:
@@ -210,13 +201,9 @@ class MSam(nn.Module):
         return {task: self.read(task, embeddings[task], inner, out_size) for task in names}
 
     def read(self, task: str, embedding: Tensor, inner: tuple[int, int], out_size: tuple[int, int]) -> Tensor:
-        """Raw channels of one task (B, N_t, height, width) from its image embedding.
+        """Raw channels (B, N_t, height, width) of one task from its embedding (B, C, h, w).
 
-        Args:
-            task: Task name.
-            embedding: (B, C, h, w).
-            inner: (height, width) of the image inside the input, as `prepare` returns it.
-            out_size: (height, width) of the result.
+        `inner` is the (height, width) of the image inside the input, as `prepare` returns it.
         """
         decoder = self.decoders[task]
         way = decode if foreign_in_decoder(decoder) is None else decode_plain

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,33 +22,13 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.sam.decoding import decode_plain
 
 
-@runtime_checkable
-class _Adapted(Protocol):
-    """What an adapted layer declares that is its base and a dense update."""
-
-    base: nn.Linear
-
-    def applied(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
-        """What it makes of the rows of some tasks."""
-        ...
-
-    def dense(self, tasks: Sequence[int]) -> Tensor | None:
-        """The update (d, k, T) of some tasks; None where there is none such."""
-        ...
-
-
 class DenseLinear(nn.Module):
-    """An adapted layer with its update as a dense tensor.
+    """An adapted layer with its update (d, k, T) as a dense tensor.
 
-    Args:
-        layer: The adapted layer.
-        update: Its update (d, k, T).
-
-    Attributes:
-        task: Index of the slice dW_t in use; updates of one slice serve every task.
+    `task` is the index of the slice dW_t in use; updates of one slice serve every task.
     """
 
-    def __init__(self, layer: _Adapted, update: Tensor) -> None:
+    def __init__(self, layer: Any, update: Tensor) -> None:
         super().__init__()
         self.base, self.task, self.update = layer.base, 0, update
         self.dropout: nn.Dropout | None = getattr(layer, "dropout", None)
@@ -73,17 +53,7 @@ def plainly(model: MSam, plain: bool = True) -> MSam:
 def plain_forward(
     model: MSam, images: Tensor, out_size: tuple[int, int], tasks: Sequence[str] | None = None
 ) -> dict[str, Tensor]:
-    """`MSam.forward`, task by task.
-
-    Args:
-        model: The model, however it runs by itself.
-        images: (B, 3, H, W) in 0..1.
-        out_size: (height, width) of the result.
-        tasks: The tasks wanted; None for all.
-
-    Returns:
-        Task name to (B, N_t, height, width), before the task's activation.
-    """
+    """`MSam.forward`, task by task."""
     order = list(model.channels)
     inputs, (height, width) = model.prepare(images)
     dense_pe = model.dense_pe()
@@ -101,6 +71,7 @@ def plain_forward(
             masks = decode_plain(decoder, embedding, model.no_mask[task], dense_pe)
             masks = masks.to(torch.promote_types(masks.dtype, torch.float32))  # bf16 autocast ends here
             side = (model.backbone.image_size,) * 2
+            # The two resizings one after the other, as SAM's `postprocess_masks` does them.
             whole = F.interpolate(masks, side, mode="bilinear", align_corners=False)
             whole = whole[..., :height, :width]
             outputs[task] = F.interpolate(whole, out_size, mode="bilinear", align_corners=False)
@@ -119,11 +90,15 @@ def dense_updates(encoder: nn.Module) -> Iterator[list[DenseLinear]]:
         yield []
         return
     made: dict[nn.Module, DenseLinear] = {}
+    # A layer in two places is one dense layer in both, as its parameters are one.
     replaced: list[tuple[nn.Module, str, nn.Module]] = []
     for parent in list(encoder.modules()):
         for name, layer in parent._modules.items():
-            if isinstance(layer, nn.Module) and isinstance(layer, _Adapted) and declares(layer, "dense"):
-                update = None if layer in made else layer.dense(tasks)
+            # Factors have a `dense` too; a layer also has a base, and says what it makes of a task's rows.
+            if layer is None or not (hasattr(layer, "base") and hasattr(layer, "applied")):
+                continue
+            if declares(layer, "dense"):
+                update = None if layer in made else cast(Any, layer).dense(tasks)
                 if update is not None:
                     made[layer] = DenseLinear(layer, update)
                 if layer in made:

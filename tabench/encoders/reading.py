@@ -31,10 +31,7 @@ _PLAIN = "where you trust it, load it there and save its state dict alone, as sa
 def read_content(path: Path, what: str, fix: str) -> object:
     """Read what a file holds, whatever its name ends in; no code in it runs.
 
-    Args:
-        path: A `.safetensors` file, or one that `torch.save` wrote.
-        what: What it should be, for messages.
-        fix: What to do about a file that is not.
+    `what` it should be, and how to `fix` a file that is not, are for messages.
 
     Returns:
         Tensors on the CPU, in the mappings and lists of the file.
@@ -47,6 +44,7 @@ def read_content(path: Path, what: str, fix: str) -> object:
         if head.startswith(b"version https://git-lfs"):
             hint = f"fetch the file itself (git lfs pull), or {fix}"
             raise CheckpointError("is a pointer of Git LFS, not the file", where=str(path), hint=hint)
+        # By its first bytes: a .pth may hold safetensors, whose header begins with a brace behind its length.
         named = path.suffix == ".safetensors" and not head.startswith(b"PK")
         return load_file(path) if named or head[8:9] == b"{" else _load_pth(path)
     except (SafetensorError, zipfile.BadZipFile, *_BROKEN) as error:
@@ -55,10 +53,7 @@ def read_content(path: Path, what: str, fix: str) -> object:
 
 
 def read_state(path: Path, what: str, fix: str) -> dict[str, Tensor]:
-    """Read a state dict of anybody's; see `read_content`.
-
-    Returns:
-        Its keys to CPU tensors; their number, shapes and values are not checked.
+    """Read a state dict of anybody's, keys to CPU tensors; their number, shapes and values are not checked.
 
     Raises:
         CheckpointError: As `read_content`, or the file holds more than tensors.
@@ -86,10 +81,12 @@ def _load_pth(path: Path) -> object:
     mapped = zipfile.is_zipfile(path)  # an interrupted download loses the zip directory at the file's end
     if mapped:
         with Zip(path) as archive:
+            # Packed members could unfold to any size; torch maps or reads them as they are.
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                 raise ValueError("its members are packed, which torch.save never does")
         if path.suffix != ".safetensors":  # which torch would take for one, by its name
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    # The format before zip files is a stream of pickles with lengths of their own.
     with _Bounded(io.FileIO(path)) as file:
         return torch.load(file, map_location="cpu", weights_only=True)
 

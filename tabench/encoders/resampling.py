@@ -16,14 +16,8 @@ from torch.nn import functional as F
 def restore(masks: Tensor, side: int, inner: tuple[int, int], out_size: tuple[int, int]) -> Tensor:
     """Bilinear to (side, side), crop to `inner`, bilinear to `out_size` (align_corners=False, no antialias).
 
-    Args:
-        masks: Raw channels (..., h, w).
-        side: Side of SAM's square input, pixels.
-        inner: (height, width) of the image inside the input.
-        out_size: (height, width) of the result.
-
-    Returns:
-        (..., height, width).
+    Raw channels (..., h, w) become (..., height, width). Sizes are (height, width) in pixels; `inner` is that
+    of the image inside SAM's square input.
     """
     rows = _resizing(masks.shape[-2], side, inner[0], out_size[0]).to(masks)
     columns = _resizing(masks.shape[-1], side, inner[1], out_size[1]).to(masks)
@@ -33,7 +27,9 @@ def restore(masks: Tensor, side: int, inner: tuple[int, int], out_size: tuple[in
 @lru_cache(maxsize=64)
 def _resizing(low: int, side: int, inner: int, out: int) -> Tensor:
     """The matrix (out, low) of one axis, from the images of the unit vectors."""
+    # The matrix is kept between calls, and one made in inference mode could not take part in training.
     with torch.inference_mode(False):
+        # In float64, so that its rounding does not add to that of the type it is used in.
         unit = torch.eye(low, dtype=torch.float64)[None]
         whole = F.interpolate(unit, side, mode="linear", align_corners=False)[..., :inner]
         return F.interpolate(whole, out, mode="linear", align_corners=False)[0].mT.contiguous()

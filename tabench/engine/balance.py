@@ -22,54 +22,27 @@ from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import CheckpointError, DivergedError, SpecError
 from tabench.methods.hooks import Hooks
+from tabench.methods.parameters import owners
 
 if TYPE_CHECKING:
     from tabench.engine.context import TrainContext
 
 PREFIX, HOOKS = "balancer.", "hooks."  # before the names of what a checkpoint keeps of them
-ROWS = "rows"  # the owner of a parameter whose t-th row is the t-th task's
 _ROUNDING = 1e-6  # of a factor
 
 
 @contextmanager
 def seeded(context: TrainContext, what: str, step: int) -> Iterator[None]:
     """Draws inside are those of (seed, step) on every process; those outside go on as if there were none."""
+    # Naming the devices spares the others: by default every GPU of the machine would be asked for its state.
     devices = [context.device] if context.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(derive_seed(context.unit.seed, what, step))
         yield
 
 
-def owners(model: MSam) -> dict[str, str]:
-    """Whose the trained parameters are that not all tasks share: a task's name, or `ROWS`.
-
-    A decoder and a no-mask embedding are their task's. Of an encoder everything is shared but what modules of
-    it declare: `task_rows`, names of own parameters whose t-th row is the t-th task's alone, and
-    `task_index`, where a module with all that is in it is the t-th task's.
-    """
-    tasks = list(model.channels)
-    found = {}
-    for name, _ in model.named_parameters():
-        place, _, rest = name.partition(".")
-        if place in ("decoders", "no_mask"):
-            found[name] = rest.partition(".")[0]
-    for place, module in model.named_modules():
-        start = f"{place}." if place else ""
-        found |= {f"{start}{name}": ROWS for name in getattr(module, "task_rows", ())}
-        if (index := getattr(module, "task_index", None)) is not None:
-            found |= {f"{start}{name}": tasks[index] for name, _ in module.named_parameters()}
-    return {name: owner for name, owner in found.items() if model.get_parameter(name).requires_grad}
-
-
 class Balance:
-    """What stands between the loop and a balancer, for one unit.
-
-    Args:
-        balancing: What the balancer says of itself.
-        balancer: It, on the model's device and in its type.
-        model: The unit's model.
-        context: How it is trained.
-    """
+    """What stands between the loop and a balancer (on the model's device, in its type), for one unit."""
 
     def __init__(self, balancing: Balancing, balancer: Balancer, model: MSam, context: TrainContext) -> None:
         self.balancing, self.balancer, self._context = balancing, balancer, context
@@ -98,11 +71,10 @@ class Balance:
             optimizer.add_param_group({"params": own, "scale": scale, "weight_decay": decay})
 
     def weights(self, seen: Mapping[str, float], number: int) -> dict[str, float]:
-        """What each task's loss is multiplied with in a step; 0 for a task that is left out.
+        """What each task's loss is multiplied with in step `number` (from 0); 0 for a task that is left out.
 
-        Args:
-            seen: Labelled images of each task ("images of x") and, where it asks, losses; of all processes.
-            number: The step, from 0.
+        `seen` has the labelled images of each task ("images of x") and, where it asks, losses; of all
+        processes.
 
         Raises:
             SpecError: The balancer's scalar is none.
@@ -113,8 +85,12 @@ class Balance:
         present = tuple(at for at, count in enumerate(counts) if count)
         images = tuple(counts[at] for at in present)
         self._step = Step(number, context.steps, number // context.epoch_steps, present, images)
+        # With "gradients" the losses are summed as they are, and `combine` decides what becomes of their
+        # rows.
         self._factors = torch.ones(len(present))
         if present and "gradients" not in self.asks:
+            # A balancer that asks for no losses gets stand-ins, so that it needs no forward pass; `give`
+            # checks with the real ones that its factors did not depend on them.
             known = seen if "losses" in self.asks else dict.fromkeys(unit.tasks, 1.0)
             self._factors = self._derived(self._vector(known))[0]
         factors = dict(zip(present, self._factors.tolist(), strict=True))
@@ -128,10 +104,8 @@ class Balance:
     def give(self, terms: Mapping[str, float], rows: Gradients | None, group: ProcessGroup) -> None:
         """Set the gradients that the balancer decides: of what the tasks share, and of its own parameters.
 
-        Args:
-            terms: Mean loss of each task, of the whole step.
-            rows: Of `rows`, with this process' gradients.
-            group: The processes, right after a meeting.
+        `terms` are each task's mean loss of the whole step, `rows` what the method of this name gave. Only
+        right after a meeting of the processes.
 
         Raises:
             SpecError: What it gives has another shape, or its factors depend on what it does not ask for.
@@ -143,6 +117,8 @@ class Balance:
             rows.give(self._combined(rows.matrix(self._step.tasks)))
         if not self._step.tasks:
             return
+        # Own parameters get their gradient from the mean losses of the whole step, which every process has
+        # alike; so no reduction is needed for them.
         factors, own = self._derived(self._losses)
         blind = not {"losses", "gradients"} & set(self.asks)
         if blind and not torch.allclose(factors, self._factors, rtol=_ROUNDING):
@@ -168,12 +144,15 @@ class Balance:
 
     def _derived(self, losses: Tensor) -> tuple[Tensor, list[Tensor | None]]:
         """Derivatives of the balancer's scalar by the losses and by its own parameters."""
+        # Detached, so that the derivative stops at the losses: only the balancer's own scalar is
+        # differentiated.
         losses = losses.detach().requires_grad_()
         with seeded(self._context, "balancing", self._step.number), torch.enable_grad():
             total = self.balancer.total(losses, self._step)
             if not isinstance(total, Tensor) or total.shape != () or not total.requires_grad:
                 raise self._wrong("`total` gives no differentiable scalar of the losses")
             inputs = [losses, *self.parameters.values()]
+            # A scalar need not read every loss or parameter; what it does not read has the derivative None.
             factors, *own = torch.autograd.grad(total, inputs, allow_unused=True)
         return self._finite(torch.zeros_like(losses) if factors is None else factors), list(own)
 
@@ -210,6 +189,8 @@ def build_balance(model: MSam, context: TrainContext) -> Balance | None:
     if not balancing.balancer or len(unit.tasks) == 1:
         return None
     make = load_target(f"balancing '{part.name}'", balancing.balancer)
+    # Every process draws the balancer's start from the same seed, and the model's own draws are not moved by
+    # it.
     with seeded(context, "balancer", 0):
         balancer = make(len(unit.tasks), part.params)
     if not isinstance(balancer, Balancer):

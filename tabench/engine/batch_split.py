@@ -34,12 +34,10 @@ class BatchSplit:
     compiled: bool = False
 
     def smaller(self, batch: int) -> BatchSplit | None:
-        """The next step down where memory ran out; None at the bottom.
-
-        Args:
-            batch: Images of the step that did not fit.
-        """
+        """The next step down where memory ran out with a step of `batch` images; None at the bottom."""
         images = min(self.images or batch, batch)
+        # Fewer images cost nothing but a kernel's width; apart and recompute cost work done twice, so they
+        # come last.
         if images > 1:
             return replace(self, images=images // 2)
         if not self.apart:
@@ -69,4 +67,5 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a GPU or on the CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
+    # The CPU's allocator raises a plain RuntimeError, which only its words tell from others.
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -41,12 +41,7 @@ AGAIN = "delete the checkpoint's folder: the cell starts from the beginning"
 
 @dataclass
 class CheckpointStore:
-    """Writes and reads the checkpoints of one unit.
-
-    Args:
-        folder: The unit's folder inside the cell's checkpoint folder.
-        writes: False for a process that only reads what another one writes.
-    """
+    """Writes and reads the checkpoints of a unit; one that `writes` not reads what another one writes."""
 
     folder: Path
     writes: bool = True
@@ -55,6 +50,7 @@ class CheckpointStore:
         """The newest complete checkpoint."""
         if not self.folder.is_dir():
             return None
+        # Older checkpoints may still lie beside a finished one if a kill came between rename and deletion.
         if (self.folder / FINISHED).is_dir():
             return self.folder / FINISHED
         complete = [path for path in self.folder.iterdir() if path.name.isdigit()]
@@ -70,12 +66,8 @@ class CheckpointStore:
     ) -> None:
         """Write a checkpoint and delete the ones before it.
 
-        Args:
-            trained: Trained parameters by name.
-            optimizer: Holds their moments.
-            state: Position, curves, best weights and what is kept beside the model.
-            moved: Other values that training changed, by name.
-            own: Parameters of the optimiser that are not the model's; their values are in `state`.
+        `moved` are values beside the `trained` ones that training changed; `own` are parameters of the
+        optimiser that are not the model's, whose values are in `state`.
 
         Raises:
             StoreError: The folder cannot be written.
@@ -86,6 +78,7 @@ class CheckpointStore:
         writing = self.folder / f"writing-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             writing.mkdir(parents=True)
+            # Buffers may be views of one another, which a safetensors file cannot hold: they are copied.
             save_file(_plain(trained) | _plain(moved, copy=True), writing / "model.safetensors")
             if state.best_weights:
                 save_file(_plain(state.best_weights), writing / "best.safetensors")
@@ -95,6 +88,8 @@ class CheckpointStore:
                 save_file(_moments({**trained, **own}, optimizer), writing / "optimizer.safetensors")
             (writing / "state.json").write_text(json.dumps(state.to_json()))
             write_folder_sums(writing)
+            # Contents reach the disk before the name that says they are whole; after a power cut a renamed
+            # folder could else hold empty files.
             for path in [*writing.iterdir(), writing]:
                 sync(path)
             writing.rename(final)
@@ -119,11 +114,8 @@ class CheckpointStore:
     ) -> State | None:
         """Restore parameters, moments and position; None if there is no checkpoint.
 
-        Args:
-            trained: Trained parameters by name, all of which a checkpoint has.
-            optimizer: Gets their moments.
-            others: The model's other values, of which it has those that training changed.
-            own: As for `save`; they get their moments alone.
+        A checkpoint has all the `trained` parameters, of `others` those that training changed, and of `own`
+        the moments alone.
 
         Raises:
             CheckpointError: The checkpoint is damaged or of another model.
@@ -131,6 +123,7 @@ class CheckpointStore:
         path = self.latest()
         if path is None:
             return None
+        # Sums come first, so that a damaged file is told as one and not as whatever its bytes decode to.
         with _reading(path):
             check_folder_sums(path)
         with _reading(path / "state.json", "is no state of a checkpoint"):
@@ -186,11 +179,7 @@ def check(
 ) -> None:
     """Compare values with the parameters they are for, before any of them is used.
 
-    Args:
-        trained: What there must be a value for.
-        values: The values by name.
-        where: The file they come from.
-        others: What there may be a value for, of its own kind of numbers.
+    There must be a value for each of `trained`, and may be one for each of `others`, of its own type.
 
     Raises:
         CheckpointError: Names, shapes or kinds of numbers differ, or a value is not finite.
@@ -232,7 +221,7 @@ def _restore_moments(trained: Named, optimizer: Adam, saved: Mapping[str, Tensor
         if name not in trained or f"{name}|step" not in saved:
             raise CheckpointError(f"'{entry}' belongs to no parameter", where=where, hint=AGAIN)
         like[entry] = saved[entry].new_zeros(()) if key == "step" else trained[name]
-    check(like, saved, where)
+    check(like, saved, where)  # all of them before one is taken, so that nothing is half restored
     for entry, value in saved.items():
         name, _, key = entry.rpartition("|")
         parameter = trained[name]

@@ -12,11 +12,11 @@ import torch
 from tabench.data.base import Split
 from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit
-from tabench.engine.events import Emit, emit_nothing
 from tabench.engine.optim import steps_per_epoch, total_steps
 from tabench.engine.process_group import ProcessGroup
 from tabench.engine.snapshot import Snapshot
 from tabench.errors import SpecError
+from tabench.events import Emit, emit_nothing
 from tabench.methods.base import Sharing
 from tabench.spec.cell import Cell
 from tabench.tasks.base import Task
@@ -25,19 +25,15 @@ from tabench.tasks.base import Task
 def derive_seed(*parts: object) -> int:
     """A 63-bit seed from any values: equal on every machine, independent of order of use."""
     text = "/".join(str(part) for part in parts)
+    # Python's own hash of strings differs between processes; a sha256 does not.
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One model of a cell.
+    """One model of a cell: "all", or a task's name where every task is trained alone.
 
-    Attributes:
-        name: "all", or the task's name where every task is trained alone.
-        tasks: Tasks of this model, in the order they are folded.
-        channels: Decoder channels of each task.
-        weights: Loss weight of each task; they sum to 1.
-        seed: Seed of its initialisation and dropout.
+    The tasks are in the order they are folded; their loss weights sum to 1.
     """
 
     name: str
@@ -52,18 +48,11 @@ class TrainContext:
     """What a unit is trained with.
 
     Attributes:
-        cell: The recipe.
-        unit: Which tasks, with which weights.
-        tasks: The task objects by name.
-        train: Split trained on.
         evaluated: Split reported on, for the curves.
         validation: Split that picks the best epoch; None with selection "last".
-        device: Where the model is.
         passes: How steps and evaluations are cut; training makes it smaller where memory runs out.
         checkpoint_seconds: Time between two checkpoints inside an epoch.
-        emit: Told of every event.
         should_stop: Asked after every step; True ends the run at a checkpoint.
-        group: The processes that share the work; alone by default.
         rebuild: How to build the unit's model again, on the CPU; None where that is known to give the same.
         origin: A model that was just built; None: the one that is to be trained.
         whole: Steps must not be cut: the model changes in each forward pass.
@@ -104,6 +93,8 @@ def units_of(cell: Cell, sharing: Sharing) -> list[Unit]:
     Raises:
         SpecError: Loss weights that name no task of the cell, are negative, or sum to 0.
     """
+    # Seeds hang on the unit's name, so that a task trained alone has the same start whatever the other tasks
+    # are.
     channels = dict(zip(cell.dataset.tasks, cell.dataset.channels, strict=True))
     if sharing == "per-task":
         return [

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from tabench.encoders.base import Encoder
 from tabench.encoders.msam import MSam
-from tabench.engine.balance import owners
 from tabench.engine.model import adapt
 from tabench.engine.snapshot import trained_parameters
 from tabench.methods.adapted import Adapted, adapted_layers, said
 from tabench.methods.base import Method, Value
-from tabench.methods.parameters import Counts, count, groups_of, summed
+from tabench.methods.parameters import Counts, count, groups_of, owners, summed
 
 ARCHITECTURE_VERSION = 1
 
@@ -40,13 +39,7 @@ class Description(TypedDict):
 def describe(
     method: Method, backbone: Encoder, channels: Mapping[str, int], params: Mapping[str, Value] | None = None
 ) -> Description:
-    """Count what a method trains.
-
-    Args:
-        method: Registry entry.
-        backbone: SAM variant.
-        channels: Task name to its number of output channels.
-        params: Hyper-parameters that differ from the method's defaults.
+    """Count what a method trains; `params` are the hyper-parameters that differ from its defaults.
 
     Returns:
         `per_model` holds one entry a task where every task is trained alone, else one named "all".
@@ -59,7 +52,7 @@ def describe(
     units = {name: {name: n} for name, n in channels.items()} if alone else {"all": dict(channels)}
     per_model, facts, shared = {}, {}, 0
     for name, unit in units.items():
-        with torch.device("meta"):
+        with torch.device("meta"):  # shapes are all that is counted: a ViT-H takes no memory and no time
             model = MSam(backbone, unit)
             adapt(model, method, full)
         per_model[name], facts[name] = count(model), describe_model(model)
@@ -135,11 +128,9 @@ def _part(name: str, group: str, blocks: str) -> str:
 
 
 def _adapted(model: MSam) -> dict[str, Any]:
-    """Of each role one of its adapted layers, with how many there are.
+    """Of each role one adapted layer ("adapted": that of q, k and v; "others"), and how many there are.
 
-    Returns:
-        "adapted", that of q, k and v, and "others", those of other roles, if there are any. Nothing where the
-        adapted layers are not all that was added, are not alike, or do not say what they are.
+    Nothing where they are not all that was added, are not alike, or do not say what they are.
     """
     nothing: dict[str, Any] = {"adapted": None}
     groups = groups_of(model)

@@ -25,15 +25,7 @@ PREFETCH = 2  # batches read ahead of a GPU
 
 @dataclass(frozen=True)
 class Result:
-    """One task's metrics in one protocol.
-
-    Attributes:
-        task: Task name.
-        protocol: Protocol name ("paper", "pixel").
-        values: Metric key to value, rounded; None where the protocol defines none.
-        per_image: Metric key to {image id: value}.
-        notes: What a reader must know about the values.
-    """
+    """One task's metrics in one protocol, rounded; None where it defines none."""
 
     task: str
     protocol: str
@@ -53,17 +45,7 @@ def evaluate(
 
     Protocols of a task share what they measure. On a CUDA device nothing is waited for until the end.
     Several processes share the batches; the result is that of one process, and the main process's alone.
-
-    The model is left in evaluation mode.
-
-    Args:
-        model: The unit's model.
-        context: What it is trained with.
-        progress: Told (images done, images in all) after every batch.
-        should_stop: Asked after every batch.
-
-    Returns:
-        A result for each task and protocol; nothing but on the main process.
+    After every batch `progress` is told (images done, images in all). The model is left in evaluation mode.
 
     Raises:
         DivergedError: A prediction is not finite.
@@ -90,6 +72,7 @@ def evaluate(
                 progress(min(done * (share[1] if share else 1), len(split)), len(split))
             if should_stop():
                 raise InterruptedRunError("stopped during an evaluation", hint="run it again to resume")
+    # Every process must reach the merge, those without a share too: it begins with a collective.
     _merge(group, leaders, split.ids)
     if not group.is_main:
         return []
@@ -178,18 +161,17 @@ def validation_loss(
 ) -> float:
     """Mean over images of the loss by the static weights, without penalties; lower is better.
 
-    Args:
-        model: The unit's model; left in evaluation mode.
-        context: What it is trained with. Each of its processes gets the loss that one process gets.
-        split: Images, in order, not augmented.
-        losses: Maps images (B, 3, H, W) and targets to each task's losses (B,).
+    Each of the context's processes gets the loss that one process gets. The model is left in evaluation mode.
+    `losses` maps images (B, 3, H, W) and targets to each task's losses (B,).
     """
     unit, group = context.unit, context.group
     model.eval()
     sums: list[Tensor] = []
     with torch.no_grad():
+        # One image a pass, so that every forward pass is the same however many processes share the split.
         for _, _, images, targets, _ in _evaluated(context, split, 1, (group.rank, group.size)):
             found = losses(images, targets)
+            # In float64, which holds a loss of float32 exactly.
             sums.append(torch.stack([found[task].double().sum() for task in unit.tasks]))
     values = torch.stack(sums).tolist() if sums else []  # one wait for the device
     everyone = group.exchange(values)

@@ -21,10 +21,10 @@ from tabench.encoders.msam import MSam
 from tabench.engine.balance import seeded
 from tabench.engine.batch_split import BatchSplit, out_of_memory
 from tabench.engine.context import TrainContext, derive_seed
-from tabench.engine.events import MemoryShort
 from tabench.engine.reduction import Gradients
 from tabench.engine.snapshot import trained_parameters
 from tabench.errors import DivergedError
+from tabench.events import MemoryShort
 from tabench.methods.regulariser import regulariser
 from tabench.tasks.base import in_single
 
@@ -41,10 +41,7 @@ def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -
     """Set the parameters' gradients to those of one effective batch, in smaller passes where memory runs out.
 
     Where several processes share the batch, all of them take the smaller passes, and all get the gradients
-    of the whole.
-
-    Returns:
-        See `accumulate`; of the whole batch.
+    of the whole; so they do the terms, see `accumulate`.
 
     Raises:
         DivergedError: A loss is not finite.
@@ -64,7 +61,7 @@ def step_gradient(model: MSam, context: TrainContext, batch: Batch, step: int) -
         context.emit(MemoryShort(unit=context.unit.name, step=step, **asdict(smaller)))
         model.zero_grad(set_to_none=True)
         if context.device.type == "cuda":
-            torch.cuda.empty_cache()
+            torch.cuda.empty_cache()  # what is cached of the larger passes may not fit the smaller ones
 
 
 def _attempt(model: MSam, context: TrainContext, batch: Batch, step: int) -> Terms:
@@ -76,9 +73,11 @@ def _attempt(model: MSam, context: TrainContext, batch: Batch, step: int) -> Ter
         weights = balance.weights(group.sum(seen), step)
 
     def passes() -> tuple[Terms, Gradients | None, Gradients | None]:
+        # Seeded at each attempt, so that a step tried again and a resumed one draw the same masks.
         torch.manual_seed(_dropout_seed(context, step))
         rows = balance.rows() if balance is not None else None
         terms = accumulate(model, context, batch, step, weights, rows)
+        # Its memory is taken inside the attempt: if it runs out here, smaller passes can still make room.
         whole = Gradients(trained_parameters(model).items()) if group.size > 1 else None
         if whole is not None:
             whole.take()
@@ -122,6 +121,7 @@ def _smaller(context: TrainContext, batch: Batch) -> BatchSplit | None:
 
 def _dropout_seed(context: TrainContext, step: int) -> int:
     """Of a step's masks; every process draws its own, of the same law."""
+    # The first process adds nothing to the seed, which so is that of a process alone.
     own = (context.group.rank,) if context.group.rank else ()
     return derive_seed(context.unit.seed, "dropout", step, *own)
 
@@ -140,6 +140,7 @@ def _measured(model: MSam, context: TrainContext, batch: Batch, step: int) -> Te
 
 def losses_now(model: MSam, context: TrainContext, batch: Batch, step: int) -> Terms:
     """The mean loss of each task as the step sees it, with the step's own dropout; of a share, its part."""
+    # The masks of the step itself, so that what a balancer is told is what the step then minimises.
     torch.manual_seed(_dropout_seed(context, step))
     sums: dict[str, list[Tensor]] = {task: [] for task in context.unit.tasks}
     with torch.no_grad():
@@ -157,15 +158,10 @@ def accumulate(
     weights: Mapping[str, float] | None = None,
     rows: Gradients | None = None,
 ) -> Terms:
-    """Add the gradient of one effective batch, pass by pass; of a share of it, its part.
+    """Add the gradient of one effective batch, pass by pass; of this process' share of it, its part.
 
-    Args:
-        model: In training mode.
-        context: How it is trained.
-        batch: The batch, or this process' share.
-        step: The step, from 0.
-        weights: Factor of each task's loss; None takes the static ones.
-        rows: Gets the gradients of what the tasks share, a row a task of the unit.
+    `weights` are the factors of the tasks' losses (None: the static ones); `rows` gets the gradients of what
+    the tasks share, a row a task of the unit. Steps count from 0.
 
     Returns:
         The total loss ("loss", whose weights are the static ones), the mean loss of each task, "regulariser"
@@ -179,6 +175,8 @@ def accumulate(
     weights = static if weights is None else weights
     sums: dict[str, list[Tensor]] = {task: [] for task in context.unit.tasks}
     for losses, ids in _passes(model, context, batch, by_task=rows is not None):
+        # Divided by the whole batch's images and not the pass's, so that the passes' gradients add up to the
+        # mean.
         total = torch.stack([weights[task] * loss.sum() for task, loss in losses.items()]).sum() / count
         _check_loss(total, step, ids)
         # the tasks of a shared encoder go back through one and the same forward pass
@@ -193,6 +191,7 @@ def accumulate(
     terms["loss"] = sum(static[task] * terms[task] for task in context.unit.tasks)
     for name, weight, penalty in _penalties(model, context, step):
         _check_loss(penalty, step, batch.ids)
+        # It counts once: on other processes than the main one it is a constant 0.
         if penalty.requires_grad:
             (weight * penalty).backward()
         terms[name] = float(penalty.detach())
@@ -226,7 +225,7 @@ def after_step(model: MSam, context: TrainContext, batch: Batch, step: int) -> N
         after = None
         if "losses-after" in balance.asks:
             mine = losses_now(model, context, batch, step)
-            context.group.sync()
+            context.group.sync()  # sums are right only behind a meeting, where errors are told
             after = context.group.sum(mine)
         balance.after_step(after)
 
@@ -282,6 +281,7 @@ def losses_apart(
     with _autocast(context):
         inputs, inner = model.prepare(images)
         embedding = model.encode(inputs, context.unit.tasks)[context.unit.tasks[0]]
+    # A leaf ends each task's backward pass at the embedding, where the tasks' gradients add up.
     leaf = embedding if whole else embedding.detach().requires_grad_(embedding.requires_grad)
     for name in context.unit.tasks:
         with _autocast(context):
@@ -300,6 +300,7 @@ def _reads_one_embedding(model: MSam) -> bool:
 def _loss(name: str, output: Tensor, context: TrainContext, targets: Mapping[str, Tensor]) -> Tensor:
     task, raw = context.tasks[name], in_single(output)
     target = targets[task.needs].to(context.device, non_blocking=True)
+    # Image by image: a loss that normalises by its valid pixels must not see which images share a pass.
     one_by_one = zip(raw.split(1), target.split(1), strict=True)
     return torch.stack([task.loss(r, t) for r, t in one_by_one])
 

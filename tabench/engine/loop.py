@@ -16,22 +16,13 @@ from tabench.engine.balance import beside, build_balance, restore
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
 from tabench.engine.evaluate import curve_entries, evaluate, validation_loss
-from tabench.engine.events import (
-    CheckpointKept,
-    Epoch,
-    Evaluated,
-    FirstStep,
-    PathTaken,
-    Resumed,
-    Step,
-    Validated,
-)
 from tabench.engine.gradients import after_step, image_losses, step_gradient
 from tabench.engine.optim import build_optimizer, lr_factor, set_lr
 from tabench.engine.scrutiny import check_alike, check_first_step, check_kept, check_trained
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError
+from tabench.events import CheckpointKept, Epoch, Evaluated, FirstStep, PathTaken, Resumed, Step, Validated
 
 EPOCH_SECONDS = 5.0  # least time since the last checkpoint for one at the end of an epoch
 PREFETCH = 2  # batches read ahead
@@ -49,6 +40,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
     """
     recipe, unit, emit, group = context.cell.train, context.unit, context.emit, context.group
     trained = trained_parameters(model)
+    # Before the checkpoint is loaded: what it brings must count as changed since the model was built.
     origin = context.origin = context.origin or Snapshot(model)
     optimizer = build_optimizer(trained, recipe, model.encoder_rate)
     balance = context.balance = build_balance(model, context)
@@ -56,6 +48,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
     if balance is not None:
         balance.add_to(optimizer)
     state = checkpoints.load(trained, optimizer, untrained(model), own) or State()
+    # A file system that is shared may show a new checkpoint to one host before another.
     _check_alike(group.exchange(state.step), checkpoints)
     if state.step and not state.finished:  # kept weights that are evaluated again come without
         restore(state.extra, model.hooks, balance, str(checkpoints.folder))
@@ -90,6 +83,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
             if before is not None:
                 check_alike(before, context)
             terms = step_gradient(model, context, batch, state.step)
+            # Gradients are there and no weight has moved yet: what differs from `before` did a forward pass.
             if before is not None:
                 check_trained(model, trained)
                 check_first_step(model, context, batch, before)
@@ -100,6 +94,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
             if state.step == resumed_at + 1:  # the one that warms up, or compiles
                 emit(FirstStep(unit=unit.name, seconds=round(time.monotonic() - started, 3)))
                 emit(PathTaken(unit=unit.name, **model.ways()))
+            # The clock covers this attempt alone, and so must the steps.
             pace = (time.monotonic() - started) / (state.step - resumed_at)
             emit(
                 Step(
@@ -115,9 +110,10 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
             if state.step == total or state.step % per_epoch == 0:
                 emit(Epoch(**state.close_epoch(unit.name, epoch + 1, lr)))
                 _end_of_epoch(model, context, state, epoch + 1, last=state.step == total)
-                model.train()
+                model.train()  # evaluations leave it in evaluation mode
             if state.step == total:
                 break
+            # Asked after the step, whose meetings have told every process of a stop that any of them heard.
             stopping = group.stopping(context.should_stop)
             wait = context.checkpoint_seconds
             if state.step % per_epoch == 0:  # a cheaper place to resume from
@@ -125,6 +121,7 @@ def train_unit(model: MSam, context: TrainContext, checkpoints: CheckpointStore)
             if stopping or time.monotonic() - saved >= wait:
                 moved = kept_untrained(model, origin)
                 check_trained(model, trained)
+                # It costs building the model anew, and what it would find is there from the first step on.
                 if not checked:
                     check_kept(model, context, {**trained, **moved})
                     checked = True
@@ -167,6 +164,7 @@ def _end_of_epoch(model: MSam, context: TrainContext, state: State, epoch: int, 
             state.best_epoch, state.best_loss = epoch, loss
             assert context.origin is not None
             values = {**trained_parameters(model), **kept_untrained(model, context.origin)}
+            # Cloned, since the optimiser goes on to write into the same memory.
             state.best_weights = {name: value.detach().clone() for name, value in values.items()}
 
 

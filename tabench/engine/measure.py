@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from tabench.data.loading import evaluation_batches
 from tabench.encoders.msam import MSam
 from tabench.engine.context import TrainContext
-from tabench.engine.events import UnitCost
 from tabench.engine.snapshot import kept_untrained, trained_parameters
+from tabench.events import UnitCost
 from tabench.methods.regulariser import regulariser
 
 REPEATS: Final = 5  # timed forward passes, after one that warms up
@@ -42,15 +42,10 @@ ATTENTION: Final = {
 
 
 def measure_unit(model: MSam, context: TrainContext) -> UnitCost:
-    """Measure a trained unit on one image of the evaluated split.
+    """Measure a trained unit on one image of the evaluated split, and leave it in evaluation mode.
 
-    Nothing here may cost a finished run: what cannot be measured is None, and "problems" says why.
-
-    The model is left in evaluation mode.
-
-    Returns:
-        `train_flops` and `inference_flops` (see `count_flops`), `latency_s` (seconds of each repetition),
-        `stored` (values kept), `weights_bytes` (their bytes), `seconds` (what measuring took) and `problems`.
+    Nothing here may cost a finished run: what cannot be measured is None, and "problems" says why. `stored`
+    counts the values that are kept, `seconds` is what measuring took; see `count_flops` for the FLOPs.
     """
     started = time.perf_counter()
     beside = kept_untrained(model, context.origin) if context.origin else {}
@@ -84,16 +79,13 @@ def measure_unit(model: MSam, context: TrainContext) -> UnitCost:
 def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
     """FLOPs of one training step and of one inference, both of one image through the unit's tasks.
 
-    A multiplication with its addition is 2 FLOPs; element-wise work (activations, norms, losses, the
-    optimiser) is not counted. Attention counts as its matrix products, whichever kernel computes it.
-
-    The model is left in evaluation mode and without gradients.
-
-    Returns:
-        Forward, backward and the regulariser's part of a step; the forward pass alone.
+    A step is forward, backward and the regulariser. A multiplication with its addition is 2 FLOPs;
+    element-wise work (activations, norms, losses, the optimiser) is not counted. Attention counts as its
+    matrix products, whichever kernel computes it. The model is left in evaluation mode and without gradients.
     """
     image = next(iter(evaluation_batches(context.evaluated, 1))).image.to(context.device)
     size = (int(image.shape[-2]), int(image.shape[-1]))
+    # Dropout's draws here must not move those of what comes after.
     with torch.random.fork_rng(devices=[]):
         model.train()
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as training:
@@ -119,6 +111,7 @@ def time_inference(model: MSam, context: TrainContext) -> list[float]:
         for repetition in range(REPEATS + 1):
             if len(seconds) >= FEWEST and sum(seconds) > BUDGET:
                 break
+            # Kernels are queued: the clock must neither see earlier ones nor miss its own.
             _synchronise(context.device)
             start = time.perf_counter()
             outputs = model(image, size)

@@ -20,7 +20,7 @@ from tabench.errors import SpecError
 from tabench.methods.adapted import adapted_layers
 from tabench.methods.base import Method, Value
 from tabench.methods.hooks import Hooks
-from tabench.methods.parameters import tensors_of
+from tabench.methods.parameters import owners, tensors_of
 from tabench.methods.regulariser import regularised
 from tabench.spec.cell import Cell
 
@@ -34,6 +34,7 @@ def build_unit(cell: Cell, unit: Unit, weights: Mapping[str, Tensor] | None) -> 
         SpecError: The method cannot be loaded or its hyper-parameters cannot be used.
         CheckpointError: The weights do not fit the backbone.
     """
+    # On the CPU and from one seed: a GPU's generator would draw other numbers.
     torch.manual_seed(derive_seed(unit.seed, "init"))
     model = MSam(BACKBONES.get(cell.backbone.name), unit.channels, cell.backbone.pixel_norm)
     if weights is not None:
@@ -62,6 +63,7 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
             f"method '{method.name}': '{method.parametrisation}' returns something, which nobody would use",
             hint="change the encoder in place; what acts in training is a tabench.methods.hooks.Hooks",
         )
+    # Only now: importing a method's package is what patches classes.
     if changed := changed_for_all(encoder, *model.decoders.values()):
         raise SpecError(
             f"method '{method.name}' would be run in a process where {changed}: every cell here would have "
@@ -76,6 +78,7 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
             f"method '{method.name}': '{lazy[0]}' has no shape before the first forward pass",
             hint="give lazy modules their sizes, or call them once when the method changes the encoder",
         )
+    owners(model)  # raises where a module says of its parameters what they cannot be
     model.penalty = float(params.get(method.penalty_weight, 0.0))  # type: ignore[arg-type]
     model.encoder_rate = float(params.get(method.encoder_rate, 1.0))  # type: ignore[arg-type]
     if model.penalty and not regularised(model):
@@ -84,6 +87,7 @@ def adapt(model: MSam, method: Method, params: Mapping[str, Value]) -> None:
             where=f"method.params.{method.penalty_weight}",
             hint="set it to 0, or let the encoder's `Factors` name their `columns`",
         )
+    # By identity and not by name: a wrapped layer is the same tensor under another name, and nothing new.
     names = {id(value): name for name, value in before.items()}
     new = {name for name, value in now.items() if id(value) not in names}
     altered = {
@@ -106,6 +110,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
+    # `torch.equal` takes NaN for changed, which errs on the side of keeping a value.
     return one.dtype == other.dtype and torch.equal(one, other.to(one.device))
 
 

@@ -25,16 +25,12 @@ def steps_per_epoch(train: TrainPart, images: int) -> int:
 def lr_factor(step: int, total: int, warmup: float, *, exact: bool = False) -> float:
     """Share of the peak learning rate at optimiser step `step` (0-based).
 
-    With w = floor(warmup * total): step / w while step < w, then (total - step) / (total - w).
-
-    Args:
-        step: The step that is about to be taken.
-        total: Steps of the whole run.
-        warmup: Share of all steps with a rising rate.
-        exact: Take w = warmup * total as it is, a fraction of a step included, as the released code's
-            `LambdaLR` does; divisors below 1 count as 1 there.
+    With w = floor(warmup * total): step / w while step < w, then (total - step) / (total - w). `exact` takes
+    w = warmup * total as it is, a fraction of a step included, as the released code's `LambdaLR` does;
+    divisors below 1 count as 1 there.
     """
     ramp = warmup * total if exact else int(warmup * total)
+    # At step 0 of a warm-up the rate is 0: the first step only fills Adam's moments.
     if step < ramp:
         return step / max(1, ramp)
     return max(0.0, (total - step) / max(1, total - ramp))
@@ -43,17 +39,15 @@ def lr_factor(step: int, total: int, warmup: float, *, exact: bool = False) -> f
 def build_optimizer(trained: Mapping[str, nn.Parameter], train: TrainPart, encoder_lr: float = 1.0) -> Adam:
     """Adam whose weight decay is added to the gradient (L2), as in the released code.
 
-    Args:
-        trained: Parameters by name.
-        train: The recipe: its `lr`, `weight_decay` and `eps`, and `embedding_lr`, the rate of the no-mask
-            embeddings as a multiple of `lr`.
-        encoder_lr: Rate of the image encoder's parameters, as a multiple of the recipe's `lr`.
+    The rates of the image encoder (`encoder_lr`) and the no-mask embeddings (the recipe's `embedding_lr`) are
+    multiples of the recipe's `lr`.
     """
     scales = {"image_encoder": encoder_lr, "no_mask": train.embedding_lr}
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in trained.items():
         groups.setdefault(scales.get(name.split(".")[0], 1.0), []).append(parameter)
     rows = [{"params": chosen, "scale": scale} for scale, chosen in groups.items()]
+    # Fused updates all parameters of a group in one kernel, instead of several a parameter.
     return Adam(rows, lr=train.lr, eps=train.eps, weight_decay=train.weight_decay, fused=True)
 
 

@@ -38,10 +38,10 @@ def own_gradients(
 
     Args:
         model: As `build_unit` makes it.
-        tasks: Task objects by the names that the model has, all of them or some.
+        tasks: By the names that the model has, all of them or some.
         images: (B, 3, H, W) in 0..1, of the model's type and on its device.
         targets: By kind (`Task.needs`), as `Batch` has them.
-        weights: Loss weight of each task, divided by their sum; a task not named weighs 1.
+        weights: Of the tasks' losses, divided by their sum; a task not named weighs 1.
         orthogonality: Weight of the regulariser.
         precision: "bf16" runs the model under autocast.
         passes: How the step is cut; None takes all images and tasks at once.
@@ -50,8 +50,7 @@ def own_gradients(
         The total loss ("loss"), each task's mean loss over the images, and "regulariser" before its weight.
 
     Raises:
-        SpecError: A task that the model does not have, weights that fit no task, a target that is missing or
-            of another shape, images of another type, or a regulariser where nothing is regularised.
+        SpecError: What is given does not fit the model, or one part the other.
         DivergedError: A loss is not finite.
     """
     unknown = [name for name in tasks if name not in model.channels]
@@ -89,6 +88,7 @@ def own_gradients(
     numbers = tuple(range(len(images)))
     batch = Batch(tuple(f"image {number}" for number in numbers), numbers, images, dict(targets))
     model.zero_grad(set_to_none=True)
+    # The step reads the weight from the model, which must have its own again whatever happens.
     own, model.penalty = model.penalty, orthogonality
     try:
         return accumulate(model, context, batch, 0)

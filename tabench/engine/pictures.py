@@ -90,6 +90,7 @@ def extreme_images(task: Task, results: Sequence[Result]) -> list[str]:
         return []
     sign = 1 if metric.better == "lower" else -1
     values = main.per_image[metric.key].items()
+    # NaN compares as neither smaller nor larger, and would leave the order to chance.
     order = sorted((sign * value, image) for image, value in values if math.isfinite(value))
     return [order[0][1], order[-1][1]] if order else []
 
@@ -164,19 +165,10 @@ def save_sam_masks(
 def sam_masks(
     backbone: Encoder, weights: Mapping[str, Tensor], image: npt.NDArray[np.float32], device: torch.device
 ) -> Pixels:
-    """SAM's multimask output for one foreground point at the image's centre.
+    """SAM's multimask output (3, H, W), 255 inside, for a point at an image's centre.
 
-    It is the stock `Sam`, fed as it was trained whatever the cells' `pixel_norm`: long side resized to its
-    input size, 0..255, its own mean and standard deviation.
-
-    Args:
-        backbone: SAM variant.
-        weights: Its state dict.
-        image: (3, H, W) in 0..1.
-        device: Where to compute.
-
-    Returns:
-        (3, H, W), 255 inside the mask and 0 outside.
+    The image is (3, H, W) in 0..1. It is the stock `Sam`, fed as it was trained whatever the cells'
+    `pixel_norm`: long side resized to its input size, 0..255, its own mean and standard deviation.
     """
     sam = backbone.promptable()
     sam.load_state_dict(dict(weights))
@@ -201,6 +193,7 @@ def png(pixels: Pixels) -> bytes:
     """Encode (H, W) grey or (H, W, 3) colour; 256 colours or fewer become a lossless palette."""
     image = Image.fromarray(pixels)
     if image.mode == "RGB" and (found := image.getcolors(256)) is not None:
+        # Sorted for the search below, and so that the same picture has the same bytes on every machine.
         palette = np.array(sorted(colour for _, colour in found), dtype=np.uint8)
         codes = pixels.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
         known = palette.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)

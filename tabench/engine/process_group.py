@@ -35,10 +35,6 @@ class ProcessLostError(TabenchError):
 class ProcessGroup:
     """The group that a process belongs to. A group of one does nothing and changes nothing.
 
-    Args:
-        rank: This process, from 0.
-        size: Processes in all.
-
     Attributes:
         over: The processes have parted, at the end or by an error that all of them know of.
         lost: One of them did not answer: this process must not wait for any other.
@@ -57,11 +53,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def sync(self, *, short: bool = False, stop: bool = False) -> bool:
-        """Wait for the others; whether memory ran out on any of them.
-
-        Args:
-            short: Memory ran out here.
-            stop: Here, a stop was asked for; `stopping` tells it to all.
+        """Wait for the others; whether memory ran out (`short`) on any. `stopping` tells all of a `stop`.
 
         Raises:
             Exception: What another process raised.
@@ -80,6 +72,7 @@ class ProcessGroup:
         """The JSON values of all processes, by rank; raises what `sync` does."""
         if self.size == 1:
             return [value]
+        # Before the meeting: what cannot be JSON fails where the others can still be told.
         content = json.dumps(value).encode()
         self.sync()
         return self._exchange(content)
@@ -104,6 +97,7 @@ class ProcessGroup:
         """Sums over the processes, equal to the last bit on all of them. Only right after a meeting."""
         if self.size == 1:
             return dict(values)
+        # A Python float is a float64; on the CPU, so that no device is waited for.
         column = torch.tensor(list(values.values()), dtype=torch.float64)
         self.add(column)
         return dict(zip(values, column.tolist(), strict=True))
@@ -125,6 +119,7 @@ class ProcessGroup:
         try:
             yield
         except Exception as error:
+            # The next meeting would wait for the others for an hour, who wait for this one just here.
             self.over = self.lost = True
             if not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError):
                 raise
@@ -155,6 +150,8 @@ class ProcessGroup:
                 self._sync(error)
 
     def _sync(self, error: Exception | None, *, short: bool = False, stop: bool = False) -> bool:
+        # One all-reduce for all three: in the usual case, where nobody has anything to say, it is all there
+        # is.
         votes = torch.tensor([error is not None, short, stop], dtype=torch.float64)
         self.add(votes)
         failed, shorts, stops = votes.tolist()
@@ -162,6 +159,7 @@ class ProcessGroup:
         if failed:
             errors = self._exchange(json.dumps(None if error is None else encode_error(error)).encode())
             self.over = True
+            # All of them raise the first one's error, whoever else failed, so that they agree on its kind.
             rank, first = next((rank, facts) for rank, facts in enumerate(errors) if facts)
             raise decode_error(first, f"process {rank} of {self.size}")
         return bool(shorts)
@@ -170,7 +168,7 @@ class ProcessGroup:
         with self.committed():
             sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
             distributed.all_gather(sizes, torch.tensor([len(content)]))
-            longest = max(int(size) for size in sizes)
+            longest = max(int(size) for size in sizes)  # an all-gather takes tensors of one size alone
             found = [torch.zeros(longest, dtype=torch.uint8) for _ in range(self.size)]
             distributed.all_gather(found, _bytes(content.ljust(longest)))  # JSON may end in spaces
             return [json.loads(part.numpy().tobytes()) for part in found]
@@ -193,6 +191,7 @@ def join(device: torch.device) -> ProcessGroup:
 
 
 def _bytes(content: bytes) -> Tensor:
+    # A copy in a bytearray, since torch warns of memory that it may not write; it takes no empty buffer.
     return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.zeros(0).byte()
 
 

@@ -29,13 +29,10 @@ class _Flat:
 
 
 class Gradients:
-    """A model's gradients in flat buffers, ready to be summed.
+    """The gradients of parameters, in flat buffers with `rows` rows that are told apart, ready to be summed.
 
-    All memory that the sum needs is taken here, before the processes agree to take it.
-
-    Args:
-        named: Trained parameters by name, in the same order on every process.
-        rows: Gradients of each parameter that are told apart.
+    All memory that the sum needs is taken here, before the processes agree to take it. The parameters come in
+    the same order on every process.
     """
 
     def __init__(self, named: Iterable[tuple[str, nn.Parameter]], rows: int = 1) -> None:
@@ -84,8 +81,7 @@ class Gradients:
     def give(self, values: Tensor | None = None) -> None:
         """Give every parameter its gradient, beside what it has; none where no process had one.
 
-        Args:
-            values: (N,), in the order of `matrix`; None gives the first row.
+        `values` (N,) are in the order of `matrix`; None gives the first row.
         """
         for flat in self._flats:
             size = flat.values.shape[1]

@@ -51,6 +51,7 @@ def check_first_step(model: MSam, context: TrainContext, batch: Batch, before: S
             f"the method calls {len(alive)} parameters idle that get a gradient: {_few(alive)}",
             hint="take them out of its `idle`",
         )
+    # Every process must know what any of them saw: a share without images ran no forward pass at all.
     told = context.group.exchange(sorted(before.moved(model)))
     changed = sorted({name for names in told for name in names})
     context.whole = bool(changed)
@@ -88,7 +89,7 @@ def check_kept(model: MSam, context: TrainContext, kept: Mapping[str, Tensor]) -
     if context.rebuild is None:
         return
     again = context.rebuild().to(context.device)
-    again.instead, again.compiled = model.instead, model.compiled
+    again.instead, again.compiled = model.instead, model.compiled  # the same path, whose rounding is the same
     fill(trained_parameters(again), kept, context.unit.name, untrained(again))
     image = next(iter(evaluation_batches(context.evaluated, 1))).image.to(context.device)
     outputs = []
@@ -101,7 +102,7 @@ def check_kept(model: MSam, context: TrainContext, kept: Mapping[str, Tensor]) -
         one.train(training)
     for task, value in outputs[0].items():
         apart = float((outputs[1][task] - value).abs().max() / value.abs().max().clamp_min(1e-30))
-        if not apart <= _APART:
+        if not apart <= _APART:  # so written, NaN is refused too
             raise SpecError(
                 "the values that can be kept do not give the trained model back: "
                 f"'{task}' is {apart:.2g} of its largest value apart",

@@ -31,14 +31,9 @@ def untrained(model: nn.Module) -> dict[str, Tensor]:
 
 
 def kept_untrained(model: nn.Module, origin: Snapshot) -> dict[str, Tensor]:
-    """What is kept of a model beside its trained parameters.
+    """Frozen parameters and buffers, integers included, that the method made or changed, or training moved.
 
-    Args:
-        model: The model.
-        origin: It, or one built like it, as it was when it was just built.
-
-    Returns:
-        Frozen parameters and buffers, integers included, that its method made or changed, or training moved.
+    `origin` is the model, or one built like it, as it was when it was just built.
 
     Raises:
         SpecError: As `Snapshot.moved`.
@@ -49,11 +44,7 @@ def kept_untrained(model: nn.Module, origin: Snapshot) -> dict[str, Tensor]:
 
 
 class Snapshot:
-    """Fingerprints of all tensors of a model at one time, a number each.
-
-    Args:
-        model: The model; it is not held.
-    """
+    """Fingerprints of all tensors of a model at one time, a number each; the model is not held."""
 
     def __init__(self, model: nn.Module) -> None:
         tensors = dict(_tensors(model))
@@ -107,6 +98,9 @@ def _fingerprints(tensors: Mapping[str, Tensor]) -> dict[str, int]:
 
 def _weighted(value: Tensor) -> Tensor:
     flat = (torch.view_as_real(value) if value.is_complex() else value).detach().reshape(-1).contiguous()
+    # As bits: -0 and 0 are equal as numbers, and NaN is not equal to itself.
     bits = flat.view(_BITS[flat.element_size()]).to(torch.int64)
+    # Each place weighs otherwise, or two values that change places would go unseen; sums wrap around, which
+    # is the same in any order, so a GPU gives the CPU's number.
     places = torch.arange(len(bits), device=bits.device)
     return (bits * (2 * places * _ODD + _ODD)).sum()

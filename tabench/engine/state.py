@@ -23,15 +23,9 @@ class State:
     dropout by (seed, unit, step).
 
     Attributes:
-        step: Optimiser steps done.
-        sums: Sum over this epoch's steps so far of the loss and of each of its terms.
-        summed: Steps in `sums`.
-        train_curve: One entry an epoch.
+        sums: Sum over this epoch's `summed` steps so far of the loss and of each of its terms.
         eval_curve: One entry an evaluated epoch, task, metric and protocol.
-        best_epoch: Epoch of `best_weights`; 0 = none yet.
-        best_loss: Mean validation loss at `best_epoch`.
-        finished: All steps are done.
-        best_weights: What is kept of the model at `best_epoch`, in a file of its own.
+        best_epoch: Epoch of `best_weights`, which have a file of their own; 0 = none yet.
         extra: What the balancer and the method's hooks keep: JSON values, and tensors in a file of their own.
     """
 
@@ -82,6 +76,7 @@ class State:
         Raises:
             ValueError: Unknown fields, values of another type, or numbers that cannot be.
         """
+        # Strict JSON: a number that stands as a word, or a float where steps are counted, is a damaged file.
         state: State = TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
         counts = (state.step, state.summed, state.best_epoch)
         if "best_weights" in values or not all(0 <= count < 2**31 for count in counts):

@@ -21,14 +21,9 @@ class TaskModule(Protocol):
     """A module of which is known what it does for each task: an adapted layer, or one that was inserted."""
 
     def applied(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
-        """What it makes of the rows of some tasks (`apply` is torch's own word for something else).
+        """What it makes, (T*B, ..., k), of the rows (T*B, ..., d) of T tasks, task-major.
 
-        Args:
-            x: (len(tasks)*B, ..., d), task-major.
-            tasks: Indices of the tasks, in the order of the rows.
-
-        Returns:
-            (len(tasks)*B, ..., k).
+        (`apply` is torch's own word for something else.)
         """
         ...
 
@@ -68,16 +63,9 @@ class Shared(nn.Module):
 
 @dataclass(frozen=True)
 class Adapted:
-    """An adapted layer and its place.
+    """An adapted layer and its place: see `LayerSpec`; `chosen` are those of its parts that are updated.
 
-    Attributes:
-        name: Dotted, inside the encoder.
-        block: Index of its block; None of a layer that the encoder does not name.
-        role: See `LayerSpec`; "" of a layer that the encoder does not name.
-        layer: The layer.
-        parts: Roles whose outputs lie side by side in it.
-        heads: Attention heads that it serves.
-        chosen: Those of `parts` that are updated.
+    `block` is None and `role` "" of a layer that the encoder does not name.
     """
 
     name: str
@@ -92,6 +80,7 @@ class Adapted:
 def adapted_layers(encoder: nn.Module) -> Iterator[Adapted]:
     """All adapted layers of an encoder, wherever they are; one that stands in two places comes twice."""
     specs = {spec.name: spec for spec in linears(encoder)} if "family" in vars(encoder) else {}
+    # Duplicates are kept: a layer that stands in two places must be merged in both.
     for name, module in list(encoder.named_modules(remove_duplicate=False)):
         if isinstance(module, AdaptedLayer):
             yield _at(name, module, specs.get(name))
@@ -114,12 +103,7 @@ def said(layer: AdaptedLayer, what: str, *given: object) -> Any:
 
 
 class OneTask(nn.Module):
-    """A module that always serves one task, whatever is announced.
-
-    Args:
-        inner: The module.
-        task: Index of the task.
-    """
+    """A module that always serves one task, whatever is announced."""
 
     def __init__(self, inner: TaskModule, task: int) -> None:
         super().__init__()

@@ -38,7 +38,9 @@ def layers_of(model: nn.Module) -> Layers | str:
         if facts is None:
             return f"'{adapted.name}' does not say what its factors are"
         values = {
-            key: np.asarray(value.detach().cpu().double().numpy()) for key, value in facts["factors"].items()
+            # In float64: singular values of a float32 core carry its rounding into the numerical rank.
+            key: np.asarray(value.detach().cpu().double().numpy())
+            for key, value in facts["factors"].items()
         }
         found[adapted.name] = (facts["kind"], float(facts["scale"]), values)
     if len(kinds := {kind for kind, _, _ in found.values()}) > 1:
@@ -49,10 +51,8 @@ def layers_of(model: nn.Module) -> Layers | str:
 def analyse(models: Mapping[str, Layers | str], tasks: Sequence[str]) -> dict[str, Any] | None:
     """Analyse the stacked updates of a cell.
 
-    Args:
-        models: Name of each unit to what `layers_of` returned: one task-aware model, or one LoRA model a
-            task, whose updates are stacked here.
-        tasks: The cell's tasks in order.
+    `models` maps each unit to what `layers_of` returned: one task-aware model, or one LoRA model a task,
+    whose updates are stacked here.
 
     Returns:
         The content of factors.json (see docs/methods.md); of a method whose updates cannot be analysed, with

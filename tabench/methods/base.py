@@ -99,18 +99,13 @@ class Method:
 def canonical_targets(
     targets: Value | list[str], roles: Iterable[str], where: str = "method.params.targets"
 ) -> Value:
-    """The one way to write which layers are adapted.
+    """The one way to write which layers are adapted: letters of "qkv", one role, or a list of roles.
 
-    Args:
-        targets: Letters of "qkv" ("qv"), one role, or a list of roles.
-        roles: Those that there are.
-        where: For messages.
-
-    Returns:
-        Letters as they are given, and for a list of q, k and v alone; else the roles in the order of `ROLES`.
+    Letters stay as they are given; a list of q, k and v alone becomes letters; other roles are in the order
+    of `ROLES`.
 
     Raises:
-        SpecError: Something is no role, or named twice.
+        SpecError: Something is none of the `roles`, or named twice.
     """
     roles = tuple(roles)
     letters = isinstance(targets, str) and targets not in roles
@@ -120,6 +115,7 @@ def canonical_targets(
         names = [str(name) for name in targets] if isinstance(targets, str | list | tuple) else []
     if letters and not set(names) <= set("qkv") & set(roles):
         names = []
+    # "qkv" beside "q" would name a part twice.
     whole = "qkv" in names and not {"q", "k", "v"}.isdisjoint(names)
     if not names or whole or len(set(names)) != len(names) or not set(names) <= set(roles):
         raise SpecError(
@@ -144,13 +140,7 @@ def named_roles(targets: Value) -> tuple[str, ...]:
 def filled(
     owner: str, defaults: Mapping[str, Value], given: Mapping[str, Value], where: str
 ) -> dict[str, Value]:
-    """Hyper-parameters with their defaults filled in.
-
-    Args:
-        owner: What has them, for messages ("method 'x'").
-        defaults: Every hyper-parameter with its default value.
-        given: Those that differ.
-        where: The table they stand in, for messages.
+    """Hyper-parameters with their defaults filled in; `owner` ("method 'x'") and `where` are for messages.
 
     Raises:
         SpecError: A name that is unknown, or a value of another type.
@@ -167,6 +157,7 @@ def filled(
 def _coerce(value: Value | list[int], like: Value, where: str) -> Value:
     if isinstance(value, list):
         value = tuple(value)
+    # TOML's 1 is meant where 1.0 is: both must have one id. A bool is an int to Python, and never meant.
     if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(like):

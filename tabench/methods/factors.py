@@ -15,8 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tabench.methods.decomposing import Fit, checked, cp_fit, tucker_fit
-
 
 class Factors(nn.Module, ABC):
     """An update dW (d, k, T) in factored form.
@@ -36,15 +34,10 @@ class Factors(nn.Module, ABC):
 
     @abstractmethod
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
-        """All of the update but its last product, which every task shares.
+        """All of the update but its last product, which every task shares: (T, M, q), times `scale`.
 
-        Args:
-            x: (len(tasks), M, d), the rows of each task; (1, M, d) where all tasks have the same.
-            tasks: Which slice each leading index uses.
-            scale: A factor of the result.
-
-        Returns:
-            (len(tasks), M, q), or (1, M, q) of factors that do not tell tasks apart.
+        The rows x are (T, M, d) for T = len(tasks), or (1, M, d) where all tasks have the same. Factors that
+        do not tell tasks apart may return (1, M, q).
         """
 
     @abstractmethod
@@ -52,15 +45,7 @@ class Factors(nn.Module, ABC):
         """The matrix (k, q) of the last product."""
 
     def forward(self, x: Tensor, tasks: Sequence[int]) -> Tensor:
-        """Apply the update.
-
-        Args:
-            x: (len(tasks), M, d), the rows of each task.
-            tasks: Which slice each leading index uses.
-
-        Returns:
-            x[i] dW[:, :, tasks[i]], (len(tasks), M, k).
-        """
+        """x[i] dW[:, :, tasks[i]], (len(tasks), M, k), of the rows x (len(tasks), M, d) of each task."""
         return F.linear(self.narrow(x, tasks), self.outputs())
 
     @abstractmethod
@@ -99,6 +84,7 @@ class LoRAFactors(Factors):
 
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`; the slice is the same for every task."""
+        # The scale goes onto the smaller operand: the rows of a batch are many times A.
         return F.linear(x, scale * self.A)
 
     def outputs(self) -> Tensor:
@@ -121,10 +107,6 @@ class Decomposed(Factors):
     def parts(self) -> tuple[nn.Parameter, list[nn.Parameter]]:
         """The core, and the three factor matrices with a row for each index of a mode."""
 
-    @abstractmethod
-    def fit(self, update: Tensor, seed: int) -> Fit:
-        """The closest update of these ranks that is found; see `tabench.methods.decomposing`."""
-
     def reset(self) -> None:
         """See `Factors.reset`."""
         core, factors = self.parts()
@@ -135,53 +117,17 @@ class Decomposed(Factors):
     def dense(self) -> Tensor:
         """See `Factors.dense`."""
         core, factors = self.parts()
+        # In this thread alone: TensorLy's backend is a setting of the process, and others may use NumPy's.
         with tl.backend_context("pytorch", local_threadsafe=True):
             make = tl.cp_to_tensor if core.ndim == 1 else tl.tucker_to_tensor
             return make((core, factors))
-
-    @torch.no_grad()
-    def from_dense(self, update: Tensor, seed: int = 0) -> float:
-        """Start from a given dW (d, k, T), for example stacked trained LoRAs.
-
-        The closest update of these ranks that is found. Tucker's is exact if dW has such ranks; CP's (up to
-        1e-10 in float64, 2e-6 in float32) if the ranks of dW's slices along some mode add up to no more than
-        R. Columns beyond what dW can fill keep their random draw under a core of 0.
-
-        Args:
-            update: dW.
-            seed: Of the search's random starts.
-
-        Returns:
-            What is left of dW's norm, as a share in 0..1; 0 for dW = 0.
-
-        Raises:
-            TypeError: dW has no real numbers.
-            ValueError: dW has another shape or is not finite, or no result within its bound was found.
-        """
-        core, factors = self.parts()
-        d, k, tasks = map(len, factors)
-        update = checked(update, (d, k, tasks))
-        found = self.fit(update, seed) if update.any() else None
-        self.reset()
-        if found is None:
-            return 0.0
-        core[tuple(slice(size) for size in found.core.shape)] = found.core
-        for own, factor in zip(factors, found.factors, strict=True):
-            own[:, : factor.shape[1]] = factor
-        return found.residual
 
 
 class TuckerFactors(Decomposed):
     """dW = G x1 U1 x2 U2 x3 U3 with G (p, q, v), U1 (d, p), U2 (k, q), U3 (T, v).
 
-    The core is G; d*p + k*q + T*v + p*q*v parameters.
-
-    Args:
-        d: Inputs.
-        k: Outputs.
-        tasks: Number of tasks T.
-        ranks: (p, q, v).
-        regularise: Which of "U1", "U2", "G" the orthogonality regulariser sees.
+    The core is G; d*p + k*q + T*v + p*q*v parameters. `regularise` names those of "U1", "U2" and "G" that the
+    orthogonality regulariser sees.
     """
 
     linear = True
@@ -209,12 +155,9 @@ class TuckerFactors(Decomposed):
         """See `Decomposed.parts`."""
         return self.G, [self.U1, self.U2, self.U3]
 
-    def fit(self, update: Tensor, seed: int) -> Fit:
-        """See `Decomposed.fit`; nothing is drawn."""
-        return tucker_fit(update, self.G.shape, self.G.dtype)
-
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`: (x U1) C_t with C_t = sum_j U3[t, j] G[:, :, j]."""
+        # Tasks are contracted first: T cores of p x q are small, and rows never meet the task mode.
         cores = torch.einsum("pqv,tv->tpq", self.G, scale * self.U3[list(tasks)])
         return (x @ self.U1) @ cores
 
@@ -224,6 +167,7 @@ class TuckerFactors(Decomposed):
 
     def columns(self) -> list[Tensor]:
         """See `Factors.columns`: U1, U2 and every slice G[:, :, j], as selected; never U3."""
+        # G's slices lie along its last axis; a matrix norm reads the last two.
         named = {"U1": self.U1, "U2": self.U2, "G": self.G.permute(2, 0, 1)}
         return [named[name] for name in self.regularise]
 
@@ -250,12 +194,9 @@ class CPFactors(Decomposed):
         """See `Decomposed.parts`."""
         return self.w, [self.A, self.B, self.C]
 
-    def fit(self, update: Tensor, seed: int) -> Fit:
-        """See `Decomposed.fit`."""
-        return cp_fit(update, self.w.numel(), self.w.dtype, seed)
-
     def narrow(self, x: Tensor, tasks: Sequence[int], scale: float = 1.0) -> Tensor:
         """See `Factors.narrow`: (x A) * w * c_t."""
+        # w and a task's row of C make one diagonal core, so that the rows are scaled once.
         cores = scale * self.w * self.C[list(tasks)]
         return x @ self.A * cores[:, None, :]
 

@@ -18,25 +18,17 @@ class Hooks(Protocol):
     """
 
     def loss(self, step: int, total: int) -> Tensor | None:
-        """A scalar that is added once a step, as the regulariser is; None for none.
+        """A scalar that is added once a step, as the regulariser is; None for none. Steps count from 0.
 
         It must change nothing: a step that is tried again (in smaller passes, as memory ran out) asks again.
-
-        Args:
-            step: The step that is about to be taken, from 0.
-            total: Steps of the whole run.
         """
         return None
 
     def after_step(self, step: int, total: int) -> None:
-        """Act on the model, once the optimiser has taken a step.
+        """Act on the model, once the optimiser has taken a step; steps count from 0.
 
         The parameters' `.grad` still hold the step's gradients, of all images, passes and processes. Which
         parameters are trained must not change.
-
-        Args:
-            step: The step that was taken, from 0.
-            total: Steps of the whole run.
         """
 
     def state_dict(self) -> Mapping[str, Any]:

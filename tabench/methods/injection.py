@@ -24,14 +24,8 @@ class AdaptedLinear(nn.Module):
     W0 sees the folded batch as one matrix. SAM's windowing keeps the batch outermost, so the
     task stays the outermost axis and the update only needs a reshape to (T, M, d).
 
-    Args:
-        base: The layer; its outputs are `parts` blocks of equal size (q, k, v).
-        factors: The update of the chosen blocks' outputs.
-        fold: Which tasks the batch holds.
-        chosen: Indices of the blocks that are updated; the others get none.
-        scale: Factor s of the update.
-        dropout: Rate of dropout on the update's input, drawn for every element of the folded
-            batch and so independently per task.
+    The base's outputs are `parts` blocks of equal size (q, k, v); the factors update those that are `chosen`.
+    Dropout is on the update's input, drawn for every element of the folded batch and so for each task.
     """
 
     def __init__(
@@ -68,6 +62,7 @@ class AdaptedLinear(nn.Module):
         rows = x.reshape(1, -1, x.shape[-1])
         if self.training and self.dropout.p:
             rows = rows.expand(tasks, -1, -1)  # every task draws its own mask
+        # Expanded and not repeated: the tasks' outputs of W0 are one block of memory until updates are added.
         whole = self.base(x)[None].expand(tasks, *[-1] * x.dim())
         return self._add(whole, self._update(rows, self.fold.tasks)).flatten(0, 1)
 
@@ -87,6 +82,7 @@ class AdaptedLinear(nn.Module):
     def _update(self, rows: Tensor, tasks: Sequence[int]) -> Tensor:
         """The scaled update (T, M, k) of rows (T or 1, M, d), in fp32 whatever the autocast."""
         dtype = self.factors.outputs().dtype
+        # Updates are small beside the weights, and bf16 has three digits: it would round most of a step away.
         with torch.autocast(rows.device.type, enabled=False):
             inner = self.factors.narrow(self.dropout(rows).to(dtype), tasks, self.scale)
             return F.linear(inner, self.factors.outputs())
@@ -105,6 +101,7 @@ class AdaptedLinear(nn.Module):
         """The plain layer of one task, W0 + s * dW[:, :, t]^T."""
         if not self.row_wise:
             return None
+        # A copy, since the base stays in use in the adapted model.
         linear = copy.deepcopy(self.base).requires_grad_(True)
         with torch.no_grad():
             slice_ = self.scale * self._slices((task,))[:, :, 0]
@@ -128,6 +125,7 @@ class AdaptedLinear(nn.Module):
 
     def _add(self, whole: Tensor, update: Tensor) -> Tensor:
         """Add the update to the chosen blocks of the last axis."""
+        # Under autocast the base gives bf16; a sum in fp32 would double the memory of all that follows.
         update = update.reshape(*whole.shape[:-1], -1).to(whole.dtype)
         if len(self.chosen) == self.parts:
             return whole + update
@@ -144,14 +142,10 @@ def inject(
     make: Callable[[int, int], Factors],
     layers: Sequence[LayerSpec] | None = None,
 ) -> None:
-    """Put updates onto an encoder's linear layers, in place.
+    """Put updates onto linear layers of an encoder (None: all that are targeted), in place.
 
-    Args:
-        encoder: The encoder.
-        fold: Which tasks the batch holds.
-        params: "targets" (roles, or letters of "qkv"), "scale" and "dropout".
-        make: Builds the factors for (inputs d, outputs k); called for each adapted layer, in order.
-        layers: The encoder's linear layers; None for `tabench.encoders.base.linears`.
+    `params` are "targets" (roles, or letters of "qkv"), "scale" and "dropout"; `make` builds the factors for
+    (inputs d, outputs k), called for each adapted layer, in order.
 
     Raises:
         SpecError: A hyper-parameter out of range, or a role that the encoder does not have.
@@ -167,6 +161,7 @@ def inject(
         factors = make(spec.inputs, spec.outputs // len(spec.parts) * len(chosen))
         layer = AdaptedLinear(
             base,
+            # Drawn on the CPU in fp32 and then moved, so that every device and type starts alike.
             factors.to(base.weight.device, base.weight.dtype),
             fold,
             chosen=chosen,
@@ -203,11 +198,7 @@ def targeted(layers: Iterable[LayerSpec], targets: Value) -> list[tuple[LayerSpe
 
 
 def positive(value: Value, key: str) -> int:
-    """Check a rank.
-
-    Raises:
-        SpecError: It is not an integer of at least 1.
-    """
+    """Check a rank: an integer of at least 1, else a SpecError."""
     if not isinstance(value, int) or value < 1:
         raise SpecError(
             f"a rank must be an integer of at least 1, got {value!r}", where=f"method.params.{key}"

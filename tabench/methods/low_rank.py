@@ -23,12 +23,10 @@ def adapt_lora(encoder: nn.Module, num_tasks: int, params: Mapping[str, Value]) 
 
 
 def adapt_tucker(encoder: nn.Module, num_tasks: int, params: Mapping[str, Value]) -> None:
-    """Give every chosen layer a Tucker update for `num_tasks` tasks; train it and the block norms.
+    """Give every chosen layer a Tucker update for T tasks; train it and the block norms.
 
-    Args:
-        encoder: Image encoder, changed in place; from now on fed (T*B, ...), task-major.
-        num_tasks: Number of tasks T.
-        params: "ranks" (p, q, v), "regularise" (comma-separated), and those of `inject`.
+    The encoder is from now on fed (T*B, ...), task-major. `params` are "ranks" (p, q, v), "regularise"
+    (comma-separated), and those of `inject`.
 
     Raises:
         SpecError: A hyper-parameter out of range.
@@ -57,6 +55,6 @@ def _adapt(
     encoder: nn.Module, num_tasks: int, params: Mapping[str, Value], make: Callable[[int, int], Factors]
 ) -> None:
     fold = TaskFold(num_tasks)
-    train_norms_only(encoder)
+    train_norms_only(encoder)  # before the factors are there, which it would freeze
     inject(encoder, fold, params, make)
     encoder.task_fold = fold  # type: ignore[assignment]  # read by the model that owns the encoder

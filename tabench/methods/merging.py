@@ -17,28 +17,22 @@ _SHOWN = 3
 
 
 def merged_encoder(model: MSam, task: int, *, share: bool = False, keep: bool = False) -> nn.Module:
-    """An image encoder that gives one task's embedding.
+    """A copy of the encoder for one task, with W0 + s * dW[:, :, task]^T in every adapted layer.
 
-    Args:
-        model: A model with an adapted `image_encoder`; it is not changed.
-        task: Index of the task in the order the tasks are folded.
-        share: Whether all weights but the merged ones are the model's own tensors, not copies of them.
-        keep: Whether modules that cannot be folded into weights stay, each for this task alone, where it is
-            known what they do for a task (`TaskModule`).
-
-    Returns:
-        A copy of the encoder with W0 + s * dW[:, :, task]^T in place of every adapted layer. It equals the
-        adapted encoder in evaluation mode. Without `keep`, its state dict has the encoder's own keys. Where
-        all tasks share one update, every task gives the same encoder.
+    It equals the adapted encoder in evaluation mode. With `share` all weights but the merged ones are the
+    model's own tensors. With `keep`, modules that cannot be folded into weights stay, each for this task
+    alone, where it is known what they do for a task; without, the state dict has the encoder's own keys.
 
     Raises:
         SpecError: The encoder holds something that is neither its own nor can be merged or kept.
     """
     own = model.image_encoder
+    # What `deepcopy` finds in its memo it takes as it is: so weights are shared and modules are not.
     same = {id(parameter): parameter for parameter in own.parameters()} if share else {}
     encoder = copy.deepcopy(own, same)
     shared = not hasattr(encoder, "task_fold")
     index = 0 if shared else task
+    # A list, since layers are replaced on the way.
     for adapted in list(adapted_layers(encoder)):
         if (plain := said(adapted.layer, "merged", index)) is not None:
             _put(encoder, adapted.name, plain)
@@ -79,15 +73,9 @@ class MergedMSam(nn.Module):
     """The outputs of an adapted model in evaluation mode, without its adapters.
 
     A task-aware model becomes a plain encoder a task, W0 + s * dW[:, :, t]^T in its attention; where all
-    tasks share one encoder it stays one. One task then costs what SAM's encoder costs. What cannot be folded
-    into weights stays, where it is known what it does for a task (`tabench.methods.merging`). Decoders,
-    embeddings and every weight that no update changes are the model's own tensors.
-
-    Args:
-        model: The adapted model; it is not changed. Its later changes are not followed.
-
-    Attributes:
-        models: One model a plain encoder, each with the tasks that read it.
+    tasks share one encoder it stays one (`models`). One task then costs what SAM's encoder costs. What cannot
+    be folded into weights stays, where it is known what it does for a task. Decoders, embeddings and every
+    weight that no update changes are the model's own tensors.
     """
 
     def __init__(self, model: MSam) -> None:
@@ -103,11 +91,6 @@ class MergedMSam(nn.Module):
     ) -> dict[str, Tensor]:
         """Raw channels, as `MSam.forward` gives them in evaluation mode.
 
-        Args:
-            images: (B, 3, H, W) in 0..1.
-            out_size: (height, width) of the result.
-            tasks: The tasks wanted; None for all.
-
         Raises:
             SpecError: A task that this model does not have.
         """
@@ -122,6 +105,7 @@ class MergedMSam(nn.Module):
 
 def _part(model: MSam, index: int, tasks: Sequence[str]) -> MSam:
     """An mSAM of some of the tasks with the merged encoder of task `index`."""
+    # Built without memory: every part of it is replaced by the model's own.
     with torch.device("meta"):
         part = MSam(model.backbone, {task: model.channels[task] for task in tasks})
     part.image_encoder = merged_encoder(model, index, share=True, keep=True)

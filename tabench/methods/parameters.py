@@ -9,6 +9,8 @@ from typing import Final, TypedDict
 from torch import Tensor, nn
 
 from tabench.encoders.base import Encoder
+from tabench.encoders.msam import MSam
+from tabench.errors import SpecError
 from tabench.methods.adapted import adapted_layers
 
 # The groups of a model's tensors, and what a record sums each of them up under. What a method made belongs to
@@ -26,6 +28,7 @@ RECORDED: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 GROUPS: Final = tuple(dict.fromkeys(RECORDED.values()))
+ROWS: Final = "rows"  # the owner of a parameter whose t-th row is the t-th task's
 _ENCODER: Final = "image_encoder."
 _PLACES: Final = {"no_mask": "embeddings", "decoders": "decoders"}
 
@@ -65,7 +68,9 @@ def groups_of(model: nn.Module) -> dict[str, str]:
             if name.startswith(layers):
                 return "adapted"
             return next(
-                (declared[place] for place in reversed(declared) if name.startswith(place)), "inserted"
+                # The innermost module that declares a group has the last word: parents come before children.
+                (declared[place] for place in reversed(declared) if name.startswith(place)),
+                "inserted",
             )
         if name.startswith(own_norms):
             return "norms"
@@ -91,6 +96,7 @@ def count(model: nn.Module) -> Counts:
     for name, parameter in model.named_parameters():
         size = parameter.numel()
         sums[RECORDED[groups[name]]] += size
+        # A decoder part is told as one, and not parameter by parameter.
         part = next((part for part in unread if name.startswith(part)), None)
         if part or name in said:
             idle += size
@@ -106,6 +112,33 @@ def count(model: nn.Module) -> Counts:
         frozen=total - trained - idle,
         total=total,
     )
+
+
+def owners(model: MSam) -> dict[str, str]:
+    """Whose the trained parameters are that not all tasks share: a task's name, or `ROWS`.
+
+    A decoder and a no-mask embedding are their task's. Of an encoder everything is shared but what modules of
+    it declare: `task_rows`, names of own parameters whose t-th row is the t-th task's alone, and
+    `task_index`, where a module with all that is in it is the t-th task's.
+
+    Raises:
+        SpecError: A declaration names no parameter, or one without a row for each task, or no task.
+    """
+    tasks, own = list(model.channels), dict(model.named_parameters())
+    places = (name.split(".") for name in own)
+    found = {".".join(place): place[1] for place in places if place[0] in ("decoders", "no_mask")}
+    for place, module in model.named_modules():
+        for name in getattr(module, "task_rows", ()):
+            value = own.get(key := f"{place}.{name}".lstrip("."))
+            if value is None or value.shape[:1] != (len(tasks),):
+                held = "is no parameter" if value is None else f"has shape {tuple(value.shape)}"
+                raise SpecError(f"`task_rows` needs a row for each of {len(tasks)} tasks: '{key}' {held}")
+            found[key] = ROWS
+        if (index := getattr(module, "task_index", None)) is not None:
+            if index not in range(len(tasks)):
+                raise SpecError(f"`task_index` of '{place}' is {index!r}, of {len(tasks)} tasks")
+            found |= {f"{place}.{name}".lstrip("."): tasks[index] for name, _ in module.named_parameters()}
+    return {name: owner for name, owner in found.items() if own[name].requires_grad}
 
 
 def names_of(model: nn.Module, what: str) -> frozenset[str]:

@@ -53,6 +53,7 @@ def _place(matrix: Tensor) -> tuple[object, ...]:
 
 
 def _deviation(columns: Tensor) -> Tensor:
+    # Gram matrices near the identity lose all their digits in bf16.
     with torch.autocast(columns.device.type, enabled=False):
         gram = columns.mT @ columns
         identity = torch.eye(gram.shape[-1], device=gram.device, dtype=gram.dtype)

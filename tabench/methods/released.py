@@ -67,7 +67,7 @@ def convert_released(
     Args:
         state: Its keys to tensors.
         backbone: The SAM variant it adapts.
-        channels: Task name to its channels, in the order they were trained in.
+        channels: Of the tasks, in the order they were trained in.
         sam: The weights of SAM it started from. What is not trained must be these, to the last bit.
         targets: Which of q, k and v are adapted.
         where: Its file, for messages.
@@ -83,6 +83,7 @@ def convert_released(
         model = MSam(backbone, channels)
         model.load_sam(sam)
         adapt_tucker(model.image_encoder, len(channels), params)
+    # The model that is trained here says which keys there are, in which shapes, and what stays frozen.
     own = model.state_dict()
     source = {name: _key(name, list(channels)) for name in own}
     unused = [key for key in state if key.startswith(_UNUSED)]

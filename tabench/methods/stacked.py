@@ -45,6 +45,7 @@ class Stacked:
     @classmethod
     def loras(cls, pairs: Sequence[tuple[Array, Array]]) -> Stacked:
         """Separate LoRAs: dW[:, :, t] = (B_t A_t)^T of A_t (r, d) and B_t (k, r); r may differ."""
+        # One basis for all tasks: side by side, so that slices of different tasks can be compared.
         left = _triangle(np.concatenate([A.T for A, _ in pairs], axis=1))
         right = _triangle(np.concatenate([B for _, B in pairs], axis=1))
         ends = np.cumsum([len(A) for A, _ in pairs])[:-1]

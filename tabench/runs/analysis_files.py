@@ -18,8 +18,8 @@ from tabench.catalog import BACKBONES, METHODS
 from tabench.data.base import Split
 from tabench.encoders.msam import MSam
 from tabench.engine.describe import architecture, describe_model
-from tabench.engine.events import AnalysisFailed, Emit
 from tabench.engine.pictures import save_channels, save_sam_masks
+from tabench.events import AnalysisFailed, Emit
 from tabench.methods.analysis import Layers, analyse, layers_of
 from tabench.spec.cell import Cell
 from tabench.store.atomic import write_json

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tabench.engine import events as ev
+from tabench import events as ev
 from tabench.engine.batch_split import out_of_memory
 from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError, failure_kind
@@ -134,8 +134,8 @@ class _Diary:
             with contextlib.suppress(Exception):
                 self.run = read_object(self.folder.run)
         lines = self.folder.read_journal()
-        earlier = [line for line in lines if line.get("event") == ev.Start.name]
-        retries = [line for line in lines if line.get("event") == ev.Retry.name]
+        earlier = ev.events_of(ev.Start, lines)
+        retries = [line for line in lines if isinstance(ev.read_line(line), ev.Retry)]
         if retries:
             self.run["retries"] = [{key: line.get(key) for key in RETRY_FACTS} for line in retries]
         self.attempt = len(earlier) + 1

@@ -21,16 +21,6 @@ from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import CheckpointStore, fill
 from tabench.engine.context import TrainContext, Unit, units_of
 from tabench.engine.evaluate import Result, curve_entries, evaluate
-from tabench.engine.events import (
-    Emit,
-    Evaluating,
-    FinallyEvaluated,
-    ProcessPeaks,
-    SplitChosen,
-    Warned,
-    WeightsRead,
-    read_event,
-)
 from tabench.engine.loop import train_unit
 from tabench.engine.measure import measure_unit
 from tabench.engine.model import build_unit
@@ -40,6 +30,16 @@ from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import EvaluationFailedError, InterruptedRunError
+from tabench.events import (
+    Emit,
+    Evaluating,
+    FinallyEvaluated,
+    ProcessPeaks,
+    SplitChosen,
+    Warned,
+    WeightsRead,
+    read_event,
+)
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.runs.circumstances import check_cell, peak_memory

@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from tabench.engine.events import Event
 from tabench.errors import StoreError
+from tabench.events import Event
 from tabench.runs.slurm_settings import SlurmSettings
 from tabench.spec.cell import Cell
 from tabench.store.atomic import write_json

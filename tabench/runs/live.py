@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tabench.engine import events as ev
+from tabench import events as ev
 from tabench.runs.executor import CellEvent, Job, Listener
 from tabench.text import bytes_text, duration, inert
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tabench.engine.events import Evaluated, Evaluating, Event, FinallyEvaluated, Step, UnitCost, Validated
+from tabench.events import Evaluated, Evaluating, Event, FinallyEvaluated, Step, UnitCost, Validated
 
 Json = dict[str, Any]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tabench.engine.events import Step
 from tabench.errors import TabenchError
+from tabench.events import Step
 from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local.pool import PoolExecutor
 from tabench.store.encoding import read_object

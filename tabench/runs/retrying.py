@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tabench.engine.events import Done, Event, Failed, Interrupted, Retry, Start, read_line
 from tabench.errors import RETRIED_KINDS, StoreError, failure_kind
+from tabench.events import Done, Event, Failed, Interrupted, Retry, Start, events_of, read_line
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.slurm_settings import SlurmSettings
 from tabench.store.claim import Claim, ClaimedError
@@ -70,7 +70,7 @@ def record_death(results: Path, job: Job, error: Exception, listener: Listener) 
             if folder.record.is_file():
                 close(folder)
                 return Outcome(job, "done")
-            attempts = sum(event.get("event") == Start.name for event in folder.read_journal())
+            attempts = len(events_of(Start, folder.read_journal()))
             folder.write_failure(error, attempt=attempts)
     except ClaimedError as busy:
         return Outcome(job, "busy", message=str(busy))
@@ -88,7 +88,7 @@ def last_word(lines: Lines) -> Event | None:
 
 def retries_used(lines: Lines) -> int:
     """How often a cell was tried again by itself."""
-    return sum(line.get("event") == Retry.name for line in lines)
+    return len(events_of(Retry, lines))
 
 
 def limit_of(options: Options) -> int:

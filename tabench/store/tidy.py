@@ -12,6 +12,7 @@ import shutil
 import time
 
 from tabench.errors import StoreError
+from tabench.events import Done, Start, events_of, read_line
 from tabench.store.claim import Claim, ClaimedError, is_live
 from tabench.store.folders import CellFolder, ExperimentFolder
 
@@ -39,8 +40,8 @@ def tidy(folder: CellFolder) -> None:
 def close(folder: CellFolder) -> None:
     """Do what comes after the record for a process that was killed there; the caller holds the claim."""
     tidy(folder)
-    if not any(event.get("event") == "done" for event in folder.read_journal()):
-        folder.journal("done", wall_s=round(journalled_seconds(folder), 3))
+    if not events_of(Done, folder.read_journal()):
+        folder.journal(Done.name, wall_s=round(journalled_seconds(folder), 3))
 
 
 def settle(folder: CellFolder) -> None:
@@ -61,9 +62,9 @@ def sweep_shared(folder: ExperimentFolder) -> None:
 def journalled_seconds(folder: CellFolder) -> float:
     """Wall-clock of all attempts by the journal, killed ones up to their last event."""
     total, begin, last = 0.0, None, 0.0
-    for event in folder.read_journal():
-        if event.get("event") == "start":
+    for line in folder.read_journal():
+        if isinstance(read_line(line), Start):
             total += last - begin if begin is not None else 0.0
-            begin = float(event["t"])
-        last = float(event["t"])
+            begin = float(line["t"])
+        last = float(line["t"])
     return total + (last - begin if begin is not None else 0.0)

@@ -56,12 +56,7 @@ class Pending:
 
 @dataclass
 class Measured:
-    """What all protocols of a task read their values from.
-
-    Attributes:
-        seen: Ids of all images.
-        pending: Numbers still on a device.
-    """
+    """What all protocols of a task read from: ids of all images, and numbers still on a device."""
 
     seen: set[str] = field(default_factory=set)
     pending: Pending = field(default_factory=Pending)
@@ -73,9 +68,7 @@ Held = TypeVar("Held", bound=Measured)
 class Accumulator(Evaluation, Generic[Held]):
     """An accumulator whose results depend neither on the batch size nor on the order of the images.
 
-    Args:
-        protocol: One of `PROTOCOLS`.
-        held: Where it measures into, until `follow` replaces it.
+    It measures into `held`, until `follow` replaces that.
     """
 
     mergeable: ClassVar[bool] = True
@@ -116,6 +109,7 @@ class Accumulator(Evaluation, Generic[Held]):
 
     def follow(self, other: Evaluation) -> bool:
         """Read the other's values, where both measure alike; see `Evaluation.follow`."""
+        # Only before the first image: what the other has measured already, this one would never see.
         if not isinstance(other, Accumulator) or other._held.seen or self._alike() != other._alike():
             return False
         self._join(other._held)
@@ -189,6 +183,7 @@ def to_bytes(parts: Parts) -> bytes:
     """Arrays in the form of safetensors."""
     from safetensors.numpy import save
 
+    # safetensors writes memory as it lies, whatever the strides say.
     return save({name: np.ascontiguousarray(array) for name, array in parts.items()})
 
 

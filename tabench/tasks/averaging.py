@@ -52,15 +52,10 @@ class PixelMetric(MetricInfo):
 
 @dataclass
 class _Averaged(Measured):
-    """What all protocols read their values from.
+    """What all protocols of a task read from: metric key to values and sums of images.
 
-    Attributes:
-        per_image: Metric key to {image id: value}.
-        sums: Of each metric that is a mean, each image's sum.
-        stored: Of each metric that is a median, the images' values, if a protocol wants them.
-        pixels: Valid pixels of all images.
-        storing: Whether a protocol wants the values of medians.
-        on_device: Values of medians still on a device, infinite where not valid.
+    `stored` has all pixels' values of each metric that is a median, if a protocol wants them (`storing`);
+    `on_device` those that are still there, infinite where not valid.
     """
 
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -129,6 +124,7 @@ class PixelAverage(Accumulator[_Averaged]):
                 if held.storing:
                     held.stored[metric.key].append(values.astype(np.float32))
             else:
+                # One sum an image: sums of images are then added exactly, in any order.
                 total = float(values.sum())
                 held.per_image[metric.key][image_id] = metric.mean(total, pixels)
                 held.sums[metric.key].append(total)
@@ -144,6 +140,7 @@ class PixelAverage(Accumulator[_Averaged]):
         for metric in self._metrics:
             values = metric.of(*found).double()
             if metric.average == "median":
+                # Infinite values sort behind all others, so that a row's first ones are the valid pixels.
                 values = values.where(valid, math.inf).flatten(1)
                 columns.append(medians(values, pixels))
                 if self._held.storing:
@@ -166,6 +163,7 @@ class PixelAverage(Accumulator[_Averaged]):
     def _store_on_device(self, key: str, values: Tensor) -> None:
         held = self._held.on_device.setdefault(key, [])
         held.append(values.flatten())
+        # A median needs every value of the split, which a GPU may have no room for beside the model.
         if sum(part.nbytes for part in held) > KEPT_ON_DEVICE:
             self._fetch(key)
 
@@ -194,6 +192,7 @@ class PixelAverage(Accumulator[_Averaged]):
             of_images = held.per_image[metric.key]
             return math.fsum(of_images.values()) / len(of_images)
         if metric.average == "median":
+            # The concatenation is a copy that nobody else reads: sorting in place spares another one.
             return float(np.median(np.concatenate(held.stored[metric.key]), overwrite_input=True))
         return metric.mean(math.fsum(held.sums[metric.key]), held.pixels)
 

@@ -27,13 +27,8 @@ Parts = dict[str, npt.NDArray[Any]]  # by name; NumPy's number types, no objects
 class MetricInfo:
     """One metric of a task: all that is said of it.
 
-    Attributes:
-        key: Stable name in records ("miou").
-        title: Name in tables ("mIoU").
-        unit: "%", "m", "deg" or "".
-        better: "higher" or "lower".
-        digits: Decimals shown in tables.
-        protocols: Those that give it; none named: all of the task's.
+    `key` is its stable name in records ("miou"), `unit` is "%", "m", "deg" or "", `better` "higher" or
+    "lower". `digits` are decimals shown in tables. No `protocols` named: all of the task's give it.
     """
 
     key: str
@@ -99,9 +94,7 @@ class Evaluation(ABC):
     def absorb(self, parts: Parts, order: Sequence[str]) -> None:
         """Add what another accumulator measured on other images of the split, as if it had been seen here.
 
-        Args:
-            parts: Of its `parts`.
-            order: Ids of all images in the split's order, in which this one then holds them.
+        `order` has the ids of all images in the split's order, in which this one then holds them.
 
         Raises:
             ValueError: Both have measured an image.
@@ -139,11 +132,11 @@ class Task(ABC):
         self.classes = tuple(classes)
 
     def follow(self, protocols: Sequence[str], more: Sequence[str] = ()) -> None:
-        """Evaluate in a dataset's protocols, those the task supports; if it supports none, in its own.
+        """Evaluate in a dataset's protocols that the task supports; if it supports none, in its own.
 
-        Args:
-            protocols: Of the dataset, the main one first.
-            more: Asked for beside them, behind which none of them stands.
+        The main one comes first.
+
+        `more` are asked for beside them; none of them becomes the main one.
         """
         mine = tuple(p for p in protocols if p in self.supported) or self.protocols
         self.protocols = tuple(dict.fromkeys((*mine, *(p for p in more if p in self.supported))))

@@ -68,6 +68,7 @@ class BinaryTask(Task):
             weight = (labels == 0).sum().to(scores.dtype) / count
         else:
             weight = scores.new_tensor(self.positive_weight)
+        # log(sigmoid(x)) = -softplus(-x), which stays finite where the sigmoid is 0 in float32.
         positive = weight * F.softplus(-scores).where(labels == 1, 0.0).sum()
         negative = (1 - weight) * F.softplus(scores).where(labels == 0, 0.0).sum()
         return (positive + negative) / count

@@ -35,12 +35,7 @@ BACKGROUND = (96, 96, 96)  # a class of its own, but not one to look at
 
 
 def class_palette(count: int, *, background: bool = False) -> RGB:
-    """(count, 3) colours: the thirteen fixed ones, then generated ones that are all different.
-
-    Args:
-        count: Number of classes.
-        background: Whether class 0 is the background: it is grey, and the colours start at class 1.
-    """
+    """(count, 3) colours: thirteen fixed ones, then generated ones, all different; a background is grey."""
     chosen = (BACKGROUND, *_palette(count - 1)) if background else _palette(count)
     return np.array(chosen, dtype=np.uint8).reshape(count, 3)
 
@@ -63,6 +58,7 @@ def _palette(count: int) -> tuple[tuple[int, int, int], ...]:
 def class_colours(labels: npt.NDArray[np.generic], palette: RGB) -> RGB:
     """Colours (H, W, 3) of labels (H, W); unlabelled pixels are black."""
     known = labels.astype(np.int64)
+    # -1 would be the palette's last colour; its pixels are blackened below.
     picture: RGB = palette[np.maximum(known, 0)]
     picture[known == IGNORE] = 0
     return picture
@@ -79,6 +75,7 @@ def _viridis() -> RGB:
 def depth_colours(depth: npt.NDArray[np.floating], shown: tuple[float, float]) -> RGB:
     """Viridis colours (H, W, 3) of depths (H, W); outside `shown` the end colours are used."""
     low, high = shown
+    # A NaN has no integer, and would be any colour.
     share = np.nan_to_num((depth.astype(np.float64) - low) / (high - low), nan=0.0)
     return _viridis()[(np.clip(share, 0, 1) * 255).round().astype(np.intp)]
 

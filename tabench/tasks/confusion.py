@@ -36,27 +36,17 @@ ABSENT = {
 
 @dataclass
 class _Counted(Measured):
-    """What all protocols read their values from.
-
-    Attributes:
-        matrix: (C, C) counts of all images.
-        per_image: Metric key to {image id: value}.
-    """
+    """What all protocols read: counts (C, C) of all images, and metric key to {image id: value}."""
 
     matrix: Counts = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class ConfusionEvaluation(Accumulator[_Counted]):
-    """Accumulates an exact confusion matrix (integers) and each image's two metrics.
+    """Accumulates an exact confusion matrix (integers) and each image's metrics that `keys` names.
 
-    Predictions are scores (B, C, H, W), targets labels (B, H, W), -1 = ignore.
-
-    Args:
-        protocol: A key of `ABSENT`.
-        channels: Number of classes.
-        classes: Class names for the notes; numbers are used if they are not `channels` many.
-        keys: Which of the two metrics are given.
+    Predictions are scores (B, C, H, W), targets labels (B, H, W), -1 = ignore. The protocol is a key of
+    `ABSENT`; class names are for the notes, and numbers are used if they are not `channels` many.
     """
 
     def __init__(
@@ -148,6 +138,7 @@ class ConfusionEvaluation(Accumulator[_Counted]):
 def confusion(guess: npt.NDArray[np.int64], label: npt.NDArray[np.int64], channels: int) -> Counts:
     """(C, C) counts over pixels with a label >= 0; rows are true, columns predicted classes."""
     labelled = label >= 0
+    # Each pair of classes is one number, so that one count of numbers is the whole matrix.
     pairs = label[labelled] * channels + guess[labelled]
     counts: Counts = np.bincount(pairs, minlength=channels * channels).reshape(channels, channels)
     return counts

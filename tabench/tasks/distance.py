@@ -36,6 +36,7 @@ class Distance(Task):
         """Mean |prediction - target| over the batch's valid pixels, in the target's unit."""
         valid = target.sum(dim=1, keepdim=True) != 0
         raw = in_single(raw)
+        # `where` and not a product: an invalid pixel may hold NaN, which times 0 is NaN.
         error = (raw - target.to(raw.dtype)).abs().where(valid, 0.0)
         return error.sum() / valid.sum().clamp(min=1)
 
@@ -59,6 +60,7 @@ class Distance(Task):
         """min(|p - d| / d, 1) per pixel; NaN where invalid."""
         truth = target[0].astype(np.float64)
         valid = valid_pixels(target)
+        # Divided by 1 where invalid: there the target is 0, and the value is masked below.
         relative = np.abs(prediction[0] - truth) / np.where(valid, truth, 1)
         return np.where(valid, np.minimum(relative, 1), np.nan).astype(np.float32)
 

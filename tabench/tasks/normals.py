@@ -99,8 +99,9 @@ def unit(raw: Tensor) -> Tensor:
     import torch
     from torch.nn import functional as F
 
+    # Both ways are computed for all pixels, since a branch would have to wait for the device.
     usual = F.normalize(raw, dim=1, eps=EPSILON)
-    fixed = raw.detach()
+    fixed = raw.detach()  # the length is taken as a constant, so that no derivative divides by it
     largest = fixed.abs().amax(dim=1, keepdim=True)
     short = (torch.linalg.vector_norm(fixed, dim=1, keepdim=True) <= EPSILON) & (largest > 0)
     # the squares of very short vectors are 0 in float32: they are scaled up before they are measured
@@ -114,6 +115,7 @@ def angles(prediction: Values, target: Values) -> Values:
     The target is taken as stored and not scaled to unit length, as in the authors' code.
     """
     dot = (prediction * target).sum(axis=0)
+    # Rounding takes a dot product of unit vectors past 1, where acos is NaN.
     result: Values = np.degrees(np.arccos(np.clip(dot, -1, 1)))
     return result
 

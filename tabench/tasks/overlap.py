@@ -24,11 +24,7 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass
 class _Counted(Measured):
-    """What all protocols read their values from.
-
-    Attributes:
-        counts: Image id to (3, K) hits, false alarms and misses; only images with a valid pixel.
-    """
+    """What all protocols read: of images with a valid pixel (3, K) hits, false alarms and misses."""
 
     counts: dict[str, Counts] = field(default_factory=dict)
 
@@ -148,6 +144,7 @@ def counted_on_device(probability: Tensor, labels: Tensor, thresholds: Tensor) -
     values, labels = probability.double().flatten(1), labels.flatten(1)
     truth, valid = labels > 0, labels >= 0
 
+    # Pixels that are not chosen sort to the front, below every threshold.
     def above(chosen: Tensor) -> Tensor:
         ascending = values.where(chosen, -math.inf).sort(dim=1).values
         places = torch.searchsorted(ascending, thresholds.expand(len(values), -1).contiguous(), right=True)

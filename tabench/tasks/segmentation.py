@@ -39,6 +39,7 @@ class Segmentation(Task):
         scores = self.activate(raw).permute(0, 2, 3, 1).reshape(-1, raw.shape[1])
         labels = target.reshape(-1)
         total = F.nll_loss(scores, labels, ignore_index=IGNORE, reduction="sum")
+        # The sum over a count of at least 1: torch's own mean of no pixel is NaN.
         return total / (labels != IGNORE).sum().clamp(min=1)
 
     def evaluation(self, protocol: str) -> Evaluation:

@@ -81,13 +81,9 @@ def loss_of(model: MSam, seed: int = 0) -> Tensor:
     return torch.stack([(value - 0.5).square().mean() for value in values]).sum()
 
 
+@cache
 def trained(name: str, tasks: int = 3) -> MSam:
     """A model in fp64 after some steps, in evaluation mode; no test changes it, and nothing is at 0 in it."""
-    return _trained(name, tasks)
-
-
-@cache
-def _trained(name: str, tasks: int) -> MSam:
     model = make(name, tasks=tasks).double().train()
     optimiser = torch.optim.Adam(trained_parameters(model).values(), lr=0.02)
     for step in range(3):

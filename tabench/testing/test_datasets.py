@@ -15,7 +15,7 @@ from tabench.catalog import DATASETS, TASKS
 from tabench.data.base import Sample
 from tabench.data.loading import evaluation_batches
 from tabench.errors import DataError, TabenchError
-from tabench.testing.folders import TRAIN, VAL, Folder, own_copy, small_folder
+from tabench.testing.folders import SEED, TRAIN, VAL, Folder, own_copy, small_folder
 
 TARGETS = {  # type and leading axes of the kinds of targets that tabench knows
     "label": (np.int64, ()),
@@ -40,7 +40,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder_of(tmp_path: Path, originals: Path) -> Maker:
     """Makes a folder of a dataset, each one at another place."""
 
-    def make(name: str, place: str = "data", seed: int = 0) -> Folder:
+    def make(name: str, place: str = "data", seed: int = SEED) -> Folder:
         return small_folder(name, tmp_path / place, originals, seed)
 
     return make
@@ -147,7 +147,7 @@ def test_the_fingerprint_tells_contents_apart(dataset: str, folder_of: Maker, tm
     copy = folder_of(dataset, "copy")
     assert found.fingerprint(copy.root) == first
     if folder.made:
-        assert found.fingerprint(folder_of(dataset, "other", seed=1).root) != first
+        assert found.fingerprint(folder_of(dataset, "other", seed=SEED + 1).root) != first
     if found.synthetic:  # known by its recipe; `verify` compares the contents
         return
     for source in found.split(folder.root, "train").sources(0):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import get_args
 
 import pytest
 import torch
+from torch import Tensor
 
 from tabench.catalog import METHODS
 from tabench.encoders.plain import plainly
@@ -16,7 +18,7 @@ from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters
 from tabench.errors import SpecError, TabenchError
 from tabench.methods.base import Sharing, Value
 from tabench.methods.merging import MergedMSam, merged_encoder
-from tabench.methods.parameters import count, groups_of
+from tabench.methods.parameters import ROWS, count, groups_of, owners
 from tabench.testing.models import (
     SIZE,
     TASKS,
@@ -29,6 +31,13 @@ from tabench.testing.models import (
     rounding,
     trained,
 )
+
+
+def same(name: str, got: Mapping[str, Tensor], wanted: Mapping[str, Tensor], exactly: bool = True) -> None:
+    """Two models give the same outputs, to the bit or up to rounding."""
+    for task, value in got.items():
+        limit = 0.0 if exactly else rounding(name)
+        assert deviation(value, wanted[task]) <= limit, task
 
 
 def test_it_is_what_its_entry_says(method: str) -> None:
@@ -54,8 +63,7 @@ def test_it_starts_as_the_unadapted_model(method: str) -> None:
     if METHODS.get(method).starts_elsewhere:
         pytest.skip("it says that it starts elsewhere")
     before, after = (outputs(make(method, adapted=adapted).double()) for adapted in (False, True))
-    for task, wanted in before.items():
-        assert deviation(after[task], wanted) < rounding(method), task
+    same(method, after, before, exactly=False)
 
 
 def test_one_seed_makes_one_model(method: str) -> None:
@@ -67,8 +75,7 @@ def test_one_seed_makes_one_model(method: str) -> None:
     assert state.keys() == again.keys()
     assert all(torch.equal(value, again[key]) for key, value in state.items())
     for model in (first, second):
-        for task, value in outputs(model).items():
-            assert torch.equal(value, before[task]), task
+        same(method, outputs(model), before)
 
 
 def test_it_learns(method: str) -> None:
@@ -97,8 +104,7 @@ def test_its_state_survives_a_round_trip(method: str) -> None:
     wanted = outputs(trained(method))
     assert any(not torch.allclose(value, wanted[task]) for task, value in outputs(other).items())
     other.load_state_dict(trained(method).state_dict())
-    for task, value in outputs(other).items():
-        assert torch.equal(value, wanted[task]), task
+    same(method, outputs(other), wanted)
 
 
 def test_what_a_run_keeps_gives_the_trained_model_back(method: str) -> None:
@@ -106,8 +112,7 @@ def test_what_a_run_keeps_gives_the_trained_model_back(method: str) -> None:
     again, model = make(method).double(), trained(method)
     kept = {**trained_parameters(model), **kept_untrained(model, Snapshot(again))}
     fill(trained_parameters(again), kept, method, untrained(again))
-    for task, value in outputs(again).items():
-        assert torch.equal(value, outputs(model)[task]), task
+    same(method, outputs(again), outputs(model))
 
 
 def test_a_merged_encoder_gives_its_output_or_is_refused(method: str) -> None:
@@ -140,8 +145,7 @@ def test_a_merged_model_gives_its_outputs_or_is_refused(method: str) -> None:
         merged = MergedMSam(model)
     except SpecError:
         pytest.skip("it cannot be merged")
-    for task, value in merged(images(), SIZE).items():
-        assert deviation(value, outputs(model)[task]) < rounding(method), task
+    same(method, merged(images(), SIZE), outputs(model), exactly=False)
 
 
 def test_every_tensor_of_it_is_counted_once(method: str) -> None:
@@ -188,6 +192,19 @@ def test_tasks_and_images_do_not_touch_one_another(method: str, count: int) -> N
         assert list(some) == wanted
         for task, value in some.items():
             assert deviation(value, whole[task][:1]) < rounding(method), (wanted, task)
+
+
+def test_what_it_says_is_a_tasks_own_gets_that_tasks_gradient_alone(method: str) -> None:
+    """No other task's loss reaches a row of its `task_rows`, or a module with its `task_index`."""
+    model = trained(method)
+    for index, task in enumerate(model.channels):
+        model.zero_grad()
+        model(images(), SIZE)[task].square().mean().backward()
+        for name, owner in owners(model).items():
+            if (gradient := model.get_parameter(name).grad) is not None and owner != task:
+                others = [t for t in range(len(model.channels)) if t != index]
+                assert not (gradient[others] if owner == ROWS else gradient).any(), name
+    model.zero_grad()
 
 
 def test_the_fast_path_is_sams_own_forward(method: str) -> None:

@@ -3,12 +3,11 @@
 Lengths are shares of stature as anthropometry gives them (Drillis and Contini 1966):
 hips at 0.53, shoulders at 0.82, chin at 0.87 of it. A pose says where the pelvis is, how the
 trunk leans, and where hands and feet go; elbows and knees follow from two-bone
-inverse kinematics.
+inverse kinematics. Arrays (2, 3) are left and right, x outwards where they are given for one side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,16 +17,15 @@ from tabench.worlds.dice import Dice, Floats
 from tabench.worlds.things import Point, unit
 
 SIDES = (-1.0, 1.0)  # x of the left and the right: a person faces +y
-_BONE = {"thigh": 0.24, "shank": 0.24, "upper": 0.175, "fore": 0.145}
+_MIRROR = np.array([[-1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
+_THIGH, _SHANK, _UPPER, _FORE = 0.24, 0.24, 0.175, 0.145
 _TRUNK = 0.266  # hip joints to shoulder joints
 _STANDING = 0.522  # height of the hip joints with straight legs
 SHOULDERS, HIPS = 0.099, 0.053  # half the distance of the joints
 ANKLE = 0.042  # height of the ankle above the sole
-Pair = Sequence[Floats]  # left and right
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """A person's build; lengths in metres."""
 
     stature: float  # height when standing
@@ -37,17 +35,17 @@ class Body:
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """Where a person's ends are, in metres, the person facing +y."""
+    """Where a person's ends are, in metres, the person facing +y; arrays (2, 3) for left and right."""
 
     hips: Floats  # (3,) middle between the hip joints
     lean: float  # trunk leaning forward, radians
-    hands: Pair  # left and right wrist
-    feet: Pair  # left and right ankle
-    elbows: Pair  # directions that the elbows point to
-    knees: Pair  # directions that the knees point to
+    hands: Floats  # wrists
+    feet: Floats  # ankles
+    elbows: Floats  # directions that the elbows point to
+    knees: Floats  # directions that the knees point to
     turn: float = 0.0  # head turned to its right, radians
     nod: float = 0.0  # head bowed, radians
-    toes: Sequence[float] = (0.0, 0.0)  # pitch of the feet, radians, positive with the heel up
+    toes: tuple[float, float] = (0.0, 0.0)  # pitch of the feet, radians, positive with the heel up
 
 
 class Limb(NamedTuple):
@@ -56,15 +54,6 @@ class Limb(NamedTuple):
     root: Floats
     middle: Floats
     end: Floats
-
-
-class Joints(NamedTuple):
-    """A posed skeleton: the trunk's direction, the base of the neck, limbs left and right."""
-
-    spine: Floats
-    neck: Floats
-    arms: list[Limb]
-    legs: list[Limb]
 
 
 def two_bones(root: Floats, target: Point, first: float, second: float, pole: Point) -> Limb:
@@ -82,41 +71,29 @@ def two_bones(root: Floats, target: Point, first: float, second: float, pole: Po
     return Limb(root, root + reach * along + aside * across, root + distance * along)
 
 
-def joints(body: Body, pose: Pose) -> Joints:
-    """Where a pose puts a body's joints."""
-    h, spine = body.stature, _spine(pose.lean)
-    bone = {name: share * h for name, share in _BONE.items()}
+def limbs(body: Body, pose: Pose) -> tuple[list[Limb], list[Limb]]:
+    """Arms and legs, left and right, of a body in a pose."""
+    h, roots = body.stature, shoulders(body, pose.hips, pose.lean)
+    hips = pose.hips + HIPS * h * _MIRROR * [1.0, 0.0, 0.0]
     arms, legs = [], []
-    for k, side in enumerate(SIDES):
-        root = shoulder(body, pose.hips, pose.lean, side)
-        arms.append(two_bones(root, pose.hands[k], bone["upper"], bone["fore"], pose.elbows[k]))
-        hip = pose.hips + side * HIPS * h * _v(1, 0, 0)
-        legs.append(two_bones(hip, pose.feet[k], bone["thigh"], bone["shank"], pose.knees[k]))
-    neck = pose.hips + (_TRUNK + 0.036) * h * spine
-    return Joints(spine, neck, arms, legs)
+    for k in range(2):
+        arms.append(two_bones(roots[k], pose.hands[k], _UPPER * h, _FORE * h, pose.elbows[k]))
+        legs.append(two_bones(hips[k], pose.feet[k], _THIGH * h, _SHANK * h, pose.knees[k]))
+    return arms, legs
 
 
-def shoulder(body: Body, hips: Floats, lean: float, side: float) -> Floats:
-    """A shoulder joint, for placing hands before a pose is complete."""
-    return np.asarray(
-        hips + _TRUNK * body.stature * _spine(lean) + side * SHOULDERS * body.stature * _v(1, 0, 0)
-    )
-
-
-def _spine(lean: float) -> Floats:
+def spine_of(lean: float) -> Floats:
+    """Unit direction (3,) from the hips to the neck."""
     return np.array([0.0, np.sin(lean), np.cos(lean)])
 
 
-def _v(x: float, y: float, z: float) -> Floats:
-    return np.array([x, y, z], dtype=np.float64)
+def shoulders(body: Body, hips: Floats, lean: float) -> Floats:
+    """The shoulder joints (2, 3), for placing hands before a pose is complete."""
+    aside = SHOULDERS * _MIRROR * [1.0, 0.0, 0.0]
+    return np.asarray(hips + body.stature * (_TRUNK * spine_of(lean) + aside))
 
 
-def _pair(x: float, y: float, z: float) -> Pair:
-    """The same vector for both sides, mirrored; x is outwards."""
-    return _v(-x, y, z), _v(x, y, z)
-
-
-# An idle hand: wrist from the shoulder in shares of stature (x outwards), and the elbow's direction.
+# An idle hand: wrist from the shoulder in shares of stature, and the elbow's direction.
 _GESTURES = (
     *(((0.03, 0.02, -0.3), (0.4, -1.0, 0.0)),) * 5,  # hangs
     ((0.005, 0.03, -0.216), (1.0, -0.35, 0.0)),  # on the hip
@@ -125,13 +102,6 @@ _GESTURES = (
     ((-0.05, 0.14, -0.12), (0.6, -0.3, -1.0)),  # holds something before the chest
     ((-0.035, 0.07, 0.075), (0.8, 0.1, -0.8)),  # at the ear
 )
-
-
-def _gesture(dice: Dice, body: Body, hips: Floats, lean: float, side: float) -> Pair:
-    """Wrist and elbow direction of an arm that has nothing to do."""
-    wrist, elbow = (np.array(vector) * [side, 1.0, 1.0] for vector in dice.pick(_GESTURES))
-    shift = _v(side * dice.uniform(-0.02, 0.03), dice.uniform(-0.02, 0.03), 0.0)
-    return shoulder(body, hips, lean, side) + body.stature * (wrist + shift), elbow
 
 
 def sample_body(dice: Dice) -> Body:
@@ -143,58 +113,44 @@ def sample_body(dice: Dice) -> Body:
 
 
 def stand(dice: Dice, body: Body) -> Pose:
-    """Upright, the weight on both legs or on one."""
+    """Upright, the weight on both legs or on one, each hand idle in a way of its own."""
     h, lean = body.stature, dice.uniform(-0.03, 0.06)
-    hips = _v(dice.uniform(-0.02, 0.02), 0.0, _STANDING * body.stature * dice.uniform(0.985, 0.998))
-    spread = dice.uniform(0.0, 0.05) * h
-    left, right = (_v(s * (HIPS * h + spread), dice.uniform(-0.03, 0.05) * h, ANKLE * h) for s in SIDES)
-    (one, elbow), (other, bend) = (_gesture(dice, body, hips, lean, side) for side in SIDES)
+    hips = np.array([dice.uniform(-0.02, 0.02), 0.0, _STANDING * h * dice.uniform(0.985, 0.998)])
+    spread = HIPS + dice.uniform(0.0, 0.05)
+    feet = h * _MIRROR * [(spread, dice.uniform(-0.03, 0.05), ANKLE) for _ in SIDES]
+    wrists, elbows = np.array([dice.pick(_GESTURES) for _ in SIDES]).swapaxes(0, 1)
+    wrists[:, :2] += 0.05 * dice.uniforms(2, 2) - 0.025
+    hands = shoulders(body, hips, lean) + h * _MIRROR * wrists
     turn, nod = dice.uniform(-0.6, 0.6), dice.uniform(-0.1, 0.3)
-    return Pose(hips, lean, (one, other), (left, right), (elbow, bend), _pair(0.15, 1.0, 0.0), turn, nod)
+    return Pose(hips, lean, hands, feet, _MIRROR * elbows, _MIRROR * [0.15, 1.0, 0.0], turn, nod)
 
 
 def walk(dice: Dice, body: Body) -> Pose:
     """One leg ahead, the other pushing off, arms swinging against them."""
     h, swing, lean = body.stature, dice.uniform(0.1, 0.2), dice.uniform(0.0, 0.12)
-    ahead = dice.pick(SIDES)
-    hips = _v(0.0, 0.0, _STANDING * body.stature * (0.985 - 0.35 * swing**2))
-    feet, hands, toes = [], [], []
-    for side in SIDES:
-        step = side * ahead * swing
-        pitch = 0.0 if step > 0 else 3.2 * swing  # behind: the heel up, the toes down
-        feet.append(h * _v(0.8 * side * HIPS, step, ANKLE + 0.1 * np.sin(pitch)))
-        toes.append(pitch)
-        reach, angle = 0.94 * 0.32 * h, -1.5 * step
-        bend = 0.1 * h if angle > 0 else 0.0
-        swung = _v(side * 0.04 * h, reach * np.sin(angle) + bend / 2, bend - reach * np.cos(angle))
-        hands.append(shoulder(body, hips, lean, side) + swung)
+    hips = np.array([0.0, 0.0, _STANDING * h * (0.985 - 0.35 * swing**2)])
+    steps = swing * dice.pick(SIDES) * np.array(SIDES)
+    pitch = np.where(steps > 0, 0.0, 3.2 * swing)  # behind: the heel up, the toes down
+    level = ANKLE + 0.1 * np.sin(pitch)
+    feet = h * _MIRROR * np.stack([np.full(2, 0.8 * HIPS), steps, level], axis=1)
+    angle, reach = -1.5 * steps, 0.94 * 0.32
+    bend = 0.1 * (angle > 0)
+    swung = [np.full(2, 0.04), reach * np.sin(angle) + bend / 2, bend - reach * np.cos(angle)]
+    hands = shoulders(body, hips, lean) + h * _MIRROR * np.stack(swung, axis=1)
     turn, nod = dice.uniform(-0.4, 0.4), dice.uniform(-0.05, 0.2)
-    elbows, knees = _pair(0.25, -1.0, -0.1), _pair(0.05, 1.0, 0.1)
-    return Pose(hips, lean, hands, feet, elbows, knees, turn, nod, toes)
+    elbows, knees = _MIRROR * [0.25, -1.0, -0.1], _MIRROR * [0.05, 1.0, 0.1]
+    return Pose(hips, lean, hands, feet, elbows, knees, turn, nod, (float(pitch[0]), float(pitch[1])))
 
 
 def sit(dice: Dice, body: Body, level: float, table: float | None = None) -> Pose:
     """On a seat of some height (metres), the hips over the origin; hands on a table top, if there is one."""
     h = body.stature
     lean = dice.uniform(-0.25, 0.0) if table is None else dice.uniform(-0.02, 0.15)
-    hips = _v(0.0, 0.0, level + 0.062 * h * body.girth)
-    feet, hands = [], []
-    for side in SIDES:
-        ahead = (_BONE["thigh"] + dice.uniform(-0.06, 0.07)) * h
-        feet.append(_v(side * (HIPS + dice.uniform(0.0, 0.06)) * h, ahead, ANKLE * h))
-        if table is not None:
-            hands.append(_v(side * 0.1 * h, dice.uniform(0.2, 0.26) * h, table + 0.03))
-        else:
-            hands.append(_v(side * 0.06 * h, dice.uniform(0.1, 0.2) * h, hips[2] + 0.075 * h))
+    hips = np.array([0.0, 0.0, level + 0.062 * h * body.girth])
+    ahead, apart = _THIGH - 0.06 + 0.13 * dice.uniforms(2), HIPS + 0.06 * dice.uniforms(2)
+    feet = h * _MIRROR * np.stack([apart, ahead, np.full(2, ANKLE)], axis=1)
+    wide, near, far = (0.06, 0.1, 0.2) if table is None else (0.1, 0.2, 0.26)
+    height = hips[2] + 0.075 * h if table is None else table + 0.03
+    hands = _MIRROR * [(wide * h, dice.uniform(near, far) * h, height) for _ in SIDES]
     turn, nod = dice.uniform(-0.5, 0.5), dice.uniform(-0.05, 0.3)
-    return Pose(hips, lean, hands, feet, _pair(0.5, -0.8, -0.3), _pair(0.15, 1.0, 0.9), turn, nod)
-
-
-def ride(dice: Dice, body: Body) -> Pose:
-    """On the bicycle among the prefabs, whose origin is the pose's."""
-    lean = dice.uniform(0.25, 0.5)
-    hips = _v(0.0, -0.25, 0.9 + 0.055 * body.stature)
-    feet = _v(-0.11, -0.25, 0.5), _v(0.11, -0.03, 0.26)
-    nod = dice.uniform(-0.1, 0.15) + 0.6 * lean
-    knees = _pair(0.15, 1.0, 0.3)
-    return Pose(hips, lean, _pair(0.28, 0.24, 1.08), feet, _pair(0.8, -0.3, -0.5), knees, nod=nod)
+    return Pose(hips, lean, hands, feet, _MIRROR * [0.5, -0.8, -0.3], _MIRROR * [0.15, 1.0, 0.9], turn, nod)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tabench.worlds.dice import Floats
-from tabench.worlds.shapes import dot, entry
+from tabench.worlds.shapes import Shape, dot, entry
 from tabench.worlds.things import Light, Scene
 from tabench.worlds.tracing import Hits, Surface
 from tabench.worlds.weather import Weather, hazed, sky_light
@@ -32,63 +32,44 @@ class Occluders:
     """The pieces that throw shadows, grouped by thing with bounding balls."""
 
     def __init__(self, scene: Scene) -> None:
-        groups: dict[int, list[int]] = {}
-        for k, piece in enumerate(scene.pieces):
+        groups: dict[int, list[Shape]] = {}
+        for piece, thing in zip(scene.pieces, scene.things, strict=True):
             if piece.casts:
-                groups.setdefault(scene.things[k], []).append(k)
-        self._groups = []
-        for members in groups.values():
-            shapes = [scene.pieces[k].shape for k in members]
-            balls = [_ball(shape.corners()) for shape in shapes]
-            whole = _ball(np.concatenate([shape.corners() for shape in shapes]))
-            self._groups.append((whole, list(zip(shapes, balls, strict=True))))
+                groups.setdefault(thing, []).append(piece.shape)
+        self._groups = [
+            (_ball(shapes), [(_ball([shape]), shape) for shape in shapes]) for shapes in groups.values()
+        ]
 
     def blocked(self, points: Floats, target: Floats) -> npt.NDArray[np.bool_]:
         """Which points (n, 3) do not see a target (3,)."""
-        hidden = np.zeros(len(points), dtype=bool)
+        hidden, everywhere = np.zeros(len(points), dtype=bool), np.arange(len(points))
         way = target - points
-        bundle = _Segments(points, way, dot(way, way), dot(points, points), dot(points, way))
-        for ball, shapes in self._groups:
-            near = bundle.close_to(*ball)
-            near = near[~hidden[near]]
-            for shape, own in shapes:
-                if len(near) == 0:
-                    break
-                inner = near
-                if len(shapes) > 3:
-                    inner = near[bundle.part(near).close_to(*own)]
-                hit = entry(shape, points[inner], way[inner]) < 1.0
-                hidden[inner[hit]] = True
-                near = near[~hidden[near]]
+        square, start, lean = dot(way, way), dot(points, points), dot(points, way)
+
+        def close(rows: Any, ball: tuple[Floats, float]) -> npt.NDArray[np.intp]:
+            """Rows whose way to the target comes within a ball, and that are not hidden yet."""
+            centre, radius2 = ball
+            along = way[rows] @ centre - lean[rows]
+            # the nearest point of a segment, in shares of it
+            t = np.clip(along / square[rows], 0.0, 1.0)
+            gap = start[rows] - 2.0 * (points[rows] @ centre) + centre @ centre
+            near = everywhere[rows][gap + t * (t * square[rows] - 2.0 * along) < radius2]
+            return np.asarray(near[~hidden[near]])
+
+        for whole, shapes in self._groups:
+            near = close(slice(None), whole)
+            for ball, shape in shapes if len(near) else ():
+                inner = close(near, ball) if len(shapes) > 3 else near
+                if len(inner):
+                    hidden[inner[entry(shape, points[inner], way[inner]) < 1.0]] = True
         return hidden
 
 
-def _ball(corners: Floats) -> tuple[Floats, float]:
-    """Centre and squared radius of a ball around some corners."""
+def _ball(shapes: list[Shape]) -> tuple[Floats, float]:
+    """Centre and squared radius of a ball around some shapes."""
+    corners = np.concatenate([shape.corners() for shape in shapes])
     centre = (corners.max(0) + corners.min(0)) / 2
     return centre, float(((corners - centre) ** 2).sum(-1).max())
-
-
-class _Segments(NamedTuple):
-    """Segments points -> points + way with the products that distances need."""
-
-    points: Floats
-    way: Floats
-    square: Floats
-    start: Floats
-    lean: Floats
-
-    def part(self, rows: npt.NDArray[np.intp]) -> _Segments:
-        return _Segments(*(field[rows] for field in self))
-
-    def close_to(self, centre: Floats, radius2: float) -> npt.NDArray[np.intp]:
-        """Rows of the segments that come within a radius of a centre."""
-        along = self.way @ centre - self.lean
-        t = np.clip(along / self.square, 0.0, 1.0)
-        gap = (
-            self.start - 2.0 * (self.points @ centre) + centre @ centre + t * (t * self.square - 2.0 * along)
-        )
-        return np.flatnonzero(gap < radius2)
 
 
 def direct(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,11 @@ def cell_values(x: Floats, y: Floats, seed: int) -> Floats:
     return lattice_hash(whole, seed)
 
 
+def _tints(x: Floats, y: Floats, seed: int) -> Floats:
+    """A colour (n, 3) for each cell of a unit lattice."""
+    return np.stack([cell_values(x, y, seed + k) for k in range(3)], axis=-1)
+
+
 def along_face(s: Spots) -> tuple[Floats, Floats]:
     """Two coordinates along the face a point lies on."""
     face = np.abs(s.normals).argmax(-1)
@@ -111,52 +117,64 @@ def wood(m: Material, s: Spots) -> Floats:
     return blend(m, 0.5 * rings + 0.5 * (0.5 + (value_noise(q, m.seed + 1) - 0.5) * fade_out(0.03, s.pixel)))
 
 
-def planks(m: Material, s: Spots) -> Floats:
-    """Floor boards, each of its own tone, with dark joints."""
-    width = m.scale
-    row = np.floor(s.points[:, 1] / width)
-    shift = cell_values(row, row * 0, m.seed) * 1.2
-    along = (s.points[:, 0] + shift) / (width * 9)
-    tone = cell_values(row, along, m.seed + 1)
-    across = np.abs(s.points[:, 1] / width - row - 0.5) * 2
-    joint = (across > 0.94) * fade_out(width * 0.3, s.pixel)
-    grain = value_noise(s.points * np.array([1.5, 25.0, 1.0]), m.seed + 2)
-    weight = 0.5 + (0.55 * tone + 0.35 * grain - 0.45) * fade_out(width, s.pixel)
-    return blend(m, weight) * (1.0 - 0.5 * joint)[:, None]
+def _laid(
+    long: float,
+    joint: float,
+    tint: tuple[float, float],
+    *,
+    high: float = 0.0,
+    shift: float = 0.0,
+    chequered: bool = False,
+    grain: tuple[float, float, float] = (1.5, 1.5, 1.5),
+) -> Pattern:
+    """Rows of stones, tiles or boards, each of its own tone or of two in turn, with joints between them.
+
+    Lengths are in heights of a row, which is `high` metres or the material's scale: of a stone, and half a
+    joint's. A joint is mixed with the first of `tint` by the second. Odd rows are shifted by a share of a
+    stone, or every row at random above 1. `grain` holds the frequencies of the noise along the axes.
+    """
+
+    def pattern(m: Material, s: Spots) -> Floats:
+        size = high or m.scale
+        u, v = along_face(s)
+        up = v / size
+        row = np.floor(up)
+        along = u / (long * size) + (cell_values(row, row * 0, m.seed) if shift > 1 else row % 2) * shift
+        tone = (np.floor(along) + row) % 2 if chequered else cell_values(along, row, m.seed + 1)
+        edge = np.minimum((0.5 - np.abs(along % 1 - 0.5)) * long, 0.5 - np.abs(up - row - 0.5)) < joint
+        fade = fade_out(size, s.pixel)
+        noise = value_noise(s.points * np.array(grain), m.seed + 2) - 0.5
+        colour = blend(m, 0.5 + (tone - 0.5) * fade * (1.0 if chequered else 0.6) + 0.35 * noise)
+        return colour + (tint[1] * edge * fade)[:, None] * (tint[0] - colour)
+
+    return pattern
 
 
-def tiles(m: Material, s: Spots) -> Floats:
-    """A chequerboard with joints."""
-    u, v = along_face(s)
-    u, v = u / m.scale, v / m.scale
-    odd = (np.floor(u) + np.floor(v)) % 2
-    edge = np.maximum(np.abs(u - np.floor(u) - 0.5), np.abs(v - np.floor(v) - 0.5)) > 0.48
-    fade = fade_out(m.scale, s.pixel)
-    colour = blend(m, 0.5 + (odd - 0.5) * fade + 0.1 * (value_noise(s.points / 0.2, m.seed) - 0.5))
-    return colour * (1.0 - 0.25 * edge * fade)[:, None]
+planks = _laid(9.0, 0.03, (0.0, 0.5), shift=1.3, grain=(1.5, 25.0, 1.0))
+tiles = _laid(1.0, 0.02, (0.0, 0.25), chequered=True, grain=(5.0, 5.0, 5.0))
+bricks = _laid(3.0, 0.1, (0.45, 0.35), high=0.08, shift=0.5)
+_paving = _laid(1.0, 0.04, (0.0, 0.3))
 
 
-def stripes(m: Material, s: Spots) -> Floats:
-    """Upright stripes of wallpaper or cloth."""
-    u, _ = along_face(s)
-    wave = np.clip(0.5 + 2.0 * np.sin(2 * np.pi * u / m.scale), 0, 1)
-    return blend(m, 0.5 + (wave - 0.5) * fade_out(m.scale * 0.5, s.pixel))
+def slabs(m: Material, s: Spots) -> Floats:
+    """Paving; the kerb's edge is paler."""
+    kerb = (np.abs(s.points[:, 0]) > s.half[0] - 0.16) | (s.normals[:, 2] < 0.5)
+    return np.where(kerb[:, None], 1.15 * blend(m, 0.5 + 0 * s.pixel) + 0.02, _paving(m, s))
 
 
-def plaid(m: Material, s: Spots) -> Floats:
-    """Crossing bands of cloth."""
-    u, v = along_face(s)
-    a = (np.sin(2 * np.pi * u / m.scale) > 0.3) * 0.5
-    b = (np.sin(2 * np.pi * v / m.scale) > 0.3) * 0.5
-    return blend(m, 0.35 + (a + b - 0.35) * fade_out(m.scale * 0.5, s.pixel))
+def _printed(mean: float, motif: Callable[[Floats, Floats], npt.NDArray[Any]]) -> Pattern:
+    """Cloth or paper: a motif of weights over a unit square, repeated, of a mean weight."""
+
+    def pattern(m: Material, s: Spots) -> Floats:
+        u, v = (c / m.scale % 1 - 0.5 for c in along_face(s))
+        return blend(m, mean + (motif(u, v) - mean) * fade_out(m.scale * 0.5, s.pixel))
+
+    return pattern
 
 
-def dots(m: Material, s: Spots) -> Floats:
-    """Dots on a square lattice."""
-    u, v = along_face(s)
-    u, v = u / m.scale, v / m.scale
-    near = np.hypot(u - np.floor(u) - 0.5, v - np.floor(v) - 0.5) < 0.3
-    return blend(m, 0.28 + (near - 0.28) * fade_out(m.scale * 0.6, s.pixel))
+stripes = _printed(0.5, lambda u, v: 1.0 * (np.abs(u) < 0.25))
+plaid = _printed(0.35, lambda u, v: 0.5 * (np.abs(u) < 0.2) + 0.5 * (np.abs(v) < 0.2))
+dots = _printed(0.28, lambda u, v: 1.0 * (np.hypot(u, v) < 0.3))
 
 
 def spines(m: Material, s: Spots) -> Floats:
@@ -164,7 +182,7 @@ def spines(m: Material, s: Spots) -> Floats:
     slot = s.points[:, 0] / m.scale
     slot = slot + 0.35 * np.sin(slot * 1.7)
     whole = np.floor(slot)
-    tint = np.stack([cell_values(whole, whole * 0 + k, m.seed) for k in range(3)], axis=-1)
+    tint = _tints(whole, whole * 0, m.seed)
     colour = (0.08 + 0.62 * tint**1.5) * (0.4 + 0.9 * cell_values(whole, whole * 0 + 3, m.seed))[:, None]
     gap = np.abs(slot - whole - 0.5) > 0.44
     title = (np.abs(s.unit[:, 2] - 0.35) < 0.12) & (cell_values(whole, whole * 0 + 4, m.seed) > 0.5) & ~gap
@@ -175,20 +193,12 @@ def spines(m: Material, s: Spots) -> Floats:
 
 
 def painting(m: Material, s: Spots) -> Floats:
-    """A landscape, blocks of colour, or rings; the seed decides."""
+    """Blocks of colour, or rings; the seed decides."""
     x, y = s.unit[:, 0], s.unit[:, 2]
-    style = m.seed % 3
-    if style == 0:
-        hill = 0.7 * (value_noise(np.stack([x * 2, x * 0, x * 0], -1), m.seed) - 0.6)
-        sky = np.array([0.35, 0.5, 0.7]) + 0.35 * (1 - y[:, None]) / 2
-        speckle = value_noise(s.unit * 9, m.seed + 1)[:, None]
-        return np.where((y > hill)[:, None], sky, linear(m.colour) * (0.5 + speckle))
-    if style == 1:
-        u, v = x * 2.2 + 5, y * 1.7 + 5
-        tint = np.stack([cell_values(u, v, m.seed + k) for k in range(3)], axis=-1)
+    if m.seed % 2:
+        tint = _tints(x * 2.2 + 5, y * 1.7 + 5, m.seed)
         return 0.5 * tint + 0.5 * blend(m, tint[:, 0])
-    wave = 0.5 + 0.5 * np.sin(9 * np.hypot(x - 0.2, y + 0.1) + 4 * value_noise(s.unit * 2, m.seed))
-    return blend(m, wave)
+    return blend(m, 0.5 + 0.5 * np.sin(9 * np.hypot(x - 0.2, y + 0.1) + 4 * value_noise(s.unit * 2, m.seed)))
 
 
 def outdoors(m: Material, s: Spots) -> Floats:
@@ -200,41 +210,21 @@ def outdoors(m: Material, s: Spots) -> Floats:
     return np.where((y < crown)[:, None], leaves + 0.08, sky)
 
 
-def screen(m: Material, s: Spots) -> Floats:
-    """A dark screen with a pale reflection."""
-    sheen = np.clip(s.unit[:, 2] + 0.6 * s.unit[:, 0] - 0.2, 0, 1)
-    return linear(m.colour) + 0.04 * sheen[:, None]
-
-
 def asphalt(m: Material, s: Spots) -> Floats:
-    """Grey with streaks and patches and, where `scale` is a lane's width, dashed lines between lanes."""
+    """Grey with streaks and, where `scale` is a lane's width, dashed lines between lanes."""
     x, y = s.points[:, 0], s.points[:, 1]
-    fine = detail(s, 0.05, m.seed) - 0.5
     slow = value_noise(s.points * np.array([0.5, 0.07, 1.0]), m.seed + 1)
     patch = cell_values(x / 2.7, y / 9.0, m.seed + 2) > 0.9
-    colour = blend(m, 0.5 * slow + 0.25 * fine + 0.25 * patch + 0.1)
+    colour = blend(m, 0.5 * slow + 0.25 * detail(s, 0.05, m.seed) + 0.25 * patch)
     if m.scale <= 0.5:
         return colour
-    lanes = round(2.0 * s.half[0] / m.scale)
     place = (x + s.half[0]) / m.scale
     nearest = np.rint(place)
-    off = np.abs(place - nearest) * m.scale
-    inner = (nearest > 0.5) & (nearest < lanes - 0.5)
-    dashed = np.floor(y / 3.0) % 2 == 0
+    inner = (nearest > 0.5) & (nearest < round(2.0 * s.half[0] / m.scale) - 0.5)
+    drawn = inner & (np.abs(place - nearest) * m.scale < _LINE) & (np.floor(y / 3.0) % 2 == 0)
     worn = 0.55 + 0.45 * value_noise(s.points / 0.6, m.seed + 3)
-    paint = ((off < _LINE) & inner & dashed) * worn * fade_out(2 * _LINE, 0.4 * s.pixel)
+    paint = drawn * worn * fade_out(2 * _LINE, 0.4 * s.pixel)
     return np.asarray(colour + paint[:, None] * (0.6 - colour))
-
-
-def slabs(m: Material, s: Spots) -> Floats:
-    """Paving: stones of slightly different tones with joints; the kerb's edge is paler."""
-    x, y = s.points[:, 0] / m.scale, s.points[:, 1] / m.scale
-    fade = fade_out(m.scale, s.pixel)
-    tone = 0.5 + (cell_values(x, y, m.seed) - 0.5) * fade
-    joint = (np.maximum(np.abs(x % 1 - 0.5), np.abs(y % 1 - 0.5)) > 0.46) * fade
-    kerb = (np.abs(s.points[:, 0]) > s.half[0] - 0.16) | (s.normals[:, 2] < 0.5)
-    colour = blend(m, 0.6 * tone + 0.4 * value_noise(s.points / 1.5, m.seed + 1))
-    return np.where(kerb[:, None], 1.15 * colour + 0.02, colour * (1.0 - 0.3 * joint)[:, None])
 
 
 def leaves(m: Material, s: Spots) -> Floats:
@@ -243,18 +233,6 @@ def leaves(m: Material, s: Spots) -> Floats:
     leaf = detail(s, 0.13, m.seed + 1)
     weight = np.clip(1.6 * (0.6 * clump + 0.4 * leaf) - 0.35, 0.0, 1.0)
     return blend(m, weight) * (0.75 + 0.25 * s.unit[:, 2])[:, None]
-
-
-def bricks(m: Material, s: Spots) -> Floats:
-    """Courses of bricks with pale joints."""
-    u, v = along_face(s)
-    row = np.floor(v / 0.08)
-    along = u / 0.24 + 0.5 * (row % 2)
-    fade = fade_out(0.16, s.pixel)
-    tone = 0.5 + (cell_values(along, row, m.seed) - 0.5) * fade
-    joint = ((np.abs(along % 1 - 0.5) > 0.46) | (np.abs(v / 0.08 - row - 0.5) > 0.42)) * fade
-    colour = blend(m, 0.6 * tone + 0.4 * value_noise(s.points / 1.2, m.seed + 1))
-    return colour + 0.35 * joint[:, None] * (0.45 - colour)
 
 
 def _wall(m: Material, s: Spots) -> Floats:
@@ -305,10 +283,10 @@ def shopfront(m: Material, s: Spots) -> Floats:
     slot = u / m.scale
     pier = np.abs(slot % 1 - 0.5) > 0.44
     board = (v > 0.76) & (v < 0.96)
-    tint = np.stack([cell_values(slot, slot * 0 + k, m.seed) for k in range(3)], axis=-1)
+    tint = _tints(slot, slot * 0, m.seed)
     letters = board & (np.abs(v - 0.86) < 0.05) & (cell_values(u / 0.22, u * 0, m.seed + 4) > 0.45)
     letters &= np.abs(slot % 1 - 0.5) < 0.33
-    goods = 0.55 * np.stack([cell_values(u / 0.35, v * 7, m.seed + 7 + k) for k in range(3)], axis=-1) ** 2
+    goods = 0.55 * _tints(u / 0.35, v * 7, m.seed + 7) ** 2
     glass = np.where(((v > 0.2) & (v < 0.5))[:, None], 0.5 * goods + GLASS, GLASS + 0.05 * v[:, None])
     wall = _wall(m, s)
     colour = np.where(((v > 0.12) & (v < 0.74) & ~pier)[:, None], glass, wall)
@@ -326,17 +304,19 @@ def crossing(m: Material, s: Spots) -> Floats:
     return blend(m, weight)
 
 
-def patches(m: Material, s: Spots) -> Floats:
-    """Blotches of two colours with sharp edges."""
-    return blend(m, np.clip(12.0 * value_noise(s.points / m.scale + 3.7, m.seed) - 5.5, 0.0, 1.0))
-
-
-_ROOMS = (wood, planks, tiles, stripes, plaid, dots, spines, painting, outdoors, screen)
-_STREETS = (asphalt, slabs, leaves, bricks, facade, shopfront, crossing, patches)
 PATTERNS: dict[str, Pattern] = {
     "plain": _noisy(0.4, 0.12, 1.0, 0.0),
     "carpet": _noisy(0.5, 0.4, 0.02, 0.6),
     "fabric": _noisy(0.15, 0.45, 0.015, 0.35),
     "grass": _noisy(1.8, 0.5, 0.06, 0.5),
-    **{pattern.__name__: pattern for pattern in _ROOMS + _STREETS},
+    "planks": planks,
+    "tiles": tiles,
+    "bricks": bricks,
+    "stripes": stripes,
+    "plaid": plaid,
+    "dots": dots,
+    **{
+        pattern.__name__: pattern
+        for pattern in (wood, slabs, spines, painting, outdoors, asphalt, leaves, facade, shopfront, crossing)
+    },
 }

@@ -8,35 +8,36 @@ Solids and their numbers (x to the right, y to the front, z up; "foot" is the mi
 - ``box``, ``ball``, ``tube``: foot x y z, full size x y z; ``roof`` and ``cone``: a box and a tube that
   narrow upwards, with the share of the width that is left as a seventh number.
 - ``rod``: start x y z, end x y z, radius there, and perhaps another at the end.
-- ``wheel``, ``ring``: centre x y z, radius, thickness; both roll along y.
-- ``cloud``: foot and size of a heap of balls, and how many; ``books``: foot and size of a row of books.
+- ``wheel``: centre x y z, radius, thickness; it rolls along y.
+- ``cloud``: foot and size of a heap of balls, and how many.
 - ``top``: centre x y z, width, depth and clear height of a surface for small things; it has no finish.
 
 Mirrored: ``.`` not, ``x`` left and right, ``y`` front and back, ``xy`` all four.
 
-A finish with a digit (``wood2``) is another draw of the same one. Marks: ``=label``; ``#group``, every copy
-an instance of its own; ``?name.5`` only in this share of the things, decided once a name, and ``!name`` where
-that was decided against; ``*3z.2`` so many copies along an axis at this distance; ``/20`` leaning back by
-degrees; ``o`` a rod with a round end; ``-`` without a shadow; ``%`` glass; ``~`` left out from far off.
+A finish is one of `surfaces.FINISHES`, a palette or a colour (``#e0e0db``); one with a digit (``wood2``) is
+another draw of it. Marks: ``=label``; ``#group``, every copy an instance of its own; ``?name.5`` only in this
+share of the things, decided once a name, and ``!name`` where that was decided against; ``*3z.2`` so many
+copies along an axis at this distance; ``/20`` leaning back by degrees; ``o`` a rod with a round end; ``-``
+without a shadow; ``%`` glass; ``~`` left out from far off.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tabench.worlds.dice import Dice, Floats
 from tabench.worlds.shapes import BALL, BOX, CYLINDER, pitch_matrix
 from tabench.worlds.surfaces import Material, material
-from tabench.worlds.things import Marks, Thing, Top, frame
+from tabench.worlds.things import Thing, Top, frame
 
 _KINDS = {"box": BOX, "ball": BALL, "tube": CYLINDER, "roof": BOX, "cone": CYLINDER}
 _UP = np.array([0.0, 0.0, 1.0])
-_RIM = 14  # straight pieces of a ring
 _MIRRORED = {
     ".": ((1, 1),),
     "x": ((-1, 1), (1, 1)),
@@ -125,8 +126,8 @@ PREFABS = {
 class _Builder:
     """One build: its sizes, its draws of finishes and of options."""
 
-    def __init__(self, dice: Dice, prefab: Prefab, thing: Thing, scale: Floats) -> None:
-        self.dice, self.prefab, self.thing, self.scale = dice, prefab, thing, scale
+    def __init__(self, dice: Dice, thing: Thing, scale: Floats) -> None:
+        self.dice, self.thing, self.scale = dice, thing, scale
         self.finishes: dict[str, Material] = {}
         self.options: dict[str, bool] = {}
 
@@ -138,7 +139,8 @@ class _Builder:
 
     def surface(self, finish: str) -> Material:
         if finish not in self.finishes:
-            self.finishes[finish] = material(self.dice, finish.rstrip("0123456789"))
+            name = finish[1:] if finish.startswith("#") else finish.rstrip("0123456789")
+            self.finishes[finish] = material(self.dice, name)
         return self.finishes[finish]
 
     def add(self, part: Part, shift: Floats, mirror: tuple[int, int], number: int) -> None:
@@ -149,81 +151,50 @@ class _Builder:
             x, y, z = at.tolist()
             thing.tops.append(Top(x, y, z, n[3] * scale[0], n[4] * scale[1], n[5]))
             return
-        skin = self.surface(part.finish)
+        skin, half = self.surface(part.finish), np.array(n[3:6]) * scale[: len(n[3:6])] / 2
         group = f"{part.group}{number}" if part.group else ""
-        label = part.label or thing.label
-        marks = Marks(label=label, group=group, casts=part.casts, glass=part.glass)
+        marks: dict[str, Any] = {
+            "label": part.label or thing.label,
+            "group": group,
+            "casts": part.casts,
+            "glass": part.glass,
+        }
         if part.solid in _KINDS:
-            half = np.array(n[3:6]) * scale / 2
             axes = pitch_matrix(np.radians(part.lean) * mirror[1]) if part.lean else None
             taper = n[6] if len(n) > 6 else 1.0
             thing.solid(_KINDS[part.solid], at + half * _UP, half, skin, axes, taper, **marks)
         elif part.solid == "rod":
             end, radius = (np.array(n[3:6]) + shift) * signs * scale, scale.min()
-            radii = (n[6] * radius, n[-1] * radius)
-            thing.rod(at, end, radii, skin, knob=part.knob, **marks)
+            thing.rod(at, end, (n[6] * radius, n[-1] * radius), skin, knob=part.knob, **marks)
         elif part.solid == "wheel":
             rolling = frame((1, 0, 0), (0, 1, 0))
             thing.solid(CYLINDER, at, (n[3], n[3], n[4] / 2), skin, rolling, **marks)
-        elif part.solid == "ring":
-            turns = np.linspace(0.0, 2 * np.pi, _RIM + 1)
-            rim = at + n[3] * np.stack([0 * turns, np.cos(turns), np.sin(turns)], axis=-1)
-            for a, b in pairwise(rim):
-                thing.rod(a, b, (n[4], n[4]), skin, **marks)
-        else:
-            {"cloud": self.cloud, "books": self.books}[part.solid](at, part, skin, marks)
-
-    def cloud(self, at: Floats, part: Part, skin: Material, marks: Marks) -> None:
-        """A ball in the middle and smaller ones over its surface."""
-        half = np.array(part.numbers[3:6]) * self.scale / 2
-        centre = at + half * _UP
-        self.thing.ball(centre, 0.76 * half, skin, **marks)
-        for k in range(int(part.numbers[6])):
-            turn, level = 2.4 * k + self.dice.uniform(0, 1), self.dice.uniform(-0.75, 0.75)
-            out = np.sqrt(1 - level**2) * self.dice.uniform(0.55, 0.7)
-            way = np.array([out * np.cos(turn), out * np.sin(turn), 0.68 * level])
-            size = self.dice.uniform(0.3, 0.48)
-            self.thing.ball(centre + way * half, size * half, skin, **marks)
-
-    def books(self, at: Floats, part: Part, skin: Material, marks: Marks) -> None:
-        """Books side by side in runs of equal height, over most of the width."""
-        width, depth, height = np.array(part.numbers[3:6]) * self.scale
-        x, last = -width / 2, width * (self.dice.uniform(0.45, 1.0) - 0.5)
-        while x < last - 0.04:
-            wide = min(self.dice.uniform(0.12, 0.35), last - x)
-            size = (wide - 0.004, self.dice.uniform(0.8, 1.0) * depth, self.dice.uniform(0.68, 0.98) * height)
-            foot = at + np.array([x + wide / 2, 0.0, 0.0])
-            self.thing.box(foot, size, material(self.dice, "spines"), **marks)
-            x += wide
+        else:  # a cloud: a ball in the middle and smaller ones over its surface
+            centre = at + half * _UP
+            thing.ball(centre, 0.76 * half, skin, **marks)
+            for k in range(int(n[6])):
+                turn, level = 2.4 * k + self.dice.uniform(0, 1), self.dice.uniform(-0.75, 0.75)
+                out = np.sqrt(1 - level**2) * self.dice.uniform(0.55, 0.7)
+                way = np.array([out * np.cos(turn), out * np.sin(turn), 0.68 * level])
+                thing.ball(centre + way * half, self.dice.uniform(0.3, 0.48) * half, skin, **marks)
 
 
-def build(
-    dice: Dice,
-    name: str,
-    *,
-    width: float | None = None,
-    depth: float | None = None,
-    height: float | None = None,
-    fine: bool = True,
-) -> Thing:
-    """A thing of a prefab; sizes in metres that are not given vary by the prefab's stretch.
+def build(dice: Dice, name: str, *, fine: bool = True, **sizes: float) -> Thing:
+    """A thing of a prefab.
 
-    Without `fine` it lacks the parts that are not seen from far off.
+    `width`, `depth` and `height` in metres that are not given vary by the prefab's stretch. Without `fine`
+    it lacks the parts that are not seen from far off.
     """
     prefab = PREFABS[name]
-    drawn = [dice.uniform(1 - prefab.stretch, 1 + prefab.stretch) for _ in range(3)]
-    given = (width, depth, height)
-    scale = np.array(
-        [s if g is None else g / own for s, g, own in zip(drawn, given, prefab.size, strict=True)]
-    )
+    scale = np.array([dice.uniform(1 - prefab.stretch, 1 + prefab.stretch) for _ in range(3)])
+    for axis, key in enumerate(("width", "depth", "height")):
+        if key in sizes:
+            scale[axis] = sizes[key] / prefab.size[axis]
     thing = Thing(prefab.label, *(np.array(prefab.size) * scale).tolist())
-    builder = _Builder(dice, prefab, thing, scale)
+    builder = _Builder(dice, thing, scale)
     for part in prefab.parts:
-        if not builder.wanted(part.option) or (part.fine and not fine):
-            continue
-        number = 0
-        for k in range(part.copies):
-            for mirror in _MIRRORED[part.mirrored]:
+        if builder.wanted(part.option) and (fine or not part.fine):
+            copies = product(range(part.copies), _MIRRORED[part.mirrored])
+            for number, (k, mirror) in enumerate(copies):
                 builder.add(part, k * np.array(part.step), mirror, number)
-                number += 1
     return thing

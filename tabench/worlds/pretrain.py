@@ -3,6 +3,9 @@
 The model is `segment_anything`'s `Sam` at the sizes of `VIT_NANO`. The scenes come from the
 generator's "pretrain" seed range, which no benchmark split draws from. Semantic classes,
 depth and normals are never shown to the model: it sees points and object masks.
+
+Source: Kirillov et al., "Segment Anything" (2023), appendix A: focal and dice loss 20:1, the lowest loss of
+three ambiguity masks is trained, an IoU head by MSE. Prompts are clicks; boxes are not learned.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +34,6 @@ from tabench.encoders.sam.family import VIT_NANO
 from tabench.provenance.determinism import set_determinism
 from tabench.provenance.environment import usable_cores
 from tabench.provenance.files import sha256_file
-from tabench.worlds.prompts import Prompt, mask_iou, mask_loss
 from tabench.worlds.scenes import GENERATOR, make_scene
 
 
@@ -58,7 +60,7 @@ Say = Callable[[str], None]
 Scenes = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]
 
 
-def _render(index: int, recipe: Recipe) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+def _render(index: int, recipe: Recipe) -> Scenes:
     scene = make_scene(recipe.scene_seed, "pretrain", index, recipe.height, recipe.width)
     return np.rint(scene["image"] * 255).astype(np.uint8), scene["instance"].astype(np.int32)
 
@@ -66,24 +68,47 @@ def _render(index: int, recipe: Recipe) -> tuple[npt.NDArray[np.uint8], npt.NDAr
 def render_scenes(recipe: Recipe, workers: int, say: Say) -> Scenes:
     """Render the pretraining scenes: images (N, H, W, 3) and instance ids (N, H, W)."""
     total, start = recipe.scenes + recipe.held_out, time.monotonic()
-    images, instances = [], []
     with ProcessPoolExecutor(workers) as pool:
-        for image, instance in pool.map(partial(_render, recipe=recipe), range(total), chunksize=16):
-            images.append(image)
-            instances.append(instance)
-            if len(images) % 200 == 0 or len(images) == total:
-                say(f"rendered {len(images)}/{total} scenes in {time.monotonic() - start:.0f} s")
+        pairs = list(pool.map(partial(_render, recipe=recipe), range(total), chunksize=16))
+    say(f"rendered {total} scenes in {time.monotonic() - start:.0f} s")
+    images, instances = zip(*pairs, strict=True)
     return np.stack(images), np.stack(instances)
 
 
 def draw_masks(
     instance: npt.NDArray[np.int32], count: int, min_area: int, rng: np.random.Generator
-) -> npt.NDArray[np.bool_]:
+) -> Tensor:
     """Masks of instances drawn with weight sqrt(area), (count, H, W); repeats if an image has fewer."""
     ids, areas = np.unique(instance[instance > 0], return_counts=True)
     usable, areas = ids[areas >= min_area], np.sqrt(areas[areas >= min_area])
     chosen = rng.choice(usable, size=count, replace=len(usable) < count, p=areas / areas.sum())
-    return np.asarray(instance[None] == chosen[:, None, None])
+    return torch.from_numpy(instance[None] == chosen[:, None, None])
+
+
+def draw_points(masks: Tensor, generator: torch.Generator) -> Tensor:
+    """One uniformly drawn pixel inside each mask (K, H, W), none of them empty: (K, 2) float x, y."""
+    width = masks.shape[-1]
+    flat = torch.multinomial(masks.flatten(1).float(), 1, generator=generator)[:, 0]
+    return torch.stack([flat % width, flat // width], dim=1).float()
+
+
+def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Focal (gamma 2, no class weight) and dice loss, 20:1, of (K, M, H, W) for masks (K, H, W): (K, M)."""
+    target = masks[:, None].float().expand_as(logits)
+    probability = logits.sigmoid()
+    cross = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    agreement = probability * target + (1 - probability) * (1 - target)
+    focal = ((1 - agreement) ** 2 * cross).mean((-2, -1))
+    overlap = (probability * target).sum((-2, -1))
+    dice = 1 - (2 * overlap + 1) / (probability.sum((-2, -1)) + target.sum((-2, -1)) + 1)
+    return 20 * focal + dice
+
+
+def mask_iou(logits: Tensor, masks: Tensor) -> Tensor:
+    """Intersection over union of thresholded masks, (K, M), higher is better."""
+    predicted, truth = logits > 0, masks[:, None]
+    union = (predicted | truth).sum((-2, -1)).clamp_min(1)
+    return (predicted & truth).sum((-2, -1)) / union
 
 
 @torch.no_grad()
@@ -102,12 +127,7 @@ def _initialise(model: Sam) -> None:
 
 
 class PromptTrainer:
-    """One pretraining run.
-
-    Args:
-        recipe: What to do.
-        scenes: Images and instance ids from `render_scenes`.
-    """
+    """One pretraining run over images and instance ids from `render_scenes`."""
 
     def __init__(self, recipe: Recipe, scenes: Scenes) -> None:
         self.recipe = recipe
@@ -121,68 +141,41 @@ class PromptTrainer:
             for matrix, decay in weights.items()
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98))
-        self.steps = recipe.epochs * (recipe.scenes // recipe.batch_size)
-        warm = max(1, int(recipe.warmup * self.steps))
+        steps = recipe.epochs * (recipe.scenes // recipe.batch_size)
+        warm = max(1, int(recipe.warmup * steps))
 
         def factor(step: int) -> float:
             if step < warm:
                 return (step + 1) / warm
-            return float(0.5 * (1 + np.cos(np.pi * (step - warm) / max(1, self.steps - warm))))
+            return float(0.5 * (1 + np.cos(np.pi * (step - warm) / max(1, steps - warm))))
 
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
 
-    def embed(self, indices: Sequence[int], flips: Sequence[bool], gains: Sequence[float]) -> Tensor:
-        """Image embeddings (B, C, h, w) of scenes, mirrored and brightened as told."""
-        batch = []
-        for index, flip, gain in zip(indices, flips, gains, strict=True):
-            image = torch.from_numpy(self.images[index]).permute(2, 0, 1).float()
-            image = (image * gain).clamp(0, 255)
-            batch.append(self.model.preprocess(image.flip(-1) if flip else image))
-        return self.model.image_encoder(torch.stack(batch))
+    def click(
+        self, index: int, masks: Tensor, generator: torch.Generator, *, flip: bool = False, gain: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """What a click in each mask (K, H, W) of a scene is answered by, the scene mirrored and brightened.
 
-    def decode(
-        self, embedding: Tensor, prompt: Prompt, mask: Tensor | None, multimask: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Masks at scene size (K, M, H, W), low-resolution logits, and predicted IoU (K, M)."""
-        sam = self.model
-        sparse, dense = sam.prompt_encoder(points=prompt.points, boxes=prompt.boxes, masks=mask)
-        low, quality = sam.mask_decoder(
-            image_embeddings=embedding[None],
+        Returns:
+            Mask logits at scene size (K, 4, H, W), the single answer and the three of an ambiguous click,
+            and the predicted IoU (K, 4).
+        """
+        sam, side = self.model, VIT_NANO.image_size
+        image = (torch.from_numpy(self.images[index]).permute(2, 0, 1).float() * gain).clamp(0, 255)
+        embedding = sam.image_encoder(sam.preprocess(image.flip(-1) if flip else image)[None])
+        points = draw_points(masks, generator)[:, None], torch.ones(len(masks), 1)
+        sparse, dense = sam.prompt_encoder(points=points, boxes=None, masks=None)
+        low, quality = sam.mask_decoder.predict_masks(
+            image_embeddings=embedding,
             image_pe=sam.prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
-            multimask_output=multimask,
         )
-        side = VIT_NANO.image_size
         full = F.interpolate(low, (side, side), mode="bilinear", align_corners=False)
-        return full[..., : self.recipe.height, : self.recipe.width], low, quality
-
-    def image_loss(
-        self, embedding: Tensor, masks: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Loss of one image's prompts and the IoU of its first answers.
-
-        First a click or a noisy box (evenly) answered by three masks, of which the best is trained; then
-        a correction click answered by the single mask, with the first answer as mask prompt or without.
-        """
-        boxed, keep = (torch.rand(2, generator=generator) < 0.5).tolist()
-        prompt = Prompt.box(masks, generator) if boxed else Prompt.click(masks, generator)
-        logits, low, quality = self.decode(embedding, prompt, None, multimask=True)
-        losses = mask_loss(logits, masks)
-        best = losses.detach().argmin(1)
-        rows = torch.arange(len(masks))
-        iou = mask_iou(logits.detach(), masks)
-        first = losses[rows, best].mean() + F.mse_loss(quality, iou)
-
-        prompt = prompt.corrected(logits.detach()[rows, best] > 0, masks, generator)
-        mask = low.detach()[rows, best][:, None] if keep else None
-        logits, _, quality = self.decode(embedding, prompt, mask, multimask=False)
-        second = mask_loss(logits, masks)[:, 0].mean()
-        second = second + F.mse_loss(quality, mask_iou(logits.detach(), masks))
-        return first + second, iou[rows, best].mean()
+        return full[..., : self.recipe.height, : self.recipe.width], quality
 
     def epoch(self, number: int) -> dict[str, float]:
-        """Train one pass; returns means of loss and IoU of the first answers (higher is better)."""
+        """Train one pass; returns means of loss and IoU of the best of three (higher is better)."""
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, number])
         generator = torch.Generator().manual_seed(recipe.seed * 100_003 + number)
@@ -190,25 +183,22 @@ class PromptTrainer:
         self.model.train()
         totals = np.zeros(2)
         batches = recipe.scenes // recipe.batch_size
-        for b in range(batches):
-            indices = order[b * recipe.batch_size : (b + 1) * recipe.batch_size].tolist()
-            flips = (rng.random(len(indices)) < 0.5).tolist()
-            embeddings = self.embed(indices, flips, rng.uniform(0.7, 1.3, len(indices)).tolist())
-            loss = embeddings.new_zeros(())
-            for embedding, index, flip in zip(embeddings, indices, flips, strict=True):
-                masks = torch.from_numpy(
-                    draw_masks(self.instances[index], recipe.prompts, recipe.min_area, rng)
-                )
-                value, iou = self.image_loss(embedding, masks.flip(-1) if flip else masks, generator)
-                loss = loss + value / len(indices)
-                totals[1] += float(iou) / len(indices)
+        for indices in order[: batches * recipe.batch_size].reshape(batches, -1).tolist():
             self.optimizer.zero_grad()
-            loss.backward()
+            for index in indices:
+                flip, gain = bool(rng.random() < 0.5), rng.uniform(0.7, 1.3)
+                masks = draw_masks(self.instances[index], recipe.prompts, recipe.min_area, rng)
+                masks = masks.flip(-1) if flip else masks
+                logits, quality = self.click(index, masks, generator, flip=flip, gain=gain)
+                losses, iou = mask_loss(logits, masks), mask_iou(logits.detach(), masks)
+                loss = (losses[:, 0] + losses[:, 1:].amin(1)).mean() + F.mse_loss(quality, iou)
+                (loss / len(indices)).backward()
+                totals += np.array([loss.item(), iou[:, 1:].amax(1).mean().item()]) / len(indices)
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
-            totals[0] += float(loss.detach())
-        return {"loss": float(totals[0]) / batches, "iou_prompted": float(totals[1]) / batches}
+        loss_mean, iou_mean = (totals / batches).tolist()
+        return {"loss": loss_mean, "iou_prompted": iou_mean}
 
     @torch.no_grad()
     def held_out_iou(self) -> float:
@@ -219,11 +209,9 @@ class PromptTrainer:
         generator = torch.Generator().manual_seed(recipe.seed)
         values = []
         for index in range(recipe.scenes, recipe.scenes + recipe.held_out):
-            masks = torch.from_numpy(draw_masks(self.instances[index], 8, recipe.min_area, rng))
-            prompt = Prompt.click(masks, generator)
-            embedding = self.embed([index], [False], [1.0])[0]
-            logits, _, _ = self.decode(embedding, prompt, None, multimask=True)
-            values.append(mask_iou(logits, masks).max(1).values.mean())
+            masks = draw_masks(self.instances[index], 8, recipe.min_area, rng)
+            logits, _ = self.click(index, masks, generator)
+            values.append(mask_iou(logits, masks)[:, 1:].amax(1).mean())
         return float(torch.stack(values).mean())
 
 

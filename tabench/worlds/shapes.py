@@ -23,21 +23,13 @@ _CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """One primitive.
+    """One primitive."""
 
-    Attributes:
-        kind: BOX, BALL or CYLINDER.
-        centre: (3,) metres.
-        axes: (3, 3), local axes as columns, orthonormal.
-        half: (3,) half extents in metres along the local axes.
-        taper: Width of a box or cylinder at its upper end as a share of that at its lower, 0 < taper <= 1.
-    """
-
-    kind: int
-    centre: Floats
-    axes: Floats
-    half: Floats
-    taper: float = 1.0
+    kind: int  # BOX, BALL or CYLINDER
+    centre: Floats  # (3,) metres
+    axes: Floats  # (3, 3), local axes as columns, orthonormal
+    half: Floats  # (3,) half extents in metres along the local axes
+    taper: float = 1.0  # width of a box or cylinder at its upper end as a share of the lower, 0 < taper <= 1
 
     def corners(self) -> Floats:
         """(8, 3) corners of the bounding box."""
@@ -66,31 +58,20 @@ def pitch_matrix(angle: float) -> Floats:
 
 
 def entry(shape: Shape, origins: Floats, directions: Floats) -> Floats:
-    """Ray parameter where rays first meet a shape from outside.
+    """Ray parameter (n,) where rays first meet a shape from outside, in units of the direction's length.
 
-    Args:
-        shape: The primitive.
-        origins: (3,) or (n, 3).
-        directions: (n, 3), any length.
-
-    Returns:
-        (n,) parameter in units of the direction's length; inf for a miss, for a shape
-        behind the origin, and for origins inside the shape.
+    Origins are (3,) or (n, 3), directions (n, 3). It is inf for a miss, a shape behind the origin, and for
+    origins inside the shape.
     """
     scale = shape.axes / shape.half
     o = (origins - shape.centre) @ scale
     d = directions @ scale
     if shape.kind == BALL:
         near, far = _quadratic(dot(d, d), dot(o, d), dot(o, o) - 1.0)
-    elif shape.taper != 1.0:
-        near, far = (_frustum if shape.kind == BOX else _cone)(o, d, *_slope(shape.taper))
-    elif shape.kind == BOX:
-        near, far = _slabs(o, d)
+    elif shape.kind == CYLINDER:
+        near, far = _cone(o, d, *_slope(shape.taper))
     else:
-        o2, d2 = o[..., :2], d[..., :2]
-        near, far = _quadratic(dot(d2, d2), dot(o2, d2), dot(o2, o2) - 1.0)
-        caps_near, caps_far = _slabs(o[..., 2:], d[..., 2:])
-        near, far = np.maximum(near, caps_near), np.minimum(far, caps_far)
+        near, far = _slabs(o, d) if shape.taper == 1.0 else _frustum(o, d, *_slope(shape.taper))
     return np.where((near < far) & (near > 0.0), near, np.inf)
 
 
@@ -135,13 +116,13 @@ def _cone(o: Floats, d: Floats, middle: float, growth: float) -> tuple[Floats, F
     a, b, c = dot(d2, d2) - rate * rate, dot(o2, d2) - radius * rate, dot(o2, o2) - radius * radius
     near, far = _quadratic(a, b, c)
     # a ray steeper than the side is inside one half of the double cone before or after all its roots
-    steep = a < _TINY
-    flat = np.where(steep & (a > -_TINY), -_TINY, a)
-    root = np.sqrt(np.maximum(b * b - flat * c, 0.0))
-    first, last = (-b + root) / flat, (-b - root) / flat
-    narrowing = rate < 0.0
-    near = np.where(steep, np.where(narrowing, -np.inf, last), near)
-    far = np.where(steep, np.where(narrowing, first, np.inf), far)
+    steep = (a < _TINY) & (growth != 0.0)
+    if steep.any():
+        flat = np.where(steep & (a > -_TINY), -_TINY, a)
+        root = np.sqrt(np.maximum(b * b - flat * c, 0.0))
+        first, last = (-b + root) / flat, (-b - root) / flat
+        near = np.where(steep, np.where(rate < 0.0, -np.inf, last), near)
+        far = np.where(steep, np.where(rate < 0.0, first, np.inf), far)
     caps_near, caps_far = _slabs(o[..., 2:], d[..., 2:])
     return np.maximum(near, caps_near), np.minimum(far, caps_far)
 

@@ -41,17 +41,14 @@ _HEX = {  # sRGB
     "frames": "ededeb e6e6e0 664229",
     "fridges": "e6e6e6 999ca1 333338",
     "posters": "1a3880 e6c71f 145c38",
+    "steels": "333338 a6a6a8",
+    "knobs": "bfb8a6 333333",
+    "bins": "333d38 9e661a 244270",
     "skies": "edf5ff d9ebff fff7eb",
 }
 
 
-def _colour(code: str) -> Colour:
-    return int(code[:2], 16) / 255, int(code[2:4], 16) / 255, int(code[4:], 16) / 255
-
-
-PALETTES: dict[str, tuple[Colour, ...]] = {
-    name: tuple(_colour(code) for code in codes.split()) for name, codes in _HEX.items()
-}
+PALETTES = {name: codes.split() for name, codes in _HEX.items()}
 
 
 @dataclass(frozen=True)
@@ -82,60 +79,30 @@ class Finish:
 
 FINISHES = {
     "wood": Finish("wood wood wood wood plain", "woods woods paints", gloss=0.25),
-    "paint": Finish("plain", "paints", gloss=0.2),
     "cloth": Finish("fabric fabric fabric stripes plaid dots", "fabrics", "fabrics", (0.08, 0.2)),
     "felt": Finish("fabric", "fabrics"),
     "linen": Finish("fabric fabric stripes plaid dots", "linens", "linens", (0.08, 0.2)),
     "curtain": Finish("fabric", "linens fabrics"),
-    "sheet": Finish("fabric", "ebe8e0", spread=0.0),
     "cushion": Finish("fabric fabric stripes plaid dots", "accents", "accents", (0.08, 0.2)),
-    "black": Finish("plain", "121214", gloss=0.3, spread=0.01),
-    "steel": Finish("plain", "333338 a6a6a8", gloss=0.5, spread=0.02),
-    "knob": Finish("plain", "bfb8a6 333333", gloss=0.6),
     "worktop": Finish("carpet", "595754", "8c8a85", gloss=0.4),
-    "fridge": Finish("plain", "fridges", gloss=0.4),
-    "clay": Finish("plain", "pots", gloss=0.2),
     "houseplant": Finish("carpet", "336126 477a2e", "17330f", spread=0.03),
-    "lampfoot": Finish("plain", "accents woods", gloss=0.5),
     "shade": Finish("fabric", "f2e6bf", glow=(0.0, 0.0, 0.9), spread=0.02),
     "lamp": Finish("plain", "fff7e6", glow=(1.2,), spread=0.0),
-    "cover": Finish("plain", "accents", gloss=0.15),
     "spines": Finish("spines", "804d33", scale=(0.025, 0.05)),
     "trinket": Finish("plain plain dots stripes", "accents", "accents", (0.04, 0.06), 0.3),
     "basket": Finish("fabric plain plaid", "woods accents carpets"),
-    "screen": Finish("screen screen painting", "212429", "accents", gloss=0.5, glow=(0.0, 0.0, 0.3)),
     "canvas": Finish("painting", "accents", "accents"),
-    "paper": Finish("plain", "f0ede6", spread=0.02),
     "frame": Finish("wood wood plain", "woods woods paints", gloss=0.3),
-    "windowframe": Finish("plain", "frames", gloss=0.2, spread=0.02),
     "view": Finish("outdoors", "skies", glow=(0.9, 1.4, 2.0, 2.5), spread=0.0),
     "rug": Finish("carpet stripes tiles plaid dots", "carpets fabrics", "carpets fabrics", (0.15, 0.4)),
     "boards": Finish("planks", "woods", scale=(0.08, 0.18), gloss=0.3),
     "pile": Finish("carpet", "carpets"),
     "tiles": Finish("tiles", "carpets", "403d3b 736b61", (0.3, 0.5), 0.35),
+    "ceiling": Finish("plain", "f2f2ed e6e6e1", spread=0.03),
     "wallpaper": Finish("plain plain plain plain stripes", "walls", scale=(0.12, 0.3)),
     "skirting": Finish("plain plain wood", "e6e3db e6e3db woods"),
-    "ceiling": Finish("plain", "f2f2ed e6e6e1", spread=0.03),
-    "carpaint": Finish("plain", "cars", gloss=0.55, spread=0.03),
-    "van": Finish("plain", "lorries cars", gloss=0.35, spread=0.03),
-    "lorry": Finish("plain", "lorries", gloss=0.3, spread=0.04),
     "load": Finish("plain plain stripes", "lorries", scale=(2.0, 2.0), gloss=0.3),
-    "bus": Finish("plain", "buses", gloss=0.4, spread=0.03),
     "glass": Finish("plain", "21262b", gloss=0.9, spread=0.01),
-    "tyre": Finish("plain", "121213", spread=0.01),
-    "hub": Finish("plain", "73757a", gloss=0.5),
-    "dark": Finish("plain", "1f1f20", spread=0.02),
-    "redlight": Finish("plain", "9e0d0d", gloss=0.4, glow=(0.0, 0.0, 0.7), spread=0.02),
-    "headlight": Finish("plain", "ebebe0", gloss=0.6, glow=(0.0, 0.5), spread=0.02),
-    "plate": Finish("plain", "e0e0db", spread=0.02),
-    "pole": Finish("plain", "poles", gloss=0.3, spread=0.04),
-    "red": Finish("plain", "e61410 4d0705", glow=(0.0, 3.0), spread=0.0),
-    "amber": Finish("plain", "5c3a08", spread=0.0),
-    "green": Finish("plain", "14bf66 082e19", glow=(0.0, 3.0), spread=0.0),
-    "sign": Finish("plain", "signs", spread=0.02),
-    "rim": Finish("plain", "rims", spread=0.02),
-    "board": Finish("plain", "posters", spread=0.02),
-    "bin": Finish("plain", "333d38 9e661a 244270"),
     "poster": Finish("painting", "accents", "accents"),
     "bark": Finish("wood", "barks", spread=0.04),
     "leaves": Finish("leaves", "1a2b0f 1f2e12 242e0f", "leaves", spread=0.03),
@@ -146,19 +113,15 @@ FINISHES = {
     "facade": Finish("facade", "facades", "trims", (1.7, 3.2), 0.05),
     "shopfront": Finish("shopfront", "facades", "trims", (2.5, 5.0), 0.2),
     "awning": Finish("stripes", "facades", "trims", (0.5, 0.5)),
-    "stone": Finish("plain", "stones trims"),
     "masonry": Finish("bricks bricks plain", "facades stones"),
     "slate": Finish("bricks", "slates"),
     "fence": Finish("wood plain", "woods poles"),
-    "skin": Finish("plain", "skins", gloss=0.1, spread=0.03),
     "hair": Finish("fabric", "hairs", spread=0.03),
     "shirt": Finish(
         "fabric fabric fabric plain stripes plaid", "accents fabrics", "accents fabrics", (0.05, 0.12)
     ),
     "trousers": Finish("fabric", "trousers trousers fabrics"),
-    "shoe": Finish("plain", "shoes"),
-    "lips": Finish("plain", "8c3833", spread=0.02),
-    "fur": Finish("carpet carpet patches", "coats", "coats", (0.08, 0.2), spread=0.04),
+    "fur": Finish("carpet", "coats", "coats", (0.08, 0.2), spread=0.04),
 }
 
 
@@ -167,25 +130,20 @@ def linear(colour: Colour) -> Floats:
     return np.asarray(colour, dtype=np.float64) ** 2.2
 
 
-def darker(colour: Colour, factor: float) -> Colour:
-    """A colour times a factor."""
-    return colour[0] * factor, colour[1] * factor, colour[2] * factor
-
-
 def shade(dice: Dice, names: str, spread: float = 0.06) -> Colour:
     """One of the colours of some palettes, a little lighter or darker and off in hue."""
     name = dice.pick(names.split())
-    base = dice.pick(PALETTES[name]) if name in PALETTES else _colour(name)
-    level = dice.uniform(-spread, spread)
+    code, level = dice.pick(PALETTES.get(name, [name])), dice.uniform(-spread, spread)
+    base = (int(code[k : k + 2], 16) / 255 for k in (0, 2, 4))
     r, g, b = (min(max(c + level + dice.uniform(-spread, spread) / 3, 0.01), 1.0) for c in base)
     return r, g, b
 
 
-def material(dice: Dice, name: str, **changes: float) -> Material:
-    """A material of a finish, with a noise seed of its own; `changes` are fields of it."""
-    finish = FINISHES[name]
+def material(dice: Dice, name: str, scale: float | None = None) -> Material:
+    """A material of a finish, or a plain one of a palette or colour, with a noise seed of its own."""
+    finish = FINISHES.get(name) or Finish("plain", name, gloss=0.3, spread=0.03)
     pattern, colour = dice.pick(finish.patterns.split()), shade(dice, finish.colours, finish.spread)
-    second = shade(dice, finish.second, finish.spread) if finish.second else darker(colour, 0.75)
-    drawn = {"scale": dice.uniform(*finish.scale), "gloss": finish.gloss, "glow": dice.pick(finish.glow)}
-    seed = dice.integer(0, 2**31 - 1)
-    return Material(pattern, colour, second, seed=seed, **(drawn | changes))
+    r, g, b = colour
+    second = shade(dice, finish.second, finish.spread) if finish.second else (0.75 * r, 0.75 * g, 0.75 * b)
+    size, glow = dice.uniform(*finish.scale), dice.pick(finish.glow)
+    return Material(pattern, colour, second, scale or size, dice.integer(0, 2**31 - 1), finish.gloss, glow)

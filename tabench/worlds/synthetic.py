@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -13,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from tabench.data.array_dataset import ArrayDataset, ArraySplit
-from tabench.data.array_folders import file_of, open_array, write_array
+from tabench.data.array_dataset import ArrayDataset
+from tabench.data.array_folders import file_of, npy_bytes
 from tabench.data.base import Progress, VerifyReport
 from tabench.data.folder_dataset import FolderDataset
 from tabench.data.listing import is_empty, unreadable
@@ -75,11 +76,9 @@ def read_recipe(path: Path) -> Recipe:
     except FileNotFoundError as error:
         hint = f"generate it with `tabench data make-scenes --dataset {path.stem} --root {path.parent}`"
         raise DataError(f"no {path.stem} have been generated here", where=str(path), hint=hint) from error
-    except DataError as error:
-        raise DataError(error.message, where=str(path), hint=error.hint) from error
     except OSError as error:
         raise unreadable(error, path) from error
-    except (ValueError, TypeError) as error:
+    except (DataError, ValueError, TypeError) as error:
         hint = "delete the folder and generate it again"
         raise DataError(f"not a recipe of generated images: {error}", where=str(path), hint=hint) from error
 
@@ -91,18 +90,27 @@ class SyntheticDataset(FolderDataset):
 
     Attributes:
         generator: Version of the generator; raised whenever any image changes.
+        tolerance: For each kind of file, how far a stored value may be from the rendered one.
+        most_apart: Share of an image's pixels that may be further, since another platform's rounding or JPEG
+            coder may move an edge by a pixel or a colour by a step.
     """
 
     synthetic: ClassVar[bool] = True
     generator: ClassVar[int] = 1
+    tolerance: ClassVar[Mapping[str, float]]
+    most_apart: ClassVar[float] = 0.01
 
     @abstractmethod
-    def write_image(self, root: Path, recipe: Recipe, folder: str, index: int) -> None:
-        """Write all files of an image of "train" or "val", each whole; a complete image is left alone."""
+    def files_of(self, root: Path, folder: str, index: int) -> Mapping[str, Path]:
+        """The files of an image of "train" or "val", by kind."""
 
     @abstractmethod
-    def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
-        """One line for each stored file of an image that is not what the generator makes."""
+    def render(self, recipe: Recipe, folder: str, index: int) -> Mapping[str, bytes]:
+        """The content of each of these files."""
+
+    @abstractmethod
+    def decoded(self, kind: str, content: bytes) -> npt.NDArray[np.generic]:
+        """The values (H, W) or (H, W, C) in a file that `render` wrote; raises ValueError for another."""
 
     def target_size(self, root: Path) -> tuple[int, int]:
         """(H, W) of a folder's recipe."""
@@ -122,21 +130,27 @@ class SyntheticDataset(FolderDataset):
         self._claim(root, recipe)
         jobs = [(folder, i) for folder, count in recipe.counts.items() for i in range(count)]
         for done, (folder, index) in enumerate(jobs):
-            self.write_image(root, recipe, folder, index)
+            paths = self.files_of(root, folder, index)
+            if not all(path.exists() for path in paths.values()):
+                for kind, content in self.render(recipe, folder, index).items():
+                    if kind in paths:
+                        write_bytes(paths[kind], content)
             if progress is not None:
                 progress(done + 1, len(jobs), f"{folder}/{index}")
         self.write_lists(root, recipe)
 
-    def check_counts(self, root: Path, images: Callable[[str], int]) -> None:
-        """Refuse (DataError) another number of images, as `images` counts them, than the recipe says."""
-        for folder, expected in self.readable(root).counts.items():
-            found = images(folder)
-            if found != expected:
-                raise DataError(
-                    f"{found} images, the recipe says {expected}",
-                    where=str(root / folder),
-                    hint="call the generator with the same recipe again: it makes the missing ones",
-                )
+    def split(self, root: Path, name: str) -> Any:
+        """Open a split; a DataError tells of another number of images than the recipe says."""
+        folder = self.folder_of(name)
+        expected = self.readable(root).counts[folder]
+        opened = super().split(root, folder)
+        if len(opened) != expected:
+            raise DataError(
+                f"{len(opened)} images, the recipe says {expected}",
+                where=str(root / folder),
+                hint="call the generator with the same recipe again: it makes the missing ones",
+            )
+        return opened if name == folder else super().split(root, name)
 
     def verify(self, root: Path, progress: Progress | None = None) -> VerifyReport:
         """Check every file, the counts against the recipe, and two images against the generator."""
@@ -150,10 +164,29 @@ class SyntheticDataset(FolderDataset):
             if found != expected:
                 report.problems.append(f"{root}: {folder} has {found} images, the recipe says {expected}")
         if not report.problems:
-            report.problems += self.differences(root, recipe, "train", 0)
-            report.problems += self.differences(root, recipe, "val", recipe.val - 1)
+            for folder, index in (("train", 0), ("val", recipe.val - 1)):
+                report.problems += self._differences(root, recipe, folder, index)
         report.fingerprint = "" if report.problems else recipe.fingerprint(self.name)
         return report
+
+    def _differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
+        """One line for each stored file of an image that is not what the generator makes."""
+        contents, problems = self.render(recipe, folder, index), list[str]()
+        for kind, path in self.files_of(root, folder, index).items():
+            fresh = self.decoded(kind, contents[kind])
+            try:
+                stored = self.decoded(kind, path.read_bytes())
+            except (OSError, ValueError, TypeError, LookupError, NotImplementedError) as error:
+                problems.append(f"{path}: cannot be read: {error}")
+                continue
+            if stored.shape != fresh.shape:
+                problems.append(f"{path}: shape {stored.shape}, the recipe renders {fresh.shape}")
+                continue
+            apart = np.abs(stored.astype(np.float64) - fresh.astype(np.float64)) > self.tolerance[kind]
+            share = float(apart.reshape(*apart.shape[:2], -1).any(axis=2).mean())
+            if share > self.most_apart:
+                problems.append(f"{path}: {100 * share:.1f}% of the pixels are not what the recipe renders")
+        return problems
 
     def fingerprint(self, root: Path, progress: Progress | None = None, *, fresh: bool = False) -> str:
         """Fingerprint of the recipe, the same on any machine; raises as `readable` does."""
@@ -175,6 +208,7 @@ class SyntheticDataset(FolderDataset):
         return recipe
 
     def _claim(self, root: Path, recipe: Recipe) -> None:
+        """Write the recipe into a new folder; one that holds anything else is refused."""
         path = root / self.recipe_file
         if path.exists():
             held = read_recipe(path)
@@ -195,51 +229,23 @@ class SyntheticDataset(FolderDataset):
         write_bytes(path, (recipe.to_json() + "\n").encode())
 
 
-def compared(
-    path: Path, stored: npt.NDArray[Any], fresh: npt.NDArray[Any], tolerance: float, most: float = 0.01
-) -> list[str]:
-    """One line if more than a share `most` of the pixels are further than a tolerance from what is rendered.
-
-    Another platform's rounding may move an edge by a pixel or a colour by a step.
-    """
-    if stored.shape != fresh.shape:
-        return [f"{path}: shape {stored.shape}, the recipe renders {fresh.shape}"]
-    apart = np.abs(stored.astype(np.float64) - fresh) > tolerance
-    share = float((apart.any(axis=2) if apart.ndim == 3 else apart).mean())
-    differ = f"{path}: {100 * share:.1f}% of the pixels are not what the recipe renders"
-    return [differ] if share > most else []
-
-
 class SyntheticArrayDataset(SyntheticDataset, ArrayDataset):
     """A generated dataset that is read as arrays; subclasses also derive from the real reader.
 
-    Attributes:
-        tolerance: For each kind, how far a stored value may be from the rendered one.
+    `make_maps` renders image `index` of a split from a seed, height and width: an array of each kind.
     """
 
-    tolerance: ClassVar[Mapping[str, float]]
+    make_maps: Callable[[int, str, int, int, int], dict[str, npt.NDArray[np.generic]]]
 
-    @abstractmethod
-    def make_arrays(self, recipe: Recipe, folder: str, index: int) -> Mapping[str, npt.NDArray[np.generic]]:
-        """Render one image of "train" or "val": the stored array of each kind."""
+    def files_of(self, root: Path, folder: str, index: int) -> Mapping[str, Path]:
+        """See `SyntheticDataset`."""
+        return {kind: file_of(root, folder, name, index) for kind, name in self.folders(root).items()}
 
-    def write_image(self, root: Path, recipe: Recipe, folder: str, index: int) -> None:
-        """Render an image into its arrays; see `SyntheticDataset.write_image`."""
-        paths = {kind: file_of(root, folder, name, index) for kind, name in self.folders(root).items()}
-        if not all(path.exists() for path in paths.values()):
-            arrays = self.make_arrays(recipe, folder, index)
-            for kind, path in paths.items():
-                write_array(path, arrays[kind])
+    def render(self, recipe: Recipe, folder: str, index: int) -> Mapping[str, bytes]:
+        """See `SyntheticDataset`."""
+        maps = self.make_maps(recipe.seed, folder, index, recipe.height, recipe.width)
+        return {kind: npy_bytes(array) for kind, array in maps.items()}
 
-    def split(self, root: Path, name: str) -> ArraySplit:
-        """Open a split; a DataError tells of fewer images than the recipe says."""
-        self.check_counts(root, lambda folder: len(ArrayDataset.split(self, root, folder)))
-        return super().split(root, name)
-
-    def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
-        """One line for each stored array that is not what the renderer makes."""
-        arrays, problems = self.make_arrays(recipe, folder, index), list[str]()
-        for kind, name in self.folders(root).items():
-            path = file_of(root, folder, name, index)
-            problems += compared(path, open_array(path), arrays[kind], self.tolerance[kind])
-        return problems
+    def decoded(self, kind: str, content: bytes) -> npt.NDArray[np.generic]:
+        """See `SyntheticDataset`."""
+        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypedDict, Unpack
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,17 +29,7 @@ class Piece:
     glass: bool = False  # whether a depth sensor sees nothing there
 
 
-class Marks(TypedDict, total=False):
-    """What a piece is told beside its geometry and its surface; see `Piece`."""
-
-    label: str
-    group: str
-    casts: bool
-    glass: bool
-
-
-@dataclass(frozen=True)
-class Top:
+class Top(NamedTuple):
     """A level surface that small things can stand on, in the thing's frame (metres)."""
 
     x: float
@@ -69,15 +59,15 @@ class Thing:
         material: Material,
         axes: Floats | None = None,
         taper: float = 1.0,
-        **marks: Unpack[Marks],
+        **marks: Any,
     ) -> None:
-        """Add a primitive by its centre, half extents and axes; see `Shape`."""
+        """Add a primitive, a `Shape` by its centre, half extents and axes; marks are fields of `Piece`."""
         turned = np.eye(3) if axes is None else axes
         shape = Shape(kind, np.asarray(centre, np.float64), turned, np.asarray(half, np.float64), taper)
         marks.setdefault("label", self.label)
         self.pieces.append(Piece(shape, material=material, **marks))
 
-    def box(self, foot: Point, size: Point, material: Material, **marks: Unpack[Marks]) -> None:
+    def box(self, foot: Point, size: Point, material: Material, **marks: Any) -> None:
         """Add a box by the middle of its lower face and its full size."""
         x, y, z = foot
         self.solid(BOX, (x, y, z + size[2] / 2), np.asarray(size) / 2, material, **marks)
@@ -88,7 +78,7 @@ class Thing:
         half: Point,
         material: Material,
         axes: Floats | None = None,
-        **marks: Unpack[Marks],
+        **marks: Any,
     ) -> None:
         """Add an ellipsoid by its centre and half axes."""
         self.solid(BALL, centre, half, material, axes, **marks)
@@ -97,13 +87,13 @@ class Thing:
         self,
         start: Point,
         end: Point,
-        radii: tuple[float, float],
+        radii: Sequence[float] | Floats,
         material: Material,
         *,
         flat: float = 1.0,
         across: Point = (1.0, 0.0, 0.0),
         knob: bool = False,
-        **marks: Unpack[Marks],
+        **marks: Any,
     ) -> None:
         """Add a tapering rod between two points, of a radius at each, perhaps with a ball at its end.
 
@@ -159,27 +149,16 @@ class Light:
 
 @dataclass
 class Scene:
-    """Things before a camera.
+    """Things before a camera."""
 
-    Attributes:
-        size: (3,) inner extents in metres.
-        camera: Where it is seen from.
-        pieces: Primitives in the scene's coordinates.
-        instances: Instance number of each piece, from 1.
-        things: Number of the thing each piece belongs to, for culling.
-        lights: What lights a room.
-        scatter: Light that comes from everywhere in a room, as a multiple of a white wall.
-        weather: What lights the outdoors; None in a room.
-    """
-
-    size: Floats
+    size: Floats  # (3,) inner extents in metres
     camera: Camera
-    pieces: list[Piece] = field(default_factory=list)
-    instances: list[int] = field(default_factory=list)
-    things: list[int] = field(default_factory=list)
-    lights: list[Light] = field(default_factory=list)
-    scatter: float = 0.2
-    weather: Weather | None = None
+    pieces: list[Piece] = field(default_factory=list)  # in the scene's coordinates
+    instances: list[int] = field(default_factory=list)  # number of each piece's instance, from 1
+    things: list[int] = field(default_factory=list)  # number of the thing each piece belongs to, for culling
+    lights: list[Light] = field(default_factory=list)  # what lights a room
+    scatter: float = 0.2  # light from everywhere in a room, as a multiple of a white wall
+    weather: Weather | None = None  # what lights the outdoors; None in a room
 
     def put(self, thing: Thing, x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw: float = 0.0) -> None:
         """Add a thing; each of its groups of one label becomes an instance."""

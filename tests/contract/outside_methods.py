@@ -88,6 +88,15 @@ class TaskBias(nn.Module):
         )
 
 
+class WrongRows(TaskBias):
+    """Says that each row is a task's own, and adds the next task's, too."""
+
+    task_rows = ("bias",)
+
+    def rows(self) -> Tensor:
+        return (self.bias + self.bias.roll(1, 0))[list(self.fold.tasks)]
+
+
 class FirstTasks(TaskBias):
     """Takes the first rows whatever tasks are asked for."""
 
@@ -330,6 +339,7 @@ WRONG = {  # with the tests that must fail
         _layered("centred", Centred),
         _layered("first-tasks", FirstTasks),
     ],
+    "test_what_it_says_is_a_tasks_own_gets_that_tasks_gradient_alone": [_layered("wrong-rows", WrongRows)],
     "test_the_fast_path_is_sams_own_forward": [_layered("at-zero", WrongAtZero)],
 }
 METHODS = {method.name: method for method in [*RIGHT, *(m for found in WRONG.values() for m in found)]}

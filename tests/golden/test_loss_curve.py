@@ -29,9 +29,9 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.sam.family import Backbone
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import units_of
-from tabench.engine.events import Event, Step
 from tabench.engine.loop import train_unit
 from tabench.engine.model import adapt
+from tabench.events import Event, Step
 from tabench.worlds.scenes import SCENES
 
 PINNED = ("ta-lora", "lora-hps")

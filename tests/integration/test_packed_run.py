@@ -9,7 +9,7 @@ import pytest
 from tiny_run import make_cell, write_scenes, write_weights
 
 from tabench.data.packs import packs_root
-from tabench.engine.events import Packed
+from tabench.events import Packed
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import CellEvent, Job, Options
 from tabench.store.folders import CellFolder

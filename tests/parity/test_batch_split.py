@@ -16,8 +16,8 @@ from tabench.engine import gradients
 from tabench.engine.balance import build_balance
 from tabench.engine.batch_split import BatchSplit, choose_batch_split, out_of_memory
 from tabench.engine.context import TrainContext
-from tabench.engine.events import Event, MemoryShort
 from tabench.engine.gradients import accumulate, step_gradient
+from tabench.events import Event, MemoryShort
 from tabench.worlds.scenes import SCENES
 
 pytestmark = pytest.mark.usefixtures("entries_of_tests")

@@ -122,16 +122,3 @@ def test_the_whole_model_has_one_law_on_both_paths(method: str) -> None:
                 assert together > 0.999
             else:
                 assert abs(together) < bound, "tasks share a mask"
-
-
-@pytest.mark.parametrize("path", ["fast", "plain"])
-def test_evaluation_has_no_dropout(path: str) -> None:
-    model = model_of("ta-lora", path)
-    image = torch.rand(1, 3, 32, 32)
-    with torch.no_grad():
-        noisy, again = (model(image, (8, 8))["first"] for _ in range(2))
-        assert not torch.equal(noisy, again)
-        model.eval()
-        one, two = (model(image, (8, 8)) for _ in range(2))
-    assert torch.equal(one["first"], two["first"])
-    torch.testing.assert_close(one["first"], one["second"], rtol=1e-5, atol=1e-5)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tabench.catalog import METHODS
 from tabench.encoders.msam import MSam
 from tabench.encoders.plain import dense_updates, plainly
+from tabench.encoders.sam.build import build_sam
 from tabench.engine.model import adapt
 from tabench.errors import SpecError
 from tabench.methods.base import Value
@@ -22,11 +23,13 @@ SIZE, OUT = (24, 32), (12, 20)
 ADAPTED = ["ta-lora", "ta-lora-cp", "lora-stl", "lora-hps"]
 
 
-def make(method: str, tasks: int = 3, dtype: torch.dtype = torch.float64, **params: Value) -> MSam:
+def make(
+    method: str, tasks: int = 3, dtype: torch.dtype = torch.float64, window: int = 3, **params: Value
+) -> MSam:
     """A model with nothing at its initial value; every method is given all the tasks."""
     torch.manual_seed(0)
     entry = METHODS.get(method)
-    model = MSam(geometry(), dict(list(CHANNELS.items())[:tasks]))
+    model = MSam(geometry(window), dict(list(CHANNELS.items())[:tasks]))
     small = {key: value for key, value in {**SMALL, **params}.items() if key in entry.defaults}
     adapt(model, entry, entry.params(small))
     model.to(dtype)
@@ -97,10 +100,11 @@ def test_single_precision(method: str, tasks: int) -> None:
     assert_alike(make(method, tasks, torch.float32), images_of(3, torch.float32), 1e-4, 1e-3)
 
 
+@pytest.mark.parametrize("window", [2, 3], ids=["exact windows", "padded windows"])
 @pytest.mark.parametrize("method", METHODS.names())
-def test_the_plain_path_is_the_written_formulas(method: str) -> None:
-    model = make(method)
-    plainly(model)
+def test_the_plain_path_is_the_written_formulas(method: str, window: int) -> None:
+    model = make(method, window=window)
+    assert_alike(model, images_of(2))
     got, expected = model(images_of(2), OUT), oracle(model, images_of(2), OUT)
     for task, value in expected.items():
         torch.testing.assert_close(got[task], value, rtol=1e-10, atol=1e-10)
@@ -156,3 +160,26 @@ def test_a_layer_of_which_nothing_is_known() -> None:
         block.attn.qkv = Shifted(block.attn.qkv)
     _, gradients = assert_alike(model, images_of(2))
     assert any("shift" in name for name in gradients)
+
+
+def test_without_an_adapter_it_is_sam_itself() -> None:
+    torch.manual_seed(0)
+    sam = build_sam(geometry())
+    model = MSam(geometry(), {"only": 2}, "sam")
+    model.load_sam(sam.state_dict())
+    image = torch.rand(3, *SIZE)
+    with torch.no_grad():
+        inputs = sam.preprocess(image * 255)[None]
+        sparse, dense = sam.prompt_encoder(points=None, boxes=None, masks=None)
+        low_res, _ = sam.mask_decoder(
+            image_embeddings=sam.image_encoder(inputs),
+            image_pe=sam.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=False,
+        )
+        expected = sam.postprocess_masks(low_res, SIZE, (20, 28))[0, 0]
+        got = model(image[None], (20, 28))["only"][0]
+    torch.testing.assert_close(model.prepare(image[None])[0], inputs)
+    for channel in got:  # all rows start from the one pretrained embedding
+        torch.testing.assert_close(channel, expected, rtol=1e-4, atol=1e-5)

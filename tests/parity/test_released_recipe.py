@@ -101,7 +101,7 @@ def there(start: MSam) -> dict[str, Tensor]:
 
 
 def losses_there(model: MSam, data: Noise, indices: list[int]) -> list[list[Tensor]]:
-    """Each image's three losses; `test_msam` has the model itself in its plain form."""
+    """Each image's three losses; `test_paths` has the model itself in its plain form."""
     outputs = model(torch.from_numpy(data.images[indices]), SIZE)
     found = []
     for at, index in enumerate(indices):

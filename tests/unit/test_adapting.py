@@ -18,8 +18,7 @@ from tabench.engine.model import adapt
 from tabench.errors import SpecError
 from tabench.methods.analysis import layers_of
 from tabench.methods.base import Method, Sharing, Value
-from tabench.methods.factors import LoRAFactors
-from tabench.methods.injection import AdaptedLinear, TaskFold
+from tabench.methods.injection import TaskFold
 from tabench.methods.merging import MergedMSam, merged_encoder
 from tabench.methods.parameters import count
 
@@ -43,16 +42,6 @@ class Bottleneck(nn.Module):
 
 def wrap(encoder: nn.Module) -> None:
     encoder.blocks[0].mlp = Bottleneck(encoder.blocks[0].mlp)
-
-
-def adapt_mlp(encoder: nn.Module) -> None:
-    """LoRAs of the house where the house puts none."""
-    for block in encoder.blocks:
-        factors = LoRAFactors(8, 32, 2)
-        nn.init.normal_(factors.B)
-        block.mlp.lin1 = AdaptedLinear(
-            block.mlp.lin1, factors, TaskFold(1), chosen=(0,), scale=0.5, dropout=0.0, parts=1
-        )
 
 
 @pytest.fixture
@@ -122,25 +111,6 @@ def test_no_stranger_is_merged(change: Change, method: Callable[..., Method]) ->
         merged_encoder(model_of(method(lambda encoder: (change(encoder), None)[1])), 0)
 
 
-def test_layers_of_the_house_are_merged_and_analysed_wherever_they_are(
-    method: Callable[..., Method],
-) -> None:
-    model = model_of(method(adapt_mlp))
-    images = torch.rand(2, 3, 24, 32)
-    expected = model(images, (24, 32))
-    for task, value in MergedMSam(model)(images, (24, 32)).items():
-        torch.testing.assert_close(value, expected[task], rtol=1e-4, atol=1e-5)
-    assert {f"blocks.{n}.{place}" for n in (0, 1) for place in ("attn.qkv", "mlp.lin1")} == set(
-        layers_of(model)
-    )
-    assert count(model)["groups"]["adapters"] == 2 * (3 * (8 + 24) + 2 * (8 + 32))
-    facts = describe_model(model)
-    assert [(one["layers"], one["updated"]) for one in (facts["adapted"], *facts["others"])] == [
-        (2, "qkv"),
-        (2, "mlp.lin1"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("change", "sharing", "words"),
     [
@@ -152,6 +122,13 @@ def test_layers_of_the_house_are_merged_and_analysed_wherever_they_are(
             "shared",
             "extra.weight' has no shape",
         ),
+        (
+            lambda encoder: setattr(encoder.blocks[0].norm1, "task_rows", ("weight",)),
+            "shared",
+            r"each of 2 tasks: 'image_encoder.blocks.0.norm1.weight' has shape \(8,\)",
+        ),
+        (lambda encoder: setattr(encoder, "task_rows", ("rows",)), "shared", "rows' is no parameter"),
+        (lambda encoder: setattr(encoder.neck, "task_index", 2), "shared", "is 2, of 2 tasks"),
     ],
 )
 def test_a_method_that_is_not_what_it_says_is_refused(

@@ -14,10 +14,11 @@ from tiny_run import CHANNELS, make_cell, make_unit, write_scenes
 
 from tabench.data.base import Split
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.checkpoint import find_checkpoint, load_checkpoint
+from tabench.encoders.sam.checkpoint import load_checkpoint
 from tabench.encoders.sam.family import VIT_NANO
-from tabench.engine.events import AnalysisFailed, Event
+from tabench.encoders.sam.locate import find_checkpoint
 from tabench.engine.pictures import GREYS, sam_masks, save_channels
+from tabench.events import AnalysisFailed, Event
 from tabench.runs import analysis_files
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.store.folders import CellFolder

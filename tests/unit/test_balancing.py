@@ -17,16 +17,17 @@ from tiny_run import Stop, gradients_of, in_double, make_cell, make_context, mak
 from tabench.catalog import DATASETS, METHODS
 from tabench.data.loading import Batch, evaluation_batches
 from tabench.encoders.msam import MSam
-from tabench.engine.balance import ROWS, build_balance, owners
+from tabench.engine.balance import build_balance
 from tabench.engine.batch_split import BatchSplit, choose_batch_split
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
-from tabench.engine.events import Event, Validated
 from tabench.engine.gradients import after_step, step_gradient
 from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import trained_parameters
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, DivergedError, InterruptedRunError, SpecError
+from tabench.events import Event, Validated
+from tabench.methods.parameters import ROWS, owners
 
 SCENES = DATASETS.get("scenes")
 DRY = {"params__dropout": 0.0, "params__orthogonality": 0.5}

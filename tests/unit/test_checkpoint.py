@@ -17,13 +17,9 @@ from torch import Tensor
 
 from tabench.encoders.msam import MSam
 from tabench.encoders.sam.build import build_sam
-from tabench.encoders.sam.checkpoint import (
-    checkpoint_sha256,
-    expected_shapes,
-    find_checkpoint,
-    load_checkpoint,
-)
+from tabench.encoders.sam.checkpoint import expected_shapes, load_checkpoint
 from tabench.encoders.sam.family import VIT_B, VIT_H, VIT_L, VIT_NANO, Backbone
+from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.errors import CheckpointError
 
 TINY = Backbone("tiny", 32, 8, 8, 2, 2, (1,), 3, 16, 2, 16, 8, url="https://example.org/sam_tiny_1a2b.pth")
@@ -108,7 +104,7 @@ def damaged(state: dict[str, Tensor], how: str) -> object:
         ("missing", ["misses 1 keys", "image_encoder.neck.0.weight"]),
         ("unknown", ["unknown 1 keys", "extra.weight"]),
         ("shape", ["image_encoder.neck.0.weight", "(1, 2)", "(16, 8, 1, 1)"]),
-        ("nested", ["no state dict of SAM", "'epoch', 'model'", "'model' holds 'encoder.weight'"]),
+        ("nested", ["no state dict of SAM", "2 values: 'epoch', 'model'"]),
         ("tensor", ["no state dict of SAM, but a Tensor"]),
     ],
 )

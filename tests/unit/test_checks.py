@@ -20,8 +20,8 @@ from tabench.data.cityscapes import CITYSCAPES
 from tabench.data.nyuv2 import NYUV2
 from tabench.data.pascal import PASCAL_CONTEXT, PascalContextDataset
 from tabench.data.pascal.reading import read_normals
-from tabench.engine.events import Warned
 from tabench.errors import DataError
+from tabench.events import Warned
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import CellEvent, Job, Options
 from tabench.store.folders import CellFolder

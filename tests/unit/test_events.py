@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tabench.engine.events import BY_NAME, Done, Interrupted, Retry, read_event, read_line
+from tabench.events import BY_NAME, Done, Interrupted, Retry, read_event, read_line
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 

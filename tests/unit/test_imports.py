@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"errors", "registry", "text"},
+    {"errors", "registry", "text", "events"},
     {"catalog"},
     {"provenance"},
     {"spec"},
@@ -45,6 +45,7 @@ TORCH_FREE = (
     "errors",
     "registry",
     "text",
+    "events",
     "catalog",
     "spec",
     "store",
@@ -166,7 +167,7 @@ def test_torch_is_not_reached(module: str) -> None:
 
 
 DATA = [m for m in MODULES if m.startswith(("tabench.data", "tabench.worlds"))]
-TRAINING = ("tabench.worlds.pretrain", "tabench.worlds.prompts")
+TRAINING = ("tabench.worlds.pretrain",)
 
 
 @pytest.mark.parametrize("module", sorted(set(DATA) - set(TRAINING)))

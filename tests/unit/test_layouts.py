@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.checkpoint import convert, expected_shapes, load_checkpoint
-from tabench.encoders.sam.family import VIT_B, VIT_H, VIT_L, VIT_NANO
+from tabench.encoders.sam.family import VIT_H, VIT_NANO
 from tabench.encoders.sam.layouts import hub_name
 from tabench.errors import CheckpointError
 
@@ -152,22 +152,24 @@ def test_fine_tuned_weights_are_completed_by_a_command(
     )
     for part in ("misses 17 keys ('prompt_encoder.", "unknown 2 keys ('head.weight', 'epoch')"):
         assert part in text
-    words = text.partition("tabench ")[2].replace("WHOLE", "whole").replace("NEW", "new").split()
-    assert words[:3] == ["convert", "sam", "tuned.pth"]
+    assert "tabench convert sam FILE --backbone sam_vit_nano --base WHOLE --drop" in text
+    words = [
+        "convert",
+        "sam",
+        "tuned.pth",
+        "--backbone",
+        "sam_vit_nano",
+        "--base",
+        "whole.safetensors",
+        "--drop",
+    ]
+    words += ["--out", "new.safetensors"]
     assert call(*words) == 0
     assert "17 keys" in capsys.readouterr().out
     loaded = load_checkpoint(VIT_NANO, Path("new.safetensors"))
     assert all(torch.equal(loaded[key], tuned.get(key, value)) for key, value in whole.items())
     assert call(*words) == 2
     assert "is there already" in capsys.readouterr().err
-
-
-def test_another_backbones_weights_are_called_by_their_name(tmp_path: Path) -> None:
-    shapes = expected_shapes(VIT_B)
-    state = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
-    text = refused(state, tmp_path / "a.pth", VIT_L)
-    assert "is not vit_l: misses 168 keys" in text
-    assert "these are weights of vit_b: --set backbone.name=vit_b" in text
 
 
 @pytest.mark.parametrize(("real", "named"), [("a.pth", "a.safetensors"), ("a.safetensors", "a.pth")])

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from tiny_run import make_cell
 
-from tabench.engine.events import Done, Failed, Retry, Start, Step, Warned
+from tabench.events import Done, Failed, Retry, Start, Step, Warned
 from tabench.runs.executor import CellEvent, Job
 from tabench.runs.live import MANY, View, view_of
 from tabench.spec.cell import Cell

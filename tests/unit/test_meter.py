@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tabench.engine.events import Evaluated, Evaluating, FinallyEvaluated, Step, UnitCost, Validated
+from tabench.events import Evaluated, Evaluating, FinallyEvaluated, Step, UnitCost, Validated
 from tabench.runs import circumstances
 from tabench.runs.circumstances import gpu_energy_j
 from tabench.runs.meter import Meter

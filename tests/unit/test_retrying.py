@@ -12,8 +12,8 @@ import pytest
 from patience import PATIENCE
 from tiny_run import make_cell
 
-from tabench.engine.events import Retry
 from tabench.errors import FAILURE_KINDS, RETRIED_KINDS
+from tabench.events import Retry
 from tabench.runs import retrying
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome
 from tabench.runs.launch import InlineExecutor

@@ -17,11 +17,11 @@ from tabench.encoders.msam import MSam
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.context import TrainContext
-from tabench.engine.events import Event, FirstStep
 from tabench.engine.loop import train_unit
 from tabench.engine.snapshot import Snapshot, trained_parameters, untrained
 from tabench.engine.state import State
 from tabench.errors import CheckpointError, InterruptedRunError, SpecError
+from tabench.events import Event, FirstStep
 from tabench.worlds.scenes import SCENES
 
 Weights = dict[str, Tensor]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tiny_run import make_cell
 
-from tabench.engine.events import Retry
+from tabench.events import Retry
 from tabench.runs.executor import CellEvent, Job, Options, Outcome, read_jobs, write_jobs
 from tabench.runs.slurm import executor, queue
 from tabench.runs.slurm.executor import SlurmExecutor

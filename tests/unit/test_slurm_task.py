@@ -33,7 +33,10 @@ class Cluster:
     def __init__(self, results: Path, patch: pytest.MonkeyPatch) -> None:
         self.results, self.folder = results, CellFolder(results, "x", JOB.cell.id)
         self.folder.path.mkdir(parents=True)
-        self.folder.journal("retry", kind="infrastructure", retry=1, of=2)  # of an earlier command
+        # of an earlier command
+        self.folder.journal(
+            "retry", kind="infrastructure", message="", retry=1, of=2
+        )  # of an earlier command
         self.states = ["done"]
         self.kind = "infrastructure"
         self.says = PREEMPTED.format("COMPLETING")
@@ -196,7 +199,7 @@ def test_what_has_ended_is_let_be(cluster: Cluster, what: str) -> None:
         cluster.folder.journal("failed", kind="diverged", message="not finite")
     elif what == "given-up":
         for retry in (1, 2):
-            cluster.folder.journal("retry", kind="infrastructure", retry=retry, of=2)
+            cluster.folder.journal("retry", kind="infrastructure", message="", retry=retry, of=2)
         cluster.folder.journal("failed", kind="infrastructure", message="the disk is full")
     before = cluster.events()
     assert look_after(cluster.submission, PLACE, {"zero": 0, "said": SAID}.get(what, 1)) is None

@@ -33,15 +33,9 @@ def test_disparity_is_that_of_the_pictures_depth(streets):
         assert set(np.unique(label)) <= set(range(-1, 7))
         blots = ~valid & ~unmatched(expected) & (label != SKY)
         assert blots.mean() < 0.25
+        assert not valid[label == SKY].any()
+        assert valid[(label != SKY) & (label >= 0)].mean() > 0.6
     np.testing.assert_array_equal(speckles(Dice(0, 3), 64, 128), speckles(Dice(0, 3), 64, 128))
-
-
-def test_the_sky_is_invalid_and_most_of_the_rest_is_not(streets):
-    for maps in streets:
-        valid = maps["disparity"][..., 0] > 0
-        assert not valid[maps["label"] == SKY].any()
-        assert valid[(maps["label"] != SKY) & (maps["label"] >= 0)].mean() > 0.6
-    assert any((maps["label"] == SKY).mean() > 0.02 for maps in streets)
 
 
 def test_every_class_appears_in_shares_like_a_citys():
@@ -74,32 +68,12 @@ def test_side_roads_and_ends_keep_their_space():
         assert abs(plan.middle) < plan.lanes * plan.lane
 
 
-def test_nothing_stands_in_the_cameras_way():
-    for seed in range(6):
-        scene = street(seed, "train", 0)
-        for piece in scene.pieces:
-            corners = piece.shape.corners()
-            low, high = corners.min(0), corners.max(0)
-            inside = (low[0] < 0.3) & (high[0] > -0.3) & (low[1] < 5.0) & (high[1] > 0.2)
-            if inside and low[2] < 2.5 and piece.label != "bin":
-                assert piece.label in ("road", "grass")
-                assert high[2] < 0.2
-
-
 def test_disparity_is_the_shift_between_the_two_cameras():
     """A point seen by both cameras of the pair: the columns differ by 256 times the stored value."""
-    rng = np.random.default_rng(0)
-    fx, _, cx, _ = intrinsics(1024, 2048, LENS)
-    for x, z in rng.uniform([-5, 4], [5, 120], (50, 2)):
-        left, right = fx * x / z + cx, fx * (x - BASELINE) / z + cx
-        assert float(disparity_of(np.array([z]))[0]) * 256 == pytest.approx(left - right, rel=1e-9)
-
-
-def test_the_most_is_the_layouts():
+    fx = intrinsics(1024, 2048, LENS)[0]
+    assert disparity_of(np.array([20.0])) * 256 == pytest.approx(fx * BASELINE / 20.0, rel=1e-9)
     assert pytest.approx(MOST_DISPARITY, abs=5e-5) == MOST
-    nearest = LENS.fx * BASELINE / 126
-    assert 3.7 < nearest < 3.8
-    assert unmatched(disparity_of(np.full((1, 2048), nearest * 0.999))).all()
+    assert unmatched(disparity_of(np.full((1, 2048), 0.999 * LENS.fx * BASELINE / 126))).all()
 
 
 def brute(disparity):

@@ -90,16 +90,6 @@ def test_binary_losses_keep_double_precision_too(name):
 
 
 @pytest.mark.parametrize(("kind", "channels"), TASK_SHAPES)
-def test_no_valid_pixel_gives_zero_with_a_zero_gradient(kind, channels):
-    task = kind(channels)
-    raw = torch.randn(2, channels, 4, 5, requires_grad=True)
-    loss = task.loss(raw, empty_like(task, target_of(task)))
-    assert loss.item() == 0
-    loss.backward()
-    assert torch.equal(raw.grad, torch.zeros_like(raw))
-
-
-@pytest.mark.parametrize(("kind", "channels"), TASK_SHAPES)
 def test_invalid_pixels_and_images_change_nothing(kind, channels):
     task = kind(channels)
     target = target_of(task)
@@ -186,15 +176,3 @@ def test_longer_normals_have_the_bits_of_torchs_normalize(dtype):
         results.append((value.detach(), leaf.grad))
     assert torch.equal(results[0][0], results[1][0])
     assert torch.equal(results[0][1], results[1][1])
-
-
-def test_losses_learn_their_target():
-    for kind, channels in TASK_SHAPES:
-        task = kind(channels)
-        target = target_of(task)
-        raw = torch.full((2, channels, 4, 5), 0.1, requires_grad=True)
-        first = task.loss(raw, target).item()
-        for _ in range(150):
-            (gradient,) = torch.autograd.grad(task.loss(raw, target), raw)
-            raw = (raw - 0.02 * gradient.sign()).detach().requires_grad_()
-        assert task.loss(raw, target).item() < 0.3 * first

@@ -85,5 +85,7 @@ def test_temporary_files_of_shared_folders_go_when_they_are_old(tmp_path: Path) 
 
 def test_seconds_of_killed_attempts_count_up_to_their_last_event(folder: CellFolder) -> None:
     times = [("start", 10.0), ("epoch", 14.0), ("start", 100.0), ("epoch", 101.0), ("done", 103.0)]
-    folder.journal_file.write_text("".join(json.dumps({"t": t, "event": e}) + "\n" for e, t in times))
+    folder.journal_file.write_text(
+        "".join(json.dumps({"t": t, "event": e, "attempt": 1}) + "\n" for e, t in times)
+    )
     assert journalled_seconds(folder) == 7.0

@@ -10,7 +10,7 @@ from tabench.catalog import DATASETS
 from tabench.data.nyuv2 import CLASSES_13
 from tabench.errors import DataError
 from tabench.worlds.camera import intrinsics
-from tabench.worlds.dice import SPLIT_KEYS, Dice, scene_key
+from tabench.worlds.dice import Dice, scene_key
 from tabench.worlds.figures import make_figure
 from tabench.worlds.figures import sample_scene as sample_figure
 from tabench.worlds.picture import take
@@ -65,19 +65,19 @@ WORLDS = {
 }
 KNOWN = {
     "scenes": (
-        90,
-        [183.13399052364616, 158.20543510818973, 67.42077669789006],
-        "scenes-35dac08a991d1fb72a5eb9a7165b4a5cf503b79b4d3f16d873dcd6a448de6b60",
+        106,
+        [203.57823032516222, 216.32727501376837, 96.59284604143328],
+        "scenes-73715011ccbc43e57f7a489f10e58cca714419adb2abb626523c163c5f4d5da1",
     ),
     "streets": (
-        1273,
-        [-1414.2854536489533, 74584.89134692277, 3155.583897831567],
-        "streets-35dac08a991d1fb72a5eb9a7165b4a5cf503b79b4d3f16d873dcd6a448de6b60",
+        1786,
+        [2888.6802048809946, 91377.21937589358, 3369.1612541233503],
+        "streets-73715011ccbc43e57f7a489f10e58cca714419adb2abb626523c163c5f4d5da1",
     ),
     "figures": (
-        176,
-        [10527.936627813338, 2675.670898634196, 749.1699503017238],
-        "figures-35dac08a991d1fb72a5eb9a7165b4a5cf503b79b4d3f16d873dcd6a448de6b60",
+        70,
+        [233.42295543511628, 280.59948524059394, 50.63639156759663],
+        "figures-73715011ccbc43e57f7a489f10e58cca714419adb2abb626523c163c5f4d5da1",
     ),
 }
 
@@ -126,11 +126,6 @@ def test_maps_are_what_their_key_says(world):
         world.make(0, "test", 0, 24, 32)
     with pytest.raises(DataError, match="negative"):
         world.make(0, "train", -1, 24, 32)
-
-
-def test_split_streams_never_meet():
-    keys = {scene_key(split, i) for split in SPLIT_KEYS for i in range(300)}
-    assert len({tuple(Dice(0, *key, 0).uniforms(4)) for key in keys}) == len(keys) == 900
 
 
 @pytest.mark.parametrize("index", range(2))
@@ -202,29 +197,20 @@ def test_each_instance_has_one_class(world):
             assert len(set(np.unique(maps["label"][maps["instance"] == number])) - {-1.0}) <= 1
 
 
-def test_rooms_show_every_class():
-    images = 40
-    shares = np.zeros((images, 13))
-    for i in range(images):
-        label = make_scene(1, "train", i, 48, 64)["label"].astype(int)
+def test_rooms_show_every_class_and_what_a_sensor_misses():
+    shares, invalid = np.zeros((40, 13)), []
+    for i, share in enumerate(shares):
+        maps = make_scene(1, "train", i, 48, 64)
+        label = maps["label"].astype(int)
         assert set(np.unique(label)) <= set(range(-1, 13))
-        shares[i] = np.bincount(label[label >= 0], minlength=13) / label.size
-    seen = dict(zip(CLASSES_13, (shares > 0).mean(0), strict=True))
-    assert min(seen.values()) >= 0.08, seen
+        share[:] = np.bincount(label[label >= 0], minlength=13) / label.size
+        np.testing.assert_array_equal((maps["normal"] != 0).any(-1), maps["depth"][..., 0] > 0)
+        assert maps["depth"].max() < 8.5
+        invalid.append(((maps["depth"] == 0).mean(), (label == -1).mean()))
+    assert min((shares > 0).mean(0)) >= 0.08
     pixels = dict(zip(CLASSES_13, shares.mean(0), strict=True))
     assert 0.2 < pixels["wall"] < 0.55
     assert 0.08 < pixels["floor"] < 0.35
-    for name in ("bed", "chair", "sofa", "table", "furniture"):
-        assert pixels[name] > 0.015, pixels
-
-
-def test_what_is_invalid_in_rooms():
-    maps = [make_scene(0, "train", i, 48, 64) for i in range(12)]
-    for m in maps:
-        np.testing.assert_array_equal((m["normal"] != 0).any(-1), m["depth"][..., 0] > 0)
-        assert m["depth"].max() < 8.5
-        assert 4 < len(np.unique(m["instance"])) < 80
-        assert (m["depth"] > 0).mean() > 0.6
-    assert any((m["depth"] == 0).mean() > 0.01 for m in maps)
-    assert any((m["label"] == -1).any() for m in maps)
-    assert any((m["label"] >= 0).all() for m in maps)
+    assert min(pixels[name] for name in ("bed", "chair", "sofa", "table", "furniture")) > 0.015
+    assert 0.01 < max(depth for depth, _ in invalid) < 0.4
+    assert min(label for _, label in invalid) == 0 < max(label for _, label in invalid)

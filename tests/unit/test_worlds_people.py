@@ -11,7 +11,6 @@ from tabench.worlds.dice import Dice
 from tabench.worlds.figures.settings import seat
 from tabench.worlds.people import person
 from tabench.worlds.shapes import BALL
-from tabench.worlds.streets.traffic import cyclist
 
 point = st.tuples(*[st.floats(-2, 2)] * 3).map(np.array)
 
@@ -77,7 +76,7 @@ def test_every_part_is_on_its_side():
 
 
 def test_sitters_are_on_their_seats():
-    for k, name in enumerate(["chair", "officechair", "sofa", "armchair"] * 3):
+    for k, name in enumerate(["chair", "sofa", "armchair"] * 4):
         thing = seat(Dice(7, k), name, 1)
         torso = corners(pieces_of(thing, "torso"))[:, 2].min()
         assert 0.3 < torso < 0.6
@@ -91,11 +90,3 @@ def test_sitters_are_on_their_seats():
         )
         assert abs(torso - level) < 0.06
         assert corners(pieces_of(thing, "lfoot", "rfoot"))[:, 2].min() > -0.03
-
-
-def test_cyclists_hold_the_bars():
-    for k in range(6):
-        whole = cyclist(Dice(8, k))
-        hands = np.stack([pieces_of(whole, name)[0].shape.centre for name in ("lhand", "rhand")])
-        assert np.linalg.norm(hands - [[-0.28, 0.27, 1.06], [0.28, 0.27, 1.06]], axis=-1).max() < 0.15
-        assert {piece.label.partition("/")[0] for piece in whole.pieces} == {"bicycle", "person"}

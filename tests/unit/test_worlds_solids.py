@@ -7,7 +7,7 @@ import pytest
 
 from tabench.worlds.camera import Camera, intrinsics
 from tabench.worlds.dice import Dice
-from tabench.worlds.floorplan import FloorPlan, Spot, walls
+from tabench.worlds.floor import Area, Spot, heading
 from tabench.worlds.lighting import Occluders, direct
 from tabench.worlds.prefabs import PREFABS, build, read_table
 from tabench.worlds.scenes.rooms import sample_room
@@ -49,9 +49,9 @@ SOLIDS = [
 AXES = [yaw_matrix(0.7), yaw_matrix(0.7)[:, [1, 2, 0]], -yaw_matrix(0.2)[:, [0, 2, 1]]]
 
 
-@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("axes", [np.eye(3), *AXES])
 @pytest.mark.parametrize(("kind", "taper"), SOLIDS)
-def test_entry_is_the_first_point_on_the_surface(kind, taper, axes):
+def test_entry_is_the_first_point_on_the_surface_and_normals_are_gradients(kind, taper, axes):
     shape = Shape(kind, np.array([0.1, 0.2, -0.1]), axes, np.array([0.5, 0.9, 0.7]), taper)
     origins, directions = rays()
     t = entry(shape, origins, directions)
@@ -64,6 +64,14 @@ def test_entry_is_the_first_point_on_the_surface(kind, taper, axes):
 
     np.testing.assert_allclose(level(np.where(hit, t, 0))[hit], 1.0, atol=1e-9)
     assert np.isinf(entry(shape, shape.centre, directions)).all()  # from within
+    points = ((origins + directions * np.where(hit, t, 0)[:, None])[hit] - shape.centre) @ axes
+    halves = np.broadcast_to(shape.half, points.shape)
+    normals = local_normals(np.full(hit.sum(), kind), points / halves, halves, np.full(hit.sum(), taper))
+    steps = 1e-6 * np.stack([np.eye(3), -np.eye(3)], axis=1)
+    sides = [[implicit(kind, (points + step) / halves, taper) for step in pair] for pair in steps]
+    gradient = np.stack([above - below for above, below in sides], axis=-1)
+    gradient /= np.linalg.norm(gradient, axis=-1, keepdims=True)
+    np.testing.assert_allclose((gradient * normals).sum(-1), 1.0, atol=1e-6)
     # dense reference: march along each ray and see whether it is ever inside
     steps = np.linspace(0, 12, 4001)
     inside = np.stack([level(np.full(len(t), s)) < 1.0 for s in steps])
@@ -72,33 +80,6 @@ def test_entry_is_the_first_point_on_the_surface(kind, taper, axes):
     assert (hit & ~touched).sum() <= 2  # chords shorter than a step
     both = hit & touched
     np.testing.assert_allclose(steps[inside.argmax(0)][both], t[both], atol=2 * steps[1])
-
-
-@pytest.mark.parametrize("axes", [np.eye(3), *AXES])
-@pytest.mark.parametrize(("kind", "taper"), SOLIDS)
-def test_normals_are_gradients(kind, taper, axes):
-    shape = Shape(kind, np.zeros(3), axes, np.array([0.5, 0.9, 0.7]), taper)
-    origins, directions = rays()
-    t = entry(shape, origins, directions)
-    hit = np.isfinite(t)
-    points = (origins + directions * np.where(hit, t, 0)[:, None])[hit] @ axes
-    normals = local_normals(
-        np.full(len(points), kind),
-        points / shape.half,
-        np.broadcast_to(shape.half, points.shape),
-        np.full(len(points), taper),
-    )
-    step = 1e-6
-    gradient = np.stack(
-        [
-            implicit(kind, (points + step * axis) / shape.half, taper)
-            - implicit(kind, (points - step * axis) / shape.half, taper)
-            for axis in np.eye(3)
-        ],
-        axis=-1,
-    )
-    gradient /= np.linalg.norm(gradient, axis=-1, keepdims=True)
-    np.testing.assert_allclose((gradient * normals).sum(-1), 1.0, atol=1e-6)
 
 
 def test_camera_projects_what_it_casts():
@@ -139,7 +120,7 @@ box xy .15 .1 0  .04 .04 .4 wood
 box . 0 0 .4  .4 .4 .1 cloth ?soft.5
 box . 0 0 .4  .4 .4 .05 wood2 !soft
 ball x .1 0 .5  .1 .1 .1 cushion =pillow #pillow -
-rod . 0 0 .1  .1 0 .1  .01 steel *3z.1 o
+rod . 0 0 .1  .1 0 .1  .01 steels *3z.1 o
 """
 
 
@@ -204,15 +185,16 @@ def rooms():
 
 def test_furniture_stands_free(rooms):
     total = 0
-    for scene, plan in rooms:
-        for a, b in itertools.combinations(plan.spots, 2):
+    for floor in rooms:
+        scene = floor.scene
+        for a, b in itertools.combinations(floor.spots, 2):
             assert not a.meets(b, 0.0)
-        for spot in plan.spots:
+        for spot in floor.spots:
             corners = spot.corners()
             assert (corners > 0).all()
-            assert (corners < [plan.width, plan.depth]).all()
-            assert not spot.holds(*plan.eye, 0.25)
-        total += len(plan.spots)
+            assert (corners < floor.sides).all()
+            assert not spot.meets(Spot(*floor.eye, 0.2, 0.2, spot.yaw), 0.0)
+        total += len(floor.spots)
         for piece in scene.pieces:
             if piece.label not in ("wall", "floor", "ceiling"):
                 height = piece.shape.corners()[:, 2]
@@ -220,45 +202,36 @@ def test_furniture_stands_free(rooms):
     assert total / len(rooms) > 4
 
 
-def test_rectangles_meet_like_sampled_ones():
+def test_rectangles_meet_where_they_share_a_point():
     rng = np.random.default_rng(0)
     grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 41)] * 2), axis=-1).reshape(-1, 2)
     outcomes = []
     for _ in range(150):
         a = Spot(0, 0, *rng.uniform(0.2, 0.8, 2), rng.uniform(0, 3))
         b = Spot(*rng.uniform(-1.2, 1.2, 2), *rng.uniform(0.2, 0.8, 2), rng.uniform(0, 3))
-        c, s = np.cos(a.yaw), np.sin(a.yaw)
-        points = grid * [a.half_width, a.half_depth] @ np.array([[c, s], [-s, c]])
-        sampled = any(b.holds(x, y, 0.0) for x, y in points)
-        if sampled:
-            assert a.meets(b, 0.0)
-        elif a.meets(b, 0.0):
-            assert any(b.holds(x, y, 0.05) for x, y in points)
-        outcomes.append(sampled)
+        points = grid * [a.half_width, a.half_depth] @ heading(a.yaw)
+        inside = np.abs((points - [b.x, b.y]) @ heading(b.yaw).T) - [b.half_width, b.half_depth]
+        nearest = inside.max(1).min()
+        assert nearest > 0 or a.meets(b, 0.0)
+        assert nearest < 0.05 or not a.meets(b, 0.0)
+        outcomes.append(nearest < 0)
     assert 20 < sum(outcomes) < 130
 
 
-def test_walls_face_inwards_and_furniture_fronts_follow():
-    for wall in walls(4.0, 5.0):
-        x, y = wall.at(wall.length / 2, 0.5)
-        assert 0 < x < 4.0
-        assert 0 < y < 5.0
-        front = np.array([-np.sin(wall.yaw), np.cos(wall.yaw)])
-        np.testing.assert_allclose(front, wall.inward, atol=1e-12)
-
-
-def test_taken_wall_is_not_free():
-    plan = FloorPlan(4, 4, (2, 0.5), (0, 1))
-    plan.use_wall(1, 2.0, 1.0, 0.5, 1.5)
-    assert not plan.wall_free(1, 2.4, 0.5, 1.0, 2.0)
-    assert plan.wall_free(1, 2.8, 0.5, 1.0, 2.0)
-    assert plan.wall_free(1, 2.0, 1.0, 1.5, 2.0)
-    assert plan.wall_free(2, 2.0, 1.0, 0.5, 1.5)
+def test_walls_face_inwards_and_hold_one_thing_at_a_place(rooms):
+    floor = rooms[0]
+    for wall in range(4):
+        x, y = floor.at_wall(wall, 1.0, 0.5)
+        np.testing.assert_array_less([0, 0], [x, y])
+        np.testing.assert_array_less([x, y], floor.sides)
+    assert all(not a.overlaps(b) for a, b in itertools.combinations(floor.hung, 2))
+    assert Area(1, 1.5, 2.5, 0.5, 1.5).overlaps(Area(1, 2.2, 2.7, 1.0, 2.0))
+    assert not Area(1, 1.5, 2.5, 0.5, 1.5).overlaps(Area(2, 1.5, 2.5, 0.5, 1.5))
 
 
 def test_shadows_equal_brute_force(rooms):
     """Culling by bounding balls must not change which points are in shadow."""
-    scene = rooms[0][0]
+    scene = rooms[0].scene
     rng = np.random.default_rng(0)
     points = rng.uniform([0.1, 0.1, 0.02], scene.size - 0.3, (800, 3))
     target = scene.lights[-1].points[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 from tabench.data.base import Sample
 from tabench.data.flip_turn import FlipTurn
@@ -40,7 +40,12 @@ class PascalSplit(FolderSplit):
     ) -> None:
         super().__init__(root, folder, names)
         self.classes, self.size, self.normal_classes = classes, size, normal_classes
-        self._index = files.read_index(root, folder)
+        self._index: dict[str, list[int]] = {}
+
+    def ready(self) -> Self:
+        """See `FolderSplit.ready`; a fingerprint, which is of any files, does without."""
+        self._index = files.read_index(self.root, self.folder)
+        return self
 
     def files(self, index: int) -> dict[str, Path]:
         """The image's six files; its edges are drawn from those of "context"."""

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
-from typing import Any, Final, Protocol, cast, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import torch.nn.modules.module as torch_hooks
 from segment_anything.modeling import image_encoder
 from torch import Tensor, nn
+
+from tabench.encoders.base import touched
 
 _PLAIN = (bool, int, float, str, tuple, type(None))  # of what settings are made
 _HELPERS: Final = ("window_partition", "window_unpartition", "get_rel_pos", "add_decomposed_rel_pos")
@@ -29,7 +31,6 @@ class Made:
     """What a module was when it was built.
 
     Attributes:
-        kind: Its type.
         settings: Its attributes that are numbers, words or tuples of them.
         shapes: Shape of each of its own parameters; None where it has none of that name.
         layers: Names of what a `Sequential` runs in turn; None of other types, whose forward names them.
@@ -48,10 +49,9 @@ Built = Mapping[str, Made]
 class RowWise(Protocol):
     """What an adapted layer declares, so that the fast path may feed it other rows than SAM's forward does.
 
-    Attributes:
-        row_wise: True if every row of the output depends on the same row of the input alone, and on its task.
-            A class says so for itself: a subclass, which may compute something else, has to say it again.
-        at_zero: What it makes of an input of 0, (k,), the same for every task; None where that is unknown.
+    With `row_wise`, every row of the output depends on the same row of the input alone, and on its task. A
+    class says so for itself: a subclass, which may compute something else, has to say it again. `at_zero`
+    (k,) is what it makes of an input of 0, the same for every task; None where that is unknown.
     """
 
     row_wise: bool
@@ -86,6 +86,7 @@ def first_foreign(root: nn.Module, names: Iterable[str]) -> str | None:
         found, module = made.get(name), _find(root, name)
         if found is None or module is None or not _same(module, found):
             return name
+        # Asked once a type and call: this runs at every forward pass.
         if found.kind not in kinds:
             kinds[found.kind] = _as_written(found.kind)
         if not kinds[found.kind]:
@@ -110,7 +111,7 @@ def is_row_wise(layer: object) -> bool:
         and isinstance(layer, RowWise)
         and layer.row_wise is True
         and all(map(_as_written, kind.__mro__[: kind.__mro__.index(nn.Module)]))
-        and not any(_touched(module) for module in layer.modules())
+        and not any(touched(module) for module in layer.modules())
     )
 
 
@@ -142,7 +143,7 @@ def _hooked() -> bool:
 def strangers(root: nn.Module) -> Iterator[str]:
     """Names of all modules, parameters and buffers of a tree that it was not built with, or has no more."""
     made = built(root)
-    modules = dict(root.named_modules(remove_duplicate=False))
+    modules = dict(root.named_modules(remove_duplicate=False))  # one module in two places is two findings
     for name, module in modules.items():
         if name not in made or not is_own(root, name):
             yield name or type(root).__name__
@@ -150,16 +151,6 @@ def strangers(root: nn.Module) -> Iterator[str]:
         own = {*module._parameters, *module._buffers}
         yield from (f"{name}.{key}".lstrip(".") for key in own if key not in made[name].shapes)
     yield from (name for name in made if name not in modules)
-
-
-def parameter_names(root: nn.Module) -> set[str]:
-    """Names of the parameters that a tree was built with."""
-    return {
-        f"{name}.{key}".lstrip(".")
-        for name, made in built(root).items()
-        for key, shape in made.shapes.items()
-        if shape is not None
-    }
 
 
 def _made(module: nn.Module) -> Made:
@@ -179,7 +170,7 @@ def _shapes(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
 
 
 def _same(module: nn.Module, made: Made) -> bool:
-    if type(module) is not made.kind or _touched(module) or not made.settings.items() <= vars(module).items():
+    if type(module) is not made.kind or touched(module) or not made.settings.items() <= vars(module).items():
         return False
     if _layers(module) != made.layers:
         return False
@@ -189,25 +180,6 @@ def _same(module: nn.Module, made: Made) -> bool:
         if (None if parameter is None else parameter.shape) != shape:
             return False
     return True
-
-
-def _touched(module: nn.Module) -> bool:
-    """Whether a module has hooks, or methods that its type does not have."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or not vars(module).keys().isdisjoint(_methods(cast(Any, type(module))))
-    )
-
-
-@cache
-def _methods(kind: Any) -> frozenset[str]:
-    """Names of all methods that modules of a type have."""
-    return frozenset(
-        name for base in kind.__mro__ for name, value in vars(base).items() if isinstance(value, FunctionType)
-    )
 
 
 @cache
@@ -229,6 +201,7 @@ def _helpers() -> Mapping[str, object]:
 
 
 def _helpers_as_written() -> bool:
+    # A function patched in before this package was imported has another file than SAM's own.
     home = image_encoder.Block.__init__.__code__.co_filename
     return all(
         isinstance(value, FunctionType)

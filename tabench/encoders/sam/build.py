@@ -25,7 +25,7 @@ def build_image_encoder(backbone: Geometry) -> ImageEncoderViT:
         depth=backbone.depth,
         num_heads=backbone.num_heads,
         out_chans=backbone.out_chans,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),  # as build_sam.py has it; torch's own default is 1e-5
         use_rel_pos=True,
         window_size=backbone.window_size,
         global_attn_indexes=backbone.global_attn_indexes,

@@ -11,25 +11,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from tabench.encoders.reading import read_content, read_state
+from tabench.encoders.reading import read_content
 from tabench.encoders.sam.build import build_sam
 from tabench.encoders.sam.layouts import StateDict, find_state, shown
-from tabench.encoders.sam.locate import checkpoint_sha256, find_checkpoint
 from tabench.errors import CheckpointError
-from tabench.text import joined
 
 if TYPE_CHECKING:
     from tabench.encoders.sam.geometry import Geometry
-
-__all__ = [
-    "checkpoint_sha256",
-    "convert",
-    "expected_shapes",
-    "find_checkpoint",
-    "load_checkpoint",
-    "no_weights",
-    "read_state",
-]
 
 _HERE = Path(__file__).parent
 _ENCODER = "image_encoder."
@@ -41,25 +29,17 @@ def expected_shapes(backbone: Geometry) -> dict[str, tuple[int, ...]]:
     manifest = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))
     if backbone.name in manifest:
         return {key: tuple(shape) for key, shape in manifest[backbone.name].items()}
-    with torch.device("meta"):
+    with torch.device("meta"):  # shapes alone, without the memory of a model
         return {key: tuple(value.shape) for key, value in build_sam(backbone).state_dict().items()}
 
 
 def load_checkpoint(
     backbone: Geometry, path: Path, say: Callable[[str], None] | None = None
 ) -> dict[str, Tensor]:
-    """Read SAM's state dict and check every key and shape.
+    """Read SAM's state dict, its own keys to CPU tensors, and check every key and shape.
 
-    What others do to it is undone where it is unambiguous: see `layouts.find_state`. `.pth` files are
-    memory-mapped and read with `weights_only=True`, so no code in them runs.
-
-    Args:
-        backbone: Whose weights they should be.
-        path: The file.
-        say: Told what was done to the file's content, if anything was.
-
-    Returns:
-        SAM's own keys to CPU tensors.
+    What others do to it is undone where it is unambiguous, and `say` is told: see `layouts.find_state`.
+    `.pth` files are memory-mapped and read with `weights_only=True`, so no code in them runs.
 
     Raises:
         CheckpointError: The file is truncated, not a weights file, holds code, or is another model's.
@@ -76,12 +56,8 @@ def convert(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Read a file that `load_checkpoint` refuses, and decide what it cannot.
 
-    Args:
-        backbone: Whose weights they are.
-        path: The file.
-        key: Which of several state dicts it means.
-        base: A whole checkpoint, whose values are taken for keys that the file lacks.
-        drop: Leave out what is no part of SAM.
+    `key` is which of several state dicts it means, `base` a whole checkpoint, whose values are taken for keys
+    that the file lacks; `drop` leaves out what is no part of SAM.
 
     Returns:
         All of SAM's own keys, and notes on what was done.
@@ -131,6 +107,14 @@ def _fix(backbone: Geometry) -> str:
     return f"get it again: {backbone.url}" if backbone.url else "make or reinstall the file"
 
 
+def _way_out(backbone: Geometry) -> str:
+    """What to do about a state dict of SAM with other keys or shapes than a backbone's."""
+    return (
+        "choose the backbone this file belongs to, fill in or leave out keys with `tabench convert sam FILE "
+        f"--backbone {backbone.name} --base WHOLE --drop --out NEW.safetensors`, or {_fix(backbone)}"
+    )
+
+
 def _checked(values: Mapping[str, object], backbone: Geometry, path: Path) -> dict[str, Tensor]:
     expected = expected_shapes(backbone)
     missing = [key for key in expected if key not in values]
@@ -138,8 +122,7 @@ def _checked(values: Mapping[str, object], backbone: Geometry, path: Path) -> di
     if missing or extra:
         wrong = {"misses": missing, "has unknown": extra}
         parts = "; ".join(f"{verb} {_count(keys)}" for verb, keys in wrong.items() if keys)
-        hint = _way_out(values, backbone, path)
-        raise CheckpointError(f"is not {backbone.name}: {parts}", where=str(path), hint=hint)
+        raise CheckpointError(f"is not {backbone.name}: {parts}", where=str(path), hint=_way_out(backbone))
     checked: dict[str, Tensor] = {}
     for key, shape in expected.items():
         value = values[key]
@@ -150,38 +133,10 @@ def _checked(values: Mapping[str, object], backbone: Geometry, path: Path) -> di
             raise CheckpointError(
                 f"is not {backbone.name}: '{key}' has shape {tuple(value.shape)}, expected {shape}",
                 where=str(path),
-                hint=_way_out(values, backbone, path),
+                hint=_way_out(backbone),
             )
         checked[key] = value
     return checked
-
-
-def _way_out(values: Mapping[str, object], backbone: Geometry, path: Path) -> str:
-    """What to do about a state dict of SAM with other keys or shapes than a backbone's."""
-    other, expected = _whose(values), expected_shapes(backbone)
-    missing = [key for key in expected if key not in values]
-    extra = any(key not in expected for key in values)
-    if other is not None and other != backbone.name:
-        return f"these are weights of {other}: --set backbone.name={other}"
-    if any(key.startswith(_ENCODER) for key in missing) or not (missing or extra):
-        return f"choose the backbone this file belongs to, or {_fix(backbone)}"
-    whole = backbone.url.rsplit("/", 1)[-1] if backbone.url else "WHOLE.safetensors"
-    how = (f" --base {whole}" if missing else "") + (" --drop" if extra else "")
-    what = ["take what it misses from a whole file"] if missing else []
-    what += ["leave out what is no part of SAM"] if extra else []
-    return (
-        f"to {joined(what)}: tabench convert sam {path} --backbone {backbone.name}{how} --out NEW.safetensors"
-    )
-
-
-def _whose(values: Mapping[str, object]) -> str | None:
-    """The official backbone whose encoder a state dict has; None if it is no one's."""
-    manifest = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))
-    for name, shapes in manifest.items():
-        encoder = {key: shape for key, shape in shapes.items() if key.startswith(_ENCODER)}
-        if all(list(getattr(values.get(key), "shape", ())) == shape for key, shape in encoder.items()):
-            return str(name)
-    return None
 
 
 def no_weights(value: Tensor) -> str:
@@ -190,6 +145,7 @@ def no_weights(value: Tensor) -> str:
         return "is no plain tensor"
     if not value.is_floating_point():
         return f"holds {value.dtype}, expected floating point"
+    # The extremes are NaN or infinite where any value is, and need no mask as large as the weights.
     if value.numel() and not torch.stack(torch.aminmax(value.detach().float())).isfinite().all():
         return "holds values that are NaN or infinite"
     return ""

@@ -11,22 +11,13 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class Geometry:
-    """Sizes of a SAM variant, and where its weights are.
+    """Sizes of a SAM variant, and where its weights are; what is not told here is told in `Encoder`.
 
     Attributes:
-        name: Registry name.
-        image_size: Side of the square input, pixels.
-        patch_size: Side of a patch, pixels.
-        embed_dim: Width of the encoder.
-        depth: Number of encoder blocks.
         num_heads: Attention heads of the encoder.
         global_attn_indexes: Blocks that attend globally; the others attend in windows.
         window_size: Side of a window, tokens.
         out_chans: Channels of the image embedding (and of the decoder's transformer).
-        decoder_heads: Attention heads of the mask decoder.
-        decoder_mlp_dim: Width of the mask decoder's MLP.
-        shipped: File inside the package that holds its weights, if it is shipped.
-        url: Where the official checkpoint is kept, for messages.
     """
 
     name: str

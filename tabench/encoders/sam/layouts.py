@@ -52,12 +52,7 @@ _HQ = re.compile(
 
 @dataclass
 class StateDict:
-    """A state dict under SAM's own keys, as far as it has them.
-
-    Attributes:
-        values: By key; keys that SAM does not have are as in the file.
-        notes: What was done to it, for people.
-    """
+    """A state dict under SAM's own keys, as far as it has them, and notes on what was done to it."""
 
     values: dict[str, object]
     notes: list[str] = field(default_factory=list)
@@ -73,12 +68,9 @@ class _Place:
 
 
 def find_state(content: object, keys: Iterable[str], name: str | None = None) -> StateDict:
-    """Find SAM's state dict in what a file holds.
+    """Find SAM's state dict in what a file holds; `keys` are all of SAM's own.
 
-    Args:
-        content: Of the file.
-        keys: All of SAM's own keys.
-        name: Which one, where there are several; as the error names them.
+    `name` is which one, where there are several, as the error names them.
 
     Raises:
         CheckpointError: There is none, or there are several, or none of this name.
@@ -98,7 +90,8 @@ def find_state(content: object, keys: Iterable[str], name: str | None = None) ->
     elif isinstance(content, Mapping) and any(isinstance(value, Tensor) for value in content.values()):
         found = StateDict({str(key): value for key, value in content.items()})  # its faults are told by key
     else:
-        raise CheckpointError(f"holds no state dict of SAM, but {_described(content)}")
+        held = f"{len(content)} values: {shown(map(str, content))}" if isinstance(content, Mapping) else ""
+        raise CheckpointError(f"holds no state dict of SAM, but {held or f'a {type(content).__name__}'}")
     _from_hub(found, keys)
     _without_hq(found)
     return found
@@ -147,6 +140,7 @@ def _from_hub(found: StateDict, keys: Iterable[str]) -> None:
         raise CheckpointError(f"'{_FREQUENCIES[0]}' and '{_FREQUENCIES[1]}' differ, and should be one")
     if second is not None:
         found.values[_FREQUENCIES[0]] = found.values.pop(_FREQUENCIES[1])
+    # Translated from SAM's names to the hub's, which is unambiguous; the way back is not.
     own = {hub_name(key): key for key in keys}
     values = {own.get(key, key): value for key, value in found.values.items()}
     if len(values) < len(found.values):
@@ -162,14 +156,3 @@ def _without_hq(found: StateDict) -> None:
         del found.values[key]
     if head:
         found.notes.append(f"without SAM-HQ's head ({len(head)} keys); its SAM is used as it is")
-
-
-def _described(content: object) -> str:
-    """What a file holds instead, in words."""
-    if not isinstance(content, Mapping):
-        return f"a {type(content).__name__}"
-    inner = {str(key): value for key, value in content.items() if isinstance(value, Mapping)}
-    if not inner:
-        return f"{len(content)} values: {shown(map(str, content))}"
-    name, value = max(inner.items(), key=lambda item: len(item[1]))
-    return f"{shown(map(str, content))}; '{name}' holds {shown(map(str, value))}"

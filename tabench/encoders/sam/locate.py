@@ -20,11 +20,9 @@ _SUFFIXES = (".safetensors", ".pth")
 def find_checkpoint(backbone: Encoder, path: Path | None = None) -> Path:
     """Find a backbone's weights.
 
-    Args:
-        backbone: The SAM variant.
-        path: A weights file, or a folder that holds it under its official name or as
-            `sam_<name>*.pth` or `.safetensors`. None looks in the folder that the environment
-            variable TABENCH_CHECKPOINTS names, then among the weights shipped with the package.
+    `path` is a weights file, or a folder that holds it under its official name or as `sam_<name>*.pth` or
+    `.safetensors`. None looks in the folder that the environment variable TABENCH_CHECKPOINTS names, then
+    among the weights shipped with the package.
 
     Raises:
         CheckpointError: Nothing is there; the message says where to get it and where to put it.

@@ -14,11 +14,7 @@ _OF = ("attention", "mlp")
 class SitedBlock(nn.Module):
     """SAM's block with places for more modules; its own parts keep their names and are the same objects.
 
-    Args:
-        block: The block.
-
-    Attributes:
-        inserted: "before_mlp", "parallel_attention" and so on to the modules there, in turn.
+    `inserted` has "before_mlp", "parallel_attention" and so on to the modules there, in turn.
     """
 
     def __init__(self, block: Block) -> None:
@@ -33,6 +29,7 @@ class SitedBlock(nn.Module):
         return x + self._part("mlp", self.norm2(x))
 
     def _part(self, of: str, x: Tensor) -> Tensor:
+        # Parallel modules read the part's input as SAM made it, whatever stands before the part.
         beside = [module(x) for module in self._at("parallel", of)]
         for module in self._at("before", of):
             x = module(x)

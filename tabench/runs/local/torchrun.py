@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from tabench.engine.events import Interrupted, read_event
+from tabench.events import Interrupted, read_event
 from tabench.provenance.environment import usable_cores
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, write_jobs
 from tabench.runs.processes import LOOK_SECONDS, die_with, how_it_died

@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
-from tabench.engine.events import emit_nothing
 from tabench.engine.process_group import ProcessGroup, choose_device, join
+from tabench.events import emit_nothing
 from tabench.provenance.determinism import set_determinism
 from tabench.runs.cell_run import run_cell
 from tabench.runs.circumstances import reset_peak_memory

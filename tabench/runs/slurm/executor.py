@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tabench.engine.events import Failed, Interrupted, Retry, read_line
+from tabench.events import Failed, Interrupted, Retry, read_line
 from tabench.runs.executor import CellEvent, Job, Listener, Options, Outcome, read_jobs
 from tabench.runs.processes import StopFlag
 from tabench.runs.retrying import after_death, final_failure, last_word, retries_used

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tabench.engine.events import Interrupted
 from tabench.errors import StoreError, TabenchError
+from tabench.events import Interrupted
 from tabench.runs.executor import Job, Options, read_jobs
 from tabench.runs.retrying import last_word
 from tabench.store.atomic import write_json

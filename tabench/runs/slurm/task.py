@@ -23,8 +23,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tabench.engine.events import CheckpointKept, Resumed, Start
 from tabench.errors import TabenchError
+from tabench.events import CheckpointKept, Resumed, Start
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.launch import run_job
 from tabench.runs.processes import StopFlag, how_it_died

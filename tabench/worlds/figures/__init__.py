@@ -1,33 +1,31 @@
-"""Procedural pictures of people among eight other kinds of objects, in PASCAL-Context's layout.
+"""Procedural pictures of people among six other kinds of objects, in PASCAL-Context's layout.
 
-They stand in for PASCAL-Context where it is absent, with exact targets: nine of VOC's twenty classes, parts
+They stand in for PASCAL-Context where it is absent, with exact targets: seven of VOC's twenty classes, parts
 of people, saliency, surface normals. They are not PASCAL, and numbers on them say nothing about it.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from tabench.data.base import Progress, VerifyReport
-from tabench.data.listing import is_folder, names_in
-from tabench.data.pascal.dataset import PascalContextDataset, PascalSplit
-from tabench.errors import DataError
-from tabench.store.atomic import write_bytes
+import numpy as np
+import numpy.typing as npt
+
+from tabench.data.pascal.dataset import PascalContextDataset
+from tabench.data.pascal.files import PLACES
 from tabench.worlds.dice import Dice, scene_key
-from tabench.worlds.figures.classes import ABSENT
 from tabench.worlds.figures.folder import contents, decoded, files_of, image_id, write_sets
-from tabench.worlds.figures.render import Figure, render
+from tabench.worlds.figures.render import ABSENT, Figure, render
 from tabench.worlds.figures.settings import dealt
-from tabench.worlds.synthetic import Recipe, SyntheticDataset, compared
+from tabench.worlds.synthetic import Recipe, SyntheticDataset
 from tabench.worlds.things import Scene
 
-GENERATOR = 2  # raised whenever any picture changes
+GENERATOR = 3  # raised whenever any picture changes
 _WORLD, _SENSOR = 10, 11
 _TRIED = 8
-_TOLERANCE = {"image": 16, "label": 0, "parts": 0, "normal": 2, "saliency": 0, "context": 0}
+_FAR = {"image": 16, "normal": 2}
 
 
 def sample_scene(seed: int, split: str, index: int) -> Scene:
@@ -35,10 +33,10 @@ def sample_scene(seed: int, split: str, index: int) -> Scene:
     dice = Dice(seed, *scene_key(split, index), _WORLD)
     setting = dealt(seed, split, index)
     for _ in range(_TRIED):
-        stage = setting(dice)
-        if stage.seen:
+        floor = setting(dice)
+        if floor.shown:
             break
-    return stage.scene
+    return floor.scene
 
 
 def make_figure(seed: int, split: str, index: int, height: int, width: int) -> Figure:
@@ -52,7 +50,7 @@ def make_figure(seed: int, split: str, index: int, height: int, width: int) -> F
 
 
 class FiguresDataset(SyntheticDataset, PascalContextDataset):
-    """Procedural people among vehicles, furniture and dogs in the PASCAL_MT layout, with its tasks."""
+    """Procedural people among cars, furniture and dogs in the PASCAL_MT layout, with its tasks."""
 
     name: ClassVar[str] = "figures"
     title: ClassVar[str] = "Synthetic figures"
@@ -61,6 +59,8 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
     size: ClassVar[tuple[int, int]] = (96, 128)
     published_counts: ClassVar[Mapping[str, int]] = {}
     normal_classes: ClassVar[Collection[int] | None] = None  # exact everywhere: none has to be left out
+    tolerance: ClassVar[Mapping[str, float]] = {kind: _FAR.get(kind, 0) for kind in (*PLACES, "label")}
+    most_apart: ClassVar[float] = 0.02
     download: ClassVar[str] = (
         "generate them: `tabench data make-scenes --dataset figures --root ROOT` (nothing is downloaded)"
     )
@@ -69,53 +69,22 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
         """What the reader's notes say, and which of VOC's classes never occur."""
         return [*super().notes(root), f"classes that the figures never show: {', '.join(ABSENT)}"]
 
-    def write_image(self, root: Path, recipe: Recipe, folder: str, index: int) -> None:
-        """Render a picture into its six files; see `SyntheticDataset.write_image`."""
-        name = image_id(folder, index)
-        paths = files_of(root, name)
-        if not all(path.exists() for path in paths.values()):
-            figure = make_figure(recipe.seed, folder, index, recipe.height, recipe.width)
-            for kind, content in contents(name, figure).items():
-                write_bytes(paths[kind], content)
+    def files_of(self, root: Path, folder: str, index: int) -> Mapping[str, Path]:
+        """See `SyntheticDataset`."""
+        return files_of(root, image_id(folder, index))
+
+    def render(self, recipe: Recipe, folder: str, index: int) -> Mapping[str, bytes]:
+        """See `SyntheticDataset`."""
+        figure = make_figure(recipe.seed, folder, index, recipe.height, recipe.width)
+        return contents(image_id(folder, index), figure)
+
+    def decoded(self, kind: str, content: bytes) -> npt.NDArray[np.generic]:
+        """See `SyntheticDataset`."""
+        return decoded(kind, content)
 
     def write_lists(self, root: Path, recipe: Recipe) -> None:
         """Write the lists of the splits."""
         write_sets(root, recipe.counts)
-
-    def split(self, root: Path, name: str) -> PascalSplit:
-        """Open a split; a DataError tells of fewer images than the recipe says."""
-        self.check_counts(root, lambda folder: _images(root, folder))
-        return super().split(root, name)
-
-    def verify_files(self, root: Path, progress: Progress | None = None) -> VerifyReport:
-        """Check every file; pictures in no list are counted, too."""
-        report = super().verify_files(root, progress)
-        with contextlib.suppress(DataError):  # it is among the problems
-            report.counts = {folder: _images(root, folder) for folder in ("train", "val")}
-        return report
-
-    def differences(self, root: Path, recipe: Recipe, folder: str, index: int) -> list[str]:
-        """One line for each stored file of an image that is not what the renderer makes."""
-        name = image_id(folder, index)
-        figure = make_figure(recipe.seed, folder, index, recipe.height, recipe.width)
-        problems = []
-        for kind, content in contents(name, figure).items():
-            path = files_of(root, name)[kind]
-            try:
-                stored, fresh = decoded(kind, path.read_bytes()), decoded(kind, content)
-            except (OSError, ValueError, TypeError, LookupError, NotImplementedError) as error:
-                problems.append(f"{path}: cannot be read: {error}")
-                continue
-            # another platform's JPEG coder may round otherwise: pictures are compared as decoded
-            problems += compared(path, stored, fresh, _TOLERANCE[kind], most=0.02)
-        return problems
-
-
-def _images(root: Path, folder: str) -> int:
-    """Pictures of a split in a folder; a DataError tells that it cannot be read."""
-    place = files_of(root, image_id(folder, 0))["image"].parent
-    names = names_in(place, hint=FiguresDataset.download) if is_folder(place) else []
-    return sum(name.startswith(f"{folder}_") and name.endswith(".jpg") for name in names)
 
 
 FIGURES = FiguresDataset()

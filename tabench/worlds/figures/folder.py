@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -116,6 +117,6 @@ def decoded(kind: str, content: bytes) -> npt.NDArray[np.int64]:
         mask = item["mask"].astype(bool)
         found = np.where(mask, int(item["class_ind"].item()), found)
         for part in item["parts"].ravel():
-            code = sum(ord(letter) * 31**k for k, letter in enumerate(str(part["part_name"][0])))
+            code = zlib.crc32(str(part["part_name"][0]).encode())
             found = np.where(part["mask"].astype(bool), 100 + code, found)
     return found

@@ -6,14 +6,45 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import binary_dilation
 
 from tabench.data.pascal.classes import CLASSES_21, PERSON
 from tabench.worlds.dice import Dice, Floats
-from tabench.worlds.figures.classes import context_number, part_name, voc_class
 from tabench.worlds.picture import take
 from tabench.worlds.things import Scene
 from tabench.worlds.tracing import trace
 
+SHOWN = ("person", "car", "chair", "diningtable", "dog", "pottedplant", "sofa")
+ABSENT = tuple(name for name in CLASSES_21[1:] if name not in SHOWN)
+_VOC = {"table": "diningtable", "plant": "pottedplant"}
+_NUMBERS = {  # of PASCAL-Context's 459 classes
+    18: "bed",
+    33: "books",
+    44: "building",
+    46: "cabinet",
+    59: "car",
+    68: "ceiling",
+    72: "chair",
+    104: "cup",
+    113: "dog",
+    144: "fence",
+    158: "floor rug",
+    187: "grass",
+    267: "ornament pillow lamp basket pole bin",
+    284: "person",
+    287: "picture",
+    308: "plant",
+    324: "road",
+    354: "sidewalk",
+    360: "sky",
+    368: "sofa",
+    397: "table",
+    420: "tree bush hedge",
+    427: "tv",
+    440: "wall door",
+    454: "window blind curtain curtainrod",
+}
+CONTEXT = {name: number for number, names in _NUMBERS.items() for name in names.split()}
 IGNORE = 255  # as VOC stores it
 Mask = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
@@ -37,26 +68,22 @@ class FigureObject:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One picture with exact targets.
+    """One picture with exact targets."""
 
-    Attributes:
-        image: (H, W, 3) uint8.
-        semseg: (H, W) uint8, VOC's 21 classes, 255 along the objects' outlines.
-        objects: The visible objects.
-        saliency: (H, W) what stands out, see `salient`.
-        normal: (H, W, 3) float64 unit vectors facing the camera (x right, y down, z forward); the sky has
-            no surface, (0, 0, 0).
-        depth: (H, W) metres along the optical axis.
-        context: (H, W) uint16, PASCAL-Context's 459 classes.
-    """
+    image: Bytes  # (H, W, 3)
+    semseg: Bytes  # (H, W) VOC's 21 classes, 255 along the objects' outlines
+    objects: tuple[FigureObject, ...]  # those that are visible
+    saliency: Mask  # (H, W) what stands out, see `salient`
+    normal: Floats  # (H, W, 3) unit vectors facing the camera (x right, y down, z forward); 0 in the sky
+    depth: Floats  # (H, W) metres along the optical axis
+    context: npt.NDArray[np.uint16]  # (H, W) PASCAL-Context's 459 classes
 
-    image: Bytes
-    semseg: Bytes
-    objects: tuple[FigureObject, ...]
-    saliency: Mask
-    normal: Floats
-    depth: Floats
-    context: npt.NDArray[np.uint16]
+
+def voc_class(label: str) -> int:
+    """VOC's number (0 = background) of a piece by its label; people's go on with "/" and the body part."""
+    name = label.partition("/")[0]
+    name = _VOC.get(name, name)
+    return CLASSES_21.index(name) if name in SHOWN else 0
 
 
 def object_numbers(scene: Scene) -> npt.NDArray[np.int64]:
@@ -89,7 +116,7 @@ def render(scene: Scene, dice: Dice, height: int, width: int) -> Figure:
         chosen[piece],
         normal,
         picture.depth,
-        picture.of_pieces([context_number(label) for label in labels]).astype(np.uint16),
+        picture.of_pieces([CONTEXT[label.partition("/")[0]] for label in labels]).astype(np.uint16),
     )
 
 
@@ -98,24 +125,17 @@ def outline(numbers: npt.NDArray[np.int64]) -> Mask:
     edge = np.zeros(numbers.shape, dtype=bool)
     edge[:, 1:] |= numbers[:, 1:] != numbers[:, :-1]
     edge[1:] |= numbers[1:] != numbers[:-1]
-    for _ in range(round(numbers.shape[1] / 200) - 1):
-        grown = edge.copy()
-        grown[1:] |= edge[:-1]
-        grown[:-1] |= edge[1:]
-        grown[:, 1:] |= edge[:, :-1]
-        grown[:, :-1] |= edge[:, 1:]
-        edge = grown
-    return edge
+    grow = round(numbers.shape[1] / 200) - 1
+    return np.asarray(binary_dilation(edge, iterations=grow) if grow > 0 else edge)
 
 
 def salient(scene: Scene) -> list[int]:
     """The things that stand out: large in the picture, or beside a large one as near.
 
-    Objects that belong together (a rider and the horse, people and the table they sit at) are
-    one thing. Its weight is the visible area of its objects, each pixel counted 1 in the middle of the
-    picture, falling to 1/2 in the corners. It stands out if it covers 1% of the picture, its
-    weight is at least 30% of the heaviest one's, and its median depth at most 1.6 times that of
-    the heaviest one. Where no thing covers 1%, none does. Decided on a view of fixed size.
+    Objects that belong together (people and the table they sit at) are one thing. Its weight is the visible
+    area of its objects, each pixel counted 1 in the middle of the picture, falling to 1/2 in the corners. It
+    stands out if it covers 1% of the picture, its weight is at least 30% of the heaviest one's, and its
+    median depth at most 1.6 times that of the heaviest one. Decided on a view of fixed size.
 
     Returns:
         Numbers of the things, as the scene counts them.
@@ -145,17 +165,12 @@ def salient(scene: Scene) -> list[int]:
 def _objects(
     scene: Scene, numbers: npt.NDArray[np.int64], kinds: Bytes, piece: npt.NDArray[np.int64]
 ) -> tuple[FigureObject, ...]:
-    seen = np.unique(piece)
-    found = []
-    for number in np.unique(numbers[seen]):
-        if number == 0:
-            continue
+    parts_of = np.array([piece.label.partition("/")[2] for piece in scene.pieces])
+    seen, found = np.unique(piece), []
+    for number in np.unique(numbers[seen])[np.unique(numbers[seen]) > 0]:
         members = seen[numbers[seen] == number]
-        kind = int(kinds[members[0]])
-        parts: dict[str, Mask] = {}
-        if kind == PERSON:
-            for name in sorted({part_name(scene.pieces[k].label) for k in members}):
-                own = [k for k in members if part_name(scene.pieces[k].label) == name]
-                parts[name] = np.isin(piece, own)
+        kind, names = int(kinds[members[0]]), parts_of[members]
+        named = np.unique(names) if kind == PERSON else ()
+        parts = {str(name): np.isin(piece, members[names == name]) for name in named}
         found.append(FigureObject(kind, np.isin(piece, members), parts))
     return tuple(found)

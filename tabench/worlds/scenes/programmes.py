@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tabench.worlds.dice import Dice
-from tabench.worlds.placing import Furnisher, strew
+from tabench.worlds.floor import Floor, heading, strew
 from tabench.worlds.prefabs import build
 from tabench.worlds.things import Thing, Top
 
@@ -23,7 +23,7 @@ PROGRAMMES = (
 SMALL = "bookpile bookpile vase parcel globe bottle cup tablelamp tablelamp"
 
 
-def furnish(f: Furnisher) -> None:
+def furnish(f: Floor) -> None:
     """Fill a room by one of the programmes, then hang pictures and strew the floor."""
     dice = f.dice
     for word in dice.pick(PROGRAMMES).split():
@@ -36,39 +36,11 @@ def furnish(f: Furnisher) -> None:
             f.free(build(dice, small))
 
 
-def pictures(f: Furnisher, count: int) -> None:
+def pictures(f: Floor, count: int) -> None:
     """Hang pictures at the height of the eyes."""
     for _ in range(count):
         wide, tall = f.dice.uniform(0.3, 0.9), f.dice.uniform(0.3, 0.7)
         f.on_wall(build(f.dice, "picture", width=wide, height=tall), f.dice.uniform(1.25, 1.6))
-
-
-def _along(f: Furnisher, name: str) -> None:
-    thing = build(f.dice, name)
-    strew(f.dice, thing, SMALL, 3)
-    if f.along_wall(thing) is None and name in ("armchair", "floorlamp"):
-        f.free(thing)
-
-
-def _bed(f: Furnisher, name: str) -> None:
-    dice = f.dice
-    bed = build(dice, name, width=dice.pick((0.95, 1.4, 1.6, 1.8)))
-    strew(f.dice, bed, "bookpile basket parcel", 1)
-    place = f.along_wall(bed)
-    for _ in range(dice.integer(0, 2) if place is not None else 0):
-        stand = build(dice, "nightstand")
-        strew(f.dice, stand, SMALL, 2)
-        f.beside(stand, place or (0, 0.0), bed.width)
-
-
-def _sofa(f: Furnisher, name: str) -> None:
-    dice = f.dice
-    sofa = build(dice, dice.pick(("sofa", "sofa", "sofa3")))
-    place = f.along_wall(sofa)
-    if place is not None and dice.chance(0.75):
-        low = build(dice, "lowtable")
-        strew(f.dice, low, SMALL, 3)
-        f.before(low, place, sofa.depth + 0.8)
 
 
 def media(dice: Dice) -> Thing:
@@ -79,61 +51,75 @@ def media(dice: Dice) -> Thing:
     return stand
 
 
-def _media(f: Furnisher, name: str) -> None:
-    if f.dice.chance(0.3):
-        f.on_wall(build(f.dice, "walltv"), f.dice.uniform(1.0, 1.3))
-    else:
-        f.along_wall(media(f.dice))
+def _along(f: Floor, name: str) -> None:
+    thing = build(f.dice, name)
+    strew(f.dice, thing, SMALL, 3)
+    if f.along_wall(thing) is None and name in ("armchair", "floorlamp"):
+        f.free(thing)
 
 
-def _desk(f: Furnisher, name: str) -> None:
-    dice = f.dice
-    desk = build(dice, name)
+def _bed(f: Floor, name: str) -> None:
+    bed = build(f.dice, name, width=f.dice.pick((0.95, 1.4, 1.6, 1.8)))
+    place = f.along_wall(bed)
+    for _ in range(f.dice.integer(0, 2) if place else 0):
+        stand = build(f.dice, "nightstand")
+        strew(f.dice, stand, SMALL, 2)
+        f.beside(stand, place or (0, 0.0), bed.width)
+
+
+def _sofa(f: Floor, name: str) -> None:
+    sofa = build(f.dice, f.dice.pick(("sofa", "sofa", "sofa3")))
+    place = f.along_wall(sofa)
+    if place and f.dice.chance(0.75):
+        low = build(f.dice, "lowtable")
+        strew(f.dice, low, SMALL, 3)
+        f.before(low, place, sofa.depth + 0.8)
+
+
+def _media(f: Floor, name: str) -> None:
+    f.along_wall(media(f.dice))
+
+
+def _desk(f: Floor, name: str) -> None:
+    dice, desk = f.dice, build(f.dice, name)
     if dice.chance(0.65):
         yaw = dice.uniform(-0.2, 0.2)
         desk.include(build(dice, "monitor"), -0.1, -desk.depth / 2 + 0.2, desk.height, yaw, "screen")
         desk.tops = [Top(0.4, 0, desk.height, 0.35, desk.depth * 0.7)]
-    strew(f.dice, desk, SMALL, 4)
+    strew(dice, desk, SMALL, 4)
     place = f.along_wall(desk)
-    if place is not None:
+    if place:
         seat = build(dice, dice.pick(("officechair", "officechair", "chair")))
         f.before(seat, place, desk.depth + dice.uniform(0.35, 0.55), np.pi + dice.uniform(-0.5, 0.5))
 
 
-def _kitchen(f: Furnisher, name: str) -> None:
-    dice = f.dice
-    run = build(dice, name, width=min(dice.uniform(1.8, 3.0), 0.8 * min(f.plan.width, f.plan.depth)))
+def _kitchen(f: Floor, name: str) -> None:
+    run = build(f.dice, name, width=min(f.dice.uniform(1.8, 3.0), 0.8 * float(f.sides.min())))
     strew(f.dice, run, "vase parcel bottle cup globe", 6)
     place = f.along_wall(run)
-    if place is not None:
-        f.beside(build(dice, "fridge"), place, run.width)
+    if place:
+        f.beside(build(f.dice, "fridge"), place, run.width)
 
 
-def _dining(f: Furnisher, name: str) -> None:
-    dice = f.dice
-    table = build(dice, dice.pick(("table", "table", "roundtable")))
-    strew(f.dice, table, SMALL, 4)
-    spot = f.free(table)
-    if spot is None:
-        return
-    c, s = np.cos(spot.yaw), np.sin(spot.yaw)
-    pattern = dice.integer(0, 2**31)
-    for k, (u, v) in enumerate(((0, 1), (0, -1), (1, 0), (-1, 0))):
-        if dice.chance(0.85 if k < 2 else 0.6):
-            out = dice.uniform(0.28, 0.43)
-            du, dv = u * (table.width / 2 + out), v * (table.depth / 2 + out)
-            yaw = spot.yaw + np.arctan2(-v, -u) - np.pi / 2 + dice.uniform(-0.2, 0.2)
-            chair = build(Dice(pattern), "chair")  # chairs of a table are alike
-            f.at(chair, spot.x + c * du - s * dv, spot.y + s * du + c * dv, float(yaw))
+def _dining(f: Floor, name: str) -> None:
+    dice, table = f.dice, build(f.dice, f.dice.pick(("table", "table", "roundtable")))
+    strew(dice, table, SMALL, 4)
+    spot, pattern = f.free(table), dice.integer(0, 2**31)
+    for k, front in enumerate(((0, 1), (0, -1), (1, 0), (-1, 0))):
+        if spot and dice.chance(0.85 if k < 2 else 0.6):
+            out = np.array(front) * (np.array([table.width, table.depth]) / 2 + dice.uniform(0.28, 0.43))
+            x, y = (out @ heading(spot.yaw) + [spot.x, spot.y]).tolist()
+            yaw = spot.yaw + float(np.arctan2(front[0], -front[1])) + dice.uniform(-0.2, 0.2)
+            f.at(build(Dice(pattern), "chair"), x, y, yaw)  # chairs of a table are alike
 
 
-def _chair(f: Furnisher, name: str) -> None:
+def _chair(f: Floor, name: str) -> None:
     f.free(build(f.dice, name))
 
 
-def _rug(f: Furnisher, name: str) -> None:
-    """Rugs lie under furniture, so they take no room on the plan."""
-    x, y = (side * f.dice.uniform(0.4, 0.6) for side in (f.plan.width, f.plan.depth))
+def _rug(f: Floor, name: str) -> None:
+    """Rugs lie under furniture, so they take no room on the floor."""
+    x, y = (side * f.dice.uniform(0.4, 0.6) for side in f.sides.tolist())
     f.scene.put(build(f.dice, name), x, y, 0.0, f.dice.pick((0.0, np.pi / 2)))
 
 

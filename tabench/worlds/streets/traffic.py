@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tabench.worlds.bodies import ride, sample_body, stand, walk
 from tabench.worlds.dice import Dice
-from tabench.worlds.people import person
+from tabench.worlds.people import pedestrian
 from tabench.worlds.prefabs import build
 from tabench.worlds.streets.plan import KERB, SEEN, Plan, Side
-from tabench.worlds.things import Scene, Thing
+from tabench.worlds.things import Scene
 
 _CLEAR = 6.5  # nothing stands in the camera's own lane nearer than this
 _FINE, _NEAR = 15.0, 30.0  # nearer than these, people have faces, and vehicles their small parts
+_MOVING = ("car",) * 9 + ("van", "van", "lorry", "bus")
+_SMALL = ("sign",) * 4 + ("bollards", "bollards", "bin", "column", "board")
 
 
 def park(dice: Dice, scene: Scene, plan: Plan, side: Side) -> None:
@@ -32,57 +33,17 @@ def park(dice: Dice, scene: Scene, plan: Plan, side: Side) -> None:
 
 def drive(dice: Dice, scene: Scene, plan: Plan) -> None:
     """Put moving vehicles into the lanes, facing their way."""
-    last = SEEN if plan.end is None else plan.end - 14.0
     for sign in (1, -1):
         for lane in range(plan.lanes):
             x = plan.middle + sign * (lane + 0.5) * plan.lane
             own = abs(x) < plan.lane / 2 + 0.5
             y = dice.uniform(_CLEAR, 40.0) if own else dice.uniform(-2.0, 35.0)
-            while y < last:
-                kind = dice.pick(("car",) * 9 + ("van", "lorry", "bus", "bicycle", "bicycle", "bicycle"))
-                near = y < _NEAR
-                thing = cyclist(dice, fine=near) if kind == "bicycle" else build(dice, kind, fine=near)
+            while y < SEEN:
+                thing = build(dice, dice.pick(_MOVING), fine=y < _NEAR)
                 y += thing.depth / 2
-                if y + thing.depth / 2 < last and dice.chance(0.75):
+                if dice.chance(0.75):
                     scene.put(thing, x + dice.uniform(-0.25, 0.25), y, 0.0, 0.0 if sign > 0 else np.pi)
                 y += thing.depth / 2 + dice.uniform(0.4, 1.6) * 90.0 / plan.kind.traffic
-
-
-def cyclist(dice: Dice, *, fine: bool = True) -> Thing:
-    """A bicycle with its rider."""
-    thing, body = build(dice, "bicycle"), sample_body(dice)
-    thing.include(person(dice, body, ride(dice, body), fine=fine), 0.0, 0.0, 0.0, 0.0, "rider")
-    thing.height, thing.width = 0.9 + 0.55 * body.stature, 0.7
-    return thing
-
-
-def pedestrian(dice: Dice, *, fine: bool = True) -> Thing:
-    """Someone standing or walking."""
-    body = sample_body(dice)
-    return person(dice, body, stand(dice, body) if dice.chance(0.4) else walk(dice, body), fine=fine)
-
-
-def cross(dice: Dice, scene: Scene, plan: Plan) -> None:
-    """Vehicles and walkers that cross ahead, in side roads and over the road."""
-    for at, half in plan.crossings:
-        if not 9.0 < at < 90.0:
-            continue
-        if dice.chance(0.3) and plan.end is None:
-            side = dice.pick(plan.sides)
-            x = plan.middle + side.sign * (side.kerb + dice.uniform(3.0, 8.0))
-            scene.put(build(dice, "car"), x, at - 1.6, 0.0, np.pi / 2 * side.sign)
-        if dice.chance(0.35) and at - half > 12.0:
-            for _ in range(dice.integer(1, 4)):
-                x, y = plan.middle + dice.uniform(-plan.sides[0].kerb, plan.sides[1].kerb), at - half - 2.0
-                yaw = dice.pick((np.pi / 2, -np.pi / 2)) + dice.uniform(-0.3, 0.3)
-                if _vacant(scene, x, y):
-                    scene.put(pedestrian(dice, fine=y < _FINE), x, y + dice.uniform(-1, 1), 0.0, yaw)
-
-
-def _vacant(scene: Scene, x: float, y: float) -> bool:
-    """Whether no vehicle stands near a place."""
-    vehicles = (p.shape.centre for p in scene.pieces if p.label in ("car", "van", "lorry", "bus", "bicycle"))
-    return all(np.abs(centre[:2] - [x, y]).max() > 2.2 for centre in vehicles)
 
 
 def stroll(dice: Dice, scene: Scene, plan: Plan) -> None:
@@ -102,7 +63,6 @@ def furnish(dice: Dice, scene: Scene, plan: Plan, side: Side) -> None:
     """Walk along a kerb and put up a lamp, a tree, a sign, a light, a bin or bollards at each place."""
     x = plan.middle + side.sign * (side.kerb + 0.42)
     y, lamps = dice.uniform(4.0, 9.0), 0.0
-    small = ("sign",) * 4 + ("bollards", "bollards", "bin", "column", "board", "bicycle")
     while y < SEEN:
         if not plan.free(y, 0.6):
             y += 2.0
@@ -113,9 +73,9 @@ def furnish(dice: Dice, scene: Scene, plan: Plan, side: Side) -> None:
         elif dice.chance(plan.kind.trees) and y > 8.0:
             scene.put(build(dice, "tree"), x + 0.3 * side.sign, y, KERB, dice.uniform(0, 6))
         elif dice.chance(0.75):
-            scene.put(build(dice, dice.pick(small)), x, y, KERB, dice.uniform(-0.2, 0.2))
+            scene.put(build(dice, dice.pick(_SMALL)), x, y, KERB, dice.uniform(-0.2, 0.2))
         y += dice.uniform(3.0, 9.0)
     for at, half in plan.crossings:
         y = at - half - 0.9
-        if side.sign > 0 and y > 7.0 and dice.chance(0.55) and plan.end is None:
+        if side.sign > 0 and y > 7.0 and dice.chance(0.55):
             scene.put(build(dice, "trafficlight"), x, y, KERB)

@@ -5,73 +5,68 @@ Names and fields are read by `status`, the report and later versions: they are a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from pydantic import TypeAdapter, ValidationError
 
+BY_NAME: dict[str, type[Event]] = {}
 
-@dataclass(frozen=True, kw_only=True)
-class _Event:
-    """One event.
 
-    Attributes:
-        name: In journals.
-        journalled: Whether it is kept; else it is shown only, since there are too many of it.
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Event:
+    """One event: each subclass is a frozen dataclass of keywords, known by its name in journals.
+
+    `journalled` is whether it is kept; else it is shown only, since there are too many of it.
     """
 
     name: ClassVar[str]
-    journalled: ClassVar[bool] = True
+    journalled: ClassVar[bool]
+
+    def __init_subclass__(cls, *, name: str, journalled: bool = True) -> None:
+        cls.name, cls.journalled = name, journalled
+        dataclass(frozen=True, kw_only=True)(cls)
+        BY_NAME[name] = cls
 
     def facts(self) -> dict[str, Any]:
         """Its fields as JSON values; those that have their default are left out."""
-        every = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
-        return {name: value for name, (value, default) in every.items() if value != default}
+        # A dataclass leaves a field's default on the class, and a field without one is no attribute of it.
+        return {key: value for key, value in vars(self).items() if value != getattr(type(self), key, ...)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Start(_Event):
+class Start(Event, name="start"):
     """An attempt begins, the first one is 1."""
 
-    name = "start"
     attempt: int
     label: str = ""
     pid: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Done(_Event):
+class Done(Event, name="done"):
     """The record is written, or was taken from another experiment."""
 
-    name = "done"
     wall_s: float
     adopted: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failed(_Event):
+class Failed(Event, name="failed"):
     """An attempt failed; `kind` is one of `FAILURE_KINDS`."""
 
-    name = "failed"
     kind: str
     message: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Interrupted(_Event):
+class Interrupted(Event, name="interrupted"):
     """An attempt was stopped from outside."""
 
-    name = "interrupted"
     message: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Retry(_Event):
+class Retry(Event, name="retry"):
     """A cell that failed is tried again in `pause_s` seconds, for the `retry`-th time of `of`."""
 
-    name = "retry"
     kind: str
     message: str
     retry: int
@@ -79,27 +74,21 @@ class Retry(_Event):
     pause_s: float | None = None  # journals of early versions have none
 
 
-@dataclass(frozen=True, kw_only=True)
-class Warned(_Event):
+class Warned(Event, name="warning"):
     """Something about the data that run.json keeps."""
 
-    name = "warning"
     message: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class WeightsRead(_Event):
+class WeightsRead(Event, name="weights"):
     """What was done to the content of the backbone's weights file."""
 
-    name = "weights"
     note: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Packed(_Event):
+class Packed(Event, name="pack"):
     """A split's pack is "building", "built" or "left out"."""
 
-    name = "pack"
     split: str
     state: str
     bytes: int
@@ -107,9 +96,8 @@ class Packed(_Event):
     message: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Split(_Event):
-    """How steps and evaluations are cut; see `BatchSplit`."""
+class SplitChosen(Event, name="passes"):
+    """How steps and evaluations are cut at the start; see `BatchSplit`."""
 
     images: int
     evaluated: int
@@ -118,56 +106,43 @@ class _Split(_Event):
     compiled: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class SplitChosen(_Split):
-    """How steps and evaluations are cut at the start."""
-
-    name = "passes"
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemoryShort(_Split):
+class MemoryShort(Event, name="memory"):
     """Memory ran out: steps are cut into less from now on."""
 
-    name = "memory"
+    images: int
+    evaluated: int
+    apart: bool
+    recompute: bool
+    compiled: bool
     unit: str
     step: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resumed(_Event):
+class Resumed(Event, name="resume"):
     """A unit goes on from the checkpoint of a step."""
 
-    name = "resume"
     unit: str
     step: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class FirstStep(_Event):
+class FirstStep(Event, name="first-step"):
     """Seconds until the end of an attempt's first step, which warms up or compiles."""
 
-    name = "first-step"
     unit: str
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class PathTaken(_Event):
+class PathTaken(Event, name="path"):
     """How encoder and decoders are run, in words."""
 
-    name = "path"
     unit: str
     encoder: str
     decoders: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step(_Event):
+class Step(Event, name="step", journalled=False):
     """An optimiser step is done, the first one is 1; `seconds_left` are those to the last one."""
 
-    name = "step"
-    journalled = False
     unit: str
     epoch: int
     epochs: int
@@ -177,11 +152,9 @@ class Step(_Event):
     seconds_left: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Epoch(_Event):
+class Epoch(Event, name="epoch"):
     """An epoch is done: means over its steps, as in the record's curve."""
 
-    name = "epoch"
     unit: str
     epoch: int
     step: int
@@ -190,63 +163,50 @@ class Epoch(_Event):
     terms: dict[str, float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluated(_Event):
+class Evaluated(Event, name="eval"):
     """A unit was evaluated after an epoch, for the curves."""
 
-    name = "eval"
     unit: str
     epoch: int
     seconds: float
     values: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Validated(_Event):
+class Validated(Event, name="validation"):
     """The mean loss on the split that selects an epoch."""
 
-    name = "validation"
     unit: str
     epoch: int
     loss: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckpointKept(_Event):
+class CheckpointKept(Event, name="checkpoint"):
     """A checkpoint is written; `finished` if it is the trained unit."""
 
-    name = "checkpoint"
     unit: str
     step: int
     finished: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluating(_Event):
+class Evaluating(Event, name="evaluating", journalled=False):
     """The final evaluation has seen some of its images."""
 
-    name = "evaluating"
-    journalled = False
     unit: str
     images: int
     of: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinallyEvaluated(_Event):
+class FinallyEvaluated(Event, name="final"):
     """The trained unit was evaluated, for the record."""
 
-    name = "final"
     unit: str
     seconds: float
     values: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnitCost(_Event):
+class UnitCost(Event, name="cost"):
     """What one image costs a unit; see `measure_unit`. None is what could not be measured."""
 
-    name = "cost"
     unit: str
     train_flops: int | None
     inference_flops: int | None
@@ -257,50 +217,21 @@ class UnitCost(_Event):
     problems: list[str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AnalysisFailed(_Event):
+class AnalysisFailed(Event, name="companion-failed"):
     """A file that explains the record could not be made."""
 
-    name = "companion-failed"
     what: str
     message: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProcessPeaks(_Event):
+class ProcessPeaks(Event, name="processes"):
     """Peak memory of each process of the cell; see `peak_memory`."""
 
-    name = "processes"
     peaks: list[dict[str, float]]
 
 
-Event = (
-    Start
-    | Done
-    | Failed
-    | Interrupted
-    | Retry
-    | Warned
-    | WeightsRead
-    | Packed
-    | SplitChosen
-    | MemoryShort
-    | Resumed
-    | FirstStep
-    | PathTaken
-    | Step
-    | Epoch
-    | Evaluated
-    | Validated
-    | CheckpointKept
-    | Evaluating
-    | FinallyEvaluated
-    | UnitCost
-    | AnalysisFailed
-    | ProcessPeaks
-)
 Emit = Callable[[Event], None]
-BY_NAME: dict[str, type[Event]] = {kind.name: kind for kind in get_args(Event)}
+Kind = TypeVar("Kind", bound=Event)
 
 
 def emit_nothing(event: Event) -> None:
@@ -315,12 +246,8 @@ def _adapter(name: str) -> TypeAdapter[Event]:
 def read_event(name: object, facts: Mapping[str, Any]) -> Event | None:
     """An event from its name and fields, as a journal or another process tells it.
 
-    Args:
-        name: Its name.
-        facts: Its fields; others ("t", those of a later version) are passed over.
-
-    Returns:
-        None where this version knows no such event, or something in it is missing or of another type.
+    Fields that this version does not know ("t", those of a later one) are passed over. None where it knows
+    no such event, or something in it is missing or of another type.
     """
     if not isinstance(name, str) or name not in BY_NAME:
         return None
@@ -333,3 +260,8 @@ def read_event(name: object, facts: Mapping[str, Any]) -> Event | None:
 def read_line(line: Mapping[str, Any]) -> Event | None:
     """The event of a journal's line; see `read_event`."""
     return read_event(line.get("event"), line)
+
+
+def events_of(kind: type[Kind], lines: Iterable[Mapping[str, Any]]) -> list[Kind]:
+    """All events of a kind in a journal's lines."""
+    return [event for line in lines if isinstance(event := read_line(line), kind)]
