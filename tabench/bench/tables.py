@@ -104,5 +104,6 @@ def _time(timed: Json) -> Entry:
 
 def _rate(count: int | None, timed: Json, style: Any) -> Entry:
     """What is done in a second, by the median."""
-    known = count is not None and "median_s" in timed
-    return number(count / float(timed["median_s"]) if known else None, style)
+    if count is None or "median_s" not in timed:
+        return number(None, style)
+    return number(count / float(timed["median_s"]), style)

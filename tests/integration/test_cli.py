@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -179,17 +178,6 @@ def test_a_wrong_command_gives_one_message(
     assert "Traceback" not in printed
     for part in parts:
         assert part in printed
-
-
-def test_a_folder_of_photographs_turns_the_demo_into_nyuv2(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call("data", "make-scenes", "--root=photos", *TWO_ROOMS) == 0
-    (home / "photos" / "scenes.json").unlink()
-    words = ["nyuv2", "--profile=demo", "--checkpoint=nano.safetensors", "--data-root=photos"]
-    code, plan = call_json(capsys, "plan", *words, "--select=seed=0")
-    assert (code, plan["dataset"], plan["data_root"]) == (0, "nyuv2", "photos")
-    shutil.rmtree(home / "photos")
 
 
 def test_data_verify_names_a_wrong_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

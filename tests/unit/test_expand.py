@@ -27,19 +27,6 @@ def _registered() -> Iterator[None]:
         yield
 
 
-def test_the_matrix_is_methods_times_seeds(tmp_path: Path) -> None:
-    cells = samples.cells(tmp_path)
-    assert [cell.label for cell in cells] == [
-        "ta-lora s0",
-        "ta-lora s1",
-        "lora-stl s0",
-        "lora-stl s1",
-        "frozen s0",
-        "frozen s1",
-    ]
-    assert len({cell.id for cell in cells}) == 6
-
-
 def test_balancing_is_an_axis_for_methods_that_train_tasks_together(tmp_path: Path) -> None:
     both = 'axes.balancing=["equal", "by-loss"]'
     plain, cells = samples.cells(tmp_path), samples.cells(tmp_path, both, "balancing.by-loss.start=0.5")
@@ -81,15 +68,12 @@ def test_an_augmentation_that_a_dataset_does_not_have_is_refused_before_anything
     assert caught.value.where.endswith("profiles.demo.train.augment")
 
 
-def test_a_default_written_out_is_the_same_cell(tmp_path: Path) -> None:
+def test_what_changes_no_result_is_not_in_a_cell(tmp_path: Path) -> None:
     rank = METHODS.get("lora-stl").defaults["rank"]
-    plain, written = samples.cells(tmp_path), samples.cells(tmp_path, f"methods.lora-stl.rank={rank}")
-    assert [cell.id for cell in plain] == [cell.id for cell in written]
-
-
-def test_notes_recipes_and_paths_are_not_in_a_cell(tmp_path: Path) -> None:
     options = ["note=other", "dataset.generate.train=9", "backbone.checkpoint=elsewhere.pth"]
-    assert samples.cells(tmp_path, *options) == samples.cells(tmp_path)
+    assert samples.cells(tmp_path, f"methods.lora-stl.rank={rank}", *options) == samples.cells(tmp_path)
+    same = 'variants=[{method="ta-lora", params={ranks=[8, 8, 3]}}]'  # another row already
+    assert samples.cells(tmp_path, same) == samples.cells(tmp_path)
 
 
 def test_a_subset_of_tasks_keeps_only_what_concerns_it(tmp_path: Path) -> None:
@@ -163,11 +147,6 @@ def test_shards_part_the_list(count: int) -> None:
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
-def test_shards_count_from_one_after_the_selection(tmp_path: Path) -> None:
-    cells = shard_cells(select_cells(samples.cells(tmp_path), ["seed=1"]), "2/3")
-    assert [cell.label for cell in cells] == ["lora-stl s1"]
-
-
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/4", "1/4/2", "²/4"])
 def test_a_shard_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="expected I/N"):
@@ -191,11 +170,6 @@ def test_variants_are_further_rows_named_by_what_differs(tmp_path: Path) -> None
     assert named[6] == "ta-lora (ranks=[4, 4, 3]) s0"
     assert named[4] == "frozen s0"
     assert len(set(named)) == len(cells)
-
-
-def test_a_variant_that_is_another_row_already_is_one_cell(tmp_path: Path) -> None:
-    same = 'variants=[{method="ta-lora", params={ranks=[8, 8, 3]}}]'
-    assert samples.cells(tmp_path, same) == samples.cells(tmp_path)
 
 
 @pytest.mark.parametrize(
