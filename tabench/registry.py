@@ -99,17 +99,21 @@ class Registry(Generic[T]):
         """
         entry = self.entry(name, where=where)
         if name not in self._loaded:
-            module_name, _, attribute = entry.target.partition(":")
-            try:
-                loaded: object = importlib.import_module(module_name)
-                for part in attribute.split("."):
-                    loaded = getattr(loaded, part)
-            except Exception as error:  # another package's module may raise anything
-                raise SpecError(
-                    f"{self.kind} '{name}' cannot be loaded from '{entry.target}': "
-                    f"{type(error).__name__}: {error}",
-                    where=where,
-                    hint=f"reinstall or fix the package '{entry.source}'",
-                ) from error
-            self._loaded[name] = cast(T, loaded)
+            self._loaded[name] = cast(T, self.load(entry, entry.target, where))
         return self._loaded[name]
+
+    def load(self, entry: Entry, target: str, where: str | None = None) -> object:
+        """Import a module or "module:attribute" of an entry. Raises SpecError: it cannot be."""
+        module, _, attribute = target.partition(":")
+        try:
+            loaded: object = importlib.import_module(module)
+            for part in attribute.split(".") if attribute else ():
+                loaded = getattr(loaded, part)
+        except Exception as error:  # another package's module may raise anything
+            why = f"{type(error).__name__}: {error}"
+            raise SpecError(
+                f"{self.kind} '{entry.name}' cannot be loaded from '{target}': {why}",
+                where=where,
+                hint=f"reinstall or fix the package '{entry.source}'",
+            ) from error
+        return loaded

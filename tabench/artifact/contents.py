@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tabench.artifact.archive import Member
-from tabench.artifact.facts import ExperimentFacts, experiment_facts, packed_claims
+from tabench.artifact.facts import ExperimentFacts, packed_claims
 from tabench.artifact.pages import Archive, badge_page, readme
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
@@ -69,7 +69,7 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
     for neighbour in neighbours:
         members |= {m.name: m for m in _of_neighbour(neighbour)}
     facts = tuple(
-        experiment_facts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
+        ExperimentFacts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
         for name, spec in specs.items()
     )
     environment = capture()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,83 +18,44 @@ from tabench.spec.expand import Resolved, expand
 from tabench.spec.experiment import load_experiment
 
 
-@dataclass(frozen=True)
 class ExperimentFacts:
-    """One packed experiment."""
+    """One packed experiment; `spec` is its file, `reported` says whether a rendered report is packed."""
 
-    name: str  # its name
-    title: str  # its title
-    profile: str  # profile that was run
-    spec: Path | None  # the experiment file, None if there is none
-    planned: int  # cells of the experiment
-    done: dict[str, str]  # cell id to label of cells with a valid record
-    failed: dict[str, str]  # cell id to why, of cells whose last attempt failed
-    missing: list[str]  # labels of cells that have neither
-    under_way: list[str]  # labels of those that have begun: they are packed as if they had not
-    synthetic: bool  # whether the data are synthetic
-    data: str  # title of the data
-    fingerprint: str  # identity of the data
-    backbone: str  # name and note of the pretrained weights
-    seeds: list[int]  # seeds with records
-    machines: list[str]  # distinct "device, CPU, platform" of the runs
-    outside: list[str]  # what the runs took from other packages, see `outside_code`
-    environments: list[dict[str, Any]]  # distinct environments of the runs
-    commits: list[str]  # commits the runs were made from; a "+" marks uncommitted changes
-    named: int  # done cells that the experiment file expands to as it is, without options
-    example: str  # id of the cheapest of them (else of the cheapest done cell), to be run again
-    run: dict[str, Any]  # circumstances of the example's run
-    # against the shipped reference runs of the same cells: "cells" and "numbers" compared, how many numbers
-    # are "identical", and in how many cells the trained "weights" are; empty without them
-    compared: dict[str, int]
-    published: int  # rows of published values of this dataset, of any model
-    obstacle: str  # why no published value can be judged by these runs ("synthetic data"), or ""
-    reported: bool  # whether a rendered report is packed
-
-    @property
-    def exact(self) -> bool:
-        """Whether the example's id comes out of the experiment file as it is."""
-        return self.named > 0
-
-
-def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: bool) -> ExperimentFacts:
-    """Sum up an experiment's results; `spec` is its file, `reported` says whether a report is packed."""
-    results = read_results(results_dir, name)
-    first = results.first
-    done = {cell.id: cell for cell in results.done}
-    ids = _ids(results, spec)
-    named = [cell for cell in results.done if cell.id in ids]
-    example = min(named or results.done, key=lambda cell: (cell.run.get("wall_s") or float("inf"), cell.id))
-    return ExperimentFacts(
-        name=name,
-        title=str(results.experiment.get("title") or name),
-        profile=results.profile,
-        spec=spec,
-        planned=len(results.cells),
-        done={cell.id: cell.label for cell in results.done},
-        failed={
+    def __init__(self, results_dir: Path, name: str, spec: Path | None, reported: bool) -> None:
+        results = read_results(results_dir, name)
+        first, done, cells = results.first, results.done, results.cells
+        self.name, self.spec, self.reported = name, spec, reported
+        self.title = str(results.experiment.get("title") or name)
+        self.profile = results.profile
+        self.planned = len(cells)
+        self.done = {cell.id: cell.label for cell in done}
+        self.failed = {
             c.id: str(c.failure.get("message") or "unknown").partition("\n")[0]
-            for c in results.cells
+            for c in cells
             if c.state == "failed"
-        },
-        missing=[c.label for c in results.cells if c.state not in ("done", "failed")],
-        under_way=[c.label for c in results.cells if c.state in ("partial", "running")],
-        synthetic=bool(first["data"]["synthetic"]),
-        data=str(first["data"]["title"]),
-        fingerprint=str(first["data"]["fingerprint"]),
-        backbone=f"{first['backbone']['name']} ({first['backbone']['note']})",
-        seeds=sorted({cell.record["cell"]["seed"] for cell in done.values()}),
-        machines=sorted({_machine(cell.run) for cell in done.values() if cell.run}),
-        outside=outside_code(results),
-        environments=_environments(results),
-        commits=sorted({_commit(cell.run) for cell in done.values()} - {""}),
-        named=len(named),
-        example=example.id,
-        run=example.run,
-        compared=_compared(results),
-        published=_published(results, spec),
-        obstacle=obstacle(results),
-        reported=reported,
-    )
+        }
+        self.missing = [c.label for c in cells if c.state not in ("done", "failed")]
+        # they have begun, and are packed as if they had not
+        self.under_way = [c.label for c in cells if c.state in ("partial", "running")]
+        self.synthetic = bool(first["data"]["synthetic"])
+        self.data = str(first["data"]["title"])
+        self.fingerprint = str(first["data"]["fingerprint"])
+        self.backbone = f"{first['backbone']['name']} ({first['backbone']['note']})"
+        self.seeds = sorted({cell.record["cell"]["seed"] for cell in done})
+        self.machines = sorted({_machine(cell.run) for cell in done if cell.run})
+        self.outside = outside_code(results)
+        self.environments = _environments(results)
+        self.commits = sorted({_commit(cell.run) for cell in done} - {""})  # "+": with uncommitted changes
+        ids = _ids(results, spec)
+        named = [cell for cell in done if cell.id in ids]
+        self.named = len(named)  # cells that the experiment file expands to as it is, without options
+        self.exact = bool(named)  # the example is one of them
+        # the cheapest cell, to be run again
+        example = min(named or done, key=lambda cell: (cell.run.get("wall_s") or float("inf"), cell.id))
+        self.example, self.run = example.id, example.run
+        self.compared = _compared(results)
+        self.published = _published(results, spec)
+        self.obstacle = obstacle(results)  # why no published value can be judged by these runs, or ""
 
 
 def _ids(results: Results, spec: Path | None) -> set[str]:
@@ -147,11 +107,13 @@ def _commit(run: dict[str, Any]) -> str:
 
 
 def _compared(results: Results) -> dict[str, int]:
+    """Against the shipped reference runs of the same cells: what is compared, and how much of it is equal."""
     keys, rows = ("cells", "numbers", "identical", "weights"), reproduced(results)
     return {key: sum(getattr(row, key) for row in rows) for key in keys} if rows else {}
 
 
 def _published(results: Results, spec: Path | None) -> int:
+    """Rows of published values of this dataset, of any model."""
     name = results.report.get("published")
     found = read_published(results, spec.parent / str(name) if spec is not None and name else None)
     return 0 if found is None else len(found.of_dataset(results.first["data"]["name"]).rows)

@@ -1,4 +1,4 @@
-"""``tabench data``: check datasets, prepare them from their owners' archives, write synthetic ones."""
+"""``tabench data``: check datasets, and prepare them from their owners' archives."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from tabench.cli.app import examples, group
 from tabench.cli.options import option
 from tabench.cli.output import print_json, progress_bar, tell
 from tabench.data.prepare.guide import help_lines
-from tabench.errors import SpecError
 
-data = group("data", "Check datasets, prepare them from their archives, write synthetic ones.")
+data = group("data", "Check datasets, and prepare them from their archives.")
 RootOption = Annotated[Path, option("The dataset's folder.", "--root", metavar="DIR")]
 
 
@@ -59,35 +58,6 @@ def verify(
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{split} {count}" for split, count in counts.items())
-
-
-@data.command("make-scenes", epilog=examples("data make-scenes --root /data/scenes --train 64 --val 32"))
-def make_scenes(
-    root: RootOption,
-    dataset: Annotated[
-        str, option("A synthetic dataset; see `tabench list datasets`.", metavar="NAME")
-    ] = "scenes",
-    seed: Annotated[int, option("Seed of all images.", min=0)] = 0,
-    train: Annotated[int, option("Images of train.", min=1)] = 64,
-    val: Annotated[int, option("Images of val.", min=1)] = 32,
-    height: Annotated[int, option("Pixels.", min=16)] = 96,
-    width: Annotated[int, option("Pixels.", min=16)] = 128,
-) -> None:
-    """Write a synthetic dataset with exact targets, in the layout of the real one it stands in for."""
-    from tabench.catalog import DATASETS
-
-    found = DATASETS.get(dataset, where="--dataset")
-    if not found.synthetic:
-        known = [name for name in DATASETS.names() if DATASETS.get(name).synthetic]
-        hint = f"known: {', '.join(known)}"
-        raise SpecError(f"'{dataset}' is no synthetic dataset", where="--dataset", hint=hint)
-    sizes = {"seed": seed, "train": train, "val": val, "height": height, "width": width}
-    with progress_bar(f"generating {dataset}") as progress:
-        found.make(root, progress=progress, **sizes)
-    typer.echo(
-        f"{train} + {val} synthetic images of {height}x{width} in {root}, "
-        f"fingerprint {found.recipe_fingerprint(**sizes)}"
-    )
 
 
 PREPARE = examples(

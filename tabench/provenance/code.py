@@ -7,7 +7,6 @@ hashed, and an edit of theirs makes another cell.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -76,7 +75,7 @@ def check_code(registry: Registry[Any], name: str, planned: str) -> Code:
     packages, proven = _PROVEN.get(key, ((), frozenset()))
     if code.sha256 and (key not in _PROVEN or _loaded(packages) - proven):
         for module in _modules(registry, entry):
-            _import(registry.kind, entry, module)
+            registry.load(entry, module)
         again, source = _read(registry, entry)
         if again != code:
             raise SpecError(
@@ -138,16 +137,6 @@ def _required(registry: Registry[Any], entry: Entry, loaded: Any) -> dict[str, s
                 hint=f"pip install {name}",
             )
     return {name: held for name, held in found.items() if held is not None}
-
-
-def _import(kind: str, entry: Entry, module: str) -> None:
-    try:
-        importlib.import_module(module)
-    except Exception as error:  # another package's module may raise anything
-        raise SpecError(
-            f"{kind} '{entry.name}' cannot be loaded from '{module}': {type(error).__name__}: {error}",
-            hint=f"reinstall or fix the package '{entry.source}'",
-        ) from error
 
 
 def _loaded(packages: tuple[str, ...]) -> frozenset[str]:

@@ -74,7 +74,7 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return Recipe(**parse_json(path.read_bytes()))
     except FileNotFoundError as error:
-        hint = f"generate it with `tabench data make-scenes --dataset {path.stem} --root {path.parent}`"
+        hint = "leave --data-root out: the demo generates its data by itself"
         raise DataError(f"no {path.stem} have been generated here", where=str(path), hint=hint) from error
     except OSError as error:
         raise unreadable(error, path) from error

@@ -19,7 +19,6 @@ from tabench.store.claim import Holder
 from tabench.worlds.scenes import SCENES
 
 pytestmark = pytest.mark.usefixtures("entries_of_tests")
-TWO_ROOMS = ["--train=1", "--val=1", "--height=48", "--width=64"]
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +180,7 @@ def test_a_wrong_command_gives_one_message(
 
 
 def test_data_verify_names_a_wrong_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("data", "make-scenes", "--root=rooms", *TWO_ROOMS) == 0
+    SCENES.make(home / "rooms", seed=0, train=1, val=1, height=48, width=64)
     code, report = call_json(capsys, "data", "verify", "scenes", "--root=rooms")
     assert (code, report["problems"], report["counts"]) == (0, [], {"train": 1, "val": 1})
     assert report["packs"] == []

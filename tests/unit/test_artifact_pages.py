@@ -13,7 +13,7 @@ import report_fixtures as made
 from packaging.utils import canonicalize_name
 
 from tabench.artifact.contents import REPORT_PACKAGES, cut_lock
-from tabench.artifact.facts import experiment_facts, packed_claims
+from tabench.artifact.facts import ExperimentFacts, packed_claims
 from tabench.artifact.pages import Archive, badge_page
 from tabench.errors import StoreError
 
@@ -40,7 +40,7 @@ def test_a_demo_gets_no_verdict_and_that_is_said(
     folder = made.write_results(tmp_path, pictures=False)
     if not synthetic:
         made.as_if_real(folder)
-    facts = experiment_facts(tmp_path, "nyuv2", SPEC, reported=reported)
+    facts = ExperimentFacts(tmp_path, "nyuv2", SPEC, reported=reported)
     page = badge_page(Archive(frozenset(), "", 0, "", (facts,)))
     assert line in page.partition("## Results Reproduced")[2].partition("\n## ")[0]
 

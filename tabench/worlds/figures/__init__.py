@@ -61,9 +61,7 @@ class FiguresDataset(SyntheticDataset, PascalContextDataset):
     normal_classes: ClassVar[Collection[int] | None] = None  # exact everywhere: none has to be left out
     tolerance: ClassVar[Mapping[str, float]] = {kind: _FAR.get(kind, 0) for kind in (*PLACES, "label")}
     most_apart: ClassVar[float] = 0.02
-    download: ClassVar[str] = (
-        "generate them: `tabench data make-scenes --dataset figures --root ROOT` (nothing is downloaded)"
-    )
+    download: ClassVar[str] = "an experiment's demo generates them when it first runs (nothing is downloaded)"
 
     def notes(self, root: Path) -> list[str]:
         """What the reader's notes say, and which of VOC's classes never occur."""

@@ -79,7 +79,7 @@ class SceneDataset(SyntheticArrayDataset, NyuLayoutDataset):
     stands_for: ClassVar[str] = "nyuv2"
     generator: ClassVar[int] = GENERATOR
     size: ClassVar[tuple[int, int]] = (96, 128)
-    download: ClassVar[str] = "generate them: `tabench data make-scenes --root ROOT` (nothing is downloaded)"
+    download: ClassVar[str] = "an experiment's demo generates them when it first runs (nothing is downloaded)"
     tolerance: ClassVar[Mapping[str, float]] = {
         "image": 2.5 / 255,
         "label": 0.5,

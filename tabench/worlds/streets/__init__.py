@@ -116,9 +116,7 @@ class StreetDataset(SyntheticArrayDataset, CityscapesLayoutDataset):
     task_channels: ClassVar[Mapping[str, int]] = {"segmentation": 7, "disparity": 1}
     label_folders: ClassVar[tuple[str, ...]] = ("label_7",)
     size: ClassVar[tuple[int, int]] = (64, 128)
-    download: ClassVar[str] = (
-        "generate them: `tabench data make-scenes --dataset streets --root ROOT` (nothing is downloaded)"
-    )
+    download: ClassVar[str] = "an experiment's demo generates them when it first runs (nothing is downloaded)"
     tolerance: ClassVar[Mapping[str, float]] = {"image": 2.5 / 255, "label": 0.5, "disparity": 1e-4}
     make_maps = staticmethod(make_street)
 
