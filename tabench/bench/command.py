@@ -32,7 +32,7 @@ _what = partial(options.option, panel="What is measured")
 def bench(
     suite: Annotated[
         str | None,
-        _what("cpu, cpu-full, gpu or gpu-full. Default: cpu or gpu, by the device.", metavar="NAME"),
+        _what("cpu or gpu. Default: by the device.", metavar="NAME"),
     ] = None,
     only: Annotated[
         list[str] | None, _what("Keep measurements by their names. Repeatable.", metavar="PATTERN")
@@ -120,7 +120,7 @@ def _jobs(
     from dataclasses import replace
 
     from tabench.bench import suites
-    from tabench.bench.sizes import find_size
+    from tabench.bench.jobs import find_size
     from tabench.catalog import METHODS
 
     _check_methods(methods)

@@ -13,8 +13,7 @@ from tabench.catalog import METHODS
 from tabench.errors import SpecError
 from tabench.text import nearest, suggestion
 
-SUITES = ("cpu", "cpu-full", "gpu", "gpu-full")
-CPU_SIZES = ("b4-256", "b4-512", "b12-256", "b12-512")
+SUITES = ("cpu", "gpu")
 GPU_SIZES = ("vit_b", "vit_l", "vit_h")
 SIDES = {"nano": (64, 96, 128, 192), "vit_b": (256, 512, 768, 1024)}  # of growth curves
 TRAINING: dict[str, Any] = {"works": ("train",)}  # without evaluation
@@ -25,37 +24,27 @@ def suite(name: str) -> list[Job]:
     """The jobs of a suite.
 
     "cpu" is what two cores do in about ten minutes: every method where a step takes three seconds at most,
-    TA-LoRA up to ViT-B of full depth at 512 pixels, and growth. "cpu-full" has every method at every size,
-    four images too, and takes hours. "gpu" and "gpu-full" do the same at SAM's own sizes, in fp32 and bf16.
-    Raises SpecError: there is no such suite.
+    TA-LoRA up to ViT-B of full depth at 512 pixels, and growth. "gpu" does the same at SAM's own sizes, in
+    fp32 and bf16. Raises SpecError: there is no such suite.
     """
     every, ours = METHODS.names(), ["ta-lora"]
-    jobs: list[Job] = []
     if name == "cpu":
-        jobs += grid(every, ["nano"], budget=3.0)
-        jobs += grid(ours, ["nano"], (4,), budget=3.0)
-        jobs += growth("nano")
-        jobs += grid(ours, ["b4-256"])
-        jobs += grid(every, ["b4-256"], budget=5.0, **TRAINING)
-        jobs += grid(ours, ["b4-512", "b12-256"], **TRAINING)
-        jobs += grid(ours, ["b12-256"], passes="apart", **TRAINING, **FEW)
-        jobs += grid(ours, ["b4-256"], (4,), **TRAINING, **FEW)
-        jobs += grid(ours, ["b12-512"], **TRAINING, **FEW)
-    if name == "cpu-full":
-        sizes = ["nano", *CPU_SIZES]
-        jobs += grid(every, sizes, (1, 4))
-        jobs += growth("nano")
-        for passes in ("together", "apart", "apart+recompute"):
-            jobs += grid(ours, sizes, (1, 4), passes=passes, **TRAINING)
-    if name in ("gpu", "gpu-full"):
-        jobs += both(grid(every, ["vit_b"]))
-        jobs += growth("vit_b")
-        jobs += both(grid(ours, GPU_SIZES, (1, 4, 8)))
+        jobs = [
+            *grid(every, ["nano"], budget=3.0),
+            *grid(ours, ["nano"], (4,), budget=3.0),
+            *growth("nano"),
+            *grid(ours, ["b4-256"]),
+            *grid(every, ["b4-256"], budget=5.0, **TRAINING),
+            *grid(ours, ["b4-512", "b12-256"], **TRAINING),
+            *grid(ours, ["b12-256"], passes="apart", **TRAINING, **FEW),
+            *grid(ours, ["b4-256"], (4,), **TRAINING, **FEW),
+            *grid(ours, ["b12-512"], **TRAINING, **FEW),
+        ]
+    elif name == "gpu":
+        jobs = [*both(grid(every, ["vit_b"])), *growth("vit_b"), *both(grid(ours, GPU_SIZES, (1, 4, 8)))]
         for passes in ("together", "chosen+compiled", "together+compiled"):
             jobs += both(grid(ours, ["vit_b", "vit_l"], (1, 4), passes=passes, **TRAINING))
-    if name == "gpu-full":
-        jobs += both(grid(every, GPU_SIZES, (1, 4, 8)))
-    if not jobs:
+    else:
         raise SpecError(f"no suite '{name}'", where="--suite", hint=suggestion(name, SUITES))
     first: dict[str, Job] = {}
     for job in jobs:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import tabench
-from tabench.bench.jobs import MEASURED, PARTS, Job, Place, code_fingerprint, seconds
-from tabench.bench.sizes import find_size
+from tabench.bench.jobs import MEASURED, PARTS, Job, Place, code_fingerprint, find_size, seconds
 from tabench.bench.subject import passes_of
 from tabench.bench.suites import SUITES, chosen, suite
 from tabench.catalog import METHODS
@@ -74,8 +73,8 @@ def test_patterns_choose_by_name() -> None:
         "paths-ta-lora-b12-512-n1",
     ]
     assert {job.axis for job in chosen(jobs, ["curve-rank", "curve-image"])} == {"rank", "image"}
-    with pytest.raises(SpecError, match="cpu-full"):
-        suite("cpu-ful")
+    with pytest.raises(SpecError, match="did you mean 'cpu'"):
+        suite("cpus")
     with pytest.raises(SpecError, match="paths-ta-lora-nano-n1"):
         chosen(jobs, ["paths-ta-lora-nano-m1"])
 
