@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from tabench.artifact.archive import Member
 from tabench.artifact.facts import ExperimentFacts, packed_claims
-from tabench.artifact.pages import Archive, badge_page, readme
+from tabench.artifact.pages import pages
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
 from tabench.report.pages.summary import FILE as SUMMARY
@@ -85,8 +85,7 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
     commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
     pinned = sum(not line.startswith(" ") for line in lock.splitlines())
     beside = tuple(neighbour.name for neighbour in neighbours)
-    archive = Archive(names, citation, pinned, commit, facts, beside)
-    made |= {"README.md": readme(archive), "BADGES.md": badge_page(archive)}
+    made |= pages(names, citation, pinned, commit, facts, beside)
     members |= {name: Member(name, text.encode()) for name, text in made.items()}
     return Contents(sorted(members.values(), key=lambda m: m.name), facts, beside)
 

@@ -15,7 +15,7 @@ from tabench.cli.output import print_json, print_table
 from tabench.errors import TabenchError
 
 if TYPE_CHECKING:
-    from tabench.bench.jobs import Job, Place
+    from tabench.bench.jobs import Job
 
 _what = partial(options.option, panel="What is measured")
 
@@ -59,12 +59,14 @@ def bench(
     Each measurement becomes a file in results/bench/<machine>/ as soon as it is there; a second
     call measures what is missing. Images and weights are random; neither changes the work.
     """
+    from tabench.catalog import METHODS
     from tabench.store.atomic import check_writable
 
+    for name in method or ():
+        METHODS.entry(name, where="--method")
     jobs = None
     if not render and (suite is not None or backbone is not None):  # else the device decides
         jobs = _jobs(suite or "", only, backbone, method, repeats)
-    _check_methods(method)
     for folder in (page.parent, *([] if render else [out])):
         check_writable(folder)
     from tabench.bench.page import render_bench
@@ -74,7 +76,7 @@ def bench(
         return
     import torch
 
-    from tabench.bench.jobs import Place
+    from tabench.bench.jobs import Place, seconds
     from tabench.bench.runner import Runner
     from tabench.engine.process_group import choose_device
     from tabench.provenance.environment import capture, usable_cores
@@ -88,7 +90,10 @@ def bench(
         machine = f"{capture()['cpu']}, {place.threads} thread{'' if place.threads == 1 else 's'}"
     folder = out / re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
     if listing:
-        _list(jobs, place)
+        guesses = [seconds(job, place) for job in jobs]
+        rows = [[job.name, f"{guess:.0f}"] for job, guess in zip(jobs, guesses, strict=True)]
+        print_table(["measurement", "about (s)"], rows)
+        typer.echo(f"{len(jobs)} measurements, about {sum(guesses) / 60:.0f} minutes")
         return
     runner = Runner(folder, place, machine, lambda text: typer.echo(text, err=True), again)
     paths, failures = runner.run(jobs)
@@ -101,13 +106,6 @@ def bench(
         typer.echo(f"figures: {folder}\npage: {written}")
     if failures:
         raise TabenchError(f"{len(failures)} of {len(jobs)} measurements failed", where=failures[0])
-
-
-def _check_methods(names: list[str] | None) -> None:
-    from tabench.catalog import METHODS
-
-    for name in names or ():
-        METHODS.entry(name, where="--method")
 
 
 def _jobs(
@@ -123,7 +121,6 @@ def _jobs(
     from tabench.bench.jobs import find_size
     from tabench.catalog import METHODS
 
-    _check_methods(methods)
     if backbone is not None:
         find_size(backbone)
         jobs = suites.grid(methods or METHODS.names(), [backbone])
@@ -133,14 +130,3 @@ def _jobs(
     if repeats is not None:
         jobs = [replace(job, repeats=repeats, fewest=repeats) for job in jobs]
     return jobs
-
-
-def _list(jobs: list[Job], place: Place) -> None:
-    from tabench.bench.jobs import seconds
-
-    guesses = [seconds(job, place) for job in jobs]
-    print_table(
-        ["measurement", "about (s)"],
-        [[job.name, f"{guess:.0f}"] for job, guess in zip(jobs, guesses, strict=True)],
-    )
-    typer.echo(f"{len(jobs)} measurements, about {sum(guesses) / 60:.0f} minutes")

@@ -94,15 +94,6 @@ def test_a_safe_name_stays_in_its_folder(name: str) -> None:
         assert Path(os.path.normpath(root / name)) != root
 
 
-def test_a_failure_leaves_nothing_and_keeps_the_old_archive(tmp_path: Path) -> None:
-    out = write_artifact(members(), tmp_path / "a.zip")
-    before = out.read_bytes()
-    with pytest.raises(StoreError, match="cannot be"):
-        write_artifact([*members(), Member("gone", tmp_path / "gone")], out)
-    assert out.read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
-
-
 def packed(entries: list[tuple[zipfile.ZipInfo | str, bytes]]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

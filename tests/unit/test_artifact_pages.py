@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from tabench.artifact.contents import REPORT_PACKAGES, cut_lock
 from tabench.artifact.facts import ExperimentFacts, packed_claims
-from tabench.artifact.pages import Archive, badge_page
+from tabench.artifact.pages import pages
 from tabench.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_a_demo_gets_no_verdict_and_that_is_said(
     if not synthetic:
         made.as_if_real(folder)
     facts = ExperimentFacts(tmp_path, "nyuv2", SPEC, reported=reported)
-    page = badge_page(Archive(frozenset(), "", 0, "", (facts,)))
+    page = pages(frozenset(), "", 0, "", (facts,))["BADGES.md"]
     assert line in page.partition("## Results Reproduced")[2].partition("\n## ")[0]
 
 

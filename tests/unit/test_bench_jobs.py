@@ -52,6 +52,7 @@ def test_jobs_of_a_suite_have_names_of_their_own_and_real_sizes(name: str) -> No
         assert json.loads(json.dumps(job.to_json())) == job.to_json()
         assert job.kind in PARTS
         assert not set(job.name) & set("/@ ")
+        assert len(set(job.task_names)) == len(job.tasks)  # one that comes again is numbered
     measured = {job.method for job in jobs if job.kind == "paths"}
     assert measured == set(METHODS.names())
 
@@ -95,11 +96,6 @@ def test_passes_are_chosen_as_the_harness_does(
     assert passes_of(job) == BatchSplit(images=images, evaluated=evaluated, apart=apart)
     extra = passes_of(replace(job, passes=f"{passes}+recompute+compiled"))
     assert (extra.recompute, extra.compiled, extra.apart) == (True, True, apart)
-
-
-def test_tasks_that_come_again_are_numbered() -> None:
-    job = Job("paths", "ta-lora", "nano", tasks=(("depth", 1), ("normals", 3), ("depth", 1), ("depth", 1)))
-    assert job.task_names == ("depth", "normals", "depth-2", "depth-3")
 
 
 def test_a_change_of_what_is_measured_makes_figures_stale(

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +8,11 @@ from pathlib import Path
 import balancers
 import pytest
 import spec_samples as samples
-from hypothesis import given
-from hypothesis import strategies as st
 from registering import registered
 
 from tabench.catalog import METHODS
 from tabench.errors import SpecError
-from tabench.spec.cell import Cell
 from tabench.spec.expand import expand, labels
-from tabench.spec.experiment import Experiment
 from tabench.spec.options import parse_shard, select_cells, shard_cells
 
 
@@ -84,21 +79,6 @@ def test_a_subset_of_tasks_keeps_only_what_concerns_it(tmp_path: Path) -> None:
     assert cell.evaluation.protocols == {"normals": 1, "depth": 1}
 
 
-@given(
-    st.integers(1, 999),
-    st.floats(1e-9, 1e3),
-    st.lists(st.integers(0, 99), min_size=1, max_size=4, unique=True),
-)
-def test_what_is_set_is_what_the_cells_hold(epochs: int, lr: float, seeds: list[int]) -> None:
-    experiment = Experiment.model_validate(tomllib.loads(samples.TEXT))
-    options = [f"train.epochs={epochs}", f"train.lr={lr!r}", f"axes.seeds={seeds}"]
-    cells = expand(experiment, "demo", samples.RESOLVED, options)
-    assert {(cell.train.epochs, cell.train.lr) for cell in cells} == {(epochs, lr)}
-    assert [cell.seed for cell in cells] == seeds * 3
-    assert [Cell.model_validate_json(cell.canonical()) for cell in cells] == cells
-    assert len({cell.id for cell in cells}) == len(cells)
-
-
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -139,12 +119,10 @@ def test_a_selection_of_nothing_is_refused(tmp_path: Path, select: list[str], me
         select_cells(samples.cells(tmp_path), select)
 
 
-@given(st.integers(1, 9))
-def test_shards_part_the_list(count: int) -> None:
+def test_shards_part_the_list() -> None:
     cells = list(range(13))
-    shards = [shard_cells(cells, f"{i}/{count}") for i in range(1, count + 1)]  # type: ignore[arg-type]
-    assert sorted(cell for shard in shards for cell in shard) == cells
-    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+    shards = [shard_cells(cells, f"{i}/4") for i in range(1, 5)]  # type: ignore[arg-type]
+    assert shards == [[0, 4, 8, 12], [1, 5, 9], [2, 6, 10], [3, 7, 11]]
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/4", "1/4/2", "²/4"])

@@ -32,9 +32,6 @@ def test_every_experiment_file_of_the_project_is_valid(path: Path) -> None:
     [
         ("epochs = 2", "epoch = 2", "profiles.demo.train.epoch", "'epochs'"),
         ("[axes]", "[axis]", ": axis:", "'axes'"),
-        ("seeds =", "seed =", "axes.seed", "'seeds'"),
-        ("pixel_norm =", "pixelnorm =", "profiles.demo.backbone.pixelnorm", "'pixel_norm'"),
-        ("height = 48", "heigth = 48", "profiles.demo.dataset.generate.heigth", "'height'"),
         ("schema = 1", "schem = 1", ": schem", "'schema'"),
         ('"frozen"]', '"frozn"]', "axes.methods", "'frozen'"),
         ('baselines = ["lora-stl"]', 'baselines = ["lora-slt"]', "report.baselines", "'lora-stl'"),
@@ -115,14 +112,15 @@ def test_a_base_gives_its_profiles_and_the_file_changes_them(tmp_path: Path) -> 
     assert (new.dataset, new.backbone, new.methods) == (old.dataset, old.backbone, old.methods)
 
 
-def test_a_missing_base_is_named(tmp_path: Path) -> None:
+def test_a_base_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "more.toml"
-    path.write_text(DERIVED)
-    with pytest.raises(SpecError, match=r"small\.toml"):
-        load_experiment(path)
-    path.write_text(DERIVED.replace('"small.toml"', "3"))
-    with pytest.raises(SpecError, match=r"more\.toml: base"):
-        load_experiment(path)
+    for text, named in (
+        (DERIVED, r"small\.toml"),
+        (DERIVED.replace('"small.toml"', "3"), r"more\.toml: base"),
+    ):
+        path.write_text(text)
+        with pytest.raises(SpecError, match=named):
+            load_experiment(path)
 
 
 def test_tables_of_the_paper_share_the_cells_of_nyuv2() -> None:
