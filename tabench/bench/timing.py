@@ -10,12 +10,12 @@ import contextlib
 import ctypes
 import gc
 import re
-import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from tabench.bench.jobs import Job
@@ -83,23 +83,15 @@ def within_memory(work: Work) -> bool:
 
 def summary(wall: list[float], cpu: list[float]) -> dict[str, Any]:
     """Median and quartiles of wall seconds, median of processor seconds, and every value."""
-    first, median, third = quartiles(wall)
+    first, median, third = map(float, np.quantile(wall, [0.25, 0.5, 0.75]))
     return {
         "median_s": significant(median, 5),
         "q1_s": significant(first, 5),
         "q3_s": significant(third, 5),
-        "cpu_median_s": significant(statistics.median(cpu), 5),
+        "cpu_median_s": significant(float(np.median(cpu)), 5),
         "wall_s": [significant(value, 5) for value in wall],
         "cpu_s": [significant(value, 5) for value in cpu],
     }
-
-
-def quartiles(values: list[float]) -> tuple[float, float, float]:
-    """First quartile, median and third quartile, linear between the values (NumPy's default)."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    first, median, third = statistics.quantiles(values, n=4, method="inclusive")
-    return first, median, third
 
 
 def ratio(figures: Mapping[str, Mapping[str, Any]], above: str, below: str) -> dict[str, float] | None:

@@ -40,30 +40,25 @@ def findings() -> list[Finding]:
     import torch
 
     cores, threads = usable_cores(), torch.get_num_threads()
-    workspace, override = os.environ.get(_WORKSPACE), os.environ.get("NVIDIA_TF32_OVERRIDE")
-    free = f"free: runs set {_WORKSPACES[0]}"
-    odd = workspace is not None and workspace not in _WORKSPACES
-    found = [
-        Finding.unless(
-            threads > cores,
-            f"{threads} torch threads on {cores} usable cores",
-            f"set OMP_NUM_THREADS={cores}",
-        ),
+    workspace = os.environ.get(_WORKSPACE, _WORKSPACES[0])  # which runs set where it is free
+    forced = os.environ.get("NVIDIA_TF32_OVERRIDE", "unset")
+    hint = f"set OMP_NUM_THREADS={cores}"
+    return [
+        Finding.unless(threads > cores, f"{threads} torch threads on {cores} usable cores", hint),
         Finding("note", "equal numbers need an equal thread count: it is kept in run.json as `threads`"),
         _blas(),
         _cuda(),
-        Finding(
-            "problem",
-            f"{_WORKSPACE}={workspace} makes cuBLAS differ from run to run",
-            f"unset it or use {_WORKSPACES[0]}",
-        )
-        if odd
-        else Finding("ok", f"{_WORKSPACE} is {workspace or free}"),
+        Finding.unless(
+            workspace not in _WORKSPACES,
+            f"{_WORKSPACE}={workspace}",
+            f"cuBLAS differs from run to run: unset it or use {_WORKSPACES[0]}",
+        ),
+        Finding.unless(
+            forced == "1",
+            f"NVIDIA_TF32_OVERRIDE={forced}",
+            "it forces TF32 into fp32 runs: unset it",
+        ),
     ]
-    if override == "1":
-        message = "NVIDIA_TF32_OVERRIDE=1 forces TF32 into fp32 runs"
-        found.append(Finding("problem", message, "unset NVIDIA_TF32_OVERRIDE"))
-    return found
 
 
 def forced_finding() -> Finding:
@@ -98,15 +93,11 @@ def _blas() -> Finding:
 def _cuda() -> Finding:
     import torch
 
-    driver = Path("/proc/driver/nvidia/version").is_file()
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
         cudnn: object = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
         return Finding("ok", f"CUDA {torch.version.cuda}, cuDNN {cudnn}: {names}")
-    if driver:
-        why = f"CUDA {torch.version.cuda} finds no device"
-        hint = "update the driver, check nvidia-smi, or unset CUDA_VISIBLE_DEVICES"
-        if torch.version.cuda is None:
-            why, hint = "torch is built for the CPU", "install a CUDA build of torch and torchvision"
-        return Finding("problem", f"NVIDIA's driver is there, but {why}", hint)
-    return Finding("note", "no CUDA device: everything runs on the CPU")
+    if not Path("/proc/driver/nvidia/version").is_file():
+        return Finding("note", "no CUDA device: everything runs on the CPU")
+    why = f"NVIDIA's driver is there, but torch's build for CUDA {torch.version.cuda} finds no device"
+    return Finding("problem", why, "install a CUDA build, update the driver, or unset CUDA_VISIBLE_DEVICES")

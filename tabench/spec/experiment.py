@@ -148,20 +148,17 @@ def read_values(path: Path) -> str:
 
     Raises SpecError: it is missing or no text, or longer than `MOST_VALUES`; names the nearest file.
     """
+    hint = "keep a table of values"
     try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
+        if path.stat().st_size > MOST_VALUES:
+            raise SpecError(f"has more than {MOST_VALUES:,} bytes", where=str(path), hint=hint)
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = "no such file of published values" if missing else f"cannot be read: {error.strerror}"
         beside = [found.name for found in sorted(path.parent.glob("*.csv"))]
         hint = suggestion(path.name, beside, "CSV files there")
-        raise SpecError("no such file of published values", where=str(path), hint=hint) from error
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    if len(data) > MOST_VALUES:
-        raise SpecError(
-            f"has more than {MOST_VALUES:,} bytes", where=str(path), hint="keep a table of values"
-        )
-    try:
-        return data.decode("utf-8-sig")
+        raise SpecError(why, where=str(path), hint=hint) from error
     except UnicodeDecodeError as error:
         raise SpecError(f"not a CSV file in UTF-8: {error}", where=str(path)) from error
 
