@@ -62,8 +62,10 @@ def _measure(pipe: Connection, job: Job, place: Place, part: str) -> None:
     import torch
 
     from tabench.bench.measures import measure
+    from tabench.runs.circumstances import keep_freed_memory
 
     torch.set_num_threads(place.threads)
+    keep_freed_memory()  # both paths run as cells do
     try:
         pipe.send({"found": measure(job, place, part)})
     except Exception as error:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +18,11 @@ from tabench.cli.options import option
 from tabench.cli.output import print_json
 from tabench.errors import SpecError, StoreError
 
+if TYPE_CHECKING:
+    from tabench.runs.executor import CellEvent, Listener
+
 REPORTS = Path("reports")
+OFTEN = 4  # a preview comes when so many times as many cells have ended
 
 
 @app.command(
@@ -134,3 +142,36 @@ def write_reports(
             typer.echo(f"report: {written[0]} ({len(written)} files)")
         files += written + (render_overview(results, REPORTS) if page.overview else [])
     return files
+
+
+@contextmanager
+def previews(listener: Listener, name: str, results: Path) -> Iterator[Listener]:
+    """Render what is there while cells run, after the first of them, the fourth, the sixteenth and so on.
+
+    Another process does it, at a low priority: the cells hardly notice, and a report that fails stops none.
+
+    Args:
+        listener: Told of every event first.
+        name: Name of the experiment.
+        results: Folder of the results.
+    """
+    from tabench.events import Done
+
+    ended, due = 0, 1
+    rendering: subprocess.Popen[bytes] | None = None
+
+    def heard(told: CellEvent) -> None:
+        nonlocal ended, due, rendering
+        listener(told)
+        ended += isinstance(told.event, Done)
+        if ended >= due and (rendering is None or rendering.poll() is not None):
+            due = OFTEN * ended
+            command = [sys.executable, "-m", "tabench", "report", name, "--results", str(results)]
+            rendering = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            os.setpriority(os.PRIO_PROCESS, rendering.pid, 10)
+
+    try:
+        yield heard
+    finally:
+        if rendering is not None:
+            rendering.wait()  # two reports at once would write the same files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from tabench.cli import options
 from tabench.cli.app import app, examples
 from tabench.cli.output import console, note, print_json, print_traces, progress_bar, say
 from tabench.cli.planning import plan_json, print_plan
-from tabench.cli.reporting import REPORTS, write_reports
+from tabench.cli.reporting import REPORTS, previews, write_reports
 from tabench.errors import FAILURE_KINDS, CheckpointError, SpecError
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def run(
             metavar="FILE|KEY=VALUE",
         ),
     ] = None,
-    report: Annotated[bool, options.how("Write reports/NAME afterwards.", "--report")] = False,
+    report: Annotated[
+        bool, options.how("Write reports/NAME: first a preview of the first cells.", "--report")
+    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Run every cell of an experiment that has no record yet."""
@@ -110,7 +113,7 @@ def run(
     sweep_shared(ExperimentFolder(results, name))
     given = {key: value for key, value in vars(how).items() if key != "executor"}
     place = Options(results=results, on_error=on_error.value, slurm=settings, **given)
-    outcomes = _run(plan, _wanted(plan.jobs(), results, retry), how.executor, place)
+    outcomes = _run(plan, _wanted(plan.jobs(), results, retry), how.executor, place, report)
     if as_json:
         ended = [
             {"id": o.job.cell.id, "label": o.job.label, **{key: getattr(o, key) for key in _TOLD}}
@@ -155,7 +158,7 @@ def _wanted(jobs: list[Job], results: Path, retry: list[str] | None) -> list[Job
     return kept
 
 
-def _run(plan: Plan, jobs: list[Job], executor: str, place: Options) -> list[Outcome]:
+def _run(plan: Plan, jobs: list[Job], executor: str, place: Options, report: bool) -> list[Outcome]:
     """Look at everything that could fail every cell, then run them."""
     from tabench.runs.inputs import check_inputs
     from tabench.runs.live import view_of
@@ -181,8 +184,12 @@ def _run(plan: Plan, jobs: list[Job], executor: str, place: Options) -> list[Out
     check_writable(folder.path)
     folder.write_experiment(plan.experiment_json())
     generate_data(plan)
-    with view_of(jobs, console(stderr=True)) as view:
-        return _executor(executor, jobs, place).run(jobs, place, view)
+    with ExitStack() as around:
+        listener = around.enter_context(view_of(jobs, console(stderr=True)))
+        if report:
+            note(f"a preview after the first cell: {REPORTS / plan.experiment.name / 'index.html'}")
+            listener = around.enter_context(previews(listener, plan.experiment.name, place.results))
+        return _executor(executor, jobs, place).run(jobs, place, listener)
 
 
 def _executor(name: str, jobs: list[Job], place: Options) -> Executor:

@@ -42,7 +42,7 @@ from tabench.events import (
 )
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.analysis_files import AnalysisFiles
-from tabench.runs.circumstances import check_cell, peak_memory
+from tabench.runs.circumstances import check_cell, keep_freed_memory, peak_memory
 from tabench.runs.executor import Job, Options
 from tabench.spec.cell import Cell
 from tabench.store.folders import CellFolder, ExperimentFolder
@@ -77,6 +77,7 @@ def compute(
             of the processes.
     """
     group = group or ProcessGroup()
+    keep_freed_memory()
     with group.one_fate():
         content = _compute(job, options, emit, should_stop, group)
         peaks = group.exchange(peak_memory())

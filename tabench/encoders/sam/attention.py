@@ -12,14 +12,16 @@ add_decomposed_rel_pos).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SLAB: Final = 1 << 18  # scores made at a time: 1 MiB in fp32, a core's second-level cache
+SLAB: Final = 1 << 18  # scores made at a time of whole matrices: 1 MiB in fp32, a core's second-level cache
+ROWS: Final = 256  # rows made at a time of a matrix beyond that: wide enough for products at full rate
 KEPT: Final = 1 << 22  # scores of one call that are kept for the backward pass instead of made again
 _ALIGNED: Final = 8  # fused kernels want head dimensions that are multiples of this
 Part = tuple[slice, slice]
@@ -74,16 +76,20 @@ def _autocast(tensor: Tensor) -> Tensor:
 
 
 class _Slabs(torch.autograd.Function):
-    """softmax(scale * q k^T + rel_h + rel_w) v in slabs; see `attend` for the arguments."""
+    """softmax(scale * q k^T + rel_h + rel_w) v in slabs; see `attend` for the arguments.
+
+    The order of every sum follows from the shapes alone, whatever the machine, so that a run that goes on
+    elsewhere does what it would have done here.
+    """
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
         keep = any(ctx.needs_input_grad) and q.shape[0] * q.shape[1] ** 2 <= KEPT
-        kept = []
-        out = torch.empty_like(v)
+        kept, out, room = [], torch.empty_like(v), _room(q)
         for g, n in _slabs(q):
-            weights = _weights(q[g, n], k[g], rel_h[g, n], rel_w[g, n])
-            out[g, n] = weights @ v[g]
+            room = _room(q) if keep else room
+            weights = _weights(q[g, n], k[g], rel_h[g, n], rel_w[g, n], room)
+            torch.bmm(weights, v[g], out=out[g, n])
             if keep:
                 kept.append(weights)
         ctx.save_for_backward(q, k, v, rel_h, rel_w, *kept)
@@ -92,32 +98,45 @@ class _Slabs(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         q, k, v, rel_h, rel_w, *kept = ctx.saved_tensors
-        scale = q.shape[-1] ** -0.5
-        dq, dk, dv, drel_h, drel_w = (torch.empty_like(t) for t in (q, k, v, rel_h, rel_w))
+        scale, room, other = q.shape[-1] ** -0.5, _room(q), _room(q)
+        dq, drel_h, drel_w = (torch.empty_like(t) for t in (q, rel_h, rel_w))
+        # summed up transposed: so the wide matrix of scores is read along its rows
+        dk, dv = (torch.empty_like(t.mT, memory_format=torch.contiguous_format) for t in (k, v))
         for index, (g, n) in enumerate(_slabs(q)):
-            weights = kept[index] if kept else _weights(q[g, n], k[g], rel_h[g, n], rel_w[g, n])
+            weights = kept[index] if kept else _weights(q[g, n], k[g], rel_h[g, n], rel_w[g, n], room)
             slope = gradients[0][g, n]
-            change = slope @ v[g].mT
-            change = torch._softmax_backward_data(change, weights, -1, weights.dtype)
+            change = torch.bmm(slope, v[g].mT, out=_part(other, weights.shape))
+            torch._softmax_backward_data(change, weights, -1, weights.dtype, grad_input=change)
             lattice = change.unflatten(-1, (rel_h.shape[-1], rel_w.shape[-1]))
-            drel_h[g, n], drel_w[g, n] = lattice.sum(-1), lattice.sum(-2)
-            dq[g, n] = change @ k[g]
-            if n.start == 0:
-                dk[g], dv[g] = change.mT @ q[g, n], weights.mT @ slope
-            else:
-                dk[g] += change.mT @ q[g, n]
-                dv[g] += weights.mT @ slope
-        return dq.mul_(scale), dk.mul_(scale), dv, drel_h, drel_w
+            torch.sum(lattice, -1, out=drel_h[g, n])
+            torch.sum(lattice, -2, out=drel_w[g, n])
+            torch.baddbmm(dq[g, n], change, k[g], beta=0, alpha=scale, out=dq[g, n])
+            first = int(n.start > 0)  # 0: what the rows before left of another matrix is not read
+            dk[g].baddbmm_(q[g, n].mT, change, beta=first, alpha=scale)
+            dv[g].baddbmm_(slope.mT, weights, beta=first)
+        return dq, dk.mT, dv.mT, drel_h, drel_w
 
 
-def _weights(q: Tensor, k: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
-    """Rows of attention weights (g, n, N) of some queries (g, n, d), summed up in fp32 or better."""
-    scores = (q * q.shape[-1] ** -0.5) @ k.mT
+def _room(q: Tensor) -> Tensor:
+    """Memory for a slab of scores, used again by each: fresh memory costs as much as the scores."""
+    matrices, tokens = q.shape[:2]
+    whole = SLAB // tokens**2
+    return q.new_empty((min(matrices, whole) * tokens if whole else min(ROWS, tokens)) * tokens)
+
+
+def _part(room: Tensor, shape: Sequence[int]) -> Tensor:
+    return room[: math.prod(shape)].view(*shape)
+
+
+def _weights(q: Tensor, k: Tensor, rel_h: Tensor, rel_w: Tensor, room: Tensor) -> Tensor:
+    """Rows of attention weights (g, n, N) of some queries (g, n, d), in `room`; summed in fp32 or better."""
+    scores = _part(room, (*q.shape[:2], k.shape[1]))
     lattice = scores.unflatten(-1, (rel_h.shape[-1], rel_w.shape[-1]))
-    lattice += rel_h[..., None]
-    lattice += rel_w[..., None, :]
-    exact = torch.promote_types(scores.dtype, torch.float32)
-    return scores.softmax(dim=-1, dtype=exact).to(scores.dtype)
+    torch.add(rel_h[..., None], rel_w[..., None, :], out=lattice)
+    scores.baddbmm_(q, k.mT, alpha=q.shape[-1] ** -0.5)
+    if scores.dtype in (torch.float32, torch.float64):
+        return torch.softmax(scores, -1, out=scores)
+    return scores.copy_(scores.softmax(-1, dtype=torch.float32))
 
 
 def _slabs(q: Tensor) -> Iterator[Part]:
@@ -128,10 +147,9 @@ def _slabs(q: Tensor) -> Iterator[Part]:
         for first in range(0, matrices, whole):
             yield slice(first, first + whole), slice(0, tokens)
         return
-    rows = max(1, SLAB // tokens)
     for matrix in range(matrices):
-        for first in range(0, tokens, rows):
-            yield slice(matrix, matrix + 1), slice(first, first + rows)
+        for first in range(0, tokens, ROWS):
+            yield slice(matrix, matrix + 1), slice(first, first + ROWS)
 
 
 def _fused(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:

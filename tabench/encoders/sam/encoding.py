@@ -30,6 +30,7 @@ from tabench.encoders.base import TaskFold
 from tabench.encoders.folding import folded
 from tabench.encoders.sam.attention import attend
 from tabench.encoders.sam.ways import encoder_is_own, foreign_in_block, neck_is_own, starts_shared
+from tabench.encoders.sam.windows import to_grid, to_windows
 
 _Neck = tuple[nn.Conv2d, LayerNorm2d, nn.Conv2d, LayerNorm2d]
 
@@ -145,32 +146,15 @@ def _attention(attention: Attention, tokens: Tensor, window: int, copies: int) -
         (copies * B, H, W, C).
     """
     layer, (height, width) = attention.qkv, tokens.shape[1:3]
-    below, right = (-height % window, -width % window) if window else (0, 0)
+    size = (window or height, window or width)
     at_zero = layer.bias if isinstance(layer, nn.Linear) else layer.at_zero
     if at_zero is None:  # SAM's own way
-        tokens = F.pad(tokens, (0, 0, 0, right, 0, below))
+        tokens = F.pad(tokens, (0, 0, 0, -width % size[1], 0, -height % size[0]))
     qkv = layer(tokens) if copies == 1 else layer.spread(tokens)
-    if at_zero is not None:
-        qkv = _padded(qkv, at_zero, below, right)
-    rows, size = len(qkv), (window or height, window or width)
-    down, across = qkv.shape[1] // size[0], qkv.shape[2] // size[1]
-    heads = attention.num_heads
-    parts = qkv.reshape(rows, down, size[0], across, size[1], 3, heads, -1)
-    parts = parts.permute(5, 0, 1, 3, 6, 2, 4, 7)
-    q, k, v = parts.reshape(3, -1, size[0] * size[1], parts.shape[-1]).unbind()
+    windows = to_windows(qkv.unflatten(-1, (3, attention.num_heads, -1)), at_zero, size)
+    q, k, v = windows.flatten(5, 6).flatten(1, 4)
     mixed = attend(q, k, v, (attention.rel_pos_h, attention.rel_pos_w), size)
-    mixed = mixed.reshape(rows, down, across, heads, *size, -1).permute(0, 1, 4, 2, 5, 3, 6)
-    return mixed.reshape(rows, down * size[0], across * size[1], -1)[:, :height, :width]
-
-
-def _padded(qkv: Tensor, at_zero: Tensor, below: int, right: int) -> Tensor:
-    """Add rows and columns of tokens whose input is 0."""
-    at_zero = at_zero.to(qkv.dtype)
-    if right:
-        qkv = torch.cat([qkv, at_zero.expand(*qkv.shape[:2], right, -1)], dim=2)
-    if below:
-        qkv = torch.cat([qkv, at_zero.expand(len(qkv), below, qkv.shape[2], -1)], dim=1)
-    return qkv
+    return to_grid(mixed.view(1, *windows.shape[1:]), (height, width)).flatten(-3)
 
 
 def _neck(neck: nn.Sequential, tokens: Tensor) -> Tensor:

@@ -22,8 +22,6 @@ from tabench.runs.processes import StopFlag, die_with, how_it_died
 from tabench.runs.retrying import ProcessDiedError, Retries, record_death
 from tabench.store.streams import steady
 
-# glibc gives large blocks back to the system and faults them in again: about 7,000 faults a small step
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 LOOK_SECONDS = 0.5  # how often a stop is noticed while nothing happens
 
 
@@ -153,7 +151,7 @@ def worker_environments(options: Options, jobs: int) -> list[dict[str, str]]:
     wanted = options.workers or len(groups) or usable_cores() // each
     count = max(1, min(wanted, jobs))
     threads = options.threads or max(1, usable_cores() // (count * each))
-    share = {"OMP_NUM_THREADS": str(threads), **KEEP_MEMORY}
+    share = {"OMP_NUM_THREADS": str(threads)}
     return [
         share | ({"CUDA_VISIBLE_DEVICES": groups[i % len(groups)]} if groups else {}) for i in range(count)
     ]
