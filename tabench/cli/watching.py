@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,38 +127,21 @@ def watch(
     folder = ExperimentFolder(results, options.experiment_name(experiment))
     content = folder.read_experiment()
     _say_unasked(status_rows(folder, content)[1])
-    with suppress(KeyboardInterrupt):
-        _print_changes(_looks(folder, content, every))
-
-
-def _looks(
-    folder: ExperimentFolder, content: Mapping[str, Any], every: float
-) -> Iterator[list[dict[str, Any]]]:
-    """The cells' rows again and again, until nothing runs or waits any more."""
     calm = 0
     rows: list[dict[str, Any]] = []
-    while calm < CALM_LOOKS:
-        rows, _ = status_rows(folder, content, rows)
-        yield rows
-        if any(row["state"] in BUSY for row in rows):
-            calm = 0
-        else:
+    told: dict[str, str] = {}
+    with suppress(KeyboardInterrupt):
+        while calm < CALM_LOOKS:
+            rows, _ = status_rows(folder, content, rows)
+            for row in rows:  # a line whenever a cell's state or position changes
+                line = f"{row['label']}: {row['state']} {row['detail']}".rstrip()
+                if told.get(row["id"]) != line:
+                    told[row["id"]] = line
+                    say(line)
             whole = all(row["state"] in ("done", "failed") for row in rows)
-            calm = CALM_LOOKS if whole else calm + 1
-        time.sleep(every if calm < CALM_LOOKS else 0)
-
-
-def _print_changes(looks: Iterable[Sequence[Mapping[str, Any]]]) -> None:
-    """A line whenever a cell's state or position changes."""
-    before: dict[str, tuple[str, str]] = {}
-    rows: Sequence[Mapping[str, Any]] = ()
-    for rows in looks:
-        for row in rows:
-            now = (row["state"], row["detail"])
-            if before.get(row["id"]) != now:
-                before[row["id"]] = now
-                say(f"{row['label']}: {' '.join(now)}".rstrip())
-    typer.echo(_sum(rows))
+            calm = 0 if any(row["state"] in BUSY for row in rows) else CALM_LOOKS if whole else calm + 1
+            time.sleep(every if calm < CALM_LOOKS else 0)
+        typer.echo(_sum(rows))
 
 
 @app.command(epilog=examples("cancel nyuv2"))
