@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -111,16 +110,6 @@ def test_what_had_no_memory_is_named(tmp_path: Path) -> None:
         "–",
         "–",
     )
-
-
-def test_half_measured_jobs_are_shown_with_holes(tmp_path: Path) -> None:
-    (path,) = measured(tmp_path / "results", [SLOW]).glob("here/*.json")
-    content = json.loads(path.read_text())
-    del content["parts"]["memory-fast"]
-    path.write_text(json.dumps(content))
-    render_bench(tmp_path / "results", tmp_path / "index.html")
-    (row,) = rows_of(tmp_path, "train")
-    assert (row["Peak memory over base: plain"], row["Peak memory over base: fast"]) == ("800 MB", "–")
 
 
 def test_files_of_another_format_are_left_alone_and_damaged_ones_named(tmp_path: Path) -> None:
