@@ -6,7 +6,7 @@ import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,6 +19,7 @@ from tabench.provenance.machine import Finding
 
 if TYPE_CHECKING:
     from tabench.runs.executor import Job
+    from tabench.runs.repeating import Trial
 
 SHORT = (  # a cell of the demo that takes seconds
     "dataset.generate={seed=0, train=8, val=2, height=48, width=64}",
@@ -130,21 +131,20 @@ def _repeats(device: str) -> list[Finding]:
             try_cell(job, Path(folder) / name, device, count)
             for name, count in (("first", threads), ("again", threads), ("fewer", other))
         )
-    what = f"{len(first.losses)} steps of ta-lora on {place.type}"
+    what = f"{len(first.losses)} steps of ta-lora on {place.type} came out"
+    compared: tuple[tuple[Trial, str, Literal["problem", "note"], str], ...] = (
+        (again, "the second time", "problem",
+         "look at the switches above; on the CPU try MKL_CBWR=COMPATIBLE or --threads 1"),
+        (fewer, f"with {other} threads instead of {threads}", "note",
+         "sums are added up in another order; give --threads where numbers must be equal"),
+    )  # fmt: skip
     found = []
-    if unlike := differences(first, again):
-        hint = "look at the switches above; on the CPU try MKL_CBWR=COMPATIBLE or --threads 1"
-        message = f"{what} came out differently the second time: {'; '.join(unlike)}"
-        found.append(Finding("problem", message, hint))
-    else:
-        message = f"{what} came out twice, bit by bit: every loss, the trained weights and the whole record"
-        found.append(Finding("ok", message))
-    counts = f"with {other} threads instead of {threads}"
-    if unlike := differences(first, fewer):
-        hint = "sums are added up in another order; give --threads where numbers must be equal"
-        found.append(Finding("note", f"{counts}: {'; '.join(unlike)}", hint))
-    else:
-        found.append(Finding("ok", f"{counts}: the same, bit by bit"))
+    for trial, when, level, hint in compared:
+        if unlike := differences(first, trial):
+            found.append(Finding(level, f"{what} differently {when}: {'; '.join(unlike)}", hint))
+        else:
+            same = "bit by bit: every loss, the trained weights and the whole record"
+            found.append(Finding("ok", f"{what} the same {when}, {same}"))
     return found
 
 
