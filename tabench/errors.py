@@ -27,13 +27,7 @@ RETRIED_KINDS = ("interrupted", "infrastructure")  # another try may end otherwi
 
 
 class TabenchError(Exception):
-    """Base of all errors raised on purpose.
-
-    Args:
-        message: What was wrong, one sentence.
-        where: The file, key path or image it was found in.
-        hint: What to do about it.
-    """
+    """Base of all errors raised on purpose: what was wrong, where (file, key or image), and what to do."""
 
     kind: ClassVar[str] = "infrastructure"
 
@@ -69,15 +63,7 @@ class CheckpointError(TabenchError):
 
 
 class DivergedError(TabenchError):
-    """Training met a loss that is not finite.
-
-    Args:
-        message: What was wrong, one sentence.
-        step: Optimiser step, 0-based.
-        ids: Images of the micro-batch.
-        where: The cell or unit.
-        hint: What to do about it.
-    """
+    """Training met a loss that is not finite, at a 0-based optimiser step, with the micro-batch's images."""
 
     kind = "diverged"
 
@@ -102,11 +88,9 @@ class MemoryExhaustedError(TabenchError):
 
 
 class EvaluationFailedError(TabenchError):
-    """A unit is trained and kept, but evaluating it raised.
+    """A unit ("all" if the cell has one only) is trained and kept, but evaluating it raised `cause`.
 
-    Args:
-        unit: The unit's name; "all" if the cell has one only.
-        cause: What was raised; it decides what the failure is recorded under.
+    The cause decides what the failure is recorded under.
     """
 
     def __init__(self, unit: str, cause: Exception) -> None:

@@ -51,11 +51,7 @@ class Registry(Generic[T]):
             self.register(entry)
 
     def register(self, entry: Entry) -> None:
-        """Add an entry.
-
-        Raises:
-            SpecError: The name is taken by another target.
-        """
+        """Add an entry. Raises SpecError: the name is taken by another target."""
         held = self._entries.get(entry.name)
         if held is not None and held.target != entry.target:
             raise SpecError(
@@ -88,8 +84,7 @@ class Registry(Generic[T]):
     def entry(self, name: str, *, where: str | None = None) -> Entry:
         """Look up an entry without importing its target.
 
-        Raises:
-            SpecError: The name is unknown; the message proposes the nearest one.
+        Raises SpecError: the name is unknown; the message proposes the nearest one.
         """
         self._scan()
         if name not in self._entries:
@@ -100,22 +95,25 @@ class Registry(Generic[T]):
     def get(self, name: str, *, where: str | None = None) -> T:
         """Import and return what a name stands for.
 
-        Raises:
-            SpecError: The name is unknown, or its target cannot be imported.
+        Raises SpecError: the name is unknown, or its target cannot be imported.
         """
         entry = self.entry(name, where=where)
         if name not in self._loaded:
-            module_name, _, attribute = entry.target.partition(":")
-            try:
-                loaded: object = importlib.import_module(module_name)
-                for part in attribute.split("."):
-                    loaded = getattr(loaded, part)
-            except Exception as error:  # another package's module may raise anything
-                raise SpecError(
-                    f"{self.kind} '{name}' cannot be loaded from '{entry.target}': "
-                    f"{type(error).__name__}: {error}",
-                    where=where,
-                    hint=f"reinstall or fix the package '{entry.source}'",
-                ) from error
-            self._loaded[name] = cast(T, loaded)
+            self._loaded[name] = cast(T, self.load(entry, entry.target, where))
         return self._loaded[name]
+
+    def load(self, entry: Entry, target: str, where: str | None = None) -> object:
+        """Import a module or "module:attribute" of an entry. Raises SpecError: it cannot be."""
+        module, _, attribute = target.partition(":")
+        try:
+            loaded: object = importlib.import_module(module)
+            for part in attribute.split(".") if attribute else ():
+                loaded = getattr(loaded, part)
+        except Exception as error:  # another package's module may raise anything
+            why = f"{type(error).__name__}: {error}"
+            raise SpecError(
+                f"{self.kind} '{entry.name}' cannot be loaded from '{target}': {why}",
+                where=where,
+                hint=f"reinstall or fix the package '{entry.source}'",
+            ) from error
+        return loaded

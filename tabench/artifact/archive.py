@@ -48,11 +48,6 @@ def write_artifact(members: Iterable[Member], out: Path, progress: Progress | No
     """Write members sorted by name into a zip, and last the sums of all of them, block by block.
 
     It appears whole by one rename. Times are fixed: equal members give equal bytes, with an equal zlib.
-
-    Args:
-        members: The files; names must be unique.
-        out: Where the zip goes.
-        progress: Called with members done, members in all, and a name.
     """
     listed = sorted(members, key=lambda member: member.name)
     _check_names([member.name for member in listed])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -13,8 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tabench.artifact.archive import Member
-from tabench.artifact.facts import ExperimentFacts, claimed, experiment_facts
-from tabench.artifact.pages import Archive, badge_page, readme
+from tabench.artifact.facts import ExperimentFacts, packed_claims
+from tabench.artifact.pages import pages
 from tabench.errors import StoreError
 from tabench.provenance.environment import capture
 from tabench.report.pages.summary import FILE as SUMMARY
@@ -45,19 +45,12 @@ class Contents:
 
 
 def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> Contents:
-    """Gather the members of an artifact.
+    """Gather the members of an artifact; `specs` is experiment name to its file, None where there is none.
 
-    Args:
-        results: The results folder.
-        specs: Experiment name to its file, or None where there is none.
-        reports: Folder of rendered reports, one folder an experiment.
-
-    Raises:
-        StoreError: An experiment has no finished cell, a record is not valid, a report is of other cells, or
-            the checkout lacks a file.
-        SpecError: A file of claims or of published values cannot be used.
+    Raises StoreError: an experiment has no finished cell, a record is not valid, a report is of other cells,
+    or the checkout lacks a file; SpecError: a file of claims or of published values cannot be used.
     """
-    claims = claimed(results, specs)
+    claims, neighbours = packed_claims(results, specs)
     members = {m.name: m for m in _of_checkout()}
     for name, spec in specs.items():
         folder = Path(results) / name
@@ -70,13 +63,13 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
         members |= {m.name: m for m in _of_folder(reports / name, f"reports/{name}")}
         if spec is not None:
             members |= {m.name: m for m in _of_spec(spec)}
-    if claims.file is not None:
+    if claims is not None:
         name = f"experiments/{FILE.as_posix()}"
-        members[name] = Member(name, claims.file)
-    for neighbour in claims.beside:
+        members[name] = Member(name, claims)
+    for neighbour in neighbours:
         members |= {m.name: m for m in _of_neighbour(neighbour)}
     facts = tuple(
-        experiment_facts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
+        ExperimentFacts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
         for name, spec in specs.items()
     )
     environment = capture()
@@ -91,30 +84,16 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
     git = environment["git"] or {"commit": "", "dirty": False}
     commit = f"{git['commit']}{'+' if git['dirty'] else ''}"
     pinned = sum(not line.startswith(" ") for line in lock.splitlines())
-    beside = tuple(neighbour.name for neighbour in claims.beside)
-    archive = Archive(names, citation, pinned, commit, facts, beside, claims.assessed)
-    made |= {"README.md": readme(archive), "BADGES.md": badge_page(archive)}
+    beside = tuple(neighbour.name for neighbour in neighbours)
+    made |= pages(names, citation, pinned, commit, facts, beside)
     members |= {name: Member(name, text.encode()) for name, text in made.items()}
     return Contents(sorted(members.values(), key=lambda m: m.name), facts, beside)
-
-
-def names_this_machine(members: Sequence[Member], folders: Sequence[Path]) -> list[str]:
-    """Text members of results that hold a path of some folders, to be looked at before a blind review."""
-    needles = [str(folder).encode() for folder in folders if len(folder.parts) > 1]
-    found = []
-    for member in members:
-        if member.name.startswith("results/") and member.name.endswith((".json", ".jsonl")):
-            with member.open() as file:
-                if any(needle in line for line in file for needle in needles):
-                    found.append(member.name)
-    return found
 
 
 def _check_report(results: Path, name: str, report: Path) -> None:
     """Refuse a report of other cells, which readers would take for the report of these records.
 
-    Raises:
-        StoreError: It is one.
+    Raises StoreError: it is one.
     """
     summary = report / SUMMARY
     if not summary.is_file():
@@ -196,10 +175,7 @@ def cut_lock(lock: Path, roots: Iterable[str] = REPORT_PACKAGES) -> str:
     """The lines of a lock file that pin some packages and all they need, on any system; hashes are kept.
 
     What a package needs is read from its installed metadata; markers of systems are kept as the lock has
-    them.
-
-    Raises:
-        StoreError: The lock cannot be read, lacks one of the packages, or holds an address.
+    them. Raises StoreError: the lock cannot be read, lacks one of the packages, or holds an address.
     """
     blocks = _blocks(read_bytes(lock).decode())
     wanted = _closure([canonicalize_name(name) for name in roots], set(blocks))

@@ -3,114 +3,59 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tabench.errors import TabenchError
-from tabench.report.records.judgement import Judgement, obstacle
+from tabench.report.records.judgement import obstacle
 from tabench.report.records.published import read_published
 from tabench.report.records.reading import Results, read_results
 from tabench.report.records.reproduction import outside_code, reproduced
-from tabench.report.tables.claims import Assessed, assess, claims_file, concerns, neighbours
-from tabench.report.tables.verdicts import verdicts
+from tabench.report.tables.claims import claims_file, concerns, neighbours
 from tabench.spec.claims import load_claims
 from tabench.spec.expand import Resolved, expand
 from tabench.spec.experiment import load_experiment
 
-NEVER = "runs of a demo never get a verdict against the paper"  # data or backbone are stand-ins
-AGREES = ("match", "within interval")
 
-
-@dataclass(frozen=True)
-class Compared:
-    """How the runs compare with the shipped reference runs of the same cells."""
-
-    cells: int  # cells compared
-    numbers: int  # metric values compared
-    identical: int  # how many of them are equal
-    weights: int  # cells whose trained weights are equal bit by bit
-
-
-@dataclass(frozen=True)
 class ExperimentFacts:
-    """One packed experiment."""
+    """One packed experiment; `spec` is its file, `reported` says whether a rendered report is packed."""
 
-    name: str  # its name
-    title: str  # its title
-    profile: str  # profile that was run
-    spec: Path | None  # the experiment file, None if there is none
-    planned: int  # cells of the experiment
-    done: dict[str, str]  # cell id to label of cells with a valid record
-    failed: dict[str, str]  # cell id to why, of cells whose last attempt failed
-    missing: list[str]  # labels of cells that have neither
-    under_way: list[str]  # labels of those that have begun: they are packed as if they had not
-    synthetic: bool  # whether the data are synthetic
-    data: str  # title of the data
-    fingerprint: str  # identity of the data
-    backbone: str  # name and note of the pretrained weights
-    seeds: list[int]  # seeds with records
-    machines: list[str]  # distinct "device, CPU, platform" of the runs
-    outside: list[str]  # what the runs took from other packages, see `outside_code`
-    environments: list[dict[str, Any]]  # distinct environments of the runs
-    commits: list[str]  # commits the runs were made from; a "+" marks uncommitted changes
-    named: int  # done cells that the experiment file expands to as it is, without options
-    example: str  # id of the cheapest of them (else of the cheapest done cell), to be run again
-    run: dict[str, Any]  # circumstances of the example's run
-    compared: Compared | None  # comparison with the reference runs; None without them
-    published: int  # rows of published values of this dataset, of any model
-    judged: Sequence[Judgement]  # the published values of the methods that were run, each against its runs
-    obstacle: str  # why no published value can be judged by these runs ("synthetic data"), or ""
-    reported: bool  # whether a rendered report is packed
-
-    @property
-    def exact(self) -> bool:
-        """Whether the example's id comes out of the experiment file as it is."""
-        return self.named > 0
-
-
-def experiment_facts(results_dir: Path, name: str, spec: Path | None, reported: bool) -> ExperimentFacts:
-    """Sum up an experiment's results; `spec` is its file, `reported` says whether a report is packed."""
-    results = read_results(results_dir, name)
-    published, judged = _published(results, spec)
-    first = results.first
-    done = {cell.id: cell for cell in results.done}
-    ids = _ids(results, spec)
-    named = [cell for cell in results.done if cell.id in ids]
-    example = min(named or results.done, key=lambda cell: (cell.run.get("wall_s") or float("inf"), cell.id))
-    return ExperimentFacts(
-        name=name,
-        title=str(results.experiment.get("title") or name),
-        profile=results.profile,
-        spec=spec,
-        planned=len(results.cells),
-        done={cell.id: cell.label for cell in results.done},
-        failed={
+    def __init__(self, results_dir: Path, name: str, spec: Path | None, reported: bool) -> None:
+        results = read_results(results_dir, name)
+        first, done, cells = results.first, results.done, results.cells
+        self.name, self.spec, self.reported = name, spec, reported
+        self.title = str(results.experiment.get("title") or name)
+        self.profile = results.profile
+        self.planned = len(cells)
+        self.done = {cell.id: cell.label for cell in done}
+        self.failed = {
             c.id: str(c.failure.get("message") or "unknown").partition("\n")[0]
-            for c in results.cells
+            for c in cells
             if c.state == "failed"
-        },
-        missing=[c.label for c in results.cells if c.state not in ("done", "failed")],
-        under_way=[c.label for c in results.cells if c.state in ("partial", "running")],
-        synthetic=bool(first["data"]["synthetic"]),
-        data=str(first["data"]["title"]),
-        fingerprint=str(first["data"]["fingerprint"]),
-        backbone=f"{first['backbone']['name']} ({first['backbone']['note']})",
-        seeds=sorted({cell.record["cell"]["seed"] for cell in done.values()}),
-        machines=sorted({_machine(cell.run) for cell in done.values() if cell.run}),
-        outside=outside_code(results),
-        environments=_environments(results),
-        commits=sorted({_commit(cell.run) for cell in done.values()} - {""}),
-        named=len(named),
-        example=example.id,
-        run=example.run,
-        compared=_compared(results),
-        published=published,
-        judged=judged,
-        obstacle=obstacle(results),
-        reported=reported,
-    )
+        }
+        self.missing = [c.label for c in cells if c.state not in ("done", "failed")]
+        # they have begun, and are packed as if they had not
+        self.under_way = [c.label for c in cells if c.state in ("partial", "running")]
+        self.synthetic = bool(first["data"]["synthetic"])
+        self.data = str(first["data"]["title"])
+        self.fingerprint = str(first["data"]["fingerprint"])
+        self.backbone = f"{first['backbone']['name']} ({first['backbone']['note']})"
+        self.seeds = sorted({cell.record["cell"]["seed"] for cell in done})
+        self.machines = sorted({_machine(cell.run) for cell in done if cell.run})
+        self.outside = outside_code(results)
+        self.environments = _environments(results)
+        self.commits = sorted({_commit(cell.run) for cell in done} - {""})  # "+": with uncommitted changes
+        ids = _ids(results, spec)
+        named = [cell for cell in done if cell.id in ids]
+        self.named = len(named)  # cells that the experiment file expands to as it is, without options
+        self.exact = bool(named)  # the example is one of them
+        # the cheapest cell, to be run again
+        example = min(named or done, key=lambda cell: (cell.run.get("wall_s") or float("inf"), cell.id))
+        self.example, self.run = example.id, example.run
+        self.compared = _compared(results)
+        self.published = _published(results, spec)
+        self.obstacle = obstacle(results)  # why no published value can be judged by these runs, or ""
 
 
 def _ids(results: Results, spec: Path | None) -> set[str]:
@@ -161,80 +106,32 @@ def _commit(run: dict[str, Any]) -> str:
     return f"{git.get('commit', '')}{'+' if git.get('dirty') else ''}"
 
 
-def _compared(results: Results) -> Compared | None:
-    rows = reproduced(results)
-    if not rows:
-        return None
-    totals = {key: sum(getattr(row, key) for row in rows) for key in Compared.__dataclass_fields__}
-    return Compared(**totals)
+def _compared(results: Results) -> dict[str, int]:
+    """Against the shipped reference runs of the same cells: what is compared, and how much of it is equal."""
+    keys, rows = ("cells", "numbers", "identical", "weights"), reproduced(results)
+    return {key: sum(getattr(row, key) for row in rows) for key in keys} if rows else {}
 
 
-def _published(results: Results, spec: Path | None) -> tuple[int, list[Judgement]]:
-    """Number of published values of the records' dataset, and those of its methods, judged."""
+def _published(results: Results, spec: Path | None) -> int:
+    """Rows of published values of this dataset, of any model."""
     name = results.report.get("published")
     found = read_published(results, spec.parent / str(name) if spec is not None and name else None)
-    if found is None:
-        return 0, []
-    judged = verdicts(results, found)
-    rows = [row for row in judged.rows if row.printed] if judged is not None else []
-    return len(found.of_dataset(results.first["data"]["name"]).rows), rows
+    return 0 if found is None else len(found.of_dataset(results.first["data"]["name"]).rows)
 
 
-@dataclass(frozen=True)
-class Claimed:
-    """Claims with their outcomes, as the reports of the packed experiments give them."""
+def packed_claims(results: Path, names: Iterable[str]) -> tuple[Path | None, list[Results]]:
+    """The file of claims (None without one), and the runs of unpacked experiments that its claims name.
 
-    file: Path | None = None  # the file of claims; None without one
-    assessed: Sequence[Assessed] = ()  # every claim of it about methods of a packed experiment
-    # runs of experiments that a claim names and that are not packed themselves. Tables of claims come out the
-    # same elsewhere only if their records are there too.
-    beside: Sequence[Results] = ()
-
-
-def claimed(results: Path, names: Iterable[str]) -> Claimed:
-    """Assess the claims on the named experiments and their neighbours in a results folder.
-
-    Raises:
-        StoreError: One of the named experiments has no finished cell or a record that is not valid.
-        SpecError: The file of claims cannot be used.
+    Tables of claims come out the same elsewhere only if those records are there, too. Raises StoreError: one
+    of the named experiments has no finished cell or a record that is not valid; SpecError: the file of
+    claims cannot be used.
     """
     file = claims_file(results)
     if file is None:
-        return Claimed()
+        return None, []
     packed = {name: read_results(results, name) for name in names}
     found = [c for c in load_claims(file) if any(concerns(c, one) for one in packed.values())]
-    runs = dict(packed)
+    runs: dict[str, Results] = {}
     for one in packed.values():
-        runs = {**neighbours(one, found), **runs}
-    beside = [runs[name] for name in sorted(runs.keys() - packed.keys())]
-    return Claimed(file, [assess(claim, runs) for claim in found], beside)
-
-
-def published_numbers(experiments: Sequence[ExperimentFacts]) -> tuple[list[str], list[str]]:
-    """What agrees with a published number, and what does not, is missing or says nothing about one."""
-    agrees: list[str] = []
-    lacks: list[str] = []
-    for e in experiments:
-        if e.obstacle:
-            lacks.append(f"{e.name}: no verdict: {e.obstacle}{f'; {NEVER}' if e.synthetic else ''}")
-        elif not e.judged:
-            lacks.append(f"{e.name}: no published value of its methods could be verified")
-        else:
-            for row in e.judged:
-                said = f"{row.method}, {row.column}: {row.word}"
-                line = f"{e.name}: {said}; published {row.printed} ({row.place})"
-                (agrees if row.found.word in AGREES else lacks).append(line)
-    return agrees, lacks
-
-
-def main_claims(assessed: Sequence[Assessed]) -> tuple[list[str], list[str]]:
-    """Claims that the runs support, with the evidence, and those that they do not support or leave open."""
-    supported, lacks = [], []
-    for item in assessed:
-        if item.word == "supported":
-            supported.append(" ".join([item.claim.text, *(f"{f.sentence}." for f in item.findings)]))
-        else:
-            lacks.append(f"{item.claim.text} {item.word.capitalize()}: {item.reason}.")
-    if any(finding.demo for item in assessed for finding in item.findings):
-        lacks.append(f"{NEVER}: a claim needs real runs of every experiment it names")
-    return supported, lacks
+        runs |= neighbours(one, found)
+    return file, [runs[name] for name in sorted(runs.keys() - packed.keys())]

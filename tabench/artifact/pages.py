@@ -4,72 +4,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
 from tabench import __version__
-from tabench.artifact.facts import ExperimentFacts, main_claims, published_numbers
-from tabench.report.tables.claims import Assessed
+from tabench.artifact.facts import ExperimentFacts
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PLACE = r"^(?:repository-artifact|repository-code|url):\s*\"?([^\"\s]+)"
 
 
-@dataclass(frozen=True)
-class Archive:
-    """What the pages ask of the archive as a whole."""
+def pages(
+    names: frozenset[str],
+    citation: str,
+    pinned: int,
+    commit: str,
+    experiments: Sequence[ExperimentFacts],
+    beside: Sequence[str] = (),
+) -> dict[str, str]:
+    """README.md, which leads a stranger from checking to running a cell again, and BADGES.md, the evidence.
 
-    names: frozenset[str]  # names of all members
-    citation: str  # text of CITATION.cff
-    pinned: int  # distributions in requirements-report.txt
-    commit: str  # commit of the sources, "+" with uncommitted changes; "" outside a checkout
-    experiments: tuple[ExperimentFacts, ...]
-    # names of experiments of which only records are packed, because the claims speak of them
-    beside: tuple[str, ...] = ()
-    claims: Sequence[Assessed] = ()  # each with what the packed runs say
+    A committee awards the badges; the page says what speaks for each point. `names` are those of all members,
+    `pinned` is the number of distributions in requirements-report.txt, `commit` that of the sources ("+" with
+    uncommitted changes, "" outside a checkout), `beside` the experiments of which only records are packed.
+    """
 
-    def has(self, prefix: str) -> bool:
-        """Whether a member's name begins so."""
-        return any(name.startswith(prefix) for name in self.names)
+    def cites(pattern: str) -> list[str]:
+        return [found.strip() for found in re.findall(pattern, citation, re.MULTILINE)]
 
-    def cites(self, pattern: str) -> list[str]:
-        """What the lines of the citation that fit a pattern say."""
-        return [found.strip() for found in re.findall(pattern, self.citation, re.MULTILINE)]
-
-
-def readme(archive: Archive) -> str:
-    """The page that leads a stranger from checking to running a cell again."""
     facts = {
-        "experiments": archive.experiments,
+        "names": names,
+        "experiments": experiments,
         "version": __version__,
-        "commit": archive.commit,
-        "pinned": archive.pinned,
-        "beside": archive.beside,
-        "reference": archive.has("results/reference/"),
-        "reported": any(e.reported for e in archive.experiments),
+        "commit": commit,
+        "pinned": pinned,
+        "beside": beside,
+        "reference": any(name.startswith("results/reference/") for name in names),
+        "tests": any(name.startswith("tests/") for name in names),
+        "reported": any(e.reported for e in experiments),
+        "doi": cites(r"^doi:\s*\S+|type:\s*doi"),
+        "places": cites(_PLACE),
+        "licence": next(iter(cites(r"^license:\s*\"?([^\"\n]+)")), ""),
+        "docs": sorted(name for name in names if re.fullmatch(r"docs/.*\.md", name)),
     }
-    return _templates().get_template("README.md.j2").render(facts)
-
-
-def badge_page(archive: Archive) -> str:
-    """The badges with their evidence. A committee awards them; this says what speaks for each point."""
-    supported, unclear = main_claims(archive.claims)
-    if not archive.claims:
-        unclear.append("no file of claims is packed, or none of them is about these methods")
-    facts = {
-        "archive": archive,
-        "doi": archive.cites(r"^doi:\s*\S+|type:\s*doi"),
-        "places": archive.cites(_PLACE),
-        "licence": next(iter(archive.cites(r"^license:\s*\"?([^\"\n]+)")), ""),
-        "docs": sorted(name for name in archive.names if re.fullmatch(r"docs/.*\.md", name)),
-        "judged": {
-            "The published numbers, within their tolerance": published_numbers(archive.experiments),
-            "The main claims, each by its test (docs/claims.md)": (supported, unclear),
-        },
-    }
-    return _templates().get_template("BADGES.md.j2").render(facts)
+    found = _templates()
+    return {page: found.get_template(f"{page}.j2").render(facts) for page in ("README.md", "BADGES.md")}
 
 
 def _templates() -> jinja2.Environment:

@@ -1,14 +1,15 @@
-"""``tabench convert``: weights that other programs wrote, under the names that are read here."""
+"""``tabench convert`` and ``tabench pretrain``: weights of other programs brought here, and the small SAM."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import examples, group
+from tabench.cli.app import app, examples, group
 from tabench.cli.listing import channels_of
 from tabench.cli.options import option
 from tabench.cli.output import print_json, say
@@ -138,3 +139,25 @@ def _check_out(out: Path) -> None:
     if out.exists():
         raise SpecError("is there already", where=str(out), hint="choose another name, or remove it")
     check_writable(out.parent)
+
+
+@app.command(epilog=examples("pretrain --out weights", "pretrain --scenes 64 --epochs 1   a quick look"))
+def pretrain(
+    out: Annotated[Path, option("Where weights, recipe and log go.", metavar="DIR")] = Path("weights"),
+    scenes: Annotated[int | None, option("Training scenes. Default: the recipe's.", min=8)] = None,
+    epochs: Annotated[int | None, option("Default: the recipe's.", min=1)] = None,
+    threads: Annotated[int | None, option("CPU threads. Default: all cores.", min=1)] = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Pretrain sam_vit_nano on SAM's promptable objective over synthetic scenes kept apart for it."""
+    from tabench.catalog import PRETRAINING
+    from tabench.store.atomic import check_writable
+
+    check_writable(out)  # before torch is imported, let alone a model trained
+    run = PRETRAINING.get("sam_vit_nano")
+    say = partial(typer.echo, err=as_json)
+    card = run(out, threads=threads, say=say, scenes=scenes, epochs=epochs)
+    if as_json:
+        print_json(card)
+    else:
+        typer.echo(f"{out / 'sam_vit_nano.safetensors'}, sha256 {card['sha256']}")

@@ -6,7 +6,7 @@ import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,6 +19,7 @@ from tabench.provenance.machine import Finding
 
 if TYPE_CHECKING:
     from tabench.runs.executor import Job
+    from tabench.runs.repeating import Trial
 
 SHORT = (  # a cell of the demo that takes seconds
     "dataset.generate={seed=0, train=8, val=2, height=48, width=64}",
@@ -55,15 +56,14 @@ def doctor(
     from tabench.engine.process_group import choose_device
 
     choose_device(device)  # findings about another one would be no answer
-    from tabench.provenance.determinism import findings, forced_findings
+    from tabench.provenance.determinism import findings, forced_finding
     from tabench.provenance.environment import capture
-    from tabench.provenance.files import folder_findings
-    from tabench.provenance.machine import machine_findings
+    from tabench.provenance.machine import build_finding, folder_findings
 
     found = [
-        *machine_findings(),
+        build_finding(),
         *findings(),
-        *forced_findings(),
+        forced_finding(),
         *folder_findings(results, "results folder"),
         *_cache(),
         *_weights(),
@@ -81,7 +81,8 @@ def doctor(
 
 
 def _cache() -> list[Finding]:
-    from tabench.provenance.files import cache_root, folder_findings
+    from tabench.provenance.files import cache_root
+    from tabench.provenance.machine import folder_findings
 
     try:
         return folder_findings(cache_root(), "cache")
@@ -130,21 +131,20 @@ def _repeats(device: str) -> list[Finding]:
             try_cell(job, Path(folder) / name, device, count)
             for name, count in (("first", threads), ("again", threads), ("fewer", other))
         )
-    what = f"{len(first.losses)} steps of ta-lora on {place.type}"
-    found = [_flags(first.environment.get("environment", {}))] if place.type == "cuda" else []
-    if unlike := differences(first, again):
-        hint = "look at the switches above; on the CPU try MKL_CBWR=COMPATIBLE or --threads 1"
-        message = f"{what} came out differently the second time: {'; '.join(unlike)}"
-        found.append(Finding("problem", message, hint))
-    else:
-        message = f"{what} came out twice, bit by bit: every loss, the trained weights and the whole record"
-        found.append(Finding("ok", message))
-    counts = f"with {other} threads instead of {threads}"
-    if unlike := differences(first, fewer):
-        hint = "sums are added up in another order; give --threads where numbers must be equal"
-        found.append(Finding("note", f"{counts}: {'; '.join(unlike)}", hint))
-    else:
-        found.append(Finding("ok", f"{counts}: the same, bit by bit"))
+    what = f"{len(first.losses)} steps of ta-lora on {place.type} came out"
+    compared: tuple[tuple[Trial, str, Literal["problem", "note"], str], ...] = (
+        (again, "the second time", "problem",
+         "look at the switches above; on the CPU try MKL_CBWR=COMPATIBLE or --threads 1"),
+        (fewer, f"with {other} threads instead of {threads}", "note",
+         "sums are added up in another order; give --threads where numbers must be equal"),
+    )  # fmt: skip
+    found = []
+    for trial, when, level, hint in compared:
+        if unlike := differences(first, trial):
+            found.append(Finding(level, f"{what} differently {when}: {'; '.join(unlike)}", hint))
+        else:
+            same = "bit by bit: every loss, the trained weights and the whole record"
+            found.append(Finding("ok", f"{what} the same {when}, {same}"))
     return found
 
 
@@ -156,16 +156,3 @@ def _job(folder: Path, device: str) -> Job:
     generate_data(plan)
     (job,) = plan.jobs()
     return job
-
-
-def _flags(environment: dict[str, object]) -> Finding:
-    import torch
-
-    flags = {
-        "deterministic algorithms": environment.get("deterministic"),
-        "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", "unset"),
-        "cuDNN benchmark": torch.backends.cudnn.benchmark,
-        "TF32 in cuDNN": torch.backends.cudnn.allow_tf32,
-        "matrix products": torch.get_float32_matmul_precision(),
-    }
-    return Finding("ok", "in force: " + ", ".join(f"{name} {value}" for name, value in flags.items()))

@@ -40,8 +40,8 @@ def artifact(
     """
     from tabench.artifact.archive import write_artifact
     from tabench.artifact.check import check_artifact
-    from tabench.artifact.contents import contents, names_this_machine
-    from tabench.provenance.files import home_folder, sha256_file
+    from tabench.artifact.contents import contents
+    from tabench.provenance.files import sha256_file
 
     if out.suffix != ".zip":
         raise SpecError("is not the name of a .zip file", where=f"--out {out}")
@@ -55,8 +55,6 @@ def artifact(
     if checked.problems:
         hint = "a file changed meanwhile: again"
         raise StoreError("; ".join(checked.problems[:3]), where=str(out), hint=hint)
-    stale = [e.name for e in packed.experiments if e.reported and _stale(results / e.name, reports / e.name)]
-    telling = names_this_machine(packed.members, [*filter(None, [home_folder()]), Path.cwd()])
     sha256 = sha256_file(out)
     if as_json:
         facts = {
@@ -66,8 +64,6 @@ def artifact(
             "records": checked.records,
             "experiments": [e.name for e in packed.experiments],
             "beside": list(packed.beside),
-            "older_reports": stale,
-            "name_this_machine": telling,
         }
         print_json(facts)
         return
@@ -78,10 +74,6 @@ def artifact(
             tell("note", f"under way, packed as not run: {', '.join(e.under_way)}")
     if packed.beside:
         typer.echo(f"records of {', '.join(packed.beside)}, which the claims speak of too")
-    for name in stale:
-        tell("note", f"reports/{name} is older than its records -> tabench report {name}, then export again")
-    if telling:
-        tell("note", f"{len(telling)} file(s) name folders of this machine, for example {telling[0]}")
     typer.echo(f"{out}: {checked.files + 1} files, {checked.records} records, checked")
     typer.echo(f"sha256 {sha256}")
 
@@ -155,9 +147,3 @@ def _spec(text: str) -> Path | None:
         return options.find_experiment(text)
     except SpecError:
         return None  # results without their file
-
-
-def _stale(results: Path, report: Path) -> bool:
-    page = report / "index.html"
-    rendered = page.stat().st_mtime if page.is_file() else 0.0
-    return any(path.stat().st_mtime > rendered for path in results.glob("*/record.json"))

@@ -27,7 +27,7 @@ def option(text: str, *names: str, panel: str | None = None, **more: Any) -> Any
     return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
-_what, _where = functools.partial(option, panel=WHAT), functools.partial(option, panel=WHERE)
+_what, where = functools.partial(option, panel=WHAT), functools.partial(option, panel=WHERE)
 how = functools.partial(option, panel=HOW)
 
 ExperimentArgument = Annotated[
@@ -37,7 +37,7 @@ FinishedArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[EXPERIMENT]...", help="Default: all with a finished cell.", show_default=False),
 ]
-ResultsOption = Annotated[Path, _where("Where results are kept.", "--results", metavar="DIR")]
+ResultsOption = Annotated[Path, where("Where results are kept.", "--results", metavar="DIR")]
 JsonOption = Annotated[bool, option("Print JSON for a script.", "--json")]
 DeviceOption = Annotated[str, how(f"{DEVICES}.", "--device", metavar="NAME", callback=check_device)]
 BackboneOption = Annotated[str, option("See `tabench list backbones`.", metavar="NAME")]
@@ -94,14 +94,14 @@ class Asked:
     shard: Annotated[str | None, _what("Every N-th cell from the I-th on.", metavar="I/N")] = None
     data_root: Annotated[
         Path | None,
-        _where(
+        where(
             "Folder with train/ and val/, or with a folder named like the dataset. Default: $TABENCH_DATA.",
             metavar="DIR",
         ),
     ] = None
     checkpoint: Annotated[
         Path | None,
-        _where("SAM's weights. Default: $TABENCH_CHECKPOINTS, then the shipped ones.", metavar="FILE"),
+        where("SAM's weights. Default: $TABENCH_CHECKPOINTS, then the shipped ones.", metavar="FILE"),
     ] = None
     results: ResultsOption = RESULTS
 

@@ -74,8 +74,7 @@ def _experiments(results: Path) -> list[str]:
 def finished_experiments(results: Path) -> list[str]:
     """Names of the experiments in a results folder that have a finished cell; says which have none.
 
-    Raises:
-        StoreError: None has.
+    Raises StoreError: none has.
     """
     from tabench.store.flat_table import recorded_cells
     from tabench.store.folders import ExperimentFolder
@@ -96,11 +95,8 @@ def _published(results: Path, name: str, text: str) -> Path | None:
     """The file of published values of an experiment's own file; None leaves it to what the results hold.
 
     A file that is given decides. One that is found by the experiment's name does so in the experiments folder
-    here; any other of that name may be of somebody else, and gives way to a copy beside the records.
-
-    Raises:
-        SpecError: The experiment's file cannot be used.
-        StoreError: There are no such results.
+    here; any other of that name may be of somebody else, and gives way to a copy beside the records. Raises
+    SpecError: the experiment's file cannot be used; StoreError: there are no such results.
     """
     from tabench.spec.experiment import load_experiment
     from tabench.store.folders import ExperimentFolder

@@ -1,4 +1,4 @@
-"""``tabench run``."""
+"""``tabench run``, and ``tabench evaluate``: new records from kept weights."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from tabench.cli.app import app, examples
 from tabench.cli.output import console, note, print_json, print_traces, progress_bar, say
 from tabench.cli.planning import plan_json, print_plan
 from tabench.cli.reporting import REPORTS, previews, write_reports
-from tabench.errors import FAILURE_KINDS, SpecError
+from tabench.errors import FAILURE_KINDS, CheckpointError, SpecError
 
 if TYPE_CHECKING:
     from tabench.runs.executor import Executor, Job, Options, Outcome
     from tabench.runs.plan import Plan
+
+
+_TOLD = ("state", "kind", "message")  # of an outcome, in --json
 
 
 class OnError(enum.StrEnum):
@@ -28,7 +31,7 @@ class OnError(enum.StrEnum):
     STOP = "stop"
 
 
-EXAMPLES = examples(
+RUNNING = examples(
     "run experiments/nyuv2.toml --report",
     "run nyuv2 --select method=ta-lora --select seed=0 --set train.epochs=2",
     "run nyuv2 --profile paper --data-root /data/nyuv2 --checkpoint sam_vit_l_0b3195.pth",
@@ -46,7 +49,7 @@ EXAMPLES = examples(
 )
 
 
-@app.command(epilog=EXAMPLES)
+@app.command(epilog=RUNNING)
 @options.spread
 def run(
     asked: options.Asked,
@@ -111,30 +114,30 @@ def run(
     given = {key: value for key, value in vars(how).items() if key != "executor"}
     place = Options(results=results, on_error=on_error.value, slurm=settings, **given)
     outcomes = _run(plan, _wanted(plan.jobs(), results, retry), how.executor, place, report)
-    failed = [o for o in outcomes if o.state == "failed"]
-    interrupted = any(o.state == "interrupted" for o in outcomes)
     if as_json:
         ended = [
-            {
-                "id": o.job.cell.id,
-                "label": o.job.label,
-                "state": o.state,
-                "kind": o.kind,
-                "message": o.message,
-            }
+            {"id": o.job.cell.id, "label": o.job.label, **{key: getattr(o, key) for key in _TOLD}}
             for o in outcomes
         ]
         print_json({**plan_json(plan, results), "outcomes": ended})
     else:
         _summary(outcomes)
-    if context.obj:
-        print_traces(results, outcomes)
-    if report and not interrupted:
+    if report and not any(o.state == "interrupted" for o in outcomes):
         write_reports(results, {name: REPORTS / name}, {name: plan.experiment.published}, as_json)
-    if failed and on_error is OnError.STOP:
+    _end(results, outcomes, traces=context.obj, stopped=on_error is OnError.STOP)
+
+
+def _end(results: Path, outcomes: list[Outcome], *, traces: bool, stopped: bool = False) -> None:
+    """Print where cells failed (--debug), and end with the exit code that their outcomes ask for.
+
+    `stopped` says that the first failure ended the run.
+    """
+    failed = any(o.state == "failed" for o in outcomes)
+    if traces:
+        print_traces(results, outcomes)
+    if failed and stopped:
         typer.echo("stopped after a failure: the same command goes on with the other cells", err=True)
-        raise typer.Exit(1)
-    if interrupted:
+    elif any(o.state == "interrupted" for o in outcomes):
         typer.echo("interrupted: give the same command again to resume", err=True)
         raise typer.Exit(130)
     if failed:
@@ -218,3 +221,77 @@ def _summary(outcomes: list[Outcome]) -> None:
             say(f"{outcome.kind}\n  {outcome.message}")
     counts = {s: sum(o.state == s for o in outcomes) for s in ("done", "failed", "interrupted", "busy")}
     typer.echo(", ".join(f"{count} {state}" for state, count in counts.items() if count))
+
+
+EVALUATING = examples(
+    "run nyuv2 --keep-weights                       train once, keep what was trained",
+    "evaluate nyuv2 --set evaluation.pictures=12    other pictures, the same weights",
+    more=(
+        "Works where a cell differs from a finished one in its evaluation alone: pictures, curves, or a",
+        "newer version of a task's metrics. The record is the one that training again would give.",
+    ),
+)
+
+
+@app.command(epilog=EVALUATING)
+@options.spread
+def evaluate(
+    asked: options.Asked,
+    context: typer.Context,
+    device: options.DeviceOption = "auto",
+    threads: Annotated[int, options.how("CPU threads; 0 = all usable cores.", min=0)] = 0,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Evaluate cells without a record from weights that finished cells kept; trains nothing."""
+    from tabench.catalog import EXECUTORS
+    from tabench.runs.executor import Options
+    from tabench.runs.inputs import check_inputs
+    from tabench.runs.live import view_of
+    from tabench.runs.reevaluate import Source, find_source, put_weights
+    from tabench.store.folders import ExperimentFolder
+    from tabench.store.index import read_index
+
+    plan = asked.plan(device)
+    results, name = asked.results, plan.experiment.name
+    index = read_index(results, name)
+    found: list[tuple[Job, Source]] = []
+    rows: dict[str, dict[str, str]] = {}
+    for job in plan.jobs():
+        source = find_source(job.cell, index, results, name)
+        row = {"id": job.cell.id, "label": job.label, "state": "left", "message": "", "weights_from": ""}
+        if isinstance(source, str):
+            row["message"] = source
+        else:
+            row["weights_from"] = source.record.cell_id
+            found.append((job, source))
+        rows[job.cell.id] = row
+    if found:
+        check_inputs(plan, [job for job, _ in found], device, note)
+    jobs: list[Job] = []
+    for job, source in found:
+        try:
+            put_weights(source, job.cell, job.folder(results))
+            jobs.append(job)
+        except CheckpointError as error:  # of this cell alone: the others are evaluated
+            rows[job.cell.id] |= {"state": "failed", "message": str(error)}
+    outcomes: list[Outcome] = []
+    if jobs:
+        ExperimentFolder(results, name).write_experiment(plan.experiment_json())
+        place = Options(results=results, device=device, threads=threads)
+        with view_of(jobs, console(stderr=True)) as view:
+            outcomes = EXECUTORS.get("inline")().run(jobs, place, view)
+    for outcome in outcomes:
+        rows[outcome.job.cell.id] |= {"state": outcome.state, "message": outcome.message}
+    if as_json:
+        cells = list(rows.values())
+        print_json({"experiment": name, "profile": plan.resolution.profile, "cells": cells})
+    else:
+        if not rows:
+            typer.echo("every selected cell has a record already")
+        for row in rows.values():
+            told = f"{row['state']}, weights of {row['weights_from']} {row['message']}".rstrip()
+            told = told if row["weights_from"] else f"not evaluated: {row['message']}"
+            typer.echo(f"{row['id']}  {row['label']}: {told}")
+    _end(results, outcomes, traces=context.obj)
+    if any(row["state"] not in ("done", "left") for row in rows.values()):
+        raise typer.Exit(1)

@@ -7,7 +7,6 @@ hashed, and an edit of theirs makes another cell.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -54,10 +53,8 @@ _PROVEN: dict[tuple[str, str], tuple[tuple[str, ...], frozenset[str]]] = {}
 def code_of(registry: Registry[Any], name: str) -> Code:
     """The code that a name stands for, read once a process: what is edited later is not what it has loaded.
 
-    Raises:
-        SpecError: The name is unknown, cannot be loaded, stands on a library that is not installed, or lies
-            in no file.
-        StoreError: A file of it cannot be read.
+    Raises SpecError: the name is unknown, cannot be loaded, stands on a library that is not installed, or
+    lies in no file; StoreError: a file of it cannot be read.
     """
     entry = registry.entry(name)
     key = (registry.kind, entry.target)
@@ -70,23 +67,15 @@ def check_code(registry: Registry[Any], name: str, planned: str) -> Code:
     """Refuse to run other code than a cell was planned with: edited since, or another one on this host.
 
     To be asked before a cell is computed and again at its end: a module that was imported meanwhile may have
-    been edited meanwhile.
-
-    Args:
-        registry: Where the name is registered.
-        name: The name.
-        planned: `Code.text` as the cell holds it.
-
-    Raises:
-        SpecError: The code differs, or Python runs an older one than the files hold; or as for `code_of`.
-        StoreError: A file of it cannot be read.
+    been edited meanwhile. `planned` is `Code.text` as the cell holds it. Raises SpecError: the code differs,
+    or Python runs an older one than the files hold; or as `code_of`.
     """
     code, entry = code_of(registry, name), registry.entry(name)
     key = (registry.kind, entry.target)
     packages, proven = _PROVEN.get(key, ((), frozenset()))
     if code.sha256 and (key not in _PROVEN or _loaded(packages) - proven):
         for module in _modules(registry, entry):
-            _import(registry.kind, entry, module)
+            registry.load(entry, module)
         again, source = _read(registry, entry)
         if again != code:
             raise SpecError(
@@ -148,16 +137,6 @@ def _required(registry: Registry[Any], entry: Entry, loaded: Any) -> dict[str, s
                 hint=f"pip install {name}",
             )
     return {name: held for name, held in found.items() if held is not None}
-
-
-def _import(kind: str, entry: Entry, module: str) -> None:
-    try:
-        importlib.import_module(module)
-    except Exception as error:  # another package's module may raise anything
-        raise SpecError(
-            f"{kind} '{entry.name}' cannot be loaded from '{module}': {type(error).__name__}: {error}",
-            hint=f"reinstall or fix the package '{entry.source}'",
-        ) from error
 
 
 def _loaded(packages: tuple[str, ...]) -> frozenset[str]:

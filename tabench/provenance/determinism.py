@@ -16,11 +16,8 @@ _WORKSPACES = (":4096:8", ":16:8")  # the two that cuBLAS documents as determini
 def set_determinism(seed: int, threads: int = 0) -> None:
     """Seed all generators and allow only deterministic, full-precision algorithms.
 
-    Call it before CUDA is first used: cuBLAS reads its workspace setting once.
-
-    Args:
-        seed: Seed of random, numpy and torch.
-        threads: CPU threads of torch; 0 leaves them. Sums depend on their number.
+    Call it before CUDA is first used: cuBLAS reads its workspace setting once. `threads` of the CPU are left
+    as they are if 0; sums depend on their number.
     """
     import numpy as np
     import torch
@@ -43,34 +40,29 @@ def findings() -> list[Finding]:
     import torch
 
     cores, threads = usable_cores(), torch.get_num_threads()
-    workspace, override = os.environ.get(_WORKSPACE), os.environ.get("NVIDIA_TF32_OVERRIDE")
-    free = f"free: runs set {_WORKSPACES[0]}"
-    odd = workspace is not None and workspace not in _WORKSPACES
-    found = [
-        Finding.unless(
-            threads > cores,
-            f"{threads} torch threads on {cores} usable cores",
-            f"set OMP_NUM_THREADS={cores}",
-        ),
+    workspace = os.environ.get(_WORKSPACE, _WORKSPACES[0])  # which runs set where it is free
+    forced = os.environ.get("NVIDIA_TF32_OVERRIDE", "unset")
+    hint = f"set OMP_NUM_THREADS={cores}"
+    return [
+        Finding.unless(threads > cores, f"{threads} torch threads on {cores} usable cores", hint),
         Finding("note", "equal numbers need an equal thread count: it is kept in run.json as `threads`"),
         _blas(),
         _cuda(),
-        Finding(
-            "problem",
-            f"{_WORKSPACE}={workspace} makes cuBLAS differ from run to run",
-            f"unset it or use {_WORKSPACES[0]}",
-        )
-        if odd
-        else Finding("ok", f"{_WORKSPACE} is {workspace or free}"),
+        Finding.unless(
+            workspace not in _WORKSPACES,
+            f"{_WORKSPACE}={workspace}",
+            f"cuBLAS differs from run to run: unset it or use {_WORKSPACES[0]}",
+        ),
+        Finding.unless(
+            forced == "1",
+            f"NVIDIA_TF32_OVERRIDE={forced}",
+            "it forces TF32 into fp32 runs: unset it",
+        ),
     ]
-    if override == "1":
-        message = "NVIDIA_TF32_OVERRIDE=1 forces TF32 into fp32 runs"
-        found.append(Finding("problem", message, "unset NVIDIA_TF32_OVERRIDE"))
-    return found
 
 
-def forced_findings() -> list[Finding]:
-    """Whether the switches of `set_determinism` are in force, read back and tried. Sets them."""
+def forced_finding() -> Finding:
+    """Whether the switches of `set_determinism` are in force, read back. Sets them."""
     import torch
 
     set_determinism(0)
@@ -83,61 +75,29 @@ def forced_findings() -> list[Finding]:
         "no TF32 in matrix products": torch.get_float32_matmul_precision() == "highest",
     }
     off = [name for name, holds in switches.items() if not holds]
-    if off:
-        hint = "another package changes torch's switches: import it after tabench, or not at all"
-        return [Finding("problem", f"not in force: {', '.join(off)}", hint)]
-    return [Finding("ok", f"in force: {', '.join(switches)}"), _repeats()]
-
-
-def _repeats() -> Finding:
-    """The same small product and its gradient, twice."""
-    import torch
-
-    results = []
-    for _ in range(2):
-        torch.manual_seed(0)
-        left, right = torch.randn(64, 256, requires_grad=True), torch.randn(256, 64)
-        torch.autograd.backward((left @ right).square().sum())
-        results.append(left.grad)
-    if torch.equal(*results):  # type: ignore[arg-type]
-        return Finding("ok", "the same product and gradient came out twice, bit by bit")
-    hint = "set MKL_CBWR=COMPATIBLE, or use one thread: --threads 1"
-    return Finding("problem", "the same product and gradient came out differently", hint)
+    hint = "another package changes torch's switches: import it after tabench, or not at all"
+    text = f"not in force: {', '.join(off)}" if off else f"in force: {', '.join(switches)}"
+    return Finding.unless(bool(off), text, hint)
 
 
 def _blas() -> Finding:
-    """Which libraries add up: their sums differ in the last digits."""
-    import numpy as np
+    """Which library adds up: sums of others differ in the last digits."""
     import torch
 
     config = torch.__config__.show()
     name = config.partition("BLAS_INFO=")[2].partition(",")[0] or "unknown"
     usage = config.partition("CPU capability usage: ")[2].partition("\n")[0] or "unknown"
-    numpy_config = np.show_config(mode="dicts")
-    numpys = numpy_config["Build Dependencies"]["blas"]["name"] if numpy_config else "unknown"
-    variable = os.environ.get("MKL_CBWR")
-    more = f", MKL_CBWR={variable}" if variable else ""
-    return Finding("ok", f"BLAS: torch {name} with {usage}, numpy {numpys}{more}")
+    return Finding("ok", f"BLAS: torch {name} with {usage}, MKL_CBWR={os.environ.get('MKL_CBWR', 'unset')}")
 
 
 def _cuda() -> Finding:
     import torch
 
-    driver = Path("/proc/driver/nvidia/version")
-    try:
-        lines = driver.read_text(encoding="utf-8").splitlines()
-        kernel = next((word for word in lines[0].split() if word[0].isdigit() and "." in word), "unknown")
-    except (OSError, IndexError):
-        kernel = ""
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
         cudnn: object = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-        versions = f"CUDA {torch.version.cuda}, cuDNN {cudnn}, driver {kernel or 'unknown'}"
-        return Finding("ok", f"{versions}: {names}")
-    if kernel:
-        why = f"CUDA {torch.version.cuda} finds no device"
-        hint = "update the driver, check nvidia-smi, or unset CUDA_VISIBLE_DEVICES"
-        if torch.version.cuda is None:
-            why, hint = "torch is built for the CPU", "install a CUDA build of torch and torchvision"
-        return Finding("problem", f"driver {kernel} is there, but {why}", hint)
-    return Finding("note", "no CUDA device: everything runs on the CPU")
+        return Finding("ok", f"CUDA {torch.version.cuda}, cuDNN {cudnn}: {names}")
+    if not Path("/proc/driver/nvidia/version").is_file():
+        return Finding("note", "no CUDA device: everything runs on the CPU")
+    why = f"NVIDIA's driver is there, but torch's build for CUDA {torch.version.cuda} finds no device"
+    return Finding("problem", why, "install a CUDA build, update the driver, or unset CUDA_VISIBLE_DEVICES")

@@ -42,8 +42,7 @@ def capture() -> dict[str, Any]:
 def check_device(name: str) -> str:
     """A device's name as it is, if it is one that cells run on. No torch: a wrong one is told at once.
 
-    Raises:
-        SpecError: It is another one. torch has more, which nothing here was ever tried on.
+    Raises SpecError: it is another one. torch has more, which nothing here was ever tried on.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         hint = f"use {DEVICES}; other devices of torch (mps, xpu, ...) are not supported"

@@ -1,29 +1,32 @@
-"""What ``tabench doctor`` says of this machine and of what is installed. Never imports torch itself."""
+"""What ``tabench doctor`` says of folders and of what is installed. Never imports torch itself."""
 
 from __future__ import annotations
 
-import locale
-import platform
+import contextlib
+import fcntl
+import os
 import re
-import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Self
 
-from tabench.provenance.environment import capture
+from tabench.provenance.files import existing, file_system, free_bytes
 from tabench.text import bytes_text
 
-OLDEST_PYTHON = (3, 11)
-LITTLE_MEMORY = 2e9  # bytes
+FEW_BYTES = 2e9
+CLOCK_SECONDS = 60.0  # other hosts' claims are judged by the times of files
 
 
 @dataclass(frozen=True)
 class Finding:
     """One line of ``tabench doctor``."""
 
-    level: Literal["ok", "note", "problem"]  # "ok", "note" (runs work, but know it) or "problem"
+    level: Literal["ok", "note", "problem"]  # "note": runs work, but know it
     message: str  # what was found
     hint: str = ""  # what to do; empty if nothing is
 
@@ -33,18 +36,7 @@ class Finding:
         return cls("problem", message, hint) if wrong else cls("ok", message)
 
 
-def machine_findings() -> list[Finding]:
-    """Python, torchvision's build, memory, encodings and source."""
-    return [_python(), _torchvision(), _memory(), _encoding(), _source()]
-
-
-def _python() -> Finding:
-    hint = f"use Python {'.'.join(map(str, OLDEST_PYTHON))} or newer"
-    text = f"Python {platform.python_version()} on {platform.platform()}"
-    return Finding.unless(sys.version_info[:2] < OLDEST_PYTHON, text, hint)
-
-
-def _torchvision() -> Finding:
+def build_finding() -> Finding:
     """Compare the builds of torch and torchvision by their version files: importing takes seconds."""
     try:
         builds = {name: (version(name), _build(name)) for name in ("torch", "torchvision")}
@@ -52,10 +44,9 @@ def _torchvision() -> Finding:
         hint = "install the locked versions: pip install --require-hashes -r requirements.lock"
         return Finding("problem", f"{error.name} is not installed", hint)
     text = ", ".join(f"{name} {v} ({build or 'build not told'})" for name, (v, build) in builds.items())
-    if len({build for _, build in builds.values() if build}) > 1:
-        hint = "take both from the same index in one install: torchvision's operators fail otherwise"
-        return Finding("problem", f"{text}: they are of different builds", hint)
-    return Finding("ok", text)
+    wrong = len({build for _, build in builds.values() if build}) > 1
+    hint = "they are of different builds and torchvision's operators fail: take both from one index at once"
+    return Finding.unless(wrong, text, hint)
 
 
 def _build(name: str) -> str:
@@ -67,54 +58,62 @@ def _build(name: str) -> str:
     return found[1] if found else ""
 
 
-def _memory() -> Finding:
-    total, free = memory()
-    if free is None:
-        return Finding("note", "the memory of this system is not told")
-    text = f"{bytes_text(free)} of memory free{f' of {bytes_text(total)}' if total else ''}"
-    return Finding.unless(free < LITTLE_MEMORY, text, "close other programs, or give --micro-batch 1")
+def folder_findings(folder: Path, what: str) -> list[Finding]:
+    """Try writing, renaming, flushing, locking and the clock in a folder, and look at its free space.
 
-
-def memory() -> tuple[float | None, float | None]:
-    """Bytes of memory in all and free to this process; a container's limit counts. None where not told."""
-    facts: dict[str, float] = {}
+    The folder need not exist: its nearest existing parent is tried. Everything made there is removed. `what`
+    is its name in the messages, for example "results folder".
+    """
+    there = existing(folder)
+    name = f"{what} {folder} ({file_system(there)})"
     try:
-        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
-            name, _, rest = line.partition(":")
-            facts[name] = float(rest.split()[0]) * 1024
-    except (OSError, ValueError, IndexError):
-        return None, None
-    total, free = facts.get("MemTotal"), facts.get("MemAvailable")
-    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
-    if limit is not None and used is not None and total is not None and free is not None and limit < total:
-        total, free = limit, min(free, max(limit - used, 0.0))
-    return total, free
+        with tempfile.TemporaryDirectory(prefix=".tabench-doctor-", dir=there) as place:
+            found = [Finding(f.level, f"{name}: {f.message}", f.hint) for f in _probed(Path(place))]
+    except OSError as error:
+        hint = "choose another folder, change its owner or rights, or free space on its disk"
+        return [Finding("problem", f"{name}: files cannot be kept here: {error.strerror or error}", hint)]
+    free, hint = free_bytes(there), "free some: full fine-tuning of SAM needs tens of gigabytes"
+    return [
+        *(found or [Finding("ok", f"{name}: whole-file renames, fsync, locks and clock work")]),
+        Finding.unless(free < FEW_BYTES, f"{bytes_text(free)} free for the {what}", hint),
+    ]
 
 
-def _number(path: Path) -> float | None:
+def _probed(place: Path) -> Iterator[Finding]:
+    old, new = place / "file", place / "new"
+    old.write_bytes(b"old")
+    before = time.time()
+    with new.open("wb") as file:
+        file.write(b"new")
+        file.flush()
+        os.fsync(file.fileno())
+    off = new.stat().st_mtime - before
+    # a rename replaces a file at once, and whoever has the old one open keeps it whole
+    with old.open("rb") as held:
+        new.replace(old)
+        kept = held.read()
+    if old.read_bytes() != b"new" or new.exists() or kept != b"old":
+        hint = "a kill may leave half a record here: keep results on another file system"
+        yield Finding("problem", "a rename does not replace a file at once", hint)
+    if abs(off) > CLOCK_SECONDS:
+        hint = "set both clocks: whether another host still runs a cell is judged by times of files"
+        yield Finding("problem", f"its clock is {off:+.0f} s off this machine's", hint)
+    if (why := _lock_trouble(place)) is not None:
+        hint = "do not run two processes on the same cells from here at the same time"
+        yield Finding("note", why, hint)
+
+
+def _lock_trouble(place: Path) -> str | None:
+    """Why locks do not work; None where a second holder of an exclusive lock is refused."""
+    first, second = os.open(place, os.O_RDONLY), os.open(place, os.O_RDONLY)
     try:
-        return float(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no such limit: "max"
-        return None
-
-
-def _encoding() -> Finding:
-    used = {
-        "files": locale.getpreferredencoding(False),
-        "names": sys.getfilesystemencoding(),
-        "output": getattr(sys.stdout, "encoding", None) or "none",
-    }
-    text = f"encodings: {', '.join(f'{what} {name}' for what, name in used.items())}"
-    wrong = any(name.lower().replace("-", "") not in ("utf8", "none") for name in used.values())
-    return Finding.unless(wrong, text, "set PYTHONUTF8=1, or a UTF-8 locale: export LC_ALL=C.UTF-8")
-
-
-def _source() -> Finding:
-    git = capture()["git"]
-    if git is None:
-        hint = "run from a git checkout, so that records name the commit"
-        return Finding("note", "tabench is not run from a git checkout", hint)
-    if git["dirty"]:
-        hint = "commit before runs that will be published: run.json says that they were dirty"
-        return Finding("note", f"commit {git['commit'][:12]} with uncommitted changes", hint)
-    return Finding("ok", f"commit {git['commit'][:12]}, nothing uncommitted")
+        fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return "a lock does not keep others out"
+    except OSError as error:
+        return f"there are no locks ({error.strerror})"
+    finally:
+        os.close(first)
+        os.close(second)
+    return None

@@ -43,15 +43,8 @@ def read_source(modules: Iterable[str], distribution: str) -> Source:
     """Read the whole packages that some modules lie in, and of what they import all that has no version.
 
     What they import is read along where it is of the same distribution, of none (files beside a script) or
-    installed in editable form; other distributions are told by their versions.
-
-    Args:
-        modules: Dotted names.
-        distribution: Whose they are; need not be one that is installed.
-
-    Raises:
-        SpecError: A module has no source that can be found, or far too much.
-        StoreError: A file cannot be read.
+    installed in editable form; other distributions are told by their versions. Raises SpecError: a module has
+    no source that can be found, or far too much; StoreError: a file cannot be read.
     """
     roots: dict[str, list[tuple[str, Path]]] = {}
     libraries: set[str] = set()
@@ -109,8 +102,7 @@ def _editable(distribution: str) -> bool:
 def _root(module: str, *, must: bool) -> tuple[str, ModuleSpec | None] | None:
     """The outermost package with files that a module lies in: namespaces above it belong to nobody.
 
-    Raises:
-        SpecError: There is none, and there `must` be.
+    Raises SpecError: there is none, and there `must` be.
     """
     parts = module.split(".")
     for depth in range(1, len(parts) + 1):

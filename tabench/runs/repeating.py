@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tabench.errors import TabenchError
 from tabench.events import Step
 from tabench.runs.executor import CellEvent, Job, Options
 from tabench.runs.local.pool import PoolExecutor
-from tabench.store.encoding import read_object
 from tabench.store.record import Record, load_record
 
 
@@ -20,7 +19,6 @@ class Trial(NamedTuple):
 
     losses: list[tuple[str, int, float]]  # (unit, step, loss) of every step, steps from 1
     record: Record
-    environment: dict[str, Any]  # what run.json says of machine, versions and switches
 
 
 def try_cell(job: Job, results: Path, device: str, threads: int) -> Trial:
@@ -39,8 +37,7 @@ def try_cell(job: Job, results: Path, device: str, threads: int) -> Trial:
     (outcome,) = PoolExecutor().run([replace(job, seconds=0.0)], how, on_event)
     if outcome.state != "done":
         raise TabenchError(f"the cell did not end: {outcome.state} {outcome.kind}: {outcome.message}")
-    folder = job.folder(results)
-    return Trial(losses, load_record(folder.record), read_object(folder.run))
+    return Trial(losses, load_record(job.folder(results).record))
 
 
 def differences(one: Trial, other: Trial) -> list[str]:

@@ -125,14 +125,10 @@ class MethodPart(Frozen):
     code: str = ""
 
 
-class BalancingPart(Frozen):
-    """How the tasks' losses become one step."""
+class BalancingPart(MethodPart):
+    """How the tasks' losses become one step: the same of a balancer."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("code",)
-
-    name: str = "equal"  # registry name; "equal" is their sum by the recipe's `task_weights`
-    params: Params = {}  # its hyper-parameters
-    code: str = ""  # whose code it is, as for a method
+    name: str = "equal"  # the sum of the losses by the recipe's `task_weights`
 
 
 class TrainPart(Frozen):

@@ -79,9 +79,8 @@ class ClaimsFile(Frozen):
 def load_claims(path: str | Path) -> tuple[Claim, ...]:
     """Read and check a file of claims.
 
-    Raises:
-        SpecError: It cannot be read, is not TOML, has an unknown key or method, or a claim that no test
-            could decide; names file and key.
+    Raises SpecError: it cannot be read, is not TOML, has an unknown key or method, or a claim that no test
+    could decide; names file and key.
     """
     path = Path(path)
     file = validated(ClaimsFile, read_toml(path), str(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from tabench.spec.cell import (
     Value,
 )
 from tabench.spec.experiment import Experiment, Profile
-from tabench.spec.options import override, select_cells, shard_cells
+from tabench.spec.options import override
 from tabench.text import suggestion
 
 MOST_CELLS = 100_000
@@ -44,22 +44,12 @@ def expand(
     experiment: Experiment,
     profile: str,
     resolved: Resolved,
-    overrides: Iterable[str] = (),
-    select: Iterable[str] = (),
-    shard: str | None = None,
+    overrides: Sequence[str] = (),
 ) -> list[Cell]:
     """The cells of a profile, methods outermost, seeds innermost.
 
-    Args:
-        experiment: The file's content.
-        profile: Name of one of its profiles.
-        resolved: What is known of the data and the weights.
-        overrides: `--set` options ("train.epochs=2").
-        select: `--select` options ("method=ta-lora,lora-stl").
-        shard: `--shard` option ("1/4"), by position in the selected list.
-
-    Raises:
-        SpecError: An option or a name cannot be used as written, or no cell is selected.
+    `overrides` are `--set` options ("train.epochs=2"). Raises SpecError: an option or a name cannot be used
+    as written, or there are far too many cells.
     """
     experiment = override(experiment, profile, overrides)
     settings = experiment.profile(profile)
@@ -79,7 +69,7 @@ def expand(
         raise SpecError(
             f"'{dataset.eval_split}' is the reported split: nothing may be selected on it",
             where=f"{where}.evaluation.val_split",
-            hint=_holdout_hint(dataset.name),
+            hint=f"its splits: {', '.join(DATASETS.get(dataset.name).splits)}",
         )
     if train.augment == "paper" and not DATASETS.get(dataset.name).paper_augmentation:
         raise SpecError(
@@ -122,14 +112,7 @@ def expand(
         for balancing in balancings
         for seed in experiment.axes.seeds
     ]
-    cells = list({cell.id: cell for cell in every}.values())  # a variant may be what another row is already
-    cells = select_cells(cells, select)
-    return shard_cells(cells, shard) if shard is not None else cells
-
-
-def _holdout_hint(dataset: str) -> str:
-    parts = [name for name in DATASETS.get(dataset).splits if name not in ("train", "val")]
-    return f'train on "{parts[0]}" and select on "{parts[1]}"' if len(parts) > 1 else "leave it out"
+    return list({cell.id: cell for cell in every}.values())  # a variant may be what another row is already
 
 
 def _pixel_norm(settings: Profile, where: str) -> Literal["none", "sam", "encoder"]:

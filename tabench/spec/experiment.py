@@ -123,16 +123,10 @@ class Experiment(Frozen):
 def load_experiment(path: str | Path, *, names: bool = True) -> Experiment:
     """Read and check an experiment file.
 
-    A file with `base = "other.toml"` has the profiles of that file beside it, changed by its own.
-
-    Args:
-        path: The file.
-        names: Whether methods, tasks and data that it names must be installed: what reads results alone does
-            without.
-
-    Raises:
-        SpecError: The file is missing, is not TOML, or has a key, a value or a name that is
-            not valid; the message names file, dotted key and the nearest valid name.
+    A file with `base = "other.toml"` has the profiles of that file beside it, changed by its own. `names`
+    says whether methods, tasks and data that it names must be installed: what reads results alone does
+    without. Raises SpecError: the file is missing, is not TOML, or has a key, a value or a name that is not
+    valid; names file, dotted key and the nearest valid name.
     """
     path = Path(path)
     data = _read(path)
@@ -152,23 +146,19 @@ def load_experiment(path: str | Path, *, names: bool = True) -> Experiment:
 def read_values(path: Path) -> str:
     """The text of a file of published values.
 
-    Raises:
-        SpecError: It is missing or no text, or longer than `MOST_VALUES`; names the nearest file.
+    Raises SpecError: it is missing or no text, or longer than `MOST_VALUES`; names the nearest file.
     """
+    hint = "keep a table of values"
     try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
+        if path.stat().st_size > MOST_VALUES:
+            raise SpecError(f"has more than {MOST_VALUES:,} bytes", where=str(path), hint=hint)
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = "no such file of published values" if missing else f"cannot be read: {error.strerror}"
         beside = [found.name for found in sorted(path.parent.glob("*.csv"))]
         hint = suggestion(path.name, beside, "CSV files there")
-        raise SpecError("no such file of published values", where=str(path), hint=hint) from error
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    if len(data) > MOST_VALUES:
-        raise SpecError(
-            f"has more than {MOST_VALUES:,} bytes", where=str(path), hint="keep a table of values"
-        )
-    try:
-        return data.decode("utf-8-sig")
+        raise SpecError(why, where=str(path), hint=hint) from error
     except UnicodeDecodeError as error:
         raise SpecError(f"not a CSV file in UTF-8: {error}", where=str(path)) from error
 
@@ -194,8 +184,7 @@ def _merged(old: Any, new: Any) -> Any:
 def check_names(experiment: Experiment, where: str) -> None:
     """Check every method, task, dataset and backbone name and every hyper-parameter.
 
-    Raises:
-        SpecError: One is not registered, or a method lacks the hyper-parameter.
+    Raises SpecError: one is not registered, or a method lacks the hyper-parameter.
     """
     named: list[tuple[Registry[Any], str, Iterable[str]]] = [
         (METHODS, "axes.methods", experiment.axes.methods),

@@ -15,13 +15,14 @@ from tabench.spec.toml import LONGEST, known_keys, parse_toml, validated
 from tabench.text import nearest, suggestion
 
 SELECT_KEYS = ("method", "balancing", "seed", "id")
+# the keys of a profile's tables, to be proposed where the table was forgotten
+_BELOW = [f"{table}.{key}" for table in known_keys(Profile) for key in known_keys(Profile, (table,))]
 
 
 def parse_set(text: str) -> tuple[tuple[str, ...], Any]:
     """Split "train.epochs=2" into its key path and its TOML value; bare words are strings.
 
-    Raises:
-        SpecError: There is no "=", or the key or the value cannot be read.
+    Raises SpecError: there is no "=", or the key or the value cannot be read.
     """
     where = _where(text)
     key, equals, value = (part.strip() for part in text.partition("="))
@@ -55,52 +56,32 @@ def _value(text: str, where: str) -> Any:
     return text if isinstance(value, datetime.date | datetime.time) else value
 
 
-def override(experiment: Experiment, profile: str, overrides: Iterable[str] = ()) -> Experiment:
+def override(experiment: Experiment, profile: str, overrides: Sequence[str] = ()) -> Experiment:
     """Apply `--set` options to one profile and to the axes.
 
-    Keys are those of the profile ("train.epochs", "methods.lora-stl.rank") and "axes.*".
-    "method.params.KEY" sets a hyper-parameter of every method on the axis that has it.
-
-    Raises:
-        SpecError: A key or a value that the profile cannot have; the nearest key is named.
+    Keys are those of the profile ("train.epochs", "methods.lora-stl.rank") and "axes.*". "method.params.KEY"
+    sets a hyper-parameter of every method on the axis that has it. Raises SpecError: a key or a value that
+    the profile cannot have; the nearest key is named.
     """
     settings = experiment.profile(profile).model_dump(exclude_unset=True)
     axes = experiment.axes.model_dump()
     everywhere: list[tuple[str, str, Any]] = []
-    options = list(overrides)
-    problem: SpecError | None = None  # of options so far; a later one may belong to it (a rule and its split)
-    for text in options:
+    for text in overrides:
         path, value = parse_set(text)
         if path[:2] == ("method", "params") and len(path) == 3:
             everywhere.append((text, path[2], value))
-            continue
-        target, inner = (axes, path[1:]) if path[0] == "axes" and path[1:] else (settings, path)
-        try:
-            _put(target, inner, value, _where(text))
-        except SpecError as error:
-            raise problem or error from None
-        try:
-            _validate(axes, settings, _where(text))
-            problem = None
-        except SpecError as error:
-            problem = problem or error
-    if problem is not None:
-        raise problem
-    new_axes, _ = _validate(axes, settings, "--set")
+        elif path[0] == "axes" and path[1:]:
+            _put(axes, path[1:], value, _where(text))
+        else:
+            _put(settings, path, value, _where(text))
+    # all at once: options may belong together, as a rule of selection and its split do
+    new_axes = validated(Axes, axes, "--set", prefix="axes.")
     for text, key, value in everywhere:
         _put_everywhere(settings, new_axes.methods, key, value, _where(text))
-    new_axes, new_profile = _validate(axes, settings, "--set")
-    profiles = {**experiment.profiles, profile: new_profile}
+    profiles = {**experiment.profiles, profile: validated(Profile, settings, "--set", _BELOW)}
     changed = experiment.model_copy(update={"axes": new_axes, "profiles": profiles})
-    check_names(changed, f"--set on {experiment.source}" if options else str(experiment.source))
+    check_names(changed, f"--set on {experiment.source}" if overrides else str(experiment.source))
     return changed
-
-
-def _validate(axes: dict[str, Any], settings: dict[str, Any], where: str) -> tuple[Axes, Profile]:
-    also = [f"axes.{key}" for key in known_keys(Axes)]
-    for section in known_keys(Profile):
-        also += [f"{section}.{key}" for key in known_keys(Profile, (section,))]
-    return validated(Axes, axes, where, prefix="axes."), validated(Profile, settings, where, also)
 
 
 def _put(table: dict[str, Any], path: Sequence[str], value: Any, where: str) -> None:
@@ -127,10 +108,8 @@ def _put_everywhere(
 def select_cells(cells: Sequence[Cell], select: Iterable[str]) -> list[Cell]:
     """Keep the cells that every `--select KEY=a,b` names.
 
-    Keys are method, balancing, seed and id (a prefix will do); an option given twice adds its values.
-
-    Raises:
-        SpecError: An unknown key, a value that no cell has, or nothing is left.
+    Keys are method, balancing, seed and id (a prefix will do); an option given twice adds its values. Raises
+    SpecError: an unknown key, a value that no cell has, or nothing is left.
     """
     kept = list(cells)
     for key, accepted in parse_select(select).items():

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from tabench.errors import SpecError
-from tabench.text import nearest
+from tabench.text import counted, nearest
 
 LARGEST = 1 << 18  # bytes: the longest experiment of this project has some thousand
 MOST_DOTS = 100  # of a line: a dotted key costs memory with the square of its parts
-SHOWN = 8  # problems a message lists before it counts the rest
 LONGEST = 200  # characters of a value in a message
 _INT64 = 1 << 63  # what TOML promises; Python would take any
 Model = TypeVar("Model", bound=BaseModel)
@@ -25,8 +25,7 @@ Part = int | str
 def parse_toml(text: str) -> dict[str, Any]:
     """Parse a text.
 
-    Raises:
-        ValueError: It is not TOML, or larger, deeper or with larger numbers than any experiment.
+    Raises ValueError: it is not TOML, or larger, deeper or with larger numbers than any experiment.
     """
     if len(text) > LARGEST:
         raise ValueError(f"longer than {LARGEST} characters")
@@ -52,13 +51,8 @@ def _check(value: Any, key: str) -> None:
 def read_toml(path: Path, where: str | None = None, hint: str | None = None) -> dict[str, Any]:
     """Read a file in UTF-8; the byte-order mark that some editors put in front is no part of it.
 
-    Args:
-        path: The file.
-        where: What messages call it.
-        hint: What to do where it cannot be read.
-
-    Raises:
-        SpecError: It cannot be read (the cause is an OSError), or as `parse_toml`.
+    Messages call it `where`, and advise `hint` where it cannot be read. Raises SpecError: it cannot be (the
+    cause is an OSError), or as `parse_toml`.
     """
     where = where or str(path)
     try:
@@ -74,55 +68,35 @@ def read_toml(path: Path, where: str | None = None, hint: str | None = None) -> 
 def validated(
     model: type[Model], data: object, where: str, also: Iterable[str] = (), prefix: str = ""
 ) -> Model:
-    """Check data against a model.
+    """Check data from a file or option (`where`) against a model.
 
-    Args:
-        model: The model.
-        data: What is validated against it.
-        where: The file or option it came from.
-        also: Dotted keys to propose beside the model's own.
-        prefix: What goes before every key in the message ("axes.").
-
-    Raises:
-        SpecError: At the first problem's key, with the nearest valid one; further problems follow in the
-            message.
+    `also` are dotted keys to propose beside the model's own, `prefix` goes before every key in the message.
+    Raises SpecError: at the first problem's key, with the nearest valid one; further problems are counted.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise _told(error, model, data, where, also, prefix) from error
-
-
-def _told(
-    error: ValidationError, model: type[BaseModel], data: object, where: str, also: Iterable[str], prefix: str
-) -> SpecError:
-    problems: dict[str, tuple[str, str | None]] = {}
-    unknown_first = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-    for found in unknown_first[:SHOWN]:  # a mistyped key is also a missing one: say the cause first
-        path = _inside(found["loc"], data, found["type"])
-        key = prefix + ".".join(str(part) for part in path)
-        problems.setdefault(key, _describe(found["type"], found["msg"], path, model, data, also))
-    (first, (message, hint)), *rest = problems.items()
-    for key, (other, advice) in rest:
-        message += f"\n{where}: {key}: {other}" + (f" ({advice})" if advice else "")
-    if len(unknown_first) > SHOWN:
-        message += f"\n{where}: and {len(unknown_first) - SHOWN} more problems"
-    return SpecError(message, where=f"{where}: {first}" if first else where, hint=hint)
+        # a mistyped key is also a missing one: say the cause first
+        found = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+        paths = [_inside(each["loc"], data, each["type"]) for each in found]
+        message, hint = _describe(found[0], paths[0], model, also)
+        if (more := len(set(paths)) - 1) > 0:  # of a union several are of one key
+            message += f" (and {counted(more, 'more problem')})"
+        key = prefix + ".".join(map(str, paths[0]))
+        raise SpecError(message, where=f"{where}: {key}" if key else where, hint=hint) from error
 
 
 def _describe(
-    kind: str, message: str, path: tuple[Part, ...], model: type[BaseModel], data: object, also: Iterable[str]
+    found: ErrorDetails, path: tuple[Part, ...], model: type[BaseModel], also: Iterable[str]
 ) -> tuple[str, str | None]:
-    if kind == "extra_forbidden":
+    """What is wrong, and what to do."""
+    if found["type"] == "extra_forbidden":
         known = known_keys(model, path[:-1])
         close = nearest(str(path[-1]), known) or nearest(".".join(map(str, path)), also)
         return "unknown key", f"did you mean '{close}'?" if close else f"known keys: {', '.join(known)}"
-    if kind == "missing":
+    if found["type"] == "missing":
         return "this key is missing", "add it to the file"
-    value = data
-    for part in path:
-        value = value[part]  # type: ignore[index]  # `_inside` walked the same path
-    message = message.removeprefix("Value error, ")
+    message, value = found["msg"].removeprefix("Value error, "), found["input"]
     return (message, None) if isinstance(value, Mapping) else (f"{message}, got {_brief(value)}", None)
 
 
@@ -155,7 +129,9 @@ def known_keys(model: type[BaseModel], path: Sequence[Part] = ()) -> list[str]:
         if fields is not None:
             current = fields[str(part)]
         else:
-            current = get_args(current)[-1] if get_origin(current) is dict else None
+            places = {dict: -1, tuple: 0}  # of what a mapping or a list holds
+            origin: Any = get_origin(current)
+            current = get_args(current)[places[origin]] if origin in places else None
     return list(_fields(current) or ())
 
 

@@ -61,19 +61,10 @@ VARIANTS: Final = MappingProxyType({variant.name: variant for variant in _VARIAN
 def delta_b(method: Values, baseline: Values, directions: Directions, variant: str = "libmtl") -> float:
     """Average relative improvement of a method over a baseline.
 
-    Args:
-        method: Task to metric to value, the method's.
-        baseline: The same of the baseline, a method of the same matrix.
-        directions: Which metrics enter, in order, and which way each is better.
-        variant: A name in `VARIANTS`.
-
-    Returns:
-        Percent, positive where the method is better (negative with a variant whose `better` is
-        "lower"). NaN if a value is NaN or a baseline's value is 0, where no relative change is
-        defined.
-
-    Raises:
-        SpecError: An unknown variant or direction, no metric, or a metric one of the two lacks.
+    `directions` says which metrics enter, in order, and which way each is better. The result is in percent,
+    positive where the method is better (negative with a variant whose `better` is "lower"); NaN if a value is
+    NaN or a baseline's value is 0, where no relative change is defined. Raises SpecError: an unknown variant
+    or direction, no metric, or a metric one of the two lacks.
     """
     if variant not in VARIANTS:
         raise SpecError(f"unknown Delta_b variant '{variant}'", hint=suggestion(variant, VARIANTS))

@@ -110,33 +110,23 @@ def _drawn(size: int, rows: int) -> npt.NDArray[np.uint8]:
     return counts
 
 
-def mean_over_seeds(columns: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
-    """Average an image's value over runs; images that a run has no value for are left out.
+def mean_over_runs(runs: Sequence[tuple[Sequence[str], Floats]]) -> dict[str, float]:
+    """Average an image's value over runs, each (image ids, values); NaN in one leaves the image out.
 
     Seeds are averaged first because the images, not the seeds, are the sample of a paired test.
     """
-    if not columns:
+    if not runs:
         return {}
-    averages: dict[str, float] = {}
-    for image in columns[0]:
-        values = [value for column in columns if (value := column.get(image)) is not None]
-        if len(values) == len(columns) and not any(math.isnan(value) for value in values):
-            averages[image] = math.fsum(values) / len(values)
-    return averages
-
-
-def mean_over_rows(images: Sequence[str], values: Floats) -> dict[str, float]:
-    """`mean_over_seeds` for runs that have the same images: thousands of them fit into an array.
-
-    Args:
-        images: Image ids.
-        values: (runs, images); NaN where a run has no value.
-    """
-    averages = {}
-    for image, mine in zip(images, values.T, strict=True):
-        if not np.isnan(mine).any():
-            averages[image] = math.fsum(mine.tolist()) / len(mine)
-    return averages
+    images = runs[0][0]
+    if all(ids == images for ids, _ in runs):
+        values = np.stack([mine for _, mine in runs])
+    else:
+        held = [dict(zip(ids, mine.tolist(), strict=True)) for ids, mine in runs]
+        values = np.array([[run.get(image, math.nan) for image in images] for run in held])
+    columns = zip(images, values.T, strict=True)
+    return {
+        image: math.fsum(mine.tolist()) / len(mine) for image, mine in columns if not np.isnan(mine).any()
+    }
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

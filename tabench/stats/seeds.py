@@ -72,15 +72,9 @@ class Decision:
 
 
 def decide(values: Sequence[float], threshold: float, direction: Direction = "above") -> Decision:
-    """Decide whether a mean is above a threshold, or within it on both sides.
+    """Decide whether the mean of runs from independent seeds is above a threshold, or "within" it around 0.
 
-    Args:
-        values: One value a run, from independent seeds.
-        threshold: In the values' unit; for "within" the largest distance from 0.
-        direction: "above" or "within".
-
-    Raises:
-        ValueError: Another direction, or "within" a threshold that is not above 0.
+    Raises ValueError: another direction, or "within" a threshold that is not above 0.
     """
     if direction not in ("above", "within"):
         raise ValueError(f"direction must be 'above' or 'within', not '{direction}'")
@@ -146,13 +140,9 @@ class Verdict:
 
 
 def default_tolerance(printed: str) -> float:
-    """The tolerance of a published value that has none of its own: see `DEFAULT_RULE`.
+    """The tolerance of a value that has none of its own, by its printed digits: see `DEFAULT_RULE`.
 
-    Args:
-        printed: The value as printed: its last digit counts, "52.10" is finer than "52.1".
-
-    Raises:
-        ValueError: It is not a finite number.
+    Raises ValueError: it is not a finite number.
     """
     try:
         value = Decimal(printed.strip())
@@ -167,16 +157,10 @@ def default_tolerance(printed: str) -> float:
 def verdict(values: Sequence[float], published: float | None, tolerance: float | None) -> Verdict:
     """Judge a method's runs against a published value.
 
-    A published value that is missing says "not known" whether or not there are runs. Runs that are not
-    finite count as not run: a metric that is undefined agrees with nothing.
-
-    Args:
-        values: One value a run.
-        published: The published value; None where none is known.
-        tolerance: Largest difference of a match, in the metric's unit; needed with a published value.
-
-    Raises:
-        ValueError: A published value without a tolerance, or a tolerance that is negative or not finite.
+    A published value of None says "not known" whether or not there are runs. Runs that are not finite count
+    as not run: a metric that is undefined agrees with nothing. `tolerance` is the largest difference of a
+    match, in the metric's unit. Raises ValueError: it is missing beside a published value, negative or not
+    finite.
     """
     finite = [value for value in values if math.isfinite(value)]
     mean = low = high = None

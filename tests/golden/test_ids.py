@@ -14,6 +14,7 @@ import pytest
 from tabench.spec.cell import Cell
 from tabench.spec.expand import Resolved, expand
 from tabench.spec.experiment import load_experiment
+from tabench.spec.options import select_cells
 
 CANONICAL = (
     (
@@ -67,5 +68,6 @@ def test_the_papers_cells_keep_their_ids(method: str) -> None:
     tasks = {"segmentation": 13, "depth": 1, "normals": 3}
     resolved = Resolved("nyuv2", "f" * 64, tasks, "a" * 64, dict.fromkeys(tasks, 1))
     path = Path(__file__).parents[2] / "experiments" / "nyuv2.toml"
-    (cell,) = expand(load_experiment(path), "paper", resolved, select=[f"method={method}", "seed=0"])
+    cells = expand(load_experiment(path), "paper", resolved)
+    (cell,) = select_cells(cells, [f"method={method}", "seed=0"])
     assert cell.id == PAPER[method]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tabench.bench.counting import agreement
 from tabench.bench.jobs import Job, Place
-from tabench.bench.measures import measure
+from tabench.bench.measures import agreement, measure
 from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
 

@@ -17,6 +17,7 @@ from tiny_run import write_weights
 
 from tabench.errors import StoreError
 from tabench.store.folders import CellFolder
+from tabench.worlds.scenes import SCENES
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "nyuv2.toml"
 FROZEN = ["--profile=demo", "--select=method=frozen", "--select=seed=0", "--set=train.max_steps=1"]
@@ -53,8 +54,7 @@ def _place(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def photos(home: Path) -> Any:
     """A folder in NYUv2's layout, with two images to train on and one to test."""
-    sizes = ("--train=2", "--val=1", "--height=32", "--width=48")
-    assert commands.call("data", "make-scenes", "--root=photos", *sizes) == 0
+    SCENES.make(home / "photos", seed=0, train=2, val=1, height=32, width=48)
     (home / "photos" / "scenes.json").unlink()
     yield home / "photos"
     shutil.rmtree(home / "photos")

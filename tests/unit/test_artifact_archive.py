@@ -37,6 +37,13 @@ def sums(files: dict[str, bytes]) -> bytes:
 
 def test_a_zip_holds_every_file_its_sum_and_fixed_times(tmp_path: Path) -> None:
     path = write_artifact(members(), tmp_path / "deep" / "a.zip")
+    for n, name in enumerate(reversed(MEMBERS)):  # in another order, out of files with times of their own
+        copied = tmp_path / "files" / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_bytes(MEMBERS[name])
+        os.utime(copied, (n, n))
+    copies = [Member(name, tmp_path / "files" / name) for name in reversed(MEMBERS)]
+    assert write_artifact(copies, tmp_path / "b.zip").read_bytes() == path.read_bytes()
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         infos = archive.infolist()
@@ -47,25 +54,10 @@ def test_a_zip_holds_every_file_its_sum_and_fixed_times(tmp_path: Path) -> None:
         assert archive.read(SUMS) == sums(MEMBERS)
 
 
-def test_equal_files_give_equal_bytes_whatever_their_order_and_times(tmp_path: Path) -> None:
-    for folder, order in (("one", list(MEMBERS)), ("two", list(reversed(MEMBERS)))):
-        for n, name in enumerate(order):
-            path = tmp_path / folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(MEMBERS[name])
-            os.utime(path, (n, n))
-        write_artifact([Member(n, tmp_path / folder / n) for n in order], tmp_path / f"{folder}.zip")
-    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-
-
 def unpacked(folder: Path) -> Path:
     with zipfile.ZipFile(write_artifact(members(), folder / "a.zip")) as archive:
         archive.extractall(folder / "artifact")
     return folder / "artifact"
-
-
-def test_an_unpacked_archive_is_as_whole(tmp_path: Path) -> None:
-    assert check_artifact(unpacked(tmp_path)).problems == []
 
 
 def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
@@ -96,15 +88,6 @@ def test_a_safe_name_stays_in_its_folder(name: str) -> None:
         root = Path("/somewhere/deep")
         assert Path(os.path.normpath(root / name)).is_relative_to(root)
         assert Path(os.path.normpath(root / name)) != root
-
-
-def test_a_failure_leaves_nothing_and_keeps_the_old_archive(tmp_path: Path) -> None:
-    out = write_artifact(members(), tmp_path / "a.zip")
-    before = out.read_bytes()
-    with pytest.raises(StoreError, match="cannot be"):
-        write_artifact([*members(), Member("gone", tmp_path / "gone")], out)
-    assert out.read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def packed(entries: list[tuple[zipfile.ZipInfo | str, bytes]]) -> bytes:

@@ -41,6 +41,8 @@ def test_libmtl_is_the_written_formula(new: Flat, old: Flat) -> None:
             inner += (-1) ** w * (old[key] - new[key]) / old[key]
         total += inner / len(metrics)
     result = delta_b(nested(new), nested(old), DIRECTIONS)
+    assert delta_b(nested(new), nested(old), DIRECTIONS, "flipped") == pytest.approx(-result)
+    assert [v.name for v in VARIANTS.values() if v.better == "lower"] == ["flipped"]
     assert result == pytest.approx(100 * total / len(tasks), rel=1e-9, abs=1e-9)
 
 
@@ -52,23 +54,6 @@ def test_single_metric_is_libmtl_on_the_first_metrics(new: Flat, old: Flat) -> N
     assert delta_b(nested(new), nested(old), DIRECTIONS, "single-metric") == pytest.approx(
         delta_b(nested(new), nested(old), first)
     )
-
-
-@given(FLAT, FLAT)
-def test_flipped_is_libmtl_with_the_other_sign(new: Flat, old: Flat) -> None:
-    flipped = delta_b(nested(new), nested(old), DIRECTIONS, "flipped")
-    assert flipped == pytest.approx(-delta_b(nested(new), nested(old), DIRECTIONS))
-    assert [v.name for v in VARIANTS.values() if v.better == "lower"] == ["flipped"]
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_ten_percent_better_everywhere_is_ten(variant: str) -> None:
-    old = dict.fromkeys(DIRECTIONS, 50.0)
-    new = {key: 55.0 if better == "higher" else 45.0 for key, better in DIRECTIONS.items()}
-    sign = 1 if VARIANTS[variant].better == "higher" else -1
-    assert delta_b(nested(new), nested(old), DIRECTIONS, variant) == pytest.approx(sign * 10)
-    worse = {key: 45.0 if better == "higher" else 55.0 for key, better in DIRECTIONS.items()}
-    assert delta_b(nested(worse), nested(old), DIRECTIONS, variant) == pytest.approx(sign * -10)
 
 
 @pytest.mark.parametrize(("new", "old"), [(math.nan, 1.0), (1.0, math.nan), (1.0, 0.0)])

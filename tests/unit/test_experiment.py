@@ -32,9 +32,6 @@ def test_every_experiment_file_of_the_project_is_valid(path: Path) -> None:
     [
         ("epochs = 2", "epoch = 2", "profiles.demo.train.epoch", "'epochs'"),
         ("[axes]", "[axis]", ": axis:", "'axes'"),
-        ("seeds =", "seed =", "axes.seed", "'seeds'"),
-        ("pixel_norm =", "pixelnorm =", "profiles.demo.backbone.pixelnorm", "'pixel_norm'"),
-        ("height = 48", "heigth = 48", "profiles.demo.dataset.generate.heigth", "'height'"),
         ("schema = 1", "schem = 1", ": schem", "'schema'"),
         ('"frozen"]', '"frozn"]', "axes.methods", "'frozen'"),
         ('baselines = ["lora-stl"]', 'baselines = ["lora-slt"]', "report.baselines", "'lora-stl'"),
@@ -81,12 +78,6 @@ def test_a_wrong_value_is_met_with_file_key_and_value(
     assert message in refused(tmp_path, old, new)
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
-    message = refused(tmp_path, "epochs = 2\nlr = 2e-3", 'epoch = 2\nlr = "fast"')
-    assert "train.epoch: unknown key" in message
-    assert "train.lr: Input should be a valid number, got 'fast'" in message
-
-
 def test_a_missing_file_is_met_with_its_neighbours(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="did you mean 'demo'"):
         samples.small(tmp_path).profile("dmo")
@@ -94,14 +85,8 @@ def test_a_missing_file_is_met_with_its_neighbours(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="no such experiment file") as caught:
         load_experiment(tmp_path / "smal.toml")
     assert str(beside) in str(caught.value)
-
-
-def test_a_folder_and_a_binary_file_are_no_experiments(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot be read"):
         load_experiment(tmp_path)
-    (tmp_path / "x.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(SpecError, match="not valid TOML"):
-        load_experiment(tmp_path / "x.toml")
 
 
 DERIVED = """
@@ -127,14 +112,15 @@ def test_a_base_gives_its_profiles_and_the_file_changes_them(tmp_path: Path) -> 
     assert (new.dataset, new.backbone, new.methods) == (old.dataset, old.backbone, old.methods)
 
 
-def test_a_missing_base_is_named(tmp_path: Path) -> None:
+def test_a_base_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "more.toml"
-    path.write_text(DERIVED)
-    with pytest.raises(SpecError, match=r"small\.toml"):
-        load_experiment(path)
-    path.write_text(DERIVED.replace('"small.toml"', "3"))
-    with pytest.raises(SpecError, match=r"more\.toml: base"):
-        load_experiment(path)
+    for text, named in (
+        (DERIVED, r"small\.toml"),
+        (DERIVED.replace('"small.toml"', "3"), r"more\.toml: base"),
+    ):
+        path.write_text(text)
+        with pytest.raises(SpecError, match=named):
+            load_experiment(path)
 
 
 def test_tables_of_the_paper_share_the_cells_of_nyuv2() -> None:

@@ -32,7 +32,17 @@ def test_key_and_value_are_read_as_toml(text: str, path: tuple[str, ...], value:
 
 
 @pytest.mark.parametrize(
-    "text", ["train.epochs", "=2", "train.epochs=", "a..b=1", "a=1\nb=2", "a=[1", 'a="x']
+    "text",
+    [
+        "train.epochs",
+        "=2",
+        "train.epochs=",
+        "a..b=1",
+        "a=1\nb=2",
+        "a=[1",
+        'a="x',
+        "[a]#=1",
+    ],
 )
 def test_what_is_not_key_and_value_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="--set"):
@@ -56,14 +66,14 @@ def test_only_the_named_profile_and_the_axes_change(tmp_path: Path) -> None:
 
 def test_options_that_belong_together_may_come_in_any_order(tmp_path: Path) -> None:
     experiment = samples.small(tmp_path)
-    rule, split, wrong = "evaluation.selection=best-val", "evaluation.val_split=train-159", "train.epochs=-1"
+    rule, split = "evaluation.selection=best-val", "evaluation.val_split=train-159"
     for options in ([rule, split], [split, rule]):
         chosen = override(experiment, "demo", options).profile("demo").evaluation
         assert (chosen.selection, chosen.val_split) == ("best-val", "train-159")
-    for options, named in (([rule], rule), ([rule, split, wrong], wrong), ([wrong, rule, split], wrong)):
+    for options, named in (([rule], "evaluation"), ([rule, "train.epochs=-1", split], "train.epochs")):
         with pytest.raises(SpecError) as caught:
             override(experiment, "demo", options)
-        assert str(caught.value).startswith(f"--set {named}")
+        assert str(caught.value).startswith(f"--set: {named}")
 
 
 def test_a_common_hyper_parameter_reaches_the_methods_that_have_it(tmp_path: Path) -> None:
@@ -79,16 +89,14 @@ def test_a_common_hyper_parameter_reaches_the_methods_that_have_it(tmp_path: Pat
     [
         ("train.epoch=2", "did you mean 'epochs'"),
         ("epochs=2", "did you mean 'train.epochs'"),
-        ("axes.seed=[0]", "did you mean 'seeds'"),
-        ("trian.epochs=2", "did you mean 'train'"),
-        ("methods.lora-stl.rnk=2", "did you mean 'rank'"),
         ("methods.lora-slt.rank=2", "did you mean 'lora-stl'"),
         ("method.params.scael=2.0", "did you mean 'method.params.scale'"),
-        ('dataset.tasks=["dept"]', "did you mean 'depth'"),
         ("train.epochs=two", "valid integer, got 'two'"),
         ("train.epochs.x=2", "'epochs' is a value, not a table"),
         ("methods.lora-stl.rank=2.5", "expected int, got float"),
         ("axes=2", "unknown key"),
+        ("x = 1 #=2", "unknown key"),
+        ("[[a]]#=1", "unknown key"),
     ],
 )
 def test_what_cannot_be_set_is_met_with_the_option_and_a_hint(tmp_path: Path, option: str, hint: str) -> None:

@@ -44,13 +44,9 @@ def test_places_sum_to_those_without_ties_and_follow_the_values(values: list[flo
         assert place_a == below + (equal + 1) / 2
 
 
-def test_places_over_comparisons() -> None:
-    assert places([2.0, 1.0, 2.0, 2.0], "lower") == [3, 1, 3, 3]
+def test_what_cannot_be_compared_is_refused() -> None:
     assert mean_places([{"a": 1, "b": 2}, {"b": 1.5, "a": 1.5}]) == {"a": 1.25, "b": 1.75}
     assert mean_places([]) == {}
-
-
-def test_what_cannot_be_compared_is_refused() -> None:
     for refused in (lambda: rank([1.0], "up"), lambda: places([1.0], "up")):
         with pytest.raises(ValueError, match="'up'"):
             refused()

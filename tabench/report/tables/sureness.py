@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tabench.report.records import wording
 from tabench.report.records.reading import Results
 from tabench.report.tables.table import Column, Entry, Table, number, words
-from tabench.stats.paired import Comparison, compare, holm, mean_over_rows, mean_over_seeds
+from tabench.stats.paired import Comparison, compare, holm, mean_over_runs
 
 _Values = tuple[tuple[str, ...], npt.NDArray[np.float64]]  # image ids, and one run's value of each
 LEVEL = 0.05
@@ -178,11 +178,4 @@ def _per_image(results: Results, method: str, tested: Sequence[Column]) -> dict[
             values = images["values"].get(task, {}).get(key)
             if values is not None:
                 kept.append((ids, np.array(values, dtype=np.float64)))  # None becomes NaN
-    return {name: _mean(kept) for name, kept in columns.items()}
-
-
-def _mean(columns: Sequence[_Values]) -> dict[str, float]:
-    """`mean_over_seeds`, by arrays where all runs have the same images."""
-    if len({id(ids) for ids, _ in columns}) == 1:
-        return mean_over_rows(columns[0][0], np.stack([values for _, values in columns]))
-    return mean_over_seeds([dict(zip(ids, values.tolist(), strict=True)) for ids, values in columns])
+    return {name: mean_over_runs(kept) for name, kept in columns.items()}
