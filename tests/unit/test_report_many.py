@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import report_fixtures as made
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tabench.report.figures import rank as rank_figure
 from tabench.report.pages import content as content_module
@@ -24,7 +20,6 @@ from tabench.report.records import factors, wording
 from tabench.report.records.reading import listed_of, read_results
 from tabench.report.tables import chosen
 from tabench.report.tables.results import results_table
-from tabench.stats.paired import mean_over_rows, mean_over_seeds
 
 METHODS, SEEDS, LIMIT = ("ta-lora", "lora-stl", "full-stl", "frozen"), tuple(range(6)), 8
 
@@ -132,16 +127,3 @@ def test_of_very_many_analyses_the_lowest_seeds_are_read(
 def test_a_sentence_names_few_seeds_and_counts_many() -> None:
     assert wording.seed_text([0, 1, 2]) == "0, 1 and 2"
     assert wording.seed_text(list(range(30))) == "30 of them, 0 to 29"
-
-
-def rows_of(images: int) -> st.SearchStrategy[list[list[float | None]]]:
-    value = st.floats(-1e6, 1e6) | st.none()
-    return st.lists(st.lists(value, min_size=images, max_size=images), min_size=1, max_size=6)
-
-
-@given(st.integers(1, 5).flatmap(rows_of))
-def test_means_over_seeds_by_arrays_are_the_same_bits(rows: list[list[float | None]]) -> None:
-    images = [f"val/{n}" for n in range(len(rows[0]))]
-    columns = [dict(zip(images, row, strict=True)) for row in rows]
-    values = np.array([[math.nan if v is None else v for v in row] for row in rows])
-    assert mean_over_rows(images, values) == mean_over_seeds(columns)
