@@ -203,9 +203,7 @@ def _profiled(subject: Subject, way: Way) -> dict[str, Any]:
     first = sorted(operators.items(), key=lambda item: -item[1][0])[:_LISTED]
     return {
         "total_s": significant(sum(time for time, _ in operators.values()), 4),
-        "kinds": {
-            kind: significant(time, 4) for kind, time in sorted(kinds.items(), key=lambda item: -item[1])
-        },
+        "kinds": {kind: significant(time, 4) for kind, time in dearest},
         "operators": [
             {"name": name, "seconds": significant(time, 4), "calls": calls} for name, (time, calls) in first
         ],
