@@ -43,7 +43,7 @@ def _where_real(kernel: Callable[..., Tensor], original: Any) -> Callable[..., T
     def chosen(keys: Any, first: Tensor, *others: Any, **named: Any) -> Tensor:
         if first.dtype in (torch.float32, torch.float64):
             return kernel(first, *others, **named)
-        return original.call_boxed(keys, first, *others, **named)  # type: ignore[no-any-return]
+        return original.call_boxed(keys, first, *others, **named)
 
     return chosen
 
@@ -53,9 +53,8 @@ def _product(a: Tensor, b: Tensor, *, out: Tensor | None = None) -> Tensor:
     shape = (*a.shape[:-1], b.shape[-1])
     if out is None:
         # not `torch.empty`, which would fill it, where algorithms must be deterministic
-        out = torch.empty(0, dtype=a.dtype).set_(
-            torch.UntypedStorage(math.prod(shape) * a.itemsize), 0, shape
-        )
+        storage = torch.UntypedStorage(math.prod(shape) * a.itemsize)
+        out = torch.empty(0, dtype=a.dtype).set_(storage).view(shape)
     elif out.shape != shape:
         out.resize_(shape)
     if a.shape[-1] == 1:
@@ -73,7 +72,7 @@ def _array(x: Tensor) -> Array:
 
 def _numpy(x: Tensor) -> Array:
     """The same memory as NumPy's; what is computed with it has its derivative in torch."""
-    return (x.detach() if x.requires_grad else x).numpy()  # type: ignore[no-any-return]
+    return (x.detach() if x.requires_grad else x).numpy()
 
 
 def _sum(

@@ -11,10 +11,10 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final, Literal, NoReturn
 
 from tabench.errors import SpecError
+from tabench.provenance.environment import processor
 from tabench.text import few
 
 Numerics = Literal["native", "portable"]
@@ -44,9 +44,8 @@ def obstacle() -> str:
     """Why numbers cannot be portable on this machine; "" where they can."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return f"this is {platform.system()} on {platform.machine()}"
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    flags = set(next((line for line in lines if line.startswith("flags")), "").split())
-    return f"the processor lacks {', '.join(sorted(_NEEDED - flags))}" if _NEEDED - flags else ""
+    lacking = _NEEDED - set(processor().get("flags", "").split())
+    return f"the processor lacks {', '.join(sorted(lacking))}" if lacking else ""
 
 
 def check_numerics(wanted: Numerics) -> None:
