@@ -106,6 +106,12 @@ class SplitChosen(Event, name="passes"):
     compiled: bool
 
 
+class WaysChosen(Event, name="ways"):
+    """The ways that the encoder takes on this device, where it has several; see `Encoder.choose`."""
+
+    choices: list[dict[str, Any]]
+
+
 class MemoryShort(Event, name="memory"):
     """Memory ran out: steps are cut into less from now on."""
 

@@ -169,6 +169,8 @@ class _Diary:
                 self.run.setdefault("warnings", []).append(event.message)
             case ev.SplitChosen():
                 self.run["passes"] = facts
+            case ev.WaysChosen():
+                self.run["attention"] = event.choices
             case ev.FirstStep():
                 self.run.setdefault("first_step_s", {})[event.unit] = event.seconds
             case ev.PathTaken():

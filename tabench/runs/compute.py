@@ -37,6 +37,7 @@ from tabench.events import (
     ProcessPeaks,
     SplitChosen,
     Warned,
+    WaysChosen,
     WeightsRead,
     read_event,
 )
@@ -44,6 +45,7 @@ from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.runs.circumstances import check_cell, keep_freed_memory, peak_memory
 from tabench.runs.executor import Job, Options
+from tabench.runs.kept_choice import Choices, kept_choice
 from tabench.spec.cell import Cell
 from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import RECORD_VERSION
@@ -134,32 +136,44 @@ def _compute(
     emit(SplitChosen(**asdict(passes)))
     digest = hashlib.sha256()
     analysis = AnalysisFiles(cell, folder, reported, device, emit)
+    choices = kept_choice(folder, backbone, lambda: _choices(cell, passes, device), group)
+    if choices:
+        emit(WaysChosen(choices=[dict(choice) for choice in choices]))
     done: list[_Done] = []
-    for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
-        context = TrainContext(
-            cell=cell,
-            unit=unit,
-            tasks=tasks,
-            train=train,
-            evaluated=reported,
-            validation=validation,
-            device=device,
-            passes=passes,
-            checkpoint_seconds=options.checkpoint_seconds,
-            emit=emit,
-            should_stop=should_stop,
-            group=group,
-        )
-        done.append(_run_unit(context, weights, folder, truth, digest, analysis))
+    with backbone.chosen(choices):
+        for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
+            context = TrainContext(
+                cell=cell,
+                unit=unit,
+                tasks=tasks,
+                train=train,
+                evaluated=reported,
+                validation=validation,
+                device=device,
+                passes=passes,
+                checkpoint_seconds=options.checkpoint_seconds,
+                emit=emit,
+                should_stop=should_stop,
+                group=group,
+            )
+            done.append(_run_unit(context, weights, folder, truth, digest, analysis))
     check_cell(cell)  # what was imported meanwhile, too
     digests = sorted(set(group.exchange(digest.hexdigest())))
     if len(digests) > 1:  # a result that depends on which process one asks
         raise RuntimeError(f"the trained weights differ between this cell's processes: {', '.join(digests)}")
     if not group.is_main:
         return {}
-    with _evaluating("all"):
+    with _evaluating("all"), backbone.chosen(choices):
         analysis.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
+
+
+def _choices(cell: Cell, passes: BatchSplit, device: torch.device) -> Choices:
+    """The encoder's ways for passes of this size, measured on the device."""
+    alone = passes.apart or METHODS.get(cell.method.name).sharing != "task-aware"
+    rows = passes.images * (1 if alone else len(cell.dataset.tasks))
+    dtype = "bfloat16" if cell.train.precision == "bf16" else "float32"
+    return BACKBONES.get(cell.backbone.name).choose(rows, device, dtype)
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:

@@ -9,9 +9,11 @@ from tabench.encoders.base import Encoder, LayerSpec, MapSpec, Site
 from tabench.encoders.sam.geometry import PIXEL_MEAN, PIXEL_STD, Geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    import torch
     from torch import Tensor, nn
 
 MLP_RATIO = 4  # segment_anything's own default, which all its variants have
@@ -69,6 +71,19 @@ class Backbone(Geometry, Encoder):
         from tabench.encoders.sam.ways import way_of_encoder
 
         return way_of_encoder(encoder)
+
+    def choose(self, rows: int, device: torch.device, dtype: str) -> list[Mapping[str, Any]]:
+        """The fastest way to attention; see `encoders.sam.attention_choice`."""
+        from tabench.encoders.sam.attention_choice import as_json, cases, choose
+
+        return as_json(choose(cases(self, rows, dtype), device))
+
+    def chosen(self, choices: Sequence[Mapping[str, Any]]) -> AbstractContextManager[None]:
+        """See `Encoder.chosen`."""
+        from tabench.encoders.sam.attention_choice import read_choices, ways_of
+        from tabench.encoders.sam.attention_cuda import using
+
+        return using(ways_of(read_choices(choices)))
 
     def strangers(self, encoder: nn.Module) -> list[str]:
         """Names of what an encoder has that SAM's does not have, or has otherwise."""
