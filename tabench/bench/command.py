@@ -3,79 +3,56 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tabench.cli import options
-from tabench.cli.app import app
+from tabench.cli.app import app, examples
 from tabench.cli.output import print_json, print_table
 from tabench.errors import TabenchError
 
 if TYPE_CHECKING:
-    from tabench.bench.jobs import Job, Place
+    from tabench.bench.jobs import Job
 
-WHAT = "What is measured"
+_what = partial(options.option, panel="What is measured")
 
 
 @app.command(
-    epilog="Examples:\n\n  tabench bench                                    the cpu suite and its page\n\n"
-    "  tabench bench --suite gpu                        SAM's own sizes\n\n"
-    "  tabench bench --only 'paths-ta-lora-b12-*' --repeats 3\n\n"
-    "  tabench bench --backbone vit_b@512 --method ta-lora\n\n"
-    "  tabench bench --render                           the page alone"
+    epilog=examples(
+        "bench                                    the cpu suite and its page",
+        "bench --suite gpu                        SAM's own sizes",
+        "bench --only 'paths-ta-lora-b12-*' --repeats 3",
+        "bench --backbone vit_b@512 --method ta-lora",
+        "bench --render                           the page alone",
+    )
 )
 def bench(
     suite: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=WHAT,
-            help="cpu, cpu-full, gpu or gpu-full. Default: cpu or gpu, by the device.",
-        ),
+        _what("cpu, cpu-full, gpu or gpu-full. Default: cpu or gpu, by the device.", metavar="NAME"),
     ] = None,
     only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN", rich_help_panel=WHAT, help="Keep measurements by their names. Repeatable."
-        ),
+        list[str] | None, _what("Keep measurements by their names. Repeatable.", metavar="PATTERN")
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option(
-            metavar="SIZE",
-            rich_help_panel=WHAT,
-            help="Instead of a suite: a registered backbone, b12-512, vit_b@512 or nano-128.",
-        ),
+        _what("Instead of a suite: a registered backbone, b12-512, vit_b@512 or nano-128.", metavar="SIZE"),
     ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", rich_help_panel=WHAT, help="Keep these methods. Repeatable."),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, rich_help_panel=WHAT, help="Images a step, with --backbone.")
-    ] = 1,
-    repeats: Annotated[
-        int | None, typer.Option(min=1, rich_help_panel=WHAT, help="Exactly so many rounds. Default: 3 to 5.")
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", rich_help_panel=WHAT, help="Measure again what is there already.")
-    ] = False,
+    method: Annotated[list[str] | None, _what("Keep these methods. Repeatable.", metavar="NAME")] = None,
+    batch_size: Annotated[int, _what("Images a step, with --backbone.", min=1)] = 1,
+    repeats: Annotated[int | None, _what("Exactly so many rounds. Default: 3 to 5.", min=1)] = None,
+    again: Annotated[bool, _what("Measure again what is there already.", "--again")] = False,
     listing: Annotated[
-        bool, typer.Option("--list", help="Print what would be measured, and how long it takes.")
+        bool, options.option("Print what would be measured, and how long it takes.", "--list")
     ] = False,
-    render: Annotated[bool, typer.Option("--render", help="Only write the page from what is there.")] = False,
+    render: Annotated[bool, options.option("Only write the page from what is there.", "--render")] = False,
     device: options.DeviceOption = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, rich_help_panel=options.HOW, help="CPU threads. Default: all cores.")
-    ] = None,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", rich_help_panel=options.WHERE, help="Folder of the figures.")
-    ] = Path("results/bench"),
-    page: Annotated[
-        Path, typer.Option(metavar="FILE", rich_help_panel=options.WHERE, help="The page.")
-    ] = Path("reports/bench/index.html"),
+    threads: Annotated[int | None, options.how("CPU threads. Default: all cores.", min=1)] = None,
+    out: Annotated[Path, options.where("Folder of the figures.", metavar="DIR")] = Path("results/bench"),
+    page: Annotated[Path, options.where("The page.", metavar="FILE")] = Path("reports/bench/index.html"),
     as_json: options.JsonOption = False,
 ) -> None:
     """Time the fast path against the plain one; memory, FLOPs, agreement.
@@ -83,12 +60,14 @@ def bench(
     Each measurement becomes a file in results/bench/<machine>/ as soon as it is there; a second
     call measures what is missing. Images and weights are random; neither changes the work.
     """
+    from tabench.catalog import METHODS
     from tabench.store.atomic import check_writable
 
+    for name in method or ():
+        METHODS.entry(name, where="--method")
     jobs = None
     if not render and (suite is not None or backbone is not None):  # else the device decides
         jobs = _jobs(suite or "", only, backbone, method, batch_size, repeats)
-    _check_methods(method)
     for folder in (page.parent, *([] if render else [out])):
         check_writable(folder)
     from tabench.bench.page import render_bench
@@ -98,7 +77,7 @@ def bench(
         return
     import torch
 
-    from tabench.bench.jobs import Place
+    from tabench.bench.jobs import Place, seconds
     from tabench.bench.runner import Runner
     from tabench.engine.process_group import choose_device
     from tabench.provenance.environment import capture, usable_cores
@@ -112,7 +91,10 @@ def bench(
         machine = f"{capture()['cpu']}, {place.threads} thread{'' if place.threads == 1 else 's'}"
     folder = out / re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
     if listing:
-        _list(jobs, place)
+        guesses = [seconds(job, place) for job in jobs]
+        rows = [[job.name, f"{guess:.0f}"] for job, guess in zip(jobs, guesses, strict=True)]
+        print_table(["measurement", "about (s)"], rows)
+        typer.echo(f"{len(jobs)} measurements, about {sum(guesses) / 60:.0f} minutes")
         return
     runner = Runner(folder, place, machine, lambda text: typer.echo(text, err=True), again)
     paths, failures = runner.run(jobs)
@@ -125,13 +107,6 @@ def bench(
         typer.echo(f"figures: {folder}\npage: {written}")
     if failures:
         raise TabenchError(f"{len(failures)} of {len(jobs)} measurements failed", where=failures[0])
-
-
-def _check_methods(names: list[str] | None) -> None:
-    from tabench.catalog import METHODS
-
-    for name in names or ():
-        METHODS.entry(name, where="--method")
 
 
 def _jobs(
@@ -148,7 +123,6 @@ def _jobs(
     from tabench.bench.sizes import find_size
     from tabench.catalog import METHODS
 
-    _check_methods(methods)
     if backbone is not None:
         find_size(backbone)
         jobs = suites.grid("paths", methods or METHODS.names(), [backbone], [batch_size])
@@ -158,14 +132,3 @@ def _jobs(
     if repeats is not None:
         jobs = [replace(job, repeats=repeats, fewest=repeats) for job in jobs]
     return jobs
-
-
-def _list(jobs: list[Job], place: Place) -> None:
-    from tabench.bench.jobs import seconds
-
-    guesses = [seconds(job, place) for job in jobs]
-    print_table(
-        ["measurement", "about (s)"],
-        [[job.name, f"{guess:.0f}"] for job, guess in zip(jobs, guesses, strict=True)],
-    )
-    typer.echo(f"{len(jobs)} measurements, about {sum(guesses) / 60:.0f} minutes")

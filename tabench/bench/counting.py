@@ -43,10 +43,9 @@ def counted(ways: Mapping[str, Work]) -> dict[str, int]:
 def agreement(subject: Subject) -> dict[str, Any]:
     """Compare the two paths on the same weights and images, without dropout.
 
-    Returns:
-        "outputs": largest difference of an output over the largest output of its task. "gradients": largest
-        difference of a gradient's entry over the parameter's largest (or 0.001 of the model's, where that is
-        more), for the worst parameter, named by "worst". "loss": relative difference of the loss.
+    Returns "outputs": largest difference of an output over the largest output of its task. "gradients":
+    largest difference of a gradient's entry over the parameter's largest (or 0.001 of the model's, where that
+    is more), for the worst parameter, named by "worst". "loss": relative difference of the loss.
     """
     plain, fast = subject.outputs("plain"), subject.outputs("fast")
     outputs = max(_apart(fast[name], value, 0.0) for name, value in plain.items())

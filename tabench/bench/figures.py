@@ -46,9 +46,8 @@ def draw_gain(machine: Machine) -> Figure:
         look = {"color": colours[method], "marker": style.marker(method), "markersize": 5}
         left.plot([ratio["lowest"], ratio["highest"]], [row, row], color=colours[method], linewidth=1)
         left.plot([ratio["of_medians"]], [row], linestyle="", **look)
-        plain, fast = m.memory("plain", "train"), m.memory("fast", "train")
-        if plain and fast is not None:
-            right.plot([fast / plain], [row], linestyle="", **look)
+        if (share := m.memory_share("train")) is not None:
+            right.plot([share], [row], linestyle="", **look)
     left.set_yticks(range(len(rows)), [_label(m) for m in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
     left.set_xlim(0, max(left.get_xlim()[1], 1.1))

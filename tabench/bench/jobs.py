@@ -35,41 +35,27 @@ MEASURED = ("encoders", "methods", "balancing", "tasks", "engine")
 class Job:
     """One measurement.
 
-    Attributes:
-        kind: "paths" compares the plain and the fast path in training steps and evaluation; "inference"
-            compares plain, factored and merged models; "harness" compares a bare loop with the harness's;
-            "profile" tells where a training step's time goes.
-        method: Registry name.
-        size: See `find_size`.
-        batch: Images a step.
-        precision: "fp32", or "bf16" under autocast.
-        tasks: (kind, channels) of each task; a kind may come again.
-        passes: How the fast path's training steps are cut: "chosen" as the harness does, or "together" or
-            "apart" for the tasks; "+recompute" and "+compiled" add activation checkpointing and
-            torch.compile.
-        params: Hyper-parameters that differ from the method's defaults.
-        works: Of kind "paths": what is timed.
-        axis: Of a growth curve: what varies ("tasks", "rank", "channels", "image").
-        value: Of a growth curve: where on the axis.
-        repeats: Repetitions at most.
-        fewest: Repetitions at least.
-        budget: Seconds of a work after which `fewest` repetitions are enough.
+    Kind "paths" compares the plain and the fast path in training steps and evaluation; "inference" compares
+    plain, factored and merged models; "harness" compares a bare loop with the harness's; "profile" tells
+    where a training step's time goes.
     """
 
     kind: Kind
-    method: str
-    size: str
-    batch: int = 1
-    precision: Literal["fp32", "bf16"] = "fp32"
-    tasks: tuple[tuple[str, int], ...] = NYUV2
+    method: str  # registry name
+    size: str  # see `find_size`
+    batch: int = 1  # images a step
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16 is under autocast
+    tasks: tuple[tuple[str, int], ...] = NYUV2  # (kind, channels) of each task; a kind may come again
+    # How the fast path's training steps are cut: "chosen" as the harness does, or "together" or "apart" for
+    # the tasks; "+recompute" and "+compiled" add activation checkpointing and torch.compile.
     passes: str = "chosen"
-    params: Mapping[str, Value] = field(default_factory=dict)
-    works: tuple[str, ...] = ("train", "evaluate")
-    axis: str = ""
-    value: int = 0
-    repeats: int = 5
-    fewest: int = 3
-    budget: float = 15.0
+    params: Mapping[str, Value] = field(default_factory=dict)  # that differ from the method's defaults
+    works: tuple[str, ...] = ("train", "evaluate")  # of kind "paths": what is timed
+    axis: str = ""  # of a growth curve: what varies ("tasks", "rank", "channels", "image")
+    value: int = 0  # of a growth curve: where on the axis
+    repeats: int = 5  # rounds at most
+    fewest: int = 3  # rounds at least
+    budget: float = 15.0  # seconds of a work after which `fewest` rounds are enough
 
     @property
     def name(self) -> str:
@@ -110,15 +96,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Place:
-    """Where jobs run.
+    """Where jobs run."""
 
-    Attributes:
-        device: "cpu", "cuda" or "cuda:1".
-        threads: CPU threads.
-    """
-
-    device: str
-    threads: int
+    device: str  # "cpu", "cuda" or "cuda:1"
+    threads: int  # of the CPU
 
 
 def code_fingerprint() -> str:

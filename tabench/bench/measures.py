@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,11 +32,10 @@ _BY_PEAK = ("evaluate", "train")  # each peak is above the one before, so memory
 
 
 def time_paths(job: Job, place: Place) -> dict[str, Any]:
-    """Time both paths alternately, after counting FLOPs (which warms up) and comparing gradients.
+    """Time both paths alternately, after counting FLOPs (which warms up); then compare their gradients.
 
-    Returns:
-        "models", "chip_flops", "agreement" (None where a path has no memory for it), and by work "plain" and
-        "fast" (see `alternate`), "ratio" (plain over fast), "flops" and "rates" of both.
+    Returns "models", "chip_flops", "agreement" (None where a path has no memory for it), and by work "plain"
+    and "fast" (see `alternate`), "ratio" (plain over fast), "flops" and "rates" of both.
     """
     subject = Subject(job, place)
     device = subject.device
@@ -70,13 +70,7 @@ FORMS = ("plain", "factored", "merged")
 
 
 class Inference:
-    """A job's models, adapted and merged, and a batch on the device.
-
-    Args:
-        job: The job.
-        place: Where it runs.
-        forms: Which of `FORMS` are needed; the adapted models make room for merged ones alone.
-    """
+    """A job's models and a batch on the device, in the forms asked for; merged ones alone make room."""
 
     def __init__(self, job: Job, place: Place, forms: Sequence[str] = FORMS) -> None:
         self.job, self.subject = job, Subject(job, place)
@@ -104,9 +98,8 @@ class Inference:
 def time_inference(job: Job, place: Place) -> dict[str, Any]:
     """Seconds from a batch on the device to its activated maps, all forms in turn.
 
-    Returns:
-        "chip_flops", "apart" (largest difference of merged and factored maps over the largest value), and
-        for "one" (the first task) and "all" tasks each form's times, "flops" and "images_per_s".
+    Returns "chip_flops", "apart" (largest difference of merged and factored maps over the largest value), and
+    for "one" (the first task) and "all" tasks each form's times, "flops" and "images_per_s".
     """
     inference = Inference(job, place)
     device, names = inference.subject.device, job.task_names
@@ -136,9 +129,8 @@ def memory_of_form(job: Job, place: Place, form: str) -> dict[str, Any]:
 def time_harness(job: Job, place: Place) -> dict[str, Any]:
     """Time `HARNESS_STEPS` steps of both loops in turn.
 
-    Returns:
-        "steps", times of "bare" and "harness" for all steps, "overhead" (share of the bare loop's median that
-        the harness takes more; negative where it took less) and "overhead_s" a step.
+    Returns "steps", times of "bare" and "harness" for all steps, "overhead" (share of the bare loop's median
+    that the harness takes more; negative where it took less) and "overhead_s" a step.
     """
     subject = Subject(job, place, images=HARNESS_STEPS * job.batch)
     part = subject.parts[0]
@@ -185,13 +177,11 @@ _LISTED = 8  # operators a path
 def profile_paths(job: Job, place: Place) -> dict[str, Any]:
     """Profile a training step of each path, after one that warms up.
 
-    Returns:
-        By path: "total_s" (time inside operators), "kinds" (seconds by kind of work) and "operators" (the
-        costliest with their seconds and calls). Profiling slows a step; shares matter, not seconds.
+    Returns by path "total_s" (time inside operators), "kinds" (seconds by kind of work) and "operators" (the
+    costliest with their seconds and calls). Profiling slows a step; shares matter, not seconds.
     """
     subject = Subject(job, place)
-    ways: tuple[Way, ...] = ("plain", "fast")
-    return {way: _profiled(subject, way) for way in ways}
+    return {way: _profiled(subject, way) for way in WAYS}
 
 
 def _profiled(subject: Subject, way: Way) -> dict[str, Any]:
@@ -206,15 +196,14 @@ def _profiled(subject: Subject, way: Way) -> dict[str, Any]:
     for event in seen.key_averages():
         time = event.self_device_time_total if cuda else event.self_cpu_time_total
         operators[event.key] = (time / 1e6, int(event.count))
-    kinds: dict[str, float] = {}
+    kinds: dict[str, float] = defaultdict(float)
     for name, (time, _) in operators.items():
-        kinds[kind_of(name)] = kinds.get(kind_of(name), 0.0) + time
+        kinds[kind_of(name)] += time
+    dearest = sorted(kinds.items(), key=lambda item: -item[1])
     first = sorted(operators.items(), key=lambda item: -item[1][0])[:_LISTED]
     return {
         "total_s": significant(sum(time for time, _ in operators.values()), 4),
-        "kinds": {
-            kind: significant(time, 4) for kind, time in sorted(kinds.items(), key=lambda item: -item[1])
-        },
+        "kinds": {kind: significant(time, 4) for kind, time in dearest},
         "operators": [
             {"name": name, "seconds": significant(time, 4), "calls": calls} for name, (time, calls) in first
         ],

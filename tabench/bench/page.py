@@ -43,15 +43,7 @@ class Section:
 def render_bench(results: Path, page: Path) -> Path:
     """Write the page of all machines with figures in a folder, and its tables and figures beside it.
 
-    Args:
-        results: Folder with one folder a machine.
-        page: The HTML file.
-
-    Returns:
-        The page.
-
-    Raises:
-        StoreError: Nothing was measured yet, a file is damaged, or one cannot be written.
+    Raises StoreError: nothing was measured yet, a file is damaged, or one cannot be written.
     """
     machines = read_machines(results)
     if not machines:
@@ -96,24 +88,17 @@ def headline(machine: Machine) -> str:
     if not rows:
         return ""
     ratios = [float(m.parts["time"]["train"]["ratio"]["of_medians"]) for m in rows]
-    shares = [share for m in rows if (share := memory_share(m)) is not None]
+    shares = [share for m in rows if (share := m.memory_share("train")) is not None]
     text = f"A training step of {title_of(METHOD)} is {_range(ratios)} times as fast on the fast path"
     text += f" (at least {TWICE:g} times at {sum(r >= TWICE for r in ratios)} of {len(ratios)} sizes)"
     if shares:
         few = sum(share <= HALF for share in shares)
         text += f" and takes {_range(shares)} of the plain path’s peak memory (at most half at {few} of "
         text += f"{len(shares)})"
-    apart = [m.parts["time"].get("agreement") for m in rows]
-    worst = max((float(found["gradients"]) for found in apart if found), default=None)
-    return text + (
-        "." if worst is None else f"; no gradient differs by more than {worst:.0e} of its largest."
-    )
-
-
-def memory_share(m: Measurement) -> float | None:
-    """Peak memory of a training step, fast over plain; None where one is not known."""
-    plain, fast = m.memory("plain", "train"), m.memory("fast", "train")
-    return fast / plain if plain and fast is not None else None
+    apart = [float(found["gradients"]) for m in rows if (found := m.parts["time"].get("agreement"))]
+    if apart:
+        text += f"; no gradient differs by more than {max(apart):.0e} of its largest"
+    return f"{text}."
 
 
 def facts(machine: Machine) -> dict[str, str]:
@@ -121,38 +106,23 @@ def facts(machine: Machine) -> dict[str, str]:
     contents = [m.content for m in machine.measurements]
     environments = [content["environment"] for content in contents]
     dates = sorted({str(content["measured"])[:10] for content in contents})
-    commits = sorted({_commit(environment.get("git")) for environment in environments})
-    versions = sorted(
-        {
-            ", ".join(
-                f"{name} {e['packages'].get(name, 'not told')}" for name in ("tabench", "torch", "tensorly")
-            )
-            + f", Python {e['python']}"
-            for e in environments
-        }
-    )
-    rates = _chip_rates(machine.measurements)
     found = {
         "Machine": machine.name,
         "Device": ", ".join(sorted({_place(content["place"]) for content in contents})),
         "System": ", ".join(sorted({str(e["platform"]) for e in environments})),
         "Measured": dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
-        "Commit": ", ".join(commits),
-        "Versions": "; ".join(versions),
+        "Commit": ", ".join(sorted({_commit(e.get("git")) for e in environments})),
+        "Versions": "; ".join(sorted({_versions(e) for e in environments})),
     }
+    rates: dict[str, list[float]] = {}
+    for m in machine.measurements:
+        if "chip_flops" in m.parts.get("time", {}):
+            rates.setdefault(m.precision, []).append(float(m.parts["time"]["chip_flops"]))
     for precision, values in rates.items():
         found[f"Chip’s rate, {precision}"] = (
             f"{median(values) / 1e12:.3g} TFLOP/s (one large matrix product; {min(values) / 1e12:.3g} to "
             f"{max(values) / 1e12:.3g} over the measurements)"
         )
-    return found
-
-
-def _chip_rates(measurements: Sequence[Measurement]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for m in measurements:
-        if "chip_flops" in m.parts.get("time", {}):
-            found.setdefault(m.precision, []).append(float(m.parts["time"]["chip_flops"]))
     return found
 
 
@@ -163,6 +133,12 @@ def _named(m: Measurement) -> str:
 
 def _place(place: Json) -> str:
     return f"{place['device']}, {counted(int(place['threads']), 'thread')}"
+
+
+def _versions(environment: Json) -> str:
+    packages = environment["packages"]
+    named = [f"{name} {packages.get(name, 'not told')}" for name in ("tabench", "torch", "tensorly")]
+    return ", ".join([*named, f"Python {environment['python']}"])
 
 
 def _commit(git: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,23 +17,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One job's figures.
+    """One job's figures."""
 
-    Attributes:
-        content: What its file holds.
-        job: What was measured.
-        parts: The figures: "time", "memory-plain", "memory-fast".
-        size: The geometry.
-    """
-
-    content: Json
-    job: Json = field(init=False)
-    parts: Json = field(init=False)
-    size: Json = field(init=False)
-
-    def __post_init__(self) -> None:
-        for key in ("job", "parts", "size"):
-            object.__setattr__(self, key, self.content[key])
+    content: Json  # what its file holds
+    job: Json  # what was measured
+    parts: Json  # the figures: "time", "memory-plain", "memory-fast"
+    size: Json  # the geometry
 
     @property
     def precision(self) -> str:
@@ -50,6 +39,11 @@ class Measurement:
         """Peak over base of a path in MB; None where it is not measured or did not fit."""
         found = self.parts.get(f"memory-{way}", {}).get(work, {})
         return None if "over_base_mb" not in found else float(found["over_base_mb"])
+
+    def memory_share(self, work: str) -> float | None:
+        """Peak over base, fast over plain; None where one is not known."""
+        plain, fast = self.memory("plain", work), self.memory("fast", work)
+        return fast / plain if plain and fast is not None else None
 
     def ran_out(self) -> list[str]:
         """What had no memory: "plain train", "fast evaluate"."""
@@ -81,12 +75,9 @@ class Machine:
 
 
 def read_machines(folder: Path) -> list[Machine]:
-    """Read every measurement in `<folder>/<machine>/`.
+    """Read every measurement in `<folder>/<machine>/`; files of other formats are left alone.
 
-    Files of other formats are left alone.
-
-    Raises:
-        StoreError: A file is damaged.
+    Raises StoreError: a file is damaged.
     """
     found = []
     for place in sorted(path for path in folder.glob("*") if path.is_dir()):
@@ -115,7 +106,7 @@ def _read(path: Path) -> Measurement | None:
     ]
     if missing:
         raise StoreError(f"misses '{missing[0]}'", where=str(path), hint=HINT)
-    found = Measurement(content)
+    found = Measurement(content, content["job"], content["parts"], content["size"])
     try:
         _order(found)
         sound = isinstance(found.parts, dict) and isinstance(found.content["environment"], dict)

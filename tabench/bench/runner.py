@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,8 +31,7 @@ class MeasurementError(TabenchError):
 def apart(job: Job, place: Place, part: str) -> Json:
     """Measure a part of a job ("time", "memory-plain", "memory-fast") in a process of its own.
 
-    Raises:
-        MeasurementError: The process raised an error or was killed.
+    Raises MeasurementError: the process raised an error or was killed.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tabench.bench.runner", "tabench.bench.measures"])
@@ -75,30 +74,20 @@ def _measure(pipe: Connection, job: Job, place: Place, part: str) -> None:
 
 @dataclass
 class Runner:
-    """Runs jobs and keeps their figures as `<folder>/<job>.json`.
+    """Runs jobs and keeps their figures as `<folder>/<job>.json`."""
 
-    Args:
-        folder: The machine's folder.
-        place: Where jobs run.
-        machine: How the page calls the machine.
-        say: Receives progress lines.
-        again: Whether jobs that are there are measured again.
-        measure: Measures a part of a job.
-    """
-
-    folder: Path
+    folder: Path  # the machine's
     place: Place
-    machine: str
-    say: Callable[[str], None]
-    again: bool = False
-    measure: Callable[[Job, Place, str], Json] = apart
+    machine: str  # how the page calls it
+    say: Callable[[str], None]  # receives progress lines
+    again: bool = False  # whether jobs that are there are measured again
+    measure: Callable[[Job, Place, str], Json] = apart  # measures a part of a job
     code: str = field(default_factory=code_fingerprint)
 
     def run(self, jobs: Iterable[Job]) -> tuple[list[Path], list[str]]:
         """Run jobs in order; one that fails does not stop the others.
 
-        Returns:
-            The files of the jobs, and the messages of those that failed.
+        Returns the files of the jobs, and the messages of those that failed.
         """
         jobs = list(jobs)
         wanted = [job for job in jobs if self.again or not self.done(job)]
@@ -138,28 +127,30 @@ class Runner:
                 continue
             started = time.monotonic()
             found = self.measure(job, self.place, part)
-            environment = {**capture(), "threads": self.place.threads}
             content = {
-                "bench_version": BENCH_VERSION,
-                "job": job.to_json(),
+                **self._asked(job),
                 "name": job.name,
                 "machine": self.machine,
-                "place": {"device": self.place.device, "threads": self.place.threads},
-                "code": self._code(job),
                 "measured": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "environment": environment,
+                "environment": {**capture(), "threads": self.place.threads},
                 "size": _size(job),
                 "seconds": round(content.get("seconds", 0.0) + time.monotonic() - started, 1),
                 "parts": {**content.get("parts", {}), part: found},
             }
             write_json(self.path(job), content)
 
-    def _code(self, job: Job) -> str:
-        """Of this package, and of another one that the job's method is of."""
-        return " ".join(filter(None, [self.code, code_of(METHODS, job.method).text]))
+    def _asked(self, job: Job) -> Json:
+        """What must be equal for figures to be of this job, code and place."""
+        other = code_of(METHODS, job.method).text  # of another package that the method is of
+        return {
+            "bench_version": BENCH_VERSION,
+            "job": job.to_json(),
+            "place": asdict(self.place),
+            "code": " ".join(filter(None, [self.code, other])),
+        }
 
     def _kept(self, job: Job) -> Json:
-        """What an earlier run left of a job, if it is of the same job, code and place."""
+        """What an earlier run left of a job."""
         path = self.path(job)
         if not path.is_file():
             return {}
@@ -167,11 +158,7 @@ class Runner:
             content: Json = read_json(path)
         except StoreError:
             return {}
-        place = {"device": self.place.device, "threads": self.place.threads}
-        same = content.get("job") == job.to_json() and content.get("place") == place
-        same = (
-            same and content.get("code") == self._code(job) and content.get("bench_version") == BENCH_VERSION
-        )
+        same = all(content.get(key) == value for key, value in self._asked(job).items())
         return content if same else {}
 
 

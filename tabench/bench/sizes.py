@@ -19,17 +19,11 @@ _SAM_SIDE = 1024
 
 @dataclass(frozen=True)
 class Size:
-    """A geometry and the images it is fed.
+    """A geometry and the images it is fed."""
 
-    Attributes:
-        name: Short name in job names and tables.
-        backbone: The geometry.
-        image: (height, width) of images, targets and outputs, pixels.
-    """
-
-    name: str
+    name: str  # in job names and tables
     backbone: Backbone
-    image: tuple[int, int]
+    image: tuple[int, int]  # (height, width) of images, targets and outputs, pixels
 
     @property
     def padded(self) -> int:
@@ -41,8 +35,7 @@ class Size:
 def find_size(name: str) -> Size:
     """Look a size up: "nano", "nano-128" (input), "b12-512" (ViT-B of depth 12), or a registered backbone.
 
-    Raises:
-        SpecError: There is no such size.
+    Raises SpecError: there is no such size.
     """
     kind, _, rest = name.partition("-")
     if kind == "nano" and (not rest or rest.isdigit()):

@@ -37,13 +37,7 @@ _LR = 1e-6  # steps cost the same at any rate, and the weights stay where they a
 
 
 class RandomSplit(Split):
-    """Images and targets of noise, held in memory.
-
-    Args:
-        count: Number of images.
-        size: (height, width), pixels.
-        classes: Labels run from -1 (ignored) to classes - 1.
-    """
+    """Images of (height, width) `size` and targets of noise; labels run from -1 (ignored) to classes - 1."""
 
     def __init__(self, count: int, size: tuple[int, int], classes: int) -> None:
         rng = np.random.default_rng(0)
@@ -81,13 +75,7 @@ class Trained:
 
 
 class Subject:
-    """A job's models and images.
-
-    Attributes:
-        parts: The models.
-        batch: One batch, on the CPU.
-        tasks: Task objects by name.
-    """
+    """A job's models, and one batch of images on the CPU."""
 
     def __init__(self, job: Job, place: Place, images: int | None = None) -> None:
         size = job.where

@@ -29,8 +29,7 @@ def suite(name: str) -> list[Job]:
     has every method at every size, four images too, and takes hours. "gpu" and "gpu-full" do the same at
     SAM's own sizes, in fp32 and bf16.
 
-    Raises:
-        SpecError: There is no such suite.
+    Raises SpecError: there is no such suite.
     """
     every, ours = METHODS.names(), ["ta-lora"]
     adapted = [name for name in every if METHODS.get(name).merges]
@@ -81,8 +80,7 @@ def suite(name: str) -> list[Job]:
 def chosen(jobs: Iterable[Job], patterns: Sequence[str]) -> list[Job]:
     """The jobs whose name matches a pattern ("paths-ta-lora-*"), or holds it; all of them without patterns.
 
-    Raises:
-        SpecError: None does.
+    Raises SpecError: none does.
     """
     jobs = list(jobs)
     found = [

@@ -59,7 +59,6 @@ def _paths(machine: Machine, work: str) -> Table:
 
 def _two_paths(m: Measurement, work: str) -> list[Entry]:
     figures, ways = m.parts["time"][work], ("plain", "fast")
-    plain, fast = (m.memory(way, work) for way in ways)
     apart, ratio = m.parts["time"].get("agreement") or {}, figures.get("ratio") or {}
     rounds = [len(figures[way]["wall_s"]) for way in ways if "wall_s" in figures[way]]
     spread = ""
@@ -69,8 +68,8 @@ def _two_paths(m: Measurement, work: str) -> list[Entry]:
         *(_time(figures[way]) for way in ways),
         number(ratio.get("of_medians"), "{:.2f}", spread),
         number(ratio.get("of_cpu"), "{:.2f}"),
-        *(number(value, "{:,.0f} MB") for value in (plain, fast)),
-        number(fast / plain if plain and fast is not None else None, "{:.2f}"),
+        *(number(m.memory(way, work), "{:,.0f} MB") for way in ways),
+        number(m.memory_share(work), "{:.2f}"),
         *(number(figures["flops"].get(way), flops) for way in ways),
         *(_rate(figures["rates"].get(way) or {}) for way in ways),
         *(number(apart.get(key), "{:.1e}") for key in ("outputs", "gradients")),

@@ -10,12 +10,12 @@ import contextlib
 import ctypes
 import gc
 import re
-import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from tabench.bench.jobs import Job
@@ -30,17 +30,10 @@ ROUNDS = 3
 def alternate(
     ways: Mapping[str, Work], *, repeats: int, fewest: int, budget: float, device: torch.device
 ) -> dict[str, dict[str, Any]]:
-    """Time the ways in turn (A B A B ...), each warmed up already.
+    """Time the ways in turn (A B A B ...), each warmed up already: at most `repeats` rounds.
 
-    Args:
-        ways: Name to what is timed.
-        repeats: Rounds at most.
-        fewest: Rounds at least.
-        budget: Seconds after which `fewest` rounds are enough.
-        device: Waited for before a clock is read.
-
-    Returns:
-        Name to `summary`; {"error": ...} for a way that the device has no memory for.
+    After `budget` seconds `fewest` rounds are enough. The device is waited for before a clock is read.
+    Returns name to `summary`; {"error": ...} for a way that the device has no memory for.
     """
     wall: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
@@ -71,9 +64,8 @@ def measured(
 ) -> dict[str, dict[str, Any]]:
     """`alternate` as a job wants it; ways that are not able are told to have had no memory."""
     runnable = {name: ways[name] for name in able}
-    if (
-        device.type == "cuda" or "compiled" in job.passes
-    ):  # counting warmed them up, but not what counting switches off
+    # Counting has warmed them up, but not what counting switches off.
+    if device.type == "cuda" or "compiled" in job.passes:
         for work in runnable.values():
             within_memory(work)
     found = alternate(runnable, repeats=job.repeats, fewest=job.fewest, budget=job.budget, device=device)
@@ -92,23 +84,15 @@ def within_memory(work: Work) -> bool:
 
 def summary(wall: list[float], cpu: list[float]) -> dict[str, Any]:
     """Median and quartiles of wall seconds, median of processor seconds, and every value."""
-    first, median, third = quartiles(wall)
+    first, median, third = map(float, np.quantile(wall, [0.25, 0.5, 0.75]))
     return {
         "median_s": significant(median, 5),
         "q1_s": significant(first, 5),
         "q3_s": significant(third, 5),
-        "cpu_median_s": significant(statistics.median(cpu), 5),
+        "cpu_median_s": significant(float(np.median(cpu)), 5),
         "wall_s": [significant(value, 5) for value in wall],
         "cpu_s": [significant(value, 5) for value in cpu],
     }
-
-
-def quartiles(values: list[float]) -> tuple[float, float, float]:
-    """First quartile, median and third quartile, linear between the values (NumPy's default)."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    first, median, third = statistics.quantiles(values, n=4, method="inclusive")
-    return first, median, third
 
 
 def ratio(figures: Mapping[str, Mapping[str, Any]], above: str, below: str) -> dict[str, float] | None:
@@ -151,9 +135,8 @@ def chip_rate(device: torch.device, precision: str) -> float:
 def peak_of(work: Work, device: torch.device) -> dict[str, float | str]:
     """Do a work once and measure its peak; call it in a process that has done nothing else.
 
-    Returns:
-        "base_mb" before, "peak_mb" during, "over_base_mb", and "counter": what was read (VmHWM where the
-        system can reset it, else the process' highest so far).
+    Returns "base_mb" before, "peak_mb" during, "over_base_mb", and "counter": what was read (VmHWM where the
+    system can reset it, else the process' highest so far).
     """
     gc.collect()
     if device.type == "cuda":
@@ -194,11 +177,7 @@ def _figures(base: float, peak: float, counter: str) -> dict[str, float | str]:
 
 
 def _status(key: str) -> float:
-    """A line of /proc/self/status in MB.
-
-    Raises:
-        OSError: The system has none.
-    """
+    """A line of /proc/self/status in MB. Raises OSError: the system has none."""
     found = re.search(rf"^{key}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"), re.M)
     if not found:
         raise OSError(f"/proc/self/status does not tell {key}")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tabench.bench.jobs import Job, Place
-from tabench.bench.page import headline, memory_share, render_bench
+from tabench.bench.page import headline, render_bench
 from tabench.bench.reading import read_machines
 from tabench.bench.runner import Runner
 from tabench.bench.suites import growth
@@ -114,7 +114,7 @@ def test_the_headline_counts_sizes(tmp_path: Path) -> None:
     assert "at least 2 times at 1 of 1 sizes" in text
     assert "0.38 of the plain path’s peak memory (at most half at 1 of 1)" in text
     assert "no gradient differs by more than 3e-05" in text
-    assert memory_share(machine.of("paths")[1]) == pytest.approx(0.375)
+    assert machine.of("paths")[1].memory_share("train") == pytest.approx(0.375)
 
 
 def test_growth_is_a_figure_and_no_row_of_the_tables(tmp_path: Path) -> None:
