@@ -58,14 +58,11 @@ def while_recomputed() -> AbstractContextManager[None]:
 
 def relative(q: Tensor, tables: Tables, grid: Grid) -> tuple[Tensor, Tensor]:
     """The relative terms (G, N, H) and (G, N, W) of each query."""
-    rows = tables[0][_offsets(grid[0], tables[0].device)]
-    rel_h = torch.einsum("ghwc,hkc->ghwk", q.unflatten(1, grid), rows)
-    return rel_h.flatten(1, 2), _of_columns(q, tables[1], grid)
-
-
-def _of_columns(q: Tensor, table: Tensor, grid: Grid) -> Tensor:
-    columns = table[_offsets(grid[1], table.device)]
-    return torch.einsum("ghwc,wkc->ghwk", q.unflatten(1, grid), columns).flatten(1, 2)
+    rows, columns = (table[_offsets(size, table.device)] for table, size in zip(tables, grid, strict=True))
+    lattice = q.unflatten(1, grid)  # one for both: the order in which q's gradients are added hangs on it
+    rel_h = torch.einsum("ghwc,hkc->ghwk", lattice, rows)
+    rel_w = torch.einsum("ghwc,wkc->ghwk", lattice, columns)
+    return rel_h.flatten(1, 2), rel_w.flatten(1, 2)
 
 
 def _offsets(size: int, device: torch.device) -> Tensor:
@@ -102,7 +99,9 @@ def by_rows(q: Tensor, k: Tensor, v: Tensor, tables: Tables, grid: Grid) -> Tens
     shifted = (k * dim**-0.5).unflatten(1, grid)[:, None] + table[:, :, None]
     places = F.pad(_one_hot(grid, k.device)[1].to(k.dtype), (0, pad))
     key = torch.cat([shifted.flatten(2, 3), places.expand(len(k), height, -1, -1)], dim=-1)
-    query = F.pad(torch.cat([q, _of_columns(q, tables[1], grid).to(q)], dim=-1), (0, pad)).unflatten(1, grid)
+    lattice, columns = q.unflatten(1, grid), tables[1][_offsets(width, q.device)]
+    rel_w = torch.einsum("ghwc,wkc->ghwk", lattice, columns)
+    query = F.pad(torch.cat([lattice, rel_w.to(q)], dim=-1), (0, pad))
     value = F.pad(v, (0, query.shape[-1] - dim))[:, None].expand(-1, height, -1, -1)
     found = F.scaled_dot_product_attention(query, key, value, scale=1.0)
     return found[..., :dim].flatten(1, 2)
