@@ -188,11 +188,10 @@ def plain_gradients(model: MSam, context: TrainContext, batch: Batch, step: int)
     backward pass here, too: memory is compared at the same cut, and the work is the same but for the dense
     updates, which are built once a pass.
     """
-    apart = context.passes.apart and model.task_aware
+    tasks = context.unit.tasks
+    passes = [(name,) for name in tasks] if context.passes.apart and model.task_aware else [tasks]
     terms = {"loss": 0.0}
-    for number, names in enumerate(
-        [(name,) for name in context.unit.tasks] if apart else [context.unit.tasks]
-    ):
+    for number, names in enumerate(passes):
         total, means = plain_loss(model, context, batch, names, penalised=number == 0)
         total.backward()
         terms |= {name: float(mean.detach()) for name, mean in means.items()}

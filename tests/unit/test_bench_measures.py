@@ -49,6 +49,19 @@ def test_the_paths_agree_for_every_method(method: str) -> None:
     assert found["gradients"] < 1e-3
 
 
+@pytest.mark.parametrize("method", ["ta-lora", "full-hps"])  # with and without rows of a task's own
+def test_the_plain_path_sums_the_same_one_task_at_a_time(method: str) -> None:
+    found = []
+    for passes in ("together", "apart"):
+        subject = Subject(Job("paths", method, "nano-24", passes=passes), PLACE)
+        model = subject.parts[0].model.eval()  # without dropout
+        terms = subject.gradients("plain")
+        found.append((terms, {n: p.grad for n, p in model.named_parameters() if p.grad is not None}))
+    (terms, together), (other, apart_) = found
+    assert other == pytest.approx(terms, rel=1e-5)
+    torch.testing.assert_close(apart_, together, rtol=1e-4, atol=1e-5)
+
+
 def test_a_path_that_computes_something_else_is_found_out() -> None:
     class Wrong(Subject):
         def gradients(self, way: Way) -> dict[str, float]:

@@ -69,9 +69,11 @@ class _Slabs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
         keep = any(ctx.needs_input_grad) and q.shape[0] * q.shape[1] ** 2 <= KEPT
-        kept, out, room = [], torch.empty_like(v), _room(q)
+        kept: list[Tensor] = []
+        out, room = torch.empty_like(v), _room(q)
         for g, n in _slabs(q):
-            room = _room(q) if keep else room
+            if kept:  # what is kept needs memory of its own
+                room = _room(q)
             weights = _weights(q[g, n], k[g], rel_h[g, n], rel_w[g, n], room)
             torch.bmm(weights, v[g], out=out[g, n])
             if keep:
