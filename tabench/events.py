@@ -106,10 +106,10 @@ class SplitChosen(Event, name="passes"):
     compiled: bool
 
 
-class WaysChosen(Event, name="ways"):
-    """The ways that the encoder takes on this device, where it has several; see `Encoder.choose`."""
+class KernelsChosen(Event, name="kernels"):
+    """The kernels that the encoder takes on this device; see `Encoder.choose_kernels`."""
 
-    choices: list[dict[str, Any]]
+    chosen: dict[str, dict[str, Any]]
 
 
 class MemoryShort(Event, name="memory"):

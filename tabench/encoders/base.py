@@ -207,8 +207,8 @@ class Encoder(ABC):
         """How `forward` runs an encoder, in words."""
         return "the encoder's own forward"
 
-    def choose(self, rows: int, device: torch.device, dtype: str) -> list[Mapping[str, Any]]:
-        """Measure which of several equal ways `forward` should take on a device.
+    def choose_kernels(self, rows: int, device: torch.device, dtype: str) -> dict[str, Any]:
+        """Measure which of several equal kernels `forward` should take on a device.
 
         Args:
             rows: Of a pass, images times tasks.
@@ -216,12 +216,12 @@ class Encoder(ABC):
             dtype: Type that products are taken in, such as "bfloat16".
 
         Returns:
-            JSON values for `chosen`; none where there is nothing to choose.
+            A JSON object for each part of the encoder that has a choice, as `using_kernels` takes them.
         """
-        return []
+        return {}
 
-    def chosen(self, choices: Sequence[Mapping[str, Any]]) -> AbstractContextManager[None]:
-        """Take what `choose` found inside the block. Raises ValueError: another version found it."""
+    def using_kernels(self, chosen: Mapping[str, Mapping[str, Any]]) -> AbstractContextManager[None]:
+        """Take what `choose_kernels` found inside the block. Raises ValueError: there is no such kernel."""
         return nullcontext()
 
     def strangers(self, encoder: nn.Module) -> list[str]:

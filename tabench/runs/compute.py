@@ -29,23 +29,23 @@ from tabench.engine.pictures import merge_pictures, save_extremes, save_pictures
 from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
-from tabench.errors import EvaluationFailedError, InterruptedRunError
+from tabench.errors import CheckpointError, EvaluationFailedError, InterruptedRunError
 from tabench.events import (
     Emit,
     Evaluating,
     FinallyEvaluated,
+    KernelsChosen,
     ProcessPeaks,
     SplitChosen,
     Warned,
-    WaysChosen,
     WeightsRead,
+    events_of,
     read_event,
 )
 from tabench.methods.parameters import Counts, count, summed
 from tabench.runs.analysis_files import AnalysisFiles
 from tabench.runs.circumstances import check_cell, keep_freed_memory, peak_memory
 from tabench.runs.executor import Job, Options
-from tabench.runs.kept_choice import Choices, kept_choice
 from tabench.spec.cell import Cell
 from tabench.store.folders import CellFolder, ExperimentFolder
 from tabench.store.record import RECORD_VERSION
@@ -136,11 +136,11 @@ def _compute(
     emit(SplitChosen(**asdict(passes)))
     digest = hashlib.sha256()
     analysis = AnalysisFiles(cell, folder, reported, device, emit)
-    choices = kept_choice(folder, backbone, lambda: _choices(cell, passes, device), group)
-    if choices:
-        emit(WaysChosen(choices=[dict(choice) for choice in choices]))
+    kernels = kernels_of(cell, passes, device, folder, group)
+    if kernels:
+        emit(KernelsChosen(chosen=kernels))
     done: list[_Done] = []
-    with backbone.chosen(choices):
+    with backbone.using_kernels(kernels):
         for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
             context = TrainContext(
                 cell=cell,
@@ -163,17 +163,40 @@ def _compute(
         raise RuntimeError(f"the trained weights differ between this cell's processes: {', '.join(digests)}")
     if not group.is_main:
         return {}
-    with _evaluating("all"), backbone.chosen(choices):
+    with _evaluating("all"):
         analysis.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
 
 
-def _choices(cell: Cell, passes: BatchSplit, device: torch.device) -> Choices:
-    """The encoder's ways for passes of this size, measured on the device."""
-    alone = passes.apart or METHODS.get(cell.method.name).sharing != "task-aware"
-    rows = passes.images * (1 if alone else len(cell.dataset.tasks))
-    dtype = "bfloat16" if cell.train.precision == "bf16" else "float32"
-    return BACKBONES.get(cell.backbone.name).choose(rows, device, dtype)
+def kernels_of(
+    cell: Cell, passes: BatchSplit, device: torch.device, folder: CellFolder, group: ProcessGroup
+) -> dict[str, dict[str, Any]]:
+    """The encoder's kernels on all processes: those that the cell began with, or what is measured now.
+
+    They differ in the last digits, so a cell that goes on must not measure again. One whose journal has none
+    beside a checkpoint was begun where there was no choice, and goes on by the defaults.
+
+    Raises:
+        CheckpointError: The journal names kernels that this version does not have.
+    """
+    backbone, found = BACKBONES.get(cell.backbone.name), dict[str, dict[str, Any]]()
+    if group.is_main:
+        if begun := events_of(KernelsChosen, folder.read_journal()):
+            found = begun[0].chosen
+        elif not any(folder.checkpoint.glob("*/*")):  # not `state`, which says of a cell that it runs
+            alone = passes.apart or METHODS.get(cell.method.name).sharing != "task-aware"
+            images = min(passes.images, -(-cell.train.batch_size // group.size))
+            rows = images * (1 if alone else len(cell.dataset.tasks))
+            dtype = "bfloat16" if cell.train.precision == "bf16" else "float32"
+            found = backbone.choose_kernels(rows, device, dtype)
+        try:
+            with backbone.using_kernels(found):
+                pass
+        except ValueError as error:
+            hint = "remove the cell's folder: it starts from the beginning"
+            raise CheckpointError(str(error), where=str(folder.journal_file), hint=hint) from error
+    kernels: dict[str, dict[str, Any]] = group.exchange(found)[0]
+    return kernels
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:

@@ -170,7 +170,6 @@ class CellFolder:
     journal_file = _Inside("journal.jsonl")  # events, one JSON object a line
     failure = _Inside("failure.json")  # why the last attempt failed; absent otherwise
     claim = _Inside("claim.json")  # there while a process runs the cell
-    attention = _Inside("attention.json")  # the encoder's ways that the cell began with; only on a GPU
     checkpoint = _Inside("checkpoint")  # folder of the resumable state
     pictures = _Inside("pictures")  # folder of predictions and error maps
 

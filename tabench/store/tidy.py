@@ -34,7 +34,6 @@ def tidy(folder: CellFolder) -> None:
     """Remove what a finished cell does not need; the caller holds its claim."""
     folder.clear_failure()
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
-    folder.attention.unlink(missing_ok=True)
     sweep(folder)
 
 

@@ -1,4 +1,4 @@
-"""Attention in slabs and by fused kernels against SAM's own: outputs and gradients in double precision."""
+"""Attention in slabs against SAM's own: outputs and gradients in double precision."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import pytest
 import torch
 from segment_anything.modeling.image_encoder import add_decomposed_rel_pos
 from torch import Tensor
-from torch.nn import functional as F
 
 from tabench.encoders.sam import attention
 from tabench.encoders.sam.attention import attend
-from tabench.encoders.sam.attention_cuda import widened
 
 
 def sams_own(q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, Tensor], grid: tuple[int, int]) -> Tensor:
@@ -77,27 +75,3 @@ def test_a_layer_that_answers_in_single_precision_under_autocast(
     assert [value.dtype for value in mine] == [value.dtype for value in theirs]
     for value, expected in zip(mine, found(sams_own, tensors, grid), strict=True):
         assert (value.float() - expected).abs().max() < 5e-2 * expected.abs().max()
-
-
-@pytest.mark.parametrize("way", ["slabs", "widened"])
-def test_the_order_in_which_gradients_are_added_stays(way: str) -> None:
-    grid = (6, 6)
-
-    def written_out(q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, Tensor], size: object) -> Tensor:
-        place = torch.arange(6)
-        rows, columns = (table[place[:, None] - place + 5] for table in tables)
-        lattice = q.unflatten(1, grid)
-        rel_h = torch.einsum("ghwc,hkc->ghwk", lattice, rows).flatten(1, 2)
-        rel_w = torch.einsum("ghwc,wkc->ghwk", lattice, columns).flatten(1, 2)
-        if way == "slabs":
-            return attention._in_slabs(q, k, v, rel_h, rel_w)
-        one_hot = torch.cat([torch.eye(6).repeat_interleave(6, dim=0), torch.eye(6).repeat(6, 1)], dim=-1)
-        query = F.pad(torch.cat([q * 5**-0.5, rel_h, rel_w], dim=-1), (0, 7))
-        key = F.pad(torch.cat([k, one_hot.expand(len(k), -1, -1)], dim=-1), (0, 7))
-        found = F.scaled_dot_product_attention(query[None], key[None], F.pad(v, (0, 19))[None], scale=1.0)
-        return found[0, ..., :5]
-
-    tensors = made(grid, dtype=torch.float32)
-    mine = found(attend if way == "slabs" else widened, tensors, grid)
-    for one, other in zip(mine, found(written_out, tensors, grid), strict=True):
-        assert torch.equal(one, other)

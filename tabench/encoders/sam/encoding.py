@@ -29,7 +29,6 @@ from torch.utils.checkpoint import checkpoint
 from tabench.encoders.base import TaskFold
 from tabench.encoders.folding import folded
 from tabench.encoders.sam.attention import attend
-from tabench.encoders.sam.attention_cuda import while_recomputed
 from tabench.encoders.sam.ways import encoder_is_own, foreign_in_block, neck_is_own, starts_shared
 from tabench.encoders.sam.windows import to_grid, to_windows
 
@@ -72,13 +71,9 @@ def encode(
         with announced():  # when computed again, too
             return step(*given)
 
-    def run_twice(step: Callable[..., Tensor], *given: object) -> Tensor:
-        with while_recomputed():
-            return run(step, *given)
-
     def kept(step: Callable[..., Tensor], *given: object) -> Tensor:
         if recompute and torch.is_grad_enabled():
-            found: Tensor = checkpoint(run_twice, step, *given, use_reentrant=False)
+            found: Tensor = checkpoint(run, step, *given, use_reentrant=False)
             return found
         return run(step, *given)
 

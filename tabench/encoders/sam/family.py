@@ -72,18 +72,17 @@ class Backbone(Geometry, Encoder):
 
         return way_of_encoder(encoder)
 
-    def choose(self, rows: int, device: torch.device, dtype: str) -> list[Mapping[str, Any]]:
-        """The fastest way to attention; see `encoders.sam.attention_choice`."""
-        from tabench.encoders.sam.attention_choice import as_json, cases, choose
+    def choose_kernels(self, rows: int, device: torch.device, dtype: str) -> dict[str, Any]:
+        """For attention, by grids such as "14x14"; see `encoders.sam.attention_choice`."""
+        from tabench.encoders.sam.attention_choice import choose
 
-        return as_json(choose(cases(self, rows, dtype), device))
+        return choose(self, rows, device, dtype)
 
-    def chosen(self, choices: Sequence[Mapping[str, Any]]) -> AbstractContextManager[None]:
-        """See `Encoder.chosen`."""
-        from tabench.encoders.sam.attention_choice import read_choices, ways_of
+    def using_kernels(self, chosen: Mapping[str, Mapping[str, Any]]) -> AbstractContextManager[None]:
+        """See `Encoder.using_kernels`."""
         from tabench.encoders.sam.attention_cuda import using
 
-        return using(ways_of(read_choices(choices)))
+        return using({grid: str(found.get("kernel")) for grid, found in chosen.items()})
 
     def strangers(self, encoder: nn.Module) -> list[str]:
         """Names of what an encoder has that SAM's does not have, or has otherwise."""
