@@ -33,7 +33,7 @@ Attend = Callable[[Tensor, Tensor, Tensor, Tables, Grid], Tensor]
 def attend_fused(q: Tensor, k: Tensor, v: Tensor, tables: Tables, grid: Grid) -> Tensor:
     """Attention by the kernel that is in use for such a grid; see `attention.attend`."""
     if len(q) > _LAUNCHED:
-        parts = zip(*(whole.split(_LAUNCHED) for whole in (q, k, v)), strict=True)
+        parts = zip(q.split(_LAUNCHED), k.split(_LAUNCHED), v.split(_LAUNCHED), strict=True)
         return torch.cat([attend_fused(*part, tables, grid) for part in parts])
     return KERNELS[_IN_USE.get(f"{grid[0]}x{grid[1]}", DEFAULT)](q, k, v, tables, grid)
 
@@ -89,7 +89,7 @@ def by_rows(q: Tensor, k: Tensor, v: Tensor, tables: Tables, grid: Grid) -> Tens
     key = _beside(shifted.flatten(2, 3), places.expand(len(k), height, -1, -1))
     lattice, columns = q.unflatten(1, grid), tables[1][_offsets(width, q.device)]
     query = _beside(lattice, torch.einsum("ghwc,wkc->ghwk", lattice, columns).to(q))
-    return _fused(query, key, v[:, None].expand(-1, height, -1, -1)).flatten(1, 2)
+    return _fused(query, key, v[:, None]).flatten(1, 2)
 
 
 def flex(q: Tensor, k: Tensor, v: Tensor, tables: Tables, grid: Grid) -> Tensor:
@@ -107,7 +107,8 @@ def _flex_attention() -> Callable[..., Any]:
     from torch.nn.attention.flex_attention import flex_attention  # it loads the compiler, which takes seconds
 
     # Blocks that are compiled as a whole (`--compile`) take it in; a call of its own must be compiled.
-    return flex_attention if torch.compiler.is_compiling() else _compiled(flex_attention)
+    function: Callable[..., Any] = flex_attention
+    return function if torch.compiler.is_compiling() else _compiled(function)
 
 
 @cache
@@ -116,15 +117,17 @@ def _compiled(function: Callable[..., Any], backend: str = "inductor") -> Callab
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 128)
     # `fullgraph` makes what cannot be compiled an error. Torch would run it otherwise: with the whole matrix
     # of scores and, under activation checkpointing, with wrong gradients of what `score_mod` captures.
-    return torch.compile(function, dynamic=False, fullgraph=True, backend=backend)
+    compiled: Callable[..., Any] = torch.compile(function, dynamic=False, fullgraph=True, backend=backend)
+    return compiled
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """softmax(query key^T) value by torch's fused kernels."""
+    """softmax(query key^T) value by torch's fused kernels; a value may be that of several keys."""
     dim, device = value.shape[-1], value.device.type
     # Flash kernels want equal head dimensions; single precision has none, and then what is added is waste.
     if value.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled(device):
         value = F.pad(value, (0, query.shape[-1] - dim))
+    value = value.expand(*key.shape[:-1], -1)  # after the padding, which would write every copy out
     return F.scaled_dot_product_attention(query, key, value, scale=1.0)[..., :dim]
 
 
