@@ -35,7 +35,7 @@ def attend_fused(q: Tensor, k: Tensor, v: Tensor, tables: Tables, grid: Grid) ->
     if len(q) > _LAUNCHED:
         parts = zip(q.split(_LAUNCHED), k.split(_LAUNCHED), v.split(_LAUNCHED), strict=True)
         return torch.cat([attend_fused(*part, tables, grid) for part in parts])
-    return KERNELS[_IN_USE.get(f"{grid[0]}x{grid[1]}", DEFAULT)](q, k, v, tables, grid)
+    return KERNELS[_in_use.get(f"{grid[0]}x{grid[1]}", DEFAULT)](q, k, v, tables, grid)
 
 
 @contextmanager
@@ -47,14 +47,12 @@ def using(kernels: Mapping[str, str]) -> Iterator[None]:
     """
     if unknown := set(kernels.values()) - set(KERNELS):
         raise ValueError(f"no kernel for attention is called {', '.join(sorted(unknown))}")
-    before = dict(_IN_USE)
-    _IN_USE.clear()
-    _IN_USE.update(kernels)
+    global _in_use
+    before, _in_use = _in_use, kernels
     try:
         yield
     finally:
-        _IN_USE.clear()
-        _IN_USE.update(before)
+        _in_use = before
 
 
 def relative(q: Tensor, tables: Tables, grid: Grid) -> tuple[Tensor, Tensor]:
@@ -148,4 +146,4 @@ KERNELS: Final[dict[str, Attend]] = {DEFAULT: widened, "rows": by_rows, "flex": 
 VARYING: Final = frozenset({"flex"})  # two runs of these may differ in the last digits
 # Of the process and not of a thread or context: what is computed again for the backward pass is so in
 # autograd's own threads, and must go by the same kernel.
-_IN_USE: Final[dict[str, str]] = {}
+_in_use: Mapping[str, str] = {}
