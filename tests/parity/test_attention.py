@@ -6,6 +6,7 @@ import pytest
 import torch
 from segment_anything.modeling.image_encoder import add_decomposed_rel_pos
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from tabench.encoders.sam import attention
 from tabench.encoders.sam.attention import attend
@@ -75,3 +76,16 @@ def test_a_layer_that_answers_in_single_precision_under_autocast(
     assert [value.dtype for value in mine] == [value.dtype for value in theirs]
     for value, expected in zip(mine, found(sams_own, tensors, grid), strict=True):
         assert (value.float() - expected).abs().max() < 5e-2 * expected.abs().max()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["kept", "made-again"])
+def test_all_of_its_products_are_counted(again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "KEPT", 0 if again else 1 << 22)
+    grid = (4, 5)
+    tensors = made(grid)
+    with FlopCounterMode(display=False) as counter:
+        found(attend, tensors, grid)
+    matrices, tokens, dim = tensors[0].shape
+    product = 2 * matrices * tokens * tokens * dim
+    relative = 3 * 2 * matrices * tokens * sum(grid) * dim  # forward, and of both factors' gradients
+    assert counter.get_total_flops() == (2 + 4 + again) * product + relative

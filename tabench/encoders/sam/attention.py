@@ -98,8 +98,9 @@ class _Slabs(torch.autograd.Function):
             torch.sum(lattice, -2, out=drel_w[g, n])
             torch.baddbmm(dq[g, n], change, k[g], beta=0, alpha=scale, out=dq[g, n])
             first = int(n.start > 0)  # 0: what the rows before left of another matrix is not read
-            dk[g].baddbmm_(q[g, n].mT, change, beta=first, alpha=scale)
-            dv[g].baddbmm_(slope.mT, weights, beta=first)
+            # as `out=` and not in place: torch's counter of FLOPs knows the in-place form by no formula
+            torch.baddbmm(dk[g], q[g, n].mT, change, beta=first, alpha=scale, out=dk[g])
+            torch.baddbmm(dv[g], slope.mT, weights, beta=first, out=dv[g])
         return dq, dk.mT, dv.mT, drel_h, drel_w
 
 
@@ -119,7 +120,7 @@ def _weights(q: Tensor, k: Tensor, rel_h: Tensor, rel_w: Tensor, room: Tensor) -
     scores = _part(room, (*q.shape[:2], k.shape[1]))
     lattice = scores.unflatten(-1, (rel_h.shape[-1], rel_w.shape[-1]))
     torch.add(rel_h[..., None], rel_w[..., None, :], out=lattice)
-    scores.baddbmm_(q, k.mT, alpha=q.shape[-1] ** -0.5)
+    torch.baddbmm(scores, q, k.mT, alpha=q.shape[-1] ** -0.5, out=scores)
     if scores.dtype in (torch.float32, torch.float64):
         return torch.softmax(scores, -1, out=scores)
     return scores.copy_(scores.softmax(-1, dtype=torch.float32))
