@@ -64,7 +64,8 @@ def run_cell(
                 diary.start()
                 diary.options = options = options.for_cell(job.cell)
                 set_numerics(job.cell.train.numerics)
-                set_determinism(job.cell.seed, options.threads or usable_cores())
+                strict = job.cell.train.deterministic
+                set_determinism(job.cell.seed, options.threads or usable_cores(), strict=strict)
                 content = compute(job, options, diary.emit, should_stop, group)
                 claim.check()
                 diary.finish()
@@ -172,6 +173,8 @@ class _Diary:
                 self.run.setdefault("warnings", []).append(event.message)
             case ev.SplitChosen():
                 self.run["passes"] = facts
+            case ev.KernelsChosen():
+                self.run["attention"] = event.chosen
             case ev.FirstStep():
                 self.run.setdefault("first_step_s", {})[event.unit] = event.seconds
             case ev.PathTaken():
