@@ -2,9 +2,9 @@
 
     python tests/portable_steps.py [METHOD ...]
 
-It starts itself anew with the variables, unless they are set, and prints JSON: of each kind of picture the
-digest of one, of each method (default: the seven) those of the trained weights and of all metrics, and of
-each operation of torch that was executed the digest of all its results, in the order in which they first came.
+It starts itself anew with the variables, unless they are set, and prints JSON: the digests of a generated
+picture of each kind; of each method's (default: the seven) trained weights and metrics; of all results of
+each operation of torch that was executed, in the order in which they first came; of each library's probe.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def methods(names: list[str]) -> dict[str, Any]:
     from tabench.engine.checkpoint import CheckpointStore
     from tabench.engine.evaluate import evaluate
     from tabench.engine.loop import train_unit
-    from tabench.engine.probes import set_numerics
+    from tabench.engine.probes import probes, set_numerics
     from tabench.engine.snapshot import trained_parameters
     from tabench.provenance.determinism import set_determinism
     from tabench.worlds.scenes import SCENES
@@ -85,7 +85,7 @@ def methods(names: list[str]) -> dict[str, Any]:
             trained = [value.detach().numpy().tobytes() for value in trained_parameters(model).values()]
             told = [[result.task, result.protocol, result.values, result.per_image] for result in results]
             found[name] = {"weights": digest(b"".join(trained)), "metrics": digest(json.dumps(told).encode())}
-    return {"methods": found, "operations": operations}
+    return {"methods": found, "operations": operations, "probes": probes()}
 
 
 def digest(content: bytes) -> str:
@@ -98,4 +98,5 @@ if __name__ == "__main__":
         check_numerics("portable")
     except NumericsError:
         start_anew()
-    print(json.dumps({"pictures": pictures(), **methods(sys.argv[1:] or list(METHODS))}))
+    told = {"pictures": pictures(), **methods(sys.argv[1:] or list(METHODS))}
+    print(json.dumps(told))  # noqa: T201

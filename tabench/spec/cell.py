@@ -169,9 +169,9 @@ class TrainPart(Frozen):
     numerics: Numerics = "native"
 
     @model_validator(mode="after")
-    def _portable_is_single_precision(self) -> Self:
-        if self.numerics == "portable" and self.precision != "fp32":
-            raise ValueError('numerics "portable" needs precision "fp32"')
+    def _portable_leaves_no_choice(self) -> Self:
+        if self.numerics == "portable" and (self.precision != "fp32" or not self.deterministic):
+            raise ValueError('numerics "portable" needs precision "fp32" and deterministic = true')
         return self
 
 
