@@ -21,6 +21,8 @@ from torch import Tensor
 
 Array = npt.NDArray[Any]
 
+# elements; `torch.empty` fills what it makes, where algorithms must be deterministic, and more takes longer
+_SMALL = 16384
 _replaced: list[torch.library.Library] = []  # the kernels are torch's own again once it is collected
 
 
@@ -51,10 +53,10 @@ def _where_real(kernel: Callable[..., Tensor], original: Any) -> Callable[..., T
 def _product(a: Tensor, b: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices, or of two stacks of equally many."""
     shape = (*a.shape[:-1], b.shape[-1])
-    if out is None:
-        # not `torch.empty`, which would fill it, where algorithms must be deterministic
-        storage = torch.UntypedStorage(math.prod(shape) * a.itemsize)
-        out = torch.empty(0, dtype=a.dtype).set_(storage).view(shape)
+    if out is None and (count := math.prod(shape)) < _SMALL:
+        out = torch.empty(shape, dtype=a.dtype)
+    elif out is None:
+        out = torch.empty(0, dtype=a.dtype).set_(torch.UntypedStorage(count * a.itemsize)).view(shape)
     elif out.shape != shape:
         out.resize_(shape)
     if a.shape[-1] == 1:
@@ -65,6 +67,8 @@ def _product(a: Tensor, b: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def _array(x: Tensor) -> Array:
     """A matrix or a stack for BLAS: it takes rows or columns that lie one after the other, and no others."""
+    if x.is_contiguous():
+        return _numpy(x)
     (rows, columns), (down, along) = x.shape[-2:], x.stride()[-2:]
     fits = (along == 1 and down >= columns) or (down == 1 and along >= rows)
     return _numpy(x if fits else x.contiguous())
