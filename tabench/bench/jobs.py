@@ -14,15 +14,18 @@ from tabench.catalog import METHODS
 from tabench.methods.base import Value
 from tabench.runs.estimate import decoder_flops
 
-Kind = Literal["paths", "inference", "harness", "profile"]
+Kind = Literal["paths", "inference", "harness", "relative", "loader", "profile"]
 NYUV2 = (("segmentation", 13), ("depth", 1), ("normals", 3))
 PARTS: Mapping[Kind, tuple[str, ...]] = {
     "paths": ("time", "memory-plain", "memory-fast"),
-    "inference": ("time", "memory-plain", "memory-factored", "memory-merged"),
+    "inference": ("time", "memory-bare", "memory-factored", "memory-merged"),
     "harness": ("time",),
+    "relative": ("time",),
+    "loader": ("time",),
     "profile": ("time",),
 }
 HARNESS_STEPS = 20  # of each loop that kind "harness" times
+LOADED_IMAGES = 8  # at least so many lie in the folder that kind "loader" reads
 _RATE = {"cpu": 4.5e10, "cuda": 2e13}  # FLOP/s reached, by a thread or a device
 _START = 1.5  # seconds a process takes to start, build its models and end
 _FAST = 0.5  # time of the fast path, of the plain one's
@@ -36,8 +39,9 @@ class Job:
     """One measurement.
 
     Kind "paths" compares the plain and the fast path in training steps and evaluation; "inference" compares
-    plain, factored and merged models; "harness" compares a bare loop with the harness's; "profile" tells
-    where a training step's time goes.
+    factored and merged models with SAM's bare modules; "harness" compares a bare loop with the harness's;
+    "relative" compares a method's training step with LoRA-HPS's; "loader" compares steps on images from a
+    folder with steps on images that are there; "profile" tells where a training step's time goes.
     """
 
     kind: Kind
@@ -124,6 +128,13 @@ def seconds(job: Job, place: Place) -> float:
     step = forward * (3.0 if method.trains_encoder else 2.3)
     if job.kind == "harness":
         return _START + 2 * 3 * HARNESS_STEPS * step * _FAST
+    if job.kind == "relative":
+        other = job.batch * (encoder + channels * decoder) / rate * 3.0  # LoRA-HPS has one pass for all tasks
+        both = (step + other) * _FAST
+        return _START + both * (2 + min(job.repeats, max(job.fewest, job.budget / both)))
+    if job.kind == "loader":
+        round_ = 2 * loader_steps(job, place) * step * _FAST
+        return _START + round_ * (1 + min(job.repeats, max(job.fewest, job.budget / round_)))
     if job.kind == "profile":
         return _START + 2.5 * (1 + _FAST) * step
     if job.kind == "inference":
@@ -133,6 +144,11 @@ def seconds(job: Job, place: Place) -> float:
     compared = (1 + _FAST) * (step + forward)
     memory = (1 + _FAST) * sum(each[work] for work in job.works)
     return 3 * _START + timed + compared + memory
+
+
+def loader_steps(job: Job, place: Place) -> int:
+    """Steps of a round that kind "loader" times: few where one takes minutes."""
+    return 2 if place.device == "cpu" and not job.where.backbone.small else HARNESS_STEPS
 
 
 def _rounds(job: Job, once: float) -> float:
