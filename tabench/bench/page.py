@@ -85,7 +85,7 @@ def headline(machine: Machine) -> str:
     rows = [
         m for m in bench_figures.gains(machine) if m.job["method"] == METHOD and m.job["passes"] == "chosen"
     ]
-    if not rows:
+    if machine.rehearsal or not rows:
         return ""
     ratios = [float(m.parts["time"]["train"]["ratio"]["of_medians"]) for m in rows]
     shares = [share for m in rows if (share := m.memory_share("train")) is not None]
@@ -114,6 +114,7 @@ def facts(machine: Machine) -> dict[str, str]:
         "Commit": ", ".join(sorted({_commit(e.get("git")) for e in environments})),
         "Versions": "; ".join(sorted({_versions(e) for e in environments})),
     }
+    found["Weights"] = ", ".join(machine.weights)
     rates: dict[str, list[float]] = {}
     for m in machine.measurements:
         if "chip_flops" in m.parts.get("time", {}):

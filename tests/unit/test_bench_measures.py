@@ -96,6 +96,12 @@ def test_memory_of_each_path() -> None:
         assert all(figures["peak_mb"] >= figures["base_mb"] > 0 for figures in found.values())
 
 
+def test_memory_by_the_process_that_tells_the_time() -> None:
+    found = measure(JOB, replace(PLACE, rehearsal=True), "time")
+    for way in ("plain", "fast"):
+        assert set(found[f"memory-{way}"]) == {"train", "evaluate"}
+
+
 def test_inference_forms() -> None:
     job = replace(JOB, kind="inference", batch=2)
     found = measure(job, PLACE, "time")
