@@ -48,10 +48,11 @@ def run_tests(job: Job, place: Place) -> dict[str, Any]:
 
 
 def repeat(job: Job, place: Place) -> dict[str, Any]:
-    """`tabench doctor --determinism` without what it says of folders: "findings" of level and message."""
-    found = [build_finding(), *findings(), forced_finding(), *repeats(place.device)]
+    """`tabench doctor --determinism` but for folders: "findings", level and message, of the trained cells."""
+    found = repeats(place.device)
+    around = [build_finding(), *findings(), forced_finding()]
     return {
-        "problems": [finding.message for finding in found if finding.level == "problem"],
+        "problems": [finding.message for finding in (*found, *around) if finding.level == "problem"],
         "findings": [[finding.level, finding.message] for finding in found],
     }
 

@@ -156,7 +156,7 @@ def test_each_target_is_met_missed_or_not_measured(
 def test_what_else_is_asked_of_a_gpu_is_told(tmp_path: Path) -> None:
     answers = {
         "tests": {"problems": ["test_equal failed"], "passed": 80, "failed": 1, "skipped": 2},
-        "determinism": {"problems": [], "findings": [["note", "no"], ["ok", "8 steps came out the same"]]},
+        "determinism": {"problems": [], "findings": [["ok", "8 steps came out the same"]]},
         "demo": {"problems": [], "left_out": "the shipped records are not here"},
         "losses": {
             "weights": "SAM's own",
