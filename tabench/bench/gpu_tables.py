@@ -45,7 +45,8 @@ def targets(machine: Machine) -> Table:
         *(Column("Target", words=True), Column("Reached", words=True), Column("Measured")),
         Column("With", words=True),
     )
-    return Table("targets", "Targets", caption, columns, rows, fits=False)
+    note = "“varying”: two runs may differ in the last digits (train.deterministic = false)."
+    return Table("targets", "Targets", caption, columns, rows, (note,), fits=False)
 
 
 def _quickest(machine: Machine, way: str, precision: str) -> tuple[float, str] | None:

@@ -31,6 +31,7 @@ LOSS_STEPS = 200  # of each curve that kind "losses" compares
 # FLOP/s reached by the plain path, on a thread or a device. Nobody has timed it on a GPU yet.
 _RATE = {"cpu": 4.5e10, "cuda fp32": 3e13, "cuda bf16": 1.2e14}
 _START = {"cpu": 1.5, "cuda": 8.0}  # seconds a process takes to start, build its models and end
+_COMPILING = 60.0  # seconds that kernels take to be compiled for a GPU
 _FAST = 0.5  # time of the fast path, of the plain one's
 # Folders whose code is measured. This one is not: how it measures has a version (`BENCH_VERSION`), so that an
 # edit of its pages, suites or command leaves every figure valid.
@@ -55,7 +56,8 @@ class Job:
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16 is under autocast
     tasks: tuple[tuple[str, int], ...] = NYUV2  # (kind, channels) of each task; a kind may come again
     # How the fast path's training steps are cut: "chosen" as the harness does, or "together" or "apart" for
-    # the tasks; "+recompute" and "+compiled" add activation checkpointing and torch.compile.
+    # the tasks; "+recompute" and "+compiled" add activation checkpointing and torch.compile; with "+varying"
+    # two runs may differ in the last digits, as with train.deterministic = false.
     passes: str = "chosen"
     params: Mapping[str, Value] = field(default_factory=dict)  # that differ from the method's defaults
     works: tuple[str, ...] = ("train", "evaluate")  # of kind "paths": what is timed
@@ -141,6 +143,8 @@ def seconds(job: Job, place: Place) -> float:
     cuda = place.device.startswith("cuda")
     rate = _RATE[f"cuda {job.precision}"] if cuda else _RATE["cpu"] * place.threads
     start = len(parts_of(job, place)) * _START["cuda" if cuda else "cpu"]
+    if cuda and {"compiled", "varying"} & set(job.passes.split("+")):
+        start += _COMPILING
     method = METHODS.get(job.method)
     passes = 1 if method.sharing == "shared" else len(job.tasks)
     channels = sum(count for _, count in job.tasks)

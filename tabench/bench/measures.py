@@ -20,7 +20,7 @@ from tabench.bench.checks import repeat, run_demo, run_tests
 from tabench.bench.counting import agreement, counted, rates
 from tabench.bench.jobs import HARNESS_STEPS, Job, Kind, Place, parts_of
 from tabench.bench.limits import compare_losses, find_largest
-from tabench.bench.subject import Subject, plain_loss
+from tabench.bench.subject import Subject, kernels_of, plain_loss
 from tabench.bench.timing import Work, chip_rate, kept_peak, measured, ratio, within_memory
 from tabench.data.loading import evaluation_batches
 from tabench.encoders.plain import Way
@@ -30,6 +30,7 @@ from tabench.methods.merging import MergedMSam
 from tabench.store.encoding import significant
 
 WAYS: tuple[Way, ...] = ("plain", "fast")
+STEPS = ("paths", "inference", "harness", "profile")  # kinds that run as one cell does, with its kernels
 _BY_PEAK = ("evaluate", "train")  # each peak is above the one before, so memory kept by malloc does not show
 
 
@@ -243,12 +244,7 @@ def kind_of(operator: str) -> str:
 
 
 def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
-    """Measure a part of a job in this process."""
-    if part.startswith("memory-"):
-        which = part.removeprefix("memory-")
-        if job.kind == "inference":
-            return memory_of_form(job, place, which)
-        return memory_of_path(job, place, cast(Way, which))
+    """Measure a part of a job in this process, with the kernels that its cells would take ("kernels")."""
     measures: dict[Kind, Callable[[Job, Place], dict[str, Any]]] = {
         "paths": time_paths,
         "inference": time_inference,
@@ -260,4 +256,11 @@ def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
         "determinism": repeat,
         "demo": run_demo,
     }
-    return measures[job.kind](job, place)
+    kernels = kernels_of(job, torch.device(place.device)) if job.kind in STEPS else {}
+    with job.where.backbone.using_kernels(kernels):
+        if not part.startswith("memory-"):
+            return measures[job.kind](job, place) | ({"kernels": kernels} if kernels else {})
+        which = part.removeprefix("memory-")
+        if job.kind == "inference":
+            return memory_of_form(job, place, which)
+        return memory_of_path(job, place, cast(Way, which))

@@ -114,6 +114,8 @@ def facts(machine: Machine) -> dict[str, str]:
         "Commit": ", ".join(sorted({_commit(e.get("git")) for e in environments})),
         "Versions": "; ".join(sorted({_versions(e) for e in environments})),
     }
+    chosen = {f"{grid} {k['kernel']}" for m in machine.measurements for grid, k in m.kernels.items()}
+    found |= {"Attention’s kernels": ", ".join(sorted(chosen))} if chosen else {}
     found["Weights"] = ", ".join(machine.weights)
     rates: dict[str, list[float]] = {}
     for m in machine.measurements:

@@ -37,6 +37,12 @@ class Measurement:
         return self.precision if passes == "chosen" else f"{self.precision}, {passes}"
 
     @property
+    def kernels(self) -> Json:
+        """What attention ran by on a GPU: grids, such as "64x64", to what was chosen and why."""
+        found: Json = self.parts.get("time", {}).get("kernels", {})
+        return found
+
+    @property
     def images(self) -> int:
         """Images of a batch."""
         return int(self.job["batch"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,8 +126,7 @@ class Subject:
         On a GPU the fast one runs as cells do, with deterministic algorithms alone. The plain one has
         operations without them (the backward pass of `F.interpolate`), so it is free of that.
         """
-        if self.device.type == "cuda":
-            torch.set_deterministic_debug_mode("error" if way == "fast" else "default")
+        be_strict(self.job, self.device, way)
         for part in self.parts:
             plainly(part.model, way == "plain")
 
@@ -168,6 +168,23 @@ class Subject:
     def work(self, name: str, way: Way) -> None:
         """Do "train" or "evaluate"."""
         {"train": self.train, "evaluate": self.evaluate}[name](way)
+
+
+def be_strict(job: Job, device: torch.device, way: Way = "fast") -> None:
+    """Allow a path of a job on a GPU those algorithms that its cells may take."""
+    if device.type == "cuda":
+        strict = way == "fast" and "varying" not in job.passes
+        torch.set_deterministic_debug_mode("error" if strict else "default")
+
+
+def kernels_of(job: Job, device: torch.device) -> dict[str, Any]:
+    """The attention kernels that a job's cells would take on a device, measured there; none on the CPU."""
+    passes = passes_of(job)
+    alone = passes.apart or METHODS.get(job.method).sharing != "task-aware"
+    rows = passes.images * (1 if alone else len(job.tasks))
+    be_strict(job, device)
+    dtype = "bfloat16" if job.precision == "bf16" else "float32"
+    return job.where.backbone.choose_kernels(rows, device, dtype)
 
 
 def _trained(job: Job) -> Mapping[str, Tensor] | None:

@@ -82,6 +82,7 @@ def _cpu_full() -> Parts:
 def _gpu() -> Parts:
     ours, three = ["ta-lora"], ["ta-lora", "lora-hps", "full-hps"]
     together = [replace(job, precision="bf16") for job in _together("vit_l", (1, 4))]
+    together += [replace(together[-1], passes="together+varying")]  # with every kernel there is
     return {
         "tests": grid("tests", ours, ["nano"]),
         "determinism": grid("determinism", ours, ["nano"]),

@@ -15,6 +15,7 @@ from tabench.bench.runner import MeasurementError, apart
 from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
 from tabench.encoders.plain import Way
+from tabench.encoders.sam import attention_cuda
 from tabench.methods.injection import AdaptedLinear
 
 PLACE = Place("cpu", 1)
@@ -82,6 +83,26 @@ def test_no_update_is_zero() -> None:
             if isinstance(layer, AdaptedLinear):
                 update = layer.scale * layer.factors.dense().detach()
                 assert float(update.std()) == pytest.approx(0.02, rel=0.01)
+
+
+def test_a_job_runs_by_the_kernels_of_its_cells_and_counts_by_the_default_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = {"3x3": {"kernel": "rows", "ms": {}, "left_out": {}}}
+    seen = []
+    train = Subject.train
+
+    def watched(subject: Subject, way: Way) -> None:
+        seen.append((way, dict(attention_cuda._in_use)))
+        train(subject, way)
+
+    monkeypatch.setattr("tabench.bench.measures.kernels_of", lambda job, device: chosen)
+    monkeypatch.setattr(Subject, "train", watched)
+    found = measure(replace(JOB, works=("train",), repeats=1, fewest=1), PLACE, "time")
+    assert found["kernels"] == chosen
+    counted, timed = seen[:2], seen[2:]
+    assert counted == [("plain", {}), ("fast", {})]
+    assert timed == [("plain", {"3x3": "rows"}), ("fast", {"3x3": "rows"})]
 
 
 def test_flops_are_of_the_products_alone() -> None:
