@@ -24,8 +24,8 @@ _STEPS = {
 _CUT = (
     "The fast path cuts a step as the harness does: all images and tasks together up to inputs of 256 "
     "pixels, above it one image and one task after the other. The plain path takes all images together, and "
-    "tasks as the fast one does. Where a row says “together”, all images and tasks go in one pass; “apart”: one task "
-    "after the other; “varying”: two runs may differ in the last digits."
+    "tasks as the fast one does. Where a row says “together”, all images and tasks go in one pass; “apart”: "
+    "one task after the other; “varying”: two runs may differ in the last digits."
 )
 
 
