@@ -87,9 +87,10 @@ class MergedMSam(nn.Module):
         self.bf16 = bf16
         self.tasks = tuple(model.channels)
         groups = [(task,) for task in self.tasks] if model.task_aware else [self.tasks]
-        self.models = nn.ModuleList(_part(model, index, group) for index, group in enumerate(groups))
-        for part in self.models if bf16 else ():
+        parts = [_part(model, index, group) for index, group in enumerate(groups)]
+        for part in parts if bf16 else ():
             _narrow(part.image_encoder)
+        self.models = nn.ModuleList(parts)
         self.eval()
 
     @torch.no_grad()
