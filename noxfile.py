@@ -165,7 +165,7 @@ def bench(session: nox.Session) -> None:
 def gpu_day(session: nox.Session) -> None:
     """All that is asked of a GPU, in parts that resume; under ten minutes, `-- --full` for everything.
 
-    `-- --parts tests,vit_l` for some; `-- --rehearse --full` tries all of it small on a CPU (five minutes).
+    `-- --parts tests,vit_l` for some; `-- --rehearse --full` tries all of it small on a CPU.
     """
     install(session)
     session.run("tabench", "bench", "--suite", "gpu", *session.posargs)

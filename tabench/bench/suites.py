@@ -139,7 +139,7 @@ def _once(parts: Parts) -> Parts:
             if job.name not in seen:
                 seen.add(job.name)
                 kept[part].append(job)
-    return kept
+    return {part: jobs for part, jobs in kept.items() if jobs}
 
 
 def some(parts: Parts, asked: str) -> Parts:
