@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 
 from tabench.report.figures import curves, images, paper_figures, sizes, style
 from tabench.report.records import grid, wording
+from tabench.report.records.circumstances import circumstances
 from tabench.report.records.collector import set_aside
 from tabench.report.records.factors import not_analysed, read_factors
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
-from tabench.report.records.reproduction import circumstances, reproduced
-from tabench.report.tables import cost, findings, sureness
+from tabench.report.records.reproduced import compared
+from tabench.report.tables import agreement, cost, findings, sureness
 from tabench.report.tables.chosen import FIGURE_ROWS, PAGE_ROWS, choose
 from tabench.report.tables.claims import claim_table, claims
 from tabench.report.tables.factors import factor_table
@@ -81,7 +82,9 @@ class Content:
         self.costs = cost.cost_tables(self.chosen.results(results))
         self.contrasts = sureness.contrasts(results)
         self.paired = self._paired(self.contrasts) if self.contrasts else []
-        self.reproduced = reproduced(results)
+        self.reproduced = compared(results)
+        self.agreement = agreement.table(self.reproduced) if self.reproduced else None
+        self.agreement_matrix = agreement.matrix(self.reproduced) if self.reproduced else None
         self.data_warnings = wording.data_warnings(results)
         self.circumstances = circumstances(results)
         self.grid = grid.read_grid(results)
@@ -91,6 +94,8 @@ class Content:
         self.sheets = [*self.whole_tables, *filter(None, [definitions]), *cost.cost_tables(results)]
         if self.verdict_table:
             self.sheets.append(self.verdict_table)
+        if self.agreement:
+            self.sheets.append(self.agreement)
         if self.claims:
             self.sheets.append(claim_table(results, self.claims))
         if self.contrasts:
