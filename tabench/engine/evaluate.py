@@ -19,19 +19,24 @@ from tabench.errors import InterruptedRunError
 from tabench.store.encoding import significant
 from tabench.tasks.accumulator import from_bytes, to_bytes
 from tabench.tasks.base import Evaluation
+from tabench.tasks.spread import MapSpread
 
 PREFETCH = 2  # batches read ahead of a GPU
 
 
 @dataclass(frozen=True)
 class Result:
-    """One task's metrics in one protocol, rounded; None where it defines none."""
+    """One task's metrics in one protocol, rounded; None where it defines none.
+
+    `spread` (see `MapSpread`) comes with the main protocol alone.
+    """
 
     task: str
     protocol: str
     values: dict[str, float | None]
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    spread: dict[str, float] = field(default_factory=dict)
 
 
 def evaluate(
@@ -54,7 +59,10 @@ def evaluate(
     tasks = {name: context.tasks[name] for name in context.unit.tasks}
     split, group = context.evaluated, context.group
     meters = {(t, p): task.evaluation(p) for t, task in tasks.items() for p in task.protocols}
-    updated = {t: _leaders([meters[t, p] for p in task.protocols]) for t, task in tasks.items()}
+    spreads = {t: MapSpread() for t in tasks}
+    updated = {
+        t: [*_leaders([meters[t, p] for p in task.protocols]), spreads[t]] for t, task in tasks.items()
+    }
     leaders = [meter for found in updated.values() for meter in found]
     share = _share_of(group, leaders)
     model.eval()
@@ -83,6 +91,7 @@ def evaluate(
             {key: _value(value) for key, value in meter.compute().items()},
             meter.per_image(),
             meter.notes(),
+            spreads[task].compute() if protocol == tasks[task].protocols[0] else {},
         )
         for (task, protocol), meter in meters.items()
     ]

@@ -75,6 +75,7 @@ def page(content: Content, *, overview: bool = False) -> str:
         listed=LISTED,
         overview=overview,
         warning=wording.warning(results),
+        constant=wording.constant_warning(results),
         short_warning=wording.short_warning(results),
         states=wording.states(results),
         wording=wording,
