@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import report_fixtures as made
 from commands import call, call_json
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +25,7 @@ from tabench.report.records.reading import read_results
 from tabench.report.records.reproduced import Reproduced, find_reference, reproduced
 from tabench.spec.experiment import Repeats
 
+ROOT = Path(__file__).parents[2]
 METHODS = ("ta-lora", "lora-stl")
 MARGINS = {f"{task}.{key}": 0.02 * (high - low) for task, key, *_, low, high in made.METRICS} | {
     f"{task}.{key}": 0.02 * (low - high) for task, key, *_, low, high in made.METRICS if low > high
@@ -246,6 +249,21 @@ def test_identical_repeats_give_no_margin(here: Path, there: Path) -> None:
     with pytest.raises(StoreError, match="all repeats are identical"):
         margins([read_results(here, "nyuv2"), read_results(there, "nyuv2")])
     assert call("margins", "nyuv2", str(here)) == 2
+
+
+def test_a_wheel_brings_every_reference_record_and_no_picture() -> None:
+    wheel, source = WheelBuilder(str(ROOT)), SdistBuilder(str(ROOT))
+    files = {file.distribution_path: Path(file.path) for file in wheel.recurse_included_files()}
+    brought = {name for name in files if name.startswith("tabench/reference/")}
+    kept = ROOT / "results" / "reference"
+    assert brought == {
+        f"tabench/reference/{path.relative_to(kept)}"
+        for kind in ("*/*/record.json", "*/*/run.json", "*/experiment.json")
+        for path in kept.glob(kind)
+    }
+    assert sum(files[name].stat().st_size for name in brought) < 6e6
+    # and so does a wheel that is built from the source distribution
+    assert {str(files[name]) for name in brought} <= {file.path for file in source.recurse_included_files()}
 
 
 def test_the_reference_comes_with_the_package_and_is_not_compared_with_itself(

@@ -27,6 +27,7 @@ _ORDER = (
     "environment.python",
     "environment.platform",
 )
+_TWICE = ("environment.torch.threads", "environment.torch.version")  # told by other keys, too
 _NUMERICS = "numerics"  # whatever is told about these comes before all
 _SHOWN = 8
 
@@ -42,7 +43,7 @@ def suspects(pairs: Iterable[tuple[CellResult, CellResult]]) -> list[str]:
         total += 1
         one, other = facts(here.run), facts(there.run)
         for key in {**one, **other}:
-            if one.get(key) != other.get(key) and _place(key) is not None:
+            if key not in _TWICE and one.get(key) != other.get(key) and _place(key) is not None:
                 found[key, one.get(key, "not recorded"), other.get(key, "not recorded")] += 1
     lines = sorted(found, key=lambda told: (_place(told[0]), -found[told], told))
     texts = [
