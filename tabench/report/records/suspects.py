@@ -23,6 +23,7 @@ _ORDER = (
     "threads",
     "processes",
     "passes",
+    "attention",
     "environment.variables",
     "environment.python",
     "environment.platform",

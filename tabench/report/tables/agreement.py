@@ -10,7 +10,7 @@ _COLUMNS = (
     *(Column(title, words=True) for title in ("Method", "Metric", "Verdict")),
     *map(Column, ("Runs", "Images", "Mean difference")),
     Column("90% interval", words=True),
-    *map(Column, ("Margin", "p (TOST)", "Largest reported difference")),
+    *map(Column, ("Margin of it", "p (TOST)", "Largest reported difference")),
     Column("Why", words=True, width=5.5),
 )
 
@@ -51,15 +51,20 @@ def table(found: Reproduced) -> Table:
 
 
 def matrix(found: Reproduced) -> Table:
-    """One row a method, one column a metric."""
+    """One row a method, one column a metric, and how much is the same to the last digit stored."""
     columns = [
         Column(m["title"], group=wording.task_title(m["task"]), unit=m["unit"], words=True)
         for m in found.metrics.values()
     ]
     known = {(line.method, line.metric): line for line in found.lines}
+    columns += [Column(title, group="Identical") for title in ("Numbers", "Weights")]
     rows = [
         [words(found.reference.title(row.method))]
         + [_word(known[row.method, name]) for name in found.metrics]
+        + [
+            Entry(f"{row.identical} of {row.numbers}", row.identical),
+            Entry(f"{row.weights} of {row.cells}", row.weights),
+        ]
         for row in found.runs
     ]
     caption = "Every method and metric against the reference records."
