@@ -122,7 +122,7 @@ class Content:
         return [replace(overview, rows=kept), *parts]
 
     def _agreement(self, found: Reproduced) -> list[Table]:
-        """The comparison with the reference for the rows that the page shows: the overview, then every line."""
+        """The comparison with the reference for the rows that the page shows: an overview, then all of it."""
         if len(self.chosen.rows) < self.chosen.of:
             kept = set(self.chosen.rows)
             rows = [row for row in found.runs if row.method in kept]
