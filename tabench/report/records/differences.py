@@ -38,6 +38,11 @@ class RunDifference(NamedTuple):
         """The differences of all reported numbers."""
         return [value for metric in self.metrics.values() for value in metric.reported.values()]
 
+    @property
+    def identical(self) -> bool:
+        """Whether nothing differs in any metric."""
+        return all(metric.identical for metric in self.metrics.values())
+
 
 def differences(here: CellResult, there: CellResult) -> RunDifference:
     """Compare two runs of one cell, images included. Raises StoreError: a record cannot be read any more."""

@@ -18,6 +18,7 @@ from tabench.text import counted, inert, joined
 
 _TOLD = ("CPU", "Threads", "PyTorch")  # circumstances that tell repeats apart
 _IMAGES = "images"  # the mean over images, beside the protocols
+_Values = dict[tuple[str, str], list[list[float]]]  # metric and protocol to values, one list a cell
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,15 @@ def margins(repeats: Sequence[Results]) -> Margins:
     hint = "give results of the same cells from other machines or thread counts"
     if not runs:
         raise StoreError("no cell was run twice", where=str(repeats[0].root), hint=hint)
-    values: dict[str, dict[str, list[list[float]]]] = {}  # metric to protocol to values, one list a cell
+    values: _Values = {}
     widths: dict[str, list[float]] = {}
     for cells in runs:
         _collect(cells, values, widths)
-    comparisons = len(runs) * len(values)
+    names = list(dict.fromkeys(name for name, _ in values))
     found = {}
-    for name, of in values.items():
-        bound = max(repeat_bound(lists, comparisons) for lists in of.values())
+    for name in names:
+        of_metric = [lists for (metric, _), lists in values.items() if metric == name]
+        bound = max(repeat_bound(lists, len(runs) * len(names)) for lists in of_metric)
         if bound > 0:
             found[name] = _upwards(bound + math.sqrt(float(np.mean(np.square(widths.get(name, [0.0]))))))
     if not found:
@@ -73,26 +75,22 @@ def margins(repeats: Sequence[Results]) -> Margins:
     return Margins(repeats[0].profile or "demo", found, source)
 
 
-def _collect(
-    cells: Sequence[CellResult],
-    values: dict[str, dict[str, list[list[float]]]],
-    widths: dict[str, list[float]],
-) -> None:
-    """Add what the runs of one cell say."""
-    means: dict[str, list[float]] = {}
-    for cell in cells[1:]:  # the first one's values count as 0, as only differences do
+def _collect(cells: Sequence[CellResult], values: _Values, widths: dict[str, list[float]]) -> None:
+    """Add what the runs of one cell say; the first one's values count as 0, as only differences do."""
+    mine: dict[tuple[str, str], list[float]] = {}
+    for cell in cells[1:]:
         for name, metric in differences(cell, cells[0]).metrics.items():
-            for protocol, difference in metric.reported.items():
-                means.setdefault(f"{name} {protocol}", [0.0]).append(difference)
-            if metric.images is not None:
-                images = metric.images[1][~np.isnan(metric.images[1])]
-                if images.size > 1:
-                    means.setdefault(f"{name} {_IMAGES}", [0.0]).append(float(images.mean()))
-                    widths.setdefault(name, []).append(half_width(images))
-    for key, repeated in means.items():
-        name, _, protocol = key.partition(" ")
-        if all(map(math.isfinite, repeated)):
-            values.setdefault(name, {}).setdefault(protocol, []).append(repeated)
+            found = dict(metric.reported)
+            images = metric.images[1] if metric.images is not None else np.zeros(0)
+            images = images[~np.isnan(images)]
+            if images.size > 1:
+                found[_IMAGES] = float(images.mean())
+                widths.setdefault(name, []).append(half_width(images))
+            for what, difference in found.items():
+                mine.setdefault((name, what), [0.0]).append(difference)
+    for key, repeated in mine.items():
+        if all(map(math.isfinite, repeated)):  # not where only some of the runs define it
+            values.setdefault(key, []).append(repeated)
 
 
 def _machine(results: Results) -> str:
