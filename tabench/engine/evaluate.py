@@ -43,6 +43,7 @@ def evaluate(
     model: MSam,
     context: TrainContext,
     *,
+    spread: bool = False,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Result]:
@@ -50,7 +51,8 @@ def evaluate(
 
     Protocols of a task share what they measure. On a CUDA device nothing is waited for until the end.
     Several processes share the batches; the result is that of one process, and the main process's alone.
-    After every batch `progress` is told (images done, images in all). The model is left in evaluation mode.
+    With `spread` the maps' own variance is measured, too. After every batch `progress` is told (images done,
+    images in all). The model is left in evaluation mode.
 
     Raises:
         DivergedError: A prediction is not finite.
@@ -59,10 +61,10 @@ def evaluate(
     tasks = {name: context.tasks[name] for name in context.unit.tasks}
     split, group = context.evaluated, context.group
     meters = {(t, p): task.evaluation(p) for t, task in tasks.items() for p in task.protocols}
-    spreads = {t: MapSpread() for t in tasks}
-    updated = {
-        t: [*_leaders([meters[t, p] for p in task.protocols]), spreads[t]] for t, task in tasks.items()
-    }
+    updated = {t: _leaders([meters[t, p] for p in task.protocols]) for t, task in tasks.items()}
+    spreads = {t: MapSpread() for t in tasks if spread}
+    for t, maps in spreads.items():
+        updated[t].append(maps)
     leaders = [meter for found in updated.values() for meter in found]
     share = _share_of(group, leaders)
     model.eval()
@@ -91,7 +93,7 @@ def evaluate(
             {key: _value(value) for key, value in meter.compute().items()},
             meter.per_image(),
             meter.notes(),
-            spreads[task].compute() if protocol == tasks[task].protocols[0] else {},
+            spreads[task].compute() if spread and protocol == tasks[task].protocols[0] else {},
         )
         for (task, protocol), meter in meters.items()
     ]

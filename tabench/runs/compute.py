@@ -240,7 +240,7 @@ def _run_unit(
         context.emit(Evaluating(unit=unit.name, images=images, of=total))
 
     with _evaluating(unit.name):
-        results = evaluate(model, context, progress=progress, should_stop=context.should_stop)
+        results = evaluate(model, context, spread=True, progress=progress, should_stop=context.should_stop)
         if is_main:
             seconds, values = time.monotonic() - started, curve_entries(results, epoch)
             context.emit(FinallyEvaluated(unit=unit.name, seconds=seconds, values=values))

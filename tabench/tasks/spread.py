@@ -75,20 +75,25 @@ def variances(prediction: Tensor, target: Tensor) -> Tensor:
     """Two variances: of a prediction (C, H, W) and its target, over all channels; of no valid pixel NaN."""
     import torch
 
-    p, t = prediction[:, ::STEP, ::STEP].double(), target[..., ::STEP, ::STEP]
+    p, t = prediction[:, ::STEP, ::STEP], target[..., ::STEP, ::STEP]
     if t.is_floating_point():
-        valid, t = valid_on_device(t[None])[0], t.double()
-    else:
-        valid = t != IGNORE
-        if len(p) > 1:
-            classes = torch.arange(len(p), device=p.device)[:, None, None]
-            p, t = (p.argmax(dim=0) == classes).double(), (t == classes).double()
-        else:
-            t = t[None].double()
-    return torch.stack([_variance(p, torch.ones_like(p[0], dtype=torch.bool)), _variance(t, valid)])
+        return torch.stack([_variance(p, None), _variance(t, valid_on_device(t[None])[0])])
+    if len(p) == 1:
+        return torch.stack([_variance(p, None), _variance(t[None], t != IGNORE)])
+    return torch.stack([_of_classes(labels, len(p)) for labels in (p.argmax(dim=0), t)])
 
 
-def _variance(values: Tensor, valid: Tensor) -> Tensor:
+def _variance(values: Tensor, valid: Tensor | None) -> Tensor:
+    values = values.double()
+    if valid is None:
+        return values.flatten(1).var(dim=1, correction=0).sum()
     # `where` and not a product: an invalid pixel may hold NaN
     mean = values.where(valid, 0.0).sum(dim=(1, 2), keepdim=True) / valid.sum()
     return (values - mean).square().where(valid, 0.0).sum() / valid.sum()
+
+
+def _of_classes(labels: Tensor, classes: int) -> Tensor:
+    import torch
+
+    counts = (labels == torch.arange(classes, device=labels.device)[:, None, None]).sum(dim=(1, 2)).double()
+    return 1 - (counts / counts.sum()).square().sum()
