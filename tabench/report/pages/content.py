@@ -93,7 +93,7 @@ class Content:
         self.sheets = [*self.whole_tables, *filter(None, [definitions]), *cost.cost_tables(results)]
         if self.verdict_table:
             self.sheets.append(self.verdict_table)
-        if self.reproduced:
+        if self.reproduced and self.reproduced.compared:
             self.sheets.append(agreement.table(self.reproduced))
         if self.claims:
             self.sheets.append(claim_table(results, self.claims))

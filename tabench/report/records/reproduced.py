@@ -159,13 +159,18 @@ def find_reference(results: Results, folder: Path | None = None) -> Results | No
     return None
 
 
-def compared(results: Results) -> Reproduced | None:
-    """The comparison that a report shows; None without a reference, or where it cannot be read."""
+def readable_reference(results: Results) -> Results | None:
+    """The reference that a report compares with; None without one, or where it cannot be read."""
     try:
-        reference = find_reference(results)
-        return reproduced(results, reference) if reference is not None else None
+        return find_reference(results)
     except StoreError:
         return None
+
+
+def compared(results: Results) -> Reproduced | None:
+    """The comparison that a report shows; None without a reference."""
+    reference = readable_reference(results)
+    return reproduced(results, reference) if reference is not None else None
 
 
 def reproduced(results: Results, reference: Results) -> Reproduced:
