@@ -56,8 +56,10 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
     for name, spec in specs.items():
         folder = Path(results) / name
         members |= {m.name: m for m in _of_results(folder, f"results/{name}", results)}
-        reference = readable_reference(read_results(Path(results), name))
-        if reference is not None:  # the report compares with it, wherever it was found
+        here = read_results(Path(results), name)
+        reference = readable_reference(here)
+        # the tables compare with it, wherever it was found
+        if reference is not None and {cell.id for cell in reference.done} & {cell.id for cell in here.done}:
             members |= {m.name: m for m in _of_records(reference, f"results/reference/{name}")}
         _check_report(Path(results), name, reports / name)
         members |= {m.name: m for m in _of_folder(reports / name, f"reports/{name}")}
