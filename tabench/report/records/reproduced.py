@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -201,7 +202,9 @@ def _margins(*declaring: Results) -> tuple[dict[str, float], str]:
     """The margins of the first that declares any, by metric, and where they are from."""
     for results in declaring:
         if declared := results.experiment.get("repeats"):
-            found = {key: float(value) for key, value in (declared.get("margins") or {}).items() if value > 0}
+            # a margin is divided by a root: the smallest numbers would become 0
+            given = (declared.get("margins") or {}).items()
+            found = {key: float(value) for key, value in given if value > sys.float_info.min}
             return found, str(declared.get("source") or "the experiment file")
     return {}, ""
 
