@@ -202,13 +202,21 @@ def test_suspects_come_in_order(here: Path, there: Path, capsys: pytest.CaptureF
         change(path.with_name("run.json"), lambda run: run.update(threads=2, wall_s=1.0))
         change(path.with_name("run.json"), lambda run: run["environment"].update(cpu="Other CPU"))
         change(path.with_name("run.json"), lambda run: run["environment"]["packages"].update(torch="2.15.0"))
-        change(path.with_name("run.json"), lambda run: run["environment"].update(numerics={"mkl": "AVX512"}))
+        change(
+            path.with_name("run.json"),
+            lambda run: run["environment"].update(numerics={"mkl": "AVX512"}, cores=64),
+        )
+    for folder, numbers in ((here, range(9)), (there, (0, 1, *range(4, 10)))):
+        flags = [f"flag{n}" for n in numbers]
+        for path in records(folder, "ta-lora"):
+            change(path.with_name("run.json"), lambda run, f=flags: run["environment"].update(cpu_flags=f))
     code, found = verdict(here, there, capsys)
     assert code == 1
     assert found["suspects"] == [
         "numerics.mkl: AVX512 here, not recorded in the reference",
         "packages.torch: 2.15.0 here, 2.9.0 in the reference",
         "cpu: Other CPU here, Example CPU in the reference",
+        "cpu_flags: only here flag2, flag3, only in the reference flag9",
         "threads: 2 here, 1 in the reference",
     ]
     assert "first suspects: numerics.mkl: AVX512 here" in found["sentence"]

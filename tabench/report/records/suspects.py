@@ -20,6 +20,9 @@ _ORDER = (
     "environment.outside",
     "environment.torch",
     "environment.cpu",
+    "environment.cpu_vendor",
+    "environment.cpu_flags",
+    "environment.probes",
     "threads",
     "processes",
     "passes",
@@ -27,10 +30,13 @@ _ORDER = (
     "environment.variables",
     "environment.python",
     "environment.platform",
+    "environment",  # whatever else is told of it
 )
-_TWICE = ("environment.torch.threads", "environment.torch.version")  # told by other keys, too
+# told by other keys, too, or of no consequence for a number
+_SILENT = ("environment.torch.threads", "environment.torch.version", "environment.cores")
 _NUMERICS = "numerics"  # whatever is told about these comes before all
 _SHOWN = 8
+_HOLE = "not recorded"
 
 
 def suspects(pairs: Iterable[tuple[CellResult, CellResult]]) -> list[str]:
@@ -44,16 +50,27 @@ def suspects(pairs: Iterable[tuple[CellResult, CellResult]]) -> list[str]:
         total += 1
         one, other = facts(here.run), facts(there.run)
         for key in {**one, **other}:
-            if key not in _TWICE and one.get(key) != other.get(key) and _place(key) is not None:
-                found[key, one.get(key, "not recorded"), other.get(key, "not recorded")] += 1
+            if key not in _SILENT and one.get(key) != other.get(key) and _place(key) is not None:
+                found[key, one.get(key, _HOLE), other.get(key, _HOLE)] += 1
     lines = sorted(found, key=lambda told: (_place(told[0]), -found[told], told))
     texts = [
-        f"{key.removeprefix('environment.')}: {here} here, {there} in the reference"
+        f"{key.removeprefix('environment.')}: {_unlike_texts(here, there)}"
         + ("" if found[key, here, there] == total else f" ({found[key, here, there]} of {total} runs)")
         for key, here, there in lines
     ]
     more = [f"{counted(len(texts) - _SHOWN, 'more fact')} of run.json"] if len(texts) > _SHOWN else []
     return [*texts[:_SHOWN], *more]
+
+
+def _unlike_texts(here: str, there: str) -> str:
+    """Two values of a fact; of long lists, as the flags of processors are, what only one of them has."""
+    one, other = here.split(", "), there.split(", ")
+    if max(len(one), len(other)) < _SHOWN or _HOLE in (here, there):
+        return f"{few(one, _SHOWN)} here, {few(other, _SHOWN)} in the reference"
+    only = [
+        few([part for part in mine if part not in theirs], 3) for mine, theirs in ((one, other), (other, one))
+    ]
+    return f"only here {only[0] or 'nothing'}, only in the reference {only[1] or 'nothing'}"
 
 
 def _place(key: str) -> int | None:
