@@ -31,7 +31,10 @@ def compare(
     experiments: options.FinishedArgument = None,
     reference: Annotated[
         Path | None,
-        option("Results folder to compare with. Default: what came with tabench.", metavar="DIR"),
+        option(
+            "Results folder to compare with. Default: reference/ in RESULTS, else what came with tabench.",
+            metavar="DIR",
+        ),
     ] = None,
     results: options.ResultsOption = options.RESULTS,
     as_json: options.JsonOption = False,
@@ -100,7 +103,7 @@ def _print(name: str, found: Reproduced) -> None:
 )
 def margins(
     experiment: options.ExperimentArgument,
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Two or more results folders.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Two or more results folders.")],
     as_json: options.JsonOption = False,
 ) -> None:
     """Derive from repeated runs how far two runs of one cell may be apart: lines of the experiment file.
