@@ -179,10 +179,12 @@ def _run(plan: Plan, jobs: list[Job], executor: str, place: Options, report: boo
         from tabench.runs.local.pool import gpus_of
 
         check_processes(place, jobs, [] if executor == "slurm" else gpus_of(place.device))
+    folder = ExperimentFolder(place.results, plan.experiment.name)
     if not jobs:
+        if folder.path.is_dir():  # what the file says of reports and comparisons may be younger than the runs
+            folder.write_experiment(plan.experiment_json())
         return []
     place = place.for_cell(jobs[0].cell)
-    folder = ExperimentFolder(place.results, plan.experiment.name)
     if executor == "slurm":
         from tabench.runs.slurm.queue import require
 

@@ -99,10 +99,13 @@ def unit(raw: Tensor) -> Tensor:
     import torch
     from torch.nn import functional as F
 
-    # Both ways are computed for all pixels, since a branch would have to wait for the device.
     usual = F.normalize(raw, dim=1, eps=EPSILON)
     fixed = raw.detach()  # the length is taken as a constant, so that no derivative divides by it
     largest = fixed.abs().amax(dim=1, keepdim=True)
+    # No vector is shorter than its largest entry, so there mostly is no short one, and lengths are dear on a
+    # processor. On other devices a branch would have to wait: both ways are computed for all pixels.
+    if raw.device.type == "cpu" and not (largest <= EPSILON).any():
+        return usual
     short = (torch.linalg.vector_norm(fixed, dim=1, keepdim=True) <= EPSILON) & (largest > 0)
     # the squares of very short vectors are 0 in float32: they are scaled up before they are measured
     direction = F.normalize(fixed / largest.where(short, 1.0), dim=1)
