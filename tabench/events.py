@@ -106,6 +106,12 @@ class SplitChosen(Event, name="passes"):
     compiled: bool
 
 
+class KernelsChosen(Event, name="kernels"):
+    """The kernels that the encoder takes on this device; see `Encoder.choose_kernels`."""
+
+    chosen: dict[str, dict[str, Any]]
+
+
 class MemoryShort(Event, name="memory"):
     """Memory ran out: steps are cut into less from now on."""
 

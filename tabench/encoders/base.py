@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
@@ -15,6 +15,7 @@ from tabench.errors import SpecError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
     from torch import Tensor, nn
 
 
@@ -205,6 +206,23 @@ class Encoder(ABC):
     def way(self, encoder: nn.Module) -> str:
         """How `forward` runs an encoder, in words."""
         return "the encoder's own forward"
+
+    def choose_kernels(self, rows: int, device: torch.device, dtype: str) -> dict[str, Any]:
+        """Measure which of several equal kernels `forward` should take on a device.
+
+        Args:
+            rows: Of a pass, images times tasks.
+            device: Where.
+            dtype: Type that products are taken in, such as "bfloat16".
+
+        Returns:
+            A JSON object for each part of the encoder that has a choice, as `using_kernels` takes them.
+        """
+        return {}
+
+    def using_kernels(self, chosen: Mapping[str, Mapping[str, Any]]) -> AbstractContextManager[None]:
+        """Take what `choose_kernels` found inside the block. Raises ValueError: there is no such kernel."""
+        return nullcontext()
 
     def strangers(self, encoder: nn.Module) -> list[str]:
         """Names of what an encoder has that `build` did not give it, or has otherwise."""

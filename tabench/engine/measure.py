@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from tabench.catalog import BACKBONES
 from tabench.data.loading import evaluation_batches
 from tabench.encoders.msam import MSam
 from tabench.engine.context import TrainContext
@@ -85,8 +86,10 @@ def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
     """
     image = next(iter(evaluation_batches(context.evaluated, 1))).image.to(context.device)
     size = (int(image.shape[-2]), int(image.shape[-1]))
-    # Dropout's draws here must not move those of what comes after.
-    with torch.random.fork_rng(devices=[]):
+    # Dropout's draws here must not move those of what comes after. The default kernels are counted, since a
+    # counter sees into no compiled one: torch would run that uncompiled, with the whole matrix of scores.
+    default = BACKBONES.get(context.cell.backbone.name).using_kernels({})
+    with torch.random.fork_rng(devices=[]), default:
         model.train()
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as training:
             outputs = model(image, size)
@@ -94,10 +97,10 @@ def count_flops(model: MSam, context: TrainContext) -> tuple[int, int]:
             if model.penalty:
                 loss = loss + regulariser(model)
             loss.backward()
-    model.zero_grad(set_to_none=True)
-    model.eval()
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=ATTENTION) as inference:
-        model(image, size)
+        model.zero_grad(set_to_none=True)
+        model.eval()
+        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=ATTENTION) as inference:
+            model(image, size)
     return int(training.get_total_flops()), int(inference.get_total_flops())
 
 

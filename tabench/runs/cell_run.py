@@ -61,7 +61,8 @@ def run_cell(
                 return Outcome(job, "done")
             try:
                 diary.start()
-                set_determinism(job.cell.seed, options.threads or usable_cores())
+                strict = job.cell.train.deterministic
+                set_determinism(job.cell.seed, options.threads or usable_cores(), strict=strict)
                 content = compute(job, options, diary.emit, should_stop, group)
                 claim.check()
                 diary.finish()
@@ -169,6 +170,8 @@ class _Diary:
                 self.run.setdefault("warnings", []).append(event.message)
             case ev.SplitChosen():
                 self.run["passes"] = facts
+            case ev.KernelsChosen():
+                self.run["attention"] = event.chosen
             case ev.FirstStep():
                 self.run.setdefault("first_step_s", {})[event.unit] = event.seconds
             case ev.PathTaken():

@@ -29,15 +29,17 @@ from tabench.engine.pictures import merge_pictures, save_extremes, save_pictures
 from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.engine.snapshot import Snapshot, kept_untrained, trained_parameters, untrained
 from tabench.engine.state import State
-from tabench.errors import EvaluationFailedError, InterruptedRunError
+from tabench.errors import CheckpointError, EvaluationFailedError, InterruptedRunError
 from tabench.events import (
     Emit,
     Evaluating,
     FinallyEvaluated,
+    KernelsChosen,
     ProcessPeaks,
     SplitChosen,
     Warned,
     WeightsRead,
+    events_of,
     read_event,
 )
 from tabench.methods.parameters import Counts, count, summed
@@ -134,23 +136,27 @@ def _compute(
     emit(SplitChosen(**asdict(passes)))
     digest = hashlib.sha256()
     analysis = AnalysisFiles(cell, folder, reported, device, emit)
+    kernels = kernels_of(cell, passes, device, folder, group)
+    if kernels:
+        emit(KernelsChosen(chosen=kernels))
     done: list[_Done] = []
-    for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
-        context = TrainContext(
-            cell=cell,
-            unit=unit,
-            tasks=tasks,
-            train=train,
-            evaluated=reported,
-            validation=validation,
-            device=device,
-            passes=passes,
-            checkpoint_seconds=options.checkpoint_seconds,
-            emit=emit,
-            should_stop=should_stop,
-            group=group,
-        )
-        done.append(_run_unit(context, weights, folder, truth, digest, analysis))
+    with backbone.using_kernels(kernels):
+        for unit in units_of(cell, METHODS.get(cell.method.name).sharing):
+            context = TrainContext(
+                cell=cell,
+                unit=unit,
+                tasks=tasks,
+                train=train,
+                evaluated=reported,
+                validation=validation,
+                device=device,
+                passes=passes,
+                checkpoint_seconds=options.checkpoint_seconds,
+                emit=emit,
+                should_stop=should_stop,
+                group=group,
+            )
+            done.append(_run_unit(context, weights, folder, truth, digest, analysis))
     check_cell(cell)  # what was imported meanwhile, too
     digests = sorted(set(group.exchange(digest.hexdigest())))
     if len(digests) > 1:  # a result that depends on which process one asks
@@ -160,6 +166,37 @@ def _compute(
     with _evaluating("all"):
         analysis.write(weights, truth)
         return _record(job, dataset, train, reported, tasks, done, digest.hexdigest())
+
+
+def kernels_of(
+    cell: Cell, passes: BatchSplit, device: torch.device, folder: CellFolder, group: ProcessGroup
+) -> dict[str, dict[str, Any]]:
+    """The encoder's kernels on all processes: those that the cell began with, or what is measured now.
+
+    They differ in the last digits, so a cell that goes on must not measure again. One whose journal has none
+    beside a checkpoint was begun where there was no choice, and goes on by the defaults.
+
+    Raises:
+        CheckpointError: The journal names kernels that this version does not have.
+    """
+    backbone, found = BACKBONES.get(cell.backbone.name), dict[str, dict[str, Any]]()
+    if group.is_main:
+        if begun := events_of(KernelsChosen, folder.read_journal()):
+            found = begun[0].chosen
+        elif not any(folder.checkpoint.glob("*/*")):  # not `state`, which says of a cell that it runs
+            alone = passes.apart or METHODS.get(cell.method.name).sharing != "task-aware"
+            images = min(passes.images, -(-cell.train.batch_size // group.size))
+            rows = images * (1 if alone else len(cell.dataset.tasks))
+            dtype = "bfloat16" if cell.train.precision == "bf16" else "float32"
+            found = backbone.choose_kernels(rows, device, dtype)
+        try:
+            with backbone.using_kernels(found):
+                pass
+        except ValueError as error:
+            hint = "remove the cell's folder: it starts from the beginning"
+            raise CheckpointError(str(error), where=str(folder.journal_file), hint=hint) from error
+    kernels: dict[str, dict[str, Any]] = group.exchange(found)[0]
+    return kernels
 
 
 def make_tasks(cell: Cell, dataset: DatasetDef) -> dict[str, Task]:

@@ -134,7 +134,7 @@ class BalancingPart(MethodPart):
 class TrainPart(Frozen):
     """The recipe."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("eps", "warmup_length", "last_batch")
+    LATER: ClassVar[tuple[str, ...]] = ("eps", "warmup_length", "last_batch", "deterministic")
 
     epochs: Positive = 200  # passes over the training split
     # images per optimiser step (how they are split into micro-batches is not part of a cell)
@@ -151,6 +151,8 @@ class TrainPart(Frozen):
     # "whole" rounds the ramp's length down to whole steps, "exact" takes it as it is
     warmup_length: Literal["whole", "exact"] = "whole"
     precision: Literal["fp32", "bf16"] = "fp32"  # "fp32" or "bf16" (autocast)
+    # whether only algorithms run that give the same bits again; `false` lets a GPU take faster ones
+    deterministic: Annotated[bool, Field(strict=True)] = True
     # "none", "clean" or "paper", the released code's own resampling; docs/methods.md says how they differ.
     # `true` and `false` mean "clean" and "none", and are what is written for them.
     augment: Augment = "clean"

@@ -53,5 +53,5 @@ def test_names_of_journals_stay() -> None:
     assert kept == {
         "start", "done", "failed", "interrupted", "retry", "warning", "weights", "pack", "passes", "memory",
         "resume", "first-step", "path", "epoch", "eval", "validation", "checkpoint", "final", "cost",
-        "companion-failed", "processes",
+        "companion-failed", "processes", "kernels",
     }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import report_fixtures as made
@@ -14,7 +15,8 @@ from tabench.report.figures.pictures import Album
 from tabench.report.pages.page import LISTED
 from tabench.report.pages.run_page import RunPages
 from tabench.report.pages.site import render
-from tabench.report.records import extremes
+from tabench.report.pages.templating import environment
+from tabench.report.records import extremes, wording
 from tabench.report.records.reading import read_results
 
 METHOD, SEED = "ta-lora", 0
@@ -65,6 +67,20 @@ def test_a_page_shows_every_metric_of_every_protocol(folder: Path) -> None:
     assert "Example CPU" in html
     assert len(re.findall(r'alt="prediction of \w+"', html)) == 9
     assert f'href="{made.cell_id(METHOD, 1)}.html"' in html
+
+
+def test_a_run_that_need_not_repeat_says_so_wherever_it_is_shown(folder: Path) -> None:
+    results = read_results(folder.parent, "nyuv2")
+    loose, cell = results.done[0], results.done[0].record["cell"]
+    loose.record["cell"] = cell | {"train": cell["train"] | {"deterministic": False}}
+    told = "Run with train.deterministic = false: running it again may change the last digits"
+    note = f"{told} ({loose.label})."
+    assert note in wording.footnotes(results, "paper")
+    facts = SimpleNamespace(whole_tables=[], total_wall=0.0, circumstances={})
+    how = environment().get_template("how.html.j2")
+    assert note in how.render(results=results, c=facts, record=results.first, wording=wording, states="")
+    pages = dict(RunPages(results, Album(folder.parent / "out")).pages())
+    assert [name for name, page in pages.items() if told in page] == [loose.id]
 
 
 def test_the_best_and_worst_images_show_their_pictures_where_they_were_kept(folder: Path) -> None:

@@ -6,8 +6,7 @@ add_decomposed_rel_pos).
 
 - On the CPU slabs of the matrix that fit the cache are made, used and, where they are many, made again for
   the backward pass: `_Slabs`.
-- On other devices the two terms become dimensions of queries and keys, [scale * q, rel_h, rel_w] . [k,
-  one-hot of the row, one-hot of the column], so that torch's fused kernels apply: `_fused`.
+- On other devices the two terms go where torch's fused kernels can take them: `attention_cuda`.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from tabench.encoders.sam.attention_cuda import attend_fused, relative
 
 ORDER: Final = 2  # raised when sums are taken in another order than before: run.json tells it
 SLAB: Final = 1 << 18  # scores made at a time of whole matrices: 1 MiB in fp32, a core's second-level cache
 ROWS: Final = 256  # rows made at a time of a matrix beyond that: wide enough for products at full rate
 KEPT: Final = 1 << 22  # scores of one call that are kept for the backward pass instead of made again
-_ALIGNED: Final = 8  # fused kernels want head dimensions that are multiples of this
 Part = tuple[slice, slice]
 
 
@@ -41,25 +40,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, Tensor], grid:
     Returns:
         (G, N, d).
     """
-    rel_h, rel_w = _relative(q, tables, grid)
-    if q.device.type == "cpu":
-        return _in_slabs(q, k, v, rel_h, rel_w)
-    return _fused(q, k, v, rel_h, rel_w)
-
-
-def _relative(q: Tensor, tables: tuple[Tensor, Tensor], grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The relative terms (G, N, H) and (G, N, W) of each query."""
-    rows, columns = (table[_offsets(size, table.device)] for table, size in zip(tables, grid, strict=True))
-    lattice = q.unflatten(1, grid)
-    rel_h = torch.einsum("ghwc,hkc->ghwk", lattice, rows)
-    rel_w = torch.einsum("ghwc,wkc->ghwk", lattice, columns)
-    return rel_h.flatten(1, 2), rel_w.flatten(1, 2)
-
-
-def _offsets(size: int, device: torch.device) -> Tensor:
-    """Index of query i's offset to key j in a table of 2 * size - 1 offsets, (size, size)."""
-    place = torch.arange(size, device=device)
-    return place[:, None] - place[None, :] + size - 1
+    if q.device.type != "cpu":
+        return attend_fused(q, k, v, tables, grid)
+    return _in_slabs(q, k, v, *relative(q, tables, grid))
 
 
 # its loops, unrolled, would take minutes to compile
@@ -115,8 +98,9 @@ class _Slabs(torch.autograd.Function):
             torch.sum(lattice, -2, out=drel_w[g, n])
             torch.baddbmm(dq[g, n], change, k[g], beta=0, alpha=scale, out=dq[g, n])
             first = int(n.start > 0)  # 0: what the rows before left of another matrix is not read
-            dk[g].baddbmm_(q[g, n].mT, change, beta=first, alpha=scale)
-            dv[g].baddbmm_(slope.mT, weights, beta=first)
+            # as `out=` and not in place: torch's counter of FLOPs knows the in-place form by no formula
+            torch.baddbmm(dk[g], q[g, n].mT, change, beta=first, alpha=scale, out=dk[g])
+            torch.baddbmm(dv[g], slope.mT, weights, beta=first, out=dv[g])
         return dq, dk.mT, dv.mT, drel_h, drel_w
 
 
@@ -136,7 +120,7 @@ def _weights(q: Tensor, k: Tensor, rel_h: Tensor, rel_w: Tensor, room: Tensor) -
     scores = _part(room, (*q.shape[:2], k.shape[1]))
     lattice = scores.unflatten(-1, (rel_h.shape[-1], rel_w.shape[-1]))
     torch.add(rel_h[..., None], rel_w[..., None, :], out=lattice)
-    scores.baddbmm_(q, k.mT, alpha=q.shape[-1] ** -0.5)
+    torch.baddbmm(scores, q, k.mT, alpha=q.shape[-1] ** -0.5, out=scores)
     if scores.dtype in (torch.float32, torch.float64):
         return torch.softmax(scores, -1, out=scores)
     return scores.copy_(scores.softmax(-1, dtype=torch.float32))
@@ -153,21 +137,3 @@ def _slabs(q: Tensor) -> Iterator[Part]:
     for matrix in range(matrices):
         for first in range(0, tokens, ROWS):
             yield slice(matrix, matrix + 1), slice(first, first + ROWS)
-
-
-def _fused(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
-    """The same by torch's fused kernels, the relative terms folded into the head dimension."""
-    height, width, dim = rel_h.shape[-1], rel_w.shape[-1], q.shape[-1]
-    pad = -(dim + height + width) % _ALIGNED
-    query = F.pad(torch.cat([q * dim**-0.5, rel_h.to(q), rel_w.to(q)], dim=-1), (0, pad))
-    places = F.pad(_one_hot(height, width, k.device).to(k.dtype), (0, pad))
-    key = torch.cat([k, places.expand(len(k), -1, -1)], dim=-1)
-    value = F.pad(v, (0, query.shape[-1] - dim))  # flash kernels want equal head dimensions
-    found = F.scaled_dot_product_attention(query[None], key[None], value[None], scale=1.0)
-    return found[0, ..., :dim]
-
-
-def _one_hot(height: int, width: int, device: torch.device) -> Tensor:
-    """Each token's row and column as one-hot vectors, (H * W, H + W)."""
-    rows = torch.eye(height, device=device).repeat_interleave(width, dim=0)
-    return torch.cat([rows, torch.eye(width, device=device).repeat(height, 1)], dim=-1)

@@ -86,7 +86,9 @@ def encode(
     if copies > 1 and first == 0 and not starts_shared(encoder, 0):
         inputs, copies = inputs.repeat(copies, 1, 1, 1), 1
     forward = _compiled() if compiled else forward_block
-    tokens = run(encoder.patch_embed, inputs) + encoder.pos_embed
+    # Patches come out of a convolution channels first in memory, and sums would keep that order: each norm
+    # of each block would copy its tokens.
+    tokens = (run(encoder.patch_embed, inputs) + encoder.pos_embed).contiguous()
     for index, block in enumerate(encoder.blocks):
         here = copies if index >= first else 1
         if here > 1 and index > 0 and not starts_shared(encoder, index):

@@ -9,9 +9,11 @@ from tabench.encoders.base import Encoder, LayerSpec, MapSpec, Site
 from tabench.encoders.sam.geometry import PIXEL_MEAN, PIXEL_STD, Geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    import torch
     from torch import Tensor, nn
 
 MLP_RATIO = 4  # segment_anything's own default, which all its variants have
@@ -69,6 +71,18 @@ class Backbone(Geometry, Encoder):
         from tabench.encoders.sam.ways import way_of_encoder
 
         return way_of_encoder(encoder)
+
+    def choose_kernels(self, rows: int, device: torch.device, dtype: str) -> dict[str, Any]:
+        """For attention, by grids such as "14x14"; see `encoders.sam.attention_choice`."""
+        from tabench.encoders.sam.attention_choice import choose
+
+        return choose(self, rows, device, dtype)
+
+    def using_kernels(self, chosen: Mapping[str, Mapping[str, Any]]) -> AbstractContextManager[None]:
+        """See `Encoder.using_kernels`."""
+        from tabench.encoders.sam.attention_cuda import using
+
+        return using({grid: str(found.get("kernel")) for grid, found in chosen.items()})
 
     def strangers(self, encoder: nn.Module) -> list[str]:
         """Names of what an encoder has that SAM's does not have, or has otherwise."""

@@ -68,6 +68,7 @@ class RunPages:
             overview=self.overview,
             warning=warning,
             short_warning=short_warning,
+            unrepeated=wording.unrepeated(record) if record else "",
             protocols=list(dict.fromkeys(m["protocol"] for m in record["metrics"])) if record else [],
             metrics=_metrics(record) if record else [],
             sparks=sparks(whole, self._protocol) if whole else [],

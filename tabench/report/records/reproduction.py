@@ -15,6 +15,7 @@ _WANTED = {
     "Device": ("device",),
     "Threads": ("threads",),
     "Processes of a cell": ("processes",),
+    "Deterministic algorithms alone": ("environment", "torch", "deterministic"),
     "Commit": ("environment", "git", "commit"),
     "Uncommitted changes": ("environment", "git", "dirty"),
     "CPU": ("environment", "cpu"),

@@ -46,6 +46,8 @@ SELECTIONS = {
     ),
 }
 
+UNREPEATED = "Run with train.deterministic = false: running it again may change the last digits"
+
 PAIRED = "Baseline and method are paired by seed."
 
 DELTA = (
@@ -166,6 +168,17 @@ def balancing_notes(results: Results) -> list[str]:
     return [f"{_of_runs(line, runs, len(results.done))}." for line, runs in heard.items()]
 
 
+def repeat_notes(results: Results) -> list[str]:
+    """Which runs were allowed what is not deterministic."""
+    runs = [cell.label for cell in results.done if unrepeated(cell.record)]
+    return [f"{_of_runs(UNREPEATED, runs, len(results.done))}."] if runs else []
+
+
+def unrepeated(record: Mapping[str, Any]) -> str:
+    """Says of a run that was allowed what is not deterministic that it was; of others nothing."""
+    return "" if record["cell"]["train"].get("deterministic", True) else UNREPEATED
+
+
 def data_warnings(results: Results) -> list[str]:
     """What runs found suspicious in their data, with the runs where these are not all."""
     heard: dict[str, list[str]] = {}
@@ -202,7 +215,7 @@ def footnotes(results: Results, protocol: str) -> list[str]:
     ]
     if len(results.done) < len(results.cells):
         lines.append(f"Not complete: {states(results)}. A method with fewer seeds than planned is marked †.")
-    return lines + balancing_notes(results) + metric_notes(results, protocol)
+    return lines + balancing_notes(results) + repeat_notes(results) + metric_notes(results, protocol)
 
 
 def caption(results: Results, protocol: str) -> str:

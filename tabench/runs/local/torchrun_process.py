@@ -87,7 +87,7 @@ def _read(asked: StopFlag) -> None:
 
 def _follow(job: Job, options: Options, asked: StopFlag, group: ProcessGroup) -> None:
     """Compute along; what goes wrong here is raised by the main process as well, who keeps it."""
-    set_determinism(job.cell.seed, options.threads)
+    set_determinism(job.cell.seed, options.threads, strict=job.cell.train.deterministic)
     reset_peak_memory()
     try:
         compute(job, options, emit_nothing, asked, group)
