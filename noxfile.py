@@ -156,9 +156,19 @@ def types(session: nox.Session) -> None:
 
 @nox.session(name="bench")
 def bench(session: nox.Session) -> None:
-    """The fast path against the plain one (`-- --suite gpu` on a GPU); results/bench/ and reports/bench/."""
+    """The fast path against the plain one, on the CPU or GPU; results/bench/ and reports/bench/."""
     install(session)
     session.run("tabench", "bench", *session.posargs)
+
+
+@nox.session(name="gpu-day")
+def gpu_day(session: nox.Session) -> None:
+    """All that is asked of a GPU, in parts that resume; under ten minutes, `-- --full` for everything.
+
+    `-- --parts tests,vit_l` for some; `-- --rehearse --full` tries all of it small on a CPU.
+    """
+    install(session)
+    session.run("tabench", "bench", "--suite", "gpu", *session.posargs)
 
 
 @nox.session(name="bench-report")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,21 +14,29 @@ from tabench.catalog import METHODS
 from tabench.methods.base import Value
 from tabench.runs.estimate import decoder_flops
 
-Kind = Literal["paths", "inference", "harness", "profile"]
+Kind = Literal[
+    "paths", "inference", "harness", "profile", "losses", "largest", "tests", "determinism", "demo"
+]
 NYUV2 = (("segmentation", 13), ("depth", 1), ("normals", 3))
 PARTS: Mapping[Kind, tuple[str, ...]] = {
     "paths": ("time", "memory-plain", "memory-fast"),
     "inference": ("time", "memory-plain", "memory-factored", "memory-merged"),
-    "harness": ("time",),
-    "profile": ("time",),
+    **dict.fromkeys(("harness", "profile", "losses", "largest", "tests", "determinism", "demo"), ("time",)),
 }
+# What holds or does not, with seconds that it takes. Their jobs name the demo's model, which most of them
+# run.
+CHECKS: Mapping[str, float] = {"tests": 90.0, "determinism": 60.0, "demo": 300.0}
 HARNESS_STEPS = 20  # of each loop that kind "harness" times
-_RATE = {"cpu": 4.5e10, "cuda": 2e13}  # FLOP/s reached, by a thread or a device
-_START = 1.5  # seconds a process takes to start, build its models and end
+LOSS_STEPS = 200  # of each curve that kind "losses" compares
+# FLOP/s reached by the plain path, on a thread or a device. Nobody has timed it on a GPU yet.
+_RATE = {"cpu": 4.5e10, "cuda fp32": 3e13, "cuda bf16": 1.2e14}
+_START = {"cpu": 1.5, "cuda": 8.0}  # seconds a process takes to start, build its models and end
+_COMPILING = 60.0  # seconds that kernels take to be compiled for a GPU
 _FAST = 0.5  # time of the fast path, of the plain one's
 # Folders whose code is measured. This one is not: how it measures has a version (`BENCH_VERSION`), so that an
 # edit of its pages, suites or command leaves every figure valid.
 MEASURED = ("encoders", "methods", "balancing", "tasks", "engine")
+CHECKED = (".", "../tests/gpu")  # of checks: the whole package, and the tests that one of them runs
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,8 @@ class Job:
 
     Kind "paths" compares the plain and the fast path in training steps and evaluation; "inference" compares
     plain, factored and merged models; "harness" compares a bare loop with the harness's; "profile" tells
-    where a training step's time goes.
+    where a training step's time goes; "losses" compares curves of fp32, TF32 and bf16; "largest" looks for
+    the most images of a step. "tests", "determinism" and "demo" are checks of the whole (`CHECKS`).
     """
 
     kind: Kind
@@ -47,7 +56,8 @@ class Job:
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16 is under autocast
     tasks: tuple[tuple[str, int], ...] = NYUV2  # (kind, channels) of each task; a kind may come again
     # How the fast path's training steps are cut: "chosen" as the harness does, or "together" or "apart" for
-    # the tasks; "+recompute" and "+compiled" add activation checkpointing and torch.compile.
+    # the tasks; "+recompute" and "+compiled" add activation checkpointing and torch.compile; with "+varying"
+    # two runs may differ in the last digits, as with train.deterministic = false.
     passes: str = "chosen"
     params: Mapping[str, Value] = field(default_factory=dict)  # that differ from the method's defaults
     works: tuple[str, ...] = ("train", "evaluate")  # of kind "paths": what is timed
@@ -60,6 +70,8 @@ class Job:
     @property
     def name(self) -> str:
         """File stem and what --only looks at: "paths-ta-lora-b12-512-n4", "curve-rank-64-ta-lora-nano"."""
+        if self.kind in CHECKS:
+            return self.kind
         size = self.size.replace("@", "-")
         if self.axis:
             place = "" if self.axis == "image" else f"-{size}"
@@ -100,22 +112,39 @@ class Place:
 
     device: str  # "cpu", "cuda" or "cuda:1"
     threads: int  # of the CPU
+    rehearsal: bool = False  # whether jobs are made small, to try the command and not to measure
 
 
-def code_fingerprint() -> str:
+def parts_of(job: Job, place: Place) -> tuple[str, ...]:
+    """What is measured of a job, each in a process of its own.
+
+    CUDA's allocator knows each path's peak, whatever else the process did: there one process tells time and
+    memory of both paths, and a large model is built once instead of three times.
+    """
+    alone = job.kind == "paths" and (place.rehearsal or place.device.startswith("cuda"))
+    return PARTS[job.kind][:1] if alone else PARTS[job.kind]
+
+
+def code_fingerprint(folders: Iterable[str] = MEASURED) -> str:
     """First 16 hex digits of the sha256 of the code that is measured: a change makes old figures stale."""
     root = Path(tabench.__file__).parent
     digest = hashlib.sha256()
-    for folder in MEASURED:
+    for folder in folders:
         for path in sorted((root / folder).rglob("*.py")):
-            digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+            name = f"{folder}/{path.relative_to(root / folder).as_posix()}"
+            digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
 def seconds(job: Job, place: Place) -> float:
     """A rough guess of all parts of a job."""
+    if job.kind in CHECKS:
+        return CHECKS[job.kind] / (4 if place.rehearsal else 1)
     cuda = place.device.startswith("cuda")
-    rate = _RATE["cuda"] if cuda else _RATE["cpu"] * place.threads
+    rate = _RATE[f"cuda {job.precision}"] if cuda else _RATE["cpu"] * place.threads
+    start = len(parts_of(job, place)) * _START["cuda" if cuda else "cpu"]
+    if cuda and {"compiled", "varying"} & set(job.passes.split("+")):
+        start += _COMPILING
     method = METHODS.get(job.method)
     passes = 1 if method.sharing == "shared" else len(job.tasks)
     channels = sum(count for _, count in job.tasks)
@@ -123,16 +152,25 @@ def seconds(job: Job, place: Place) -> float:
     forward = job.batch * (passes * encoder + channels * decoder) / rate
     step = forward * (3.0 if method.trains_encoder else 2.3)
     if job.kind == "harness":
-        return _START + 2 * 3 * HARNESS_STEPS * step * _FAST
+        return start + 2 * 3 * HARNESS_STEPS * step * _FAST
     if job.kind == "profile":
-        return _START + 2.5 * (1 + _FAST) * step
+        return start + 2.5 * (1 + _FAST) * step
+    if job.kind == "losses":
+        return start + 4 * loss_steps(place) * step * _FAST
+    if job.kind == "largest":  # a dozen numbers of images up to the most
+        return start + 12 * (1 + _FAST) * step / 4
     if job.kind == "inference":
-        return 4 * _START + 1.5 * (1 + 2 * _FAST) * forward * (2 + _rounds(job, forward))
+        return start + 1.5 * (1 + 2 * _FAST) * forward * (2 + _rounds(job, forward))
     each = {"train": step, "evaluate": forward}
     timed = sum((1 + _FAST) * each[work] * (1 + _rounds(job, each[work])) for work in job.works)
     compared = (1 + _FAST) * (step + forward)
     memory = (1 + _FAST) * sum(each[work] for work in job.works)
-    return 3 * _START + timed + compared + memory
+    return start + timed + compared + memory
+
+
+def loss_steps(place: Place) -> int:
+    """Steps of each curve that kind "losses" compares."""
+    return 4 if place.rehearsal else LOSS_STEPS
 
 
 def _rounds(job: Job, once: float) -> float:

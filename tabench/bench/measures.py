@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from tabench.bench.checks import repeat, run_demo, run_tests
 from tabench.bench.counting import agreement, counted, rates
-from tabench.bench.jobs import HARNESS_STEPS, Job, Place
-from tabench.bench.subject import Subject, plain_loss
+from tabench.bench.jobs import HARNESS_STEPS, Job, Kind, Place, parts_of
+from tabench.bench.limits import compare_losses, find_largest
+from tabench.bench.subject import Subject, kernels_of, plain_loss
 from tabench.bench.timing import Work, chip_rate, kept_peak, measured, ratio, within_memory
 from tabench.data.loading import evaluation_batches
 from tabench.encoders.plain import Way
@@ -28,19 +30,25 @@ from tabench.methods.merging import MergedMSam
 from tabench.store.encoding import significant
 
 WAYS: tuple[Way, ...] = ("plain", "fast")
+STEPS = ("paths", "inference", "harness", "profile")  # kinds that run as one cell does, with its kernels
 _BY_PEAK = ("evaluate", "train")  # each peak is above the one before, so memory kept by malloc does not show
 
 
 def time_paths(job: Job, place: Place) -> dict[str, Any]:
     """Time both paths alternately, after counting FLOPs (which warms up); then compare their gradients.
 
-    Returns "models", "chip_flops", "agreement" (None where a path has no memory for it), and by work "plain"
-    and "fast" (see `alternate`), "ratio" (plain over fast), "flops" and "rates" of both.
+    Returns "models", "weights", "chip_flops", "agreement" (None where a path has no memory for it), and by
+    work "plain" and "fast" (see `alternate`), "ratio" (plain over fast), "flops" and "rates" of both. Where
+    this process measures memory, too (`parts_of`), "memory-plain" and "memory-fast" as `memory_of_path`.
     """
     subject = Subject(job, place)
     device = subject.device
     chip = chip_rate(device, job.precision)
-    found: dict[str, Any] = {"models": len(subject.parts), "chip_flops": significant(chip, 4)}
+    found: dict[str, Any] = {
+        "models": len(subject.parts),
+        "weights": subject.weights,
+        "chip_flops": significant(chip, 4),
+    }
     for work in job.works:
         ways: dict[str, Work] = {way: partial(subject.work, work, way) for way in WAYS}
         flops = counted(ways)
@@ -51,6 +59,8 @@ def time_paths(job: Job, place: Place) -> dict[str, Any]:
             "flops": flops,
             "rates": rates(flops, figures, chip),
         }
+    if len(parts_of(job, place)) == 1:
+        found |= {f"memory-{way}": _peaks(subject, way) for way in WAYS}
     compared: dict[str, Any] = {}
     within_memory(lambda: compared.update(agreement(subject)))
     return found | {"agreement": compared or None}
@@ -58,7 +68,11 @@ def time_paths(job: Job, place: Place) -> dict[str, Any]:
 
 def memory_of_path(job: Job, place: Place, way: Way) -> dict[str, Any]:
     """Peak memory of one path by work, in a process of its own."""
-    subject = Subject(job, place)
+    return _peaks(Subject(job, place), way)
+
+
+def _peaks(subject: Subject, way: Way) -> dict[str, Any]:
+    job = subject.job
     chosen = [work for work in _BY_PEAK if work in job.works]
     if subject.device.type == "cuda" or "compiled" in job.passes:  # compilers and libraries take memory, once
         for work in chosen:
@@ -230,15 +244,23 @@ def kind_of(operator: str) -> str:
 
 
 def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
-    """Measure a part of a job in this process."""
-    if part.startswith("memory-"):
-        which = part.removeprefix("memory-")
-        if job.kind == "inference":
-            return memory_of_form(job, place, which)
-        return memory_of_path(job, place, cast(Way, which))
-    return {
+    """Measure a part of a job in this process, with the kernels that its cells would take ("kernels")."""
+    measures: dict[Kind, Callable[[Job, Place], dict[str, Any]]] = {
         "paths": time_paths,
         "inference": time_inference,
         "harness": time_harness,
         "profile": profile_paths,
-    }[job.kind](job, place)
+        "losses": compare_losses,
+        "largest": find_largest,
+        "tests": run_tests,
+        "determinism": repeat,
+        "demo": run_demo,
+    }
+    kernels = kernels_of(job, torch.device(place.device)) if job.kind in STEPS else {}
+    with job.where.backbone.using_kernels(kernels):
+        if not part.startswith("memory-"):
+            return measures[job.kind](job, place) | ({"kernels": kernels} if kernels else {})
+        which = part.removeprefix("memory-")
+        if job.kind == "inference":
+            return memory_of_form(job, place, which)
+        return memory_of_path(job, place, cast(Way, which))

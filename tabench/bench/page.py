@@ -85,7 +85,7 @@ def headline(machine: Machine) -> str:
     rows = [
         m for m in bench_figures.gains(machine) if m.job["method"] == METHOD and m.job["passes"] == "chosen"
     ]
-    if not rows:
+    if machine.rehearsal or not rows:
         return ""
     ratios = [float(m.parts["time"]["train"]["ratio"]["of_medians"]) for m in rows]
     shares = [share for m in rows if (share := m.memory_share("train")) is not None]
@@ -114,6 +114,9 @@ def facts(machine: Machine) -> dict[str, str]:
         "Commit": ", ".join(sorted({_commit(e.get("git")) for e in environments})),
         "Versions": "; ".join(sorted({_versions(e) for e in environments})),
     }
+    chosen = {f"{grid} {k['kernel']}" for m in machine.measurements for grid, k in m.kernels.items()}
+    found |= {"Attention’s kernels": ", ".join(sorted(chosen))} if chosen else {}
+    found["Weights"] = ", ".join(machine.weights)
     rates: dict[str, list[float]] = {}
     for m in machine.measurements:
         if "chip_flops" in m.parts.get("time", {}):

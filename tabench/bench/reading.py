@@ -11,6 +11,7 @@ from tabench.errors import StoreError, TabenchError
 from tabench.store.encoding import read_json
 
 BENCH_VERSION: Final = 1  # of the files, and of how they are measured
+REHEARSAL = "A rehearsal: tiny models on a CPU. These numbers say nothing about any GPU."
 HINT = "measure it again: `tabench bench --again`, or remove the file"
 Json = dict[str, Any]
 
@@ -35,9 +36,21 @@ class Measurement:
         passes = str(self.job["passes"])
         return self.precision if passes == "chosen" else f"{self.precision}, {passes}"
 
+    @property
+    def kernels(self) -> Json:
+        """What attention ran by on a GPU: grids, such as "64x64", to what was chosen and why."""
+        found: Json = self.parts.get("time", {}).get("kernels", {})
+        return found
+
+    @property
+    def images(self) -> int:
+        """Images of a batch."""
+        return int(self.job["batch"])
+
     def memory(self, way: str, work: str) -> float | None:
         """Peak over base of a path in MB; None where it is not measured or did not fit."""
-        found = self.parts.get(f"memory-{way}", {}).get(work, {})
+        part = f"memory-{way}"
+        found = (self.parts.get(part) or self.parts.get("time", {}).get(part) or {}).get(work, {})
         return None if "over_base_mb" not in found else float(found["over_base_mb"])
 
     def memory_share(self, work: str) -> float | None:
@@ -51,7 +64,7 @@ class Measurement:
         return [
             f"{way}, {work}"
             for work, figures in time.items()
-            if isinstance(figures, dict)
+            if isinstance(figures, dict) and not work.startswith("memory-")
             for way, timed in figures.items()
             if isinstance(timed, dict) and "error" in timed
         ]
@@ -64,6 +77,34 @@ class Machine:
     folder: str
     name: str
     measurements: list[Measurement]
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether only small models were run on a CPU, to try the command."""
+        return any(m.content.get("place", {}).get("rehearsal", False) for m in self.measurements)
+
+    @property
+    def weights(self) -> list[str]:
+        """What was run with: "random", or by size "vit_l: SAM's own"."""
+        told = {(str(m.size["name"]), str(m.parts.get("time", {}).get("weights"))) for m in self.measurements}
+        own = sorted(f"{size}: {weights}" for size, weights in told if weights not in ("None", "random"))
+        return [*own, "else random"] if own else ["random"]
+
+    @property
+    def warning(self) -> str:
+        """What stands under every table."""
+        if self.rehearsal:
+            return REHEARSAL
+        if self.weights == ["random"]:
+            return "Random weights and images."
+        return f"Random images. Weights: {', '.join(self.weights)}."
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it is a GPU, or rehearses one."""
+        return self.rehearsal or any(
+            str(m.content["place"]["device"]).startswith("cuda") for m in self.measurements
+        )
 
     def of(self, kind: str, *, curve: bool = False) -> list[Measurement]:
         """The measurements of a kind, points of growth curves apart, with their times there."""

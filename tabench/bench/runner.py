@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tabench.bench.jobs import PARTS, Job, Place, code_fingerprint, seconds
+from tabench.bench.jobs import CHECKED, CHECKS, Job, Place, code_fingerprint, parts_of, seconds
 from tabench.bench.reading import BENCH_VERSION
 from tabench.catalog import METHODS
 from tabench.errors import StoreError, TabenchError
@@ -61,10 +62,14 @@ def _measure(pipe: Connection, job: Job, place: Place, part: str) -> None:
     import torch
 
     from tabench.bench.measures import measure
+    from tabench.provenance.determinism import set_determinism
     from tabench.runs.circumstances import keep_freed_memory
 
     torch.set_num_threads(place.threads)
     keep_freed_memory()  # both paths run as cells do
+    gc.freeze()  # what is imported stays: the collector would walk over it before every round
+    if place.device.startswith("cuda"):  # before CUDA is first used
+        set_determinism(0)  # no TF32 in what is called fp32; see `Subject.take`
     try:
         pipe.send({"found": measure(job, place, part)})
     except Exception as error:
@@ -83,14 +88,16 @@ class Runner:
     again: bool = False  # whether jobs that are there are measured again
     measure: Callable[[Job, Place, str], Json] = apart  # measures a part of a job
     code: str = field(default_factory=code_fingerprint)
+    checked: str = field(default_factory=lambda: code_fingerprint(CHECKED))  # the code of checks
+    environment: Json = field(default_factory=capture)
 
     def run(self, jobs: Iterable[Job]) -> tuple[list[Path], list[str]]:
         """Run jobs in order; one that fails does not stop the others.
 
-        Returns the files of the jobs, and the messages of those that failed.
+        Returns the files of the jobs, and the messages of those that failed or found something wrong.
         """
         jobs = list(jobs)
-        wanted = [job for job in jobs if self.again or not self.done(job)]
+        wanted = [job for job in jobs if self.wants(job)]
         guesses = {job.name: seconds(job, self.place) for job in wanted}
         self.say(
             f"{len(jobs)} measurements, {len(jobs) - len(wanted)} of them there already; "
@@ -110,19 +117,22 @@ class Runner:
                 self.say(f"  failed: {error}")
             took += time.monotonic() - started
             guessed += guesses[job.name]
+        for job in jobs:
+            found = self._kept(job).get("parts", {}).get("time", {})
+            failures += [f"{job.name}: {problem}" for problem in found.get("problems", ())]
         return [self.path(job) for job in jobs if self.path(job).is_file()], failures
 
     def path(self, job: Job) -> Path:
         """The job's file."""
         return self.folder / f"{job.name}.json"
 
-    def done(self, job: Job) -> bool:
-        """Whether every part was measured, of this job, with this code, at this place."""
-        return set(PARTS[job.kind]) <= set(self._kept(job).get("parts", ()))
+    def wants(self, job: Job) -> bool:
+        """Whether a part of this job is not measured yet with this code and these versions, at this place."""
+        return self.again or not set(parts_of(job, self.place)) <= set(self._kept(job).get("parts", ()))
 
     def _run(self, job: Job) -> None:
         content = {} if self.again else self._kept(job)
-        for part in PARTS[job.kind]:
+        for part in parts_of(job, self.place):
             if part in content.get("parts", {}):
                 continue
             started = time.monotonic()
@@ -130,9 +140,8 @@ class Runner:
             content = {
                 **self._asked(job),
                 "name": job.name,
-                "machine": self.machine,
                 "measured": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "environment": {**capture(), "threads": self.place.threads},
+                "environment": {**self.environment, "threads": self.place.threads},
                 "size": _size(job),
                 "seconds": round(content.get("seconds", 0.0) + time.monotonic() - started, 1),
                 "parts": {**content.get("parts", {}), part: found},
@@ -140,13 +149,14 @@ class Runner:
             write_json(self.path(job), content)
 
     def _asked(self, job: Job) -> Json:
-        """What must be equal for figures to be of this job, code and place."""
+        """What must be equal for figures to be of this job, code, device and place."""
         other = code_of(METHODS, job.method).text  # of another package that the method is of
         return {
             "bench_version": BENCH_VERSION,
+            "machine": self.machine,
             "job": job.to_json(),
             "place": asdict(self.place),
-            "code": " ".join(filter(None, [self.code, other])),
+            "code": " ".join(filter(None, [self.checked if job.kind in CHECKS else self.code, other])),
         }
 
     def _kept(self, job: Job) -> Json:
@@ -159,6 +169,8 @@ class Runner:
         except StoreError:
             return {}
         same = all(content.get(key) == value for key, value in self._asked(job).items())
+        there = content.get("environment", {})
+        same = same and all(there.get(key) == self.environment[key] for key in ("python", "packages"))
         return content if same else {}
 
 

@@ -1,6 +1,7 @@
-"""What is measured: models of random weights under SAM's geometry, random images, and the steps over them.
+"""What is measured: models under SAM's geometry, random images, and the steps over them.
 
-Neither changes the work. No weight is left at its initial zero: a zero update would make two paths agree
+Weights are SAM's own where a registered size's checkpoint is found, else random. Neither they nor the images
+change the work. No weight is left at its initial zero: a zero update would make two paths agree
 whatever they compute.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +17,12 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from tabench.bench.jobs import Job, Place
-from tabench.catalog import METHODS, TASKS
+from tabench.catalog import BACKBONES, METHODS, TASKS
 from tabench.data.base import Sample, Split
 from tabench.data.loading import Batch, evaluation_batches
 from tabench.encoders.msam import MSam
 from tabench.encoders.plain import Way, plainly
+from tabench.encoders.sam.locate import find_checkpoint
 from tabench.engine.batch_split import BatchSplit
 from tabench.engine.context import TrainContext, Unit, derive_seed
 from tabench.engine.evaluate import evaluate
@@ -27,6 +30,7 @@ from tabench.engine.gradients import accumulate
 from tabench.engine.model import adapt
 from tabench.engine.optim import build_optimizer
 from tabench.engine.snapshot import trained_parameters
+from tabench.errors import CheckpointError
 from tabench.methods.adapted import adapted_layers, said
 from tabench.methods.regulariser import regulariser
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
@@ -89,6 +93,8 @@ class Subject:
         classes = min([count for kind, count in job.tasks if kind == "segmentation"] or [1])
         split = RandomSplit(images or job.batch, size.image, classes)
         self.batch: Batch = next(iter(evaluation_batches(split, job.batch)))
+        trained = _trained(job)
+        self.weights = "random" if trained is None else "SAM's own"
         self.parts: list[Trained] = []
         alone = method.sharing == "per-task"
         for names in [(name,) for name in channels] if alone else [tuple(channels)]:
@@ -97,6 +103,8 @@ class Subject:
             cell = _cell(job, own)
             torch.manual_seed(unit.seed)
             model = MSam(size.backbone, own)
+            if trained is not None:
+                model.load_sam(trained)
             adapt(model, method, cell.method.params)
             fill_zeros(model)
             model.to(self.device)
@@ -113,7 +121,12 @@ class Subject:
             self.parts.append(Trained(model, context, optimizer))
 
     def take(self, way: Way) -> None:
-        """Choose the path of all models."""
+        """Choose the path of all models.
+
+        On a GPU the fast one runs as cells do, with deterministic algorithms alone. The plain one has
+        operations without them (the backward pass of `F.interpolate`), so it is free of that.
+        """
+        be_strict(self.job, self.device, way)
         for part in self.parts:
             plainly(part.model, way == "plain")
 
@@ -155,6 +168,35 @@ class Subject:
     def work(self, name: str, way: Way) -> None:
         """Do "train" or "evaluate"."""
         {"train": self.train, "evaluate": self.evaluate}[name](way)
+
+
+def be_strict(job: Job, device: torch.device, way: Way = "fast") -> None:
+    """Allow a path of a job on a GPU those algorithms that its cells may take."""
+    if device.type == "cuda":
+        strict = way == "fast" and "varying" not in job.passes
+        torch.set_deterministic_debug_mode("error" if strict else "default")
+
+
+def kernels_of(job: Job, device: torch.device) -> dict[str, Any]:
+    """The attention kernels that a job's cells would take on a device, measured there; none on the CPU."""
+    passes = passes_of(job)
+    alone = passes.apart or METHODS.get(job.method).sharing != "task-aware"
+    rows = passes.images * (1 if alone else len(job.tasks))
+    be_strict(job, device)
+    dtype = "bfloat16" if job.precision == "bf16" else "float32"
+    return job.where.backbone.choose_kernels(rows, device, dtype)
+
+
+def _trained(job: Job) -> Mapping[str, Tensor] | None:
+    """SAM's weights, where the job's size is SAM's own and its checkpoint is found."""
+    if job.size not in BACKBONES.names():
+        return None
+    backbone = BACKBONES.get(job.size)
+    try:
+        path = find_checkpoint(backbone)
+    except CheckpointError:
+        return None
+    return backbone.load(path)
 
 
 def passes_of(job: Job) -> BatchSplit:

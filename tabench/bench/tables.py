@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from tabench.bench.gpu_tables import of_gpus, targets
+from tabench.bench.jobs import CHECKS
 from tabench.bench.reading import Json, Machine, Measurement, title_of
 from tabench.report.records.wording import flops, milliseconds
 from tabench.report.tables.table import Column, Entry, Table, number, words
 
 WORKS = {"train": "Training step", "evaluate": "Evaluation"}
-RANDOM = "Random weights and images."
 _WHO = (
     *(Column("Method", words=True), Column("Size", words=True)),
     *(Column("Images"), Column("Run as", words=True)),
@@ -20,21 +22,22 @@ _STEPS = {
     "evaluate": "forward, activation and metrics of all protocols, all tasks of all images",
 }
 _CUT = (
-    "The plain path is one pass. The fast path cuts a step as the harness does: all images and tasks "
-    "together up to inputs of 256 pixels, above it one image and one task after the other. Where a "
-    "row says “together”, all images and tasks go in one pass; “apart”: one task after the other."
+    "The fast path cuts a step as the harness does: all images and tasks together up to inputs of 256 "
+    "pixels, above it one image and one task after the other. The plain path takes all images together, and "
+    "tasks as the fast one does. Where a row says “together”, all images and tasks go in one pass; “apart”: "
+    "one task after the other; “varying”: two runs may differ in the last digits."
 )
 
 
 def tables(machine: Machine) -> list[Table]:
     """Every table that a machine has figures for."""
-    found = [_paths(machine, work) for work in WORKS]
-    found += [_inference(machine), _profile(machine), _harness(machine), _sizes(machine)]
-    return [table for table in found if table.rows]
+    found = [*([targets(machine)] if machine.on_gpu else []), *(_paths(machine, work) for work in WORKS)]
+    found += [_inference(machine), _profile(machine), _harness(machine), *of_gpus(machine), _sizes(machine)]
+    return [replace(table, warning=machine.warning) for table in found if table.rows]
 
 
 def _table(name: str, title: str, caption: str, columns: Sequence[Column], rows: Any, *notes: str) -> Table:
-    return Table(name, title, caption, columns, rows, notes, RANDOM, fits=False)
+    return Table(name, title, caption, columns, rows, notes, fits=False)
 
 
 def _group(group: str, *titles: str) -> list[Column]:
@@ -146,7 +149,8 @@ def _harness(machine: Machine) -> Table:
 
 
 def _sizes(machine: Machine) -> Table:
-    known: dict[str, Json] = {str(m.size["name"]): m.size for m in machine.measurements}
+    sized = [m for m in machine.measurements if m.job["kind"] not in CHECKS]
+    known: dict[str, Json] = {str(m.size["name"]): m.size for m in sized}
     rows = []
     for size in known.values():
         tokens, padded = float(size["tokens"]), float(size["padded_tokens"])

@@ -76,10 +76,13 @@ def within_memory(work: Work) -> bool:
     """Do a work; False if the device had no memory for it."""
     try:
         work()
+        return True
     except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()
-        return False
-    return True
+        pass
+    # outside the handler, whose traceback still holds the work's tensors
+    gc.collect()
+    torch.cuda.empty_cache()
+    return False
 
 
 def summary(wall: list[float], cpu: list[float]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def doctor(
         *_cache(),
         *_weights(),
         _data(),
-        *(_repeats(device) if determinism else ()),
+        *(repeats(device) if determinism else ()),
     ]
     if as_json:
         print_json({"findings": [asdict(f) for f in found], "environment": capture()})
@@ -113,7 +113,7 @@ def _data() -> Finding:
     return Finding("ok", f"TABENCH_DATA={folder}")
 
 
-def _repeats(device: str) -> list[Finding]:
+def repeats(device: str) -> list[Finding]:
     """Train and evaluate TA-LoRA on synthetic rooms twice alike, and once with another number of threads.
 
     Each time is a process of its own; nothing is kept.

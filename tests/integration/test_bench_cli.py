@@ -32,6 +32,36 @@ def test_a_measurement_its_page_and_the_second_call(
     assert path.read_bytes() == before
 
 
+def test_a_rehearsal_of_the_gpu_suite_on_a_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "--rehearse", "--parts=vit_l,tests", "--only=tests", "--only=*-vit_l-n4-bf16-together"]
+    assert call(*words, *places(tmp_path), "--json") == 0
+    told = capsys.readouterr()
+    assert told.err.startswith("tests about ")
+    assert "; vit_l about " in told.err.splitlines()[0]
+    found = {figure["name"]: figure for figure in json.loads(told.out)["figures"]}
+    assert set(found) == {"tests", "paths-ta-lora-nano-24-n2-bf16-together"}
+    assert all(figure["place"]["rehearsal"] for figure in found.values())
+    assert found["tests"]["parts"]["time"]["failed"] == 0
+    (folder,) = (tmp_path / "results").iterdir()
+    assert folder.name.startswith("rehearsal-on-")
+    assert "A rehearsal: tiny models" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert call(*words, *places(tmp_path)) == 0
+    told = capsys.readouterr()
+    assert "tests there already; vit_l there already" in told.err
+    assert told.out.startswith("rehearsed, figures: ")
+
+
+def test_the_gpu_suite_needs_a_gpu_and_a_rehearsal_is_no_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("bench", "--suite=gpu", "--device=cpu", *places(tmp_path)) == 2
+    assert "--rehearse" in capsys.readouterr().err
+    assert call("bench", "--suite=gpu", "--device=cpu", "--list", *places(tmp_path)) == 0
+    assert "paths-ta-lora-vit_l-n1-bf16" in capsys.readouterr().out
+    assert call("bench", "--rehearse", "--parts=losses", "--full", "--out=results/bench") == 2
+    assert "a rehearsal is no measurement" in capsys.readouterr().err
+
+
 def test_without_measurements_there_is_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("bench", "--render", *places(tmp_path)) == 2
     assert "no measurements here" in capsys.readouterr().err

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 import tabench
-from tabench.bench.jobs import MEASURED, PARTS, Job, Place, code_fingerprint, seconds
+from tabench.bench.jobs import MEASURED, PARTS, Job, Place, code_fingerprint, parts_of, seconds
 from tabench.bench.sizes import find_size
 from tabench.bench.subject import passes_of
-from tabench.bench.suites import SUITES, chosen, suite
+from tabench.bench.suites import SUITES, chosen, rehearsed, some, suite
 from tabench.catalog import METHODS
 from tabench.encoders.sam.family import VIT_B
 from tabench.engine.batch_split import BatchSplit
@@ -49,9 +50,14 @@ def test_wrong_sizes_are_refused(name: str) -> None:
         find_size(name)
 
 
+def jobs_of(name: str, *, full: bool = False) -> list[Job]:
+    return [job for jobs in suite(name, full=full).values() for job in jobs]
+
+
+@pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("name", SUITES)
-def test_jobs_of_a_suite_have_names_of_their_own_and_real_sizes(name: str) -> None:
-    jobs = suite(name)
+def test_jobs_of_a_suite_have_names_of_their_own_and_real_sizes(name: str, full: bool) -> None:
+    jobs = jobs_of(name, full=full)
     assert len({job.name for job in jobs}) == len(jobs)
     for job in jobs:
         assert job.where.backbone.grid > 0
@@ -59,11 +65,13 @@ def test_jobs_of_a_suite_have_names_of_their_own_and_real_sizes(name: str) -> No
         assert job.kind in PARTS
         assert not set(job.name) & set("/@ ")
     measured = {job.method for job in jobs if job.kind == "paths"}
-    assert measured == set(METHODS.names())
+    assert measured == set(METHODS.names()) or (name, full) == ("gpu", False)
+    if full:
+        assert {job.name for job in jobs_of("gpu")} <= {job.name for job in jobs} or name == "cpu"
 
 
 def test_the_cpu_suite_has_what_two_cores_are_judged_by() -> None:
-    jobs = {job.name: job for job in suite("cpu")}
+    jobs = {job.name: job for job in jobs_of("cpu")}
     for size in ("b4-256", "b4-512", "b12-256", "b12-512"):
         assert "train" in jobs[f"paths-ta-lora-{size}-n1"].works
     assert [job.value for job in jobs.values() if job.axis == "tasks"] == list(range(1, 9))
@@ -72,20 +80,63 @@ def test_the_cpu_suite_has_what_two_cores_are_judged_by() -> None:
 
 
 def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
-    with pytest.raises(SpecError, match="cpu-full"):
-        suite("cpu-ful")
+    with pytest.raises(SpecError, match="gpu"):
+        suite("gpus")
+
+
+def test_the_core_of_the_gpu_suite_has_its_targets_and_takes_less_than_ten_minutes() -> None:
+    parts = suite("gpu")
+    assert list(parts) == ["tests", "determinism", "vit_b", "vit_l"]
+    jobs = jobs_of("gpu")
+    assert sum(seconds(job, GPU) for job in jobs) < 10 * 60
+    timed = {(job.method, job.size, job.precision) for job in jobs if job.kind == "paths"}
+    methods = ("ta-lora", "lora-hps", "full-hps")
+    assert timed == set(product(methods, ("vit_b", "vit_l"), ("fp32", "bf16")))
+    assert all(job.fewest == 30 for job in jobs if job.kind == "paths")
+
+
+def test_parts_are_chosen_by_name_and_in_their_own_order() -> None:
+    parts = suite("gpu")
+    assert list(some(parts, "vit_l, tests")) == ["tests", "vit_l"]
+    with pytest.raises(SpecError, match=r"(?s)'vit_x'.*'vit_.'\?; `--full` has more"):
+        some(parts, "tests,vit_x")
+
+
+def test_a_rehearsal_has_every_part_and_nothing_large() -> None:
+    parts, small = suite("gpu", full=True), rehearsed(suite("gpu", full=True))
+    assert list(small) == list(parts)
+    jobs = [job for kept in small.values() for job in kept]
+    assert len({job.name for job in jobs}) == len(jobs)
+    for job in jobs:
+        assert job.where.backbone.embed_dim == 128
+        assert (job.repeats, job.batch <= 2, "compiled" in job.passes) == (1, True, False)
+    assert {job.kind for job in jobs} == {job.kind for job in jobs_of("gpu", full=True)}
+
+
+def test_one_process_tells_all_of_both_paths_on_a_gpu() -> None:
+    job = Job("paths", "ta-lora", "vit_b")
+    assert parts_of(job, GPU) == ("time",)
+    assert parts_of(job, TWO_CORES) == PARTS["paths"]
+    assert parts_of(replace(job, kind="inference"), GPU) == PARTS["inference"]
 
 
 def test_patterns_choose_by_name() -> None:
-    jobs = suite("cpu")
-    assert [job.name for job in chosen(jobs, ["paths-ta-lora-b12-*"])] == [
+    parts = suite("cpu")
+
+    def found(patterns: list[str], methods: list[str]) -> list[Job]:
+        return [job for jobs in chosen(parts, patterns, methods).values() for job in jobs]
+
+    assert [job.name for job in found(["paths-ta-lora-b12-*"], [])] == [
         "paths-ta-lora-b12-256-n1",
         "paths-ta-lora-b12-256-n1-apart",
         "paths-ta-lora-b12-512-n1",
     ]
-    assert {job.axis for job in chosen(jobs, ["curve-rank", "curve-image"])} == {"rank", "image"}
+    assert {job.axis for job in found(["curve-rank", "curve-image"], [])} == {"rank", "image"}
+    assert {job.method for job in found([], ["frozen"])} == {"frozen"}
     with pytest.raises(SpecError, match="paths-ta-lora-nano-n1"):
-        chosen(jobs, ["paths-ta-lora-nano-m1"])
+        chosen(parts, ["paths-ta-lora-nano-m1"])
+    with pytest.raises(SpecError, match="--method"):
+        chosen({"growth": parts["growth"]}, [], ["frozen"])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tabench.bench.runner import MeasurementError, apart
 from tabench.bench.subject import Subject
 from tabench.catalog import METHODS
 from tabench.encoders.plain import Way
+from tabench.encoders.sam import attention_cuda
 from tabench.methods.injection import AdaptedLinear
 
 PLACE = Place("cpu", 1)
@@ -84,6 +85,26 @@ def test_no_update_is_zero() -> None:
                 assert float(update.std()) == pytest.approx(0.02, rel=0.01)
 
 
+def test_a_job_runs_by_the_kernels_of_its_cells_and_counts_by_the_default_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = {"3x3": {"kernel": "rows", "ms": {}, "left_out": {}}}
+    seen = []
+    train = Subject.train
+
+    def watched(subject: Subject, way: Way) -> None:
+        seen.append((way, dict(attention_cuda._in_use)))
+        train(subject, way)
+
+    monkeypatch.setattr("tabench.bench.measures.kernels_of", lambda job, device: chosen)
+    monkeypatch.setattr(Subject, "train", watched)
+    found = measure(replace(JOB, works=("train",), repeats=1, fewest=1), PLACE, "time")
+    assert found["kernels"] == chosen
+    counted, timed = seen[:2], seen[2:]
+    assert counted == [("plain", {}), ("fast", {})]
+    assert timed == [("plain", {"3x3": "rows"}), ("fast", {"3x3": "rows"})]
+
+
 def test_flops_are_of_the_products_alone() -> None:
     a, b = torch.ones(3, 5), torch.ones(5, 7)
     assert flops_of(lambda: (a @ b).softmax(-1) + 1) == 2 * 3 * 5 * 7
@@ -94,6 +115,12 @@ def test_memory_of_each_path() -> None:
         found = measure(JOB, PLACE, part)
         assert set(found) == {"train", "evaluate"}
         assert all(figures["peak_mb"] >= figures["base_mb"] > 0 for figures in found.values())
+
+
+def test_memory_by_the_process_that_tells_the_time() -> None:
+    found = measure(JOB, replace(PLACE, rehearsal=True), "time")
+    for way in ("plain", "fast"):
+        assert set(found[f"memory-{way}"]) == {"train", "evaluate"}
 
 
 def test_inference_forms() -> None:

@@ -69,8 +69,15 @@ def figures(job: Job, place: Place, part: str) -> dict[str, Any]:
     return {name: {"base_mb": 500.0, "peak_mb": 500 + peak, "over_base_mb": peak} for name in names}
 
 
-def measured(folder: Path, jobs: list[Job], machine: str = "A chip", measure: Any = figures) -> Path:
-    runner = Runner(folder / "here", Place("cpu", 2), machine, lambda text: None, measure=measure)
+def measured(
+    folder: Path,
+    jobs: list[Job],
+    machine: str = "A chip",
+    measure: Any = figures,
+    place: Place | None = None,
+) -> Path:
+    place = place or Place("cpu", 2)
+    runner = Runner(folder / "here", place, machine, lambda text: None, measure=measure)
     runner.run(jobs)
     return folder
 
@@ -105,6 +112,92 @@ def test_every_table_says_what_was_measured(tmp_path: Path) -> None:
     assert rows_of(page.parent, "profile")[0]["Share of the time: matrix products"] == "75%"
     assert {row["Size"] for row in rows_of(page.parent, "sizes")} == {"nano", "b4-256"}
     assert rows_of(page.parent, "sizes")[1]["Tokens in windowed blocks"] == "28×28 (67% padding)"
+
+
+VIT_L = {
+    "fp32": Job("paths", "ta-lora", "vit_l"),
+    "bf16": Job("paths", "ta-lora", "vit_l", precision="bf16"),
+    "together": Job("paths", "ta-lora", "vit_l", batch=4, precision="bf16", passes="together"),
+}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "rounds", "reached"),
+    [
+        ("", 30, ["met", "met", "missed"]),  # 160 ms for 4 images: 10 times fp32, 2 times autocast
+        ("together", 30, ["missed", "met", "missed"]),  # 50 ms: 8 times, 1.6 times
+        ("fp32", 30, ["met", "not measured", "missed"]),
+        ("", 29, ["not measured"] * 3),  # a median of fewer rounds
+    ],
+)
+def test_each_target_is_met_missed_or_not_measured(
+    left_out: str, rounds: int, reached: list[str], tmp_path: Path
+) -> None:
+    seconds = {"fp32": (0.4, 0.2), "bf16": (0.08, 0.05), "together": (0.4, 0.16)}
+    of = {job.name: name for name, job in VIT_L.items()}
+
+    def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
+        found = figures(job, place, part) | {"kernels": {"64x64": {"kernel": "rows"}}}
+        for way, value in zip(("plain", "fast"), seconds[of[job.name]], strict=True):
+            found["train"][way] = {**timed(value, value, value), "wall_s": [value] * rounds}
+        return found
+
+    jobs = [job for name, job in VIT_L.items() if name != left_out]
+    place = Place("cuda", 8)
+    page = render_bench(
+        measured(tmp_path / "results", jobs, measure=measure, place=place), tmp_path / "i.html"
+    )
+    assert "64x64 rows" in page.read_text(encoding="utf-8")
+    rows = rows_of(page.parent, "targets")
+    assert [row["Reached"] for row in rows] == reached
+    if reached[0] == "met":
+        assert (rows[0]["Measured"], rows[0]["With"]) == ("40.0 ms", "fast: bf16, together, batch 4")
+
+
+def test_what_else_is_asked_of_a_gpu_is_told(tmp_path: Path) -> None:
+    answers = {
+        "tests": {"problems": ["test_equal failed"], "passed": 80, "failed": 1, "skipped": 2},
+        "determinism": {"problems": [], "findings": [["ok", "8 steps came out the same"]]},
+        "demo": {"problems": [], "left_out": "the shipped records are not here"},
+        "losses": {
+            "weights": "SAM's own",
+            "steps": 200,
+            "last": {"fp32": 2.0, "TF32": 2.5, "bf16": 3.0},
+            "apart": {"TF32": {"1": 1e-4, "200": 1e-3}, "bf16": {"1": 1e-2, "200": 1e-1}},
+        },
+        "largest": {"most": 256, "plain": {"images": 0}, "fast": {"images": 9, "images_per_s": 3.0}},
+    }
+    jobs = [Job(kind, "ta-lora", "vit_b" if kind in ("losses", "largest") else "nano") for kind in answers]
+
+    def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
+        return answers[job.kind]
+
+    folder = measured(tmp_path / "results", jobs, measure=measure, place=Place("cuda", 8))
+    html = render_bench(folder, tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "vit_b: SAM&#39;s own, else random" in html
+    checks = [(row["Outcome"], row["Found"]) for row in rows_of(tmp_path, "checks")]
+    assert checks == [
+        ("wrong", "test_equal failed"),
+        ("done", "8 steps came out the same"),
+        ("not run", "the shipped records are not here"),
+    ]
+    (tf32, bf16) = rows_of(tmp_path, "losses")
+    assert (tf32["Run as"], tf32["Largest difference from fp32 up to step: 200"]) == ("TF32", "1.0e-03")
+    assert bf16["Last loss: this"] == "3.0000"
+    (largest,) = rows_of(tmp_path, "largest")
+    assert (largest["Plain path: images"], largest["Fast path: images"]) == ("0", "9")
+    assert [row["Size"] for row in rows_of(tmp_path, "sizes")] == ["vit_b"]  # checks are of no size
+
+
+def test_a_rehearsal_is_named_wherever_its_numbers_are(tmp_path: Path) -> None:
+    place = Place("cpu", 1, rehearsal=True)
+    page = render_bench(measured(tmp_path / "results", [SLOW, QUICK], place=place), tmp_path / "index.html")
+    html = page.read_text(encoding="utf-8")
+    assert html.count("A rehearsal: tiny models on a CPU") == 1 + html.count("<table")
+    assert "times as fast on the fast path" not in html
+    for table in (tmp_path / "tables").iterdir():
+        assert "A rehearsal" in table.read_text(encoding="utf-8")
+    assert [row["Reached"] for row in rows_of(tmp_path, "targets")] == ["not measured"] * 3
 
 
 def test_the_headline_counts_sizes(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tabench.bench.jobs import Job, Place
 from tabench.bench.runner import MeasurementError, Runner
 
@@ -72,6 +74,7 @@ def test_other_code_another_job_or_another_place_is_measured_anew(tmp_path: Path
         (machine.runner(tmp_path, code="other"), SECOND),
         (machine.runner(tmp_path), replace(SECOND, repeats=9)),
         (machine.runner(tmp_path, place=Place("cpu", 1)), SECOND),
+        (machine.runner(tmp_path, environment={"python": "3.99.0", "packages": {}}), SECOND),
         (machine.runner(tmp_path, again=True), SECOND),
     ]
     for runner, job in changed:
@@ -86,3 +89,27 @@ def test_a_damaged_file_is_measured_anew(tmp_path: Path) -> None:
     path.write_text(path.read_text()[:50])
     machine.runner(tmp_path).run([SECOND])
     assert json.loads(path.read_text())["parts"] == {"time": {"part": "time"}}
+
+
+@pytest.mark.parametrize("changed", ["code", "checked"])
+def test_checks_are_of_the_whole_package_and_figures_of_what_they_measure(
+    changed: str, tmp_path: Path
+) -> None:
+    machine, jobs = Machine(), [SECOND, Job("tests", "ta-lora", "nano")]
+    machine.runner(tmp_path).run(jobs)
+    machine.asked.clear()
+    machine.runner(tmp_path, **{changed: "other"}).run(jobs)
+    assert machine.asked == [({"code": SECOND.name, "checked": "tests"}[changed], "time")]
+
+
+def test_what_a_check_found_wrong_is_told_again_by_the_next_call(tmp_path: Path) -> None:
+    def measure(job: Job, place: Place, part: str) -> dict[str, Any]:
+        return {"problems": ["test_equal failed"]}
+
+    machine, job = Machine(), Job("tests", "ta-lora", "nano")
+    for _ in range(2):
+        runner = machine.runner(tmp_path)
+        runner.measure = measure
+        (path,), failures = runner.run([job])
+        assert (path.name, failures) == ("tests.json", ["tests: test_equal failed"])
+    assert "1 of them there already" in machine.said[-1]
