@@ -15,18 +15,33 @@ from tabench.methods.base import Value
 from tabench.runs.estimate import decoder_flops
 
 Kind = Literal[
-    "paths", "inference", "harness", "profile", "losses", "largest", "tests", "determinism", "demo"
+    "paths",
+    "inference",
+    "harness",
+    "relative",
+    "loader",
+    "profile",
+    "losses",
+    "largest",
+    "tests",
+    "determinism",
+    "demo",
 ]
 NYUV2 = (("segmentation", 13), ("depth", 1), ("normals", 3))
 PARTS: Mapping[Kind, tuple[str, ...]] = {
     "paths": ("time", "memory-plain", "memory-fast"),
-    "inference": ("time", "memory-plain", "memory-factored", "memory-merged"),
-    **dict.fromkeys(("harness", "profile", "losses", "largest", "tests", "determinism", "demo"), ("time",)),
+    "inference": ("time", "memory-bare", "memory-factored", "memory-merged"),
+    "harness": ("time",),
+    "relative": ("time",),
+    "loader": ("time",),
+    "profile": ("time",),
+    **dict.fromkeys(("losses", "largest", "tests", "determinism", "demo"), ("time",)),
 }
 # What holds or does not, with seconds that it takes. Their jobs name the demo's model, which most of them
 # run.
 CHECKS: Mapping[str, float] = {"tests": 90.0, "determinism": 60.0, "demo": 300.0}
 HARNESS_STEPS = 20  # of each loop that kind "harness" times
+LOADED_IMAGES = 8  # at least so many lie in the folder that kind "loader" reads
 LOSS_STEPS = 200  # of each curve that kind "losses" compares
 # FLOP/s reached by the plain path, on a thread or a device. Nobody has timed it on a GPU yet.
 _RATE = {"cpu": 4.5e10, "cuda fp32": 3e13, "cuda bf16": 1.2e14}
@@ -44,9 +59,11 @@ class Job:
     """One measurement.
 
     Kind "paths" compares the plain and the fast path in training steps and evaluation; "inference" compares
-    plain, factored and merged models; "harness" compares a bare loop with the harness's; "profile" tells
-    where a training step's time goes; "losses" compares curves of fp32, TF32 and bf16; "largest" looks for
-    the most images of a step. "tests", "determinism" and "demo" are checks of the whole (`CHECKS`).
+    factored and merged models with SAM's bare modules; "harness" compares a bare loop with the harness's;
+    "relative" compares a method's training step with LoRA-HPS's; "loader" compares steps on images from a
+    folder with steps on images that are there; "profile" tells where a training step's time goes; "losses"
+    compares curves of fp32, TF32 and bf16; "largest" looks for the most images of a step. "tests",
+    "determinism" and "demo" are checks of the whole (`CHECKS`).
     """
 
     kind: Kind
@@ -153,6 +170,12 @@ def seconds(job: Job, place: Place) -> float:
     step = forward * (3.0 if method.trains_encoder else 2.3)
     if job.kind == "harness":
         return start + 2 * 3 * HARNESS_STEPS * step * _FAST
+    if job.kind == "relative":  # LoRA-HPS has one pass for all tasks
+        pair = step + 3.0 * job.batch * (encoder + channels * decoder) / rate
+        return start + pair * _FAST * (2 + _rounds(job, pair * _FAST / (1 + _FAST)))
+    if job.kind == "loader":
+        pair = 2 * loader_steps(job, place) * step
+        return start + pair * _FAST * (1 + _rounds(job, pair * _FAST / (1 + _FAST)))
     if job.kind == "profile":
         return start + 2.5 * (1 + _FAST) * step
     if job.kind == "losses":
@@ -171,6 +194,12 @@ def seconds(job: Job, place: Place) -> float:
 def loss_steps(place: Place) -> int:
     """Steps of each curve that kind "losses" compares."""
     return 4 if place.rehearsal else LOSS_STEPS
+
+
+def loader_steps(job: Job, place: Place) -> int:
+    """Steps of a round that kind "loader" times: few where one takes minutes."""
+    slow = place.device == "cpu" and not job.where.backbone.small
+    return 2 if slow or place.rehearsal else HARNESS_STEPS
 
 
 def _rounds(job: Job, once: float) -> float:

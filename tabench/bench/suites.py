@@ -21,6 +21,8 @@ REHEARSED = {"vit_b": "nano-16", "vit_l": "nano-24", "vit_h": "nano-32"}
 TRAINING: dict[str, Any] = {"works": ("train",)}  # without evaluation
 FEW: dict[str, Any] = {"repeats": 2, "fewest": 2}  # rounds, for steps of half a minute
 THIRTY: dict[str, Any] = {"repeats": 30, "fewest": 30, **TRAINING}
+SURE: dict[str, Any] = {"repeats": 15, "fewest": 7, "budget": 60.0}  # rounds, for an interval
+SHOWN = ("b12-256", "b12-512", "vit_b")  # ViT-B whole, at three inputs
 MOST = 256  # images of a step that kind "largest" tries
 Parts = dict[str, list[Job]]
 
@@ -72,7 +74,12 @@ def _cpu_full() -> Parts:
     return {
         "methods": grid("paths", METHODS.names(), sizes, (1, 4)),
         "harness": grid("harness", METHODS.names(), ["nano"], (2,)),
-        "inference": grid("inference", _adapted(), sizes, (1, 4)),
+        "inference": [
+            *both(grid("inference", [*ours, "lora-hps"], SHOWN, **SURE)),
+            *grid("inference", _adapted(), sizes, (1, 4)),
+        ],
+        "relative": grid("relative", METHODS.names(), ["nano", *SHOWN], **SURE),
+        "loader": grid("loader", [*ours, "lora-hps"], ["nano", *SHOWN]),
         "growth": growth("nano"),
         "profile": grid("profile", ours, sizes),
         "passes": [j for cut in cuts for j in grid("paths", ours, sizes, (1, 4), passes=cut, **TRAINING)],
@@ -104,7 +111,9 @@ def _gpu_full() -> Parts:
         "vit_h": both(grid("paths", ["ta-lora", "lora-hps", "full-hps"], ["vit_h"], **THIRTY)),
         "losses": grid("losses", ours, ["vit_b"]),
         "largest": both(most),
-        "inference": both(grid("inference", ours, GPU_SIZES, (1, 8))),
+        "inference": both(grid("inference", [*ours, "lora-hps"], GPU_SIZES, (1, 8))),
+        "relative": both(grid("relative", every, ["vit_b"], **THIRTY)),
+        "loader": both(grid("loader", ours, ["vit_b", "vit_l"], (1, 4))),
         "demo": grid("demo", ours, ["nano"]),
         "methods": both(grid("paths", every, GPU_SIZES)),
         "profile": [*both(grid("profile", ours, GPU_SIZES)), *grid("harness", ours, ["vit_b"], (2,))],

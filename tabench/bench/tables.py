@@ -28,11 +28,17 @@ _CUT = (
     "one task after the other; “varying”: two runs may differ in the last digits."
 )
 
+_INTERVAL = (
+    "small: quartiles of a time, and a ratio’s 95% bootstrap interval over whole rounds (none of fewer than "
+    "five)."
+)
+
 
 def tables(machine: Machine) -> list[Table]:
     """Every table that a machine has figures for."""
     found = [*([targets(machine)] if machine.on_gpu else []), *(_paths(machine, work) for work in WORKS)]
-    found += [_inference(machine), _profile(machine), _harness(machine), *of_gpus(machine), _sizes(machine)]
+    found += [_relative(machine), _inference(machine), _loader(machine)]
+    found += [_profile(machine), _harness(machine), *of_gpus(machine), _sizes(machine)]
     return [replace(table, warning=machine.warning) for table in found if table.rows]
 
 
@@ -80,17 +86,45 @@ def _two_paths(m: Measurement, work: str) -> list[Entry]:
     ]
 
 
+def _relative(machine: Machine) -> Table:
+    columns = [
+        *(*_WHO, Column("Models"), *_group("Time of a step", "method", "LoRA-HPS", "method / LoRA-HPS")),
+        *(*_group("FLOPs", "method", "LoRA-HPS", "method / LoRA-HPS"), Column("Rounds")),
+    ]
+    rows = []
+    for m in machine.of("relative"):
+        time, counts = m.parts["time"], m.parts["time"]["flops"]
+        own, other = counts.get("step"), counts.get("reference")
+        rows.append(
+            [
+                *(*_who(m), number(time["models"], "{}"), _time(time["step"]), _time(time["reference"])),
+                *(_ratio(time["ratio"]), number(own, flops), number(other, flops)),
+                number(own / other if own and other else None, "{:.2f}"),
+                number(len(time["step"].get("wall_s", ())), "{}"),
+            ]
+        )
+    caption = (
+        f"What a training step costs beside one of LoRA-HPS: {_STEPS['train']}, summed over the models of a "
+        f"method that trains each task alone. Medians of rounds in which the two alternate; {_INTERVAL} "
+        "LoRA-HPS beside itself shows what noise alone gives."
+    )
+    return _table("relative", "Cost of each method", caption, columns, rows)
+
+
 def _inference(machine: Machine) -> Table:
-    forms = ("plain", "factored", "merged")
+    forms = ("bare", "factored", "merged")
     groups = ("Time of a batch", "Images/s", "Peak memory over base", "FLOPs")
-    columns = [*_WHO, Column("Tasks", words=True), *(c for group in groups for c in _group(group, *forms))]
+    columns = [*_WHO, Column("Tasks", words=True), *_group("Time over bare", *forms[1:])]
+    columns += [column for group in groups for column in _group(group, *forms)]
     rows = []
     for m in machine.of("inference"):
-        for scope in ("one", "all"):
+        # older figures are of the plain path, which is no form of a merged model
+        for scope in ("one", "all") if "bare" in m.parts["time"]["all"] else ():
             figures = m.parts["time"][scope]
             rows.append(
                 [
                     *(*_who(m), words("one task" if scope == "one" else "all tasks")),
+                    *(_ratio(figures["ratio"][form]) for form in forms[1:]),
                     *(_time(figures[form]) for form in forms),
                     *(number(figures["images_per_s"].get(form), "{:.3g}") for form in forms),
                     *(number(m.memory(form, scope), "{:,.0f} MB") for form in forms),
@@ -99,12 +133,34 @@ def _inference(machine: Machine) -> Table:
                 ]
             )
     caption = (
-        "From a batch on the device to activated maps. “Factored” keeps the adapters (the fast path), "
-        "“merged” has one plain encoder a task with the update inside its weights (the fast path without "
-        "adapters), “plain” is the plain path, which merges anew in every pass."
+        "From a batch on the device to activated maps. “Bare” is SAM’s own encoder with merged weights and "
+        "SAM’s own mask decoder once an image and task: what one would run without this package. “Factored” "
+        "keeps the adapters, “merged” has a plain encoder a task with the update inside its weights. Where "
+        "tasks share their weights, all forms run the encoder once; else bare and merged run it once a task. "
+        f"Medians of rounds in which the three alternate; {_INTERVAL}"
     )
-    note = "Merged from factored: largest difference of an output over the largest output of its task."
-    return _table("inference", "Inference", caption, [*columns, Column("Merged from factored")], rows, note)
+    note = "Largest difference: of a form’s map from the bare one’s, over the largest value of its task."
+    return _table("inference", "Inference", caption, [*columns, Column("Largest difference")], rows, note)
+
+
+def _loader(machine: Machine) -> Table:
+    columns = [
+        *(*_WHO, *_group("Images/s of training", "step alone", "end to end"), Column("End to end / step")),
+        *(*_group("Images/s of reading alone", "from the pack", "decoded anew"), Column("Steps a round")),
+    ]
+    rows = []
+    for m in machine.of("loader"):
+        time = m.parts["time"]
+        pace = (time["images_per_s"].get(way) for way in ("bare", "end_to_end", "packed", "source"))
+        first, second, *reading = (number(value, "{:,.4g}") for value in pace)
+        rows.append([*_who(m), first, second, _ratio(time["ratio"]), *reading, number(time["steps"], "{}")])
+    caption = (
+        "Training on images from a folder beside the same steps on one batch that is there already. The "
+        "folder holds synthetic rooms in NYUv2’s layout (not NYUv2), as large as the size’s images; they are "
+        "read as runs read them: packed, augmented, batched, fetched ahead, from the page cache. Medians of "
+        f"rounds in which all alternate; {_INTERVAL}"
+    )
+    return _table("loader", "Images a second, end to end", caption, columns, rows)
 
 
 def _profile(machine: Machine) -> Table:
@@ -180,6 +236,14 @@ def _sizes(machine: Machine) -> Table:
 def _who(m: Measurement) -> list[Entry]:
     who = words(title_of(str(m.job["method"]))), words(str(m.size["name"]))
     return [*who, number(int(m.job["batch"]), "{}"), words(m.run_as)]
+
+
+def _ratio(found: Json | None) -> Entry:
+    """A ratio of medians with its interval, where there are rounds enough for one."""
+    if not found:
+        return number(None, "")
+    ends = found["interval"]
+    return number(found["of_medians"], "{:.3f}", f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "")
 
 
 def _time(timed: Json, steps: int = 1) -> Entry:

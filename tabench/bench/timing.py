@@ -11,7 +11,7 @@ import ctypes
 import gc
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ Work = Callable[[], object]
 OUT_OF_MEMORY = "out of memory"
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices that tell a chip's rate
 ROUNDS = 3
+RESAMPLES = 10_000  # of the rounds, for an interval
+FEWEST = 5  # rounds of which an interval is told
 
 
 def alternate(
@@ -98,8 +100,11 @@ def summary(wall: list[float], cpu: list[float]) -> dict[str, Any]:
     }
 
 
-def ratio(figures: Mapping[str, Mapping[str, Any]], above: str, below: str) -> dict[str, float] | None:
-    """The median of one way over that of another, its range round by round, and that of processor time."""
+def ratio(figures: Mapping[str, Mapping[str, Any]], above: str, below: str) -> dict[str, Any] | None:
+    """The median of one way over that of another, its range round by round, and that of processor time.
+
+    "interval" is the ratio's 95 % interval, None of few rounds.
+    """
     if "error" in figures[above] or "error" in figures[below]:
         return None
     rounds = [a / b for a, b in zip(figures[above]["wall_s"], figures[below]["wall_s"], strict=True)]
@@ -108,7 +113,21 @@ def ratio(figures: Mapping[str, Mapping[str, Any]], above: str, below: str) -> d
         "lowest": significant(min(rounds), 5),
         "highest": significant(max(rounds), 5),
         "of_cpu": significant(figures[above]["cpu_median_s"] / figures[below]["cpu_median_s"], 5),
+        "interval": interval(figures[above]["wall_s"], figures[below]["wall_s"]),
     }
+
+
+def interval(above: Sequence[float], below: Sequence[float]) -> list[float] | None:
+    """95 % bootstrap interval of a ratio of medians; None where there are fewer than `FEWEST` rounds.
+
+    Whole rounds are drawn, with what both ways took in them: what slowed a round slowed both.
+    """
+    rounds = len(above)
+    if rounds < FEWEST:
+        return None
+    drawn = np.random.default_rng(0).integers(rounds, size=(RESAMPLES, rounds))
+    medians = [np.median(np.asarray(seconds)[drawn], axis=1) for seconds in (above, below)]
+    return [significant(float(end), 5) for end in np.quantile(medians[0] / medians[1], [0.025, 0.975])]
 
 
 def synchronise(device: torch.device) -> None:

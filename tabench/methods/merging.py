@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -76,13 +77,20 @@ class MergedMSam(nn.Module):
     tasks share one encoder it stays one (`models`). One task then costs what SAM's encoder costs. What cannot
     be folded into weights stays, where it is known what it does for a task. Decoders, embeddings and every
     weight that no update changes are the model's own tensors.
+
+    With `bf16` the encoders' linear layers keep their weights in bf16, where autocast to bf16 would make them
+    so in every pass; outputs are those of autocast, which is on by itself.
     """
 
-    def __init__(self, model: MSam) -> None:
+    def __init__(self, model: MSam, *, bf16: bool = False) -> None:
         super().__init__()
+        self.bf16 = bf16
         self.tasks = tuple(model.channels)
         groups = [(task,) for task in self.tasks] if model.task_aware else [self.tasks]
-        self.models = nn.ModuleList(_part(model, index, group) for index, group in enumerate(groups))
+        parts = [_part(model, index, group) for index, group in enumerate(groups)]
+        for part in parts if bf16 else ():
+            _narrow(part.image_encoder)
+        self.models = nn.ModuleList(parts)
         self.eval()
 
     @torch.no_grad()
@@ -96,11 +104,22 @@ class MergedMSam(nn.Module):
         """
         names = known_tasks(self.tasks, tasks)
         found: dict[str, Tensor] = {}
-        for model in self.models:
-            assert isinstance(model, MSam)
-            if wanted := [name for name in names if name in model.channels]:
-                found |= model(images, out_size, wanted)
+        precision = torch.autocast(images.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        with precision:
+            for model in self.models:
+                assert isinstance(model, MSam)
+                if wanted := [name for name in names if name in model.channels]:
+                    found |= model(images, out_size, wanted)
         return {name: found[name] for name in names}
+
+
+def _narrow(encoder: nn.Module) -> None:
+    """Linear layers' weights in bf16, but for those of modules that stay, which may read them otherwise."""
+    stay = [name for name, module in encoder.named_modules() if isinstance(module, OneTask)]
+    for name, layer in encoder.named_modules():
+        if type(layer) is nn.Linear and not _in(name, stay):
+            # A new parameter: the old one may be the model's own.
+            layer.weight = nn.Parameter(layer.weight.to(torch.bfloat16), requires_grad=False)
 
 
 def _part(model: MSam, index: int, tasks: Sequence[str]) -> MSam:

@@ -47,3 +47,16 @@ def test_only_the_merged_layers_take_memory_and_the_model_keeps_its_weights() ->
     assert sum(p.numel() for p in new.values()) == 4 * model.backbone.depth * (3 * width * width + 3 * width)
     assert not any(isinstance(module, AdaptedLinear) for module in merged.modules())
     assert len(MergedMSam(make("lora-hps", 4)).models) == 1
+
+
+@pytest.mark.parametrize("method", ["ta-lora", "lora-hps"])
+def test_weights_kept_in_bf16_give_what_autocast_gives(method: str) -> None:
+    model = make(method).float()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    wide, narrow = MergedMSam(model), MergedMSam(model, bf16=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = wide(images_of(2).float(), OUT)
+    got = narrow(images_of(2).float(), OUT)
+    assert all(torch.equal(got[task], expected[task]) for task in expected)
+    assert narrow.models[0].image_encoder.blocks[0].mlp.lin1.weight.dtype == torch.bfloat16
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())

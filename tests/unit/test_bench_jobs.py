@@ -14,6 +14,7 @@ from tabench.bench.jobs import MEASURED, PARTS, Job, Place, code_fingerprint, pa
 from tabench.bench.sizes import find_size
 from tabench.bench.subject import passes_of
 from tabench.bench.suites import SUITES, chosen, rehearsed, some, suite
+from tabench.bench.timing import FEWEST
 from tabench.catalog import METHODS
 from tabench.encoders.sam.family import VIT_B
 from tabench.engine.batch_split import BatchSplit
@@ -77,6 +78,18 @@ def test_the_cpu_suite_has_what_two_cores_are_judged_by() -> None:
     assert [job.value for job in jobs.values() if job.axis == "tasks"] == list(range(1, 9))
     assert {job.axis for job in jobs.values()} == {"", "tasks", "rank", "channels", "image"}
     assert sum(seconds(job, TWO_CORES) for job in jobs.values()) < 13 * 60
+
+
+def test_pairs_have_every_method_and_size_and_rounds_for_an_interval() -> None:
+    parts = suite("cpu", full=True)
+    sizes = {"nano", "b12-256", "b12-512", "vit_b"}
+    assert {(job.method, job.size) for job in parts["relative"]} == set(product(METHODS.names(), sizes))
+    pairs = [job for job in parts["inference"] if job.size == "vit_b"]
+    assert {(job.method, job.precision) for job in pairs} == set(
+        product(("ta-lora", "lora-hps"), ("fp32", "bf16"))
+    )
+    assert all(job.fewest >= FEWEST for job in [*parts["relative"], *pairs])
+    assert {job.size for job in parts["loader"]} == sizes
 
 
 def test_an_unknown_suite_is_answered_with_the_nearest() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import pytest
 import torch
+from segment_anything.modeling import ImageEncoderViT, MaskDecoder
 
 from tabench.bench.counting import agreement, flops_of
+from tabench.bench.inference import Inference
 from tabench.bench.jobs import Job, Place
 from tabench.bench.measures import kind_of, measure
 from tabench.bench.runner import MeasurementError, apart
@@ -128,18 +133,61 @@ def test_inference_forms() -> None:
     found = measure(job, PLACE, "time")
     assert found["apart"] < 1e-4
     for scope in ("one", "all"):
-        assert set(found[scope]["images_per_s"]) == {"plain", "factored", "merged"}
+        assert set(found[scope]["images_per_s"]) == {"bare", "factored", "merged"}
+        assert set(found[scope]["ratio"]) == {"factored", "merged"}
         pace = found[scope]["images_per_s"]["merged"]
         assert pace == pytest.approx(2 / found[scope]["merged"]["median_s"], rel=1e-3)
     # one product where the factored layer has four; of all tasks the factored ones share their first
     assert found["one"]["flops"]["merged"] < found["one"]["flops"]["factored"]
-    assert found["one"]["flops"]["plain"] < found["all"]["flops"]["plain"]
-    for form in ("plain", "factored", "merged"):
+    assert found["one"]["flops"]["bare"] < found["all"]["flops"]["bare"]
+    for form in ("bare", "factored", "merged"):
         assert measure(job, PLACE, f"memory-{form}")["all"]["peak_mb"] > 0
 
 
+@pytest.mark.parametrize(("method", "passes"), [("ta-lora", 3), ("lora-hps", 1)])
+def test_the_bare_form_is_sams_own_modules(method: str, passes: int) -> None:
+    job = Job("inference", method, "nano-24", batch=2)
+    inference = Inference(job, PLACE, ("bare", "merged"))
+    own = {kind.forward.__code__: kind for kind in (ImageEncoderViT, MaskDecoder)}
+    ran: Counter[type] = Counter()
+
+    def seen(frame: FrameType, event: str, _: object) -> None:  # hooks would turn the fast path off
+        if event == "call" and frame.f_code in own:
+            ran[own[frame.f_code]] += 1
+
+    for form, calls in (("merged", {}), ("bare", {ImageEncoderViT: passes, MaskDecoder: 2 * 3})):
+        sys.setprofile(seen)
+        inference.run(form, job.task_names)
+        sys.setprofile(None)
+        assert ran == calls  # an encoder's is of a batch, a decoder's of an image and a task
+
+
+def test_a_step_beside_one_of_lora_hps() -> None:
+    found = measure(replace(JOB, kind="relative", method="lora-stl", params={}, repeats=5), PLACE, "time")
+    assert found["models"] == 3
+    assert found["flops"]["step"] > 1.5 * found["flops"]["reference"]
+    low, high = found["ratio"]["interval"]
+    assert low <= found["ratio"]["of_medians"] <= high
+
+
+def test_steps_on_images_from_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabench.bench.jobs.HARNESS_STEPS", 5)  # more than an epoch
+    seen: list[torch.Tensor] = []
+    train = Subject.train
+    monkeypatch.setattr(Subject, "train", lambda self, way: seen.append(self.batch.image) or train(self, way))
+    found = measure(replace(JOB, kind="loader", batch=2, repeats=1, fewest=1), PLACE, "time")
+    assert found["steps"] == 5
+    assert len(seen) == 2 * 2 * 5  # both ways, after a warm-up
+    assert len({image.data_ptr() for image in seen[:5]}) == 1
+    assert not torch.equal(seen[5], seen[6])
+    assert all(found["images_per_s"][way] > 0 for way in ("bare", "end_to_end", "packed", "source"))
+    assert found["ratio"]["of_medians"] == pytest.approx(
+        found["end_to_end"]["median_s"] / found["bare"]["median_s"], rel=1e-3
+    )
+
+
 def test_the_harness_against_a_bare_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tabench.bench.measures.HARNESS_STEPS", 2)
+    monkeypatch.setattr("tabench.bench.steps.HARNESS_STEPS", 2)
     found = measure(replace(JOB, kind="harness"), PLACE, "time")
     assert found["steps"] == 2
     more = found["harness"]["median_s"] - found["bare"]["median_s"]

@@ -19,6 +19,7 @@ from tabench.errors import StoreError
 
 SLOW, QUICK = Job("paths", "ta-lora", "b4-256"), Job("paths", "lora-hps", "nano", batch=4)
 OUT = {"error": "out of memory"}
+RATIO = {"of_medians": 0.25, "interval": [0.2, 0.3]}
 
 
 def timed(*seconds: float) -> dict[str, Any]:
@@ -47,10 +48,17 @@ def figures(job: Job, place: Place, part: str) -> dict[str, Any]:
         works = {name: work(10.0 * scale, 4.0 * scale) for name in job.works}
         return {"models": 1, "chip_flops": 1.5e12, "agreement": agreement, **works}
     if job.kind == "inference" and part == "time":
-        forms = {"plain": timed(3, 4, 5), "factored": timed(1, 2, 3), "merged": timed(0.5, 1, 1.5)}
-        pace = {"plain": 0.25, "factored": 0.5, "merged": 1.0}
-        scope = {**forms, "flops": dict.fromkeys(forms, 10**12), "images_per_s": pace}
+        forms = {"bare": timed(3, 4, 5), "factored": timed(1, 2, 3), "merged": timed(0.5, 1, 1.5)}
+        pace = {"bare": 0.25, "factored": 0.5, "merged": 1.0}
+        ratios = {"factored": {"of_medians": 0.5, "interval": None}, "merged": RATIO}
+        scope = {**forms, "flops": dict.fromkeys(forms, 10**12), "images_per_s": pace, "ratio": ratios}
         return {"chip_flops": 1.5e12, "apart": 3e-7, "one": scope, "all": scope}
+    if job.kind == "relative":
+        counts = {"step": 3 * 10**12, "reference": 2 * 10**12}
+        return {"models": 3, "step": timed(1, 2, 3), "reference": OUT, "flops": counts, "ratio": RATIO}
+    if job.kind == "loader":
+        pace = {"bare": 0.5, "end_to_end": 0.25, "packed": 2000.0, "source": 100.0}
+        return {"steps": 2, "images_per_s": pace, "ratio": RATIO}
     if job.kind == "harness":
         return {
             "steps": 20,
@@ -89,7 +97,7 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
 
 def test_every_table_says_what_was_measured(tmp_path: Path) -> None:
     jobs = [SLOW, QUICK, Job("inference", "ta-lora", "nano"), Job("harness", "frozen", "nano")]
-    jobs += [Job("profile", "ta-lora", "nano")]
+    jobs += [Job(kind, "ta-lora", "nano") for kind in ("profile", "relative", "loader")]
     page = render_bench(measured(tmp_path / "results", jobs), tmp_path / "reports" / "index.html")
     html = page.read_text(encoding="utf-8")
     for word in ("random", "A chip", "2.50", "Largest difference", "0.38", "torch"):
@@ -105,8 +113,19 @@ def test_every_table_says_what_was_measured(tmp_path: Path) -> None:
     assert (second["Largest difference: outputs"], second["Rounds"]) == ("1.5e-06", "3")
     one, every = rows_of(page.parent, "inference")
     assert (one["Tasks"], every["Tasks"]) == ("one task", "all tasks")
+    assert (one["Time over bare: factored"], one["Time over bare: merged"]) == (
+        "0.500",
+        "0.250 (0.200 to 0.300)",
+    )
     assert one["Peak memory over base: merged"] == "–"
     assert every["Peak memory over base: merged"] == "100 MB"
+    (relative,) = rows_of(page.parent, "relative")
+    assert relative["Time of a step: LoRA-HPS"] == "out of memory"
+    assert relative["Time of a step: method / LoRA-HPS"] == "0.250 (0.200 to 0.300)"
+    assert (relative["FLOPs: method / LoRA-HPS"], relative["Rounds"]) == ("1.50", "3")
+    (loader,) = rows_of(page.parent, "loader")
+    assert (loader["Images/s of training: end to end"], loader["End to end / step"][:5]) == ("0.25", "0.250")
+    assert loader["Images/s of reading alone: from the pack"] == "2,000"
     assert rows_of(page.parent, "harness")[0]["Overhead"] == "+5.0%"
     assert rows_of(page.parent, "harness")[0]["Time of a step: bare loop"].startswith("1 s")
     assert rows_of(page.parent, "profile")[0]["Share of the time: matrix products"] == "75%"

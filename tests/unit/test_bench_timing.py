@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from tabench.bench.timing import OUT_OF_MEMORY, alternate, peak_of, ratio
+from tabench.bench.timing import OUT_OF_MEMORY, alternate, interval, peak_of, ratio
 
 CPU = torch.device("cpu")
 
@@ -52,7 +52,15 @@ def test_a_ratio_is_of_medians_and_has_the_range_of_its_rounds() -> None:
         "lowest": 1.5,
         "highest": 3.0,
         "of_cpu": 3.0,
+        "interval": None,  # of three rounds
     }
+
+
+def test_an_interval_is_of_whole_rounds() -> None:
+    slow = [1.0, 2.0, 1.5, 3.0, 1.2, 5.0]  # what slowed a round slowed both ways
+    assert interval([2 * seconds for seconds in slow], slow) == [2.0, 2.0]
+    low, high = interval([2.1, 4.0, 3.1, 6.0, 2.3, 10.2], slow) or (0, 0)
+    assert 1.9 < low < 2.0 < high < 2.1
 
 
 def test_peak_memory_counts_what_is_freed_again() -> None:
