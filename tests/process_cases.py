@@ -96,7 +96,7 @@ def results(home: Path, group: ProcessGroup) -> dict[str, Any]:
     """An evaluation in which no process has as many images as another, and a validation loss."""
     model, context = unit_of(home, "ta-lora", group, BatchSplit(evaluated=2))
     told: list[tuple[int, int]] = []
-    found = evaluate(model, context, progress=lambda *seen: told.append(seen))
+    found = evaluate(model, context, spread=True, progress=lambda *seen: told.append(seen))
     losses = partial(image_losses, model, context)
     loss = validation_loss(model, context, context.train, losses)
     return {"results": [asdict(result) for result in found], "loss": loss, "last": told[-1] if told else None}

@@ -19,7 +19,8 @@ from tabench.errors import StoreError
 from tabench.provenance.environment import capture
 from tabench.report.pages.summary import FILE as SUMMARY
 from tabench.report.pages.summary import plan_digest, read_summary
-from tabench.report.records.reading import Results
+from tabench.report.records.reading import Results, read_results
+from tabench.report.records.reproduced import readable_reference
 from tabench.report.tables.claims import FILE
 from tabench.spec.toml import read_toml
 from tabench.store.encoding import dumps, read_bytes
@@ -55,10 +56,11 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
     for name, spec in specs.items():
         folder = Path(results) / name
         members |= {m.name: m for m in _of_results(folder, f"results/{name}", results)}
-        reference = Path(results) / "reference" / name
-        if reference.is_dir():
-            inside = _of_results(reference, f"results/reference/{name}", Path(results) / "reference")
-            members |= {m.name: m for m in inside}
+        here = read_results(Path(results), name)
+        reference = readable_reference(here)
+        # the tables compare with it, wherever it was found
+        if reference is not None and {cell.id for cell in reference.done} & {cell.id for cell in here.done}:
+            members |= {m.name: m for m in _of_records(reference, f"results/reference/{name}")}
         _check_report(Path(results), name, reports / name)
         members |= {m.name: m for m in _of_folder(reports / name, f"reports/{name}")}
         if spec is not None:
@@ -67,7 +69,7 @@ def contents(results: Path, specs: Mapping[str, Path | None], reports: Path) -> 
         name = f"experiments/{FILE.as_posix()}"
         members[name] = Member(name, claims)
     for neighbour in neighbours:
-        members |= {m.name: m for m in _of_neighbour(neighbour)}
+        members |= {m.name: m for m in _of_records(neighbour, f"results/{neighbour.name}")}
     facts = tuple(
         ExperimentFacts(results, name, spec, any(n.startswith(f"reports/{name}/tables/") for n in members))
         for name, spec in specs.items()
@@ -128,9 +130,8 @@ def _of_results(folder: Path, prefix: str, results: Path) -> Iterator[Member]:
             yield Member(f"{prefix}/{path.name}", path)
 
 
-def _of_neighbour(runs: Results) -> Iterator[Member]:
-    """What claims read of an experiment that is not packed itself: its plan and its finished records."""
-    prefix = f"results/{runs.name}"
+def _of_records(runs: Results, prefix: str) -> Iterator[Member]:
+    """What claims and comparisons read of an experiment that is not packed itself: plan and records."""
     yield Member(f"{prefix}/experiment.json", runs.root / runs.name / "experiment.json")
     for cell in runs.done:
         for path in (cell.folder / "record.json", cell.folder / "run.json"):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tabench.errors import TabenchError
+from tabench.report.records.circumstances import outside_code
 from tabench.report.records.judgement import obstacle
 from tabench.report.records.published import read_published
 from tabench.report.records.reading import Results, read_results
-from tabench.report.records.reproduction import outside_code, reproduced
+from tabench.report.records.reproduced import compared
 from tabench.report.tables.claims import claims_file, concerns, neighbours
 from tabench.spec.claims import load_claims
 from tabench.spec.expand import Resolved, expand
@@ -106,10 +107,12 @@ def _commit(run: dict[str, Any]) -> str:
     return f"{git.get('commit', '')}{'+' if git.get('dirty') else ''}"
 
 
-def _compared(results: Results) -> dict[str, int]:
-    """Against the shipped reference runs of the same cells: what is compared, and how much of it is equal."""
-    keys, rows = ("cells", "numbers", "identical", "weights"), reproduced(results)
-    return {key: sum(getattr(row, key) for row in rows) for key in keys} if rows else {}
+def _compared(results: Results) -> dict[str, Any]:
+    """Against the reference runs of the same cells: what is compared, how much is equal, and the verdict."""
+    if (found := compared(results)) is None or not found.compared:
+        return {}
+    keys = ("cells", "numbers", "identical", "weights")
+    return {key: sum(getattr(row, key) for row in found.runs) for key in keys} | {"verdict": found.sentence}
 
 
 def _published(results: Results, spec: Path | None) -> int:

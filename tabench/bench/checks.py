@@ -5,7 +5,6 @@ Each answers with "problems", which a command ends with, and with what it counte
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from tabench.cli.doctor import SHORT, repeats
 from tabench.provenance.determinism import findings, forced_finding
 from tabench.provenance.machine import build_finding
 from tabench.report.records.reading import read_results
-from tabench.report.records.reproduction import reproduced
+from tabench.report.records.reproduced import Reproduced, compared
 
 ROOT = Path(tabench.__file__).parents[1]
 SHOWN = 2000  # characters of what a command said, where it failed
@@ -73,12 +72,24 @@ def run_demo(job: Job, place: Place) -> dict[str, Any]:
         done = _run(*words)
         if done.returncode:
             raise RuntimeError(f"the demo ended with code {done.returncode}: {done.stderr[-SHOWN:]}")
-        shutil.copytree(shipped, Path(home) / "reference" / "nyuv2")
-        rows = reproduced(read_results(Path(home), "nyuv2")) or []
-    methods = {
-        row.method: {"numbers": row.numbers, "identical": row.identical, "largest": row.worst} for row in rows
+        found = compared(read_results(Path(home), "nyuv2"))  # with the shipped records
+    return {"problems": [], "methods": _methods(found) if found is not None else {}}
+
+
+def _methods(found: Reproduced) -> dict[str, dict[str, Any]]:
+    largest: dict[str, list[str]] = {}
+    for line in found.lines:
+        if line.largest:
+            largest.setdefault(line.method, []).append(f"{line.metric} {line.largest:.3g}")
+    return {
+        row.method: {
+            "numbers": row.numbers,
+            "identical": row.identical,
+            "largest": ", ".join(largest.get(row.method, [])) or "none",
+        }
+        for row in found.runs
+        if row.cells
     }
-    return {"problems": [], "methods": methods}
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -51,7 +51,7 @@ class Inference:
         subject, size = self.subject, (int(self.images.shape[-2]), int(self.images.shape[-1]))
         outputs: dict[str, Tensor] = {}
         kind, bf16 = subject.device.type, self.job.precision == "bf16"
-        # Not in inference mode, where counting FLOPs takes operations apart behind autocast's back.
+        # No `inference_mode`: counting FLOPs in it takes SAM's einsum apart below autocast, in two types.
         with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=bf16):
             for part, model in zip(subject.parts, self.models[form], strict=True):
                 if names := [name for name in part.context.unit.tasks if name in wanted]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from tabench.cli import (  # noqa: F401 - each adds its commands to the application
+    comparing,
     converting,
     data,
     doctor,

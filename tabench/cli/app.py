@@ -11,8 +11,8 @@ from tabench import __version__
 
 HELP = {"help_option_names": ["-h", "--help"]}
 # the order of work; a command that is missing here comes last
-ORDER = ("plan", "run", "status", "watch", "cancel", "report", "evaluate", "data", "store", "export",
-         "convert", "list", "describe", "bench", "pretrain", "doctor")  # fmt: skip
+ORDER = ("plan", "run", "status", "watch", "cancel", "report", "compare", "margins", "evaluate", "data",
+         "store", "export", "convert", "list", "describe", "bench", "pretrain", "doctor")  # fmt: skip
 
 
 def examples(*commands: str, more: str | tuple[str, ...] = ()) -> str:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 MANY = 200  # rows from which on a table is printed without rich
 COLOURS = {
-    **dict.fromkeys(("ok", "done"), "green"),
-    **dict.fromkeys(("note", "busy", "partial", "interrupted"), "yellow"),
+    **dict.fromkeys(("ok", "done", "identical", "equal"), "green"),
+    **dict.fromkeys(("note", "busy", "partial", "interrupted", "undecided", "missing"), "yellow"),
     **dict.fromkeys(("queued", "submitted"), "blue"),
     "running": "cyan",
-    "failed": "red",
+    **dict.fromkeys(("failed", "different"), "red"),
 }
 
 

@@ -170,9 +170,11 @@ def _run(plan: Plan, jobs: list[Job], executor: str, place: Options, report: boo
         from tabench.runs.local.pool import gpus_of
 
         check_processes(place, jobs, [] if executor == "slurm" else gpus_of(place.device))
-    if not jobs:
-        return []
     folder = ExperimentFolder(place.results, plan.experiment.name)
+    if not jobs:
+        if folder.path.is_dir():  # what the file says of reports and comparisons may be younger than the runs
+            folder.write_experiment(plan.experiment_json())
+        return []
     if executor == "slurm":
         from tabench.runs.slurm.queue import require
 

@@ -19,25 +19,31 @@ from tabench.errors import InterruptedRunError
 from tabench.store.encoding import significant
 from tabench.tasks.accumulator import from_bytes, to_bytes
 from tabench.tasks.base import Evaluation
+from tabench.tasks.spread import MapSpread
 
 PREFETCH = 2  # batches read ahead of a GPU
 
 
 @dataclass(frozen=True)
 class Result:
-    """One task's metrics in one protocol, rounded; None where it defines none."""
+    """One task's metrics in one protocol, rounded; None where it defines none.
+
+    `spread` (see `MapSpread`) comes with the main protocol alone.
+    """
 
     task: str
     protocol: str
     values: dict[str, float | None]
     per_image: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    spread: dict[str, float] = field(default_factory=dict)
 
 
 def evaluate(
     model: MSam,
     context: TrainContext,
     *,
+    spread: bool = False,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Result]:
@@ -45,7 +51,8 @@ def evaluate(
 
     Protocols of a task share what they measure. On a CUDA device nothing is waited for until the end.
     Several processes share the batches; the result is that of one process, and the main process's alone.
-    After every batch `progress` is told (images done, images in all). The model is left in evaluation mode.
+    With `spread` the maps' own variance is measured, too. After every batch `progress` is told (images done,
+    images in all). The model is left in evaluation mode.
 
     Raises:
         DivergedError: A prediction is not finite.
@@ -55,6 +62,9 @@ def evaluate(
     split, group = context.evaluated, context.group
     meters = {(t, p): task.evaluation(p) for t, task in tasks.items() for p in task.protocols}
     updated = {t: _leaders([meters[t, p] for p in task.protocols]) for t, task in tasks.items()}
+    spreads = {t: MapSpread() for t in tasks if spread}
+    for t, maps in spreads.items():
+        updated[t].append(maps)
     leaders = [meter for found in updated.values() for meter in found]
     share = _share_of(group, leaders)
     model.eval()
@@ -83,6 +93,7 @@ def evaluate(
             {key: _value(value) for key, value in meter.compute().items()},
             meter.per_image(),
             meter.notes(),
+            spreads[task].compute() if spread and protocol == tasks[task].protocols[0] else {},
         )
         for (task, protocol), meter in meters.items()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -239,7 +240,7 @@ def _run_unit(
         context.emit(Evaluating(unit=unit.name, images=images, of=total))
 
     with _evaluating(unit.name):
-        results = evaluate(model, context, progress=progress, should_stop=context.should_stop)
+        results = evaluate(model, context, spread=True, progress=progress, should_stop=context.should_stop)
         if is_main:
             seconds, values = time.monotonic() - started, curve_entries(results, epoch)
             context.emit(FinallyEvaluated(unit=unit.name, seconds=seconds, values=values))
@@ -312,6 +313,7 @@ def _record(
         "parameters": dict(summed(part.counts for part in done)),
         "metrics": _metrics(tasks, results),
         "per_image": {"ids": reported.ids, "values": _per_image(tasks, reported.ids, results)},
+        "spread": {r.task: r.spread for r in results if r.spread and math.isfinite(r.spread["target"])},
         "curves": {
             "train": [entry for part in done for entry in part.state.train_curve],
             "eval": evaluations,

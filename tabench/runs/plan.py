@@ -62,7 +62,7 @@ class Plan:
     def experiment_json(self) -> dict[str, Any]:
         """What the report and `status` read beside the records."""
         experiment, report = self.experiment, self.experiment.report.model_dump(mode="json")
-        published = experiment.published_text()
+        published, repeats = experiment.published_text(), self.resolution.settings.repeats
         return {
             "name": experiment.name,
             "title": experiment.title,
@@ -72,6 +72,7 @@ class Plan:
             "note": self.resolution.settings.note,
             "report": report,
             **({"published": published} if published else {}),
+            **({"repeats": repeats.model_dump(mode="json")} if repeats else {}),
             "cells": self.labels,
         }
 

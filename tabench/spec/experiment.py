@@ -53,6 +53,14 @@ class Variant(Frozen):
     params: Params
 
 
+class Repeats(Frozen):
+    """How far apart two runs of one cell come out on other machines; `tabench margins` writes it."""
+
+    # "task.metric" to the largest difference of one run, in the metric's unit, that repeating explains
+    margins: dict[str, Annotated[float, Field(strict=True, gt=0)]]
+    source: str = ""  # what was repeated, and where
+
+
 class Profile(Frozen):
     """One full setting of the experiment ("paper", "demo")."""
 
@@ -65,6 +73,8 @@ class Profile(Frozen):
     methods: dict[str, Params] = Field(default_factory=dict)
     # hyper-parameters that differ from the defaults of a way of balancing
     balancing: dict[str, Params] = Field(default_factory=dict)
+    # what a run may differ by from the reference's run of the same cell and still be its repeat
+    repeats: Repeats | None = None
     # rows beside those of `axes.methods`; each starts from `methods` and changes what it names
     variants: tuple[Variant, ...] = ()
 

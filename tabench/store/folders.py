@@ -63,6 +63,7 @@ ExperimentSidecar = _schema(
     **dict.fromkeys(("title", "profile", "note", "table", "figure"), (str, "")),
     report=_schema("report", baselines=list[str], grid=list[str], published=str),
     published=str,
+    repeats=_schema("repeats", margins=dict[str, Number], source=str),
     cells=dict[str, str],
 )
 

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from tabench.errors import StoreError
 from tabench.spec.cell import Cell
@@ -86,6 +94,13 @@ class PerImage(Part):
         return self
 
 
+class Spread(Part):
+    """Variance inside an image of a task's predicted maps and of its targets, means over images."""
+
+    predicted: float
+    target: float
+
+
 class TrainPoint(Part):
     """Means over one epoch's steps."""
 
@@ -147,6 +162,7 @@ class Record(Part):
     parameters: Parameters
     metrics: tuple[Metric, ...]
     per_image: PerImage
+    spread: dict[str, Spread] = {}  # task to it; empty in records that are older
     curves: Curves
     selection: Selection
     pictures: tuple[Picture, ...]
@@ -158,6 +174,13 @@ class Record(Part):
         if self.cell_id != self.cell.id:
             raise ValueError(f"cell_id is {self.cell_id} but the cell's own id is {self.cell.id}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_was_more(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        if not self.spread:  # an older record keeps its bytes
+            written.pop("spread", None)
+        return written
 
 
 def rounded(value: Any) -> Any:

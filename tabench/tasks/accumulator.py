@@ -156,17 +156,25 @@ class Accumulator(Evaluation, Generic[Held]):
     def parts(self) -> Parts:
         """All that was measured; see `Evaluation.parts`."""
         self._settle()
-        ids = {"seen": list(self._held.seen), "images": list(self._measured())}
-        words = {name: np.frombuffer(json.dumps(found).encode(), np.uint8) for name, found in ids.items()}
-        return words | self._arrays()
+        ids = {"seen": words_of(self._held.seen), "images": words_of(self._measured())}
+        return ids | self._arrays()
 
     def absorb(self, parts: Parts, order: Sequence[str]) -> None:
         """Add another's images; sums are exact, so no number depends on who measured them."""
         self._settle()
-        words = (json.loads(parts[name].tobytes()) for name in ("seen", "images"))
-        seen, images = ([str(word) for word in found] for found in words)
+        seen, images = (words_to(parts[name]) for name in ("seen", "images"))
         self._claim(seen)
         self._absorb(images, parts, order)
+
+
+def words_of(ids: Iterable[str]) -> npt.NDArray[np.uint8]:
+    """Image ids as an array of bytes."""
+    return np.frombuffer(json.dumps(list(ids)).encode(), np.uint8)
+
+
+def words_to(array: npt.NDArray[Any]) -> list[str]:
+    """The inverse of `words_of`."""
+    return [str(word) for word in json.loads(array.tobytes())]
 
 
 def measured_on_device(prediction: Tensor) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -165,6 +166,18 @@ def test_the_shipped_records_come_out_of_their_experiment_file() -> None:
     based = {"ranks": spec.with_name("ranks.toml")}  # on nyuv2.toml, which comes along
     names = {m.name for m in contents(ROOT / "results" / "reference", based, ROOT / "none").members}
     assert {"experiments/ranks.toml", "experiments/nyuv2.toml"} <= names
+
+
+def test_the_reference_that_runs_are_compared_with_comes_along(tmp_path: Path) -> None:
+    shipped, here = ROOT / "results" / "reference" / "nyuv2", tmp_path / "nyuv2"
+    one = next(shipped.glob("*/record.json")).parent
+    shutil.copytree(one, here / one.name)
+    shutil.copy(shipped / "experiment.json", here)
+    packed = contents(tmp_path, {"nyuv2": None}, tmp_path / "none")
+    names = {m.name for m in packed.members if m.name.startswith("results/reference/")}
+    assert f"results/reference/nyuv2/{one.name}/record.json" in names
+    assert not any(name.endswith(".png") for name in names)
+    assert packed.experiments[0].compared["verdict"].startswith("Not decided: of 63 comparisons")
 
 
 def test_the_same_results_give_the_same_bytes(

@@ -63,6 +63,8 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
     assert {m["task"] for m in record["metrics"]} == {"segmentation", "depth", "normals"}
     assert {m["protocol"] for m in record["metrics"]} == {"paper", "pixel"}
     assert record["curves"]["train"][-1]["step"] == 2
+    assert all(spread["target"] > 0 for spread in record["spread"].values())
+    assert record["spread"].keys() == {"segmentation", "depth", "normals"}
     assert run["attempts"] == 1
     assert run["threads"] == 1
     assert run["cost"]["train_flops"] > run["cost"]["inference_flops"] > 0
@@ -80,8 +82,11 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
     before = (first / "record.json").stat().st_mtime_ns
     (first / "checkpoint" / "all").mkdir(parents=True)  # as if its process was killed after the record
     (first / "claim.json").write_text(json.dumps({**Holder.this().to_json(), "started": "1"}))
-    code, again = call_json(capsys, "run", *options("first", *select))
+    margins = '--set=repeats.margins={"depth.abs_err"=0.5}'  # declared after the runs, and no part of a cell
+    code, again = call_json(capsys, "run", *options("first", *select, margins))
     assert (code, again["outcomes"], again["to_run"]) == (0, [], 0)
+    about = json.loads((home / "first" / "nyuv2" / "experiment.json").read_text())
+    assert about["repeats"] == {"margins": {"depth.abs_err": 0.5}, "source": ""}
     assert (first / "record.json").stat().st_mtime_ns == before
     assert not (first / "checkpoint").exists()
     assert not (first / "claim.json").exists()

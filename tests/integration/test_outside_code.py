@@ -13,8 +13,8 @@ import pytest
 from outside_package import install, printed, tabench
 from tiny_run import make_cell, write_scenes, write_weights
 
+from tabench.report.records.circumstances import outside_code
 from tabench.report.records.reading import read_results
-from tabench.report.records.reproduction import outside_code
 from tabench.runs.cell_run import run_cell
 from tabench.runs.executor import Job, Options
 

@@ -279,7 +279,9 @@ def test_reproduced_counts_identical_numbers(tmp_path: Path, html: str) -> None:
     path.write_text(json.dumps(record))
     text = bare_page(tmp_path / "r")
     assert "17 of 18" in text
-    assert "segmentation mIoU (%), paper 0.25" in text
+    top = text[: text.index("<main>")]
+    assert "of 63 comparisons with the reference (methods × metrics), 17 identical, 1 undecided" in top
+    assert '<span class="word undecided">undecided</span>' in text[text.index("<main>") :]
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:

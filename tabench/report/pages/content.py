@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 
 from tabench.report.figures import curves, images, paper_figures, sizes, style
 from tabench.report.records import grid, wording
+from tabench.report.records.circumstances import circumstances
 from tabench.report.records.collector import set_aside
 from tabench.report.records.factors import not_analysed, read_factors
 from tabench.report.records.published import Published
 from tabench.report.records.reading import Results
-from tabench.report.records.reproduction import circumstances, reproduced
-from tabench.report.tables import cost, findings, sureness
+from tabench.report.records.reproduced import Reproduced, compared
+from tabench.report.tables import agreement, cost, findings, sureness
 from tabench.report.tables.chosen import FIGURE_ROWS, PAGE_ROWS, choose
 from tabench.report.tables.claims import claim_table, claims
 from tabench.report.tables.factors import factor_table
@@ -52,7 +53,7 @@ class Content:
     Attributes:
         apart: Published values that stand apart from the results, of other data or models.
         whole_tables: The results tables with all rows, the main protocol first.
-        tables: The same with the rows that the page shows; as `definitions`, `costs` and `paired`.
+        tables: The same with the rows that the page shows; as `definitions`, `costs`, `paired`, `agreement`.
         sheets: Every table that is written as files.
         drawings: Stem to figure, if they are drawn.
         drawn: Stem to its files.
@@ -81,7 +82,8 @@ class Content:
         self.costs = cost.cost_tables(self.chosen.results(results))
         self.contrasts = sureness.contrasts(results)
         self.paired = self._paired(self.contrasts) if self.contrasts else []
-        self.reproduced = reproduced(results)
+        self.reproduced = compared(results)
+        self.agreement = self._agreement(self.reproduced) if self.reproduced else []
         self.data_warnings = wording.data_warnings(results)
         self.circumstances = circumstances(results)
         self.grid = grid.read_grid(results)
@@ -91,6 +93,8 @@ class Content:
         self.sheets = [*self.whole_tables, *filter(None, [definitions]), *cost.cost_tables(results)]
         if self.verdict_table:
             self.sheets.append(self.verdict_table)
+        if self.reproduced and self.reproduced.compared:
+            self.sheets.append(agreement.table(self.reproduced))
         if self.claims:
             self.sheets.append(claim_table(results, self.claims))
         if self.contrasts:
@@ -116,6 +120,14 @@ class Content:
         tasks = dict.fromkeys(row.metric.group for row in found.rows)
         parts = [sureness.contrast_table(self.results, found, task) for task in tasks]
         return [replace(overview, rows=kept), *parts]
+
+    def _agreement(self, found: Reproduced) -> list[Table]:
+        """The comparison with the reference for the rows that the page shows: an overview, then all of it."""
+        if len(self.chosen.rows) < self.chosen.of:
+            kept = set(self.chosen.rows)
+            rows = [row for row in found.runs if row.method in kept]
+            found = replace(found, runs=rows, lines=[line for line in found.lines if line.method in kept])
+        return [agreement.matrix(found), agreement.table(found)]
 
     def _pictures(self, stems: Sequence[str]) -> dict[str, Picture]:
         """Figures that the page shows as drawings."""

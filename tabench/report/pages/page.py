@@ -53,9 +53,7 @@ def sections(content: Content) -> list[Section]:
     figure = str(content.results.experiment.get("figure") or "Pictures")
     found = []
     for section in SECTIONS:
-        part = getattr(content, section.needs) if section.needs else True
-        # reference records without a run of the same cell are worth a sentence
-        if part or (section.id == "reproduced" and part is not None):
+        if not section.needs or getattr(content, section.needs):
             nav, heading = (t.replace("{figure}", figure) for t in (section.nav, section.heading))
             found.append(replace(section, nav=nav, heading=heading or nav))
     return found
@@ -77,6 +75,7 @@ def page(content: Content, *, overview: bool = False) -> str:
         listed=LISTED,
         overview=overview,
         warning=wording.warning(results),
+        constant=wording.constant_warning(results),
         short_warning=wording.short_warning(results),
         states=wording.states(results),
         wording=wording,

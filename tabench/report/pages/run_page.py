@@ -13,9 +13,9 @@ from tabench.report.figures.pictures import Album
 from tabench.report.figures.sparks import sparks
 from tabench.report.pages.templating import clock, environment
 from tabench.report.records import wording
+from tabench.report.records.circumstances import facts
 from tabench.report.records.extremes import Extremes, extremes
 from tabench.report.records.reading import CellResult, Json, Results
-from tabench.report.records.reproduction import facts
 from tabench.store.folders import ExperimentFolder, file_stem
 
 RUNS_FILE = "tables/runs.csv"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tabench.report.records.reading import Results
 from tabench.text import counted, few, joined
 
+FLAT = 0.01  # share of the target's variance below which a predicted map counts as constant
 FEW = 20  # names that stand in one sentence
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
@@ -159,6 +161,31 @@ def metric_notes(results: Results, protocol: str) -> list[str]:
     return [_of_runs(note, list(runs), total) for note, runs in heard.items()]
 
 
+def constant_maps(results: Results) -> dict[str, list[str]]:
+    """Method to the tasks whose predicted maps are constant inside images, with the runs it holds for."""
+    found: dict[str, list[str]] = {}
+    for method in results.methods:
+        spreads = [cell.record.get("spread") or {} for cell in results.of(method)]
+        flat = Counter(
+            task for spread in spreads for task, of in spread.items() if of["predicted"] < FLAT * of["target"]
+        )
+        if flat:
+            found[method] = [f"{task} in {n} of {counted(len(spreads), 'run')}" for task, n in flat.items()]
+    return found
+
+
+def constant_warning(results: Results) -> str:
+    """What a reader must know of methods that predict the same everywhere; "" if none does."""
+    found = constant_maps(results)
+    if not found:
+        return ""
+    who = "; ".join(f"{results.title(method)}: {joined(tasks)}" for method, tasks in found.items())
+    return (
+        f"Constant maps: inside an image the prediction varies less than {FLAT:.0%} as much as the target, "
+        f"that is, one class or one value is everywhere, and the numbers measure no map. {who}."
+    )
+
+
 def balancing_notes(results: Results) -> list[str]:
     """How tasks were balanced where it was not by the weighted sum, with the runs it holds for."""
     heard: dict[str, list[str]] = {}
@@ -215,6 +242,8 @@ def footnotes(results: Results, protocol: str) -> list[str]:
     ]
     if len(results.done) < len(results.cells):
         lines.append(f"Not complete: {states(results)}. A method with fewer seeds than planned is marked †.")
+    if flat := constant_warning(results):
+        lines.append(f"‡ {flat}")
     return lines + balancing_notes(results) + repeat_notes(results) + metric_notes(results, protocol)
 
 

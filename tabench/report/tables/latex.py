@@ -43,6 +43,7 @@ _ESCAPES: Mapping[str, str] = {
     "▲": r"$\bigtriangleup$",
     "▼": r"$\bigtriangledown$",
     "†": r"\textdagger{}",
+    "‡": r"\textdaggerdbl{}",
     "“": "``",
     "”": "''",
     "’": "'",

@@ -174,12 +174,16 @@ def _table(
     protocol: str,
     notes: Sequence[str],
 ) -> Table:
-    """A row a method: its title (with † where seeds are missing), its entries, its runs ("2 of 3")."""
-    rows = []
+    """A row a method: its title, its entries, its runs ("2 of 3").
+
+    The title has † where seeds are missing and ‡ where maps are constant.
+    """
+    rows, flat = [], wording.constant_maps(results)
     for place, method in enumerate(results.methods):
         have, want = len(results.of(method)), results.planned(method)
         lacks = have < want
-        first = Entry(results.title(method) + (" †" if lacks else ""))
+        marks = [mark for mark, holds in (("†", lacks), ("‡", method in flat)) if holds]
+        first = Entry(" ".join([results.title(method), *marks]))
         last = Entry(f"{have} of {want}" if lacks else str(have), have)
         rows.append([first, *(entries[place] for _, entries in columns), last])
     return Table(
