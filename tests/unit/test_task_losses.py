@@ -167,14 +167,14 @@ def test_the_gradient_of_a_normal_is_tangent_and_bounded_however_short_it_is(dty
 @pytest.mark.parametrize("shortest", [0, EPSILON, 1e-4])  # with vectors of 0, and of which no entry is longer
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_longer_normals_have_the_bits_of_torchs_normalize(dtype, shortest):
-    drawn = torch.randn(2, 3, 40, 50, dtype=dtype, generator=torch.Generator().manual_seed(0))
-    longer = torch.cat([drawn, drawn * 1e-4])
-    for raw in (longer, torch.cat([longer, torch.zeros_like(drawn)])):
-        results = []
-        for scaled in (Normals(3).activate, lambda x: F.normalize(x, dim=1, eps=EPSILON)):
-            leaf = raw.clone().requires_grad_()
-            value = scaled(leaf)
-            (value * torch.linspace(-1, 2, raw.numel(), dtype=dtype).view_as(raw)).sum().backward()
-            results.append((value.detach(), leaf.grad))
-        assert torch.equal(results[0][0], results[1][0])
-        assert torch.equal(results[0][1], results[1][1])
+    raw = torch.randn(2, 3, 40, 50, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    even = torch.full_like(raw, shortest)  # longer than its entries
+    raw = torch.cat([raw, raw * 1e-4, even])
+    results = []
+    for scaled in (Normals(3).activate, lambda x: F.normalize(x, dim=1, eps=EPSILON)):
+        leaf = raw.clone().requires_grad_()
+        value = scaled(leaf)
+        (value * torch.linspace(-1, 2, raw.numel(), dtype=dtype).view_as(raw)).sum().backward()
+        results.append((value.detach(), leaf.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
