@@ -58,9 +58,9 @@ def records(results: Path | str) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in Path(results).glob("nyuv2/*/record.json")}
 
 
-def start(*words: str, first: str = "") -> subprocess.Popen[bytes]:
-    """Run a command in a process of its own; `first` is code that comes before it."""
-    code = f"{first}\nfrom tabench.cli import main; main()"
+def start(*words: str) -> subprocess.Popen[bytes]:
+    """Run a command in a process of its own."""
+    code = "from tabench.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

@@ -23,6 +23,7 @@ from tabench.engine.checkpoint import CheckpointStore
 from tabench.engine.loop import PREFETCH, train_unit
 from tabench.store.encoding import significant
 
+LEAST = 16  # pixels of a synthetic room's side
 REFERENCE = "lora-hps"  # the cheapest method that adapts the encoder: one LoRA, one pass for all tasks
 
 
@@ -56,7 +57,7 @@ def time_loader(job: Job, place: Place) -> dict[str, Any]:
     kinds = {task.needs for task in subject.tasks.values()}
     with tempfile.TemporaryDirectory() as folder:
         root, pack = Path(folder) / "data", Path(folder) / "pack"
-        height, width = job.where.image
+        height, width = (max(LEAST, side) for side in job.where.image)
         images = -(-LOADED_IMAGES // job.batch) * job.batch  # whole batches
         dataset.make(root, seed=0, train=images, val=1, height=height, width=width)
         source = Source(dataset.name, "", "train")

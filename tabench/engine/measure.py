@@ -20,7 +20,8 @@ from tabench.methods.regulariser import regulariser
 REPEATS: Final = 5  # timed forward passes, after one that warms up
 FEWEST: Final = 3  # so many where one pass is slow
 BUDGET: Final = 0.5  # seconds after which `FEWEST` are enough
-_COUNTED: dict[tuple[str, str], tuple[int, int]] = {}  # FLOPs do not depend on the seed
+_COUNTED: dict[tuple[str, str], tuple[int, int]] = {}  # by all that FLOPs depend on
+_APART: Final = {"train", "balancing", "evaluation", "seed"}  # parts of a cell that FLOPs do not see
 Shape = Sequence[int]
 
 
@@ -60,7 +61,7 @@ def measure_unit(model: MSam, context: TrainContext) -> UnitCost:
             problems.append(f"{what}: {type(error).__name__}: {error}")
             return None
 
-    key = context.cell.model_dump_json(exclude={"seed"}), context.unit.name
+    key = context.cell.model_dump_json(exclude=_APART), context.unit.name
     if key not in _COUNTED and (found := attempt("FLOPs", lambda: count_flops(model, context))):
         _COUNTED[key] = found
     flops = _COUNTED.get(key, (None, None))

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-import tensorly as tl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -116,6 +115,8 @@ class Decomposed(Factors):
 
     def dense(self) -> Tensor:
         """See `Factors.dense`."""
+        import tensorly as tl  # with SciPy half a second, which training has no use for
+
         core, factors = self.parts()
         # In this thread alone: TensorLy's backend is a setting of the process, and others may use NumPy's.
         with tl.backend_context("pytorch", local_threadsafe=True):

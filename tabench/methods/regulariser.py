@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import torch
 from torch import Tensor, nn
-
-
-@runtime_checkable
-class Regularised(Protocol):
-    """A module with matrices whose columns are to be orthonormal."""
-
-    def columns(self) -> list[Tensor]:
-        """The matrices (..., rows, columns)."""
-        ...
 
 
 def regulariser(model: nn.Module) -> Tensor:
@@ -35,13 +24,13 @@ def regulariser(model: nn.Module) -> Tensor:
 
 
 def regularised(model: nn.Module) -> list[Tensor]:
-    """The matrices (..., rows, columns) that the regulariser sees, each once."""
-    every = [
-        columns
-        for module in model.modules()
-        if isinstance(module, Regularised)
-        for columns in module.columns()
-    ]
+    """The matrices (..., rows, columns) that the regulariser sees, each once.
+
+    They are what a module's method `columns` returns, for every module whose class has one.
+    """
+    # Asked of the class: each step asks every module of the model, and most say no.
+    owners = [module for module in model.modules() if hasattr(type(module), "columns")]
+    every: list[Tensor] = [columns for module in owners for columns in module.columns()]  # type: ignore[operator]
     # Views of one parameter are objects of their own. They are the same matrix where they lie on the same
     # numbers alike; all of them are held until then, so that no memory is used a second time.
     return list({_place(columns): columns for columns in reversed(every)}.values())[::-1]

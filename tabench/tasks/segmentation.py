@@ -35,12 +35,12 @@ class Segmentation(Task):
         """Mean negative log-likelihood over the batch's labelled pixels."""
         from torch.nn import functional as F
 
-        # flattened: CUDA has no deterministic backward for the 2-D form
-        scores = self.activate(raw).permute(0, 2, 3, 1).reshape(-1, raw.shape[1])
-        labels = target.reshape(-1)
-        total = F.nll_loss(scores, labels, ignore_index=IGNORE, reduction="sum")
+        scores = self.activate(raw)
+        if not raw.is_cpu:  # CUDA has no deterministic backward for maps; flattening them costs two copies
+            scores, target = scores.permute(0, 2, 3, 1).reshape(-1, raw.shape[1]), target.reshape(-1)
+        total = F.nll_loss(scores, target, ignore_index=IGNORE, reduction="sum")
         # The sum over a count of at least 1: torch's own mean of no pixel is NaN.
-        return total / (labels != IGNORE).sum().clamp(min=1)
+        return total / (target != IGNORE).sum().clamp(min=1)
 
     def evaluation(self, protocol: str) -> Evaluation:
         """See `ConfusionEvaluation`."""

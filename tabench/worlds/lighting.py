@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,8 @@ class Occluders:
         for piece, thing in zip(scene.pieces, scene.things, strict=True):
             if piece.casts:
                 groups.setdefault(thing, []).append(piece.shape)
-        self._groups = [
-            (_ball(shapes), [(_ball([shape]), shape) for shape in shapes]) for shapes in groups.values()
-        ]
+        self._groups = [(_ball(*shapes), shapes) for shapes in groups.values()]
+        self._ball_of = cache(_ball)  # few shapes are ever asked for theirs
 
     def blocked(self, points: Floats, target: Floats) -> npt.NDArray[np.bool_]:
         """Which points (n, 3) do not see a target (3,)."""
@@ -58,14 +58,14 @@ class Occluders:
 
         for whole, shapes in self._groups:
             near = close(slice(None), whole)
-            for ball, shape in shapes if len(near) else ():
-                inner = close(near, ball) if len(shapes) > 3 else near
+            for shape in shapes if len(near) else ():
+                inner = close(near, self._ball_of(shape)) if len(shapes) > 3 else near
                 if len(inner):
                     hidden[inner[entry(shape, points[inner], way[inner]) < 1.0]] = True
         return hidden
 
 
-def _ball(shapes: list[Shape]) -> tuple[Floats, float]:
+def _ball(*shapes: Shape) -> tuple[Floats, float]:
     """Centre and squared radius of a ball around some shapes."""
     corners = np.concatenate([shape.corners() for shape in shapes])
     centre = (corners.max(0) + corners.min(0)) / 2

@@ -69,7 +69,7 @@ def read(what: str) -> Callable[[bytes, Path], object]:
             faulthandler.disable()  # pytest's, whose report would stand in that of a run that passes
             os.abort()
         if what == "asks":
-            return bytearray(900 << 20)
+            return bytearray(3 << 30)  # more than the heap of any test before may have left
         if what == "leaves":
             (folder / "a").write_bytes(b"1")
             (folder / "a").open("rb")

@@ -5,12 +5,15 @@ After a wanted change: ``python tests/golden/test_help.py`` writes them again.
 
 from __future__ import annotations
 
+import io
 import os
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import pytest
+
+from tabench.cli import main
 
 COMMANDS = ("", "plan", "run", "evaluate", "status", "bench", "pretrain", "data prepare", "store merge",
             "report", "export table")  # fmt: skip
@@ -18,15 +21,12 @@ FOLDER = Path(__file__).parent / "help"
 
 
 def help_text(command: str) -> str:
-    environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", "from tabench.cli import main; main()", *command.split(), "--help"],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
-    return "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip() + "\n"
+    printed = io.StringIO()
+    plain = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+    with mock.patch.dict(os.environ, plain), redirect_stdout(printed), pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    assert not ended.value.code
+    return "\n".join(line.rstrip() for line in printed.getvalue().splitlines()).strip() + "\n"
 
 
 def golden(command: str) -> Path:

@@ -47,7 +47,7 @@ def test_plan_run_status_and_run_again(home: Path, capsys: pytest.CaptureFixture
     assert not (home / "first").exists()
     assert not (home / "cache").exists() or not list((home / "cache").glob("scenes-*"))
 
-    code, ran = call_json(capsys, "run", *options("first", *select, "--threads=1"))
+    code, ran = call_json(capsys, "run", *options("first", *select, "--threads=1", "--workers=1"))
     assert code == 0
     assert [outcome["state"] for outcome in ran["outcomes"]] == ["done", "done"]
 
@@ -127,7 +127,8 @@ def test_a_killed_run_and_a_stopped_run_end_in_the_same_record(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def words(results: str) -> list[str]:
-        return options(results, "--set=train.max_steps=8", "--select=method=lora-stl")
+        two_models = '--set=dataset.tasks=["depth", "normals"]'
+        return options(results, two_models, "--set=train.max_steps=8", "--select=method=lora-stl")
 
     how = ["--threads=1", "--checkpoint-every=0"]
     assert call("run", *words("whole"), *how) == 0

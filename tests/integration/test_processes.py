@@ -117,7 +117,7 @@ def test_two_processes_end_with_the_worker_that_is_killed_and_with_the_command()
 @pytest.mark.slow
 def test_two_processes_evaluate_kept_weights_into_the_record_of_one(tmp_path: Path) -> None:
     write_scenes(tmp_path / "scenes")
-    cell = make_cell("lora-stl", **BEST)
+    cell = make_cell("lora-stl", train__max_steps=2, **BEST)
     job = Job("nyuv2", cell, cell.label, tmp_path / "scenes", tmp_path / "nano.safetensors")
     one = Options(results=tmp_path / "one", device="cpu", threads=1, keep_weights=True)
     assert run_cell(job, one, lambda event: None, lambda: False).state == "done"

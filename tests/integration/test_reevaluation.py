@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from commands import RECIPE, call_json
@@ -28,11 +29,32 @@ from tabench.tasks.distance import Depth
 from tabench.tasks.segmentation import Segmentation
 
 
+class Whole(NamedTuple):
+    folder: CellFolder
+    steps: int
+
+
+Reference = Callable[[str], Whole]
+
+
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     home = tmp_path_factory.mktemp("inputs")
     write_weights(home / "nano.safetensors")
     return write_scenes(home / "scenes"), home / "nano.safetensors"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, inputs: tuple[Path, Path]) -> Reference:
+    """The folder of a method's cell, and its steps, where nothing disturbs the run."""
+
+    @cache
+    def made(method: str) -> Whole:
+        cell, results = make_cell(method, train__max_steps=2), tmp_path_factory.mktemp("whole")
+        taken = steps(done(cell, inputs, results))
+        return Whole(CellFolder(results, "nyuv2", cell.id), taken)
+
+    return made
 
 
 def run(
@@ -82,10 +104,10 @@ def once(function: Callable[..., Any], error: Exception) -> Callable[..., Any]:
 )  # fmt: skip
 def test_a_failed_evaluation_is_repeated_without_training(
     method: str, task: type[Task], name: str, error: Exception, kind: str, says: str,
-    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    inputs: tuple[Path, Path], whole: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     cell = make_cell(method, train__max_steps=2)
-    trained = steps(done(cell, inputs, tmp_path / "whole"))
+    reference = whole(method)
 
     monkeypatch.setattr(task, name, once(getattr(task, name), error))
     failed, before = run(cell, inputs, tmp_path / "broken")
@@ -96,13 +118,12 @@ def test_a_failed_evaluation_is_repeated_without_training(
     assert type(error).__name__ in folder.read_failure()["traceback"]
 
     after = done(cell, inputs, tmp_path / "broken")
-    assert steps(before) + steps(after) == trained, "a step was trained twice"
+    assert steps(before) + steps(after) == reference.steps, "a step was trained twice"
     if method == "ta-lora":
         assert steps(after) == 0
     assert folder.state() == "done"
     assert not folder.failure.exists()
-    reference = CellFolder(tmp_path / "whole", "nyuv2", cell.id).record
-    assert folder.record.read_bytes() == reference.read_bytes()
+    assert folder.record.read_bytes() == reference.folder.record.read_bytes()
 
 
 KILLED = """
@@ -145,7 +166,7 @@ cell_run.run_cell(job, Options(results=Path(results), device="cpu", threads=1), 
     ],
 )
 def test_a_kill_after_training_costs_the_evaluation_alone(
-    method: str, point: str, inputs: tuple[Path, Path], tmp_path: Path
+    method: str, point: str, inputs: tuple[Path, Path], whole: Reference, tmp_path: Path
 ) -> None:
     words = [method, point, *map(str, inputs), str(tmp_path / "killed")]
     path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
@@ -158,12 +179,11 @@ def test_a_kill_after_training_costs_the_evaluation_alone(
     assert folder.record.exists() == (point == "record")
 
     assert steps(done(cell, inputs, tmp_path / "killed")) == 0
-    done(cell, inputs, tmp_path / "whole")
-    whole = CellFolder(tmp_path / "whole", "nyuv2", cell.id)
+    reference = whole(method).folder
     for name in ("record", "checksums"):
-        assert getattr(folder, name).read_bytes() == getattr(whole, name).read_bytes()
+        assert getattr(folder, name).read_bytes() == getattr(reference, name).read_bytes()
     assert [event["event"] for event in folder.read_journal()].count("done") == 1
-    assert {path.name for path in folder.path.iterdir()} == {path.name for path in whole.path.iterdir()}
+    assert {path.name for path in folder.path.iterdir()} == {path.name for path in reference.path.iterdir()}
 
 
 BEST = {"evaluation__selection": "best-val", "evaluation__val_split": "train"}
@@ -177,7 +197,7 @@ def found(cell: Cell, results: Path) -> Source | str:
     ("method", "old", "new", "version"),
     [
         ("ta-lora", {"evaluation__every": 1}, {"evaluation__every": 1, "evaluation__pictures": 2}, 1),
-        ("lora-stl", {"evaluation__every": 1},
+        ("lora-hps", {"evaluation__every": 1},
          {"evaluation__protocols": {"depth": 2}, "evaluation__more_protocols": ("libmtl",)}, 2),
         ("lora-stl", {"evaluation__every": 1, **BEST},
          {"evaluation__every": 1, "evaluation__pictures": 0, **BEST}, 1),
@@ -268,12 +288,13 @@ def test_the_command_evaluates_what_it_can_and_says_what_it_cannot(
         f"--set={RECIPE}",
         "--set=axes.seeds=[0]",
         "--set=train.max_steps=2",
+        "--threads=1",
     ]
 
     def call(command: str, *more: str) -> tuple[int, Any]:
         return call_json(capsys, command, "nyuv2", "--profile=demo", *common, *more)
 
-    ran = call("run", "--select=method=frozen,lora-hps", "--keep-weights")[1]["cells"]
+    ran = call("run", "--select=method=frozen,lora-hps", "--keep-weights", "--executor=inline")[1]["cells"]
     damaged = next(cell["id"] for cell in ran if cell["label"] == "lora-hps s0")
     (tmp_path / "results" / "nyuv2" / damaged / "weights-all.safetensors").write_bytes(b"nothing")
     code, said = call("evaluate", "--set=evaluation.pictures=1", "--select=method=frozen,lora-hps,ta-lora")

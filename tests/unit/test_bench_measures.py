@@ -140,6 +140,8 @@ def test_inference_forms() -> None:
     # one product where the factored layer has four; of all tasks the factored ones share their first
     assert found["one"]["flops"]["merged"] < found["one"]["flops"]["factored"]
     assert found["one"]["flops"]["bare"] < found["all"]["flops"]["bare"]
+    narrow = measure(replace(job, precision="bf16", repeats=1, fewest=1), PLACE, "time")
+    assert narrow["all"]["flops"] == found["all"]["flops"]
     for form in ("bare", "factored", "merged"):
         assert measure(job, PLACE, f"memory-{form}")["all"]["peak_mb"] > 0
 
@@ -175,7 +177,10 @@ def test_steps_on_images_from_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.Tensor] = []
     train = Subject.train
     monkeypatch.setattr(Subject, "train", lambda self, way: seen.append(self.batch.image) or train(self, way))
-    found = measure(replace(JOB, kind="loader", batch=2, repeats=1, fewest=1), PLACE, "time")
+    job = replace(
+        JOB, kind="loader", size="nano-16", batch=2, repeats=1, fewest=1
+    )  # smaller than a room can be
+    found = measure(job, PLACE, "time")
     assert found["steps"] == 5
     assert len(seen) == 2 * 2 * 5  # both ways, after a warm-up
     assert len({image.data_ptr() for image in seen[:5]}) == 1

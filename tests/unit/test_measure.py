@@ -93,14 +93,14 @@ def test_a_unit_tells_its_costs_and_is_left_as_it_was(root: Path, weights: dict[
     assert cost.problems == []
 
 
-def test_flops_are_counted_once_for_all_seeds(
+def test_flops_are_counted_once_for_all_seeds_and_recipes(
     root: Path, weights: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = make_cell("frozen")
     unit, model = make_unit(cell, weights)
     first = measure_unit(model, make_context(cell, unit, SCENES, root))
     monkeypatch.setattr(measure, "count_flops", lambda *_: pytest.fail("counted again"))
-    other = cell.model_copy(update={"seed": 1})
+    other = cell.model_copy(update={"seed": 1, "train": cell.train.model_copy(update={"lr": 1.0})})
     again = measure_unit(model, make_context(other, unit, SCENES, root))
     assert (again.train_flops, again.problems) == (first.train_flops, [])
 

@@ -15,7 +15,7 @@ import pytest
 import report_fixtures as made
 
 from tabench.errors import StoreError
-from tabench.report.pages.site import render
+from tabench.report.pages.content import Content
 from tabench.report.records.reading import read_results
 from tabench.report.tables import latex, text
 from tabench.report.tables.results import protocols_of, results_table
@@ -238,5 +238,5 @@ def test_the_protocol_of_pascal_context_heads_the_table_of_its_dataset(made_up_r
     assert renamed.entry("ta-lora", "segmentation.miou") == before.entry("ta-lora", "segmentation.miou")
     (line,) = [note for note in renamed.notes if note.startswith("Protocol “pascal”")]
     assert "counts as 0" in line
-    files = render(made_up_results, "nyuv2", made_up_results.parent / "report")
-    assert {"table1.tex", "table1_pixel.tex"} <= {path.name for path in files}
+    sheets = Content(read_results(made_up_results, "nyuv2")).sheets
+    assert {"table1", "table1_pixel"} <= {sheet.name for sheet in sheets if sheet.fits}

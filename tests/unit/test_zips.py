@@ -8,6 +8,7 @@ import io
 import struct
 import tracemalloc
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ from tabench.store import zips
 BOMB = 64 << 20
 
 
-def archive(method: int, size: int, claimed: int | None = None) -> bytes:
-    """One member of zeros; `claimed` is the size that the directory and the member's head tell."""
+@cache
+def packed(method: int, size: int) -> bytes:
+    """One member of zeros."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as held:
         with held.open(zipfile.ZipInfo("SHA256SUMS"), "w") as file:
@@ -31,7 +33,12 @@ def archive(method: int, size: int, claimed: int | None = None) -> bytes:
         with held.open(info, "w") as file:
             for _ in range(size >> 20):
                 file.write(bytes(1 << 20))
-    data = bytearray(buffer.getvalue())
+    return buffer.getvalue()
+
+
+def archive(method: int, size: int, claimed: int | None = None) -> bytes:
+    """The same; `claimed` is the size that the directory and the member's head tell."""
+    data = bytearray(packed(method, size))
     if claimed is not None:
         at = data.rfind(b"PK\1\2")
         data[at + 24 : at + 28] = struct.pack("<I", claimed)
