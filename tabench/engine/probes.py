@@ -20,7 +20,7 @@ from tabench.provenance.portable import Numerics, NumericsError, check_numerics
 # with the locked versions, on processors of two vendors, real and emulated
 PORTABLE: Final = {
     "torch": "aea3cbcdca6193a7",
-    "mkl": "3ad355149e2ae471",
+    "mkl": "9df8c2cc0a2d877e",
     "onednn": "23886cea399af5e3",
     "numpy": "6e7a824f21f5bfea",
     "openblas": "b3c2847dc5d2e0ca",
@@ -60,7 +60,10 @@ def probes() -> dict[str, str]:
     functions = (math.exp, math.sin, math.tan, math.atan, math.acos, math.sqrt)
     results: dict[str, list[Any]] = {
         "torch": [x.tanh(), F.gelu(x), x.softmax(-1), x.sum(0), F.layer_norm(x, (80,)), x.atan2(x + 1)],
-        "mkl": [x.exp(), (x + 0.1).log(), x.erf(), x.double().exp(), x.sin(), torch.linalg.qr(x[:, :9]).R],
+        "mkl": [
+            *(x.exp(), (x + 0.1).log(), x.erf(), x.double().exp(), x.sin(), torch.linalg.qr(x[:, :9]).R),
+            *(x.sqrt(), x.double().sqrt(), x.acos(), x.atan()),
+        ],
         "onednn": [F.conv2d(images, kernels), F.conv2d(images, kernels, stride=2, padding=1)],
         "numpy": [np.exp(single), np.sin(single), np.log(single + 1), np.sqrt(numbers), single.sum(0)],
         "openblas": [long @ long.T, numbers.T @ numbers, single[:, :3] @ single[:3]],
