@@ -1,7 +1,7 @@
 """Portable numerics give the pinned bits, whatever x86-64 processor with AVX2 this is.
 
 `nox -s portable` shows the same of emulated processors. After a wanted change of the data, a method or the
-step: ``python tests/golden/test_portable.py`` writes the digests again.
+step: ``python tests/golden/test_portable_bits.py`` writes the digests again.
 """
 
 from __future__ import annotations
