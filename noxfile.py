@@ -122,6 +122,20 @@ def slurm(session: nox.Session) -> None:
         session.run("bash", end, external=True, env=cluster)
 
 
+@nox.session(name="portable")
+def portable(session: nox.Session) -> None:
+    """Portable numerics under qemu-user: the same digests on emulated processors of two vendors.
+
+    Ten to thirty minutes for two methods; `-- lora-hps` for others. Installs Debian's package qemu-user where
+    it is missing, which needs root.
+    """
+    install(session)
+    if shutil.which("qemu-x86_64") is None:
+        session.run("apt-get", "update", "-q", external=True)
+        session.run("apt-get", "install", "-y", "-q", "qemu-user", external=True)
+    session.run("python", "tests/portable_emulated.py", *session.posargs)
+
+
 @nox.session(name="soak")
 def soak(session: nox.Session) -> None:
     """Kill commands and their processes 100 times on one results folder; every record must come out the same.

@@ -27,6 +27,7 @@ from tabench.cli.app import app as app
 from tabench.cli.output import print_error
 from tabench.errors import StoreError, TabenchError
 from tabench.provenance.files import lend_home
+from tabench.provenance.portable import is_curable, start_anew
 from tabench.report.records.collector import uncollected
 from tabench.store.streams import ended_by_closed_pipes, lost_output, steady
 
@@ -53,15 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     works = bool(words) and words[0] in WORKING
     pause = uncollected() if words and words[0] in BRIEF else contextlib.nullcontext()
     with pause, contextlib.nullcontext() if works else ended_by_closed_pipes():
-        code = _called(words, debug)
+        code = _called(words, debug, own=arguments is None)
         if lost := lost_output():
             print_error(StoreError(f"standard output cannot be written: {lost}"))
             code = code or (0 if works and "--json" not in words else 2)
     sys.exit(code)
 
 
-def _called(words: list[str], debug: bool) -> int:
-    """Call the command; its exit code."""
+def _called(words: list[str], debug: bool, own: bool) -> int:
+    """Call the command; its exit code. `own` says that this process is the command, and may start it anew."""
     try:
         app(words, prog_name="tabench", obj=debug)
     except SystemExit as ended:  # as the application always ends
@@ -69,6 +70,8 @@ def _called(words: list[str], debug: bool) -> int:
             raise  # a text for standard error
         return ended.code or 0
     except TabenchError as error:
+        if own and is_curable(error):
+            start_anew()
         if debug:
             raise
         print_error(error)

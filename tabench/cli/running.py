@@ -100,6 +100,7 @@ def run(
             hint = f"known: {', '.join(kinds)}"
             raise SpecError(f"no kind of failure '{kind}'", where="--retry", hint=hint)
     plan = asked.plan(how.device)
+    check_plan(plan)
     results, name = asked.results, plan.experiment.name
     if report and plan.experiment.published is not None:
         from tabench.report.records.published import read_rows
@@ -125,6 +126,14 @@ def run(
     if report and not any(o.state == "interrupted" for o in outcomes):
         write_reports(results, {name: REPORTS / name}, {name: plan.experiment.published}, as_json)
     _end(results, outcomes, traces=context.obj, stopped=on_error is OnError.STOP)
+
+
+def check_plan(plan: Plan) -> None:
+    """Check that this process may compute a plan's open cells; see `check_numerics`."""
+    from tabench.provenance.portable import check_numerics
+
+    if plan.open:
+        check_numerics(plan.resolution.settings.train.numerics)
 
 
 def _end(results: Path, outcomes: list[Outcome], *, traces: bool, stopped: bool = False) -> None:
@@ -175,6 +184,7 @@ def _run(plan: Plan, jobs: list[Job], executor: str, place: Options, report: boo
         if folder.path.is_dir():  # what the file says of reports and comparisons may be younger than the runs
             folder.write_experiment(plan.experiment_json())
         return []
+    place = place.for_cell(jobs[0].cell)
     if executor == "slurm":
         from tabench.runs.slurm.queue import require
 
@@ -254,6 +264,7 @@ def evaluate(
     from tabench.store.index import read_index
 
     plan = asked.plan(device)
+    check_plan(plan)
     results, name = asked.results, plan.experiment.name
     index = read_index(results, name)
     found: list[tuple[Job, Source]] = []
@@ -279,7 +290,7 @@ def evaluate(
     outcomes: list[Outcome] = []
     if jobs:
         ExperimentFolder(results, name).write_experiment(plan.experiment_json())
-        place = Options(results=results, device=device, threads=threads)
+        place = Options(results=results, device=device, threads=threads).for_cell(jobs[0].cell)
         with view_of(jobs, console(stderr=True)) as view:
             outcomes = EXECUTORS.get("inline")().run(jobs, place, view)
     for outcome in outcomes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import platform
 import re
@@ -19,7 +21,12 @@ PACKAGES: Final = ("tabench", "torch", "torchvision", "segment-anything", "tenso
 # those that change numbers or speed
 VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "MKL_CBWR", "CUDA_VISIBLE_DEVICES",
                     "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "PYTORCH_ALLOC_CONF",
-                    "PYTORCH_CUDA_ALLOC_CONF", "PYTHONHASHSEED")  # fmt: skip
+                    "PYTORCH_CUDA_ALLOC_CONF", "PYTHONHASHSEED", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA",
+                    "NPY_ENABLE_CPU_FEATURES", "NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE",
+                    "GLIBC_TUNABLES")  # fmt: skip
+CODE_FLAGS: Final = re.compile(r"sse4|avx|fma|f16c|bmi|amx")  # of a processor: what libraries choose code by
+# in what torch says of its build
+_BUILT_WITH: Final = {"mkl": r"Math Kernel Library Version (.+?) for", "onednn": r"MKL-DNN v(\S+)"}
 
 
 def capture() -> dict[str, Any]:
@@ -30,7 +37,11 @@ def capture() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _cpu(),
+        "cpu": processor().get("model name") or platform.processor() or platform.machine(),
+        "cpu_vendor": processor().get("vendor_id", ""),
+        "cpu_flags": sorted(filter(CODE_FLAGS.match, processor().get("flags", "").split())),
+        "libm": " ".join(platform.libc_ver()),
+        "numpy_blas": _numpy_blas(),
         "cores": usable_cores(),
         "packages": {name: held for name in PACKAGES if (held := version(name)) is not None},
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
@@ -50,13 +61,26 @@ def check_device(name: str) -> str:
     return name
 
 
-def _cpu() -> str:
+def processor() -> dict[str, str]:
+    """What Linux says of the first processor; empty elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        return {}
+    return {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())
+    }
+
+
+def _numpy_blas() -> str:
+    """The OpenBLAS in NumPy's own wheel and the processor whose code it runs; "" where there is another."""
+    numpy: Any = sys.modules.get("numpy")
+    with contextlib.suppress(AttributeError, OSError, StopIteration):
+        library = next(Path(numpy.__file__).parents[1].glob("numpy.libs/*openblas*"))
+        told = ctypes.CDLL(str(library)).scipy_openblas_get_config64_
+        told.restype = ctypes.c_char_p
+        return str(told().decode())
+    return ""
 
 
 def version(distribution: str) -> str | None:
@@ -96,11 +120,14 @@ def _torch() -> dict[str, Any] | None:
     if torch is None:
         return None
     cuda = bool(torch.cuda.is_available())
+    built = str(torch.__config__.show())
     return {
         "version": str(torch.__version__),
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if cuda else None,
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else [],
         "threads": int(torch.get_num_threads()),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        **{name: found[1] for name, pattern in _BUILT_WITH.items() if (found := re.search(pattern, built))},
         "deterministic": bool(torch.are_deterministic_algorithms_enabled()),
     }

@@ -14,6 +14,7 @@ import torch
 
 from tabench import events as ev
 from tabench.engine.batch_split import out_of_memory
+from tabench.engine.probes import set_numerics
 from tabench.engine.process_group import ProcessGroup, choose_device
 from tabench.errors import DivergedError, InterruptedRunError, MemoryExhaustedError, StoreError, failure_kind
 from tabench.provenance.determinism import set_determinism
@@ -61,6 +62,8 @@ def run_cell(
                 return Outcome(job, "done")
             try:
                 diary.start()
+                diary.options = options = options.for_cell(job.cell)
+                set_numerics(job.cell.train.numerics)
                 strict = job.cell.train.deterministic
                 set_determinism(job.cell.seed, options.threads or usable_cores(), strict=strict)
                 content = compute(job, options, diary.emit, should_stop, group)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from tabench.catalog import BACKBONES, BALANCERS, DATASETS, METHODS, TASKS
+from tabench.engine.probes import probes
 from tabench.engine.process_group import choose_device
 from tabench.errors import TabenchError
 from tabench.provenance.code import check_code, code_of
@@ -31,10 +32,11 @@ def check_cell(cell: Cell) -> None:
 def environment_of(cell: Cell) -> dict[str, Any]:
     """What a cell ran on (see `capture`), as run.json tells it.
 
-    "packages" has the distributions that its code imports or declares, and "outside", where there is any,
-    says whose code it took: "method bias-only" to distribution, version and sha256.
+    "probes" has what its libraries compute, "packages" the distributions that its code imports or declares,
+    and "outside", where there is any, whose code it took: "method bias-only" to distribution, version and
+    sha256.
     """
-    content = capture()
+    content = capture() | {"probes": probes()}
     with contextlib.suppress(TabenchError):  # a name that is not known here has failed the cell already
         codes = {f"{registry.kind} {name}": code_of(registry, name) for registry, name, _ in _named(cell)}
         for code in codes.values():

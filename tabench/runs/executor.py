@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from tabench.errors import StoreError
+from tabench.errors import SpecError, StoreError
 from tabench.events import Event
 from tabench.runs.slurm_settings import SlurmSettings
 from tabench.spec.cell import Cell
@@ -54,6 +54,20 @@ class Options:
     slurm: SlurmSettings | None = None  # what a cell asks of a Slurm cluster; None = its defaults
     # of one cell, each with a GPU of its own or a share of the cores; they divide each batch's images
     processes: int = 1
+
+    def for_cell(self, cell: Cell) -> Options:
+        """The same for a cell. Raises SpecError: its numerics leave no such choice."""
+        if cell.train.numerics == "native":
+            return self
+        asked = {
+            "--compile": self.compiled,
+            f"--device {self.device}": self.device.startswith("cuda"),
+            f"--threads {self.threads}": self.threads > 1,
+        }
+        if option := next((option for option, given in asked.items() if given), ""):
+            hint = f"leave out {option}, or --set train.numerics=native"
+            raise SpecError("portable numerics are those of torch's own code on one CPU thread", hint=hint)
+        return replace(self, device="cpu", threads=1)
 
     def ends_with(self, outcome: Outcome) -> bool:
         """Whether the run ends with this outcome, which no retry is left for."""

@@ -159,7 +159,7 @@ def _resolve(experiment: Experiment, profile: str, why: str, request: Request) -
 
 def _data_folder(settings: Profile, request: Request) -> _DataFolder | None:
     name, generate = settings.dataset.name, settings.dataset.generate
-    dataset = DATASETS.get(name)
+    dataset, portable = DATASETS.get(name), settings.train.numerics == "portable"
     if generate is not None and request.data_root is None:
         if not dataset.synthetic:
             raise SpecError(
@@ -168,7 +168,8 @@ def _data_folder(settings: Profile, request: Request) -> _DataFolder | None:
                 hint="take the profile whose dataset is synthetic, for example --profile demo",
             )
         digest = dataset.recipe_fingerprint(**generate.model_dump()).rpartition("-")[2]
-        return _DataFolder(cache_root() / f"{name}-{digest[:12]}", name, generate)
+        way = "-portable" if portable else ""  # another processor's own way may differ in an image's last bit
+        return _DataFolder(cache_root() / f"{name}-{digest[:12]}{way}", name, generate)
     variable = os.environ.get("TABENCH_DATA")
     base = request.data_root or (Path(variable) if variable else None)
     if base is None:
@@ -181,6 +182,12 @@ def _data_folder(settings: Profile, request: Request) -> _DataFolder | None:
     if dataset.synthetic and not is_file(root / dataset.recipe_file):
         real = dataset.stands_for  # the demo recipe on a folder of photographs in the same layout
         return _DataFolder(base / real if is_folder(base / real) else root, real)
+    if dataset.synthetic and portable:
+        raise SpecError(
+            f"nothing tells whether the {name} in {root} were generated portably",
+            where="train.numerics",
+            hint="leave out --data-root: they are generated for the run",
+        )
     return _DataFolder(root, name)
 
 

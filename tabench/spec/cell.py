@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from tabench.provenance.portable import Numerics
+
 Scalar = int | float | str | bool
 Value = Scalar | tuple[Scalar, ...]  # of a hyper-parameter; a list may have any length
 Params = dict[str, Value]
@@ -134,7 +136,7 @@ class BalancingPart(MethodPart):
 class TrainPart(Frozen):
     """The recipe."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("eps", "warmup_length", "last_batch", "deterministic")
+    LATER: ClassVar[tuple[str, ...]] = ("eps", "warmup_length", "last_batch", "deterministic", "numerics")
 
     epochs: Positive = 200  # passes over the training split
     # images per optimiser step (how they are split into micro-batches is not part of a cell)
@@ -162,6 +164,15 @@ class TrainPart(Frozen):
     # loss weight of each task, divided by their sum; a task not named weighs 1
     task_weights: dict[str, Annotated[float, Field(strict=True, gt=0)]] = {}
     max_steps: Count = 0  # stop after this many optimiser steps; 0 = no limit
+    # "native": the fastest code for the processor at hand; "portable": one thread, and the same bits on every
+    # x86-64 processor with AVX2
+    numerics: Numerics = "native"
+
+    @model_validator(mode="after")
+    def _portable_leaves_no_choice(self) -> Self:
+        if self.numerics == "portable" and (self.precision != "fp32" or not self.deterministic):
+            raise ValueError('numerics "portable" needs precision "fp32" and deterministic = true')
+        return self
 
 
 class EvaluationRule(Frozen):

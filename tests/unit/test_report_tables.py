@@ -164,6 +164,22 @@ def test_records_of_other_cells_are_left_out_and_named(made_up_results: Path) ->
     assert len(results.of("frozen")) == 2
 
 
+def test_portable_and_native_runs_are_never_in_one_table(made_up_results: Path) -> None:
+    cell = made.cell("frozen", 2)
+    cell["train"]["numerics"] = "portable"
+    other = made.Cell.model_validate(cell).id
+    record = made.record("frozen", 2, cell=cell, cell_id=other, pictures=[])
+    made.write(made_up_results / "nyuv2" / other / "record.json", record)
+    plan_file = made_up_results / "nyuv2" / "experiment.json"
+    plan = json.loads(plan_file.read_text())
+    plan["cells"][other] = "frozen s2"  # as after a merge
+    made.write(plan_file, plan)
+    results = read_results(made_up_results, "nyuv2")
+    assert results.strangers == [other]
+    assert other not in {run.id for run in results.of("frozen")}
+    assert len(results.of("frozen")) == 3
+
+
 def test_no_results_and_damaged_records_are_named(made_up_results: Path) -> None:
     with pytest.raises(StoreError, match="no results"):
         read_results(made_up_results, "cityscapes")

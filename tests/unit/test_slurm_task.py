@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_run import make_cell
 
+from tabench.provenance.portable import MARK, VARIABLES
 from tabench.runs import cell_run
 from tabench.runs.executor import Job, Options, Outcome, write_jobs
 from tabench.runs.slurm import task
@@ -85,6 +87,25 @@ def test_signals_are_heard_and_interrupt_nothing(cluster: Cluster) -> None:
             os.kill(os.getpid(), number)
         assert wish()
         assert wish.again()
+
+
+def test_a_portable_cell_starts_its_task_anew_where_no_variables_are_handed_on(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portable = make_cell("frozen", train__numerics="portable")
+    write_jobs(cluster.submission.jobs_file, [replace(JOB, cell=portable)], Options(results=cluster.results))
+    monkeypatch.setattr("tabench.provenance.portable.obstacle", lambda: "")
+    monkeypatch.delenv(MARK, raising=False)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    started: list[str] = []
+    monkeypatch.setattr(task, "start_anew", lambda: started.append("anew"))
+    assert main([str(cluster.submission.path)]) == 2
+    assert started == ["anew"]
+    assert not cluster.seen
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    assert main([str(cluster.submission.path)]) == 0
+    assert [(options.device, options.threads) for options in cluster.seen] == [("cpu", 1)]
 
 
 def test_the_end_of_the_time_queues_the_cell_again_but_not_for_ever(cluster: Cluster) -> None:

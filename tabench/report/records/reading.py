@@ -117,7 +117,8 @@ class Results:
         root: The results folder that holds experiments.
         experiment: The resolved experiment as written by the plan.
         cells: Cells in the order of the experiment.
-        strangers: Folders of cells that the experiment does not name (left out of every table).
+        strangers: Folders of cells that are left out of every table: the experiment does not name them, or
+            their numerics are not those of the others.
         run_pages: Runs that the page lists and that get a page of their own, at most; see `listed_of`.
         lacks: What every table says to be missing here, a sentence; "" if nothing is.
     """
@@ -266,8 +267,11 @@ def read_results(results_dir: Path, experiment: str) -> Results:
     found = _recorded(place.path)
     ids = list(labels) or found
     shared: dict[str, Any] = {}
-    cells = _with_variants([_cell(place.cell(name), labels.get(name, ""), shared) for name in ids])
-    named = set(ids)
+    cells = [_cell(place.cell(name), labels.get(name, ""), shared) for name in ids]
+    ways = {cell.id: cell.record["cell"]["train"].get("numerics", "native") for cell in cells if cell.record}
+    first = next(iter(ways.values()), "")  # merged folders may bring others: no table compares the two
+    cells = _with_variants([cell for cell in cells if ways.get(cell.id, first) == first])
+    named = {cell.id for cell in cells}
     strangers = [name for name in found if name not in named]
     results = Results(experiment, results_dir, plan, cells, strangers)
     if not results.done:

@@ -48,7 +48,8 @@ def run_in_torchrun(
     resumes from the last checkpoint.
     """
     share = max(1, usable_cores() // options.processes)
-    own = replace(options, threads=options.threads or share)
+    own = options.for_cell(job.cell)
+    own = replace(own, threads=own.threads or share)
     folder = Path(tempfile.mkdtemp(prefix="tabench-"))
     try:
         write_jobs(folder / JOB_FILE, [job], own)

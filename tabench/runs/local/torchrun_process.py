@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from tabench.engine.probes import set_numerics
 from tabench.engine.process_group import ProcessGroup, choose_device, join
 from tabench.events import emit_nothing
 from tabench.provenance.determinism import set_determinism
@@ -87,6 +88,7 @@ def _read(asked: StopFlag) -> None:
 
 def _follow(job: Job, options: Options, asked: StopFlag, group: ProcessGroup) -> None:
     """Compute along; what goes wrong here is raised by the main process as well, who keeps it."""
+    set_numerics(job.cell.train.numerics)
     set_determinism(job.cell.seed, options.threads, strict=job.cell.train.deterministic)
     reset_peak_memory()
     try:

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from tabench.errors import TabenchError
 from tabench.events import CheckpointKept, Resumed, Start
+from tabench.provenance.portable import check_numerics, is_curable, start_anew
 from tabench.runs.executor import CellEvent, Job, Options, Outcome
 from tabench.runs.launch import run_job
 from tabench.runs.processes import StopFlag, how_it_died
@@ -74,7 +75,9 @@ def run_element(submission: Submission, environment: Mapping[str, str], wish: Wi
     settings = options.slurm or SlurmSettings()
     cores = int(environment.get("SLURM_CPUS_PER_TASK") or settings.cpus)
     restarts = int(environment.get("SLURM_RESTART_COUNT") or 0)
-    own = replace(options, threads=options.threads or max(1, cores // options.processes))
+    check_numerics(job.cell.train.numerics)
+    own = options.for_cell(job.cell)
+    own = replace(own, threads=own.threads or max(1, cores // own.processes))
     outcome = patiently(job, own, wish, since=since if restarts else None)
     _log(f"{job.label}: {outcome.state} {outcome.message}".rstrip())
     if outcome.state == "failed":
@@ -177,6 +180,8 @@ def main(words: list[str]) -> int:
         with Wish(submission.cancelled).listening(signal.SIGUSR2, signal.SIGTERM, signal.SIGINT) as wish:
             return run_element(submission, os.environ, wish)
     except TabenchError as error:
+        if is_curable(error):  # the cluster hands no variables on
+            start_anew()
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return 2
 
