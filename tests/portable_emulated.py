@@ -2,7 +2,7 @@
 
     python tests/portable_emulated.py [METHOD ...]
 
-Takes qemu-user (`nox -s portable` installs it) and ten to thirty minutes for the two default methods. What
+Takes qemu-user (`nox -s portable` installs it) and about twenty minutes for the two default methods. What
 starts from a processor's approximate root does not show here, since qemu computes that alike for all of them:
 it would differ from the real processor, whose digests are among those compared.
 """
