@@ -21,6 +21,7 @@ from tabench.bench.subject import Subject
 from tabench.bench.timing import Work, chip_rate, kept_peak, measured, ratio
 from tabench.encoders.plain import plainly
 from tabench.methods.merging import MergedMSam
+from tabench.runs.circumstances import keep_freed_memory
 from tabench.store.encoding import significant
 
 FORMS = ("bare", "factored", "merged")
@@ -50,6 +51,7 @@ class Inference:
         """Activated maps of the wanted tasks."""
         subject, size = self.subject, (int(self.images.shape[-2]), int(self.images.shape[-1]))
         outputs: dict[str, Tensor] = {}
+        keep_freed_memory(large=form != "bare")
         kind, bf16 = subject.device.type, self.job.precision == "bf16"
         # No `inference_mode`: counting FLOPs in it takes SAM's einsum apart below autocast, in two types.
         with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=bf16):

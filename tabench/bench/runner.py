@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -63,10 +64,10 @@ def _measure(pipe: Connection, job: Job, place: Place, part: str) -> None:
 
     from tabench.bench.measures import measure
     from tabench.provenance.determinism import set_determinism
-    from tabench.runs.circumstances import keep_freed_memory
+    from tabench.runs.processes import die_with
 
+    die_with(os.getppid())  # the fork server, which ends with the command
     torch.set_num_threads(place.threads)
-    keep_freed_memory()  # both paths run as cells do
     gc.freeze()  # what is imported stays: the collector would walk over it before every round
     if place.device.startswith("cuda"):  # before CUDA is first used
         set_determinism(0)  # no TF32 in what is called fp32; see `Subject.take`

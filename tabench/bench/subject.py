@@ -33,6 +33,7 @@ from tabench.engine.snapshot import trained_parameters
 from tabench.errors import CheckpointError
 from tabench.methods.adapted import adapted_layers, said
 from tabench.methods.regulariser import regulariser
+from tabench.runs.circumstances import keep_freed_memory
 from tabench.spec.cell import BackbonePart, Cell, DatasetPart, EvaluationPart, MethodPart, TrainPart
 from tabench.tasks.base import Task
 
@@ -127,6 +128,7 @@ class Subject:
         operations without them (the backward pass of `F.interpolate`), so it is free of that.
         """
         be_strict(self.job, self.device, way)
+        keep_freed_memory(large=way == "fast")  # as a cell on this path does
         for part in self.parts:
             plainly(part.model, way == "plain")
 

@@ -58,15 +58,17 @@ def _named(cell: Cell) -> list[tuple[Registry[Any], str, str]]:
     ]
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(*, large: bool) -> None:
     """Have glibc, where it is the C library, keep what this process frees for what it asks for next.
 
-    Else each large block goes back to the system at once and comes anew, page by page: at SAM's own size
-    that takes longer than the element-wise work inside, and 7,000 page faults a step at the demo's.
+    Else each block goes back to the system at once and comes anew, page by page: at SAM's own size that takes
+    longer than the element-wise work inside, and 7,000 page faults a step at the demo's. `large` keeps blocks
+    beyond 32 MiB, too: for the fast path alone, as whole matrices of scores leave gaps that double the peak.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-4, 0)  # M_MMAP_MAX: no block is mapped by itself
+        libc.mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD, at its most: larger ones are mapped apart
+        libc.mallopt(-4, 0 if large else 65536)  # M_MMAP_MAX: no block is mapped apart, or glibc's own number
         libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: the heap does not shrink
 
 

@@ -80,7 +80,6 @@ def compute(
             of the processes.
     """
     group = group or ProcessGroup()
-    keep_freed_memory()
     with group.one_fate():
         content = _compute(job, options, emit, should_stop, group)
         peaks = group.exchange(peak_memory())
@@ -223,6 +222,7 @@ def _run_unit(
         return build_unit(cell, unit, weights)
 
     model = build().to(context.device)
+    keep_freed_memory(large=all(way.startswith("fast path") for way in model.ways().values()))
     if METHODS.get(cell.method.name).outside:
         context.rebuild, context.origin = build, Snapshot(build())
     state = train_unit(model, context, CheckpointStore(folder.checkpoint / unit.name, writes=is_main))
