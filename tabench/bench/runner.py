@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -64,9 +65,8 @@ def _measure(pipe: Connection, job: Job, place: Place, part: str) -> None:
 
     from tabench.bench.measures import measure
     from tabench.provenance.determinism import set_determinism
-    from tabench.runs.processes import die_with
 
-    die_with(os.getppid())  # the fork server, which ends with the command
+    threading.Thread(target=_end_with_command, daemon=True).start()
     torch.set_num_threads(place.threads)
     gc.freeze()  # what is imported stays: the collector would walk over it before every round
     if place.device.startswith("cuda"):  # before CUDA is first used
@@ -76,6 +76,13 @@ def _measure(pipe: Connection, job: Job, place: Place, part: str) -> None:
     except Exception as error:
         pipe.send({"error": f"{type(error).__name__}: {error}"})
     pipe.close()
+
+
+def _end_with_command() -> None:
+    """End this process when the command is killed: the fork server, its parent, would live on with it."""
+    if command := multiprocessing.parent_process():
+        command.join()
+        os._exit(1)
 
 
 @dataclass
