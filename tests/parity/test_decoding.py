@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
 from tabench.encoders.plain import decode_plain
+from tabench.encoders.sam import decoding
 from tabench.encoders.sam.build import build_mask_decoder
 from tabench.encoders.sam.decoding import decode, freeze_idle
 from tabench.encoders.sam.family import VIT_B, VIT_NANO, Backbone
@@ -39,6 +42,21 @@ def test_masks_and_every_gradient(backbone: Backbone, images: int, channels: int
     plain, fast = both_ways(backbone, images, channels, torch.float64)
     for theirs, mine in zip(plain, fast, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-10)
+
+
+def test_channels_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    upscaled: list[int] = []
+    monkeypatch.setattr(decoding, "_upscaled", partial(_counting, decoding._upscaled, upscaled))
+    monkeypatch.setattr(decoding, "LARGE", 2 * 5 * 36 * VIT_NANO.out_chans)
+    plain, fast = both_ways(VIT_NANO, 2, 5, torch.float64)
+    assert upscaled == [1] * 10  # forward, and again backward
+    for theirs, mine in zip(plain, fast, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-10)
+
+
+def _counting(way: Callable[..., Tensor], counts: list[int], *given: Tensor) -> Tensor:
+    counts.append(given[1].shape[1])
+    return way(*given)
 
 
 def test_single_precision() -> None:

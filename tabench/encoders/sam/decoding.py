@@ -10,6 +10,8 @@ S = 5 output tokens, M image tokens and one row e_n a channel n; what it never n
   (q . W x = W^T q . x), likewise the projections of the values and of the output.
 - A transposed convolution whose stride is its kernel is one product a token.
 - Only mask token 0 is read: the other tokens' final attention, MLPs 1-3 and the IoU head are left out.
+- On a CPU the upscaling of many large channels is done channel by channel, and again in the backward pass: of
+  its three maps, each as large as all channels' image tokens, none is kept.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 _Upscaling = tuple[nn.ConvTranspose2d, LayerNorm2d, nn.Module, nn.ConvTranspose2d, nn.Module]
 READ = 1  # token 0 is the IoU token, mask token 0 follows
+LARGE = 2**22  # numbers in the image tokens of all channels from which on channels are upscaled one by one
 
 
 def freeze_idle(decoder: MaskDecoder) -> list[str]:
@@ -73,6 +77,21 @@ def decode(decoder: MaskDecoder, embedding: Tensor, no_mask: Tensor, dense_pe: T
     read = read + _read_image(transformer.final_attn_token_to_image, read + token, image, pe, None)
     read = transformer.norm_final_attn(read)
     weights = decoder.output_hypernetworks_mlps[0](read)  # (B, N, 1, C/8)
+    if image.is_cpu and torch.is_grad_enabled() and image.numel() >= LARGE:
+        channels = zip(image.split(1, 1), weights.split(1, 1), strict=True)
+        upscaled = [
+            checkpoint(
+                _upscaled,
+                decoder.output_upscaling,
+                *channel,
+                h,
+                w,
+                use_reentrant=False,
+                preserve_rng_state=False,
+            )
+            for channel in channels
+        ]
+        return torch.cat(upscaled, 1)
     return _upscaled(decoder.output_upscaling, image, weights, h, w)
 
 
