@@ -18,6 +18,14 @@ from tabench.methods.factors import Factors
 __all__ = ["AdaptedLinear", "TaskFold", "inject", "positive", "targeted"]
 
 
+class Dropout(nn.Dropout):
+    """torch's own, whose draws and bits it has: of the mask it keeps a byte an element, on the CPU too."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `nn.Dropout`."""
+        return torch.native_dropout(input, self.p, True)[0] if self.training and self.p else input
+
+
 class AdaptedLinear(nn.Module):
     """A frozen linear layer plus a scaled, factored update.
 
@@ -45,7 +53,7 @@ class AdaptedLinear(nn.Module):
         self.fold = fold
         self.chosen = tuple(chosen)
         self.scale = scale
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.parts = parts
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from tabench.encoders.msam import MSam
 from tabench.encoders.plain import DenseLinear, plainly
 from tabench.engine.model import adapt
 from tabench.methods.factors import CPFactors, Factors, LoRAFactors, TuckerFactors
-from tabench.methods.injection import AdaptedLinear, TaskFold
+from tabench.methods.injection import AdaptedLinear, Dropout, TaskFold
 
 RATE, SCALE, TASKS, DRAWS = 0.3, 0.5, 3, 20_000
 SIGMAS = 5.0  # a true law fails here once in a million entries
@@ -122,3 +122,14 @@ def test_the_whole_model_has_one_law_on_both_paths(method: str) -> None:
                 assert together > 0.999
             else:
                 assert abs(together) < bound, "tasks share a mask"
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_its_bits_are_those_of_torch(rate: float) -> None:
+    x = torch.randn(3, 500, 7, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    found = []
+    for dropout in (nn.Dropout(rate), Dropout(rate)):
+        torch.manual_seed(1)
+        out = dropout(x)
+        found.append([out, *torch.autograd.grad(out.square().sum(), x), torch.rand(1), dropout.eval()(x)])
+    assert all(map(torch.equal, *found))
