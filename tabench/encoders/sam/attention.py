@@ -20,9 +20,8 @@ from torch import Tensor
 
 from tabench.encoders.sam.attention_cuda import attend_fused, relative
 
-ORDER: Final = (
-    3  # raised when sums are taken in another order than before, here or in decoders: run.json tells it
-)
+# raised when sums are taken in another order than before, here or in decoders: run.json tells it
+ORDER: Final = 3
 SLAB: Final = 1 << 18  # scores made at a time of whole matrices: 1 MiB in fp32, a core's second-level cache
 ROWS: Final = 256  # rows made at a time of a matrix beyond that: wide enough for products at full rate
 KEPT: Final = 1 << 22  # scores of one call that are kept for the backward pass instead of made again
